@@ -1,0 +1,223 @@
+//! What an author of activities writes: the trait, its errors, and what an attempt is given.
+//!
+//! An attempt has three outcomes. `Ok` is `ok`. An [`ActivityError`] is `failed` (it certainly had no effect) or
+//! `unknown` (it may have had one), as the activity says. A timeout, a panic and a crash in mid-call are `unknown`
+//! whatever the activity would have said, except for transactional ones: they roll back, and so are certain.
+
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+use sqlx::{PgConnection, Postgres, Transaction};
+use tokio::sync::{MappedMutexGuard, Mutex as AsyncMutex, MutexGuard};
+use tokio_util::sync::CancellationToken;
+
+use super::core::{
+    model::{Json, RunId, StepError, to_json},
+    policy::Policy,
+};
+
+/// A signal's payload, or anything else that is kept as JSON and sent between threads.
+pub trait SignalPayload: Serialize + DeserializeOwned + Send + 'static {}
+
+/// One kind of step: what it does, how to find out whether it did, and how to undo it.
+///
+/// `undo` and `verify` must be callable with the input alone: ids are chosen by the caller, not by the other system.
+pub trait Activity: Send + Sync + 'static {
+    /// Its name in step rows and in the API. Part of the durable contract: a renamed activity is another one.
+    const NAME: &'static str;
+    /// It has an undo. Steps of such activities are written before they are attempted.
+    const UNDOABLE: bool = false;
+    /// It has a verify. Steps of such activities are written before they are attempted.
+    const VERIFIABLE: bool = false;
+    /// Its SQL, on [`ActivityContext::tx`], commits together with its outcome.
+    const TRANSACTIONAL: bool = false;
+    /// The queue whose workers execute it; `None`: the run's own.
+    const QUEUE: Option<&'static str> = None;
+    /// What it takes.
+    type Input: Serialize + DeserializeOwned + Send + Sync + 'static;
+    /// What it gives.
+    type Output: Serialize + DeserializeOwned + Send + Sync + 'static;
+
+    /// Timeouts, deadline and retries.
+    fn policy() -> Policy {
+        Policy::default()
+    }
+
+    /// Does it. Runs at least once; use [`ActivityContext::key`] where the other system honours keys.
+    fn run(
+        &self,
+        cx: &ActivityContext,
+        input: &Self::Input,
+    ) -> impl Future<Output = Result<Self::Output, ActivityError>> + Send;
+
+    /// Finds out whether an attempt with an unknown outcome took effect. Called only with `VERIFIABLE`.
+    fn verify(
+        &self,
+        _cx: &ActivityContext,
+        _input: &Self::Input,
+    ) -> impl Future<Output = Result<Verified<Self::Output>, ActivityError>> + Send {
+        async { Ok(Verified::NotYet) }
+    }
+
+    /// Undoes it. Must tolerate that it never happened, or was undone before. Called only with `UNDOABLE`.
+    fn undo(
+        &self,
+        _cx: &ActivityContext,
+        _input: &Self::Input,
+        _output: Option<&Self::Output>,
+    ) -> impl Future<Output = Result<(), ActivityError>> + Send {
+        async {
+            Err(ActivityError::failed("no_undo", "this activity says that it can be undone, but has no undo").fatal())
+        }
+    }
+}
+
+/// What a verification found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verified<T> {
+    /// It took effect; this is its output.
+    Happened(T),
+    /// It did not, and can't any more under this key: a retry gets a new one.
+    NeverWill,
+    /// Nobody can tell yet: ask again later.
+    NotYet,
+}
+
+/// An attempt that did not end well: a stable code, a sentence, and whether it may have had an effect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct ActivityError {
+    /// A stable code, `snake_case`.
+    pub code: String,
+    /// A sentence for people; never secrets.
+    pub message: String,
+    /// It may have had an effect.
+    pub unknown: bool,
+    /// Worth trying again.
+    pub retryable: bool,
+}
+
+impl ActivityError {
+    /// It certainly had no effect; it is retried unless [`ActivityError::fatal`].
+    pub fn failed(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into(), unknown: false, retryable: true }
+    }
+
+    /// It may have had an effect.
+    pub fn unknown(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into(), unknown: true, retryable: true }
+    }
+
+    /// The same, not to be retried: a business outcome, or an error that stays.
+    pub fn fatal(mut self) -> Self {
+        self.retryable = false;
+        self
+    }
+
+    pub(crate) fn record(&self) -> StepError {
+        StepError { code: self.code.clone(), message: self.message.clone(), unknown: self.unknown }
+    }
+}
+
+impl From<sqlx::Error> for ActivityError {
+    /// For SQL in a transactional step, which is rolled back: no effect, worth another try.
+    fn from(error: sqlx::Error) -> Self {
+        Self::failed("database", error.to_string())
+    }
+}
+
+/// What an attempt is given.
+#[derive(Debug)]
+pub struct ActivityContext {
+    pub(crate) run: RunId,
+    pub(crate) seq: u32,
+    pub(crate) attempt: u32,
+    pub(crate) key: String,
+    pub(crate) previous: Option<Json>,
+    pub(crate) beat: Mutex<Option<Json>>,
+    pub(crate) cancelled: CancellationToken,
+    pub(crate) tx: Option<Arc<AsyncMutex<Transaction<'static, Postgres>>>>,
+}
+
+impl ActivityContext {
+    /// The run that the step belongs to.
+    pub const fn run_id(&self) -> RunId {
+        self.run
+    }
+
+    /// The step's position in its run.
+    pub const fn seq(&self) -> u32 {
+        self.seq
+    }
+
+    /// 1 for the first attempt.
+    pub const fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// The idempotency key: the same for all attempts, verifications, crashes and takeovers of this step and
+    /// direction, until a verification says that the earlier one never took effect.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Keeps a note of progress, which the next attempt finds in [`ActivityContext::details`], wherever it runs. It
+    /// is written about once a second.
+    ///
+    /// # Errors
+    /// When `details` has no JSON form.
+    pub fn heartbeat<T: Serialize>(&self, details: &T) -> Result<(), serde_json::Error> {
+        let json = to_json(details)?;
+        *self.beat.lock().unwrap_or_else(PoisonError::into_inner) = Some(json);
+        Ok(())
+    }
+
+    /// The latest note that an earlier attempt left; `None` when there is none or it is not a `T`.
+    pub fn details<T: DeserializeOwned>(&self) -> Option<T> {
+        self.previous.as_ref().and_then(|json| serde_json::from_str(json.get()).ok())
+    }
+
+    /// Done when the run was cancelled or the worker drains: a long attempt should stop where it safely can.
+    pub async fn cancelled(&self) {
+        self.cancelled.cancelled().await;
+    }
+
+    /// Whether [`ActivityContext::cancelled`] is done.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.is_cancelled()
+    }
+
+    /// The transaction that this attempt's SQL and its outcome commit in.
+    ///
+    /// # Errors
+    /// `not_transactional` unless the activity says `TRANSACTIONAL`.
+    pub async fn tx(&self) -> Result<MappedMutexGuard<'_, PgConnection>, ActivityError> {
+        match &self.tx {
+            Some(tx) => Ok(MutexGuard::map(tx.lock().await, |tx| &mut **tx)),
+            None => {
+                Err(ActivityError::failed("not_transactional", "this activity is not declared TRANSACTIONAL").fatal())
+            }
+        }
+    }
+
+    /// For tests of activities outside an engine: first attempt, given key, no transaction.
+    pub fn for_tests(run: RunId, seq: u32, key: impl Into<String>) -> Self {
+        Self {
+            run,
+            seq,
+            attempt: 1,
+            key: key.into(),
+            previous: None,
+            beat: Mutex::new(None),
+            cancelled: CancellationToken::new(),
+            tx: None,
+        }
+    }
+}
+
+/// How long an attempt may go before it is written down, so that operators see it.
+pub(crate) const VISIBLE_AFTER: Duration = Duration::from_secs(1);

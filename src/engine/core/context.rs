@@ -1,0 +1,353 @@
+//! What a workflow function holds: the context, and the futures that it awaits.
+//!
+//! A future here waits for nothing but the run's journal. When it is first polled it takes the next position (`seq`)
+//! and leaves an [`Ask`]; it is ready once the journal has been told the outcome for that position. All waiting,
+//! writing and doing is somebody else's: see `execution` for the polling and `machine` for the decisions.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    marker::PhantomData,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context as Waker, Poll},
+    time::Duration,
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+use uuid::Uuid;
+
+use super::model::{Failure, Json, Outcome, RunId, StepError, Time, to_json};
+use crate::engine::activity::{Activity, SignalPayload};
+
+/// Something that a workflow asked for, at the position where it did.
+#[derive(Clone, Debug)]
+pub(crate) struct Ask {
+    pub(crate) seq: u32,
+    pub(crate) asked: u32,
+    pub(crate) what: Asked,
+}
+
+/// What was asked for.
+#[derive(Clone, Debug)]
+pub(crate) enum Asked {
+    Call { name: Arc<str>, input: Result<Json, String>, deadline: Option<Until>, best_effort: bool },
+    Timer { until: Until },
+    Signal { name: Arc<str>, until: Option<Until> },
+    Side { what: SideValue },
+    Pivot,
+}
+
+/// A moment, or a span from when it is recorded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Until {
+    At(Time),
+    In(Duration),
+}
+
+/// A value from outside that is recorded, so that replay sees the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SideValue {
+    /// The database's time.
+    Now,
+    /// 64 random bits.
+    Random,
+    /// A random uuid.
+    Uuid,
+}
+
+impl SideValue {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Now => "now",
+            Self::Random => "random",
+            Self::Uuid => "uuid",
+        }
+    }
+}
+
+/// The outcome of a position, as the workflow is told it.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    pub(crate) outcome: Outcome,
+    pub(crate) output: Option<Json>,
+    pub(crate) error: Option<StepError>,
+}
+
+/// What the futures and the engine share about one run.
+#[derive(Debug, Default)]
+pub(crate) struct Journal {
+    pub(crate) told: HashMap<u32, Told>,
+    pub(crate) told_count: u32,
+    pub(crate) next_seq: u32,
+    pub(crate) asks: Vec<Ask>,
+}
+
+/// The handle through which a workflow asks for steps, timers and signals.
+///
+/// Whatever a workflow does must follow from its input and from what it was told through this handle: no clock, no
+/// randomness, no I/O of its own. Steps may be asked for one after another or side by side ([`super::join`]).
+#[derive(Clone, Debug)]
+pub struct Context {
+    run: RunId,
+    created_at: Time,
+    journal: Arc<Mutex<Journal>>,
+}
+
+/// A step that did not end `ok`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{activity} (step {seq}) {outcome}: {code}: {message}")]
+pub struct StepFailure {
+    /// The step's position.
+    pub seq: u32,
+    /// The activity's name.
+    pub activity: String,
+    /// `Failed`, `Unknown`, or `Skipped` without an output.
+    pub outcome: Outcome,
+    /// The activity's code.
+    pub code: String,
+    /// A sentence for people.
+    pub message: String,
+}
+
+impl From<StepFailure> for Failure {
+    fn from(failure: StepFailure) -> Self {
+        Self { code: failure.code, message: failure.message, step: Some(failure.seq) }
+    }
+}
+
+impl Context {
+    pub(crate) fn new(run: RunId, created_at: Time) -> Self {
+        Self { run, created_at, journal: Arc::default() }
+    }
+
+    /// The run's id.
+    pub const fn run_id(&self) -> RunId {
+        self.run
+    }
+
+    /// When the run was started, on the database's clock.
+    pub const fn created_at(&self) -> Time {
+        self.created_at
+    }
+
+    /// Calls an activity. Await the answer, or set its deadline first.
+    pub fn call<A: Activity>(&self, input: A::Input) -> Call<A> {
+        Call { cx: self.clone(), input, deadline: None, best_effort: false, activity: PhantomData }
+    }
+
+    /// Sleeps for `span`, counted from the commit that records it; it survives everything and is never early.
+    pub async fn sleep(&self, span: Duration) {
+        self.ask(Asked::Timer { until: Until::In(span) }).await;
+    }
+
+    /// Sleeps until a moment on the database's clock.
+    pub async fn sleep_until(&self, at: Time) {
+        self.ask(Asked::Timer { until: Until::At(at) }).await;
+    }
+
+    /// Waits for the next signal of this name; see [`SignalWait::within`].
+    pub fn signal<T: SignalPayload>(&self, name: &str) -> SignalWait<T> {
+        SignalWait { cx: self.clone(), name: name.into(), payload: PhantomData }
+    }
+
+    /// From here on the run only goes forward: a failure makes it stuck, a cancel is refused, and only an operator's
+    /// compensate undoes it.
+    pub async fn pivot(&self) {
+        self.ask(Asked::Pivot).await;
+    }
+
+    /// The database's time, recorded.
+    ///
+    /// # Errors
+    /// When the record can't be read as a time, which means that somebody else wrote it.
+    pub async fn now(&self) -> Result<Time, Failure> {
+        self.side(SideValue::Now).await
+    }
+
+    /// 64 random bits, recorded.
+    ///
+    /// # Errors
+    /// As [`Context::now`].
+    pub async fn random(&self) -> Result<u64, Failure> {
+        self.side(SideValue::Random).await
+    }
+
+    /// A random uuid, recorded.
+    ///
+    /// # Errors
+    /// As [`Context::now`].
+    pub async fn uuid(&self) -> Result<Uuid, Failure> {
+        self.side(SideValue::Uuid).await
+    }
+
+    async fn side<T: DeserializeOwned>(&self, what: SideValue) -> Result<T, Failure> {
+        let (seq, told) = self.ask(Asked::Side { what }).await;
+        decode(seq, told.output.as_ref())
+    }
+
+    fn ask(&self, what: Asked) -> Answer {
+        Answer { cx: self.clone(), state: AnswerState::New(Some(what)) }
+    }
+
+    pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
+        // A panic in workflow code can't leave the journal half-written: each lock covers one plain assignment.
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call that has not been awaited yet.
+#[derive(Debug)]
+#[must_use = "a call is made when it is awaited"]
+pub struct Call<A: Activity> {
+    cx: Context,
+    input: A::Input,
+    deadline: Option<Until>,
+    best_effort: bool,
+    activity: PhantomData<fn() -> A>,
+}
+
+impl<A: Activity> Call<A> {
+    /// Bounds the call in all, retries included, in place of the policy's deadline.
+    pub fn deadline(mut self, span: Duration) -> Self {
+        self.deadline = Some(Until::In(span));
+        self
+    }
+
+    /// The same as a moment on the database's clock.
+    pub fn deadline_at(mut self, at: Time) -> Self {
+        self.deadline = Some(Until::At(at));
+        self
+    }
+
+    /// Makes the call and goes on whatever comes of it: a failure is left for an operator to see, and undoes nothing.
+    /// `None`: it did not end `ok`.
+    pub async fn best_effort(mut self) -> Option<A::Output> {
+        self.best_effort = true;
+        self.await.ok()
+    }
+}
+
+impl<A: Activity> IntoFuture for Call<A> {
+    type Output = Result<A::Output, StepFailure>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let input = to_json(&self.input).map_err(|error| error.to_string());
+        let deadline = self.deadline.or_else(|| A::policy().deadline.map(Until::In));
+        let answer = self.cx.ask(Asked::Call { name: A::NAME.into(), input, deadline, best_effort: self.best_effort });
+        Box::pin(async move {
+            let (seq, told) = answer.await;
+            let fail = |outcome, code: String, message: String| StepFailure {
+                seq,
+                activity: A::NAME.to_owned(),
+                outcome,
+                code,
+                message,
+            };
+            match told.outcome {
+                Outcome::Ok | Outcome::Skipped => decode(seq, told.output.as_ref())
+                    .map_err(|failure| fail(Outcome::Failed, failure.code, failure.message)),
+                outcome => {
+                    let error = told.error.map_or_else(
+                        || ("no_error_recorded".to_owned(), "the step's row holds no error".to_owned()),
+                        |error| (error.code, error.message),
+                    );
+                    Err(fail(outcome, error.0, error.1))
+                }
+            }
+        })
+    }
+}
+
+/// A wait for a signal that has not been awaited yet.
+#[derive(Debug)]
+#[must_use = "nothing waits until it is awaited"]
+pub struct SignalWait<T> {
+    cx: Context,
+    name: Arc<str>,
+    payload: PhantomData<fn() -> T>,
+}
+
+impl<T: SignalPayload> SignalWait<T> {
+    /// Waits at most this long. `None`: no signal came in time.
+    ///
+    /// # Errors
+    /// `undecodable_signal` when the payload is not a `T`.
+    pub async fn within(self, span: Duration) -> Result<Option<T>, Failure> {
+        self.wait(Some(Until::In(span))).await
+    }
+
+    /// Waits until a moment on the database's clock. `None`: no signal came in time.
+    ///
+    /// # Errors
+    /// As [`SignalWait::within`].
+    pub async fn until(self, at: Time) -> Result<Option<T>, Failure> {
+        self.wait(Some(Until::At(at))).await
+    }
+
+    /// Waits as long as it takes.
+    ///
+    /// # Errors
+    /// As [`SignalWait::within`].
+    pub async fn forever(self) -> Result<T, Failure> {
+        match self.wait(None).await? {
+            Some(payload) => Ok(payload),
+            None => Err(Failure::new("signal_skipped", "the wait was ended without a signal")),
+        }
+    }
+
+    async fn wait(self, until: Option<Until>) -> Result<Option<T>, Failure> {
+        let (seq, told) = self.cx.ask(Asked::Signal { name: self.name.clone(), until }).await;
+        if told.outcome != Outcome::Ok {
+            return Ok(None);
+        }
+        decode(seq, told.output.as_ref()).map(Some).map_err(|failure| Failure {
+            code: "undecodable_signal".to_owned(),
+            message: format!("signal {}: {}", self.name, failure.message),
+            step: Some(seq),
+        })
+    }
+}
+
+fn decode<T: DeserializeOwned>(seq: u32, json: Option<&Json>) -> Result<T, Failure> {
+    let text = json.map_or("null", |json| json.get());
+    serde_json::from_str(text)
+        .map_err(|error| Failure::new("undecodable_output", format!("step {seq}: {error}")).at(seq))
+}
+
+/// The future behind everything that a workflow awaits.
+#[derive(Debug)]
+struct Answer {
+    cx: Context,
+    state: AnswerState,
+}
+
+#[derive(Debug)]
+enum AnswerState {
+    New(Option<Asked>),
+    Asked(u32),
+}
+
+impl Future for Answer {
+    type Output = (u32, Told);
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Waker<'_>) -> Poll<Self::Output> {
+        let cx = self.cx.clone();
+        let mut journal = cx.journal();
+        if let AnswerState::New(what) = &mut self.state {
+            let seq = journal.next_seq;
+            if let Some(what) = what.take() {
+                journal.next_seq += 1;
+                let asked = journal.told_count;
+                journal.asks.push(Ask { seq, asked, what });
+            }
+            self.state = AnswerState::Asked(seq);
+        }
+        let AnswerState::Asked(seq) = self.state else { return Poll::Pending };
+        journal.told.remove(&seq).map_or(Poll::Pending, |told| Poll::Ready((seq, told)))
+    }
+}
+
+/// Values that a workflow may keep in a side record.
+impl<T: Serialize + DeserializeOwned + Send + 'static> SignalPayload for T {}

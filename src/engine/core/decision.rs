@@ -1,0 +1,243 @@
+//! What the core decides, as data: rows to write in one commit, and what to do once they are written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{
+    context::SideValue,
+    model::{Direction, Due, Failure, Json, Request, RunId, Signal, Status, Step, StepError, Time},
+};
+
+/// What a worker knows of a run when it begins with it.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The run's id.
+    pub run: RunId,
+    /// When it was started.
+    pub created_at: Time,
+    /// Its home queue.
+    pub queue: Arc<str>,
+    /// Until when it has to be past its pivot.
+    pub deadline_at: Option<Time>,
+    /// Its status.
+    pub status: Status,
+    /// What was asked of it.
+    pub request: Request,
+    /// The inbox counter that belongs to `signals` and `request`.
+    pub inbox: i32,
+    /// Takeovers since it last made progress.
+    pub takeovers: i16,
+    /// Its input.
+    pub input: Json,
+    /// Why it is being undone or stuck.
+    pub failure: Option<Failure>,
+    /// All its step rows.
+    pub steps: Vec<Step>,
+    /// The signals that no step has taken.
+    pub signals: Vec<Signal>,
+}
+
+/// Something that happened to a run.
+#[derive(Debug)]
+pub enum Event {
+    /// An attempt ended.
+    Attempted {
+        /// The step.
+        seq: u32,
+        /// Forward or undo.
+        direction: Direction,
+        /// Its output, or what went wrong.
+        result: Result<Option<Json>, AttemptError>,
+        /// How long it took.
+        took: Duration,
+    },
+    /// A verification ended.
+    Verified {
+        /// The step.
+        seq: u32,
+        /// On whose behalf: a retry of the step, or its undo.
+        direction: Direction,
+        /// What it found.
+        found: Found,
+    },
+    /// A side value was drawn.
+    Drawn {
+        /// The step.
+        seq: u32,
+        /// Its value.
+        value: Json,
+    },
+    /// An attempt has been under way for a while, or noted progress.
+    Beat {
+        /// The step.
+        seq: u32,
+        /// Forward or undo.
+        direction: Direction,
+        /// What it noted.
+        details: Option<Json>,
+    },
+    /// The database's clock may have reached something that is due; `now` comes from it.
+    Due {
+        /// The due times of open steps as their rows have them.
+        recorded: Vec<(u32, Time)>,
+    },
+    /// The inbox changed.
+    Inbox {
+        /// Its counter.
+        inbox: i32,
+        /// What was asked of the run.
+        request: Request,
+        /// The signals that no step has taken.
+        signals: Vec<Signal>,
+    },
+}
+
+/// An attempt that didn't end well.
+#[derive(Clone, Debug)]
+pub struct AttemptError {
+    /// What to keep of it.
+    pub error: StepError,
+    /// Worth another try.
+    pub retryable: bool,
+}
+
+/// What a verification found.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// It took effect, with this output.
+    Happened(Json),
+    /// It did not and never will under this key.
+    NeverWill,
+    /// Nobody can tell yet, or asking failed.
+    NotYet(StepError),
+}
+
+/// What a worker has to do, once the writes that came with it are committed.
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// Attempt a step or an undo.
+    Attempt(Attempt),
+    /// Find out whether an unknown attempt took effect.
+    Verify(Attempt),
+    /// Draw a side value.
+    Draw {
+        /// The step.
+        seq: u32,
+        /// What to draw.
+        what: SideValue,
+    },
+    /// Tell all attempts under way that they should stop where they safely can.
+    Cancel,
+}
+
+/// One attempt (or verification) to be made.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The step.
+    pub seq: u32,
+    /// Forward or undo; for a verification: on whose behalf.
+    pub direction: Direction,
+    /// The activity.
+    pub activity: Arc<str>,
+    /// Its input.
+    pub input: Json,
+    /// For an undo: what the step gave, where that is known.
+    pub output: Option<Json>,
+    /// 1 for the first.
+    pub attempt: u32,
+    /// The idempotency key.
+    pub key: String,
+    /// What an earlier attempt's heartbeat said.
+    pub details: Option<Json>,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// Its SQL commits together with its outcome.
+    pub transactional: bool,
+}
+
+/// What becomes of the run's row and its place in `ready`.
+#[derive(Clone, Debug)]
+pub enum RunWrite {
+    /// The plan of undos was made: the run goes on, backwards.
+    Compensating {
+        /// Why.
+        failure: Failure,
+    },
+    /// Its place in `ready` is given back. Refused where the inbox has changed since `seen`.
+    Rest {
+        /// What it is from now on.
+        status: Status,
+        /// What it gives.
+        output: Option<Json>,
+        /// Why it failed or stands still.
+        failure: Option<Failure>,
+        /// What it waits for.
+        wait: Option<Wait>,
+        /// The inbox counter that the decision knew.
+        seen: i32,
+    },
+    /// Another queue's workers do the next step: the run becomes due there.
+    HandOver {
+        /// The queue.
+        queue: Arc<str>,
+    },
+    /// Its row in `ready` is there by mistake (a stale wake-up): taken away, nothing else changes.
+    NotDue,
+}
+
+/// What a parked run waits for.
+#[derive(Clone, Debug)]
+pub struct Wait {
+    /// `timer`, `signal` or `retry`.
+    pub kind: &'static str,
+    /// The signal's or activity's name.
+    pub name: Arc<str>,
+    /// When it is looked at again at the latest.
+    pub until: Option<Due>,
+}
+
+/// The rows that one decision writes, in one commit.
+#[derive(Clone, Debug, Default)]
+pub struct Writes {
+    /// Step rows, new or changed.
+    pub steps: Vec<Step>,
+    /// Signals taken, and by which step.
+    pub consumed: Vec<(i64, u32)>,
+    /// The run's row.
+    pub run: Option<RunWrite>,
+    /// The cause, where the plan of undos is made with this commit.
+    pub planned: Option<Failure>,
+    /// What an operator should look at: the step (none: the run) and why.
+    pub attention: Vec<(Option<u32>, Failure)>,
+    /// Takeovers had been counted, and the run has made progress since.
+    pub progress: bool,
+}
+
+impl Writes {
+    /// Nothing to commit.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+            && self.consumed.is_empty()
+            && self.run.is_none()
+            && self.planned.is_none()
+            && self.attention.is_empty()
+    }
+}
+
+/// A decision: commit `writes`, then do `acts`, then wait for an event, at the latest until `wake_at`.
+#[derive(Clone, Debug, Default)]
+pub struct Decision {
+    /// To be committed first, in one commit.
+    pub writes: Writes,
+    /// To be done after that.
+    pub acts: Vec<Act>,
+    /// When to look at the clock again, as far as the worker keeps the run.
+    pub wake_at: Option<Time>,
+}
+
+impl Decision {
+    /// Whether the worker lets go of the run with this commit.
+    pub const fn rests(&self) -> bool {
+        matches!(self.writes.run, Some(RunWrite::Rest { .. } | RunWrite::HandOver { .. } | RunWrite::NotDue))
+    }
+}

@@ -1,0 +1,274 @@
+//! Attempts: starting them, their three outcomes, retries, and the verification of unknown ones.
+//!
+//! | an attempt ends | the activity can be verified | then |
+//! |---|---|---|
+//! | ok | | the step is `ok` |
+//! | failed, worth a retry | | again after a wait, under the same key; at last `failed` |
+//! | failed for good | | `failed` |
+//! | unknown | yes | ask first: it happened (`ok`), it never will (a retry under a new key), nobody can tell (ask again; at last `unknown`) |
+//! | unknown | no | again after a wait, under the same key; at last `unknown` |
+//!
+//! Verifications count as attempts, so that asking in vain ends.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
+
+use super::{Key, Machine, Phase};
+use crate::engine::core::{
+    decision::{Act, Attempt, AttemptError, Found},
+    model::{Direction, Failure, Json, Outcome, Step, StepError, Time, idempotency_key},
+    policy::{ActivityMeta, Retry},
+};
+
+impl Machine {
+    /// Begins the next attempt of a step, or a verification where the last one is unknown.
+    pub(super) fn start(&mut self, key: Key, now: Time) {
+        let Some(step) = self.steps.get(&key) else { return };
+        let Some(meta) = self.meta(&step.name).cloned() else {
+            let message = format!("no activity {} is registered", step.name);
+            return self.get_stuck(Failure::new("unknown_activity", message).at(key.0));
+        };
+        let queue = meta.queue.map_or_else(|| self.queue.clone(), Into::into);
+        if !(self.serves)(&queue) {
+            self.elsewhere = Some(queue);
+            return;
+        }
+        let verify = meta.verifiable && self.unknown_forward(key);
+        let retry = retry_of(&meta, key.1);
+        let Some(step) = self.steps.get_mut(&key) else { return };
+        if step.attempts >= retry.max_attempts && step.error.is_some() {
+            // Only a takeover gets here: the last attempt was under way when its worker was lost.
+            return if verify { self.verify(key, &meta, now) } else { self.give_up(key) };
+        }
+        if verify {
+            return self.verify(key, &meta, now);
+        }
+        step.attempts += 1;
+        step.next_attempt_at = None;
+        if key.1 == Direction::Undo || (!meta.transactional && (meta.undoable || meta.verifiable)) || step.due.is_some()
+        {
+            self.dirty.insert(key);
+        }
+        if let Some(attempt) = self.attempt(key, &meta, now) {
+            self.in_flight.insert(key);
+            self.out.acts.push(Act::Attempt(attempt));
+        }
+    }
+
+    fn verify(&mut self, key: Key, meta: &ActivityMeta, now: Time) {
+        let Some(step) = self.steps.get_mut(&key) else { return };
+        step.attempts += 1;
+        if let Some(attempt) = self.attempt(key, meta, now) {
+            self.in_flight.insert(key);
+            self.out.acts.push(Act::Verify(attempt));
+        }
+    }
+
+    /// Whether the forward step behind `key` may or may not have had an effect, and verification has not been given up.
+    fn unknown_forward(&self, key: Key) -> bool {
+        let Some(forward) = self.steps.get(&(key.0, Direction::Forward)) else { return false };
+        match key.1 {
+            Direction::Forward => forward.error.as_ref().is_some_and(|error| error.unknown),
+            Direction::Undo => {
+                forward.outcome == Some(Outcome::Unknown)
+                    && self.steps.get(&key).is_some_and(|undo| !undo.error.as_ref().is_some_and(gave_up_asking))
+            }
+        }
+    }
+
+    fn attempt(&self, key: Key, meta: &ActivityMeta, now: Time) -> Option<Attempt> {
+        let step = self.steps.get(&key)?;
+        let forward = self.steps.get(&(key.0, Direction::Forward))?;
+        let left = step.due.map(|due| (due.estimate() - now).to_std().unwrap_or(Duration::ZERO));
+        let timeout = left.map_or(meta.policy.attempt_timeout, |left| left.min(meta.policy.attempt_timeout));
+        let input = step.input.clone().or_else(|| forward.input.clone())?;
+        Some(Attempt {
+            seq: key.0,
+            direction: key.1,
+            activity: step.name.clone(),
+            input,
+            output: forward.output.clone(),
+            attempt: step.attempts,
+            key: self.key_of(forward, key.1),
+            details: step.details.clone(),
+            timeout,
+            transactional: meta.transactional,
+        })
+    }
+
+    fn key_of(&self, forward: &Step, direction: Direction) -> String {
+        idempotency_key(self.run, forward.seq, direction, forward.generation)
+    }
+
+    pub(super) fn beat(&mut self, key: Key, details: Option<Json>) {
+        if let Some(step) = self.steps.get_mut(&key).filter(|step| step.outcome.is_none()) {
+            step.details = details.or_else(|| step.details.take());
+            self.dirty.insert(key);
+        }
+    }
+
+    pub(super) fn attempted(
+        &mut self,
+        key: Key,
+        result: Result<Option<Json>, AttemptError>,
+        took: Duration,
+        now: Time,
+    ) {
+        self.in_flight.remove(&key);
+        let Some(step) = self.steps.get_mut(&key) else { return };
+        step.took = took;
+        let failed = match result {
+            Ok(output) => return self.end(key, Outcome::Ok, output, None),
+            Err(failed) => failed,
+        };
+        let Some(meta) = self.meta(&step_name(&self.steps, key)).cloned() else { return };
+        let never = meta.policy.non_retryable.contains(&failed.error.code.as_str());
+        let may_retry = failed.retryable && !never && self.may_retry(key, &meta, now);
+        let ask_first = failed.error.unknown && meta.verifiable && key.1 == Direction::Forward;
+        if may_retry || (ask_first && self.may_retry(key, &meta, now)) {
+            self.wait_for_next(key, failed.error, &meta, now);
+        } else {
+            let outcome = if failed.error.unknown { Outcome::Unknown } else { Outcome::Failed };
+            self.end(key, outcome, None, Some(failed.error));
+        }
+    }
+
+    pub(super) fn verified(&mut self, key: Key, found: Found, now: Time) {
+        self.in_flight.remove(&key);
+        let Some(meta) = self.meta(&step_name(&self.steps, key)).cloned() else { return };
+        match (found, key.1) {
+            (Found::Happened(output), Direction::Forward) => self.end(key, Outcome::Ok, Some(output), None),
+            (Found::Happened(output), Direction::Undo) => self.resolve_forward(key.0, Outcome::Ok, Some(output)),
+            (Found::NeverWill, Direction::Forward) => self.never_will(key, &meta, now),
+            (Found::NeverWill, Direction::Undo) => {
+                self.resolve_forward(key.0, Outcome::Failed, None);
+                self.end(key, Outcome::Skipped, None, None);
+            }
+            (Found::NotYet(error), direction) => {
+                let error = StepError { unknown: true, ..error };
+                if self.may_retry(key, &meta, now) {
+                    self.wait_for_next(key, error, &meta, now);
+                } else if direction == Direction::Forward {
+                    self.end(key, Outcome::Unknown, None, Some(error));
+                } else if let Some(undo) = self.steps.get_mut(&key) {
+                    // It stays unknown, so it is undone: the undo has to tolerate that it never happened.
+                    undo.error = Some(StepError { code: GAVE_UP_ASKING.to_owned(), ..error });
+                    undo.attempts = 0;
+                    undo.next_attempt_at = None;
+                    self.dirty.insert(key);
+                }
+            }
+        }
+    }
+
+    /// The key is burnt: a retry gets the next generation.
+    fn never_will(&mut self, key: Key, meta: &ActivityMeta, now: Time) {
+        let retry = self.may_retry(key, meta, now);
+        let Some(step) = self.steps.get_mut(&key) else { return };
+        step.generation += 1;
+        let error = step.error.take().map(|error| StepError { unknown: false, ..error });
+        if retry {
+            step.error = error;
+            step.next_attempt_at = Some(now);
+            self.dirty.insert(key);
+        } else {
+            self.end(key, Outcome::Failed, None, error);
+        }
+    }
+
+    /// Whether attempts and time are left, and anybody still wants the outcome.
+    fn may_retry(&self, key: Key, meta: &ActivityMeta, now: Time) -> bool {
+        let Some(step) = self.steps.get(&key) else { return false };
+        let wanted = match key.1 {
+            Direction::Forward => matches!(self.phase, Phase::Forward),
+            Direction::Undo => true,
+        };
+        let in_time = step.due.is_none_or(|due| due.estimate() > now);
+        wanted && in_time && step.attempts < retry_of(meta, key.1).max_attempts
+    }
+
+    fn wait_for_next(&mut self, key: Key, error: StepError, meta: &ActivityMeta, now: Time) {
+        let jitter = self.jitter(key);
+        let retry = retry_of(meta, key.1);
+        let Some(step) = self.steps.get_mut(&key) else { return };
+        step.error = Some(error);
+        step.next_attempt_at = Some(now + retry.wait(step.attempts, jitter));
+        self.dirty.insert(key);
+    }
+
+    /// The call's deadline passed while it waited for its next attempt.
+    pub(super) fn run_out(&mut self, seq: u32) {
+        let Some(step) = self.steps.get(&(seq, Direction::Forward)) else { return };
+        let unknown = step.error.as_ref().is_some_and(|error| error.unknown);
+        let last =
+            step.error.as_ref().map_or(String::new(), |error| format!("; last: {}: {}", error.code, error.message));
+        let error = StepError {
+            code: "deadline_exceeded".to_owned(),
+            message: format!("the call's deadline passed{last}"),
+            unknown,
+        };
+        let outcome = if unknown { Outcome::Unknown } else { Outcome::Failed };
+        self.complete(seq, outcome, None, Some(error));
+    }
+
+    fn give_up(&mut self, key: Key) {
+        let error = self.steps.get(&key).and_then(|step| step.error.clone());
+        let unknown = error.as_ref().is_some_and(|error| error.unknown);
+        self.end(key, if unknown { Outcome::Unknown } else { Outcome::Failed }, None, error);
+    }
+
+    fn end(&mut self, key: Key, outcome: Outcome, output: Option<Json>, error: Option<StepError>) {
+        match key.1 {
+            Direction::Forward => self.complete(key.0, outcome, output, error),
+            Direction::Undo => {
+                let Some(step) = self.steps.get_mut(&key) else { return };
+                step.outcome = Some(outcome);
+                step.error = error;
+                step.next_attempt_at = None;
+                self.dirty.insert(key);
+            }
+        }
+    }
+
+    /// What the verification before an undo found out about the step itself.
+    fn resolve_forward(&mut self, seq: u32, outcome: Outcome, output: Option<Json>) {
+        let key = (seq, Direction::Forward);
+        if let Some(step) = self.steps.get_mut(&key) {
+            step.outcome = Some(outcome);
+            step.output = output;
+            self.dirty.insert(key);
+        }
+        if let Some(undo) = self.steps.get_mut(&(seq, Direction::Undo)) {
+            undo.error = None;
+            undo.attempts = 0;
+            undo.next_attempt_at = None;
+            self.dirty.insert((seq, Direction::Undo));
+        }
+    }
+
+    /// The same for the same attempt of the same step, so that the core stays a function of its facts.
+    fn jitter(&self, key: Key) -> f64 {
+        let mut hasher = DefaultHasher::new();
+        (self.run, key, self.steps.get(&key).map(|step| step.attempts)).hash(&mut hasher);
+        (hasher.finish() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+const GAVE_UP_ASKING: &str = "still_unknown";
+
+fn gave_up_asking(error: &StepError) -> bool {
+    error.code == GAVE_UP_ASKING || !error.unknown
+}
+
+fn retry_of(meta: &ActivityMeta, direction: Direction) -> Retry {
+    match direction {
+        Direction::Forward => meta.policy.retry,
+        Direction::Undo => meta.policy.undo_retry,
+    }
+}
+
+fn step_name(steps: &std::collections::BTreeMap<Key, Step>, key: Key) -> std::sync::Arc<str> {
+    steps.get(&key).map_or_else(|| "".into(), |step| step.name.clone())
+}

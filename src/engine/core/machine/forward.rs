@@ -1,0 +1,285 @@
+//! Forward: replay, what the function asks for, and telling it outcomes one at a time.
+
+use std::collections::BTreeMap;
+
+use super::{Ending, Machine, Phase};
+use crate::engine::core::{
+    context::{Ask, Asked, SideValue, Told, Until},
+    decision::Act,
+    execution::{Ended, Execution, Turn},
+    model::{Direction, Due, Failure, Json, Outcome, Step, StepError, StepKind, Time},
+};
+
+impl Machine {
+    /// Polls the function through everything that is on record, in the order in which it was told.
+    pub(super) fn replay(&mut self, now: Time) {
+        let mut execution = match Execution::new(self.code.as_ref(), self.run, self.created_at, self.input.get()) {
+            Ok(execution) => execution,
+            Err(failure) => return self.get_stuck(failure),
+        };
+        let order: BTreeMap<u32, u32> = self.steps.values().filter_map(|s| Some((s.ord?, s.seq))).collect();
+        let mut turn = execution.poll();
+        self.execution = Some(execution);
+        for (expected, (ord, seq)) in order.iter().enumerate() {
+            if !self.take_turn(turn, now) {
+                return;
+            }
+            if expected as u32 != *ord || *seq >= self.asked || !matches!(self.phase, Phase::Forward) {
+                return self.disagree(*seq);
+            }
+            turn = self.tell_one(*seq);
+        }
+        if self.take_turn(turn, now) {
+            let beyond =
+                self.steps.values().find(|step| step.seq >= self.asked && step.direction == Direction::Forward);
+            if let Some(seq) = beyond.map(|step| step.seq) {
+                self.disagree(seq);
+            }
+        }
+    }
+
+    fn disagree(&mut self, seq: u32) {
+        let recorded = self.steps.get(&(seq, Direction::Forward));
+        let what = recorded.map_or_else(|| "nothing".to_owned(), |step| format!("{} {}", step.kind, step.name));
+        let message = format!("step {seq} is on record as {what}, but the workflow did not ask for it there");
+        self.get_stuck(Failure::new("nondeterminism", message).at(seq));
+    }
+
+    /// Tells the function all outcomes that wait to be told; each may make it ask for more.
+    pub(super) fn tell_all(&mut self, now: Time) {
+        while matches!(self.phase, Phase::Forward) {
+            let Some(seq) = self.to_tell.pop_front() else { return };
+            if let Some(step) = self.steps.get_mut(&(seq, Direction::Forward)) {
+                step.ord = Some(self.told);
+                self.dirty.insert((seq, Direction::Forward));
+            }
+            let turn = self.tell_one(seq);
+            self.take_turn(turn, now);
+        }
+    }
+
+    fn tell_one(&mut self, seq: u32) -> Turn {
+        let told = self.steps.get(&(seq, Direction::Forward)).and_then(|step| {
+            Some(Told { outcome: step.outcome?, output: step.output.clone(), error: step.error.clone() })
+        });
+        match (&mut self.execution, told) {
+            (Some(execution), Some(told)) => {
+                self.told += 1;
+                execution.tell(seq, told);
+                execution.poll()
+            }
+            _ => Turn { asks: Vec::new(), ended: None },
+        }
+    }
+
+    /// Takes up what a turn asked for. False when the run got stuck over it.
+    fn take_turn(&mut self, turn: Turn, now: Time) -> bool {
+        for ask in turn.asks {
+            self.asked = self.asked.max(ask.seq + 1);
+            if let Err(failure) = self.take_up(ask, now) {
+                self.get_stuck(failure);
+                return false;
+            }
+        }
+        match turn.ended {
+            None => {}
+            Some(Ended::Returned(result)) => self.phase = Phase::Settling(Ending::Returned(result)),
+            Some(Ended::Panicked(message)) => {
+                self.get_stuck(Failure::new("workflow_panicked", message));
+                return false;
+            }
+        }
+        if !matches!(self.phase, Phase::Forward) {
+            self.execution = None;
+        }
+        true
+    }
+
+    fn take_up(&mut self, ask: Ask, now: Time) -> Result<(), Failure> {
+        let (kind, name, input) = describe(&ask)?;
+        if let Asked::Call { best_effort: true, .. } = ask.what {
+            self.best_effort.insert(ask.seq);
+        }
+        if let Some(recorded) = self.steps.get(&(ask.seq, Direction::Forward)) {
+            return if recorded.kind == kind && *recorded.name == *name {
+                Ok(())
+            } else {
+                let was = format!("{} {}", recorded.kind, recorded.name);
+                let message =
+                    format!("step {} is on record as {was}, but the workflow asks for {kind} {name}", ask.seq);
+                Err(Failure::new("nondeterminism", message).at(ask.seq))
+            };
+        }
+        let undoable = match kind {
+            StepKind::Activity => {
+                let unknown =
+                    || Failure::new("unknown_activity", format!("no activity {name} is registered")).at(ask.seq);
+                self.meta(&name).ok_or_else(unknown)?.undoable
+            }
+            _ => false,
+        };
+        let (until, recorded_at_once) = match &ask.what {
+            Asked::Call { deadline, .. } => (*deadline, deadline.is_some()),
+            Asked::Timer { until } => (Some(*until), true),
+            Asked::Signal { until, .. } => (*until, true),
+            Asked::Side { .. } | Asked::Pivot => (None, false),
+        };
+        let due = until.map(|until| match until {
+            Until::At(at) => Due::At(at),
+            Until::In(span) => Due::In(span, now + span),
+        });
+        let key = (ask.seq, Direction::Forward);
+        self.steps.insert(key, new_step(&ask, kind, name, input, undoable, due));
+        if recorded_at_once {
+            self.dirty.insert(key);
+        }
+        match kind {
+            StepKind::Pivot => {
+                self.pivoted = true;
+                self.complete(ask.seq, Outcome::Ok, None, None);
+            }
+            StepKind::Signal => self.match_signals(),
+            StepKind::Activity | StepKind::Timer | StepKind::Side => {}
+        }
+        Ok(())
+    }
+
+    /// Gives open signal waits the oldest signal of their name.
+    pub(super) fn match_signals(&mut self) {
+        let open = |step: &&Step| step.kind == StepKind::Signal && step.outcome.is_none();
+        let waits: Vec<_> = self.steps.values().filter(open).map(|step| (step.seq, step.name.clone())).collect();
+        for (seq, name) in waits {
+            let Some(at) = self.signals.iter().position(|signal| signal.name == name) else { continue };
+            if let Some(signal) = self.signals.remove(at) {
+                self.out.writes.consumed.push((signal.id, seq));
+                self.complete(seq, Outcome::Ok, signal.payload, None);
+            }
+        }
+    }
+
+    /// Ends a forward step. It is told in its turn, unless the function has ended.
+    pub(super) fn complete(&mut self, seq: u32, outcome: Outcome, output: Option<Json>, error: Option<StepError>) {
+        let key = (seq, Direction::Forward);
+        let Some(step) = self.steps.get_mut(&key) else { return };
+        step.outcome = Some(outcome);
+        step.output = output;
+        step.error = error;
+        step.next_attempt_at = None;
+        self.dirty.insert(key);
+        let ended_ill = matches!(outcome, Outcome::Failed | Outcome::Unknown);
+        if self.best_effort.contains(&seq) && ended_ill {
+            let error = step.error.clone().map_or_else(|| ("failed".into(), String::new()), |e| (e.code, e.message));
+            self.out.writes.attention.push((Some(seq), Failure::new(error.0, error.1).at(seq)));
+        }
+        if matches!(self.phase, Phase::Forward) {
+            self.to_tell.push_back(seq);
+        }
+    }
+
+    /// Timers, waits and calls that have come due, by the database's clock.
+    pub(super) fn fire_due(&mut self, now: Time) {
+        if !matches!(self.phase, Phase::Forward) {
+            return;
+        }
+        let is_due = |step: &&Step| step.outcome.is_none() && step.due.is_some_and(|due| due.estimate() <= now);
+        let forward = self.steps.values().filter(|step| step.direction == Direction::Forward);
+        let due: Vec<_> = forward.filter(is_due).map(|step| (step.seq, step.kind)).collect();
+        for (seq, kind) in due {
+            match kind {
+                StepKind::Timer => self.complete(seq, Outcome::Ok, None, None),
+                StepKind::Signal => self.complete(seq, Outcome::Skipped, None, None),
+                StepKind::Activity if !self.in_flight.contains(&(seq, Direction::Forward)) => self.run_out(seq),
+                StepKind::Activity | StepKind::Side | StepKind::Pivot => {}
+            }
+        }
+    }
+
+    /// Starts every open step that is not under way and not waiting.
+    pub(super) fn start_open(&mut self, now: Time) {
+        let open = |step: &&Step| {
+            step.direction == Direction::Forward
+                && step.outcome.is_none()
+                && step.next_attempt_at.is_none_or(|at| at <= now)
+        };
+        let keys: Vec<_> = self.steps.values().filter(open).map(|step| (step.seq, step.kind)).collect();
+        for (seq, kind) in keys {
+            let key = (seq, Direction::Forward);
+            if self.in_flight.contains(&key) || !matches!(self.phase, Phase::Forward) {
+                continue;
+            }
+            match kind {
+                StepKind::Activity => self.start(key, now),
+                StepKind::Side => {
+                    let what = [SideValue::Now, SideValue::Random, SideValue::Uuid];
+                    let name = self.steps.get(&key).map(|step| step.name.clone());
+                    let what = what.into_iter().find(|what| Some(what.name()) == name.as_deref());
+                    if let Some(what) = what {
+                        self.in_flight.insert(key);
+                        self.out.acts.push(Act::Draw { seq, what });
+                    }
+                }
+                StepKind::Timer | StepKind::Signal | StepKind::Pivot => {}
+            }
+        }
+    }
+
+    /// Before a run ends: what is still open will not be told any more.
+    pub(super) fn close_open_steps(&mut self) {
+        for (key, step) in &mut self.steps {
+            if step.outcome.is_some() || key.1 == Direction::Undo {
+                continue;
+            }
+            step.outcome = match (step.kind, &step.error) {
+                (StepKind::Activity, _) if step.attempts == 0 => Some(Outcome::Skipped),
+                (StepKind::Activity, Some(error)) if error.unknown => Some(Outcome::Unknown),
+                (StepKind::Activity, _) => Some(Outcome::Failed),
+                (_, _) => Some(Outcome::Skipped),
+            };
+            step.next_attempt_at = None;
+            self.dirty.insert(*key);
+        }
+    }
+}
+
+fn describe(ask: &Ask) -> Result<(StepKind, std::sync::Arc<str>, Option<Json>), Failure> {
+    Ok(match &ask.what {
+        Asked::Call { name, input, .. } => {
+            let input = input.clone().map_err(|message| Failure::new("unencodable_input", message).at(ask.seq))?;
+            (StepKind::Activity, name.clone(), Some(input))
+        }
+        Asked::Timer { .. } => (StepKind::Timer, "sleep".into(), None),
+        Asked::Signal { name, .. } => (StepKind::Signal, name.clone(), None),
+        Asked::Side { what } => (StepKind::Side, what.name().into(), None),
+        Asked::Pivot => (StepKind::Pivot, "pivot".into(), None),
+    })
+}
+
+fn new_step(
+    ask: &Ask,
+    kind: StepKind,
+    name: std::sync::Arc<str>,
+    input: Option<Json>,
+    undoable: bool,
+    due: Option<Due>,
+) -> Step {
+    Step {
+        seq: ask.seq,
+        direction: Direction::Forward,
+        kind,
+        name,
+        ord: None,
+        asked: ask.asked,
+        outcome: None,
+        attempts: 0,
+        generation: 0,
+        undoable,
+        input,
+        output: None,
+        error: None,
+        details: None,
+        due,
+        next_attempt_at: None,
+        undo_after: Vec::new(),
+        took: std::time::Duration::ZERO,
+    }
+}

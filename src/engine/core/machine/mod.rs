@@ -1,0 +1,440 @@
+//! One run, decided: facts in, [`Decision`] out. No SQL, no tokio, no clock: `now` is an argument.
+//!
+//! What it guarantees, as long as its caller commits a decision's writes before doing its acts:
+//!
+//! - *A step that can be undone or verified is on record before it is attempted* (write-ahead intent), so that whoever
+//!   takes the run over finds it and knows that it may have happened.
+//! - *Unknown is verified before a retry and before an undo*, where the activity can be verified.
+//! - *A run that fails or is stopped first lets its attempts end*, then makes its plan once; with nothing under way the
+//!   plan sees every outcome there will be.
+//! - *Outcomes are told in the order of `ord`*, one at a time, live and on replay alike.
+//! - *Nothing is told that is not written in the same decision.*
+//!
+//! A crash between commit and act loses nothing: the machine is built anew from rows (a [`Snapshot`]), replays, and
+//! decides again. An attempt on record without an end is then unknown. A crash before the commit loses the decision,
+//! of which nothing was done. The simulation in tests/simulation.rs crashes it at every point.
+//!
+//! The parts: `forward` (replay, asks, telling), `attempts` (three outcomes, retries, verification), `undoing` (the plan
+//! at work). The worker that carries decisions out is engine/worker/drive.rs.
+
+mod attempts;
+mod forward;
+mod undoing;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{
+    decision::{Act, Decision, Event, RunWrite, Snapshot, Wait},
+    execution::{Execution, WorkflowCode},
+    model::{Direction, Due, Failure, Json, Outcome, Request, RunId, Signal, Status, Step, StepError, StepKind, Time},
+    policy::{ActivityMeta, Catalog},
+    transition::{Change, next},
+};
+
+/// Waits up to this long keep the run in memory; longer ones park it, and it costs one row.
+pub const PARK_BEYOND: Duration = Duration::from_secs(1);
+
+/// Takeovers without progress after which a run is taken for poison.
+pub const POISON_AFTER: i16 = 10;
+
+type Key = (u32, Direction);
+
+/// What is going on with the run.
+#[derive(Debug)]
+enum Phase {
+    /// The workflow function is being advanced.
+    Forward,
+    /// It returned or was stopped; attempts under way are let to their end.
+    Settling(Ending),
+    /// The plan is being worked on.
+    Undoing,
+    /// The worker has let go of it, or is about to.
+    Resting,
+}
+
+#[derive(Debug)]
+enum Ending {
+    Returned(Result<Json, Failure>),
+    Stopped(Failure),
+}
+
+/// Which queues a worker serves.
+pub type Serves = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
+/// A run as its worker holds it.
+pub struct Machine {
+    run: RunId,
+    created_at: Time,
+    queue: Arc<str>,
+    deadline_at: Option<Time>,
+    status: Status,
+    before: Status,
+    request: Request,
+    seen: i32,
+    takeovers: i16,
+    failure: Option<Failure>,
+    input: Json,
+    code: Arc<dyn WorkflowCode>,
+    catalog: Arc<dyn Catalog>,
+    serves: Serves,
+    execution: Option<Execution>,
+    steps: BTreeMap<Key, Step>,
+    best_effort: BTreeSet<u32>,
+    asked: u32,
+    told: u32,
+    to_tell: VecDeque<u32>,
+    pivoted: bool,
+    signals: VecDeque<Signal>,
+    in_flight: BTreeSet<Key>,
+    elsewhere: Option<Arc<str>>,
+    dirty: BTreeSet<Key>,
+    phase: Phase,
+    rested: Option<Rested>,
+    out: Decision,
+}
+
+/// How the run was let go of, and from which status: what to go back to where the commit refuses it.
+#[derive(Debug)]
+struct Rested {
+    before: Status,
+    status: Status,
+    output: Option<Json>,
+    failure: Option<Failure>,
+}
+
+impl Machine {
+    /// Builds the machine of a run from its rows. `code` is the workflow in the version that the run began with.
+    pub fn new(snapshot: Snapshot, code: Arc<dyn WorkflowCode>, catalog: Arc<dyn Catalog>, serves: Serves) -> Self {
+        let pivoted = snapshot.steps.iter().any(|step| step.kind == StepKind::Pivot);
+        Self {
+            run: snapshot.run,
+            created_at: snapshot.created_at,
+            queue: snapshot.queue,
+            deadline_at: snapshot.deadline_at,
+            status: snapshot.status,
+            before: snapshot.status,
+            request: snapshot.request,
+            seen: snapshot.inbox,
+            takeovers: snapshot.takeovers,
+            failure: snapshot.failure,
+            input: snapshot.input,
+            code,
+            catalog,
+            serves,
+            execution: None,
+            steps: snapshot.steps.into_iter().map(|step| ((step.seq, step.direction), step)).collect(),
+            best_effort: BTreeSet::new(),
+            asked: 0,
+            told: 0,
+            to_tell: VecDeque::new(),
+            pivoted,
+            signals: snapshot.signals.into(),
+            in_flight: BTreeSet::new(),
+            elsewhere: None,
+            dirty: BTreeSet::new(),
+            phase: Phase::Forward,
+            rested: None,
+            out: Decision::default(),
+        }
+    }
+
+    /// The run's id.
+    pub const fn run(&self) -> RunId {
+        self.run
+    }
+
+    /// Whether attempts or verifications are under way.
+    pub fn busy(&self) -> bool {
+        !self.in_flight.is_empty()
+    }
+
+    /// The first decision. `now` is the database's time, from the claim.
+    pub fn begin(&mut self, now: Time) -> Decision {
+        self.recover(now);
+        match self.status {
+            Status::Active | Status::Waiting if self.takeovers >= POISON_AFTER && self.request == Request::None => {
+                let message = format!("{} workers in a row were lost while they held this run", self.takeovers);
+                self.get_stuck(Failure::new("poison", message));
+            }
+            Status::Active | Status::Waiting => {
+                if !self.stop_if_asked(now) {
+                    self.replay(now);
+                    self.match_signals();
+                    self.fire_due(now);
+                }
+            }
+            Status::Compensating => self.phase = Phase::Undoing,
+            Status::Stuck | Status::Completed if self.request != Request::None => {
+                self.stop_if_asked(now);
+                if matches!(self.phase, Phase::Forward) {
+                    self.rest_as_it_is();
+                }
+            }
+            _ => self.rest_as_it_is(),
+        }
+        self.go_on(now)
+    }
+
+    /// The next decision. For [`Event::Due`], `now` comes from the database; otherwise the worker's estimate of it will do.
+    pub fn on(&mut self, event: Event, now: Time) -> Decision {
+        match event {
+            Event::Attempted { seq, direction, result, took } => self.attempted((seq, direction), result, took, now),
+            Event::Verified { seq, direction, found } => self.verified((seq, direction), found, now),
+            Event::Drawn { seq, value } => {
+                self.in_flight.remove(&(seq, Direction::Forward));
+                self.complete(seq, Outcome::Ok, Some(value), None);
+            }
+            Event::Beat { seq, direction, details } => self.beat((seq, direction), details),
+            Event::Due { recorded } => {
+                self.learn_dues(recorded);
+                if !self.stop_if_asked(now) {
+                    self.fire_due(now);
+                }
+            }
+            Event::Inbox { inbox, request, signals } => self.open_inbox(inbox, request, signals, now),
+        }
+        self.go_on(now)
+    }
+
+    /// Tells, polls, starts what is open, ends what has settled, and says what to wait for.
+    fn go_on(&mut self, now: Time) -> Decision {
+        self.tell_all(now);
+        match self.phase {
+            Phase::Forward => self.start_open(now),
+            Phase::Settling(_) | Phase::Undoing | Phase::Resting => {}
+        }
+        self.end_if_settled();
+        if matches!(self.phase, Phase::Undoing) {
+            self.start_undos(now);
+        }
+        self.wait_or_rest(now);
+        let dirty = std::mem::take(&mut self.dirty);
+        self.out.writes.steps = dirty.iter().filter_map(|key| self.steps.get(key)).cloned().collect();
+        if self.takeovers > 0 && !self.out.writes.steps.is_empty() {
+            self.takeovers = 0;
+            self.out.writes.progress = true;
+        }
+        let decision = std::mem::take(&mut self.out);
+        self.recorded(&dirty);
+        decision
+    }
+
+    /// What is written has its due time on record; until it is loaded again the estimate stands for it.
+    fn recorded(&mut self, dirty: &BTreeSet<Key>) {
+        for key in dirty {
+            if let Some(step) = self.steps.get_mut(key) {
+                step.due = step.due.map(|due| Due::At(due.estimate()));
+            }
+        }
+    }
+
+    /// Attempts that are on record as under way, but not by us: their worker was lost, and they are unknown.
+    fn recover(&mut self, now: Time) {
+        for step in self.steps.values_mut() {
+            let under_way = step.outcome.is_none() && step.attempts > 0 && step.next_attempt_at.is_none();
+            if step.kind == StepKind::Activity && under_way {
+                let message = "the worker was lost, or let go of the run, during an attempt".to_owned();
+                step.error = Some(StepError { code: "worker_lost".to_owned(), message, unknown: true });
+                step.next_attempt_at = Some(now);
+            }
+        }
+    }
+
+    /// Cancel and compensate requests and the run's deadline: all stop the function. True when it is stopped.
+    fn stop_if_asked(&mut self, now: Time) -> bool {
+        let overdue = !self.pivoted && self.deadline_at.is_some_and(|at| at <= now);
+        let failure = match self.request {
+            Request::Compensate => Failure::new("compensated", "an operator had it undone"),
+            Request::Cancel if !self.pivoted => Failure::new("cancelled", "it was cancelled"),
+            _ if overdue && self.status != Status::Completed => {
+                Failure::new("deadline_exceeded", "it was not past its pivot in time")
+            }
+            Request::Cancel | Request::None => return false,
+        };
+        if matches!(self.phase, Phase::Undoing | Phase::Settling(Ending::Stopped(_))) {
+            return true;
+        }
+        self.execution = None;
+        self.to_tell.clear();
+        self.phase = Phase::Settling(Ending::Stopped(failure));
+        if self.busy() {
+            self.out.acts.push(Act::Cancel);
+        }
+        true
+    }
+
+    fn open_inbox(&mut self, inbox: i32, request: Request, signals: Vec<Signal>, now: Time) {
+        self.seen = inbox;
+        self.request = request;
+        self.signals = signals.into();
+        if let Some(rested) = self.rested.take() {
+            self.go_back(rested);
+        }
+        if !self.stop_if_asked(now) {
+            self.match_signals();
+        }
+    }
+
+    /// The commit refused to let go of the run, because the inbox had changed: the decision is due again.
+    fn go_back(&mut self, rested: Rested) {
+        self.status = rested.before;
+        self.phase = match (rested.status, rested.failure) {
+            (Status::Completed, _) => {
+                let output = rested.output.map_or_else(|| Err(Failure::new("no_output", "")), Ok);
+                Phase::Settling(Ending::Returned(output))
+            }
+            (Status::Failed, Some(failure)) => Phase::Settling(Ending::Stopped(failure)),
+            (Status::Stuck, Some(failure)) if self.request == Request::None => return self.get_stuck(failure),
+            _ if rested.before == Status::Compensating => Phase::Undoing,
+            _ => Phase::Forward,
+        };
+    }
+
+    /// The due times as the rows have them, in place of the worker's estimates.
+    fn learn_dues(&mut self, recorded: Vec<(u32, Time)>) {
+        for (seq, at) in recorded {
+            if let Some(step) = self.steps.get_mut(&(seq, Direction::Forward)) {
+                step.due = Some(Due::At(at));
+            }
+        }
+    }
+
+    /// Moves the run to another status; a change that the table refuses is a bug of ours, and ends in `stuck`.
+    fn change(&mut self, change: Change) -> Status {
+        self.before = self.status;
+        self.status = next(self.status, change).unwrap_or(Status::Stuck);
+        self.status
+    }
+
+    fn rest(&mut self, status: Status, output: Option<Json>, failure: Option<Failure>, wait: Option<Wait>) {
+        self.phase = Phase::Resting;
+        self.out.acts.clear();
+        self.out.wake_at = None;
+        let (output_kept, failure_kept) = (output.clone(), failure.clone());
+        self.rested = Some(Rested { before: self.before, status, output: output_kept, failure: failure_kept });
+        self.out.writes.run = Some(RunWrite::Rest { status, output, failure, wait, seen: self.seen });
+    }
+
+    /// A wake-up that came too late, or twice.
+    fn rest_as_it_is(&mut self) {
+        self.phase = Phase::Resting;
+        self.out.writes.run = Some(RunWrite::NotDue);
+    }
+
+    fn get_stuck(&mut self, failure: Failure) {
+        self.change(Change::GetStuck);
+        self.execution = None;
+        self.failure = Some(failure.clone());
+        self.out.writes.attention.push((None, failure.clone()));
+        self.rest(Status::Stuck, None, Some(failure), None);
+    }
+
+    fn end_if_settled(&mut self) {
+        if self.busy() || !matches!(self.phase, Phase::Settling(_)) {
+            return;
+        }
+        let Phase::Settling(ending) = std::mem::replace(&mut self.phase, Phase::Resting) else { return };
+        match ending {
+            Ending::Returned(Ok(output)) => {
+                self.close_open_steps();
+                let status = self.change(Change::Complete);
+                self.rest(status, Some(output), None, None);
+            }
+            Ending::Returned(Err(failure)) if self.pivoted => self.get_stuck(failure),
+            Ending::Returned(Err(failure)) | Ending::Stopped(failure) => {
+                self.close_open_steps();
+                self.make_plan(failure);
+            }
+        }
+    }
+
+    /// Says until when to wait, or lets go of the run.
+    fn wait_or_rest(&mut self, now: Time) {
+        if matches!(self.phase, Phase::Resting) {
+            return;
+        }
+        let wake_at = self.earliest_due();
+        if self.busy() {
+            self.out.wake_at = wake_at;
+            return;
+        }
+        if let Some(queue) = self.elsewhere.take() {
+            self.phase = Phase::Resting;
+            self.out.writes.run = Some(RunWrite::HandOver { queue });
+            return;
+        }
+        let soon = now + PARK_BEYOND;
+        match (wake_at, self.wait()) {
+            (Some(at), _) if at <= soon => self.out.wake_at = Some(at),
+            (_, Some(wait)) => {
+                let status = self.change(Change::Park);
+                let failure = self.failure.clone();
+                self.rest(status, None, failure, Some(wait));
+            }
+            (_, None) => self.get_stuck(Failure::new(
+                "workflow_blocked",
+                "the workflow waits for something that is not one of its steps, timers or signals",
+            )),
+        }
+    }
+
+    fn earliest_due(&self) -> Option<Time> {
+        let steps = self.steps.values().filter(|step| self.counts(step)).filter_map(|step| {
+            let due = step.due.map(Due::estimate);
+            [due, step.next_attempt_at].into_iter().flatten().min()
+        });
+        let deadline = (matches!(self.phase, Phase::Forward) && !self.pivoted).then_some(self.deadline_at).flatten();
+        steps.chain(deadline).min()
+    }
+
+    /// Whether a step is open in the phase that the run is in.
+    fn counts(&self, step: &Step) -> bool {
+        let direction = if matches!(self.phase, Phase::Undoing) { Direction::Undo } else { Direction::Forward };
+        step.outcome.is_none() && step.direction == direction
+    }
+
+    /// What a parked run waits for: a signal before a retry before a timer, because that is what people can act on.
+    fn wait(&self) -> Option<Wait> {
+        let rank = |step: &&Step| match step.kind {
+            StepKind::Signal => 0,
+            StepKind::Activity if step.next_attempt_at.is_some() => 1,
+            StepKind::Timer => 2,
+            StepKind::Activity | StepKind::Side | StepKind::Pivot => 3,
+        };
+        let step = self.steps.values().filter(|step| self.counts(step)).min_by_key(rank)?;
+        let kind = match step.kind {
+            StepKind::Signal => "signal",
+            StepKind::Activity => "retry",
+            StepKind::Timer | StepKind::Side | StepKind::Pivot => "timer",
+        };
+        let until = self.earliest_write_due();
+        Some(Wait { kind, name: step.name.clone(), until })
+    }
+
+    /// The earliest due among open steps, in the form in which it can be written.
+    fn earliest_write_due(&self) -> Option<Due> {
+        let open = self.steps.values().filter(|step| self.counts(step));
+        let dues = open.flat_map(|step| [step.due, step.next_attempt_at.map(Due::At)]).flatten();
+        let deadline = (matches!(self.phase, Phase::Forward) && !self.pivoted).then_some(self.deadline_at).flatten();
+        dues.chain(deadline.map(Due::At)).min_by_key(|due| due.estimate())
+    }
+
+    fn meta(&self, name: &str) -> Option<&ActivityMeta> {
+        self.catalog.activity(name)
+    }
+}
+
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Machine")
+            .field("run", &self.run)
+            .field("status", &self.status)
+            .field("phase", &self.phase)
+            .field("in_flight", &self.in_flight)
+            .finish_non_exhaustive()
+    }
+}

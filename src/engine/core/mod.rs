@@ -1,0 +1,15 @@
+//! The pure core: facts in, decisions out. Nothing here knows SQL, tokio or a clock; that is why thousands of seeds of
+//! crashes and races can be simulated in seconds (tests/simulation.rs), and why the rules can be read in one place.
+//!
+//! `context` is what workflow authors hold, `execution` polls their function, `machine` decides, `plan` says what is undone
+//! in which order, `transition` which status may follow which.
+
+pub mod context;
+pub mod decision;
+pub mod execution;
+pub mod join;
+pub mod machine;
+pub mod model;
+pub mod plan;
+pub mod policy;
+pub mod transition;

@@ -1,0 +1,267 @@
+//! The nouns of the engine as plain data: status, outcome, step, failure. No SQL, no tokio, no clock.
+//!
+//! The numbers behind the enums are what the tables hold (migrations/0001_engine.sql); they never change meaning.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+/// A moment on the database's clock.
+pub type Time = DateTime<Utc>;
+
+/// A JSON text, kept as it came; shared, because a step's output goes to the workflow and to the database.
+pub type Json = Arc<RawValue>;
+
+/// A run's id: UUIDv7, so that ids sort by the time of their making.
+pub type RunId = Uuid;
+
+/// Defines a small enum with its database code and its word, and both ways between them.
+macro_rules! coded {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($(#[$vdoc])* $variant = $code),+ }
+
+        impl $name {
+            /// All values, in the order of their codes.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+            /// The number that the tables hold.
+            pub const fn code(self) -> i16 { self as i16 }
+            /// The word that people and the API see.
+            pub const fn word(self) -> &'static str { match self { $(Self::$variant => $word),+ } }
+            /// The value with this number, if there is one.
+            pub fn from_code(code: i16) -> Option<Self> { Self::ALL.iter().copied().find(|v| v.code() == code) }
+            /// The value with this word, if there is one.
+            pub fn from_word(word: &str) -> Option<Self> { Self::ALL.iter().copied().find(|v| v.word() == word) }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.pad(self.word()) }
+        }
+    };
+}
+
+coded! {
+    /// Where a run stands, as its row says. What people see as pending or running is `Active`: see `ready`.
+    Status {
+        /// Due, or held by a worker.
+        Active = 0 "running",
+        /// Parked until a timer, a signal or a retry is due.
+        Waiting = 1 "waiting",
+        /// Held back by an operator.
+        Paused = 2 "paused",
+        /// Its plan of undos is being worked on.
+        Compensating = 3 "compensating",
+        /// It can't go on without an operator; `failure` says why.
+        Stuck = 4 "stuck",
+        /// It ended as its workflow meant it to.
+        Completed = 5 "completed",
+        /// It failed or was cancelled, and all that had to be undone was.
+        Compensated = 6 "compensated",
+        /// It failed or was cancelled with nothing to undo.
+        Failed = 7 "failed",
+        /// An operator ended it without undo.
+        Abandoned = 8 "abandoned",
+    }
+}
+
+impl Status {
+    /// Whether nothing more happens to the run by itself and its result stands.
+    pub const fn is_end(self) -> bool {
+        self.code() >= Self::Completed.code()
+    }
+}
+
+coded! {
+    /// How a step ended.
+    Outcome {
+        /// It took effect.
+        Ok = 1 "ok",
+        /// It certainly had no effect.
+        Failed = 2 "failed",
+        /// It may have had an effect, and nobody could tell.
+        Unknown = 3 "unknown",
+        /// An operator, or a verification that found nothing to undo, passed over it.
+        Skipped = 4 "skipped",
+    }
+}
+
+coded! {
+    /// Which way a step row goes.
+    Direction {
+        /// The step itself.
+        Forward = 0 "forward",
+        /// Its undo.
+        Undo = 1 "undo",
+    }
+}
+
+coded! {
+    /// What kind of thing a workflow asked for.
+    StepKind {
+        /// A call of an activity.
+        Activity = 0 "activity",
+        /// A sleep.
+        Timer = 1 "timer",
+        /// A wait for a signal.
+        Signal = 2 "signal",
+        /// A time, random number or uuid, recorded so that replay sees the same.
+        Side = 3 "side",
+        /// From here on: forward only.
+        Pivot = 4 "pivot",
+    }
+}
+
+/// What an operator or a caller asked of a run, kept on its row until a worker acts on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Nothing.
+    None,
+    /// Undo and end, if the pivot is not passed.
+    Cancel,
+    /// Undo and end, wherever it stands.
+    Compensate,
+}
+
+impl Request {
+    /// The number that `run.request` holds.
+    pub const fn code(self) -> i16 {
+        self as i16
+    }
+
+    /// The request with this number; anything unheard of is none.
+    pub const fn from_code(code: i16) -> Self {
+        match code {
+            1 => Self::Cancel,
+            2 => Self::Compensate,
+            _ => Self::None,
+        }
+    }
+}
+
+/// Why a run failed or stands still.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct Failure {
+    /// A stable code, from the activity, the workflow or the engine.
+    pub code: String,
+    /// A sentence for people.
+    pub message: String,
+    /// The step (its `seq`) that it came from, where it came from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<u32>,
+}
+
+impl Failure {
+    /// A failure that no step caused.
+    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into(), step: None }
+    }
+
+    /// The same, naming the step.
+    pub fn at(mut self, seq: u32) -> Self {
+        self.step = Some(seq);
+        self
+    }
+}
+
+/// What went wrong in a step, as its row keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepError {
+    /// The activity's stable code.
+    pub code: String,
+    /// A sentence for people.
+    pub message: String,
+    /// The attempt may have had an effect.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unknown: bool,
+}
+
+/// One step of a run, one direction of it: what the `step` row holds.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Position in the run, from 0, in the order of asking.
+    pub seq: u32,
+    /// Forward or undo.
+    pub direction: Direction,
+    /// What was asked for.
+    pub kind: StepKind,
+    /// The activity's, signal's or side value's name.
+    pub name: Arc<str>,
+    /// The place in which the outcome was told to the workflow; none while open, and for undos.
+    pub ord: Option<u32>,
+    /// How many outcomes had been told when it was asked for.
+    pub asked: u32,
+    /// How it ended; none while open.
+    pub outcome: Option<Outcome>,
+    /// Attempts begun so far.
+    pub attempts: u32,
+    /// Raised when a verification was sure that the earlier key never took effect: it is part of the idempotency key.
+    pub generation: u32,
+    /// The activity has an undo.
+    pub undoable: bool,
+    /// The input, as JSON.
+    pub input: Option<Json>,
+    /// The output of an `ok` outcome, as JSON.
+    pub output: Option<Json>,
+    /// The latest error.
+    pub error: Option<StepError>,
+    /// What the latest heartbeat said.
+    pub details: Option<Json>,
+    /// When the timer fires, or the wait or the call runs out.
+    pub due: Option<Due>,
+    /// When it is tried (or verified) again; none while an attempt is under way.
+    pub next_attempt_at: Option<Time>,
+    /// For an undo: the steps (`seq`) whose undo has to be done first.
+    pub undo_after: Vec<u32>,
+    /// How long the last attempt took.
+    pub took: Duration,
+}
+
+/// When something is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// Recorded: a moment on the database's clock.
+    At(Time),
+    /// Not recorded yet: this long after the statement that records it, whose clock decides. The estimate is for
+    /// scheduling within the worker only.
+    In(Duration, Time),
+}
+
+impl Due {
+    /// The moment: recorded, or as the worker estimates it.
+    pub const fn estimate(self) -> Time {
+        match self {
+            Self::At(at) | Self::In(_, at) => at,
+        }
+    }
+}
+
+/// A signal in a run's inbox that no step has taken yet.
+#[derive(Clone, Debug)]
+pub struct Signal {
+    /// Its id: signals of one run are taken in this order.
+    pub id: i64,
+    /// Its name.
+    pub name: Arc<str>,
+    /// What it carries.
+    pub payload: Option<Json>,
+}
+
+/// Makes JSON text of a value.
+///
+/// # Errors
+/// When the value has no JSON form (a map with keys that are no strings, a NaN inside an untyped value…).
+pub fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<Json, serde_json::Error> {
+    serde_json::value::to_raw_value(value).map(Arc::from)
+}
+
+/// The key of a step's attempts: run, position, direction, and the generation where a verification burnt earlier ones.
+pub fn idempotency_key(run: RunId, seq: u32, direction: Direction, generation: u32) -> String {
+    let undo = if direction == Direction::Undo { "/undo" } else { "" };
+    if generation == 0 { format!("{run}/{seq}{undo}") } else { format!("{run}/{seq}.{generation}{undo}") }
+}

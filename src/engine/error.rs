@@ -1,0 +1,118 @@
+//! The engine's errors, each with a stable code. The HTTP layer maps codes to statuses; docs/errors.md explains them.
+
+use super::core::{model::RunId, transition::IllegalChange};
+
+/// What a call of the engine can end with.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No worker has ever registered this workflow.
+    #[error("no workflow named {0} has ever been registered")]
+    UnknownWorkflow(String),
+    /// The input is not what the workflow takes.
+    #[error("the input can't be read by workflow {workflow}: {message}")]
+    InvalidInput {
+        /// The workflow.
+        workflow: String,
+        /// The decoder's sentence.
+        message: String,
+    },
+    /// A parameter is out of its range or malformed.
+    #[error("{0}")]
+    InvalidRequest(String),
+    /// A payload is larger than the limit.
+    #[error("the payload has {size} bytes; the limit is {limit}")]
+    PayloadTooLarge {
+        /// Its size in bytes.
+        size: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The key belongs to a run that was started with something else.
+    #[error("the key belongs to run {0}, which was started with another input")]
+    KeyConflict(RunId),
+    /// There is no such run.
+    #[error("there is no run {0}")]
+    UnknownRun(RunId),
+    /// The run has ended, so nobody would take the signal.
+    #[error("run {0} has ended")]
+    RunEnded(RunId),
+    /// The run's state does not allow it.
+    #[error("{0}")]
+    WrongState(String),
+    /// The run is past its pivot: only `compensate` crosses it.
+    #[error("run {0} is past its pivot: it can't be cancelled; `compensate` undoes it")]
+    PastPivot(RunId),
+    /// The action is dangerous and needs a reason.
+    #[error("{0} needs a reason")]
+    ReasonRequired(&'static str),
+    /// The cursor was not made by this list.
+    #[error("the cursor is not one that this list gave")]
+    BadCursor,
+    /// A fenced worker's write: it changed nothing.
+    #[error("the lease was lost: another worker has taken over")]
+    LeaseLost,
+    /// The database can't be reached just now.
+    #[error("the database can't be reached")]
+    Unavailable(#[source] sqlx::Error),
+    /// The database refused or failed.
+    #[error("the database failed")]
+    Database(#[source] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("the schema could not be migrated")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+}
+
+impl Error {
+    /// The stable code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownWorkflow(_) => "unknown_workflow",
+            Self::InvalidInput { .. } => "invalid_input",
+            Self::InvalidRequest(_) => "invalid_request",
+            Self::PayloadTooLarge { .. } => "payload_too_large",
+            Self::KeyConflict(_) => "key_conflict",
+            Self::UnknownRun(_) => "unknown_run",
+            Self::RunEnded(_) => "run_ended",
+            Self::WrongState(_) => "wrong_state",
+            Self::PastPivot(_) => "past_pivot",
+            Self::ReasonRequired(_) => "reason_required",
+            Self::BadCursor => "bad_cursor",
+            Self::LeaseLost => "lease_lost",
+            Self::Unavailable(_) => "database_unavailable",
+            Self::Database(_) | Self::Migrate(_) => "database_error",
+        }
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        if is_connection_error(&error) { Self::Unavailable(error) } else { Self::Database(error) }
+    }
+}
+
+impl From<IllegalChange> for Error {
+    fn from(error: IllegalChange) -> Self {
+        Self::WrongState(error.to_string())
+    }
+}
+
+/// Whether the statement's fate is open because of the connection, not because of what it said. Class 08: connection
+/// exceptions; 57P01 to 57P03: the server shuts down, crashed or starts up; 53300: too many connections.
+pub(crate) fn is_connection_error(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) => true,
+        sqlx::Error::Database(database) => {
+            let code = database.code().unwrap_or_default();
+            code.starts_with("08") || matches!(&*code, "57P01" | "57P02" | "57P03" | "53300")
+        }
+        _ => false,
+    }
+}
+
+/// Whether trying the same statement again is right: serialization failures and deadlocks.
+pub(crate) fn is_retryable(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(database) = error else { return false };
+    matches!(database.code().as_deref(), Some("40001" | "40P01"))
+}

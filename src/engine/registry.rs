@@ -1,0 +1,192 @@
+//! The only place where types are erased: from here on a workflow is code over JSON, an activity three calls over JSON.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    pin::Pin,
+    sync::Arc,
+};
+
+use futures_util::FutureExt;
+use serde::de::DeserializeOwned;
+
+use super::{
+    activity::{Activity, ActivityContext, ActivityError, Verified},
+    core::{
+        context::Context,
+        execution::{WorkflowCode, WorkflowFuture},
+        model::{Failure, Json, to_json},
+        policy::{ActivityMeta, Catalog},
+    },
+    workflow::Workflow,
+};
+
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// An activity without its types.
+pub(crate) trait ActivityCode: Send + Sync {
+    fn run<'a>(&'a self, cx: &'a ActivityContext, input: &'a str) -> BoxFuture<'a, Result<Json, ActivityError>>;
+    fn verify<'a>(
+        &'a self,
+        cx: &'a ActivityContext,
+        input: &'a str,
+    ) -> BoxFuture<'a, Result<Verified<Json>, ActivityError>>;
+    fn undo<'a>(
+        &'a self,
+        cx: &'a ActivityContext,
+        input: &'a str,
+        output: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<(), ActivityError>>;
+}
+
+/// The workflows and activities that a process knows. Made once, at start-up.
+#[derive(Default)]
+pub struct Registry {
+    workflows: BTreeMap<(&'static str, i32), Arc<dyn WorkflowCode>>,
+    activities: HashMap<&'static str, (ActivityMeta, Arc<dyn ActivityCode>)>,
+}
+
+impl Registry {
+    /// An empty registry.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a workflow. The same name and version again replaces it.
+    pub fn workflow<W: Workflow>(mut self, workflow: W) -> Self {
+        self.workflows.insert((W::NAME, W::VERSION), Arc::new(Typed(Arc::new(workflow))));
+        self
+    }
+
+    /// Adds an activity. The same name again replaces it.
+    pub fn activity<A: Activity>(mut self, activity: A) -> Self {
+        let meta = ActivityMeta {
+            name: A::NAME,
+            policy: A::policy(),
+            undoable: A::UNDOABLE,
+            verifiable: A::VERIFIABLE && !A::TRANSACTIONAL,
+            transactional: A::TRANSACTIONAL,
+            queue: A::QUEUE,
+        };
+        self.activities.insert(A::NAME, (meta, Arc::new(Typed(Arc::new(activity)))));
+        self
+    }
+
+    /// The workflows, by name and version.
+    pub fn workflows(&self) -> impl Iterator<Item = &Arc<dyn WorkflowCode>> {
+        self.workflows.values()
+    }
+
+    /// The activities, in the order of their names.
+    pub fn activities(&self) -> Vec<&ActivityMeta> {
+        let mut all: Vec<_> = self.activities.values().map(|(meta, _)| meta).collect();
+        all.sort_by_key(|meta| meta.name);
+        all
+    }
+
+    /// The newest version of a workflow.
+    pub fn newest(&self, name: &str) -> Option<&Arc<dyn WorkflowCode>> {
+        self.workflows.iter().rev().find(|((known, _), _)| *known == name).map(|(_, code)| code)
+    }
+
+    pub(crate) fn version(&self, name: &str, version: i32) -> Option<Arc<dyn WorkflowCode>> {
+        self.workflows.iter().find(|((n, v), _)| *n == name && *v == version).map(|(_, code)| code.clone())
+    }
+
+    pub(crate) fn code(&self, activity: &str) -> Option<Arc<dyn ActivityCode>> {
+        self.activities.get(activity).map(|(_, code)| code.clone())
+    }
+}
+
+impl Catalog for Registry {
+    fn activity(&self, name: &str) -> Option<&ActivityMeta> {
+        self.activities.get(name).map(|(meta, _)| meta)
+    }
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let workflows: Vec<_> = self.workflows.keys().collect();
+        f.debug_struct("Registry").field("workflows", &workflows).field("activities", &self.activities()).finish()
+    }
+}
+
+struct Typed<T>(Arc<T>);
+
+impl<W: Workflow> WorkflowCode for Typed<W> {
+    fn name(&self) -> &'static str {
+        W::NAME
+    }
+
+    fn version(&self) -> i32 {
+        W::VERSION
+    }
+
+    fn deadline(&self) -> Option<std::time::Duration> {
+        W::DEADLINE
+    }
+
+    fn check(&self, input: &str) -> Result<(), String> {
+        serde_json::from_str::<W::Input>(input).map(drop).map_err(|error| error.to_string())
+    }
+
+    fn begin(&self, cx: Context, input: &str) -> Result<WorkflowFuture, Failure> {
+        let input: W::Input =
+            serde_json::from_str(input).map_err(|error| Failure::new("undecodable_input", error.to_string()))?;
+        let workflow = self.0.clone();
+        Ok(async move {
+            let output = workflow.run(&cx, input).await?;
+            to_json(&output).map_err(|error| Failure::new("unencodable_output", error.to_string()))
+        }
+        .boxed())
+    }
+}
+
+impl<A: Activity> ActivityCode for Typed<A> {
+    fn run<'a>(&'a self, cx: &'a ActivityContext, input: &'a str) -> BoxFuture<'a, Result<Json, ActivityError>> {
+        async move {
+            let input = decode("undecodable_input", input)?;
+            encode(&self.0.run(cx, &input).await?)
+        }
+        .boxed()
+    }
+
+    fn verify<'a>(
+        &'a self,
+        cx: &'a ActivityContext,
+        input: &'a str,
+    ) -> BoxFuture<'a, Result<Verified<Json>, ActivityError>> {
+        async move {
+            let input = decode("undecodable_input", input)?;
+            Ok(match self.0.verify(cx, &input).await? {
+                Verified::Happened(output) => Verified::Happened(encode(&output)?),
+                Verified::NeverWill => Verified::NeverWill,
+                Verified::NotYet => Verified::NotYet,
+            })
+        }
+        .boxed()
+    }
+
+    fn undo<'a>(
+        &'a self,
+        cx: &'a ActivityContext,
+        input: &'a str,
+        output: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<(), ActivityError>> {
+        async move {
+            let input = decode("undecodable_input", input)?;
+            // An output that an older version wrote and this one can't read must not stop the undo: input suffices.
+            let output = output.and_then(|text| serde_json::from_str(text).ok());
+            self.0.undo(cx, &input, output.as_ref()).await
+        }
+        .boxed()
+    }
+}
+
+fn decode<T: DeserializeOwned>(code: &str, text: &str) -> Result<T, ActivityError> {
+    serde_json::from_str(text).map_err(|error| ActivityError::failed(code, error.to_string()).fatal())
+}
+
+/// The effect has happened, so an output without a JSON form leaves the step unknown, not failed.
+fn encode<T: serde::Serialize>(output: &T) -> Result<Json, ActivityError> {
+    to_json(output).map_err(|error| ActivityError::unknown("unencodable_output", error.to_string()).fatal())
+}

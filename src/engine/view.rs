@@ -1,0 +1,175 @@
+//! What people see of runs: the read model behind the API, the CLI and the pages. Field names are the contract's.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::core::model::{Failure, Json, RunId, StepError, Time};
+
+/// A run as people see it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Run {
+    /// Its id.
+    pub id: RunId,
+    /// Its workflow's name.
+    pub workflow: String,
+    /// The version it began with, and keeps.
+    pub version: i32,
+    /// The caller's key.
+    pub key: Option<String>,
+    /// Its home queue.
+    pub queue: String,
+    /// `pending running waiting paused compensating stuck completed compensated failed abandoned`.
+    pub status: String,
+    /// What it was started with.
+    pub input: Option<Json>,
+    /// What it ended with.
+    pub output: Option<Json>,
+    /// Why it failed, is being undone or is stuck.
+    pub failure: Option<Failure>,
+    /// What it waits for; none while a worker holds it or it has ended.
+    pub waiting_on: Option<WaitingOn>,
+    /// The caller's labels.
+    pub tags: BTreeMap<String, String>,
+    /// When it was started.
+    pub created_at: Time,
+    /// When a worker first advanced it.
+    pub started_at: Option<Time>,
+    /// When it ended.
+    pub finished_at: Option<Time>,
+    /// The run that it takes on from.
+    pub parent_id: Option<RunId>,
+    /// Its steps, undos after the forward ones; only where one run is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<Vec<StepView>>,
+}
+
+/// What a run waits for.
+#[derive(Clone, Debug, Serialize)]
+pub struct WaitingOn {
+    /// `timer signal retry queue worker operator start`.
+    pub kind: String,
+    /// The signal's, activity's, queue's or workflow's name.
+    pub name: Option<String>,
+    /// Since when.
+    pub since: Option<Time>,
+    /// When it is looked at again at the latest.
+    pub until: Option<Time>,
+}
+
+/// A step as people see it.
+#[derive(Clone, Debug, Serialize)]
+pub struct StepView {
+    /// Position in its run, from 0.
+    pub seq: u32,
+    /// What was asked for: the activity's, signal's or side value's name.
+    pub name: String,
+    /// `activity timer signal side pivot`.
+    pub kind: String,
+    /// The activity's name, where it is one.
+    pub activity: Option<String>,
+    /// `forward` or `undo`.
+    pub direction: String,
+    /// `ok failed unknown skipped`; none while open.
+    pub outcome: Option<String>,
+    /// Attempts and verifications begun.
+    pub attempts: u32,
+    /// The key that its attempts bear.
+    pub idempotency_key: Option<String>,
+    /// Its input.
+    pub input: Option<Json>,
+    /// Its output.
+    pub output: Option<Json>,
+    /// The latest error.
+    pub error: Option<StepError>,
+    /// When its last attempt began.
+    pub started_at: Option<Time>,
+    /// When it ended.
+    pub finished_at: Option<Time>,
+    /// When it is tried or verified again.
+    pub next_attempt_at: Option<Time>,
+    /// When the timer fires, or the wait or call runs out.
+    pub due_at: Option<Time>,
+    /// For undos: the steps whose undo has to be done first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub undo_after: Vec<u32>,
+    /// The worker that recorded it, by name.
+    pub worker: Option<String>,
+}
+
+/// Which runs to list; all conditions hold together.
+#[derive(Clone, Debug, Default)]
+pub struct RunFilter {
+    /// Only this workflow.
+    pub workflow: Option<String>,
+    /// Only this status, in the words of [`Run::status`].
+    pub status: Option<String>,
+    /// Only the run with this key (and workflow, if given).
+    pub key: Option<String>,
+    /// Only runs with this tag: `name:value`, or `name` for any value.
+    pub tag: Option<String>,
+    /// Only runs that an operator should look at.
+    pub attention: bool,
+    /// Only runs started at or after this moment.
+    pub since: Option<Time>,
+    /// 1 to 200; 50 by default.
+    pub limit: Option<u32>,
+    /// Where the last page ended.
+    pub cursor: Option<String>,
+}
+
+/// A page of a list, newest first.
+#[derive(Clone, Debug, Serialize)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// What to ask the next page with; none on the last one.
+    pub next_cursor: Option<String>,
+}
+
+/// How a run stands, for those who wait for it.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunResult {
+    /// Its id.
+    pub id: RunId,
+    /// Its status.
+    pub status: String,
+    /// Whether it has ended.
+    pub ended: bool,
+    /// What it ended with.
+    pub output: Option<Json>,
+    /// Why it failed, is being undone or is stuck.
+    pub failure: Option<Failure>,
+}
+
+/// What an operator's action does, or would do.
+#[derive(Clone, Debug, Serialize)]
+pub struct ActionPlan {
+    /// The run.
+    pub run: RunId,
+    /// The action.
+    pub action: &'static str,
+    /// True: nothing was changed.
+    pub dry_run: bool,
+    /// The status before.
+    pub status: String,
+    /// The undos that it leads to, in the order in which they are made.
+    pub undo: Vec<PlannedUndo>,
+    /// The steps that are attempted again.
+    pub retry: Vec<u32>,
+}
+
+/// One undo of a plan.
+#[derive(Clone, Debug, Serialize)]
+pub struct PlannedUndo {
+    /// The step.
+    pub seq: u32,
+    /// Its activity.
+    pub activity: String,
+    /// How the step stands.
+    pub outcome: String,
+    /// Its input.
+    pub input: Option<Json>,
+    /// The steps whose undo has to be done first.
+    pub after: Vec<u32>,
+}
