@@ -1,2 +1,3 @@
-//! x
+//! Backstitch: durable workflows and sagas on plain Postgres.
+pub mod bench;
 pub mod engine;

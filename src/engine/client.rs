@@ -1,17 +1,32 @@
 //! `Engine`: the front door for everybody who starts, reads or operates runs.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
 
 use super::{
-    core::model::{Json, RunId, Time, to_json},
+    core::model::{Json, Request, RunId, Status, Time, to_json},
     error::Error,
+    hints::Hints,
     registry::Registry,
-    view::{ActionPlan, Page, Run, RunFilter, RunResult},
+    store::{self, operate, reads, signals, start},
+    view::{ActionPlan, Page, PlannedUndo, Run, RunFilter, RunResult},
+    worker::{Worker, WorkerConfig},
     workflow::Workflow,
 };
+
+/// The queue of runs that name none.
+pub const DEFAULT_QUEUE: &str = "default";
+
+/// The largest payload taken unless set otherwise, in bytes.
+pub const DEFAULT_MAX_PAYLOAD: usize = 1024 * 1024;
 
 /// A request to start a run.
 #[derive(Clone, Debug)]
@@ -64,6 +79,17 @@ impl StartRun {
         self.key = Some(key.into());
         self
     }
+
+    /// What makes two requests with one key the same: workflow and input, whatever the order of the input's fields.
+    fn hash(&self) -> Vec<u8> {
+        let canonical = serde_json::from_str::<serde_json::Value>(self.input.get())
+            .map_or_else(|_| self.input.get().to_owned(), |value| value.to_string());
+        let mut hasher = Sha256::new();
+        hasher.update(self.workflow.as_bytes());
+        hasher.update([0]);
+        hasher.update(canonical.as_bytes());
+        hasher.finalize().to_vec()
+    }
 }
 
 /// A run that was started, now or by an earlier request with the same key.
@@ -91,47 +117,212 @@ pub struct Operator {
 pub struct Engine {
     pool: PgPool,
     registry: Arc<Registry>,
+    max_payload: usize,
+    hints: Arc<Hints>,
+    /// Workflows whose newest registered version is this binary's own.
+    known: Arc<Mutex<HashMap<String, i32>>>,
 }
 
-#[expect(unused_variables, reason = "signatures first; bodies follow")]
 impl Engine {
-    /// An engine over a pool. `registry` may be empty where no worker and no input check is wanted.
+    /// An engine over a pool. `registry` may be empty where no worker and no check of inputs is wanted.
     pub fn new(pool: PgPool, registry: Registry) -> Self {
-        Self { pool, registry: Arc::new(registry) }
+        Self {
+            pool,
+            registry: Arc::new(registry),
+            max_payload: DEFAULT_MAX_PAYLOAD,
+            hints: Arc::default(),
+            known: Arc::default(),
+        }
     }
-    /// The largest payload taken, in bytes; 1 MiB unless set.
-    pub fn with_max_payload(self, bytes: usize) -> Self {
+
+    /// The largest payload taken, in bytes.
+    pub const fn with_max_payload(mut self, bytes: usize) -> Self {
+        self.max_payload = bytes;
         self
     }
-    /// Brings the schema up to date; safe to run twice or side by side.
-    pub async fn migrate(&self) -> Result<(), Error> {
-        unimplemented!()
+
+    /// The largest payload taken, in bytes.
+    pub const fn max_payload(&self) -> usize {
+        self.max_payload
     }
+
+    /// Brings the schema up to date; safe to run twice or side by side.
+    ///
+    /// # Errors
+    /// When the database can't be reached or a migration fails.
+    pub async fn migrate(&self) -> Result<(), Error> {
+        store::migrate(&self.pool).await
+    }
+
+    /// The migrations that the database still lacks.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn missing_migrations(&self) -> Result<Vec<i64>, Error> {
+        store::missing_migrations(&self.pool).await
+    }
+
     /// The pool.
     pub const fn pool(&self) -> &PgPool {
         &self.pool
     }
+
     /// The registry.
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
+
+    pub(crate) fn shared_registry(&self) -> Arc<Registry> {
+        self.registry.clone()
+    }
+
+    pub(crate) fn hints(&self) -> &Arc<Hints> {
+        &self.hints
+    }
+
+    /// A worker that executes runs of the registered workflows, in this process.
+    pub fn worker(&self, config: WorkerConfig) -> Worker {
+        Worker::new(self.clone(), config)
+    }
+
     /// Starts a run; it is durable when this returns.
+    ///
+    /// # Errors
+    /// `unknown_workflow`, `invalid_input`, `payload_too_large`, `key_conflict`, `database_unavailable`.
     pub async fn start(&self, request: StartRun) -> Result<Started, Error> {
-        unimplemented!()
+        let mut conn = self.pool.acquire().await?;
+        let started = self.start_in(&mut conn, request).await?;
+        self.hint();
+        Ok(started)
     }
+
     /// Starts many, in one commit; a refused one does not hold up the others.
+    ///
+    /// # Errors
+    /// When the database fails; refusals are in the list.
     pub async fn start_batch(&self, requests: Vec<StartRun>) -> Result<Vec<Result<Started, Error>>, Error> {
-        unimplemented!()
+        let mut conn = self.pool.acquire().await?;
+        let started = self.start_many(&mut conn, requests).await?;
+        self.hint();
+        Ok(started)
     }
-    /// Starts a run inside the caller's transaction: it exists when that commits.
+
+    /// Starts a run inside the caller's transaction: it exists when that commits. Call [`Engine::hint`] after the commit,
+    /// or leave it to the workers' polling.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
     pub async fn start_in(&self, conn: &mut PgConnection, request: StartRun) -> Result<Started, Error> {
-        unimplemented!()
+        let started = self.start_many(conn, vec![request]).await?;
+        started.into_iter().next().unwrap_or_else(|| Err(Error::InvalidRequest("nothing was to be started".to_owned())))
     }
+
+    /// Tells workers, here and elsewhere, that something may be due.
+    pub fn hint(&self) {
+        self.hints.due(&self.pool);
+    }
+
+    async fn start_many(
+        &self,
+        conn: &mut PgConnection,
+        requests: Vec<StartRun>,
+    ) -> Result<Vec<Result<Started, Error>>, Error> {
+        let mut answers = Vec::with_capacity(requests.len());
+        let mut runs = Vec::with_capacity(requests.len());
+        for request in requests {
+            match self.prepare(conn, request).await {
+                Ok(run) => {
+                    answers.push(Ok(run.id));
+                    runs.push(run);
+                }
+                Err(error @ (Error::Unavailable(_) | Error::Database(_))) => return Err(error),
+                Err(refused) => answers.push(Err(refused)),
+            }
+        }
+        let created: std::collections::HashSet<RunId> = start::start(conn, &runs).await?.into_iter().collect();
+        let mut runs = runs.into_iter();
+        let mut started = Vec::with_capacity(answers.len());
+        for answer in answers {
+            started.push(match answer {
+                Err(refused) => Err(refused),
+                Ok(id) => match runs.next() {
+                    Some(run) if !created.contains(&id) => self.existing(conn, &run).await,
+                    _ => Ok(Started { run: id, created: true }),
+                },
+            });
+        }
+        Ok(started)
+    }
+
+    /// Checks a request, size first, and turns it into rows.
+    async fn prepare(&self, conn: &mut PgConnection, request: StartRun) -> Result<start::NewRun, Error> {
+        let size = request.input.get().len();
+        if size > self.max_payload {
+            return Err(Error::PayloadTooLarge { size, limit: self.max_payload });
+        }
+        check_name("key", request.key.as_deref(), 512)?;
+        check_name("queue", request.queue.as_deref(), 128)?;
+        let workflow_id = self.workflow_id(conn, &request.workflow).await?;
+        let code = self.registry.newest(&request.workflow);
+        if let Some(code) = code {
+            code.check(request.input.get())
+                .map_err(|message| Error::InvalidInput { workflow: request.workflow.clone(), message })?;
+        }
+        let hash = request.key.is_some().then(|| request.hash());
+        let tags = (!request.tags.is_empty()).then(|| serde_json::to_string(&request.tags)).transpose();
+        Ok(start::NewRun {
+            id: request.id.unwrap_or_else(Uuid::now_v7),
+            workflow_id,
+            queue: request.queue.unwrap_or_else(|| DEFAULT_QUEUE.to_owned()),
+            input: request.input.get().to_owned(),
+            hash,
+            start_at: request.start_at,
+            tags: tags.map_err(|error| Error::InvalidRequest(error.to_string()))?,
+            parent_id: request.parent_id,
+            deadline_ms: code.and_then(|code| code.deadline()).and_then(|span| i64::try_from(span.as_millis()).ok()),
+            workflow: request.workflow,
+            key: request.key,
+        })
+    }
+
+    async fn workflow_id(&self, conn: &mut PgConnection, name: &str) -> Result<i32, Error> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied();
+        if let Some(id) = known {
+            return Ok(id);
+        }
+        let newest = start::newest_workflow(conn, name).await?;
+        let (id, version) = newest.ok_or_else(|| Error::UnknownWorkflow(name.to_owned()))?;
+        if self.registry.newest(name).is_some_and(|code| code.version() == version) {
+            self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), id);
+        }
+        Ok(id)
+    }
+
+    /// The run that the key belongs to, if it came with the same request.
+    async fn existing(&self, conn: &mut PgConnection, run: &start::NewRun) -> Result<Started, Error> {
+        let key = run.key.as_deref().unwrap_or_default();
+        match start::key_owner(conn, &run.workflow, key).await? {
+            Some((owner, hash)) if Some(&hash) == run.hash.as_ref() => Ok(Started { run: owner, created: false }),
+            Some((owner, _)) => Err(Error::KeyConflict(owner)),
+            None => Err(Error::InvalidRequest("the key's run is not visible to this transaction".to_owned())),
+        }
+    }
+
     /// Sends a signal; it is durable when this returns. `key` deduplicates within the run.
+    ///
+    /// # Errors
+    /// `unknown_run`, `run_ended`, `payload_too_large`.
     pub async fn signal(&self, run: RunId, name: &str, payload: Option<Json>, key: Option<&str>) -> Result<(), Error> {
-        unimplemented!()
+        let mut conn = self.pool.acquire().await?;
+        self.signal_in(&mut conn, run, name, payload, key).await?;
+        self.hint();
+        Ok(())
     }
+
     /// The same inside the caller's transaction.
+    ///
+    /// # Errors
+    /// As [`Engine::signal`].
     pub async fn signal_in(
         &self,
         conn: &mut PgConnection,
@@ -140,34 +331,149 @@ impl Engine {
         payload: Option<Json>,
         key: Option<&str>,
     ) -> Result<(), Error> {
-        unimplemented!()
+        let size = payload.as_ref().map_or(0, |json| json.get().len());
+        if size > self.max_payload {
+            return Err(Error::PayloadTooLarge { size, limit: self.max_payload });
+        }
+        check_name("signal name", Some(name), 128)?;
+        check_name("key", key, 512)?;
+        signals::send(conn, run, name, payload.as_ref(), key).await
     }
+
     /// One run with its steps.
+    ///
+    /// # Errors
+    /// `unknown_run`.
     pub async fn run(&self, run: RunId) -> Result<Run, Error> {
-        unimplemented!()
+        let mut conn = self.pool.acquire().await?;
+        let mut found = reads::run(&mut conn, run).await?;
+        found.steps = Some(reads::steps(&mut conn, run).await?);
+        Ok(found)
     }
+
     /// A page of runs, newest first.
+    ///
+    /// # Errors
+    /// `bad_cursor`; `invalid_request` for a limit outside 1 to 200 or an unknown status.
     pub async fn list(&self, filter: &RunFilter) -> Result<Page<Run>, Error> {
-        unimplemented!()
+        const STATUSES: [&str; 2] = ["pending", "running"];
+        let limit = filter.limit.unwrap_or(50);
+        if !(1..=200).contains(&limit) {
+            return Err(Error::InvalidRequest(format!("limit is {limit}; it goes from 1 to 200")));
+        }
+        let unheard = |status: &&String| !STATUSES.contains(&status.as_str()) && Status::from_word(status).is_none();
+        if let Some(status) = filter.status.as_ref().filter(unheard) {
+            return Err(Error::InvalidRequest(format!("there is no status {status}")));
+        }
+        let before = filter.cursor.as_deref().map(|text| Uuid::try_parse(text).map_err(|_| Error::BadCursor));
+        let mut conn = self.pool.acquire().await?;
+        let mut items = reads::page(&mut conn, filter, before.transpose()?, i64::from(limit) + 1).await?;
+        let more = items.len() > limit as usize;
+        items.truncate(limit as usize);
+        let next_cursor = items.last().filter(|_| more).map(|run| run.id.simple().to_string());
+        Ok(Page { items, next_cursor })
     }
+
     /// How the run stands; waits up to `wait` for its end.
+    ///
+    /// # Errors
+    /// `unknown_run`.
     pub async fn result(&self, run: RunId, wait: Duration) -> Result<RunResult, Error> {
-        unimplemented!()
+        let until = Instant::now() + wait;
+        let watch = self.hints.watch(run);
+        let mut pause = Duration::from_millis(25);
+        let found = loop {
+            let ended = watch.notified();
+            tokio::pin!(ended);
+            ended.as_mut().enable();
+            // Watching began before this look, so that an end in between is not missed.
+            let looked = async { reads::result(&mut *self.pool.acquire().await?, run).await }.await;
+            let left = until.saturating_duration_since(Instant::now());
+            match looked {
+                Ok(found) if !found.ended && !left.is_zero() => {}
+                looked => break looked,
+            }
+            // The end may come in another process: then only polling finds it.
+            let _ = tokio::time::timeout(pause.min(left), ended).await;
+            pause = (pause * 2).min(Duration::from_millis(500));
+        };
+        self.hints.unwatch(run, watch);
+        found
     }
+
     /// Asks the run to stop and undo, if it is not past its pivot.
+    ///
+    /// # Errors
+    /// `reason_required`, `unknown_run`, `wrong_state`, `past_pivot`.
     pub async fn cancel(&self, run: RunId, by: &Operator) -> Result<ActionPlan, Error> {
-        unimplemented!()
+        self.request(run, Request::Cancel, "cancel", by).await
     }
+
     /// Has it undone, wherever it stands.
+    ///
+    /// # Errors
+    /// `reason_required`, `unknown_run`, `wrong_state`.
     pub async fn compensate(&self, run: RunId, by: &Operator) -> Result<ActionPlan, Error> {
-        unimplemented!()
+        self.request(run, Request::Compensate, "compensate", by).await
     }
+
+    async fn request(&self, run: RunId, what: Request, word: &'static str, by: &Operator) -> Result<ActionPlan, Error> {
+        if by.reason.as_deref().is_none_or(|reason| reason.trim().is_empty()) {
+            return Err(Error::ReasonRequired(word));
+        }
+        let mut conn = self.pool.acquire().await?;
+        let effect = operate::request(&mut conn, run, what, borrowed(by)).await?;
+        self.hint();
+        Ok(plan_of(run, word, by, effect))
+    }
+
     /// Has a stuck or failed run try again from where it failed.
+    ///
+    /// # Errors
+    /// `unknown_run`, `wrong_state`.
     pub async fn retry(&self, run: RunId, by: &Operator) -> Result<ActionPlan, Error> {
-        unimplemented!()
+        let mut conn = self.pool.acquire().await?;
+        let effect = operate::retry(&mut conn, run, borrowed(by)).await?;
+        self.hint();
+        Ok(plan_of(run, "retry", by, effect))
     }
+
     /// The database's time, as durable decisions see it.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
     pub async fn now(&self) -> Result<Time, Error> {
-        unimplemented!()
+        store::now(&mut *self.pool.acquire().await?).await
+    }
+}
+
+fn borrowed(by: &Operator) -> operate::By<'_> {
+    operate::By { actor: &by.actor, reason: by.reason.as_deref(), dry_run: by.dry_run }
+}
+
+fn plan_of(run: RunId, action: &'static str, by: &Operator, effect: operate::Effect) -> ActionPlan {
+    let undo = effect.undo.into_iter().map(|(undo, step)| PlannedUndo {
+        seq: undo.seq,
+        activity: step.name.to_string(),
+        outcome: step.outcome.map_or("open", |outcome| outcome.word()).to_owned(),
+        input: step.input,
+        after: undo.after,
+    });
+    ActionPlan {
+        run,
+        action,
+        dry_run: by.dry_run,
+        status: effect.status.word().to_owned(),
+        undo: undo.collect(),
+        retry: effect.retry,
+    }
+}
+
+fn check_name(what: &str, name: Option<&str>, longest: usize) -> Result<(), Error> {
+    match name {
+        Some(name) if name.is_empty() || name.len() > longest || name.contains('\0') => {
+            Err(Error::InvalidRequest(format!("the {what} has 1 to {longest} bytes and no NUL")))
+        }
+        _ => Ok(()),
     }
 }

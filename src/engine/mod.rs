@@ -4,13 +4,16 @@ pub mod activity;
 mod client;
 pub mod core;
 mod error;
+mod hints;
 mod registry;
+mod store;
 mod view;
+mod worker;
 mod workflow;
 
 pub use self::{
     activity::{Activity, ActivityContext, ActivityError, Verified},
-    client::{Engine, Operator, StartRun, Started},
+    client::{DEFAULT_MAX_PAYLOAD, DEFAULT_QUEUE, Engine, Operator, StartRun, Started},
     core::{
         context::{Call, Context, SideValue, StepFailure},
         join::{join, join_all},
@@ -20,5 +23,6 @@ pub use self::{
     error::Error,
     registry::Registry,
     view::{ActionPlan, Page, PlannedUndo, Run, RunFilter, RunResult, StepView, WaitingOn},
+    worker::{Worker, WorkerConfig},
     workflow::Workflow,
 };

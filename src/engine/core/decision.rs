@@ -181,8 +181,12 @@ pub enum RunWrite {
         /// The queue.
         queue: Arc<str>,
     },
-    /// Its row in `ready` is there by mistake (a stale wake-up): taken away, nothing else changes.
-    NotDue,
+    /// Its row in `ready` is there by mistake (a stale wake-up): taken away, nothing else changes. Refused where the
+    /// inbox has changed since `seen`.
+    NotDue {
+        /// The inbox counter that the decision knew.
+        seen: i32,
+    },
 }
 
 /// What a parked run waits for.
@@ -238,6 +242,6 @@ pub struct Decision {
 impl Decision {
     /// Whether the worker lets go of the run with this commit.
     pub const fn rests(&self) -> bool {
-        matches!(self.writes.run, Some(RunWrite::Rest { .. } | RunWrite::HandOver { .. } | RunWrite::NotDue))
+        matches!(self.writes.run, Some(RunWrite::Rest { .. } | RunWrite::HandOver { .. } | RunWrite::NotDue { .. }))
     }
 }

@@ -51,7 +51,7 @@ impl Machine {
         {
             self.dirty.insert(key);
         }
-        if let Some(attempt) = self.attempt(key, &meta, now) {
+        if let Some(attempt) = self.attempt(key, key.1, &meta, now) {
             self.in_flight.insert(key);
             self.out.acts.push(Act::Attempt(attempt));
         }
@@ -60,7 +60,7 @@ impl Machine {
     fn verify(&mut self, key: Key, meta: &ActivityMeta, now: Time) {
         let Some(step) = self.steps.get_mut(&key) else { return };
         step.attempts += 1;
-        if let Some(attempt) = self.attempt(key, meta, now) {
+        if let Some(attempt) = self.attempt(key, Direction::Forward, meta, now) {
             self.in_flight.insert(key);
             self.out.acts.push(Act::Verify(attempt));
         }
@@ -78,7 +78,8 @@ impl Machine {
         }
     }
 
-    fn attempt(&self, key: Key, meta: &ActivityMeta, now: Time) -> Option<Attempt> {
+    /// `keyed`: whose idempotency key it bears. A verification bears the forward attempt's, on whoever's behalf it asks.
+    fn attempt(&self, key: Key, keyed: Direction, meta: &ActivityMeta, now: Time) -> Option<Attempt> {
         let step = self.steps.get(&key)?;
         let forward = self.steps.get(&(key.0, Direction::Forward))?;
         let left = step.due.map(|due| (due.estimate() - now).to_std().unwrap_or(Duration::ZERO));
@@ -91,15 +92,11 @@ impl Machine {
             input,
             output: forward.output.clone(),
             attempt: step.attempts,
-            key: self.key_of(forward, key.1),
+            key: idempotency_key(self.run, key.0, keyed, self.steps.get(&(key.0, keyed))?.generation),
             details: step.details.clone(),
             timeout,
             transactional: meta.transactional,
         })
-    }
-
-    fn key_of(&self, forward: &Step, direction: Direction) -> String {
-        idempotency_key(self.run, forward.seq, direction, forward.generation)
     }
 
     pub(super) fn beat(&mut self, key: Key, details: Option<Json>) {

@@ -101,7 +101,12 @@ impl Machine {
             self.best_effort.insert(ask.seq);
         }
         if let Some(recorded) = self.steps.get(&(ask.seq, Direction::Forward)) {
+            let untold = recorded.outcome.is_some() && recorded.ord.is_none();
             return if recorded.kind == kind && *recorded.name == *name {
+                if untold {
+                    // It ended when the run was let go of before it could be told.
+                    self.to_tell.push_back(ask.seq);
+                }
                 Ok(())
             } else {
                 let was = format!("{} {}", recorded.kind, recorded.name);

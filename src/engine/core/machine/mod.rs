@@ -271,8 +271,10 @@ impl Machine {
         self.seen = inbox;
         self.request = request;
         self.signals = signals.into();
-        if let Some(rested) = self.rested.take() {
-            self.go_back(rested);
+        match self.rested.take() {
+            Some(rested) => self.go_back(rested),
+            None if matches!(self.phase, Phase::Resting) => self.rest_as_it_is(),
+            None => {}
         }
         if !self.stop_if_asked(now) {
             self.match_signals();
@@ -322,7 +324,7 @@ impl Machine {
     /// A wake-up that came too late, or twice.
     fn rest_as_it_is(&mut self) {
         self.phase = Phase::Resting;
-        self.out.writes.run = Some(RunWrite::NotDue);
+        self.out.writes.run = Some(RunWrite::NotDue { seen: self.seen });
     }
 
     fn get_stuck(&mut self, failure: Failure) {

@@ -25,6 +25,7 @@ impl Machine {
                 ord: None,
                 outcome: None,
                 attempts: 0,
+                generation: 0,
                 output: None,
                 error: None,
                 details: None,

@@ -1,0 +1,82 @@
+//! Hints inside a process and between processes: "something may be due", "this run has ended". A lost hint costs time, never
+//! work: everybody who waits for one also polls.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use sqlx::PgPool;
+use tokio::sync::Notify;
+
+use super::{core::model::RunId, store};
+
+/// At most one NOTIFY in this time per process: each takes a lock that all notifying commits share.
+const NOTIFY_AT_MOST_EVERY: Duration = Duration::from_millis(20);
+
+/// What one process knows of due work and of ended runs.
+#[derive(Debug, Default)]
+pub(crate) struct Hints {
+    /// Runs may be due: a lane should claim.
+    pub(crate) due: Notify,
+    outgoing: Notify,
+    sending: AtomicBool,
+    waiters: Mutex<HashMap<RunId, Arc<Notify>>>,
+}
+
+impl Hints {
+    /// Runs have become due: tells the lanes of this process, and soon the other processes.
+    pub(crate) fn due(self: &Arc<Self>, pool: &PgPool) {
+        self.due.notify_one();
+        if !self.sending.swap(true, Ordering::Relaxed) {
+            tokio::spawn(send(Arc::downgrade(self), pool.clone()));
+        }
+        self.outgoing.notify_one();
+    }
+
+    /// Something that is notified when the run ends in this process.
+    pub(crate) fn watch(&self, run: RunId) -> Arc<Notify> {
+        self.lock().entry(run).or_default().clone()
+    }
+
+    /// Nobody in this call waits for the run any more.
+    pub(crate) fn unwatch(&self, run: RunId, watch: Arc<Notify>) {
+        drop(watch);
+        let mut waiters = self.lock();
+        if waiters.get(&run).is_some_and(|waiter| Arc::strong_count(waiter) == 1) {
+            waiters.remove(&run);
+        }
+    }
+
+    /// These runs have ended, or stand still.
+    pub(crate) fn rested(&self, runs: impl IntoIterator<Item = RunId>) {
+        let waiters = self.lock();
+        if waiters.is_empty() {
+            return;
+        }
+        runs.into_iter().filter_map(|run| waiters.get(&run)).for_each(|waiter| waiter.notify_waiters());
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Arc<Notify>>> {
+        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sends the hints of a process, coalesced, until the process lets go of them.
+async fn send(hints: std::sync::Weak<Hints>, pool: PgPool) {
+    loop {
+        let Some(strong) = hints.upgrade() else { return };
+        let waiting = tokio::time::timeout(Duration::from_secs(5), strong.outgoing.notified()).await;
+        drop(strong);
+        if waiting.is_ok() {
+            if let Err(error) = store::hint(&pool).await {
+                tracing::debug!(%error, "a hint was not sent; polling will do");
+            }
+            tokio::time::sleep(NOTIFY_AT_MOST_EVERY).await;
+        }
+    }
+}

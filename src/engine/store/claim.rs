@@ -1,0 +1,131 @@
+//! Claiming due runs, and loading what is on record of them.
+
+use std::{collections::HashMap, sync::Arc};
+
+use sqlx::{AssertSqlSafe, PgConnection, Row};
+
+use super::rows::{STEP_COLUMNS, json, step};
+use crate::engine::{
+    core::{
+        decision::Snapshot,
+        model::{Request, RunId, Signal, Status, Step, Time},
+    },
+    error::Error,
+};
+
+/// A run that a lane has taken.
+#[derive(Debug)]
+pub(crate) struct Claimed {
+    pub(crate) workflow_id: i32,
+    /// It has been advanced before: its steps (and signals) must be loaded.
+    pub(crate) has_history: bool,
+    pub(crate) started_at: Option<Time>,
+    pub(crate) due_at: Time,
+    pub(crate) now: Time,
+    pub(crate) snapshot: Snapshot,
+}
+
+/// Takes up to `limit` due runs of the given (queue, workflow id) pairs for a lane. None when the lane is dead.
+pub(crate) async fn claim(
+    conn: &mut PgConnection,
+    lane: i32,
+    served: &[(String, i32)],
+    limit: i64,
+) -> Result<Vec<Claimed>, Error> {
+    let rows = sqlx::query(include_str!("sql/claim.sql"))
+        .bind(lane)
+        .bind(served.iter().map(|(queue, _)| queue.as_str()).collect::<Vec<_>>())
+        .bind(served.iter().map(|(_, workflow)| *workflow).collect::<Vec<_>>())
+        .bind(limit)
+        .fetch_all(conn)
+        .await?;
+    rows.iter().map(|row| claimed(row).map_err(Error::from)).collect()
+}
+
+fn claimed(row: &sqlx::postgres::PgRow) -> Result<Claimed, sqlx::Error> {
+    let fresh: bool = row.try_get("fresh")?;
+    let failure: Option<String> = row.try_get("failure")?;
+    let status = Status::from_code(row.try_get("status")?)
+        .ok_or_else(|| sqlx::Error::Decode("run.status holds a number that means nothing".into()))?;
+    let input = json(row.try_get("input")?).ok_or_else(|| sqlx::Error::Decode("run.input is no JSON".into()))?;
+    Ok(Claimed {
+        workflow_id: row.try_get("workflow_id")?,
+        has_history: !fresh,
+        started_at: row.try_get("started_at")?,
+        due_at: row.try_get("due_at")?,
+        now: row.try_get("now")?,
+        snapshot: Snapshot {
+            run: row.try_get("run_id")?,
+            created_at: row.try_get("created_at")?,
+            queue: row.try_get::<String, _>("queue")?.into(),
+            deadline_at: row.try_get("deadline_at")?,
+            status,
+            request: Request::from_code(row.try_get("request")?),
+            inbox: row.try_get("inbox")?,
+            takeovers: row.try_get("takeovers")?,
+            input,
+            failure: failure.and_then(|text| serde_json::from_str(&text).ok()),
+            steps: Vec::new(),
+            signals: Vec::new(),
+        },
+    })
+}
+
+/// The steps of runs, each in the order of their positions.
+pub(crate) async fn steps(conn: &mut PgConnection, runs: &[RunId]) -> Result<HashMap<RunId, Vec<Step>>, Error> {
+    let sql =
+        format!("SELECT {STEP_COLUMNS} FROM backstitch.step WHERE run_id = ANY ($1) ORDER BY run_id, seq, direction");
+    let rows = sqlx::query(AssertSqlSafe(sql)).bind(runs).fetch_all(conn).await?;
+    let mut found: HashMap<RunId, Vec<Step>> = HashMap::new();
+    for row in &rows {
+        found.entry(row.try_get("run_id")?).or_default().push(step(row)?);
+    }
+    Ok(found)
+}
+
+/// The signals of runs that no step has taken, oldest first.
+pub(crate) async fn signals(conn: &mut PgConnection, runs: &[RunId]) -> Result<HashMap<RunId, Vec<Signal>>, Error> {
+    let query = "SELECT run_id, id, name, payload::text AS payload FROM backstitch.signal
+        WHERE run_id = ANY ($1) AND consumed_by IS NULL ORDER BY run_id, id";
+    let rows = sqlx::query(query).bind(runs).fetch_all(conn).await?;
+    let mut found: HashMap<RunId, Vec<Signal>> = HashMap::new();
+    for row in &rows {
+        let name: Arc<str> = row.try_get::<String, _>("name")?.into();
+        let signal = Signal { id: row.try_get("id")?, name, payload: json(row.try_get("payload")?) };
+        found.entry(row.try_get("run_id")?).or_default().push(signal);
+    }
+    Ok(found)
+}
+
+/// What a worker that holds a run looks up between two decisions.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    pub(crate) inbox: i32,
+    pub(crate) request: Request,
+    pub(crate) signals: Vec<Signal>,
+}
+
+/// The inbox of one run. The counter is read first, so that it never claims to cover a signal that was not read.
+pub(crate) async fn inbox(conn: &mut PgConnection, run: RunId) -> Result<Inbox, Error> {
+    let (inbox, request): (i32, i16) = sqlx::query_as("SELECT inbox, request FROM backstitch.run WHERE id = $1")
+        .bind(run)
+        .fetch_one(&mut *conn)
+        .await?;
+    let signals = signals(conn, &[run]).await?.remove(&run).unwrap_or_default();
+    Ok(Inbox { inbox, request: Request::from_code(request), signals })
+}
+
+/// The inbox counters of runs that a worker holds.
+pub(crate) async fn inboxes(conn: &mut PgConnection, runs: &[RunId]) -> Result<Vec<(RunId, i32)>, Error> {
+    let query = "SELECT id, inbox FROM backstitch.run WHERE id = ANY ($1)";
+    Ok(sqlx::query_as(query).bind(runs).fetch_all(conn).await?)
+}
+
+/// The database's time, and the due times of a run's open steps as their rows have them.
+pub(crate) async fn dues(conn: &mut PgConnection, run: RunId) -> Result<(Time, Vec<(u32, Time)>), Error> {
+    let now = super::now(conn).await?;
+    let query = "SELECT seq, due_at FROM backstitch.step
+        WHERE run_id = $1 AND direction = 0 AND outcome IS NULL AND due_at IS NOT NULL";
+    let rows: Vec<(i32, Time)> = sqlx::query_as(query).bind(run).fetch_all(conn).await?;
+    Ok((now, rows.into_iter().map(|(seq, at)| (seq as u32, at)).collect()))
+}

@@ -1,0 +1,303 @@
+//! Recording what was decided, fenced: see sql/flush.sql for the hot statement.
+//!
+//! What is rare (timers, signals taken, plans, attention, hand-overs) goes into statements of its own in the same
+//! transaction, so that the common flush stays one round trip with one commit.
+
+use std::collections::HashSet;
+
+use sqlx::{Connection, PgConnection, Row};
+
+use crate::engine::{
+    core::{
+        decision::{RunWrite, Writes},
+        model::{Due, Failure, RunId, Step, Time},
+    },
+    error::Error,
+};
+
+/// What one run has to record.
+#[derive(Debug)]
+pub(crate) struct Commit {
+    pub(crate) run: RunId,
+    /// When it was claimed, where that was the first time.
+    pub(crate) claimed_at: Time,
+    /// It may have a row in `timer`.
+    pub(crate) parked_before: bool,
+    pub(crate) writes: Writes,
+}
+
+/// What became of a flush.
+#[derive(Debug)]
+pub(crate) struct Flushed {
+    /// The database's time.
+    pub(crate) now: Time,
+    /// Runs that this lane does not hold: nothing was written for them.
+    pub(crate) lost: HashSet<RunId>,
+    /// Runs that were let go of. One that wanted to rest and is not here has a changed inbox.
+    pub(crate) rested: HashSet<RunId>,
+}
+
+/// Records all commits in one commit.
+///
+/// # Errors
+/// `LeaseLost` when the lane has been declared dead: nothing was written.
+pub(crate) async fn flush(conn: &mut PgConnection, lane: i32, commits: &[Commit]) -> Result<Flushed, Error> {
+    if !commits.iter().any(has_rare) {
+        return flush_hot(conn, lane, commits).await;
+    }
+    let mut tx = conn.begin().await?;
+    let mut flushed = flush_hot(&mut tx, lane, commits).await?;
+    flush_rare(&mut tx, lane, commits, &mut flushed).await?;
+    tx.commit().await?;
+    Ok(flushed)
+}
+
+/// Whether a commit needs more than the hot statement.
+fn has_rare(commit: &Commit) -> bool {
+    let Writes { consumed, run, planned, attention, progress, .. } = &commit.writes;
+    let rare_run = match run {
+        Some(RunWrite::Rest { wait, .. }) => wait.is_some() || commit.parked_before,
+        Some(RunWrite::HandOver { .. } | RunWrite::NotDue { .. }) => true,
+        Some(RunWrite::Compensating { .. }) | None => false,
+    };
+    rare_run || !consumed.is_empty() || planned.is_some() || !attention.is_empty() || *progress
+}
+
+async fn flush_hot(conn: &mut PgConnection, lane: i32, commits: &[Commit]) -> Result<Flushed, Error> {
+    let mut steps = Steps::default();
+    let mut runs = Runs::default();
+    let mut ids = Vec::with_capacity(commits.len());
+    for commit in commits {
+        ids.push(commit.run);
+        commit.writes.steps.iter().for_each(|step| steps.push(commit.run, step));
+        runs.push(commit);
+    }
+    let row = sqlx::query(include_str!("sql/flush.sql"))
+        .bind(lane)
+        .bind(steps.run)
+        .bind(steps.seq)
+        .bind(steps.direction)
+        .bind(steps.kind)
+        .bind(steps.name)
+        .bind(steps.ord)
+        .bind(steps.asked)
+        .bind(steps.outcome)
+        .bind(steps.attempts)
+        .bind(steps.generation)
+        .bind(steps.undoable)
+        .bind(steps.input)
+        .bind(steps.output)
+        .bind(steps.error)
+        .bind(steps.details)
+        .bind(steps.due_at)
+        .bind(steps.due_in)
+        .bind(steps.next_attempt_at)
+        .bind(steps.undo_after)
+        .bind(steps.took)
+        .bind(runs.id)
+        .bind(runs.status)
+        .bind(runs.output)
+        .bind(runs.failure)
+        .bind(runs.wait_kind)
+        .bind(runs.wait_name)
+        .bind(runs.wake_at)
+        .bind(runs.wake_in)
+        .bind(runs.seen)
+        .bind(runs.claimed_at)
+        .bind(ids)
+        .fetch_optional(conn)
+        .await?;
+    let row = row.ok_or(Error::LeaseLost)?;
+    let set = |column: usize| row.try_get::<Vec<RunId>, _>(column).map(HashSet::from_iter);
+    Ok(Flushed { now: row.try_get(0)?, lost: set(1)?, rested: set(2)? })
+}
+
+/// The step rows of a flush, column by column.
+#[derive(Default)]
+struct Steps<'a> {
+    run: Vec<RunId>,
+    seq: Vec<i32>,
+    direction: Vec<i16>,
+    kind: Vec<i16>,
+    name: Vec<&'a str>,
+    ord: Vec<Option<i32>>,
+    asked: Vec<i32>,
+    outcome: Vec<Option<i16>>,
+    attempts: Vec<i16>,
+    generation: Vec<i16>,
+    undoable: Vec<bool>,
+    input: Vec<Option<&'a str>>,
+    output: Vec<Option<&'a str>>,
+    error: Vec<Option<String>>,
+    details: Vec<Option<&'a str>>,
+    due_at: Vec<Option<Time>>,
+    due_in: Vec<Option<i64>>,
+    next_attempt_at: Vec<Option<Time>>,
+    undo_after: Vec<Option<String>>,
+    took: Vec<i64>,
+}
+
+impl<'a> Steps<'a> {
+    fn push(&mut self, run: RunId, step: &'a Step) {
+        let (due_at, due_in) = split(step.due);
+        let after: Vec<_> = step.undo_after.iter().map(u32::to_string).collect();
+        self.run.push(run);
+        self.seq.push(step.seq as i32);
+        self.direction.push(step.direction.code());
+        self.kind.push(step.kind.code());
+        self.name.push(&step.name);
+        self.ord.push(step.ord.map(|ord| ord as i32));
+        self.asked.push(step.asked as i32);
+        self.outcome.push(step.outcome.map(|outcome| outcome.code()));
+        self.attempts.push(i16::try_from(step.attempts).unwrap_or(i16::MAX));
+        self.generation.push(i16::try_from(step.generation).unwrap_or(i16::MAX));
+        self.undoable.push(step.undoable);
+        self.input.push(step.input.as_ref().map(|json| json.get()));
+        self.output.push(step.output.as_ref().map(|json| json.get()));
+        self.error.push(step.error.as_ref().and_then(|error| serde_json::to_string(error).ok()));
+        self.details.push(step.details.as_ref().map(|json| json.get()));
+        self.due_at.push(due_at);
+        self.due_in.push(due_in);
+        self.next_attempt_at.push(step.next_attempt_at);
+        self.undo_after.push((!after.is_empty()).then(|| format!("{{{}}}", after.join(","))));
+        self.took.push(i64::try_from(step.took.as_micros()).unwrap_or(i64::MAX));
+    }
+}
+
+/// The run rows of a flush, column by column.
+#[derive(Default)]
+struct Runs<'a> {
+    id: Vec<RunId>,
+    status: Vec<i16>,
+    output: Vec<Option<&'a str>>,
+    failure: Vec<Option<String>>,
+    wait_kind: Vec<Option<&'a str>>,
+    wait_name: Vec<Option<&'a str>>,
+    wake_at: Vec<Option<Time>>,
+    wake_in: Vec<Option<i64>>,
+    seen: Vec<Option<i32>>,
+    claimed_at: Vec<Time>,
+}
+
+impl<'a> Runs<'a> {
+    fn push(&mut self, commit: &'a Commit) {
+        let (status, output, failure, wait, seen) = match &commit.writes.run {
+            Some(RunWrite::Rest { status, output, failure, wait, seen }) => {
+                (status.code(), output.as_ref(), failure.as_ref(), wait.as_ref(), Some(*seen))
+            }
+            Some(RunWrite::Compensating { failure }) => {
+                (crate::engine::core::model::Status::Compensating.code(), None, Some(failure), None, None)
+            }
+            Some(RunWrite::HandOver { .. } | RunWrite::NotDue { .. }) | None => return,
+        };
+        let (wake_at, wake_in) = split(wait.and_then(|wait| wait.until));
+        self.id.push(commit.run);
+        self.status.push(status);
+        self.output.push(output.map(|json| json.get()));
+        self.failure.push(failure.and_then(text));
+        self.wait_kind.push(wait.map(|wait| wait.kind));
+        self.wait_name.push(wait.map(|wait| &*wait.name));
+        self.wake_at.push(wake_at);
+        self.wake_in.push(wake_in);
+        self.seen.push(seen);
+        self.claimed_at.push(commit.claimed_at);
+    }
+}
+
+fn text(failure: &Failure) -> Option<String> {
+    serde_json::to_string(failure).ok()
+}
+
+fn split(due: Option<Due>) -> (Option<Time>, Option<i64>) {
+    match due {
+        Some(Due::At(at)) => (Some(at), None),
+        Some(Due::In(span, _)) => (None, Some(i64::try_from(span.as_micros()).unwrap_or(i64::MAX))),
+        None => (None, None),
+    }
+}
+
+/// The statements that most flushes don't need, in the transaction of the hot one, for the runs that it accepted.
+async fn flush_rare(
+    conn: &mut PgConnection,
+    lane: i32,
+    commits: &[Commit],
+    flushed: &mut Flushed,
+) -> Result<(), Error> {
+    for commit in commits {
+        if flushed.lost.contains(&commit.run) {
+            continue;
+        }
+        let (run, writes) = (commit.run, &commit.writes);
+        for (signal, seq) in &writes.consumed {
+            let query = "UPDATE backstitch.signal SET consumed_by = $3 WHERE run_id = $1 AND id = $2";
+            sqlx::query(query).bind(run).bind(signal).bind(*seq as i32).execute(&mut *conn).await?;
+        }
+        if let Some(cause) = &writes.planned {
+            // One plan per run: a second one breaks the key, and with it this commit.
+            let query = "INSERT INTO backstitch.compensation (run_id, cause, planned_at) VALUES ($1, $2::json, backstitch.now())";
+            sqlx::query(query).bind(run).bind(text(cause)).execute(&mut *conn).await?;
+        }
+        for (seq, failure) in &writes.attention {
+            let query = "INSERT INTO backstitch.attention (run_id, seq, code, message, since)
+                VALUES ($1, $2, $3, $4, backstitch.now())
+                ON CONFLICT (run_id, seq) DO UPDATE SET code = excluded.code, message = excluded.message";
+            let seq = seq.map_or(-1, |seq| seq as i32);
+            sqlx::query(query)
+                .bind(run)
+                .bind(seq)
+                .bind(&failure.code)
+                .bind(&failure.message)
+                .execute(&mut *conn)
+                .await?;
+        }
+        if writes.progress {
+            let query = "UPDATE backstitch.ready SET takeovers = 0 WHERE run_id = $1 AND lane = $2";
+            sqlx::query(query).bind(run).bind(lane).execute(&mut *conn).await?;
+        }
+        flush_run(conn, lane, commit, flushed).await?;
+    }
+    Ok(())
+}
+
+/// What becomes of the run's place in `ready` and `timer`.
+async fn flush_run(conn: &mut PgConnection, lane: i32, commit: &Commit, flushed: &mut Flushed) -> Result<(), Error> {
+    let run = commit.run;
+    match &commit.writes.run {
+        Some(RunWrite::Rest { wait: Some(wait), .. }) if flushed.rested.contains(&run) => {
+            let (at, span) = split(wait.until);
+            if at.is_some() || span.is_some() {
+                let query = "INSERT INTO backstitch.timer (run_id, due_at)
+                    VALUES ($1, coalesce($2, $4 + $3 * interval '1 microsecond'))
+                    ON CONFLICT (run_id) DO UPDATE SET due_at = excluded.due_at";
+                sqlx::query(query).bind(run).bind(at).bind(span).bind(flushed.now).execute(conn).await?;
+            } else if commit.parked_before {
+                sqlx::query("DELETE FROM backstitch.timer WHERE run_id = $1").bind(run).execute(conn).await?;
+            }
+        }
+        Some(RunWrite::Rest { wait: None, .. }) if commit.parked_before && flushed.rested.contains(&run) => {
+            sqlx::query("DELETE FROM backstitch.timer WHERE run_id = $1").bind(run).execute(conn).await?;
+        }
+        Some(RunWrite::HandOver { queue }) => {
+            let query = "UPDATE backstitch.ready SET lane = NULL, fresh = false, queue = $3, due_at = backstitch.now()
+                WHERE run_id = $1 AND lane = $2";
+            sqlx::query(query).bind(run).bind(lane).bind(&**queue).execute(conn).await?;
+        }
+        Some(RunWrite::NotDue { seen }) => {
+            // Locks the run's row, so that a request at the same moment is either seen here or finds no row in `ready`.
+            let query = "WITH r AS (SELECT id FROM backstitch.run WHERE id = $1 AND inbox = $3 FOR UPDATE)
+                DELETE FROM backstitch.ready q USING r WHERE q.run_id = r.id AND q.lane = $2";
+            if sqlx::query(query).bind(run).bind(lane).bind(seen).execute(conn).await?.rows_affected() > 0 {
+                flushed.rested.insert(run);
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Gives one run back, due at once for any worker: what a drain does between two steps.
+pub(crate) async fn release(conn: &mut PgConnection, lane: i32, run: RunId) -> Result<(), Error> {
+    let query = "UPDATE backstitch.ready SET lane = NULL, fresh = false WHERE run_id = $1 AND lane = $2";
+    sqlx::query(query).bind(run).bind(lane).execute(conn).await?;
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! Workers and their lanes: registration, heartbeat, takeover, release.
+//!
+//! A lane is a worker's flushing connection. Its row is lease, heartbeat and fence in one: every flush and claim updates it
+//! `WHERE alive`, so there is no heartbeat per run, and a worker that was declared dead writes nothing at all.
+
+use std::time::Duration;
+
+use sqlx::PgConnection;
+
+use crate::engine::error::Error;
+
+/// Registers a workflow's version and gives its id. Safe side by side.
+pub(crate) async fn register_workflow(conn: &mut PgConnection, name: &str, version: i32) -> Result<i32, Error> {
+    let insert = "INSERT INTO backstitch.workflow (name, version) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    sqlx::query(insert).bind(name).bind(version).execute(&mut *conn).await?;
+    let select = "SELECT id FROM backstitch.workflow WHERE name = $1 AND version = $2";
+    Ok(sqlx::query_scalar(select).bind(name).bind(version).fetch_one(conn).await?)
+}
+
+/// Registers a worker process and gives its id.
+pub(crate) async fn register_worker(
+    conn: &mut PgConnection,
+    name: &str,
+    queues: &[String],
+    workflows: &[i32],
+    slots: i32,
+) -> Result<i32, Error> {
+    let query = "INSERT INTO backstitch.worker (name, queues, workflows, slots) VALUES ($1, $2, $3, $4) RETURNING id";
+    Ok(sqlx::query_scalar(query).bind(name).bind(queues).bind(workflows).bind(slots).fetch_one(conn).await?)
+}
+
+/// Opens a lane of a worker and gives its id.
+pub(crate) async fn open(conn: &mut PgConnection, worker: i32) -> Result<i32, Error> {
+    let query = "INSERT INTO backstitch.lane (worker_id) VALUES ($1) RETURNING id";
+    Ok(sqlx::query_scalar(query).bind(worker).fetch_one(conn).await?)
+}
+
+/// Says that the lane is alive.
+///
+/// # Errors
+/// `LeaseLost` when it has been declared dead.
+pub(crate) async fn beat(conn: &mut PgConnection, lane: i32) -> Result<(), Error> {
+    let query = "UPDATE backstitch.lane SET beat = clock_timestamp() WHERE id = $1 AND alive";
+    let beaten = sqlx::query(query).bind(lane).execute(conn).await?.rows_affected();
+    if beaten == 1 { Ok(()) } else { Err(Error::LeaseLost) }
+}
+
+/// What a takeover did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Takeover {
+    /// Lanes declared dead.
+    pub(crate) lanes: i64,
+    /// Runs that are due again.
+    pub(crate) runs: i64,
+}
+
+/// Declares lanes dead that have not been heard of for `after`, and makes their runs due again.
+pub(crate) async fn take_over(conn: &mut PgConnection, after: Duration) -> Result<Takeover, Error> {
+    let millis = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
+    let (lanes, runs) = sqlx::query_as(include_str!("sql/takeover.sql")).bind(millis).fetch_one(conn).await?;
+    Ok(Takeover { lanes, runs })
+}
+
+/// Ends a lane in good order and gives back what it still holds.
+pub(crate) async fn release(conn: &mut PgConnection, lane: i32) -> Result<u64, Error> {
+    Ok(sqlx::query(include_str!("sql/release_lane.sql")).bind(lane).execute(conn).await?.rows_affected())
+}
+
+/// Gives back the runs that the table says the lane holds and its worker does not know of: a claim whose answer was lost.
+pub(crate) async fn give_back_unknown(
+    conn: &mut PgConnection,
+    lane: i32,
+    known: &[crate::engine::core::model::RunId],
+) -> Result<u64, Error> {
+    let query = "UPDATE backstitch.ready SET lane = NULL, fresh = false WHERE lane = $1 AND run_id <> ALL ($2)";
+    Ok(sqlx::query(query).bind(lane).bind(known).execute(conn).await?.rows_affected())
+}

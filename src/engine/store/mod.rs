@@ -1,0 +1,92 @@
+//! All SQL of the engine, and nothing else that is durable. One file per thing that the database can do; a statement with
+//! a lock or a CTE is a file in `sql/` whose header says why it is as it is.
+//!
+//! | file | does |
+//! |---|---|
+//! | `start` | starts runs, once per key |
+//! | `claim` | takes due runs for a lane; loads what is on record of them |
+//! | `flush` | records steps and ends, fenced |
+//! | `lanes` | registers workers and lanes; takeover; release |
+//! | `timers`, `signals` | wake parked runs |
+//! | `operate` | cancel, compensate, retry, with their audit |
+//! | `reads` | what people see |
+
+pub(crate) mod claim;
+pub(crate) mod flush;
+pub(crate) mod lanes;
+pub(crate) mod operate;
+pub(crate) mod reads;
+pub(crate) mod rows;
+pub(crate) mod signals;
+pub(crate) mod start;
+pub(crate) mod timers;
+
+use std::str::FromStr;
+
+use sqlx::{PgConnection, PgPool, migrate::Migrator, postgres::PgConnectOptions};
+
+use super::{core::model::Time, error::Error};
+
+/// The channel on which "something may be due" is hinted. Polling alone is enough; a hint only makes it sooner.
+pub(crate) const HINT_CHANNEL: &str = "backstitch_due";
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// The migrations, with their bookkeeping in our own schema, so that a service that embeds the engine keeps its own
+/// `_sqlx_migrations` to itself.
+fn migrator() -> Migrator {
+    let mut migrator = Migrator { migrations: MIGRATIONS.migrations.clone(), ..Migrator::DEFAULT };
+    migrator.create_schema("backstitch");
+    migrator.dangerous_set_table_name("backstitch.migration");
+    migrator
+}
+
+/// Brings the schema up to date. Safe to run twice or side by side: it takes a database-wide lock.
+pub(crate) async fn migrate(pool: &PgPool) -> Result<(), Error> {
+    Ok(migrator().run(pool).await?)
+}
+
+/// The versions that this binary brings but the database has not applied.
+pub(crate) async fn missing_migrations(pool: &PgPool) -> Result<Vec<i64>, Error> {
+    let known: bool =
+        sqlx::query_scalar("SELECT to_regclass('backstitch.migration') IS NOT NULL").fetch_one(pool).await?;
+    let applied: Vec<i64> = if known {
+        sqlx::query_scalar("SELECT version FROM backstitch.migration WHERE success").fetch_all(pool).await?
+    } else {
+        Vec::new()
+    };
+    Ok(MIGRATIONS.iter().map(|migration| migration.version).filter(|version| !applied.contains(version)).collect())
+}
+
+/// The database's time, as durable decisions see it.
+pub(crate) async fn now(conn: &mut PgConnection) -> Result<Time, Error> {
+    Ok(sqlx::query_scalar("SELECT backstitch.now()").fetch_one(conn).await?)
+}
+
+/// Connection options for the hot statements. Their plans are pinned: unnest() of a parameter is always taken for ten
+/// rows, and a table that looks empty (just vacuumed) would get a sequential scan cached for the time when it is not.
+pub(crate) fn hot_options(options: &PgConnectOptions) -> PgConnectOptions {
+    options.clone().application_name("backstitch lane").options([
+        ("plan_cache_mode", "force_generic_plan"),
+        ("enable_seqscan", "off"),
+        ("enable_hashjoin", "off"),
+        ("enable_mergejoin", "off"),
+        ("jit", "off"),
+        ("max_parallel_workers_per_gather", "0"),
+    ])
+}
+
+/// Reads a database URL.
+///
+/// # Errors
+/// `invalid_request` with the parser's sentence.
+pub(crate) fn parse_url(url: &str) -> Result<PgConnectOptions, Error> {
+    PgConnectOptions::from_str(url).map_err(|error| Error::InvalidRequest(format!("the database URL: {error}")))
+}
+
+/// Tells idle workers of other processes that something may be due. Never inside a hot transaction: NOTIFY takes a
+/// lock that is held until the commit is on disk.
+pub(crate) async fn hint(pool: &PgPool) -> Result<(), Error> {
+    sqlx::query("SELECT pg_notify($1, '')").bind(HINT_CHANNEL).execute(pool).await?;
+    Ok(())
+}

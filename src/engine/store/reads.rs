@@ -1,0 +1,165 @@
+//! What people see of runs. Nothing here is hot, and nothing here writes.
+
+use std::collections::BTreeMap;
+
+use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow};
+
+use super::rows::{STEP_COLUMNS, json, step};
+use crate::engine::{
+    core::model::{Failure, RunId, Status, StepKind, Time, idempotency_key},
+    error::Error,
+    view::{Run, RunFilter, RunResult, StepView, WaitingOn},
+};
+
+/// One run, without its steps.
+pub(crate) async fn run(conn: &mut PgConnection, id: RunId) -> Result<Run, Error> {
+    let rows = select(conn, Some(id), None, &RunFilter::default(), 1).await?;
+    rows.into_iter().next().ok_or(Error::UnknownRun(id))
+}
+
+/// Up to `limit` runs before a cursor, newest first.
+pub(crate) async fn page(
+    conn: &mut PgConnection,
+    filter: &RunFilter,
+    before: Option<RunId>,
+    limit: i64,
+) -> Result<Vec<Run>, Error> {
+    select(conn, None, before, filter, limit).await
+}
+
+async fn select(
+    conn: &mut PgConnection,
+    id: Option<RunId>,
+    before: Option<RunId>,
+    filter: &RunFilter,
+    limit: i64,
+) -> Result<Vec<Run>, Error> {
+    let (tag, value) = match filter.tag.as_deref().map(|tag| tag.split_once(':').ok_or(tag)) {
+        Some(Ok((tag, value))) => (Some(tag), Some(value)),
+        Some(Err(tag)) => (Some(tag), None),
+        None => (None, None),
+    };
+    let rows = sqlx::query(include_str!("sql/read_runs.sql"))
+        .bind(id)
+        .bind(before)
+        .bind(&filter.workflow)
+        .bind(&filter.status)
+        .bind(&filter.key)
+        .bind(tag)
+        .bind(value)
+        .bind(filter.attention)
+        .bind(filter.since)
+        .bind(limit)
+        .fetch_all(conn)
+        .await?;
+    rows.iter().map(|row| view(row).map_err(Error::from)).collect()
+}
+
+fn view(row: &PgRow) -> Result<Run, sqlx::Error> {
+    let status = Status::from_code(row.try_get("status")?)
+        .ok_or_else(|| sqlx::Error::Decode("run.status holds a number that means nothing".into()))?;
+    let failure = parse::<Failure>(row.try_get("failure")?);
+    let tags: Option<BTreeMap<String, String>> = parse(row.try_get("tags")?);
+    Ok(Run {
+        id: row.try_get("id")?,
+        workflow: row.try_get("workflow")?,
+        version: row.try_get("version")?,
+        key: row.try_get("key")?,
+        queue: row.try_get("queue")?,
+        status: word(status, row)?.to_owned(),
+        waiting_on: waiting_on(status, failure.as_ref(), row)?,
+        input: json(row.try_get("input")?),
+        output: json(row.try_get("output")?),
+        failure,
+        tags: tags.unwrap_or_default(),
+        created_at: row.try_get("created_at")?,
+        started_at: row.try_get("started_at")?,
+        finished_at: row.try_get("finished_at")?,
+        parent_id: row.try_get("parent_id")?,
+        steps: None,
+    })
+}
+
+/// The status in the contract's words: what is due or held is pending or running, whatever it waited for before.
+fn word(status: Status, row: &PgRow) -> Result<&'static str, sqlx::Error> {
+    let due: bool = row.try_get("due")?;
+    let never_held = row.try_get::<Option<bool>, _>("fresh")?.unwrap_or(false) && !row.try_get::<bool, _>("held")?;
+    Ok(match status {
+        Status::Active | Status::Waiting if due && never_held => "pending",
+        Status::Waiting if due => Status::Active.word(),
+        other => other.word(),
+    })
+}
+
+fn waiting_on(status: Status, failure: Option<&Failure>, row: &PgRow) -> Result<Option<WaitingOn>, sqlx::Error> {
+    let due: bool = row.try_get("due")?;
+    let due_at: Option<Time> = row.try_get("due_at")?;
+    let waiting =
+        |kind: &str, name: Option<String>, since, until| Some(WaitingOn { kind: kind.to_owned(), name, since, until });
+    if due {
+        if row.try_get("served")? {
+            return Ok(None);
+        }
+        let known: bool = row.try_get("known")?;
+        let name: String = row.try_get(if known { "due_queue" } else { "workflow" })?;
+        return Ok(waiting(if known { "queue" } else { "worker" }, Some(name), due_at, None));
+    }
+    Ok(match status {
+        Status::Waiting | Status::Compensating => match row.try_get::<Option<String>, _>("wait_kind")? {
+            Some(kind) => {
+                waiting(&kind, row.try_get("wait_name")?, row.try_get("wait_since")?, row.try_get("wait_until")?)
+            }
+            None => None,
+        },
+        Status::Stuck | Status::Paused => {
+            waiting("operator", failure.map(|failure| failure.code.clone()), row.try_get("attention_since")?, None)
+        }
+        _ => None,
+    })
+}
+
+fn parse<T: serde::de::DeserializeOwned>(text: Option<String>) -> Option<T> {
+    text.and_then(|text| serde_json::from_str(&text).ok())
+}
+
+/// The steps of a run: forward ones in their order, then undos in the order in which they are made.
+pub(crate) async fn steps(conn: &mut PgConnection, run: RunId) -> Result<Vec<StepView>, Error> {
+    let sql = format!(
+        "SELECT {STEP_COLUMNS}, started_at, finished_at,
+            (SELECT k.name FROM backstitch.lane l JOIN backstitch.worker k ON k.id = l.worker_id WHERE l.id = step.lane) AS worker
+         FROM backstitch.step WHERE run_id = $1 ORDER BY direction, CASE WHEN direction = 0 THEN seq ELSE -seq END"
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql)).bind(run).fetch_all(conn).await?;
+    rows.iter().map(|row| step_view(run, row).map_err(Error::from)).collect()
+}
+
+fn step_view(run: RunId, row: &PgRow) -> Result<StepView, sqlx::Error> {
+    let step = step(row)?;
+    let is_activity = step.kind == StepKind::Activity;
+    Ok(StepView {
+        seq: step.seq,
+        name: step.name.to_string(),
+        kind: step.kind.word().to_owned(),
+        activity: is_activity.then(|| step.name.to_string()),
+        direction: step.direction.word().to_owned(),
+        outcome: step.outcome.map(|outcome| outcome.word().to_owned()),
+        attempts: step.attempts,
+        idempotency_key: is_activity.then(|| idempotency_key(run, step.seq, step.direction, step.generation)),
+        due_at: step.due.map(|due| due.estimate()),
+        input: step.input,
+        output: step.output,
+        error: step.error,
+        next_attempt_at: step.next_attempt_at,
+        undo_after: step.undo_after,
+        started_at: row.try_get("started_at")?,
+        finished_at: row.try_get("finished_at")?,
+        worker: row.try_get("worker")?,
+    })
+}
+
+/// How a run stands, in one cheap look.
+pub(crate) async fn result(conn: &mut PgConnection, run: RunId) -> Result<RunResult, Error> {
+    let found = self::run(conn, run).await?;
+    let ended = Status::from_word(&found.status).is_some_and(Status::is_end);
+    Ok(RunResult { id: run, status: found.status, ended, output: found.output, failure: found.failure })
+}

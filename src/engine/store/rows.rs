@@ -1,0 +1,52 @@
+//! Step rows, both ways: the only place that knows the columns of `step`.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::value::RawValue;
+use sqlx::{Row, postgres::PgRow};
+
+use crate::engine::core::model::{Direction, Due, Json, Outcome, Step, StepKind, Time};
+
+/// The columns that [`step`] reads, in its order.
+pub(crate) const STEP_COLUMNS: &str = "run_id, seq, direction, kind, name, ord, asked, outcome, attempts, generation, \
+    undoable, input::text AS input, output::text AS output, error::text AS error, details::text AS details, due_at, \
+    next_attempt_at, undo_after";
+
+/// A JSON column read as text.
+pub(crate) fn json(text: Option<String>) -> Option<Json> {
+    // The column is of type json, so the text parses; where it would not, nobody could use it anyway.
+    text.and_then(|text| RawValue::from_string(text).ok()).map(Arc::from)
+}
+
+/// A step from its row.
+pub(crate) fn step(row: &PgRow) -> Result<Step, sqlx::Error> {
+    let number = |column: &str| row.try_get::<i32, _>(column).map(|n| n as u32);
+    let code = |column: &str| row.try_get::<i16, _>(column);
+    let decode = |column: &str| sqlx::Error::Decode(format!("step.{column} holds a number that means nothing").into());
+    let error: Option<String> = row.try_get("error")?;
+    Ok(Step {
+        seq: number("seq")?,
+        direction: Direction::from_code(code("direction")?).ok_or_else(|| decode("direction"))?,
+        kind: StepKind::from_code(code("kind")?).ok_or_else(|| decode("kind"))?,
+        name: row.try_get::<String, _>("name")?.into(),
+        ord: row.try_get::<Option<i32>, _>("ord")?.map(|ord| ord as u32),
+        asked: number("asked")?,
+        outcome: row.try_get::<Option<i16>, _>("outcome")?.and_then(Outcome::from_code),
+        attempts: code("attempts")? as u32,
+        generation: code("generation")? as u32,
+        undoable: row.try_get("undoable")?,
+        input: json(row.try_get("input")?),
+        output: json(row.try_get("output")?),
+        error: error.and_then(|text| serde_json::from_str(&text).ok()),
+        details: json(row.try_get("details")?),
+        due: row.try_get::<Option<Time>, _>("due_at")?.map(Due::At),
+        next_attempt_at: row.try_get("next_attempt_at")?,
+        undo_after: row
+            .try_get::<Option<Vec<i32>>, _>("undo_after")?
+            .unwrap_or_default()
+            .iter()
+            .map(|n| *n as u32)
+            .collect(),
+        took: Duration::ZERO,
+    })
+}

@@ -1,0 +1,43 @@
+//! Signals: into the inbox, and the run awake.
+
+use sqlx::PgConnection;
+
+use crate::engine::{
+    core::model::{Json, RunId},
+    error::Error,
+};
+
+/// Puts a signal into a run's inbox. With a key that the run has seen already, nothing changes.
+///
+/// # Errors
+/// `unknown_run`; `run_ended`.
+pub(crate) async fn send(
+    conn: &mut PgConnection,
+    run: RunId,
+    name: &str,
+    payload: Option<&Json>,
+    key: Option<&str>,
+) -> Result<(), Error> {
+    let sent: Result<i64, sqlx::Error> = sqlx::query_scalar(include_str!("sql/signal.sql"))
+        .bind(run)
+        .bind(name)
+        .bind(payload.map(|json| json.get()))
+        .bind(key)
+        .fetch_one(&mut *conn)
+        .await;
+    match sent {
+        Ok(1) => return Ok(()),
+        Ok(_) => {}
+        // Two with one key at the same moment: the index lets one through, and that is what was asked for.
+        Err(sqlx::Error::Database(error)) if error.constraint() == Some("signal_key") => return Ok(()),
+        Err(error) => return Err(error.into()),
+    }
+    let query = "SELECT r.status, EXISTS (SELECT FROM backstitch.signal s WHERE s.run_id = r.id AND s.key = $2)
+        FROM backstitch.run r WHERE r.id = $1";
+    let found: Option<(i16, bool)> = sqlx::query_as(query).bind(run).bind(key).fetch_optional(conn).await?;
+    match found {
+        None => Err(Error::UnknownRun(run)),
+        Some((_, true)) => Ok(()),
+        Some((_, false)) => Err(Error::RunEnded(run)),
+    }
+}

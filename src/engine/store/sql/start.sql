@@ -1,0 +1,36 @@
+-- Starts runs, many in one commit. Called by store/start.rs.
+-- With a key, run_key decides: whoever inserts it first wins, and only the winners' runs are made. ON CONFLICT DO NOTHING
+-- waits for a concurrent insert of the same key, so a loser that looks afterwards (start_losers) finds the winner.
+-- A start in the future is parked at once: a row in `timer`, none in `ready`.
+WITH t AS MATERIALIZED (SELECT backstitch.now() AS now),
+u AS MATERIALIZED (
+    SELECT u.* FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[],
+        $8::timestamptz[], $9::text[], $10::uuid[], $11::bigint[])
+        u(id, workflow_id, workflow, queue, input, key, hash, start_at, tags, parent_id, deadline_ms)
+),
+k AS (
+    INSERT INTO backstitch.run_key (workflow, key, run_id, hash)
+    SELECT u.workflow, u.key, u.id, u.hash FROM u WHERE u.key IS NOT NULL
+    ON CONFLICT DO NOTHING RETURNING run_id
+),
+n AS MATERIALIZED (
+    SELECT u.*, t.now, u.start_at > t.now AS later FROM u, t
+    WHERE u.key IS NULL OR u.id IN (SELECT run_id FROM k)
+),
+r AS (
+    INSERT INTO backstitch.run (id, created_at, workflow_id, queue, key, input, tags, parent_id, deadline_at,
+        status, wait_kind, wait_since, wait_until)
+    SELECT n.id, n.now, n.workflow_id, n.queue, n.key, n.input::json, n.tags::jsonb, n.parent_id,
+        n.now + n.deadline_ms * interval '1 ms',
+        CASE WHEN n.later THEN 1 ELSE 0 END, CASE WHEN n.later THEN 'start' END,
+        CASE WHEN n.later THEN n.now END, CASE WHEN n.later THEN n.start_at END
+    FROM n
+),
+q AS (
+    INSERT INTO backstitch.ready (run_id, due_at, workflow_id, fresh, queue)
+    SELECT n.id, n.now, n.workflow_id, true, n.queue FROM n WHERE n.later IS NOT TRUE
+),
+w AS (
+    INSERT INTO backstitch.timer (run_id, due_at) SELECT n.id, n.start_at FROM n WHERE n.later
+)
+SELECT n.id FROM n

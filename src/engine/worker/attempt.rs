@@ -1,0 +1,173 @@
+//! One attempt: its context, its time limit, its panic, its transaction. What comes out is a fact for the core.
+//!
+//! A timeout or a panic leaves the outcome unknown, except for a transactional step: that rolls back, so it certainly had
+//! no effect.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use futures_util::FutureExt;
+use sqlx::{Postgres, Transaction};
+use tokio::sync::Mutex as AsyncMutex;
+use tokio_util::sync::CancellationToken;
+
+use super::Shared;
+use crate::engine::{
+    activity::{ActivityContext, ActivityError, Verified},
+    core::{
+        context::SideValue,
+        decision::{Attempt, AttemptError, Event, Found},
+        execution::panic_message,
+        model::{Direction, Json, RunId, to_json},
+    },
+    registry::ActivityCode,
+};
+
+/// What happened, and the open transaction that it happened in: it commits together with its record.
+pub(super) struct Happened {
+    pub(super) event: Event,
+    pub(super) tx: Option<Transaction<'static, Postgres>>,
+}
+
+/// The context of an attempt.
+pub(super) fn context(run: RunId, attempt: &Attempt, cancelled: CancellationToken) -> ActivityContext {
+    ActivityContext {
+        run,
+        seq: attempt.seq,
+        attempt: attempt.attempt,
+        key: attempt.key.clone(),
+        previous: attempt.details.clone(),
+        beat: Mutex::new(None),
+        cancelled,
+        tx: None,
+    }
+}
+
+/// What the attempt has noted since the last look.
+pub(super) fn take_beat(cx: &ActivityContext) -> Option<Json> {
+    cx.beat.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// Attempts a step or an undo.
+pub(super) async fn attempt(shared: Arc<Shared>, cx: Arc<ActivityContext>, attempt: Attempt) -> Happened {
+    let began = Instant::now();
+    let (result, tx) = match code(&shared, &attempt) {
+        Err(error) => (Err(error), None),
+        Ok(code) if attempt.transactional => in_transaction(&shared, code, &cx, &attempt).await,
+        Ok(code) => (bounded(code.as_ref(), &cx, &attempt).await, None),
+    };
+    let result = result.map_err(|error| AttemptError { error: error.record(), retryable: error.retryable });
+    let event = Event::Attempted { seq: attempt.seq, direction: attempt.direction, result, took: began.elapsed() };
+    Happened { event, tx }
+}
+
+fn code(shared: &Shared, attempt: &Attempt) -> Result<Arc<dyn ActivityCode>, ActivityError> {
+    let missing =
+        || ActivityError::failed("unknown_activity", format!("no activity {} is registered", attempt.activity));
+    shared.engine.registry().code(&attempt.activity).ok_or_else(|| missing().fatal())
+}
+
+/// The call itself, with its time limit and its panic.
+async fn bounded(
+    code: &dyn ActivityCode,
+    cx: &ActivityContext,
+    attempt: &Attempt,
+) -> Result<Option<Json>, ActivityError> {
+    let input = attempt.input.get();
+    let call = async {
+        match attempt.direction {
+            Direction::Forward => code.run(cx, input).await.map(Some),
+            Direction::Undo => {
+                code.undo(cx, input, attempt.output.as_ref().map(|json| json.get())).await.map(|()| None)
+            }
+        }
+    };
+    match tokio::time::timeout(attempt.timeout, AssertUnwindSafe(call).catch_unwind()).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(panic)) => Err(ActivityError::unknown("panic", panic_message(panic.as_ref()))),
+        Err(_) => Err(ActivityError::unknown("timeout", format!("no answer within {:?}", attempt.timeout))),
+    }
+}
+
+/// The same in a transaction of its own, which is handed on open when the step is ok, and rolled back otherwise.
+async fn in_transaction(
+    shared: &Shared,
+    code: Arc<dyn ActivityCode>,
+    cx: &ActivityContext,
+    attempt: &Attempt,
+) -> (Result<Option<Json>, ActivityError>, Option<Transaction<'static, Postgres>>) {
+    let tx = match shared.engine.pool().begin().await {
+        Ok(tx) => Arc::new(AsyncMutex::new(tx)),
+        Err(error) => return (Err(error.into()), None),
+    };
+    let with_tx = ActivityContext {
+        run: cx.run,
+        seq: cx.seq,
+        attempt: cx.attempt,
+        key: cx.key.clone(),
+        previous: cx.previous.clone(),
+        beat: Mutex::new(None),
+        cancelled: cx.cancelled.clone(),
+        tx: Some(tx.clone()),
+    };
+    let result = bounded(code.as_ref(), &with_tx, attempt).await;
+    drop(with_tx);
+    match (result, Arc::try_unwrap(tx)) {
+        (Ok(output), Ok(tx)) => (Ok(output), Some(tx.into_inner())),
+        // Somebody kept the transaction for later: its commit is not ours to promise.
+        (Ok(_), Err(_)) => {
+            let error = ActivityError::failed("transaction_leaked", "the activity kept its transaction beyond its end");
+            (Err(error.fatal()), None)
+        }
+        (Err(error), tx) => {
+            if let Ok(tx) = tx
+                && let Err(error) = tx.into_inner().rollback().await
+            {
+                tracing::debug!(%error, "a rollback was not answered; the server rolls back with the connection");
+            }
+            (Err(ActivityError { unknown: false, ..error }), None)
+        }
+    }
+}
+
+/// Asks whether an unknown attempt took effect.
+pub(super) async fn verify(shared: Arc<Shared>, cx: Arc<ActivityContext>, attempt: Attempt) -> Happened {
+    let found = match code(&shared, &attempt) {
+        Err(error) => Err(error),
+        Ok(code) => {
+            let asking = AssertUnwindSafe(code.verify(&cx, attempt.input.get())).catch_unwind();
+            match tokio::time::timeout(attempt.timeout, asking).await {
+                Ok(Ok(found)) => found,
+                Ok(Err(panic)) => Err(ActivityError::unknown("panic", panic_message(panic.as_ref()))),
+                Err(_) => Err(ActivityError::unknown("timeout", format!("no answer within {:?}", attempt.timeout))),
+            }
+        }
+    };
+    let not_yet = |code: &str, message: &str| Found::NotYet(ActivityError::unknown(code, message).record());
+    let found = match found {
+        Ok(Verified::Happened(output)) => Found::Happened(output),
+        Ok(Verified::NeverWill) => Found::NeverWill,
+        Ok(Verified::NotYet) => not_yet("not_yet_known", "the other system can't tell yet whether it took effect"),
+        Err(error) => not_yet(&error.code, &error.message),
+    };
+    Happened { event: Event::Verified { seq: attempt.seq, direction: attempt.direction, found }, tx: None }
+}
+
+/// Draws a side value. None when it can't be had just now: the run is looked at again later.
+pub(super) async fn draw(shared: &Shared, seq: u32, what: SideValue) -> Option<Happened> {
+    let value = match what {
+        SideValue::Now => {
+            let now = shared.engine.now().await;
+            now.inspect_err(|error| tracing::warn!(%error, "the database's time can't be asked for"))
+                .ok()
+                .map(|now| to_json(&now))
+        }
+        SideValue::Random => Some(to_json(&rand::random::<u64>())),
+        SideValue::Uuid => Some(to_json(&uuid::Uuid::new_v4())),
+    };
+    let value = value?.ok()?;
+    Some(Happened { event: Event::Drawn { seq, value }, tx: None })
+}

@@ -1,0 +1,25 @@
+//! The worker's estimate of the database's clock: what it last heard, plus the time since. It serves scheduling within
+//! the worker; whatever is durable is judged in the database.
+
+use std::{
+    sync::{PoisonError, RwLock},
+    time::Instant,
+};
+
+use crate::engine::core::model::Time;
+
+#[derive(Debug, Default)]
+pub(crate) struct DbClock(RwLock<Option<(Time, Instant)>>);
+
+impl DbClock {
+    /// The database has just said what time it is.
+    pub(crate) fn set(&self, now: Time) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some((now, Instant::now()));
+    }
+
+    /// The estimate.
+    pub(crate) fn now(&self) -> Time {
+        let known = *self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known.map_or(Time::UNIX_EPOCH, |(now, at)| now + at.elapsed())
+    }
+}

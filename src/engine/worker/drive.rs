@@ -1,0 +1,319 @@
+//! One run, driven: decision, commit, acts, event, decision … until its worker lets go of it.
+//!
+//! The order is the promise: a decision's writes are durable before any of its acts begins. When a commit is refused,
+//! lost, or its fate is open, nothing of the run is kept in memory: its rows say how it goes on, for whoever claims it next.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use sqlx::{Postgres, Transaction};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Shared,
+    attempt::{self, Happened},
+    held::Holding,
+    lane::{self, Ack, LaneHandle, Request},
+};
+use crate::engine::{
+    activity::{ActivityContext, VISIBLE_AFTER},
+    core::{
+        decision::{Act, Attempt, Decision, Event, Writes},
+        machine::Machine,
+        model::{Direction, RunId, Time},
+    },
+    error::Error,
+    store::{claim, flush},
+};
+
+/// How often a run with attempts under way looks at their notes and at the clock.
+const LOOK_EVERY: Duration = VISIBLE_AFTER;
+
+struct Driver {
+    shared: Arc<Shared>,
+    lane: LaneHandle,
+    run: RunId,
+    claimed_at: Time,
+    parked_before: bool,
+    holding: Arc<Holding>,
+    machine: Machine,
+    acts: FuturesUnordered<BoxFuture<'static, Option<Happened>>>,
+    under_way: Vec<UnderWay>,
+    cancelled: CancellationToken,
+}
+
+/// An attempt under way, for its notes.
+struct UnderWay {
+    seq: u32,
+    direction: Direction,
+    cx: Arc<ActivityContext>,
+    began: tokio::time::Instant,
+    shown: bool,
+}
+
+/// Takes a claimed run on, in a task of its own.
+pub(super) fn spawn(shared: Arc<Shared>, lane: LaneHandle, claimed: claim::Claimed, slot: OwnedSemaphorePermit) {
+    let run = claimed.snapshot.run;
+    let code = {
+        let code = shared.code.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        code.get(&claimed.workflow_id).cloned()
+    };
+    let Some(code) = code else {
+        tracing::error!(%run, "a run was claimed whose workflow is not registered here");
+        return;
+    };
+    let holding = shared.held.hold(run, lane.id, claimed.snapshot.inbox);
+    tokio::spawn(async move {
+        let (claimed_at, parked_before, now) = (lane::first_claimed(&claimed), claimed.has_history, claimed.now);
+        let serving = shared.clone();
+        let serves = Arc::new(move |queue: &str| serving.serves(queue));
+        let machine = Machine::new(claimed.snapshot, code, shared.engine.shared_registry(), serves);
+        let dead = lane.dead.clone();
+        let mut driver = Driver {
+            shared: shared.clone(),
+            lane,
+            run,
+            claimed_at,
+            parked_before,
+            holding: holding.clone(),
+            machine,
+            acts: FuturesUnordered::new(),
+            under_way: Vec::new(),
+            cancelled: CancellationToken::new(),
+        };
+        tokio::select! {
+            biased;
+            () = driver.drive(now) => {}
+            () = dead.cancelled() => {}
+            () = shared.stopped.cancelled() => {}
+        }
+        shared.held.let_go(run, &holding);
+        drop(slot);
+        if shared.may_be_due.load(std::sync::atomic::Ordering::Relaxed) {
+            shared.engine.hints().due.notify_one();
+        }
+    });
+}
+
+impl Driver {
+    async fn drive(&mut self, claimed: Time) {
+        let mut decision = self.machine.begin(claimed);
+        let mut tx = None;
+        loop {
+            decision = match self.carry_out(decision, tx.take()).await {
+                Some(Next::Wait(wake_at)) => {
+                    let Some((event, opened)) = self.next_event(wake_at).await else { return };
+                    tx = opened;
+                    let now = match event.1 {
+                        Some(now) => now,
+                        None => self.shared.clock.now(),
+                    };
+                    self.machine.on(event.0, now)
+                }
+                Some(Next::Decide(decision)) => *decision,
+                None => return,
+            };
+        }
+    }
+
+    /// Commits a decision's writes, then begins its acts. None: the run is let go of.
+    async fn carry_out(&mut self, decision: Decision, tx: Option<Transaction<'static, Postgres>>) -> Option<Next> {
+        let rests = decision.rests();
+        let ack = if decision.writes.is_empty() && tx.is_none() {
+            Ack::Done
+        } else {
+            self.commit(decision.writes, tx).await?
+        };
+        match ack {
+            Ack::Lost => return None,
+            Ack::InboxChanged => return self.inbox_changed().await.map(|decision| Next::Decide(Box::new(decision))),
+            Ack::Done if rests => return None,
+            Ack::Done => {}
+        }
+        if self.shared.draining.is_cancelled() {
+            self.cancelled.cancel();
+            if self.acts.is_empty() {
+                self.release().await;
+                return None;
+            }
+        } else {
+            decision.acts.into_iter().for_each(|act| self.begin(act));
+        }
+        Some(Next::Wait(decision.wake_at))
+    }
+
+    /// None: what became of the commit is unknown or the run is no longer ours; its rows tell whoever claims it next.
+    async fn commit(&mut self, writes: Writes, tx: Option<Transaction<'static, Postgres>>) -> Option<Ack> {
+        let (claimed_at, parked_before) = (self.claimed_at, self.parked_before);
+        let commit = flush::Commit { run: self.run, claimed_at, parked_before, writes };
+        let Some(mut tx) = tx else {
+            let (ack, answered) = oneshot::channel();
+            self.lane.requests.send(Request::Commit(commit, ack)).await.ok()?;
+            return answered.await.ok();
+        };
+        // The step's own SQL and its record, in one commit, behind the same fence.
+        let flushed = match flush::flush(&mut tx, self.lane.id, std::slice::from_ref(&commit)).await {
+            Ok(flushed) => flushed,
+            Err(Error::LeaseLost) => return None,
+            Err(error) => return self.forget("its record failed", &error).await,
+        };
+        let ack = lane::ack(&commit, &flushed);
+        if ack == Ack::Lost {
+            return None;
+        }
+        match tx.commit().await {
+            Ok(()) => {
+                self.shared.engine.hints().rested(flushed.rested);
+                Some(ack)
+            }
+            Err(error) => self.forget("the answer to its commit was lost", &error.into()).await,
+        }
+    }
+
+    /// A transactional step whose commit may or may not have landed: the rows know, so the run is begun anew from them.
+    async fn forget(&mut self, what: &str, error: &Error) -> Option<Ack> {
+        tracing::warn!(run = %self.run, %error, "{what}: the run is begun anew from its rows");
+        self.release().await;
+        None
+    }
+
+    async fn release(&mut self) {
+        // Without an answer the lane is gone, and takeover sees to the run.
+        let _ = self.lane.requests.send(Request::Release(self.run)).await;
+    }
+
+    fn begin(&mut self, act: Act) {
+        let shared = self.shared.clone();
+        match act {
+            Act::Attempt(what) => {
+                let cx = self.context(&what);
+                self.acts.push(attempt::attempt(shared, cx, what).map(Some).boxed());
+            }
+            Act::Verify(what) => {
+                let cx = self.context(&what);
+                self.acts.push(attempt::verify(shared, cx, what).map(Some).boxed());
+            }
+            Act::Draw { seq, what } => self.acts.push(async move { attempt::draw(&shared, seq, what).await }.boxed()),
+            Act::Cancel => self.cancelled.cancel(),
+        }
+    }
+
+    fn context(&mut self, what: &Attempt) -> Arc<ActivityContext> {
+        let cx = Arc::new(attempt::context(self.run, what, self.cancelled.clone()));
+        self.under_way.push(UnderWay {
+            seq: what.seq,
+            direction: what.direction,
+            cx: cx.clone(),
+            began: tokio::time::Instant::now(),
+            shown: false,
+        });
+        cx
+    }
+
+    /// The next thing that happens to the run. None: it is let go of.
+    async fn next_event(
+        &mut self,
+        wake_at: Option<Time>,
+    ) -> Option<((Event, Option<Time>), Option<Transaction<'static, Postgres>>)> {
+        // Attempts that end at once, as in-process ones do, cost no timer.
+        if let Some(Some(happened)) = self.acts.next().now_or_never() {
+            return self.happened(happened).await;
+        }
+        loop {
+            let until_due = wake_at.map(|at| (at - self.shared.clock.now()).to_std().unwrap_or_default());
+            let pause = until_due.unwrap_or(LOOK_EVERY).min(LOOK_EVERY);
+            tokio::select! {
+                biased;
+                Some(happened) = self.acts.next(), if !self.acts.is_empty() => return self.happened(happened).await,
+                () = self.holding.poke.notified() => {
+                    let inbox = self.load_inbox().await?;
+                    return Some(((inbox, None), None));
+                }
+                () = self.shared.draining.cancelled(), if self.acts.is_empty() => {
+                    self.release().await;
+                    return None;
+                }
+                () = tokio::time::sleep(pause) => {
+                    if let Some(beat) = self.beat() {
+                        return Some(((beat, None), None));
+                    }
+                    if wake_at.is_some_and(|at| at <= self.shared.clock.now())
+                        && let Some((now, recorded)) = self.dues().await
+                    {
+                        return Some(((Event::Due { recorded }, Some(now)), None));
+                    }
+                    if self.shared.draining.is_cancelled() {
+                        self.cancelled.cancel();
+                    }
+                }
+            }
+        }
+    }
+
+    async fn happened(
+        &mut self,
+        happened: Option<Happened>,
+    ) -> Option<((Event, Option<Time>), Option<Transaction<'static, Postgres>>)> {
+        let Some(Happened { event, tx }) = happened else {
+            // A side value could not be drawn: the database is away. The run is begun anew when it is back.
+            self.release().await;
+            return None;
+        };
+        if let Event::Attempted { seq, direction, .. } | Event::Verified { seq, direction, .. } = &event {
+            self.under_way.retain(|other| (other.seq, other.direction) != (*seq, *direction));
+        }
+        Some(((event, None), tx))
+    }
+
+    /// A note to write down, or an attempt that has become long enough to be shown.
+    fn beat(&mut self) -> Option<Event> {
+        for attempt in &mut self.under_way {
+            let details = attempt::take_beat(&attempt.cx);
+            if details.is_some() || (!attempt.shown && attempt.began.elapsed() >= VISIBLE_AFTER) {
+                attempt.shown = true;
+                return Some(Event::Beat { seq: attempt.seq, direction: attempt.direction, details });
+            }
+        }
+        None
+    }
+
+    async fn dues(&mut self) -> Option<(Time, Vec<(u32, Time)>)> {
+        let dues = async { claim::dues(&mut *self.shared.engine.pool().acquire().await?, self.run).await };
+        match dues.await {
+            Ok((now, recorded)) => {
+                self.shared.clock.set(now);
+                Some((now, recorded))
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the database's clock can't be read; nothing is early without it");
+                None
+            }
+        }
+    }
+
+    async fn load_inbox(&mut self) -> Option<Event> {
+        let loaded = async { claim::inbox(&mut *self.shared.engine.pool().acquire().await?, self.run).await };
+        match loaded.await {
+            Ok(claim::Inbox { inbox, request, signals }) => {
+                self.holding.saw(inbox);
+                Some(Event::Inbox { inbox, request, signals })
+            }
+            Err(error) => {
+                tracing::warn!(run = %self.run, %error, "the inbox can't be read: the run is given back");
+                self.release().await;
+                None
+            }
+        }
+    }
+
+    async fn inbox_changed(&mut self) -> Option<Decision> {
+        let event = self.load_inbox().await?;
+        Some(self.machine.on(event, self.shared.clock.now()))
+    }
+}
+
+enum Next {
+    Wait(Option<Time>),
+    Decide(Box<Decision>),
+}

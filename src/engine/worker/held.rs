@@ -1,0 +1,97 @@
+//! The runs that this worker holds: to poke one whose inbox changed, to know when a drain is done, and to give back what
+//! a claim took without our hearing of it.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Notify;
+
+use crate::engine::core::model::RunId;
+
+/// A held run, as its lane and the pumps see it.
+#[derive(Debug)]
+pub(crate) struct Holding {
+    pub(crate) lane: i32,
+    since: Instant,
+    /// The inbox counter that its decisions know.
+    seen: AtomicI32,
+    /// Its inbox has changed.
+    pub(crate) poke: Notify,
+}
+
+impl Holding {
+    pub(crate) fn saw(&self, inbox: i32) {
+        self.seen.store(inbox, Ordering::Relaxed);
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    runs: Mutex<HashMap<RunId, Arc<Holding>>>,
+    empty: Notify,
+}
+
+impl Held {
+    pub(crate) fn hold(&self, run: RunId, lane: i32, inbox: i32) -> Arc<Holding> {
+        let holding =
+            Arc::new(Holding { lane, since: Instant::now(), seen: AtomicI32::new(inbox), poke: Notify::new() });
+        self.lock().insert(run, holding.clone());
+        holding
+    }
+
+    /// Lets go of a run, unless another lane of this worker has taken it in the meantime.
+    pub(crate) fn let_go(&self, run: RunId, holding: &Arc<Holding>) {
+        let mut runs = self.lock();
+        if runs.get(&run).is_some_and(|held| Arc::ptr_eq(held, holding)) {
+            runs.remove(&run);
+        }
+        if runs.is_empty() {
+            self.empty.notify_waiters();
+        }
+    }
+
+    /// The runs that a lane holds.
+    pub(crate) fn of_lane(&self, lane: i32) -> Vec<RunId> {
+        self.lock().iter().filter(|(_, holding)| holding.lane == lane).map(|(run, _)| *run).collect()
+    }
+
+    /// The runs held for longer than `span`.
+    pub(crate) fn longer_than(&self, span: Duration) -> Vec<RunId> {
+        self.lock().iter().filter(|(_, holding)| holding.since.elapsed() > span).map(|(run, _)| *run).collect()
+    }
+
+    /// Pokes the run if its inbox is not the one that its decisions know.
+    pub(crate) fn poke_if_changed(&self, run: RunId, inbox: i32) {
+        let holding = self.lock().get(&run).cloned();
+        if let Some(holding) = holding.filter(|holding| holding.seen.load(Ordering::Relaxed) != inbox) {
+            holding.poke.notify_one();
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Done when nothing is held.
+    pub(crate) async fn emptied(&self) {
+        loop {
+            let empty = self.empty.notified();
+            tokio::pin!(empty);
+            empty.as_mut().enable();
+            if self.lock().is_empty() {
+                return;
+            }
+            empty.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Arc<Holding>>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,194 @@
+//! A worker: claims due runs, carries out what the core decides, and records it.
+//!
+//! | part | does |
+//! |---|---|
+//! | `lane` | a flushing connection: claims, flushes whatever has accumulated, beats |
+//! | `drive` | one run: decision, commit, acts, event, decision … |
+//! | `attempt` | one attempt: timeout, panic, transaction |
+//! | `pump` | wakes parked runs; takes over from lost workers; listens for hints; looks into held runs' inboxes |
+//!
+//! Nothing durable is in memory only: a worker that is killed loses its lanes, and others take its runs over.
+
+mod attempt;
+mod clock;
+mod drive;
+mod held;
+mod lane;
+mod pump;
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{sync::Semaphore, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use self::{clock::DbClock, held::Held};
+use super::{
+    client::{DEFAULT_QUEUE, Engine},
+    core::execution::WorkflowCode,
+    error::Error,
+    store::lanes,
+};
+
+/// How a worker works.
+#[derive(Clone, Debug)]
+pub struct WorkerConfig {
+    /// Its name, which operators see: host and process id unless set.
+    pub name: String,
+    /// The queues that it serves.
+    pub queues: Vec<String>,
+    /// Runs that it holds at the same time.
+    pub slots: usize,
+    /// Flushing connections. Two are a little better than one or four on small machines; see docs/benchmarks.md.
+    pub lanes: usize,
+    /// A lane that has not been heard of for this long is taken over.
+    pub takeover_after: Duration,
+    /// How long an idle worker waits before it looks again without a hint.
+    pub poll_interval: Duration,
+    /// How long a drain lets attempts under way go on.
+    pub drain: Duration,
+}
+
+impl Default for WorkerConfig {
+    fn default() -> Self {
+        let host =
+            nix::unistd::gethostname().map_or_else(|_| "worker".into(), |name| name.to_string_lossy().into_owned());
+        Self {
+            name: format!("{host}:{}", std::process::id()),
+            queues: vec![DEFAULT_QUEUE.to_owned()],
+            slots: 500,
+            lanes: 2,
+            takeover_after: Duration::from_secs(15),
+            poll_interval: Duration::from_millis(500),
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+/// A worker pool member.
+#[derive(Debug)]
+pub struct Worker {
+    engine: Engine,
+    config: WorkerConfig,
+}
+
+/// What the parts of a worker share.
+pub(crate) struct Shared {
+    engine: Engine,
+    config: WorkerConfig,
+    /// The code of the workflows that this worker has registered, by their id.
+    code: RwLock<HashMap<i32, Arc<dyn WorkflowCode>>>,
+    worker_id: std::sync::OnceLock<i32>,
+    clock: DbClock,
+    slots: Arc<Semaphore>,
+    /// Claiming may be worth it.
+    may_be_due: AtomicBool,
+    turn: AtomicUsize,
+    held: Held,
+    /// No more claims; runs are given back between two steps.
+    draining: CancellationToken,
+    /// The end of everything.
+    stopped: CancellationToken,
+}
+
+impl Shared {
+    fn serves(&self, queue: &str) -> bool {
+        self.config.queues.iter().any(|served| served == queue)
+    }
+
+    /// The (queue, workflow) pairs to claim for, in another order each time: the claim reads them in order and stops when
+    /// it has enough.
+    fn served(&self) -> Vec<(String, i32)> {
+        let code = self.code.read().unwrap_or_else(PoisonError::into_inner);
+        let mut workflows: Vec<i32> = code.keys().copied().collect();
+        workflows.sort_unstable();
+        let mut pairs: Vec<_> =
+            self.config.queues.iter().flat_map(|queue| workflows.iter().map(|id| (queue.clone(), *id))).collect();
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        if !pairs.is_empty() {
+            let by = turn % pairs.len();
+            pairs.rotate_left(by);
+        }
+        pairs
+    }
+
+    fn look_for_due(&self) {
+        self.may_be_due.store(true, Ordering::Relaxed);
+        self.engine.hints().due.notify_one();
+    }
+}
+
+impl Worker {
+    pub(crate) const fn new(engine: Engine, config: WorkerConfig) -> Self {
+        Self { engine, config }
+    }
+
+    /// Works until `shutdown` is done, then drains: attempts under way get [`WorkerConfig::drain`] to end, everything
+    /// else is given back at once.
+    ///
+    /// # Errors
+    /// When it can't even register: no database, no schema. Later outages are waited out.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+        let shared = Arc::new(Shared {
+            slots: Arc::new(Semaphore::new(self.config.slots.max(1))),
+            engine: self.engine,
+            config: self.config,
+            code: RwLock::default(),
+            worker_id: std::sync::OnceLock::new(),
+            clock: DbClock::default(),
+            may_be_due: AtomicBool::new(true),
+            turn: AtomicUsize::new(0),
+            held: Held::default(),
+            draining: CancellationToken::new(),
+            stopped: CancellationToken::new(),
+        });
+        register(&shared).await?;
+        let mut lanes_at_work = JoinSet::new();
+        for _ in 0..shared.config.lanes.max(1) {
+            lanes_at_work.spawn(lane::work(shared.clone()));
+        }
+        let mut pumps = JoinSet::new();
+        pumps.spawn(pump::fire_timers(shared.clone()));
+        pumps.spawn(pump::take_over(shared.clone()));
+        pumps.spawn(pump::listen(shared.clone()));
+        pumps.spawn(pump::look_into_inboxes(shared.clone()));
+
+        shutdown.await;
+        tracing::info!(held = shared.held.len(), "draining");
+        shared.draining.cancel();
+        let emptied = shared.held.emptied();
+        if tokio::time::timeout(shared.config.drain, emptied).await.is_err() {
+            tracing::warn!(
+                held = shared.held.len(),
+                "attempts did not end in time; their runs are left to other workers"
+            );
+        }
+        shared.stopped.cancel();
+        while lanes_at_work.join_next().await.is_some() {}
+        pumps.shutdown().await;
+        Ok(())
+    }
+}
+
+async fn register(shared: &Shared) -> Result<(), Error> {
+    let mut conn = shared.engine.pool().acquire().await?;
+    let mut ids = Vec::new();
+    for code in shared.engine.shared_registry().workflows() {
+        let id = lanes::register_workflow(&mut conn, code.name(), code.version()).await?;
+        shared.code.write().unwrap_or_else(PoisonError::into_inner).insert(id, code.clone());
+        ids.push(id);
+    }
+    let config = &shared.config;
+    let slots = i32::try_from(config.slots).unwrap_or(i32::MAX);
+    let id = lanes::register_worker(&mut conn, &config.name, &config.queues, &ids, slots).await?;
+    let _ = shared.worker_id.set(id);
+    shared.clock.set(super::store::now(&mut conn).await?);
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! What every worker does beside its runs: timers, takeover, hints, inboxes. Each is a loop of one bounded statement with
+//! no memory, so that any worker may do it at any time, also all at once; a failed turn is simply followed by the next.
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::postgres::PgListener;
+use tokio::time::sleep;
+
+use super::Shared;
+use crate::engine::{
+    error::Error,
+    store::{HINT_CHANNEL, claim, lanes, timers},
+};
+
+/// How often timers are looked at: what a timer is late by at most, on an idle machine.
+const TIMERS_EVERY: Duration = Duration::from_millis(100);
+/// Timers in one statement.
+const TIMERS_AT_ONCE: i64 = 500;
+/// How often the inboxes of runs that have been held for that long are looked at.
+const INBOXES_EVERY: Duration = Duration::from_secs(1);
+
+pub(super) async fn fire_timers(shared: Arc<Shared>) {
+    loop {
+        let fired = async { timers::fire(&mut *shared.engine.pool().acquire().await?, TIMERS_AT_ONCE).await };
+        match fired.await {
+            Ok(due) => {
+                if !due.is_empty() {
+                    shared.look_for_due();
+                    shared.engine.hint();
+                }
+                if due.len() as i64 == TIMERS_AT_ONCE {
+                    continue;
+                }
+            }
+            Err(error) => failed("timers", &error).await,
+        }
+        sleep(TIMERS_EVERY).await;
+    }
+}
+
+pub(super) async fn take_over(shared: Arc<Shared>) {
+    let after = shared.config.takeover_after;
+    loop {
+        let taken = async { lanes::take_over(&mut *shared.engine.pool().acquire().await?, after).await };
+        match taken.await {
+            Ok(taken) if taken.lanes > 0 || taken.runs > 0 => {
+                tracing::warn!(lanes = taken.lanes, runs = taken.runs, "took over from lost workers");
+                shared.look_for_due();
+                shared.engine.hint();
+            }
+            Ok(_) => {}
+            Err(error) => failed("takeover", &error).await,
+        }
+        // Spread out, so that many workers don't all look at the same moment.
+        sleep((after / 5).mul_f64(0.5 + rand::random::<f64>())).await;
+    }
+}
+
+pub(super) async fn listen(shared: Arc<Shared>) {
+    loop {
+        let listening = async {
+            let mut listener = PgListener::connect_with(shared.engine.pool()).await?;
+            listener.listen(HINT_CHANNEL).await?;
+            shared.look_for_due();
+            while listener.try_recv().await?.is_some() {
+                shared.look_for_due();
+            }
+            Ok::<_, sqlx::Error>(())
+        };
+        if let Err(error) = listening.await {
+            failed("listening for hints", &error.into()).await;
+        }
+    }
+}
+
+pub(super) async fn look_into_inboxes(shared: Arc<Shared>) {
+    loop {
+        sleep(INBOXES_EVERY).await;
+        let held = shared.held.longer_than(INBOXES_EVERY);
+        if held.is_empty() {
+            continue;
+        }
+        let looked = async { claim::inboxes(&mut *shared.engine.pool().acquire().await?, &held).await };
+        match looked.await {
+            Ok(inboxes) => inboxes.into_iter().for_each(|(run, inbox)| shared.held.poke_if_changed(run, inbox)),
+            Err(error) => failed("inboxes", &error).await,
+        }
+    }
+}
+
+async fn failed(what: &str, error: &Error) {
+    tracing::warn!(%error, "{what}: this turn failed; another follows");
+    sleep(Duration::from_millis(500)).await;
+}
