@@ -1,2 +1,3 @@
 //! x
+pub mod embedded;
 pub mod engine;
