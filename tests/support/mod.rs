@@ -5,6 +5,7 @@
 #![allow(
     dead_code,
     unused_imports,
+    unreachable_pub,
     reason = "each test binary uses a part of this, and the compiler sees one binary at a time"
 )]
 
