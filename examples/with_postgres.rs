@@ -5,7 +5,7 @@
 
 use std::process::{ExitCode, ExitStatus};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use backstitch::embedded::{Embedded, url_from_environment};
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
@@ -16,7 +16,10 @@ mod settings;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<ExitCode> {
     let mut arguments = std::env::args_os().skip(1).skip_while(|argument| argument == "--");
-    let Some(program) = arguments.next() else { bail!("usage: with_postgres COMMAND [ARGUMENT]...") };
+    let Some(program) = arguments.next() else {
+        eprintln!("usage: with_postgres COMMAND [ARGUMENT]...");
+        return Ok(ExitCode::from(2));
+    };
     let mut command = Command::new(&program);
     command.args(arguments);
     let server = match url_from_environment() {
