@@ -1,3 +1,4 @@
 //! Backstitch: durable workflows and sagas on plain Postgres.
 pub mod bench;
+pub mod embedded;
 pub mod engine;

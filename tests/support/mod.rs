@@ -1,0 +1,18 @@
+//! What the database tests share: a database of their own, and waiting for facts instead of sleeping.
+//!
+//! `mod support;` in a test binary, then `TestDatabase::new().await` in a test. Nothing here knows what is tested.
+
+#![allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    reason = "each test binary uses a part of this, and the compiler sees one binary at a time"
+)]
+
+mod database;
+mod server;
+mod settings;
+mod wait;
+
+pub use database::TestDatabase;
+pub use wait::{Session, backend_pid, wait_for, wait_for_lock, wait_until};

@@ -1,0 +1,198 @@
+//! The project's rules that a machine can check, each a test with its reason.
+//!
+//! Floors (who may name whom), sizes, where SQL stands, words, names. A rule here is agreed on; change it in the same commit as
+//! the code that needs it changed, with the reason. The compiler, clippy and rustfmt hold the rest.
+
+mod rules;
+mod source;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use source::Source;
+
+const LONGEST_FILE: usize = 500;
+const LONGEST_FUNCTION: usize = 80;
+
+/// Where SQL text may stand: an idea that changes the schema should find all statements in one place.
+const SQL_FLOORS: &[&str] = &["src/engine/store/", "src/orders/store/"];
+
+/// Files elsewhere that hold SQL, each with its reason.
+const SQL_EXCEPTIONS: &[(&str, &str)] =
+    &[("src/embedded/mod.rs", "creates the database in a server that has just been started; no tables of ours")];
+
+/// Sentences that may use the forbidden pair of words, because they say that it is not promised.
+const ALLOWED_SENTENCES: &[&str] = &[];
+
+/// A file of the project: its path from the root, with `/`, and its text.
+struct Page {
+    path: String,
+    text: String,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All files below some directories (or single files) with one of these endings, in order of their paths.
+fn pages(places: &[&str], endings: &[&str]) -> Vec<Page> {
+    let mut waiting: Vec<PathBuf> = places.iter().map(|place| root().join(place)).collect();
+    let mut found = Vec::new();
+    while let Some(path) = waiting.pop() {
+        if path.is_dir() {
+            let entries = fs::read_dir(&path).expect("a directory of the project can be read");
+            waiting.extend(entries.flatten().map(|entry| entry.path()));
+        } else if path.exists() && endings.iter().any(|ending| path.extension().is_some_and(|actual| actual == *ending))
+        {
+            let text = fs::read_to_string(&path).expect("a file of the project is text");
+            let path = path.strip_prefix(root()).expect("it lies below the root").display().to_string();
+            found.push(Page { path, text });
+        }
+    }
+    found.sort_by(|left, right| left.path.cmp(&right.path));
+    found
+}
+
+fn rust_pages() -> Vec<Page> {
+    let found = pages(&["src", "tests", "examples", "benches"], &["rs"]);
+    assert!(found.len() > 5, "the walk over the source found only {} files", found.len());
+    found
+}
+
+/// Runs a rule over Rust files whose path begins with one of `floors`; gives `path:line: what`.
+fn breaches(floors: &[&str], rule: impl Fn(&Source) -> Vec<(usize, String)>) -> Vec<String> {
+    let pages = rust_pages().into_iter().filter(|page| floors.iter().any(|floor| page.path.starts_with(floor)));
+    let found = |page: Page| {
+        let breaches = rule(&Source::parse(&page.text));
+        breaches.into_iter().map(move |(line, what)| format!("{}:{line}: {what}", page.path)).collect::<Vec<_>>()
+    };
+    pages.flat_map(found).collect()
+}
+
+fn assert_none(found: &[String], why: &str) {
+    assert!(found.is_empty(), "{why}:\n  {}", found.join("\n  "));
+}
+
+#[test]
+fn every_file_says_what_it_is() {
+    let silent: Vec<String> =
+        rust_pages().into_iter().filter(|page| !page.text.starts_with("//! ")).map(|page| page.path).collect();
+    assert_none(&silent, "a file begins with `//!`: what it is, what it promises, what it leaves to others");
+}
+
+#[test]
+fn files_and_functions_can_be_read_in_one_go() {
+    let mut long: Vec<String> = rust_pages()
+        .into_iter()
+        .map(|page| (page.text.lines().count(), page.path))
+        .filter(|(lines, _)| *lines > LONGEST_FILE)
+        .map(|(lines, path)| format!("{path}: {lines} lines, {LONGEST_FILE} is the limit"))
+        .collect();
+    long.extend(breaches(&[""], |source| rules::long_functions(source, LONGEST_FUNCTION)));
+    assert_none(&long, "too long: find the idea in it that deserves a name of its own");
+}
+
+#[test]
+fn the_pure_core_does_no_input_or_output_and_reads_no_clock() {
+    let banned = ["sqlx", "tokio", "Utc::now", "Local::now", "Instant::now", "SystemTime::now"];
+    let found = breaches(&["src/engine/core/"], |source| rules::names(source, &banned));
+    assert_none(&found, "the core is replayed and simulated: it gets times and records handed in");
+}
+
+#[test]
+fn the_engine_knows_no_workflow_and_no_face() {
+    let banned = ["workflows", "activities", "orders", "http", "cli", "gateway", "embedded"];
+    let found = breaches(&["src/engine/"], |source| rules::crate_modules(source, &banned));
+    assert_none(&found, "the engine is a library: what runs on it is handed to it in a registry");
+}
+
+#[test]
+fn faces_go_through_the_engine_and_not_past_it() {
+    let found =
+        breaches(&["src/http/", "src/cli/"], |source| rules::names(source, &["engine::store", "orders::store"]));
+    assert_none(&found, "http and cli call `Engine`; only it knows the tables");
+}
+
+#[test]
+fn http_and_workers_meet_only_in_the_database() {
+    let found = breaches(&["src/http/"], |source| rules::names(source, &["engine::worker"]));
+    assert_none(&found, "an API process may have no worker at all");
+}
+
+#[test]
+fn sql_stands_in_the_stores() {
+    let allowed = |line: &str| {
+        SQL_FLOORS.iter().any(|floor| line.starts_with(floor))
+            || SQL_EXCEPTIONS.iter().any(|(path, _)| line.starts_with(&format!("{path}:")))
+    };
+    let found: Vec<String> = breaches(&["src/"], rules::sql).into_iter().filter(|line| !allowed(line)).collect();
+    assert_none(&found, "SQL belongs into a store; if it must be elsewhere, list the file with its reason");
+    for (path, _) in SQL_EXCEPTIONS {
+        assert!(root().join(path).exists(), "{path} is listed as an exception and doesn't exist");
+    }
+}
+
+#[test]
+fn nobody_promises_what_can_not_be_kept() {
+    let found: Vec<String> =
+        pages(&["src", "docs", "migrations", "README.md", "ARCHITECTURE.md", "examples"], &["rs", "md", "sql", "html"])
+            .into_iter()
+            .filter(|page| rules::promises_too_much(&page.text, ALLOWED_SENTENCES))
+            .map(|page| page.path)
+            .collect();
+    assert_none(&found, "activities run at least once, outcomes are recorded once; other words for it are not used");
+}
+
+#[test]
+fn what_is_left_to_do_stands_in_an_issue() {
+    let endings = ["rs", "md", "sql", "sh", "toml", "html", "js"];
+    let places =
+        ["src", "tests", "examples", "docs", "migrations", "scripts", "README.md", "ARCHITECTURE.md", "Cargo.toml"];
+    let found: Vec<String> = pages(&places, &endings)
+        .iter()
+        .flat_map(|page| rules::loose_ends(&page.text).into_iter().map(|line| format!("{}:{line}", page.path)))
+        .collect();
+    assert_none(&found, "finish it, or write an issue and name it in brackets");
+}
+
+#[test]
+fn migrations_are_numbered_and_named_by_effect() {
+    let found: Vec<String> = pages(&["migrations"], &["sql"]).into_iter().map(|page| page.path).collect();
+    let names: Vec<&str> = found.iter().map(|path| path.trim_start_matches("migrations/")).collect();
+    assert_none(
+        &rules::misnamed_migrations(&names),
+        "a migration is called NNNN_what_it_does.sql, with a number of its own",
+    );
+}
+
+#[test]
+fn every_error_code_is_explained() {
+    let Ok(explained) = fs::read_to_string(root().join("docs/errors.md")) else {
+        println!("docs/errors.md is not written yet");
+        return;
+    };
+    let found: Vec<String> =
+        breaches(&["src/"], rules::error_codes).into_iter().filter(|line| !is_mentioned(&explained, line)).collect();
+    assert_none(&found, "docs/errors.md says what each code means and what to do, with the code in `backticks`");
+}
+
+#[test]
+fn every_route_is_documented() {
+    let Ok(documented) = fs::read_to_string(root().join("docs/api.md")) else {
+        println!("docs/api.md is not written yet");
+        return;
+    };
+    let found: Vec<String> = breaches(&["src/http/"], rules::routes)
+        .into_iter()
+        .filter(|line| !documented.contains(last_word(line)))
+        .collect();
+    assert_none(&found, "docs/api.md lists each path, written as in the code");
+}
+
+fn last_word(breach: &str) -> &str {
+    breach.rsplit(' ').next().unwrap_or(breach)
+}
+
+fn is_mentioned(text: &str, breach: &str) -> bool {
+    text.contains(&format!("`{}`", last_word(breach)))
+}

@@ -1,0 +1,277 @@
+//! The rules as functions of a file's text, and the proof that each of them bites.
+
+use crate::source::Source;
+
+/// Functions with more lines than the limit, from `fn` to the closing brace.
+pub(crate) fn long_functions(source: &Source, limit: usize) -> Vec<(usize, String)> {
+    let code = &source.code;
+    let mut long = Vec::new();
+    for (start, name) in words_after(code, "fn") {
+        let Some(body) = body_of(&code[start..]) else { continue };
+        let lines = 1 + code[start..start + body.end].matches('\n').count();
+        if lines > limit {
+            long.push((source.line_of(start), format!("fn {name} has {lines} lines, {limit} is the limit")));
+        }
+    }
+    long
+}
+
+/// Uses of these names in code: not in comments or strings, and not as part of a longer word.
+pub(crate) fn names(source: &Source, banned: &[&str]) -> Vec<(usize, String)> {
+    let uses = |name: &&str| {
+        let name = *name;
+        let at = source.code.match_indices(name).map(|(at, _)| at);
+        let whole = at.filter(move |at| is_whole_word(&source.code, *at, name.len()));
+        whole.map(move |at| (source.line_of(at), format!("names {name}"))).collect::<Vec<_>>()
+    };
+    banned.iter().flat_map(uses).collect()
+}
+
+/// Modules of this crate that are named as `crate::module` or in `crate::{module, ..}`.
+pub(crate) fn crate_modules(source: &Source, banned: &[&str]) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    for (at, _) in source.code.match_indices("crate::") {
+        let after = &source.code[at + "crate::".len()..];
+        let named = if after.starts_with('{') { top_level_words(after) } else { vec![word(after)] };
+        let breaches = named.into_iter().filter(|module| banned.contains(module));
+        found.extend(breaches.map(|module| (source.line_of(at), format!("names crate::{module}"))));
+    }
+    found
+}
+
+/// Strings that begin like a statement. Upper case only, so that a sentence such as "Update the order" is none.
+pub(crate) fn sql(source: &Source) -> Vec<(usize, String)> {
+    const BEGINNINGS: &[&str] = &[
+        "SELECT ",
+        "INSERT INTO ",
+        "UPDATE ",
+        "DELETE FROM ",
+        "WITH ",
+        "CREATE ",
+        "ALTER ",
+        "DROP ",
+        "TRUNCATE ",
+        "LISTEN ",
+        "NOTIFY ",
+        "SET LOCAL ",
+        "LOCK TABLE ",
+        "COPY ",
+        "BEGIN",
+        "COMMIT",
+        "VALUES (",
+    ];
+    let is_sql = |text: &str| {
+        let words = text.replace("\\n", " ").replace("\\\n", " ");
+        let words = words.split_whitespace().collect::<Vec<_>>().join(" ") + " ";
+        BEGINNINGS.iter().any(|beginning| words.starts_with(beginning))
+            || words.contains("SELECT ") && words.contains(" FROM ")
+    };
+    let statements = source.strings.iter().filter(|(_, text)| is_sql(text));
+    statements.map(|(line, text)| (*line, text.trim_start().chars().take(40).collect())).collect()
+}
+
+/// Whether a text uses the pair of words that no distributed system can keep, also across a line break or with a hyphen.
+pub(crate) fn promises_too_much(text: &str, allowed: &[&str]) -> bool {
+    let separators = |character: char| character.is_whitespace() || "-/*!#>`\"".contains(character);
+    let flat = |text: &str| {
+        text.split(separators).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ").to_lowercase()
+    };
+    let text = allowed.iter().fold(flat(text), |text, sentence| text.replace(&flat(sentence), ""));
+    text.contains(concat!("exactly", " ", "once"))
+}
+
+/// Lines (from 1) with a reminder that names no issue.
+pub(crate) fn loose_ends(text: &str) -> Vec<usize> {
+    const REMINDERS: &[&str] = &[concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
+    let is_loose = |line: &str| {
+        REMINDERS.iter().any(|reminder| {
+            line.match_indices(reminder).any(|(at, _)| {
+                is_whole_word(line, at, reminder.len()) && !line[at + reminder.len()..].starts_with("(#")
+            })
+        })
+    };
+    text.lines().enumerate().filter(|(_, line)| is_loose(line)).map(|(at, _)| at + 1).collect()
+}
+
+/// Names that are not `NNNN_words.sql`, and numbers that are taken twice (`names` in order).
+pub(crate) fn misnamed_migrations(names: &[&str]) -> Vec<String> {
+    let is_right = |name: &str| {
+        let parts = name.strip_suffix(".sql").and_then(|stem| stem.split_once('_'));
+        let is_word =
+            |character: char| character.is_ascii_lowercase() || character.is_ascii_digit() || character == '_';
+        parts.is_some_and(|(number, words)| {
+            number.len() == 4
+                && number.bytes().all(|byte| byte.is_ascii_digit())
+                && !words.is_empty()
+                && words.chars().all(is_word)
+        })
+    };
+    let same_number = |pair: &&[&str]| pair[0].split('_').next() == pair[1].split('_').next();
+    let twice = names.windows(2).filter(same_number).map(|pair| pair[1].to_owned());
+    names.iter().filter(|name| !is_right(name)).map(|name| (*name).to_owned()).chain(twice).collect()
+}
+
+/// String literals inside functions called `code`: an error type gives its stable codes there.
+pub(crate) fn error_codes(source: &Source) -> Vec<(usize, String)> {
+    let mut spans = Vec::new();
+    for (start, name) in words_after(&source.code, "fn") {
+        if name == "code"
+            && let Some(body) = body_of(&source.code[start..])
+        {
+            spans.push(source.line_of(start)..=source.line_of(start + body.end));
+        }
+    }
+    let is_code = |text: &str| text.len() > 2 && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let codes =
+        source.strings.iter().filter(|(line, text)| is_code(text) && spans.iter().any(|span| span.contains(line)));
+    codes.cloned().collect()
+}
+
+/// Paths of the API as they stand in the code.
+pub(crate) fn routes(source: &Source) -> Vec<(usize, String)> {
+    source.strings.iter().filter(|(_, text)| text.starts_with("/v1/")).cloned().collect()
+}
+
+/// Each `keyword name`, with the offset of the keyword.
+fn words_after<'a>(code: &'a str, keyword: &str) -> Vec<(usize, &'a str)> {
+    let length = keyword.len();
+    let whole = code.match_indices(keyword).map(|(at, _)| at).filter(|at| is_whole_word(code, *at, length));
+    whole.map(|at| (at, word(code[at + length..].trim_start()))).filter(|(_, name)| !name.is_empty()).collect()
+}
+
+/// From the first brace outside of brackets to the one that closes it; none for a function without a body.
+fn body_of(signature: &str) -> Option<std::ops::Range<usize>> {
+    let (mut brackets, mut braces, mut start) = (0_i32, 0_i32, None);
+    for (at, character) in signature.char_indices() {
+        match character {
+            '(' | '[' => brackets += 1,
+            ')' | ']' => brackets -= 1,
+            ';' if brackets == 0 && start.is_none() => return None,
+            '{' if brackets == 0 || start.is_some() => {
+                start = start.or(Some(at));
+                braces += 1;
+            }
+            '}' if start.is_some() => {
+                braces -= 1;
+                if braces == 0 {
+                    return start.map(|start| start..at + 1);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The words directly inside the first pair of braces.
+fn top_level_words(text: &str) -> Vec<&str> {
+    let Some(body) = body_of(text) else { return Vec::new() };
+    let (inside, mut depth, mut start, mut words) = (&text[body.start + 1..body.end - 1], 0, 0, Vec::new());
+    for (at, character) in inside.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                words.push(word(inside[start..at].trim_start()));
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    words.push(word(inside[start..].trim_start()));
+    words
+}
+
+fn is_word_character(character: char) -> bool {
+    character.is_alphanumeric() || character == '_'
+}
+
+fn word(text: &str) -> &str {
+    &text[..text.find(|character| !is_word_character(character)).unwrap_or(text.len())]
+}
+
+fn is_whole_word(text: &str, at: usize, length: usize) -> bool {
+    !text[..at].ends_with(is_word_character) && !text[at + length..].starts_with(is_word_character)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(found: Vec<(usize, String)>) -> Vec<usize> {
+        found.into_iter().map(|(line, _)| line).collect()
+    }
+
+    #[test]
+    fn comments_and_strings_are_not_code() {
+        let source = Source::parse(
+            "// sqlx\n/* /* sqlx */ sqlx */ let a = \"sqlx \\\" sqlx\"; let b = r#\"sqlx\"#;\nlet c = '\"'; sqlx::x::<'a>()",
+        );
+        assert_eq!(lines(names(&source, &["sqlx"])), [3]);
+        assert_eq!(source.strings.len(), 2);
+        assert_eq!(source.strings[1], (2, "sqlx".to_owned()));
+    }
+
+    #[test]
+    fn a_name_inside_a_longer_one_is_another_name() {
+        let source = Source::parse("my_sqlx(); sqlx_like(); sqlx::query();");
+        assert_eq!(names(&source, &["sqlx"]).len(), 1);
+    }
+
+    #[test]
+    fn long_functions_are_found_with_braces_in_strings_and_arrays_in_signatures() {
+        let source =
+            Source::parse("fn short(x: [u8; 2]) { \"}\"; }\nfn none();\nasync fn long() {\n\n if a {\n }\n}\n");
+        assert_eq!(lines(long_functions(&source, 4)), [3]);
+        assert!(long_functions(&source, 5).is_empty());
+    }
+
+    #[test]
+    fn modules_are_found_in_lists_too() {
+        let source = Source::parse(
+            "use crate::{engine::{http, Run}, orders::X};\nuse crate::workflows::order;\nuse crate::engine::cli;",
+        );
+        let found: Vec<String> =
+            crate_modules(&source, &["orders", "workflows", "http", "cli"]).into_iter().map(|(_, what)| what).collect();
+        assert_eq!(found, ["names crate::orders", "names crate::workflows"]);
+    }
+
+    #[test]
+    fn statements_are_told_from_sentences() {
+        let source = Source::parse(
+            "(\"Update the order\", \"UPDATE run SET x\",\n\"\\\n   SELECT 1\", r\"\n WITH a AS (x)\", \"with\")",
+        );
+        assert_eq!(lines(sql(&source)), [1, 2, 3]);
+    }
+
+    #[test]
+    fn the_forbidden_words_are_found_across_lines_unless_the_sentence_is_allowed() {
+        let text = concat!("It runs Exactly", "\n/// once, they said.");
+        assert!(promises_too_much(text, &[]));
+        assert!(promises_too_much(concat!("exactly-", "once"), &[]));
+        assert!(!promises_too_much(text, &[concat!("It runs exactly", " once, they said.")]));
+        assert!(!promises_too_much("exactly one, once", &[]));
+    }
+
+    #[test]
+    fn reminders_need_an_issue() {
+        let text = concat!("// TO", "DO: later\n// TO", "DO(#12): later\nTO", "DOS\n");
+        assert_eq!(loose_ends(text), [1]);
+    }
+
+    #[test]
+    fn migrations_are_named_by_number_and_effect() {
+        assert!(misnamed_migrations(&["0001_engine.sql", "0010_add_orders.sql"]).is_empty());
+        assert_eq!(misnamed_migrations(&["0001_engine.sql", "0001_again.sql"]), ["0001_again.sql"]);
+        assert_eq!(misnamed_migrations(&["1_engine.sql", "0002-orders.sql"]).len(), 2);
+    }
+
+    #[test]
+    fn codes_and_routes_are_collected() {
+        let source = Source::parse(
+            "fn code(&self) -> &str { match self { A => \"not_found\", B => \"Not a code\" } }\nfn x() { \"other\"; \"/v1/runs/{id}\" }",
+        );
+        assert_eq!(error_codes(&source), [(1, "not_found".to_owned())]);
+        assert_eq!(routes(&source), [(2, "/v1/runs/{id}".to_owned())]);
+    }
+}
