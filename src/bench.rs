@@ -12,8 +12,8 @@ use sqlx::{PgPool, Row};
 use tokio::task::JoinSet;
 
 use crate::engine::{
-    Activity, ActivityContext, ActivityError, Context, Engine, Error, Failure, Registry, StartRun, WorkerConfig, Workflow,
-    to_json,
+    Activity, ActivityContext, ActivityError, Context, Engine, Error, Failure, Registry, StartRun, WorkerConfig,
+    Workflow, to_json,
 };
 
 /// How many runs of the idle part.

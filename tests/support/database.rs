@@ -96,11 +96,8 @@ impl Drop for TestDatabase {
 
 /// Brings an empty database up to date. The only place in the tests that knows how.
 pub async fn migrate(pool: &PgPool) {
-    let dir = migrations_dir();
-    if dir.exists() {
-        let migrations = sqlx::migrate::Migrator::new(dir).await.expect("migrations/ can be read");
-        migrations.run(pool).await.expect("the migrations apply to an empty database");
-    }
+    let engine = backstitch::engine::Engine::new(pool.clone(), backstitch::engine::Registry::new());
+    engine.migrate().await.expect("the migrations apply to an empty database");
 }
 
 fn migrations_dir() -> PathBuf {
