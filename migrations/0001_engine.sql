@@ -46,25 +46,26 @@ CREATE TABLE backstitch.lane (
 CREATE TABLE backstitch.run (
     id          uuid     PRIMARY KEY,
     created_at  timestamptz NOT NULL,
-    started_at  timestamptz,
-    finished_at timestamptz,
     deadline_at timestamptz,
-    wait_since  timestamptz,
-    wait_until  timestamptz,
     workflow_id int      NOT NULL,
+    queue       text     NOT NULL,
+    key         text,
+    parent_id   uuid,
+    tags        jsonb,
+    input       json     NOT NULL,
+    -- What changes stands last: the log then holds only the rest of the row behind it, not the input once more.
     inbox       int      NOT NULL DEFAULT 0,
     status      smallint NOT NULL DEFAULT 0,
     request     smallint NOT NULL DEFAULT 0, -- 0 none, 1 cancel, 2 compensate
-    queue       text     NOT NULL,
-    key         text,
+    started_at  timestamptz,
+    finished_at timestamptz,
+    wait_since  timestamptz,
+    wait_until  timestamptz,
     wait_kind   text,
     wait_name   text,
-    input       json     NOT NULL,
     output      json,
-    failure     json,
-    tags        jsonb,
-    parent_id   uuid
-) WITH (fillfactor = 75);
+    failure     json
+) WITH (fillfactor = 45); -- room for one update of each row on its own page: HOT
 
 -- The caller's idempotency key of a run, with a hash of the request that it came with.
 CREATE TABLE backstitch.run_key (

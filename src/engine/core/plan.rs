@@ -69,6 +69,7 @@ mod tests {
             next_attempt_at: None,
             undo_after: vec![],
             took: Duration::ZERO,
+            recorded: true,
         }
     }
 

@@ -105,11 +105,26 @@ async fn flush_hot(conn: &mut PgConnection, lane: i32, commits: &[Commit]) -> Re
         .bind(runs.seen)
         .bind(runs.claimed_at)
         .bind(ids)
+        .bind(steps.recorded)
         .fetch_optional(conn)
         .await?;
     let row = row.ok_or(Error::LeaseLost)?;
     let set = |column: usize| row.try_get::<Vec<RunId>, _>(column).map(HashSet::from_iter);
     Ok(Flushed { now: row.try_get(0)?, lost: set(1)?, rested: set(2)? })
+}
+
+/// Finds out which steps are on record: after a flush whose answer was lost, nobody here knows.
+pub(crate) async fn mark_recorded(conn: &mut PgConnection, commits: &mut [Commit]) -> Result<(), Error> {
+    let runs: Vec<RunId> = commits.iter().map(|commit| commit.run).collect();
+    let query = "SELECT run_id, seq, direction FROM backstitch.step WHERE run_id = ANY ($1)";
+    let rows: Vec<(RunId, i32, i16)> = sqlx::query_as(query).bind(runs).fetch_all(conn).await?;
+    let recorded: HashSet<_> = rows.into_iter().collect();
+    for commit in commits {
+        for step in &mut commit.writes.steps {
+            step.recorded = recorded.contains(&(commit.run, step.seq as i32, step.direction.code()));
+        }
+    }
+    Ok(())
 }
 
 /// The step rows of a flush, column by column.
@@ -135,6 +150,7 @@ struct Steps<'a> {
     next_attempt_at: Vec<Option<Time>>,
     undo_after: Vec<Option<String>>,
     took: Vec<i64>,
+    recorded: Vec<bool>,
 }
 
 impl<'a> Steps<'a> {
@@ -160,6 +176,7 @@ impl<'a> Steps<'a> {
         self.due_in.push(due_in);
         self.next_attempt_at.push(step.next_attempt_at);
         self.undo_after.push((!after.is_empty()).then(|| format!("{{{}}}", after.join(","))));
+        self.recorded.push(step.recorded);
         self.took.push(i64::try_from(step.took.as_micros()).unwrap_or(i64::MAX));
     }
 }

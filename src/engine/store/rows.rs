@@ -48,5 +48,6 @@ pub(crate) fn step(row: &PgRow) -> Result<Step, sqlx::Error> {
             .map(|n| *n as u32)
             .collect(),
         took: Duration::ZERO,
+        recorded: true,
     })
 }

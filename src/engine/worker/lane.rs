@@ -288,6 +288,7 @@ impl Lane {
                 Ok(flushed) => self.answer(&batch, &flushed, done),
                 Err(Error::Unavailable(error)) => {
                     self.reconnect(&error).await?;
+                    self.mark_recorded(&mut batch).await?;
                     pending.push(batch);
                 }
                 Err(Error::Database(error)) if is_retryable(&error) => pending.push(batch),
@@ -317,6 +318,17 @@ impl Lane {
             }
         }
         Ok(())
+    }
+
+    /// Until it is known which rows are there; the database may be away again meanwhile.
+    async fn mark_recorded(&mut self, batch: &mut [Commit]) -> Result<(), Error> {
+        loop {
+            match flush::mark_recorded(&mut self.conn, batch).await {
+                Ok(()) => return Ok(()),
+                Err(Error::Unavailable(error)) => self.reconnect(&error).await?,
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     fn answer(&self, batch: &[Commit], flushed: &Flushed, done: &mut Vec<Ack>) {

@@ -286,5 +286,6 @@ fn new_step(
         next_attempt_at: None,
         undo_after: Vec::new(),
         took: std::time::Duration::ZERO,
+        recorded: false,
     }
 }

@@ -228,6 +228,7 @@ impl Machine {
         for key in dirty {
             if let Some(step) = self.steps.get_mut(key) {
                 step.due = step.due.map(|due| Due::At(due.estimate()));
+                step.recorded = true;
             }
         }
     }

@@ -33,6 +33,7 @@ impl Machine {
                 next_attempt_at: None,
                 undo_after: undo.after,
                 took: std::time::Duration::ZERO,
+                recorded: false,
                 ..forward.clone()
             };
             self.dirty.insert((undo.seq, Direction::Undo));

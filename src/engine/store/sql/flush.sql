@@ -1,35 +1,45 @@
 -- Records steps and what becomes of runs: one statement, one commit, hundreds of runs. Called by store/flush.rs.
 -- f: the fence, heartbeat and lease in one: where the lane has been declared dead nothing below writes anything, since
 --    everything joins on its row.
--- s, r: each run is also checked against `ready.lane`, so that one that is not this lane's neither aborts nor
---    pollutes the batch. An outcome on record never changes (unknown may be resolved); writing the same again is harmless,
---    which is what makes a retry after a lost connection safe.
+-- u, r: each run is also checked against `ready.lane`, so that one that is not this lane's neither aborts nor
+--    pollutes the batch.
+-- s, c: rows that are new and rows that are on record. ON CONFLICT would do for both, at the price of one more log record
+--    for each new row. Where a lost answer leaves it open which is which, the caller looks first (mark_recorded).
+--    An outcome on record never changes (unknown may be resolved); writing the same again is harmless.
 -- r: a run that is let go of must have seen the latest inbox counter, on the row that this updates: NOT EXISTS (a
 --    signal) would miss one that commits while this waits for the row (tried).
 -- Locks, in order: lane, step, run, ready.
 WITH f AS (
     UPDATE backstitch.lane SET beat = clock_timestamp() WHERE id = $1 AND alive RETURNING id, backstitch.now() AS now
 ),
+u AS MATERIALIZED (
+    SELECT u.*, f.id AS lane, f.now
+    FROM f, unnest($2::uuid[], $3::int[], $4::smallint[], $5::smallint[], $6::text[], $7::int[], $8::int[], $9::smallint[],
+            $10::smallint[], $11::smallint[], $12::boolean[], $13::text[], $14::text[], $15::text[], $16::text[],
+            $17::timestamptz[], $18::bigint[], $19::timestamptz[], $20::text[], $21::bigint[], $33::boolean[])
+        u(run_id, seq, direction, kind, name, ord, asked, outcome, attempts, generation, undoable, input, output, error,
+            details, due_at, due_in, next_attempt_at, undo_after, took, recorded)
+    JOIN backstitch.ready q ON q.run_id = u.run_id
+    WHERE q.lane = f.id
+),
 s AS (
     INSERT INTO backstitch.step (run_id, seq, direction, kind, name, ord, asked, outcome, attempts, generation, undoable,
         input, output, error, details, due_at, next_attempt_at, undo_after, lane, started_at, finished_at)
     SELECT u.run_id, u.seq, u.direction, u.kind, u.name, u.ord, u.asked, u.outcome, u.attempts, u.generation, u.undoable,
         u.input::json, u.output::json, u.error::json, u.details::json,
-        coalesce(u.due_at, f.now + u.due_in * interval '1 microsecond'), u.next_attempt_at, u.undo_after::int[], f.id,
-        f.now - u.took * interval '1 microsecond', CASE WHEN u.outcome IS NOT NULL THEN f.now END
-    FROM f, unnest($2::uuid[], $3::int[], $4::smallint[], $5::smallint[], $6::text[], $7::int[], $8::int[], $9::smallint[],
-            $10::smallint[], $11::smallint[], $12::boolean[], $13::text[], $14::text[], $15::text[], $16::text[],
-            $17::timestamptz[], $18::bigint[], $19::timestamptz[], $20::text[], $21::bigint[])
-        u(run_id, seq, direction, kind, name, ord, asked, outcome, attempts, generation, undoable, input, output, error,
-            details, due_at, due_in, next_attempt_at, undo_after, took)
-    JOIN backstitch.ready q ON q.run_id = u.run_id
-    WHERE q.lane = f.id
-    ON CONFLICT (run_id, seq, direction) DO UPDATE SET
-        ord = excluded.ord, outcome = excluded.outcome, attempts = excluded.attempts, generation = excluded.generation,
-        output = excluded.output, error = excluded.error, details = excluded.details,
-        next_attempt_at = excluded.next_attempt_at, lane = excluded.lane,
-        finished_at = coalesce(step.finished_at, excluded.finished_at)
-    WHERE step.outcome IS NULL OR step.outcome = 3 OR step.outcome = excluded.outcome
+        coalesce(u.due_at, u.now + u.due_in * interval '1 microsecond'), u.next_attempt_at, u.undo_after::int[], u.lane,
+        u.now - u.took * interval '1 microsecond', CASE WHEN u.outcome IS NOT NULL THEN u.now END
+    FROM u WHERE NOT u.recorded
+),
+c AS (
+    UPDATE backstitch.step SET
+        ord = u.ord, outcome = u.outcome, attempts = u.attempts, generation = u.generation,
+        output = u.output::json, error = u.error::json, details = u.details::json,
+        next_attempt_at = u.next_attempt_at, lane = u.lane,
+        finished_at = coalesce(step.finished_at, CASE WHEN u.outcome IS NOT NULL THEN u.now END)
+    FROM u
+    WHERE u.recorded AND step.run_id = u.run_id AND step.seq = u.seq AND step.direction = u.direction
+      AND (step.outcome IS NULL OR step.outcome = 3 OR step.outcome = u.outcome)
 ),
 r AS (
     UPDATE backstitch.run SET
