@@ -8,3 +8,4 @@
 pub mod bench;
 pub mod embedded;
 pub mod engine;
+pub mod http;
