@@ -228,7 +228,8 @@ mod tests {
 
     #[test]
     fn a_resumed_stream_goes_on_after_the_last_event_that_was_seen() {
-        let later = run("running", vec![step(0, "forward", Some(1)), step(1, "forward", Some(2)), step(2, "forward", None)]);
+        let later =
+            run("running", vec![step(0, "forward", Some(1)), step(1, "forward", Some(2)), step(2, "forward", None)]);
         let whole = news(&later, &mut Seen::default());
         assert_eq!(kinds(&whole), ["step", "step", "run"]);
         for (index, event) in whole.iter().enumerate() {
@@ -241,7 +242,10 @@ mod tests {
 
     #[test]
     fn undos_come_after_the_steps_that_ended_before_them() {
-        let undone = run("compensated", vec![step(0, "forward", Some(1)), step(1, "forward", Some(2)), step(0, "undo", Some(3))]);
+        let undone = run(
+            "compensated",
+            vec![step(0, "forward", Some(1)), step(1, "forward", Some(2)), step(0, "undo", Some(3))],
+        );
         let mut seen = Seen::default();
         let data: Vec<Value> = news(&undone, &mut seen).into_iter().map(|news| news.data).collect();
         assert_eq!(data[2]["direction"], "undo");

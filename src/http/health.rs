@@ -22,8 +22,9 @@ async fn healthz() -> Answer<Value> {
 
 async fn readyz(State(app): State<App>) -> (StatusCode, Answer<Value>) {
     let draining = app.draining.is_cancelled();
-    let (database, migrations) = match tokio::time::timeout(ANSWER_WITHIN, app.engine.now()).await {
-        Ok(Ok(_)) => ("ok", "ok"),
+    let (database, migrations) = match tokio::time::timeout(ANSWER_WITHIN, app.engine.missing_migrations()).await {
+        Ok(Ok(missing)) if missing.is_empty() => ("ok", "ok"),
+        Ok(Ok(_)) => ("ok", "behind: run `backstitch migrate`"),
         Ok(Err(error)) => (error.code(), "unknown"),
         Err(_) => ("no answer within 2 s", "unknown"),
     };

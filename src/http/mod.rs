@@ -66,7 +66,11 @@ pub fn router(app: App) -> Router {
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    app: App,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
     let draining = app.draining.clone();
     let told = draining.clone();
     let server = axum::serve(listener, router(app)).with_graceful_shutdown(async move {
@@ -90,5 +94,8 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output
 fn panicked(panic: Box<dyn std::any::Any + Send>) -> axum::response::Response {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     tracing::error!(panic = text.unwrap_or("no message"), "a handler panicked");
-    axum::response::IntoResponse::into_response(Problem::new("internal_error", "a bug; the request id finds it in the log"))
+    axum::response::IntoResponse::into_response(Problem::new(
+        "internal_error",
+        "a bug; the request id finds it in the log",
+    ))
 }

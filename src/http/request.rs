@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::problem::{MEDIA_TYPE, Problem};
 
 /// The header that carries the request id, in and out.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const LONGEST_ID: usize = 128;
 
@@ -59,7 +59,8 @@ async fn with_problem(response: Response, id: &str) -> Response {
     let problem = match parts.extensions.remove::<Problem>() {
         Some(problem) => problem,
         None if status.is_client_error() || status.is_server_error() => {
-            if parts.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/")) {
+            if parts.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/"))
+            {
                 return Response::from_parts(parts, body); // an answer of ours that is no problem: /readyz
             }
             Problem::of_status(status, detail(status, body).await)
@@ -118,7 +119,9 @@ mod tests {
     fn only_a_well_formed_traceparent_gives_a_trace_id() {
         let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         assert_eq!(trace_id(&headers("traceparent", good)), Some("0af7651916cd43dd8448eb211c80319c"));
-        for bad in ["", "00", "00-xyz-b7ad6b7169203331-01", &good.replace("0af7651916cd43dd8448eb211c80319c", &"0".repeat(32))] {
+        for bad in
+            ["", "00", "00-xyz-b7ad6b7169203331-01", &good.replace("0af7651916cd43dd8448eb211c80319c", &"0".repeat(32))]
+        {
             assert_eq!(trace_id(&headers("traceparent", bad)), None, "{bad:?}");
         }
     }

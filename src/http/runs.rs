@@ -11,7 +11,7 @@ use serde_json::{json, value::RawValue};
 
 use super::{
     App,
-    extract::{Actor, IdempotencyKey, Json, OptionalJson, Params, check_name, parse, run_id, wait},
+    extract::{Actor, IdempotencyKey, Json, OptionalJson, Params, parse, run_id, wait},
     problem::Problem,
     wire::{ActionBody, LARGEST_BATCH, ListParams, StartBody, WaitParams},
 };
@@ -74,7 +74,7 @@ async fn batch(State(app): State<App>, Json(bodies): Json<Vec<Box<RawValue>>>) -
 }
 
 async fn list(State(app): State<App>, Params(params): Params<ListParams>) -> Result<Answer<Page<Run>>, Problem> {
-    Ok(Answer(app.engine.list(&params.filter()?).await?))
+    Ok(Answer(app.engine.list(&params.filter()).await?))
 }
 
 async fn show(State(app): State<App>, Path(id): Id) -> Result<Answer<Run>, Problem> {
@@ -104,7 +104,6 @@ async fn signal(
     OptionalJson(payload): OptionalJson<Box<RawValue>>,
 ) -> Result<(StatusCode, Answer<serde_json::Value>), Problem> {
     let id = run_id(&id)?;
-    check_name("the signal's name", &name)?;
     app.engine.signal(id, &name, payload.map(Into::into), key.as_deref()).await?;
     Ok((StatusCode::ACCEPTED, Answer(json!({"run_id": id, "signal": name}))))
 }
@@ -115,7 +114,7 @@ async fn cancel(
     Actor(actor): Actor,
     OptionalJson(body): OptionalJson<ActionBody>,
 ) -> Result<Response, Problem> {
-    let by = body.unwrap_or_default().operator_with_reason(actor, "cancel")?;
+    let by = body.unwrap_or_default().operator(actor)?;
     Ok(planned(app.engine.cancel(run_id(&id)?, &by).await?))
 }
 
@@ -125,7 +124,7 @@ async fn compensate(
     Actor(actor): Actor,
     OptionalJson(body): OptionalJson<ActionBody>,
 ) -> Result<Response, Problem> {
-    let by = body.unwrap_or_default().operator_with_reason(actor, "compensate")?;
+    let by = body.unwrap_or_default().operator(actor)?;
     Ok(planned(app.engine.compensate(run_id(&id)?, &by).await?))
 }
 

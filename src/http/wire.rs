@@ -10,28 +10,12 @@ use super::{
     extract::{check_name, one_key},
     problem::Problem,
 };
-use crate::engine::{Error, Operator, RunFilter, StartRun, Time};
+use crate::engine::{Operator, RunFilter, StartRun, Time};
 
 /// The most runs in one batch.
 pub(super) const LARGEST_BATCH: usize = 1000;
 
-/// The most items in one page.
-const LARGEST_PAGE: u32 = 200;
-
 const MOST_TAGS: usize = 32;
-
-const STATUSES: &[&str] = &[
-    "pending",
-    "running",
-    "waiting",
-    "paused",
-    "compensating",
-    "stuck",
-    "completed",
-    "compensated",
-    "failed",
-    "abandoned",
-];
 
 /// `POST /v1/runs`.
 #[derive(Debug, Deserialize)]
@@ -55,10 +39,6 @@ pub(super) struct StartBody {
 impl StartBody {
     /// The engine's request.
     pub(super) fn request(self, header_key: Option<String>) -> Result<StartRun, Problem> {
-        check_name("workflow", &self.workflow)?;
-        if let Some(queue) = &self.queue {
-            check_name("queue", queue)?;
-        }
         if self.tags.len() > MOST_TAGS {
             return Err(Problem::invalid(format!("a run has at most {MOST_TAGS} tags")));
         }
@@ -92,30 +72,17 @@ pub(super) struct ListParams {
 
 impl ListParams {
     /// The engine's filter.
-    pub(super) fn filter(self) -> Result<RunFilter, Problem> {
-        if let Some(status) = self.status.as_deref().filter(|status| !STATUSES.contains(status)) {
-            return Err(Problem::invalid(format!("status {status:?} is none of {}", STATUSES.join(", "))));
-        }
-        Ok(RunFilter {
+    pub(super) fn filter(self) -> RunFilter {
+        RunFilter {
             workflow: self.workflow,
             status: self.status,
             key: self.key,
             tag: self.tag,
             attention: self.attention,
             since: self.since,
-            limit: check_limit(self.limit)?,
+            limit: self.limit,
             cursor: self.cursor,
-        })
-    }
-}
-
-/// A page's `limit`: 1 to 200.
-pub(super) fn check_limit(limit: Option<u32>) -> Result<Option<u32>, Problem> {
-    match limit {
-        Some(limit) if !(1..=LARGEST_PAGE).contains(&limit) => {
-            Err(Problem::invalid(format!("limit has to be 1 to {LARGEST_PAGE}")))
         }
-        limit => Ok(limit),
     }
 }
 
@@ -135,22 +102,13 @@ pub(super) struct ActionBody {
 }
 
 impl ActionBody {
-    /// Who acts and why.
+    /// Who acts and why. Which actions demand a reason is the engine's to say.
     pub(super) fn operator(self, actor: String) -> Result<Operator, Problem> {
-        let reason = self.reason.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
+        let reason = self.reason.map(|reason| reason.trim().to_owned());
         if reason.as_deref().is_some_and(|reason| reason.contains('\0')) {
             return Err(Problem::invalid("reason has a NUL character"));
         }
         Ok(Operator { actor, reason, dry_run: self.dry_run })
-    }
-
-    /// The same for an action that is refused without a reason; only a dry run needs none.
-    pub(super) fn operator_with_reason(self, actor: String, action: &'static str) -> Result<Operator, Problem> {
-        let operator = self.operator(actor)?;
-        if operator.reason.is_none() && !operator.dry_run {
-            return Err(Error::ReasonRequired(action).into());
-        }
-        Ok(operator)
     }
 }
 
@@ -175,9 +133,7 @@ mod tests {
         for body in [
             r#"{"workflow":"w","input":1,"worfklow":2}"#,
             r#"{"workflow":"w"}"#,
-            r#"{"workflow":"","input":1}"#,
-            r#"{"workflow":"w","input":1,"key":""}"#,
-            r#"{"workflow":"w","input":1,"queue":"\u0000"}"#,
+            r#"{"workflow":"w","input":1,"tags":{"a":"\u0000"}}"#,
             r#"{"workflow":"w","input":1,"start_at":"tomorrow"}"#,
             r#"{"workflow":"w","input":1,"tags":{"a":1}}"#,
             &format!(r#"{{"workflow":"w","input":1,"tags":{{{}}}}}"#, many.join(",")),
@@ -185,25 +141,5 @@ mod tests {
             let code = start(body).map_err(|problem| problem.code());
             assert_eq!(code.err(), Some("invalid_request"), "{body}");
         }
-    }
-
-    #[test]
-    fn limits_and_statuses_outside_their_range_are_refused() {
-        for limit in [0, 201] {
-            assert!(ListParams { limit: Some(limit), ..ListParams::default() }.filter().is_err());
-        }
-        assert!(ListParams { limit: Some(200), status: Some("stuck".into()), ..ListParams::default() }.filter().is_ok());
-        assert!(ListParams { status: Some("dead".into()), ..ListParams::default() }.filter().is_err());
-    }
-
-    #[test]
-    fn a_dangerous_action_needs_a_reason_unless_it_is_a_dry_run() {
-        let body = |text: &str| parse::<ActionBody>(text.as_bytes()).expect("valid");
-        let code = |text: &str| body(text).operator_with_reason("me".into(), "cancel").map_err(|p| p.code()).err();
-        assert_eq!(code(r#"{}"#), Some("reason_required"));
-        assert_eq!(code(r#"{"reason":"  "}"#), Some("reason_required"));
-        assert_eq!(code(r#"{"dry_run":true}"#), None);
-        assert_eq!(code(r#"{"reason":"why"}"#), None);
-        assert!(body("{}").operator("me".into()).is_ok());
     }
 }
