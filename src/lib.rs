@@ -9,8 +9,10 @@
 
 pub mod bench;
 pub mod cli;
+pub mod config;
 pub mod embedded;
 pub mod engine;
 pub mod gateway_sim;
 pub mod http;
 pub mod payments;
+pub mod telemetry;
