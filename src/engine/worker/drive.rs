@@ -127,7 +127,9 @@ impl Driver {
         };
         match ack {
             Ack::Lost => return None,
-            Ack::InboxChanged => return self.inbox_changed().await.map(|decision| Next::Decide(Box::new(decision))),
+            Ack::InboxChanged => {
+                return Box::pin(self.inbox_changed()).await.map(|decision| Next::Decide(Box::new(decision)));
+            }
             Ack::Done if rests => return None,
             Ack::Done => {}
         }
@@ -147,12 +149,17 @@ impl Driver {
     async fn commit(&mut self, writes: Writes, tx: Option<Transaction<'static, Postgres>>) -> Option<Ack> {
         let (claimed_at, parked_before) = (self.claimed_at, self.parked_before);
         let commit = flush::Commit { run: self.run, claimed_at, parked_before, writes };
-        let Some(mut tx) = tx else {
-            let (ack, answered) = oneshot::channel();
-            self.lane.requests.send(Request::Commit(commit, ack)).await.ok()?;
-            return answered.await.ok();
-        };
-        // The step's own SQL and its record, in one commit, behind the same fence.
+        if let Some(tx) = tx {
+            // Boxed, as are the other ways that most runs never go: a run's task stays small.
+            return Box::pin(self.commit_with(tx, commit)).await;
+        }
+        let (ack, answered) = oneshot::channel();
+        self.lane.requests.send(Request::Commit(commit, ack)).await.ok()?;
+        answered.await.ok()
+    }
+
+    /// The step's own SQL and its record, in one commit, behind the same fence.
+    async fn commit_with(&mut self, mut tx: Transaction<'static, Postgres>, commit: flush::Commit) -> Option<Ack> {
         let flushed = match flush::flush(&mut tx, self.lane.id, std::slice::from_ref(&commit)).await {
             Ok(flushed) => flushed,
             Err(Error::LeaseLost) => return None,
@@ -227,7 +234,7 @@ impl Driver {
                 biased;
                 Some(happened) = self.acts.next(), if !self.acts.is_empty() => return self.happened(happened).await,
                 () = self.holding.poke.notified() => {
-                    let inbox = self.load_inbox().await?;
+                    let inbox = Box::pin(self.load_inbox()).await?;
                     return Some(((inbox, None), None));
                 }
                 () = self.shared.draining.cancelled(), if self.acts.is_empty() => {
@@ -239,7 +246,7 @@ impl Driver {
                         return Some(((beat, None), None));
                     }
                     if wake_at.is_some_and(|at| at <= self.shared.clock.now())
-                        && let Some((now, recorded)) = self.dues().await
+                        && let Some((now, recorded)) = Box::pin(self.dues()).await
                     {
                         return Some(((Event::Due { recorded }, Some(now)), None));
                     }

@@ -288,7 +288,7 @@ impl Lane {
                 Ok(flushed) => self.answer(&batch, &flushed, done),
                 Err(Error::Unavailable(error)) => {
                     self.reconnect(&error).await?;
-                    self.mark_recorded(&mut batch).await?;
+                    may_be_recorded(&mut batch);
                     pending.push(batch);
                 }
                 Err(Error::Database(error)) if is_retryable(&error) => pending.push(batch),
@@ -318,17 +318,6 @@ impl Lane {
             }
         }
         Ok(())
-    }
-
-    /// Until it is known which rows are there; the database may be away again meanwhile.
-    async fn mark_recorded(&mut self, batch: &mut [Commit]) -> Result<(), Error> {
-        loop {
-            match flush::mark_recorded(&mut self.conn, batch).await {
-                Ok(()) => return Ok(()),
-                Err(Error::Unavailable(error)) => self.reconnect(&error).await?,
-                Err(error) => return Err(error),
-            }
-        }
     }
 
     fn answer(&self, batch: &[Commit], flushed: &Flushed, done: &mut Vec<Ack>) {
@@ -362,6 +351,11 @@ impl Lane {
         self.shared.engine.hint();
         Ok(())
     }
+}
+
+/// After a flush whose answer was lost any of its rows may be there: from now on they are written as changes.
+fn may_be_recorded(batch: &mut [Commit]) {
+    batch.iter_mut().flat_map(|commit| &mut commit.writes.steps).for_each(|step| step.recorded = true);
 }
 
 /// What one commit came to.
