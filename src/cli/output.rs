@@ -96,7 +96,7 @@ pub fn confirm(question: &str) -> anyhow::Result<bool> {
 /// A table without frames; cells wrap rather than run over [`WIDTH`].
 pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
     table.set_header(header.iter().copied());
     for row in rows {
         table.add_row(row);
