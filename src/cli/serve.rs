@@ -12,9 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::output::say;
 use crate::{
-    config::{DatabaseArgs, ServeArgs, WorkArgs},
+    config::{DatabaseArgs, GatewayArgs, ServeArgs, WorkArgs},
     engine::{Engine, Registry},
     http::{self, App},
+    orders::{Orders, ShopSettings},
 };
 
 /// Connections that requests share.

@@ -7,9 +7,12 @@
 mod events;
 mod extract;
 mod health;
+mod order_wire;
+mod orders;
 pub mod problem;
 mod request;
 mod runs;
+mod webhooks;
 mod wire;
 
 use std::{future::Future, io, time::Duration};
@@ -22,7 +25,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::engine::Engine;
+use crate::{engine::Engine, orders::Orders};
 use problem::Problem;
 
 /// How long open requests may take after the server was told to stop.
@@ -36,6 +39,8 @@ const BATCH_FACTOR: usize = 16;
 pub struct App {
     /// Runs.
     pub engine: Engine,
+    /// The shop.
+    pub orders: Orders,
     /// The largest body, in bytes.
     pub max_payload: usize,
     /// Cancelled when the server is told to stop: long waits end early, and `/readyz` says no.
@@ -43,16 +48,17 @@ pub struct App {
 }
 
 impl App {
-    /// The state of a server over an engine.
-    pub fn new(engine: Engine, max_payload: usize) -> Self {
-        Self { engine, max_payload, draining: CancellationToken::new() }
+    /// The state of a server over the shop and its engine, whose largest payload is also the largest body.
+    pub fn new(orders: Orders) -> Self {
+        let engine = orders.engine().clone();
+        Self { max_payload: engine.max_payload(), engine, orders, draining: CancellationToken::new() }
     }
 }
 
 /// All routes. Health stands outside of whatever guards the rest.
 pub fn router(app: App) -> Router {
     let bounded = |limit: usize| from_fn_with_state(limit, extract::bounded);
-    let api = runs::routes().layer(bounded(app.max_payload));
+    let api = runs::routes().merge(orders::routes()).merge(webhooks::routes()).layer(bounded(app.max_payload));
     let batch = runs::batch_routes().layer(bounded(app.max_payload.saturating_mul(BATCH_FACTOR)));
     // Authentication and roles wrap `api` and `batch` here.
     api.merge(batch)

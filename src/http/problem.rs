@@ -12,7 +12,7 @@ use axum::{
 };
 use serde_json::{Map, Value};
 
-use crate::engine;
+use crate::{engine, orders};
 
 /// The media type of every error.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -27,8 +27,18 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("invalid_input", 400, "The workflow can't read the input"),
     ("bad_cursor", 400, "The cursor is not valid"),
     ("reason_required", 400, "A reason is required"),
+    ("delivery_too_far", 400, "The address is too far from the store"),
+    ("currency_mismatch", 400, "The items have another currency"),
+    ("price_overflow", 400, "The total is too large"),
+    ("signature_malformed", 400, "The webhook's signature can't be read"),
+    ("signature_mismatch", 400, "The webhook's signature is wrong"),
+    ("signature_stale", 400, "The webhook's signature is too old"),
+    ("signature_no_secret", 400, "No webhook secret is set here"),
+    ("webhook_unreadable", 400, "The webhook is not an event"),
     ("unknown_run", 404, "There is no such run"),
     ("unknown_workflow", 404, "There is no such workflow"),
+    ("unknown_order", 404, "There is no such order"),
+    ("unknown_item", 404, "There is no such item"),
     ("unknown_route", 404, "There is nothing at this address"),
     ("method_not_allowed", 405, "The method is not allowed here"),
     ("request_timeout", 408, "The request took too long to arrive"),
@@ -36,6 +46,8 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("run_ended", 409, "The run has ended"),
     ("wrong_state", 409, "The state does not allow it"),
     ("past_pivot", 409, "The run is past its pivot"),
+    ("window_closed", 409, "It is too late to cancel"),
+    ("out_of_stock", 409, "There is not enough in stock"),
     ("payload_too_large", 413, "The payload is too large"),
     ("unsupported_media_type", 415, "The body is not declared as JSON"),
     ("internal_error", 500, "Something failed on our side"),
@@ -143,6 +155,19 @@ impl From<engine::Error> for Problem {
             E::Migrate(cause) => Self::internal(code, cause),
             E::KeyConflict(run) => Self::new(code, error.to_string()).with("run_id", run.to_string()),
             E::LeaseLost => Self::internal("internal_error", &error),
+            _ => Self::new(code, error.to_string()),
+        }
+    }
+}
+
+impl From<orders::Error> for Problem {
+    fn from(error: orders::Error) -> Self {
+        use orders::Error as E;
+        let code = error.code();
+        match error {
+            E::Engine(error) => error.into(),
+            E::KeyConflict(order) => Self::new(code, error.to_string()).with("order_id", order.to_string()),
+            E::OutOfStock { available, .. } => Self::new(code, error.to_string()).with("available", available),
             _ => Self::new(code, error.to_string()),
         }
     }
