@@ -28,12 +28,7 @@ pub struct Args {
     pub webhook_url: Option<String>,
 
     /// What to sign events with
-    #[arg(
-        long,
-        value_name = "SECRET",
-        env = "BACKSTITCH_WEBHOOK_SECRET",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "SECRET", env = "BACKSTITCH_WEBHOOK_SECRET", hide_env_values = true)]
     pub webhook_secret: Option<Secret>,
 
     /// How long an unanswered call is held before its connection is dropped
@@ -88,9 +83,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         anyhow::bail!("--webhook-url needs --webhook-secret (or BACKSTITCH_WEBHOOK_SECRET)");
     }
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let listener = TcpListener::bind(listen)
-        .await
-        .with_context(|| format!("cannot listen on {listen}"))?;
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     println!("ready: http://{}", listener.local_addr()?);
     let told_to_stop = async move {
         tokio::select! {
@@ -98,9 +91,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             _ = terminate.recv() => {}
         }
     };
-    gateway_sim::serve(listener, config, told_to_stop)
-        .await
-        .context("the gateway simulator failed")
+    gateway_sim::serve(listener, config, told_to_stop).await.context("the gateway simulator failed")
 }
 
 #[cfg(test)]

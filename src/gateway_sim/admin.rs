@@ -70,10 +70,7 @@ async fn faults(State(simulator): State<Arc<Simulator>>) -> Json<Switches> {
     Json(simulator.with(|inner, _| switches(inner)))
 }
 
-async fn set_faults(
-    State(simulator): State<Arc<Simulator>>,
-    Json(change): Json<Change>,
-) -> Json<Switches> {
+async fn set_faults(State(simulator): State<Arc<Simulator>>, Json(change): Json<Change>) -> Json<Switches> {
     Json(simulator.with(|inner, _| {
         if let Some(unavailable) = change.unavailable {
             inner.unavailable = unavailable;

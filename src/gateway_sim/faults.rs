@@ -105,16 +105,7 @@ mod tests {
     fn only_the_documented_tokens_are_known() {
         assert_eq!(Fault::of("tok_ok"), Some(Fault::None));
         assert_eq!(Fault::of("tok_flaky_2"), Some(Fault::Flaky(2)));
-        for unknown in [
-            "",
-            "tok_",
-            "ok",
-            "tok_flaky",
-            "tok_flaky_",
-            "tok_flaky_-1",
-            "tok_flaky_1001",
-            "tok_visa",
-        ] {
+        for unknown in ["", "tok_", "ok", "tok_flaky", "tok_flaky_", "tok_flaky_-1", "tok_flaky_1001", "tok_visa"] {
             assert_eq!(Fault::of(unknown), None, "{unknown}");
         }
     }

@@ -45,10 +45,7 @@ impl KeyStore {
         }
         match self.entries.get(key) {
             None => {
-                let entry = Entry {
-                    fingerprint,
-                    answer: None,
-                };
+                let entry = Entry { fingerprint, answer: None };
                 self.entries.insert(key.to_owned(), entry);
                 Begin::Execute(self.generation)
             }
@@ -64,10 +61,7 @@ impl KeyStore {
                 "idempotency_key_in_use",
                 "Another request with this key is at work.",
             )),
-            Some(Entry {
-                answer: Some(answer),
-                ..
-            }) => Begin::Replay(answer.clone()),
+            Some(Entry { answer: Some(answer), .. }) => Begin::Replay(answer.clone()),
         }
     }
 

@@ -126,24 +126,15 @@ impl Ledger {
     }
 
     pub(super) fn get(&self, id: &str) -> Result<&Intent, Reply> {
-        self.intents
-            .get(id)
-            .ok_or_else(|| Reply::missing("payment_intent", id))
+        self.intents.get(id).ok_or_else(|| Reply::missing("payment_intent", id))
     }
 
     fn get_mut(&mut self, id: &str) -> Result<&mut Intent, Reply> {
-        self.intents
-            .get_mut(id)
-            .ok_or_else(|| Reply::missing("payment_intent", id))
+        self.intents.get_mut(id).ok_or_else(|| Reply::missing("payment_intent", id))
     }
 
     /// Asks for the money. `Err` is an answer that is not stored: nothing was executed.
-    pub(super) fn confirm(
-        &mut self,
-        id: &str,
-        key: Option<String>,
-        now: i64,
-    ) -> Result<Confirmed, Reply> {
+    pub(super) fn confirm(&mut self, id: &str, key: Option<String>, now: i64) -> Result<Confirmed, Reply> {
         let intent = self.get_mut(id)?;
         if intent.status != IntentStatus::RequiresConfirmation {
             return Err(unexpected_state(intent, "confirmed"));
@@ -178,10 +169,9 @@ impl Ledger {
                 let reply = Reply::ok(self.get(id)?.to_json());
                 Ok(match fault {
                     Fault::TimeoutAfter => Confirmed::Unanswered(reply),
-                    Fault::ServerErrorAfter => Confirmed::Answer(Reply::api_error(
-                        500,
-                        "An unexpected error occurred on our side.",
-                    )),
+                    Fault::ServerErrorAfter => {
+                        Confirmed::Answer(Reply::api_error(500, "An unexpected error occurred on our side."))
+                    }
                     _ => Confirmed::Answer(reply),
                 })
             }
@@ -228,10 +218,7 @@ impl Ledger {
     /// Lets everything that is under way happen now. Returns how much that was.
     pub(super) fn settle_all(&mut self, now: i64) -> usize {
         let waiting = self.due.len();
-        self.due = std::mem::take(&mut self.due)
-            .into_iter()
-            .map(|(_, due)| (now, due))
-            .collect();
+        self.due = std::mem::take(&mut self.due).into_iter().map(|(_, due)| (now, due)).collect();
         self.advance(now);
         waiting
     }
@@ -271,13 +258,7 @@ impl Ledger {
         let intent = self.get_mut(id)?;
         intent.status = IntentStatus::RequiresPaymentMethod;
         intent.declined = true;
-        let mut reply = Reply::error(
-            402,
-            "card_error",
-            "card_declined",
-            "Your card was declined.",
-        )
-        .about(intent);
+        let mut reply = Reply::error(402, "card_error", "card_declined", "Your card was declined.").about(intent);
         reply.body["error"]["decline_code"] = json!("generic_decline");
         self.intent_event(id, "payment_intent.payment_failed", now);
         Ok(reply)
@@ -299,9 +280,7 @@ impl Ledger {
     /// Clears `tok_refund_fails` for the payments of now (or one of them). Returns how many.
     pub(super) fn heal_refunds(&mut self, only: Option<&str>) -> usize {
         let ill = self.intents.values_mut().filter(|intent| {
-            fault_of(intent) == Fault::RefundFails
-                && !intent.healed
-                && only.is_none_or(|id| id == intent.id)
+            fault_of(intent) == Fault::RefundFails && !intent.healed && only.is_none_or(|id| id == intent.id)
         });
         ill.map(|intent| intent.healed = true).count()
     }
@@ -310,11 +289,7 @@ impl Ledger {
         let Some(refund) = self.refunds.iter_mut().find(|refund| refund.id == id) else {
             return;
         };
-        refund.status = if succeeds {
-            RefundStatus::Succeeded
-        } else {
-            RefundStatus::Failed
-        };
+        refund.status = if succeeds { RefundStatus::Succeeded } else { RefundStatus::Failed };
         let refund = refund.clone();
         if let Some(intent) = self.intents.get_mut(&refund.intent_id) {
             intent.refund_pending -= refund.amount;
@@ -336,7 +311,6 @@ pub(super) fn fault_of(intent: &Intent) -> Fault {
 
 pub(super) fn unexpected_state(intent: &Intent, verb: &str) -> Reply {
     let status = serde_json::to_value(intent.status).unwrap_or_default();
-    let message =
-        format!("This PaymentIntent could not be {verb} because it has a status of {status}.");
+    let message = format!("This PaymentIntent could not be {verb} because it has a status of {status}.");
     Reply::invalid("payment_intent_unexpected_state", &message).about(intent)
 }

@@ -110,11 +110,7 @@ pub async fn serve(
     let webhooks = webhooks::Sender::new(&config, stop.clone())?;
     let simulator = Arc::new(Simulator {
         hold: config.hold,
-        inner: Mutex::new(Inner {
-            ledger: Ledger::new(&config),
-            keys: KeyStore::default(),
-            unavailable: false,
-        }),
+        inner: Mutex::new(Inner { ledger: Ledger::new(&config), keys: KeyStore::default(), unavailable: false }),
         webhooks,
         stop: stop.clone(),
         tasks: TaskTracker::new(),
@@ -131,9 +127,7 @@ pub async fn serve(
             stop.cancel();
         }
     };
-    let served = axum::serve(CuttableListener::new(listener), app)
-        .with_graceful_shutdown(signal)
-        .await;
+    let served = axum::serve(CuttableListener::new(listener), app).with_graceful_shutdown(signal).await;
     stop.cancel();
     simulator.tasks.close();
     simulator.tasks.wait().await;
@@ -226,12 +220,7 @@ impl Simulator {
 /// Lets money arrive though nobody asks.
 async fn tick(simulator: Arc<Simulator>) {
     let mut interval = tokio::time::interval(TICK);
-    while simulator
-        .stop
-        .run_until_cancelled(interval.tick())
-        .await
-        .is_some()
-    {
+    while simulator.stop.run_until_cancelled(interval.tick()).await.is_some() {
         simulator.with(|_, _| ());
     }
 }
@@ -239,7 +228,5 @@ async fn tick(simulator: Arc<Simulator>) {
 /// The simulator's own clock, in Unix milliseconds: it plays another company's machine.
 fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |elapsed| {
-        i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)
-    })
+    since.map_or(0, |elapsed| i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
 }

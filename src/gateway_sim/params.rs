@@ -47,10 +47,7 @@ impl Params {
         };
         match text.parse::<i64>() {
             Ok(amount) if amount > 0 => Ok(Some(amount)),
-            _ => Err(Reply::invalid(
-                "parameter_invalid_integer",
-                "amount must be a positive integer.",
-            )),
+            _ => Err(Reply::invalid("parameter_invalid_integer", "amount must be a positive integer.")),
         }
     }
 

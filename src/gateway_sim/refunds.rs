@@ -32,8 +32,7 @@ impl Ledger {
             return Err(Reply::invalid("parameter_invalid_integer", message));
         }
         if amount > left {
-            let message =
-                format!("Refund amount ({amount}) is greater than what is left ({left}).");
+            let message = format!("Refund amount ({amount}) is greater than what is left ({left}).");
             return Err(Reply::invalid("amount_too_large", &message));
         }
         let plan = plan(fault_of(intent), intent.healed, self.refund_failure)?;
@@ -63,22 +62,13 @@ impl Ledger {
 
     /// The refunds of an intent (or all), newest first.
     pub(super) fn refunds_of(&self, intent_id: Option<&str>) -> impl Iterator<Item = &Refund> {
-        self.refunds
-            .iter()
-            .rev()
-            .filter(move |refund| intent_id.is_none_or(|id| id == refund.intent_id))
+        self.refunds.iter().rev().filter(move |refund| intent_id.is_none_or(|id| id == refund.intent_id))
     }
 
     pub(super) fn refund_event(&mut self, refund: &Refund, kind: &'static str, now: i64) {
         if let Some(intent) = self.intents.get(&refund.intent_id) {
             let deliveries = fault_of(intent).deliveries();
-            self.push_event(Event {
-                id: new_id("evt"),
-                kind,
-                created_ms: now,
-                object: refund.to_json(),
-                deliveries,
-            });
+            self.push_event(Event { id: new_id("evt"), kind, created_ms: now, object: refund.to_json(), deliveries });
         }
     }
 
@@ -90,10 +80,7 @@ impl Ledger {
             }
         }
         if let Plan::Later { succeeds } = *plan {
-            let due = Due::Refund {
-                id: refund.id.clone(),
-                succeeds,
-            };
+            let due = Due::Refund { id: refund.id.clone(), succeeds };
             self.schedule(now, self.refund_settles_after, due);
         }
     }
@@ -108,13 +95,10 @@ enum Plan {
 fn plan(fault: Fault, healed: bool, failure: RefundFailure) -> Result<Plan, Reply> {
     match (fault, failure) {
         (Fault::RefundPending, _) => Ok(Plan::Later { succeeds: true }),
-        (Fault::RefundFails, RefundFailure::Refused) if !healed => Err(Reply::invalid(
-            "balance_insufficient",
-            "Your balance does not cover this refund.",
-        )),
-        (Fault::RefundFails, RefundFailure::Later) if !healed => {
-            Ok(Plan::Later { succeeds: false })
+        (Fault::RefundFails, RefundFailure::Refused) if !healed => {
+            Err(Reply::invalid("balance_insufficient", "Your balance does not cover this refund."))
         }
+        (Fault::RefundFails, RefundFailure::Later) if !healed => Ok(Plan::Later { succeeds: false }),
         _ => Ok(Plan::Now),
     }
 }

@@ -94,12 +94,7 @@ async fn call(
     }
 }
 
-async fn carry_out(
-    simulator: Arc<Simulator>,
-    path: String,
-    headers: HeaderMap,
-    params: Params,
-) -> Delivery {
+async fn carry_out(simulator: Arc<Simulator>, path: String, headers: HeaderMap, params: Params) -> Delivery {
     let key = match headers.get("Idempotency-Key").map(|key| key.to_str()) {
         Some(Ok(key)) => Some(key.to_owned()),
         Some(Err(_)) => {
@@ -212,18 +207,12 @@ enum Outcome {
     StoreUnsent(Reply),
     Free(Reply),
     FreeUnsent,
-    Wait {
-        id: String,
-        after: std::time::Duration,
-    },
+    Wait { id: String, after: std::time::Duration },
 }
 
 fn new_intent(params: &Params) -> Result<NewIntent, Reply> {
     let Some(amount) = params.amount()? else {
-        return Err(Reply::invalid(
-            "parameter_missing",
-            "Missing param: amount.",
-        ));
+        return Err(Reply::invalid("parameter_missing", "Missing param: amount."));
     };
     let currency = params.required("currency")?.to_ascii_lowercase();
     if currency.len() != 3 || !currency.chars().all(|c| c.is_ascii_lowercase()) {
@@ -239,44 +228,23 @@ fn new_intent(params: &Params) -> Result<NewIntent, Reply> {
         let message = "This gateway confirms in a second call only.";
         return Err(Reply::invalid("parameter_invalid", message));
     }
-    Ok(NewIntent {
-        amount,
-        currency,
-        token,
-        metadata: params.metadata(),
-    })
+    Ok(NewIntent { amount, currency, token, metadata: params.metadata() })
 }
 
 /// A GET: admitted, then read.
-fn read(
-    simulator: &Simulator,
-    headers: &HeaderMap,
-    what: impl FnOnce(&Inner) -> Result<Value, Reply>,
-) -> Reply {
+fn read(simulator: &Simulator, headers: &HeaderMap, what: impl FnOnce(&Inner) -> Result<Value, Reply>) -> Reply {
     simulator.with(|inner, _| {
         let read = admit(inner, headers).and_then(|()| what(inner));
         read.map_or_else(|refusal| refusal, Reply::ok)
     })
 }
 
-async fn read_intent(
-    State(simulator): State<Arc<Simulator>>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Reply {
-    read(&simulator, &headers, |inner| {
-        Ok(inner.ledger.get(&id)?.to_json())
-    })
+async fn read_intent(State(simulator): State<Arc<Simulator>>, Path(id): Path<String>, headers: HeaderMap) -> Reply {
+    read(&simulator, &headers, |inner| Ok(inner.ledger.get(&id)?.to_json()))
 }
 
-async fn read_refund(
-    State(simulator): State<Arc<Simulator>>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Reply {
-    read(&simulator, &headers, |inner| {
-        Ok(inner.ledger.get_refund(&id)?.to_json())
-    })
+async fn read_refund(State(simulator): State<Arc<Simulator>>, Path(id): Path<String>, headers: HeaderMap) -> Reply {
+    read(&simulator, &headers, |inner| Ok(inner.ledger.get_refund(&id)?.to_json()))
 }
 
 async fn list_refunds(

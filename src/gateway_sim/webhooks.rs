@@ -46,9 +46,8 @@ impl Sender {
         let target = match &config.webhook_url {
             None => None,
             Some(text) => {
-                let url = Url::parse(text).map_err(|error| {
-                    io::Error::new(io::ErrorKind::InvalidInput, format!("{text}: {error}"))
-                })?;
+                let url = Url::parse(text)
+                    .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, format!("{text}: {error}")))?;
                 Some(Target {
                     client: payments::client(&url, TIMEOUT).map_err(io::Error::other)?,
                     url,

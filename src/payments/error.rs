@@ -139,18 +139,11 @@ impl GatewayError {
     }
 
     pub(super) fn unknown(reason: UnknownReason, message: impl Into<String>) -> Self {
-        Self::Unknown {
-            reason,
-            message: message.into(),
-        }
+        Self::Unknown { reason, message: message.into() }
     }
 
     pub(super) fn rejected(status: u16, code: &str, message: impl Into<String>) -> Self {
-        Self::Refused(Refusal::Rejected {
-            status,
-            code: code.to_owned(),
-            message: message.into(),
-        })
+        Self::Refused(Refusal::Rejected { status, code: code.to_owned(), message: message.into() })
     }
 }
 

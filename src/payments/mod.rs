@@ -26,9 +26,7 @@ use std::{future::Future, pin::Pin};
 pub use error::{Decline, GatewayError, Refusal, SetupError, UnknownReason};
 pub use http::{client, install_crypto_provider};
 pub use secret::Secret;
-pub use signature::{
-    SIGNATURE_HEADER, SIGNATURE_TOLERANCE, SignatureError, sign, verify_signature,
-};
+pub use signature::{SIGNATURE_HEADER, SIGNATURE_TOLERANCE, SignatureError, sign, verify_signature};
 pub use stripe::{DEFAULT_TIMEOUT, StripeConfig, StripeGateway};
 pub use types::{Intent, IntentStatus, Metadata, NewIntent, NewRefund, Refund, RefundStatus};
 

@@ -47,11 +47,7 @@ pub struct StripeConfig {
 impl StripeConfig {
     /// A configuration with the default timeout.
     pub fn new(base_url: impl Into<String>, api_key: impl Into<Secret>) -> Self {
-        Self {
-            base_url: base_url.into(),
-            api_key: api_key.into(),
-            timeout: DEFAULT_TIMEOUT,
-        }
+        Self { base_url: base_url.into(), api_key: api_key.into(), timeout: DEFAULT_TIMEOUT }
     }
 }
 
@@ -66,9 +62,7 @@ pub struct StripeGateway {
 impl std::fmt::Debug for StripeGateway {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Not the headers: they carry the key.
-        f.debug_struct("StripeGateway")
-            .field("base", &self.base.as_str())
-            .finish_non_exhaustive()
+        f.debug_struct("StripeGateway").field("base", &self.base.as_str()).finish_non_exhaustive()
     }
 }
 
@@ -93,11 +87,7 @@ impl StripeGateway {
         headers.insert(AUTHORIZATION, bearer);
         headers.insert("Stripe-Version", HeaderValue::from_static(API_VERSION));
         let client = http::client(&base, config.timeout).map_err(SetupError::Client)?;
-        Ok(Self {
-            client,
-            base,
-            headers,
-        })
+        Ok(Self { client, base, headers })
     }
 
     fn url(&self, path: &str) -> Url {
@@ -107,30 +97,16 @@ impl StripeGateway {
     }
 
     fn get(&self, path: &str) -> RequestBuilder {
-        self.client
-            .get(self.url(path))
-            .headers(self.headers.clone())
+        self.client.get(self.url(path)).headers(self.headers.clone())
     }
 
     /// A POST under an idempotency key, form-encoded.
-    fn post(
-        &self,
-        path: &str,
-        key: &str,
-        form: &[(String, String)],
-    ) -> Result<RequestBuilder, GatewayError> {
+    fn post(&self, path: &str, key: &str, form: &[(String, String)]) -> Result<RequestBuilder, GatewayError> {
         let header = HeaderValue::from_str(key)
             .ok()
             .filter(|_| (1..=255).contains(&key.len()))
-            .ok_or_else(|| {
-                GatewayError::rejected(0, "bad_key", "the idempotency key is not usable")
-            })?;
-        Ok(self
-            .client
-            .post(self.url(path))
-            .headers(self.headers.clone())
-            .header("Idempotency-Key", header)
-            .form(form))
+            .ok_or_else(|| GatewayError::rejected(0, "bad_key", "the idempotency key is not usable"))?;
+        Ok(self.client.post(self.url(path)).headers(self.headers.clone()).header("Idempotency-Key", header).form(form))
     }
 
     async fn change_intent(&self, key: &str, id: &str, verb: &str) -> Result<Intent, GatewayError> {
@@ -180,10 +156,7 @@ impl PaymentGateway for StripeGateway {
 
     fn refund<'a>(&'a self, key: &'a str, new: &'a NewRefund) -> GatewayFuture<'a, Refund> {
         Box::pin(async move {
-            let mut form = vec![
-                pair("payment_intent", &new.intent_id),
-                pair("amount", new.amount),
-            ];
+            let mut form = vec![pair("payment_intent", &new.intent_id), pair("amount", new.amount)];
             push_metadata(&mut form, &new.order_id, &new.metadata);
             let refund: WireRefund = send(self.post("/v1/refunds", key, &form)?).await?;
             Ok(refund.into())
@@ -200,9 +173,7 @@ impl PaymentGateway for StripeGateway {
 
     fn refunds_of<'a>(&'a self, intent_id: &'a str) -> GatewayFuture<'a, Vec<Refund>> {
         Box::pin(async move {
-            let request = self
-                .get("/v1/refunds")
-                .query(&[("payment_intent", intent_id), ("limit", MAX_REFUNDS)]);
+            let request = self.get("/v1/refunds").query(&[("payment_intent", intent_id), ("limit", MAX_REFUNDS)]);
             let list: WireList<WireRefund> = send(request).await?;
             // Half a list would let a refund look as if it had not been made.
             if list.has_more {
@@ -215,15 +186,13 @@ impl PaymentGateway for StripeGateway {
 }
 
 /// A refusal because the intent already is where it should go is a success.
-fn or_already(
-    answer: Result<Intent, GatewayError>,
-    wanted: IntentStatus,
-) -> Result<Intent, GatewayError> {
+fn or_already(answer: Result<Intent, GatewayError>, wanted: IntentStatus) -> Result<Intent, GatewayError> {
     match answer {
-        Err(GatewayError::Refused(Refusal::UnexpectedState {
-            intent: Some(intent),
-            ..
-        })) if intent.status == wanted => Ok(*intent),
+        Err(GatewayError::Refused(Refusal::UnexpectedState { intent: Some(intent), .. }))
+            if intent.status == wanted =>
+        {
+            Ok(*intent)
+        }
         other => other,
     }
 }
@@ -253,9 +222,8 @@ async fn send<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, Gateway
     let status = response.status().as_u16();
     let body = read(response).await?;
     if (200..300).contains(&status) {
-        return serde_json::from_slice(&body).map_err(|error| {
-            GatewayError::unknown(UnknownReason::Unparsable, format!("{status}: {error}"))
-        });
+        return serde_json::from_slice(&body)
+            .map_err(|error| GatewayError::unknown(UnknownReason::Unparsable, format!("{status}: {error}")));
     }
     Err(classify(status, &body))
 }
@@ -313,19 +281,12 @@ fn classify(status: u16, body: &[u8]) -> GatewayError {
         (_, "idempotency_error", _) => {
             return GatewayError::unknown(UnknownReason::KeyReused, error.message);
         }
-        (429, _, _) => Refusal::Unavailable {
-            message: error.message,
-        },
+        (429, _, _) => Refusal::Unavailable { message: error.message },
         (402, "card_error", _) => Refusal::Declined(error.decline()),
-        (400, _, "payment_intent_unexpected_state") => Refusal::UnexpectedState {
-            intent: error.intent().map(Box::new),
-            message: error.message,
-        },
-        (400..=404, _, _) => Refusal::Rejected {
-            status,
-            code,
-            message: error.message,
-        },
+        (400, _, "payment_intent_unexpected_state") => {
+            Refusal::UnexpectedState { intent: error.intent().map(Box::new), message: error.message }
+        }
+        (400..=404, _, _) => Refusal::Rejected { status, code, message: error.message },
         _ => {
             let message = format!("HTTP {status}: {}", error.message);
             return GatewayError::unknown(UnknownReason::Unparsable, message);
@@ -350,33 +311,18 @@ mod tests {
         let invalid = "invalid_request_error";
         assert_eq!(code_and_retry(500, "api_error", ""), unknown);
         assert_eq!(code_and_retry(503, "api_error", ""), unknown);
-        assert_eq!(
-            code_and_retry(409, invalid, "idempotency_key_in_use"),
-            unknown
-        );
+        assert_eq!(code_and_retry(409, invalid, "idempotency_key_in_use"), unknown);
         assert_eq!(code_and_retry(429, invalid, "lock_timeout"), unknown);
         assert_eq!(code_and_retry(408, invalid, ""), unknown);
         assert_eq!(classify(400, b"<html>").code(), unknown.0);
-        assert_eq!(
-            code_and_retry(400, "idempotency_error", ""),
-            (unknown.0, false)
-        );
-        assert_eq!(
-            code_and_retry(429, invalid, "rate_limit"),
-            ("gateway_unavailable", true)
-        );
-        assert_eq!(
-            code_and_retry(402, "card_error", "card_declined"),
-            ("payment_declined", false)
-        );
+        assert_eq!(code_and_retry(400, "idempotency_error", ""), (unknown.0, false));
+        assert_eq!(code_and_retry(429, invalid, "rate_limit"), ("gateway_unavailable", true));
+        assert_eq!(code_and_retry(402, "card_error", "card_declined"), ("payment_declined", false));
         assert_eq!(
             code_and_retry(400, invalid, "payment_intent_unexpected_state"),
             ("payment_unexpected_state", false)
         );
-        assert_eq!(
-            code_and_retry(400, invalid, "amount_too_large"),
-            ("gateway_rejected", false)
-        );
+        assert_eq!(code_and_retry(400, invalid, "amount_too_large"), ("gateway_rejected", false));
         assert_eq!(code_and_retry(401, invalid, ""), ("gateway_rejected", true));
     }
 
@@ -399,21 +345,9 @@ mod tests {
     #[test]
     fn unusable_settings_are_told_apart() {
         let code = |url: &str, key: &str| StripeGateway::new(&StripeConfig::new(url, key)).err();
-        assert_eq!(
-            code("ftp://h", "k").map(|e| e.code()),
-            Some("gateway_bad_url")
-        );
-        assert_eq!(
-            code("not a url", "k").map(|e| e.code()),
-            Some("gateway_bad_url")
-        );
-        assert_eq!(
-            code("http://h", "").map(|e| e.code()),
-            Some("gateway_bad_key")
-        );
-        assert_eq!(
-            code("http://h", "a\nb").map(|e| e.code()),
-            Some("gateway_bad_key")
-        );
+        assert_eq!(code("ftp://h", "k").map(|e| e.code()), Some("gateway_bad_url"));
+        assert_eq!(code("not a url", "k").map(|e| e.code()), Some("gateway_bad_url"));
+        assert_eq!(code("http://h", "").map(|e| e.code()), Some("gateway_bad_key"));
+        assert_eq!(code("http://h", "a\nb").map(|e| e.code()), Some("gateway_bad_key"));
     }
 }

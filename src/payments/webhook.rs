@@ -81,20 +81,13 @@ pub fn parse(body: &[u8]) -> Result<WebhookEvent, serde_json::Error> {
     let wire: WireEvent = serde_json::from_slice(body)?;
     let object = wire.data.object;
     let subject = match wire.event_type.split_once('.') {
-        Some(("payment_intent", _)) => {
-            Subject::Intent(serde_json::from_value::<WireIntent>(object)?.into())
-        }
+        Some(("payment_intent", _)) => Subject::Intent(serde_json::from_value::<WireIntent>(object)?.into()),
         Some(("refund", _)) | Some(("charge", "refund.updated")) => {
             Subject::Refund(serde_json::from_value::<WireRefund>(object)?.into())
         }
         _ => Subject::Other,
     };
-    Ok(WebhookEvent {
-        id: wire.id,
-        created: wire.created,
-        event_type: wire.event_type,
-        subject,
-    })
+    Ok(WebhookEvent { id: wire.id, created: wire.created, event_type: wire.event_type, subject })
 }
 
 #[derive(Deserialize)]
@@ -127,9 +120,7 @@ mod tests {
         let header = sign(&secrets, 5, SUCCEEDED.as_bytes());
         let event = receive(&secrets, &header, SUCCEEDED.as_bytes(), 6).expect("a good event");
         assert_eq!((event.id.as_str(), event.created), ("evt_1", 5));
-        let Subject::Intent(intent) = event.subject else {
-            panic!("not an intent")
-        };
+        let Subject::Intent(intent) = event.subject else { panic!("not an intent") };
         assert_eq!(intent.order_id.as_deref(), Some("o1"));
         assert_eq!(intent.status, IntentStatus::Succeeded);
         assert_eq!((intent.captured, intent.currency.as_str()), (500, "EUR"));
@@ -145,9 +136,7 @@ mod tests {
     fn a_refund_event_tells_refund_and_intent() {
         let body = r#"{"id":"evt_2","type":"refund.updated","data":{"object":{"id":"re_1","status":"failed",
             "payment_intent":"pi_1","amount":5,"currency":"eur","failure_reason":"declined","metadata":null}}}"#;
-        let Subject::Refund(refund) = parse(body.as_bytes()).expect("an event").subject else {
-            panic!("not a refund")
-        };
+        let Subject::Refund(refund) = parse(body.as_bytes()).expect("an event").subject else { panic!("not a refund") };
         assert_eq!(refund.status, RefundStatus::Failed);
         assert_eq!(refund.intent_id.as_deref(), Some("pi_1"));
     }
@@ -155,10 +144,7 @@ mod tests {
     #[test]
     fn events_of_no_use_are_other_and_broken_ones_are_errors() {
         let other = r#"{"id":"evt_3","type":"customer.created","data":{"object":{}}}"#;
-        assert_eq!(
-            parse(other.as_bytes()).expect("an event").subject,
-            Subject::Other
-        );
+        assert_eq!(parse(other.as_bytes()).expect("an event").subject, Subject::Other);
         let broken = r#"{"id":"evt_4","type":"payment_intent.succeeded","data":{"object":{}}}"#;
         assert!(parse(broken.as_bytes()).is_err());
         assert!(parse(b"").is_err());

@@ -68,17 +68,11 @@ impl WireError {
 
     pub(super) fn intent(&self) -> Option<Intent> {
         let raw = self.payment_intent.clone()?;
-        serde_json::from_value::<WireIntent>(raw)
-            .ok()
-            .map(Intent::from)
+        serde_json::from_value::<WireIntent>(raw).ok().map(Intent::from)
     }
 
     pub(super) fn decline(self) -> Decline {
-        Decline {
-            code: self.code().to_owned(),
-            decline_code: self.decline_code,
-            message: self.message,
-        }
+        Decline { code: self.code().to_owned(), decline_code: self.decline_code, message: self.message }
     }
 }
 
@@ -103,10 +97,7 @@ impl From<WireRefund> for Refund {
         Self {
             id: wire.id,
             intent_id: wire.payment_intent,
-            status: wire
-                .status
-                .as_deref()
-                .map_or(RefundStatus::Unrecognised, RefundStatus::from_wire),
+            status: wire.status.as_deref().map_or(RefundStatus::Unrecognised, RefundStatus::from_wire),
             amount: wire.amount,
             currency: wire.currency.to_ascii_uppercase(),
             failure_reason: wire.failure_reason,

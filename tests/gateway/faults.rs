@@ -23,10 +23,7 @@ async fn a_good_payment_is_created_unconfirmed_and_captured_by_its_confirm() {
 
     let paid = bench.gateway.confirm_intent("p", &created.id).await;
     let paid = paid.expect("paid");
-    assert_eq!(
-        (paid.status, paid.captured),
-        (IntentStatus::Succeeded, 1000)
-    );
+    assert_eq!((paid.status, paid.captured), (IntentStatus::Succeeded, 1000));
     let row = bench.row(&created.id).await;
     assert_eq!(row["idempotency_key"], "p");
     assert_eq!(row["metadata"]["order_id"], "order-1");
@@ -39,11 +36,7 @@ async fn a_decline_is_certain_and_moves_nothing() {
     let bench = Bench::new().await;
     let id = bench.intent("tok_declined").await;
     for _ in 0..2 {
-        let error = bench
-            .gateway
-            .confirm_intent("p", &id)
-            .await
-            .expect_err("no");
+        let error = bench.gateway.confirm_intent("p", &id).await.expect_err("no");
         let GatewayError::Refused(Refusal::Declined(decline)) = &error else {
             panic!("not declined: {error}");
         };
@@ -64,11 +57,7 @@ async fn a_timeout_before_the_effect_is_unknown_until_a_cancel_settles_it() {
     let bench = Bench::new().await;
     let id = bench.intent("tok_timeout_before_effect").await;
     for _ in 0..2 {
-        let error = bench
-            .hasty()
-            .confirm_intent("p", &id)
-            .await
-            .expect_err("no");
+        let error = bench.hasty().confirm_intent("p", &id).await.expect_err("no");
         assert!(!error.is_certain(), "{error}");
         assert!(error.is_retryable());
     }
@@ -83,19 +72,13 @@ async fn a_timeout_before_the_effect_is_unknown_until_a_cancel_settles_it() {
 async fn a_timeout_after_the_effect_is_unknown_and_reading_tells_that_it_is_paid() {
     let bench = Bench::new().await;
     let id = bench.intent("tok_timeout_after_effect").await;
-    let error = bench
-        .hasty()
-        .confirm_intent("p", &id)
-        .await
-        .expect_err("no");
+    let error = bench.hasty().confirm_intent("p", &id).await.expect_err("no");
     let GatewayError::Unknown { reason, .. } = error else {
         panic!("certain: {error}");
     };
     assert_eq!(reason, UnknownReason::Timeout);
-    eventually("the effect", || async {
-        (bench.read(&id).await.status == IntentStatus::Succeeded).then_some(())
-    })
-    .await;
+    eventually("the effect", || async { (bench.read(&id).await.status == IntentStatus::Succeeded).then_some(()) })
+        .await;
     // The same key replays the answer that was lost; nothing is captured twice.
     let replayed = bench.gateway.confirm_intent("p", &id).await;
     assert_eq!(replayed.expect("replayed").captured, 1000);
@@ -104,17 +87,9 @@ async fn a_timeout_after_the_effect_is_unknown_and_reading_tells_that_it_is_paid
 
 #[tokio::test]
 async fn a_held_connection_is_dropped_in_the_end_without_an_answer() {
-    let bench = Bench::with(Config {
-        hold: Duration::from_millis(50),
-        ..Config::default()
-    })
-    .await;
+    let bench = Bench::with(Config { hold: Duration::from_millis(50), ..Config::default() }).await;
     let id = bench.intent("tok_timeout_before_effect").await;
-    let error = bench
-        .gateway
-        .confirm_intent("p", &id)
-        .await
-        .expect_err("no");
+    let error = bench.gateway.confirm_intent("p", &id).await.expect_err("no");
     let GatewayError::Unknown { reason, .. } = error else {
         panic!("certain: {error}");
     };
@@ -128,11 +103,7 @@ async fn a_stored_500_is_replayed_for_ever_and_only_reading_resolves_it() {
     let bench = Bench::new().await;
     let id = bench.intent("tok_500_after_effect").await;
     for _ in 0..3 {
-        let error = bench
-            .gateway
-            .confirm_intent("p", &id)
-            .await
-            .expect_err("no");
+        let error = bench.gateway.confirm_intent("p", &id).await.expect_err("no");
         let GatewayError::Unknown { reason, .. } = error else {
             panic!("certain: {error}");
         };
@@ -147,17 +118,9 @@ async fn a_stored_500_is_replayed_for_ever_and_only_reading_resolves_it() {
 
 #[tokio::test]
 async fn a_slow_payment_is_answered_after_it_was_processing() {
-    let bench = Bench::with(Config {
-        slow: Duration::from_secs(3),
-        ..Config::default()
-    })
-    .await;
+    let bench = Bench::with(Config { slow: Duration::from_secs(3), ..Config::default() }).await;
     let id = bench.intent("tok_slow").await;
-    let error = bench
-        .hasty()
-        .confirm_intent("p", &id)
-        .await
-        .expect_err("no");
+    let error = bench.hasty().confirm_intent("p", &id).await.expect_err("no");
     assert!(!error.is_certain(), "{error}");
     // While it is at work, a cancel is refused with the state, and the key is taken.
     let refused = bench.gateway.cancel_intent("x", &id).await;
@@ -165,15 +128,10 @@ async fn a_slow_payment_is_answered_after_it_was_processing() {
     assert_eq!(refused.code(), "payment_unexpected_state");
     let intent = refused.intent().expect("the intent comes along");
     assert_eq!(intent.status, IntentStatus::Processing);
-    assert_eq!(
-        code(bench.gateway.confirm_intent("p", &id).await),
-        "gateway_outcome_unknown"
-    );
+    assert_eq!(code(bench.gateway.confirm_intent("p", &id).await), "gateway_outcome_unknown");
     // The client hung up, the payment goes through all the same, and the key has its answer.
-    let paid = eventually("the slow payment's answer", || async {
-        bench.gateway.confirm_intent("p", &id).await.ok()
-    })
-    .await;
+    let paid =
+        eventually("the slow payment's answer", || async { bench.gateway.confirm_intent("p", &id).await.ok() }).await;
     assert_eq!(paid.captured, 1000);
     assert_eq!(bench.moved(&id).await, (1000, 0));
 }
@@ -183,11 +141,7 @@ async fn a_flaky_gateway_fails_n_times_without_effect_then_takes_the_same_key() 
     let bench = Bench::new().await;
     let id = bench.intent("tok_flaky_2").await;
     for _ in 0..2 {
-        let error = bench
-            .gateway
-            .confirm_intent("p", &id)
-            .await
-            .expect_err("no");
+        let error = bench.gateway.confirm_intent("p", &id).await.expect_err("no");
         assert_eq!(error.code(), "gateway_outcome_unknown");
         assert_eq!(bench.moved(&id).await, (0, 0));
     }
@@ -203,10 +157,7 @@ async fn an_outage_is_unknown_and_takes_no_keys() {
     bench.sim("PUT", "faults", switch(true)).await;
     let error = bench.gateway.confirm_intent("p", &id).await;
     assert_eq!(code(error), "gateway_outcome_unknown");
-    assert_eq!(
-        code(bench.gateway.get_intent(&id).await),
-        "gateway_outcome_unknown"
-    );
+    assert_eq!(code(bench.gateway.get_intent(&id).await), "gateway_outcome_unknown");
     assert_eq!(bench.moved(&id).await, (0, 0));
     bench.sim("PUT", "faults", switch(false)).await;
     bench.gateway.confirm_intent("p", &id).await.expect("paid");
@@ -227,17 +178,10 @@ async fn a_gateway_that_is_not_there_certainly_did_nothing() {
 async fn cancelling_is_refused_once_it_succeeded_and_is_done_once_otherwise() {
     let bench = Bench::new().await;
     let paid = bench.paid("tok_ok").await;
-    let error = bench
-        .gateway
-        .cancel_intent("x", &paid)
-        .await
-        .expect_err("no");
+    let error = bench.gateway.cancel_intent("x", &paid).await.expect_err("no");
     assert_eq!(error.code(), "payment_unexpected_state");
     let intent = error.intent().expect("the intent comes along");
-    assert_eq!(
-        (intent.status, intent.captured),
-        (IntentStatus::Succeeded, 1000)
-    );
+    assert_eq!((intent.status, intent.captured), (IntentStatus::Succeeded, 1000));
 
     let open = bench.intent("tok_ok").await;
     for key in ["x1", "x1", "x2"] {

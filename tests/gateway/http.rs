@@ -30,28 +30,13 @@ async fn wrong_parameters_are_rejected_in_stripes_shape() {
     let bench = Bench::new().await;
     for (form, code) in [
         ("", "parameter_missing"),
-        (
-            "amount=x&currency=eur&payment_method=tok_ok",
-            "parameter_invalid_integer",
-        ),
-        (
-            "amount=0&currency=eur&payment_method=tok_ok",
-            "parameter_invalid_integer",
-        ),
-        (
-            "amount=5&currency=euro&payment_method=tok_ok",
-            "parameter_invalid",
-        ),
+        ("amount=x&currency=eur&payment_method=tok_ok", "parameter_invalid_integer"),
+        ("amount=0&currency=eur&payment_method=tok_ok", "parameter_invalid_integer"),
+        ("amount=5&currency=euro&payment_method=tok_ok", "parameter_invalid"),
         ("amount=5&payment_method=tok_ok", "parameter_missing"),
         ("amount=5&currency=eur", "parameter_missing"),
-        (
-            "amount=5&currency=eur&payment_method=tok_what",
-            "resource_missing",
-        ),
-        (
-            "amount=5&currency=eur&payment_method=tok_ok&confirm=true",
-            "parameter_invalid",
-        ),
+        ("amount=5&currency=eur&payment_method=tok_what", "resource_missing"),
+        ("amount=5&currency=eur&payment_method=tok_ok&confirm=true", "parameter_invalid"),
     ] {
         let (status, _, body) = bench.post("/v1/payment_intents", "k", form).await;
         assert_eq!(status, 400, "{form}");
@@ -67,10 +52,7 @@ async fn stopping_does_not_wait_for_held_connections() {
     let id = bench.intent("tok_timeout_after_effect").await;
     let url = format!("{}/v1/payment_intents/{id}/confirm", bench.simulator.url());
     let held = tokio::spawn(bench.http.post(url).bearer_auth("k").send());
-    eventually("the effect", || async {
-        (bench.moved(&id).await == (1000, 0)).then_some(())
-    })
-    .await;
+    eventually("the effect", || async { (bench.moved(&id).await == (1000, 0)).then_some(()) }).await;
     let stopped = tokio::time::timeout(Duration::from_secs(4), bench.simulator.stop());
     stopped.await.expect("soon").expect("in order");
     let answer = held.await.expect("no panic");

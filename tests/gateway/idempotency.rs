@@ -29,15 +29,9 @@ async fn a_key_with_other_parameters_is_refused_and_called_unknown() {
     assert_eq!(body["error"]["type"], "idempotency_error");
     // The key belongs to one endpoint, too.
     let (status, _, body) = bench.post("/v1/payment_intents/pi_x/cancel", "k", "").await;
-    assert_eq!(
-        (status, &body["error"]["type"]),
-        (400, &"idempotency_error".into())
-    );
+    assert_eq!((status, &body["error"]["type"]), (400, &"idempotency_error".into()));
 
-    let new = NewIntent {
-        amount: 5,
-        ..new_intent("tok_ok")
-    };
+    let new = NewIntent { amount: 5, ..new_intent("tok_ok") };
     let error = bench.gateway.create_intent("k", &new).await;
     let error = error.expect_err("the key is taken");
     let GatewayError::Unknown { reason, .. } = &error else {

@@ -33,10 +33,7 @@ async fn money_arrives_after_a_cancel_was_accepted_and_can_be_refunded() {
     let settled = bench.sim("POST", "settle", None).await;
     assert_eq!(settled["settled"], 1);
     let read = bench.read(&id).await;
-    assert_eq!(
-        (read.status, read.captured),
-        (IntentStatus::Succeeded, 1000)
-    );
+    assert_eq!((read.status, read.captured), (IntentStatus::Succeeded, 1000));
     let refund = bench.gateway.refund("r", &new_refund(&id, 1000)).await;
     assert_eq!(refund.expect("refunded").amount, 1000);
     assert_eq!(bench.moved(&id).await, (1000, 1000));
@@ -61,12 +58,8 @@ async fn a_refused_cancel_tells_that_it_is_processing_and_later_that_it_succeede
 #[tokio::test]
 async fn the_cancel_starts_the_clock_of_a_late_payment() {
     for late_cancel in [LateCancel::Accepted, LateCancel::Refused] {
-        let bench = Bench::with(Config {
-            late_cancel,
-            late_after: Duration::from_millis(100),
-            ..Config::default()
-        })
-        .await;
+        let bench =
+            Bench::with(Config { late_cancel, late_after: Duration::from_millis(100), ..Config::default() }).await;
         let id = bench.intent("tok_late_success").await;
         bench.gateway.confirm_intent("p", &id).await.expect("taken");
         let _ = bench.gateway.cancel_intent("x", &id).await;
@@ -79,11 +72,7 @@ async fn the_cancel_starts_the_clock_of_a_late_payment() {
 
 #[tokio::test]
 async fn a_late_payment_that_nobody_cancels_arrives_too() {
-    let bench = Bench::with(Config {
-        late_at_most: Duration::from_millis(100),
-        ..Config::default()
-    })
-    .await;
+    let bench = Bench::with(Config { late_at_most: Duration::from_millis(100), ..Config::default() }).await;
     let id = bench.intent("tok_late_success").await;
     bench.gateway.confirm_intent("p", &id).await.expect("taken");
     eventually("the late payment", || async {

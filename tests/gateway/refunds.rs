@@ -17,11 +17,7 @@ fn rejected(result: Result<Refund, GatewayError>) -> String {
 }
 
 fn slow_refunds(refund_failure: RefundFailure) -> Config {
-    Config {
-        refund_failure,
-        refund_settles_after: Duration::from_secs(3600),
-        ..Config::default()
-    }
+    Config { refund_failure, refund_settles_after: Duration::from_secs(3600), ..Config::default() }
 }
 
 #[tokio::test]
@@ -29,10 +25,7 @@ async fn parts_are_refunded_until_nothing_is_left_and_never_more() {
     let bench = Bench::new().await;
     let id = bench.paid("tok_ok").await;
     let gateway = &bench.gateway;
-    let first = gateway
-        .refund("r1", &new_refund(&id, 700))
-        .await
-        .expect("ok");
+    let first = gateway.refund("r1", &new_refund(&id, 700)).await.expect("ok");
     assert_eq!((first.status, first.amount), (RefundStatus::Succeeded, 700));
     assert_eq!(first.currency, "EUR");
     assert_eq!(first.intent_id.as_deref(), Some(id.as_str()));
@@ -43,10 +36,7 @@ async fn parts_are_refunded_until_nothing_is_left_and_never_more() {
         let nothing = gateway.refund("r3", &new_refund(&id, amount)).await;
         assert_eq!(rejected(nothing), "parameter_invalid_integer");
     }
-    gateway
-        .refund("r4", &new_refund(&id, 300))
-        .await
-        .expect("ok");
+    gateway.refund("r4", &new_refund(&id, 300)).await.expect("ok");
     let again = gateway.refund("r5", &new_refund(&id, 1)).await;
     assert_eq!(rejected(again), "charge_already_refunded");
     assert_eq!(bench.moved(&id).await, (1000, 1000));
@@ -59,10 +49,7 @@ async fn a_refund_is_found_again_by_its_intent_and_our_reference() {
     assert_eq!(bench.gateway.refunds_of(&id).await.expect("a list"), []);
     let mut made = Vec::new();
     for n in 0..12 {
-        let refund = bench
-            .gateway
-            .refund(&format!("r{n}"), &new_refund(&id, 10))
-            .await;
+        let refund = bench.gateway.refund(&format!("r{n}"), &new_refund(&id, 10)).await;
         made.insert(0, refund.expect("ok"));
     }
     let refund = bench.gateway.refund("o", &new_refund(&other, 10)).await;
@@ -90,11 +77,7 @@ async fn an_intent_without_money_can_not_be_refunded() {
 async fn a_pending_refund_is_promised_at_once_and_paid_later() {
     let bench = Bench::with(slow_refunds(RefundFailure::Refused)).await;
     let id = bench.paid("tok_refund_pending").await;
-    let refund = bench
-        .gateway
-        .refund("r", &new_refund(&id, 600))
-        .await
-        .expect("ok");
+    let refund = bench.gateway.refund("r", &new_refund(&id, 600)).await.expect("ok");
     assert_eq!(refund.status, RefundStatus::Pending);
     assert_eq!(bench.moved(&id).await, (1000, 0));
     let too_much = bench.gateway.refund("r2", &new_refund(&id, 401)).await;
@@ -108,21 +91,10 @@ async fn a_pending_refund_is_promised_at_once_and_paid_later() {
 
 #[tokio::test]
 async fn a_pending_refund_settles_by_itself() {
-    let bench = Bench::with(Config {
-        refund_settles_after: Duration::from_millis(50),
-        ..Config::default()
-    })
-    .await;
+    let bench = Bench::with(Config { refund_settles_after: Duration::from_millis(50), ..Config::default() }).await;
     let id = bench.paid("tok_refund_pending").await;
-    bench
-        .gateway
-        .refund("r", &new_refund(&id, 600))
-        .await
-        .expect("ok");
-    eventually("the refund", || async {
-        (bench.moved(&id).await == (1000, 600)).then_some(())
-    })
-    .await;
+    bench.gateway.refund("r", &new_refund(&id, 600)).await.expect("ok");
+    eventually("the refund", || async { (bench.moved(&id).await == (1000, 600)).then_some(()) }).await;
 }
 
 #[tokio::test]
@@ -151,17 +123,10 @@ async fn a_refused_refund_works_under_the_same_key_once_healed() {
 #[tokio::test]
 async fn one_payment_can_be_healed_alone() {
     let bench = Bench::new().await;
-    let (one, other) = (
-        bench.paid("tok_refund_fails").await,
-        bench.paid("tok_refund_fails").await,
-    );
+    let (one, other) = (bench.paid("tok_refund_fails").await, bench.paid("tok_refund_fails").await);
     let path = format!("refunds/heal?payment_intent={one}");
     assert_eq!(bench.sim("POST", &path, None).await["healed"], 1);
-    bench
-        .gateway
-        .refund("a", &new_refund(&one, 5))
-        .await
-        .expect("healed");
+    bench.gateway.refund("a", &new_refund(&one, 5)).await.expect("healed");
     let error = bench.gateway.refund("b", &new_refund(&other, 5)).await;
     assert_eq!(rejected(error), "balance_insufficient");
 }
@@ -197,10 +162,7 @@ async fn the_ledger_adds_up_after_a_crowd_of_payments_and_refunds() {
         // Ten at once ask for 300 each, of 1000.
         let news: Vec<_> = (0..10).map(|_| new_refund(&id, 300)).collect();
         let keys: Vec<String> = (0..10).map(|k| format!("{id}-{k}")).collect();
-        let calls = keys
-            .iter()
-            .zip(&news)
-            .map(|(key, new)| bench.gateway.refund(key, new));
+        let calls = keys.iter().zip(&news).map(|(key, new)| bench.gateway.refund(key, new));
         let answers = futures_util::future::join_all(calls).await;
         let good = answers.into_iter().filter(Result::is_ok).count();
         assert_eq!(good, 3);

@@ -6,8 +6,8 @@ use axum::{Router, body::Bytes, http::HeaderMap, routing::post};
 use backstitch::{
     gateway_sim::{self, Config, Running},
     payments::{
-        GatewayError, Intent, NewIntent, NewRefund, PaymentGateway, SIGNATURE_HEADER, Secret,
-        StripeConfig, StripeGateway,
+        GatewayError, Intent, NewIntent, NewRefund, PaymentGateway, SIGNATURE_HEADER, Secret, StripeConfig,
+        StripeGateway,
     },
 };
 use serde_json::Value;
@@ -55,10 +55,7 @@ impl Bench {
     pub(crate) async fn paid(&self, token: &str) -> String {
         let id = self.intent(token).await;
         let key = format!("pay-{token}-{id}");
-        self.gateway
-            .confirm_intent(&key, &id)
-            .await
-            .expect("it is paid");
+        self.gateway.confirm_intent(&key, &id).await.expect("it is paid");
         id
     }
 
@@ -89,11 +86,7 @@ impl Bench {
             request = request.json(&body);
         }
         let response = request.send().await.expect("an answer");
-        assert!(
-            response.status().is_success(),
-            "{path}: {}",
-            response.status()
-        );
+        assert!(response.status().is_success(), "{path}: {}", response.status());
         let text = response.text().await.expect("a body");
         if text.is_empty() {
             return Value::Null;
@@ -163,9 +156,7 @@ where
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, asking)
-        .await
-        .unwrap_or_else(|_| panic!("never: {what}"))
+    tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("never: {what}"))
 }
 
 /// A delivery as it came in.
@@ -191,32 +182,21 @@ impl Merchant {
             if refused.is_ok() {
                 return 500u16;
             }
-            let signature = headers[SIGNATURE_HEADER]
-                .to_str()
-                .expect("ASCII")
-                .to_owned();
+            let signature = headers[SIGNATURE_HEADER].to_str().expect("ASCII").to_owned();
             let _ = sender.send(Delivery { signature, body });
             200
         };
         let answer = |status: u16| axum::http::StatusCode::from_u16(status).expect("a status");
-        let app = Router::new().route(
-            "/hook",
-            post(async move |headers: HeaderMap, body: Bytes| answer(take(headers, body).await)),
-        );
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("a port");
+        let app = Router::new()
+            .route("/hook", post(async move |headers: HeaderMap, body: Bytes| answer(take(headers, body).await)));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/hook", listener.local_addr().expect("bound"));
         tokio::spawn(async move { axum::serve(listener, app).await });
         Self { url, deliveries }
     }
 
     pub(crate) fn config(&self) -> Config {
-        Config {
-            webhook_url: Some(self.url.clone()),
-            webhook_secret: Secret::from("whsec_test"),
-            ..Config::default()
-        }
+        Config { webhook_url: Some(self.url.clone()), webhook_secret: Secret::from("whsec_test"), ..Config::default() }
     }
 
     pub(crate) async fn next(&mut self) -> Delivery {

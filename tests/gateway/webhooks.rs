@@ -31,16 +31,11 @@ async fn a_payment_is_told_with_a_signature_that_verifies() {
     assert_eq!(intent.order_id.as_deref(), Some("order-1"));
 
     let code = |secrets: &[Secret], body: &[u8], now: i64| {
-        receive(secrets, &delivery.signature, body, now)
-            .expect_err("it must be refused")
-            .code()
+        receive(secrets, &delivery.signature, body, now).expect_err("it must be refused").code()
     };
     let tampered = [&delivery.body[..], b" "].concat();
     assert_eq!(code(&secrets, &tampered, now()), "signature_mismatch");
-    assert_eq!(
-        code(&secrets, &delivery.body, now() + 310),
-        "signature_stale"
-    );
+    assert_eq!(code(&secrets, &delivery.body, now() + 310), "signature_stale");
     let old = code(&secrets[..1], &delivery.body, now());
     assert_eq!(old, "signature_mismatch");
 }
