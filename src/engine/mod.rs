@@ -22,7 +22,7 @@ pub use self::{
     },
     error::Error,
     registry::Registry,
-    view::{ActionPlan, Page, PlannedUndo, Run, RunFilter, RunResult, StepView, WaitingOn},
+    view::{ActionPlan, Page, PlannedUndo, Run, RunFilter, RunResult, ServerSettings, StepView, WaitingOn},
     worker::{Worker, WorkerConfig},
     workflow::Workflow,
 };

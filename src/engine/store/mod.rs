@@ -9,7 +9,7 @@
 //! | `lanes` | registers workers and lanes; takeover; release |
 //! | `timers`, `signals` | wake parked runs |
 //! | `operate` | cancel, compensate, retry, with their audit |
-//! | `reads` | what people see |
+//! | `reads`, `server` | what people see |
 
 pub(crate) mod claim;
 pub(crate) mod flush;
@@ -17,6 +17,7 @@ pub(crate) mod lanes;
 pub(crate) mod operate;
 pub(crate) mod reads;
 pub(crate) mod rows;
+pub(crate) mod server;
 pub(crate) mod signals;
 pub(crate) mod start;
 pub(crate) mod timers;
