@@ -51,8 +51,7 @@ impl FromStr for RefundTiers {
         let mut tiers: Vec<Tier> = Vec::new();
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             let (until, percent) = part.split_once(':').ok_or_else(|| bad(format!("{part:?} has no colon")))?;
-            let until =
-                humantime::parse_duration(until.trim()).map_err(|error| bad(format!("{until:?}: {error}")))?;
+            let until = humantime::parse_duration(until.trim()).map_err(|error| bad(format!("{until:?}: {error}")))?;
             let bp = basis_points(percent.trim())
                 .ok_or_else(|| bad(format!("{percent:?} is no percentage from 0 to 100 with at most two decimals")))?;
             if until.is_zero() || tiers.last().is_some_and(|last| last.until >= until) {
@@ -122,7 +121,8 @@ mod tests {
 
     #[test]
     fn tiers_that_make_no_sense_are_refused() {
-        for text in ["10m", "10m:", "10m:101", "10m:-1", "10m:70.123", "30m:40,10m:70", "10m:70,10m:40", "x:1", "0s:5"] {
+        for text in ["10m", "10m:", "10m:101", "10m:-1", "10m:70.123", "30m:40,10m:70", "10m:70,10m:40", "x:1", "0s:5"]
+        {
             assert!(text.parse::<RefundTiers>().is_err(), "{text}");
         }
     }

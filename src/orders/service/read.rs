@@ -78,8 +78,8 @@ impl Orders {
         let mut conn = self.engine.pool().acquire().await?;
         let since = store::now(&mut conn).await?.checked_sub_months(VISIBLE).unwrap_or(Time::UNIX_EPOCH);
         let (customer, fetched) = (filter.customer_id.as_str(), i64::from(limit) + 1);
-        // History first: an order that is archived between the two reads is then in neither or, the other way round, in
-        // both; the second is what `dedup` is for.
+        // The live ones first: an order that is archived between the two reads is then in both, and is dropped once. The
+        // other way round it would be in neither.
         let mut items = store::orders::page(&mut conn, customer, before, since, fetched).await?;
         items.extend(self.history.page(&mut conn, customer, before, since, fetched).await?);
         items.sort_by_key(|order| std::cmp::Reverse((order.created_at, order.id)));

@@ -105,18 +105,14 @@ impl History for PostgresHistory {
     }
 
     fn drop_before<'a>(&'a self, conn: &'a mut PgConnection, before: Time) -> HistoryFuture<'a, i32> {
-        Box::pin(async move {
-            sqlx::query_scalar("SELECT shop.drop_archive_months($1)").bind(before).fetch_one(conn).await
-        })
+        Box::pin(
+            async move { sqlx::query_scalar("SELECT shop.drop_archive_months($1)").bind(before).fetch_one(conn).await },
+        )
     }
 }
 
 /// Moves an order that is locked to the history; a slim row stays.
-pub(crate) async fn archive(
-    conn: &mut PgConnection,
-    history: &dyn History,
-    order: &Order,
-) -> Result<(), sqlx::Error> {
+pub(crate) async fn archive(conn: &mut PgConnection, history: &dyn History, order: &Order) -> Result<(), sqlx::Error> {
     let whole = Order { archived: true, items: orders::lines(conn, order.id).await?, ..order.clone() };
     history.put(conn, &whole).await?;
     sqlx::query("DELETE FROM shop.order_items WHERE order_id = $1").bind(order.id).execute(&mut *conn).await?;
@@ -127,11 +123,7 @@ pub(crate) async fn archive(
 }
 
 /// Makes an archived order that is locked live again: a late payment needs its lines. Gives it as it then is.
-pub(crate) async fn restore(
-    conn: &mut PgConnection,
-    history: &dyn History,
-    slim: Order,
-) -> Result<Order, sqlx::Error> {
+pub(crate) async fn restore(conn: &mut PgConnection, history: &dyn History, slim: Order) -> Result<Order, sqlx::Error> {
     let Some(whole) = history.find(conn, slim.id, slim.created_at).await? else { return Ok(slim) };
     let (skus, quantities, prices) = orders::columns(&whole.items);
     let query = "INSERT INTO shop.order_items (order_id, sku, quantity, price)

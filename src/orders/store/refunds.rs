@@ -65,12 +65,7 @@ pub(crate) async fn settle(
 }
 
 /// Notes why the gateway refused.
-pub(crate) async fn note_error(
-    conn: &mut PgConnection,
-    order: Uuid,
-    no: i32,
-    error: &str,
-) -> Result<(), sqlx::Error> {
+pub(crate) async fn note_error(conn: &mut PgConnection, order: Uuid, no: i32, error: &str) -> Result<(), sqlx::Error> {
     let query = "UPDATE shop.refunds SET last_error = $3, updated_at = backstitch.now()
         WHERE order_id = $1 AND no = $2 AND state IN ('requested', 'pending')";
     sqlx::query(query).bind(order).bind(no).bind(error).execute(conn).await?;
