@@ -44,7 +44,9 @@ pub use self::{
     follow_up::{FollowUp, Following, Seen},
     intent::{BeginPayment, CreateIntent, IntentRef, IntentRequest},
     late_payment::{AcceptLatePayment, Late, LookLate, TakenOn},
-    notify::{About, Announce, LogNotifier, Notice, Notification, Notifier, Notify, NotifyError, NotifyFuture, Recipient},
+    notify::{
+        About, Announce, LogNotifier, Notice, Notification, Notifier, Notify, NotifyError, NotifyFuture, Recipient,
+    },
     open_order::OpenOrder,
     payment::{CheckPayment, Checked, Paid, SettlePayment, Settled, Settling},
     refund::{CheckRefund, Made, Refund, RefundRef},

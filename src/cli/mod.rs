@@ -4,6 +4,7 @@
 
 pub mod client;
 mod completions;
+mod dev;
 pub mod gateway_sim;
 mod migrate;
 mod order;
@@ -11,6 +12,8 @@ pub mod output;
 mod run;
 mod serve;
 mod shapes;
+mod wiring;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -34,8 +37,12 @@ pub struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Serve the API
-    Serve(serve::Args),
+    /// Run everything in one process, on an embedded Postgres: API, worker, gateway simulator
+    Dev(Box<dev::Args>),
+    /// Serve the API, by default with a worker
+    Serve(Box<serve::Args>),
+    /// Work on runs, as a member of a worker pool
+    Worker(Box<worker::Args>),
     /// Bring the schema up to date
     Migrate(migrate::Args),
     /// Run a payment gateway that speaks the subset of Stripe's HTTP API that we use, with fault modes
@@ -73,7 +80,7 @@ impl Cli {
     /// The log filter where the environment names none: servers tell what they do, commands only what is wrong.
     pub const fn default_log(&self) -> &'static str {
         match self.command {
-            Command::Serve(_) | Command::GatewaySim(_) => "info",
+            Command::Serve(_) | Command::Worker(_) | Command::Dev(_) | Command::GatewaySim(_) => "info",
             _ => "warn",
         }
     }
@@ -81,7 +88,9 @@ impl Cli {
     async fn dispatch(self) -> anyhow::Result<()> {
         let out = Out::new(self.format);
         match self.command {
-            Command::Serve(args) => serve::run(args).await,
+            Command::Dev(args) => dev::run(*args).await,
+            Command::Serve(args) => serve::run(*args).await,
+            Command::Worker(args) => worker::run(*args).await,
             Command::Migrate(args) => migrate::run(args).await,
             Command::GatewaySim(args) => gateway_sim::run(args).await,
             Command::Run { server, verb } => run::run(verb, &server, out).await,

@@ -4,21 +4,15 @@
 //! `database_unavailable` until it comes. It never changes the schema: `backstitch migrate` does.
 
 use anyhow::Context;
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-};
-use tokio_util::sync::CancellationToken;
 
-use super::output::say;
+use super::{output::say, wiring};
 use crate::{
     config::{DatabaseArgs, GatewayArgs, ServeArgs, WorkArgs},
-    engine::{Engine, Registry},
     http::{self, App},
-    orders::{Orders, ShopSettings},
+    orders::ShopSettings,
 };
 
-/// Connections that requests share.
+/// Connections that requests and the worker's slow path share.
 const CONNECTIONS: u32 = 20;
 
 /// What to serve, from where.
@@ -30,6 +24,10 @@ pub struct Args {
     serve: ServeArgs,
     #[command(flatten)]
     work: WorkArgs,
+    #[command(flatten)]
+    gateway: GatewayArgs,
+    #[command(flatten)]
+    shop: ShopSettings,
     /// Serve only; runs are left to workers elsewhere
     #[arg(long)]
     no_worker: bool,
@@ -37,34 +35,24 @@ pub struct Args {
 
 /// Serves until told to stop.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let engine =
-        Engine::new(args.database.pool(CONNECTIONS)?, Registry::new()).with_max_payload(args.serve.max_payload.0);
-    let listener =
-        TcpListener::bind(args.serve.listen).await.with_context(|| format!("can't listen on {}", args.serve.listen))?;
+    let pool = args.database.pool(CONNECTIONS)?;
+    let orders = wiring::shop(pool, args.shop, args.gateway, args.serve.max_payload.0)?;
+    let listener = wiring::listen(args.serve.listen).await?;
+    let stop = wiring::stop_signal()?;
     say(&format!("ready: http://{}", listener.local_addr()?));
-    let stop = stop_signal()?;
-    let app = App::new(engine, args.serve.max_payload.0);
-    http::serve(listener, app, stop.cancelled_owned()).await.context("the server failed")
-}
-
-/// Cancelled at the first SIGTERM or Ctrl-C; the second ends the process at once.
-pub fn stop_signal() -> anyhow::Result<CancellationToken> {
-    let token = CancellationToken::new();
-    let told = token.clone();
-    let mut terminate = signal(SignalKind::terminate()).context("can't listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("can't listen for Ctrl-C")?;
-    tokio::spawn(async move {
-        for again in [false, true] {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            if again {
-                std::process::exit(1);
-            }
-            tracing::info!("told to stop; once more ends it at once");
-            told.cancel();
+    let engine = orders.engine().clone();
+    let api = async {
+        let served = http::serve(listener, App::new(orders), stop.clone().cancelled_owned()).await;
+        stop.cancel();
+        served.context("the server failed")
+    };
+    let worker = async {
+        if args.no_worker {
+            return Ok(());
         }
-    });
-    Ok(token)
+        // A process whose worker has failed must not look healthy.
+        wiring::work(engine, args.work, stop.clone()).await.inspect_err(|_| stop.cancel())
+    };
+    let (served, worked) = tokio::join!(api, worker);
+    served.and(worked)
 }

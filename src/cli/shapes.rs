@@ -25,12 +25,10 @@ pub struct Run {
     pub key: Option<String>,
     pub queue: String,
     pub status: String,
-    pub input: Option<Value>,
     pub output: Option<Value>,
     pub failure: Option<Failure>,
     pub waiting_on: Option<WaitingOn>,
     pub created_at: Time,
-    pub started_at: Option<Time>,
     pub finished_at: Option<Time>,
     pub parent_id: Option<String>,
     #[serde(default)]

@@ -78,8 +78,31 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let draining = app.draining.clone();
+    until(listener, router(app), draining, shutdown).await
+}
+
+/// The same for health alone: what a worker without an API shows.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve_health(
+    listener: TcpListener,
+    app: App,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let draining = app.draining.clone();
+    let router = health::routes().layer(from_fn(request::observe)).with_state(app);
+    until(listener, router, draining, shutdown).await
+}
+
+async fn until(
+    listener: TcpListener,
+    router: Router,
+    draining: CancellationToken,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
     let told = draining.clone();
-    let server = axum::serve(listener, router(app)).with_graceful_shutdown(async move {
+    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
         shutdown.await;
         told.cancel();
     });

@@ -157,7 +157,11 @@ mod tests {
             whole.replace("\"quantity\":1", "\"quantity\":1,\"price\":0"),
             whole.replace("\"customer_id\":\"c\",", ""),
         ] {
-            assert_eq!(parse::<PlaceBody>(bad.as_bytes()).map_err(|p| p.code()).err(), Some("invalid_request"), "{bad}");
+            assert_eq!(
+                parse::<PlaceBody>(bad.as_bytes()).map_err(|p| p.code()).err(),
+                Some("invalid_request"),
+                "{bad}"
+            );
         }
     }
 
