@@ -154,7 +154,7 @@ impl Driver {
             return Box::pin(self.commit_with(tx, commit)).await;
         }
         let (ack, answered) = oneshot::channel();
-        self.lane.requests.send(Request::Commit(commit, ack)).await.ok()?;
+        self.lane.requests.send(Request::Commit(Box::new(commit), ack)).await.ok()?;
         answered.await.ok()
     }
 

@@ -47,7 +47,7 @@ const FLUSH_AT_MOST: usize = 1_000;
 #[derive(Debug)]
 pub(super) enum Request {
     /// Record this.
-    Commit(Commit, oneshot::Sender<Ack>),
+    Commit(Box<Commit>, oneshot::Sender<Ack>),
     /// Give the run back: another worker, or a new look at its rows, goes on with it.
     Release(RunId),
 }
@@ -261,7 +261,7 @@ impl Lane {
         for request in requests {
             match request {
                 Request::Commit(commit, ack) => {
-                    commits.push(commit);
+                    commits.push(*commit);
                     acks.push(ack);
                 }
                 Request::Release(run) => self.release(run).await?,
