@@ -10,7 +10,7 @@ use crate::cli::{
 
 /// Which runs.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Only this workflow
     #[arg(long)]
     workflow: Option<String>,

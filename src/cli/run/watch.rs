@@ -19,7 +19,7 @@ const ATTEMPTS: u32 = 30;
 
 /// Which run.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The run's id
     id: String,
 }
