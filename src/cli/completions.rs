@@ -5,13 +5,13 @@ use clap_complete::Shell;
 
 /// For which shell.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// The shell
     shell: Shell,
 }
 
 /// Prints the script.
-pub fn run(args: &Args) {
+pub(super) fn run(args: &Args) {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut super::Cli::command(), "backstitch", &mut script);
     super::output::say(String::from_utf8_lossy(&script).trim_end());

@@ -26,7 +26,7 @@ const DEV_SECRET: &str = "whsec_dev";
 
 /// Where things are.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     serve: ServeArgs,
     /// Where the embedded Postgres keeps its data
@@ -44,7 +44,7 @@ pub struct Args {
 }
 
 /// Serves until told to stop.
-pub async fn run(args: Args) -> anyhow::Result<()> {
+pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let stop = wiring::stop_signal()?;
     let (postgres, url) = match embedded::url_from_environment() {
         Some(url) => (None, url),

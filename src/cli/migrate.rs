@@ -10,13 +10,13 @@ use crate::{
 
 /// Which database.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     database: DatabaseArgs,
 }
 
 /// Applies what is missing.
-pub async fn run(args: Args) -> anyhow::Result<()> {
+pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let engine = Engine::new(args.database.pool(2)?, Registry::new());
     let missing = engine.missing_migrations().await.context("the database can't be read")?;
     engine.migrate().await.context("the schema could not be brought up to date")?;

@@ -89,7 +89,7 @@ impl Cli {
     /// The log filter where the environment names none: servers tell what they do, commands only what is wrong.
     pub const fn default_log(&self) -> &'static str {
         match self.command {
-            Command::Serve(_) | Command::Worker(_) | Command::Dev(_) | Command::GatewaySim(_) => "info",
+            Command::Serve(_) | Command::Worker(_) | Command::Dev(_) | Command::GatewaySim(_) => "info,sqlx=warn",
             _ => "warn",
         }
     }

@@ -17,7 +17,7 @@ const CONNECTIONS: u32 = 20;
 
 /// What to serve, from where.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     database: DatabaseArgs,
     #[command(flatten)]
@@ -34,7 +34,7 @@ pub struct Args {
 }
 
 /// Serves until told to stop.
-pub async fn run(args: Args) -> anyhow::Result<()> {
+pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let pool = args.database.pool(CONNECTIONS)?;
     let orders = wiring::shop(pool, args.shop, args.gateway, args.serve.max_payload.0)?;
     let listener = wiring::listen(args.serve.listen).await?;

@@ -8,7 +8,7 @@ type Time = DateTime<Utc>;
 
 /// A list.
 #[derive(Debug, Deserialize)]
-pub struct List<T> {
+pub(super) struct List<T> {
     /// The items.
     pub items: Vec<T>,
     /// What the next page is asked with.
@@ -17,8 +17,7 @@ pub struct List<T> {
 
 /// A run.
 #[derive(Debug, Deserialize)]
-#[expect(missing_docs, reason = "the contract's names; see engine::Run")]
-pub struct Run {
+pub(super) struct Run {
     pub id: String,
     pub workflow: String,
     pub version: i32,
@@ -37,20 +36,19 @@ pub struct Run {
 
 impl Run {
     /// Whether it has ended.
-    pub fn ended(&self) -> bool {
+    pub(super) fn ended(&self) -> bool {
         ended(&self.status)
     }
 }
 
 /// Whether a run with this status has ended.
-pub fn ended(status: &str) -> bool {
+pub(super) fn ended(status: &str) -> bool {
     matches!(status, "completed" | "compensated" | "failed" | "abandoned")
 }
 
 /// Why a run failed.
 #[derive(Debug, Deserialize)]
-#[expect(missing_docs, reason = "the contract's names; see engine::Failure")]
-pub struct Failure {
+pub(super) struct Failure {
     pub code: String,
     pub message: String,
     pub step: Option<u32>,
@@ -58,8 +56,7 @@ pub struct Failure {
 
 /// What a run waits for.
 #[derive(Debug, Deserialize)]
-#[expect(missing_docs, reason = "the contract's names; see engine::WaitingOn")]
-pub struct WaitingOn {
+pub(super) struct WaitingOn {
     pub kind: String,
     pub name: Option<String>,
     pub since: Option<Time>,
@@ -68,8 +65,7 @@ pub struct WaitingOn {
 
 /// A step.
 #[derive(Debug, Deserialize)]
-#[expect(missing_docs, reason = "the contract's names; see engine::StepView")]
-pub struct Step {
+pub(super) struct Step {
     pub seq: u32,
     pub name: String,
     pub kind: String,
@@ -85,16 +81,14 @@ pub struct Step {
 
 /// What went wrong in a step.
 #[derive(Debug, Deserialize)]
-#[expect(missing_docs, reason = "the contract's names; see engine::StepError")]
-pub struct StepError {
+pub(super) struct StepError {
     pub code: String,
     pub message: String,
 }
 
 /// What an action does, or would do.
 #[derive(Debug, Deserialize)]
-#[expect(missing_docs, reason = "the contract's names; see engine::ActionPlan")]
-pub struct Plan {
+pub(super) struct Plan {
     pub run: String,
     pub action: String,
     pub dry_run: bool,
@@ -105,8 +99,7 @@ pub struct Plan {
 
 /// One undo of a plan.
 #[derive(Debug, Deserialize)]
-#[expect(missing_docs, reason = "the contract's names; see engine::PlannedUndo")]
-pub struct PlannedUndo {
+pub(super) struct PlannedUndo {
     pub seq: u32,
     pub activity: String,
     pub outcome: String,
@@ -115,8 +108,7 @@ pub struct PlannedUndo {
 
 /// An order.
 #[derive(Debug, Deserialize)]
-#[expect(missing_docs, reason = "the contract's names")]
-pub struct Order {
+pub(super) struct Order {
     pub id: String,
     pub run_id: Option<String>,
     pub customer_id: String,
@@ -134,8 +126,7 @@ pub struct Order {
 
 /// A line of an order.
 #[derive(Debug, Deserialize)]
-#[expect(missing_docs, reason = "the contract's names")]
-pub struct Line {
+pub(super) struct Line {
     pub sku: String,
     pub quantity: i64,
     pub price: i64,

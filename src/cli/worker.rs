@@ -16,7 +16,7 @@ const CONNECTIONS: u32 = 10;
 
 /// What to work on.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     database: DatabaseArgs,
     #[command(flatten)]
@@ -34,7 +34,7 @@ pub struct Args {
 }
 
 /// Works until told to stop.
-pub async fn run(args: Args) -> anyhow::Result<()> {
+pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let orders = wiring::shop(args.database.pool(CONNECTIONS)?, args.shop, args.gateway, args.max_payload.0)?;
     let stop = wiring::stop_signal()?;
     let engine = orders.engine().clone();

@@ -17,11 +17,11 @@ use axum::{
     },
 };
 use futures_util::stream;
-use serde_json::{Value, json};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{App, extract::run_id, problem::Problem};
-use crate::engine::{self, Run, RunId, StepView};
+use crate::engine::{self, Failure, Run, RunId, StepView, Time, WaitingOn};
 
 /// How often the run is looked at.
 const POLL: Duration = Duration::from_millis(250);
@@ -65,7 +65,7 @@ impl Seen {
 struct News {
     id: String,
     kind: &'static str,
-    data: Value,
+    data: String,
 }
 
 /// The handler.
@@ -86,7 +86,7 @@ pub(super) async fn follow(
     let follower = Follower { app, id, seen, pending, ended };
     let events = stream::unfold(follower, |mut follower| async {
         let news = follower.next().await?;
-        let event = Event::default().id(news.id).event(news.kind).data(news.data.to_string());
+        let event = Event::default().id(news.id).event(news.kind).data(news.data);
         Some((Ok::<_, engine::Error>(event), follower))
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
@@ -140,11 +140,12 @@ fn news(run: &Run, seen: &mut Seen) -> Vec<News> {
     for (mark, step) in ended {
         if seen.step.is_none_or(|last| mark > last) {
             seen.step = Some(mark);
-            news.push(News { id: seen.id(), kind: "step", data: json!(step) });
+            news.push(News { id: seen.id(), kind: "step", data: text(step) });
         }
     }
-    let picture = picture(run, steps);
-    let digest = hex::encode(&Sha256::digest(picture.to_string())[..6]);
+    let open: Vec<&StepView> = steps.iter().filter(|step| step.outcome.is_none()).collect();
+    let picture = text(&Picture::of(run, &open));
+    let digest = hex::encode(&Sha256::digest(&picture)[..6]);
     if seen.picture.as_deref() != Some(digest.as_str()) {
         seen.picture = Some(digest);
         news.push(News { id: seen.id(), kind: "run", data: picture });
@@ -158,12 +159,39 @@ fn mark(step: &StepView) -> Option<Mark> {
     Some((step.finished_at?.timestamp_micros(), direction, step.seq))
 }
 
-fn picture(run: &Run, steps: &[StepView]) -> Value {
-    let open: Vec<&StepView> = steps.iter().filter(|step| step.outcome.is_none()).collect();
-    json!({
-        "id": run.id, "workflow": run.workflow, "status": run.status, "waiting_on": run.waiting_on, "failure": run.failure,
-        "output": run.output, "started_at": run.started_at, "finished_at": run.finished_at, "open_steps": open,
-    })
+/// JSON text; payloads stay as they came. A value without a JSON form (there is none in a read model) is an empty object.
+fn text<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| "{}".to_owned())
+}
+
+/// What a `run` event shows.
+#[derive(Serialize)]
+struct Picture<'a> {
+    id: RunId,
+    workflow: &'a str,
+    status: &'a str,
+    waiting_on: &'a Option<WaitingOn>,
+    failure: &'a Option<Failure>,
+    output: &'a Option<engine::Json>,
+    started_at: Option<Time>,
+    finished_at: Option<Time>,
+    open_steps: &'a [&'a StepView],
+}
+
+impl<'a> Picture<'a> {
+    fn of(run: &'a Run, open_steps: &'a [&'a StepView]) -> Self {
+        Self {
+            id: run.id,
+            workflow: &run.workflow,
+            status: &run.status,
+            waiting_on: &run.waiting_on,
+            failure: &run.failure,
+            output: &run.output,
+            started_at: run.started_at,
+            finished_at: run.finished_at,
+            open_steps,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -173,8 +201,6 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::engine::Time;
-
     fn at(seconds: i64) -> Time {
         Time::from_timestamp(seconds, 0).expect("a time")
     }
@@ -247,7 +273,8 @@ mod tests {
             vec![step(0, "forward", Some(1)), step(1, "forward", Some(2)), step(0, "undo", Some(3))],
         );
         let mut seen = Seen::default();
-        let data: Vec<Value> = news(&undone, &mut seen).into_iter().map(|news| news.data).collect();
+        let read = |news: News| serde_json::from_str(&news.data).expect("JSON");
+        let data: Vec<serde_json::Value> = news(&undone, &mut seen).into_iter().map(read).collect();
         assert_eq!(data[2]["direction"], "undo");
         assert_eq!(data[3]["status"], "compensated");
         assert!(news(&undone, &mut seen).is_empty(), "nothing is new after the end");

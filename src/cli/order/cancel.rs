@@ -21,7 +21,7 @@ enum By {
 
 /// Which order.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The order's id
     id: String,
     /// Why

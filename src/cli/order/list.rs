@@ -10,7 +10,7 @@ use crate::cli::{
 
 /// Whose.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The customer's id
     #[arg(long)]
     customer: String,

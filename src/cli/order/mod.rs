@@ -13,7 +13,7 @@ use super::{
 
 /// The verbs.
 #[derive(Debug, clap::Subcommand)]
-pub enum Verb {
+pub(super) enum Verb {
     /// Place an order
     Place(place::Args),
     /// Show an order
@@ -25,7 +25,7 @@ pub enum Verb {
 }
 
 /// Carries out one verb.
-pub async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Result<()> {
+pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Result<()> {
     let client = Client::new(server)?;
     match verb {
         Verb::Place(args) => place::run(args, &client, out).await,

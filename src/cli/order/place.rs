@@ -8,7 +8,7 @@ use crate::cli::{client::Client, output::Out};
 
 /// What is ordered, by whom, and how it is paid.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The item; may be given several times, each with its --quantity
     #[arg(long, required = true)]
     sku: Vec<String>,

@@ -5,7 +5,7 @@ use crate::cli::{client::Client, output::Out};
 
 /// Which order.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The order's id
     id: String,
 }

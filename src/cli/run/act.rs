@@ -14,7 +14,7 @@ use crate::cli::{
 
 /// A retry.
 #[derive(Debug, clap::Args)]
-pub struct RetryArgs {
+pub(crate) struct RetryArgs {
     /// The run's id
     id: String,
     /// Why, for the audit log
@@ -27,7 +27,7 @@ pub struct RetryArgs {
 
 /// An action that is not taken back.
 #[derive(Debug, clap::Args)]
-pub struct DangerousArgs {
+pub(crate) struct DangerousArgs {
     /// The run's id
     id: String,
     /// Why, for the audit log

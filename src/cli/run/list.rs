@@ -4,13 +4,15 @@ use anyhow::Context;
 
 use crate::cli::{
     client::Client,
-    output::{Out, cut, now, relative, table, tell},
+    output::{Out, WIDTH, cut, now, relative, table, tell},
     shapes::{List, Run},
 };
 
+const LONGEST_WORKFLOW: usize = 13;
+
 /// Which runs.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Only this workflow
     #[arg(long)]
     workflow: Option<String>,
@@ -66,14 +68,18 @@ pub(super) async fn run(args: Args, client: &Client, out: Out) -> anyhow::Result
 }
 
 fn render(runs: &[Run], out: Out, now: chrono::DateTime<chrono::Utc>) -> String {
+    let age = |run: &Run| relative(run.created_at, now).trim_end_matches(" ago").to_owned();
+    // Whatever the other columns leave; two spaces stand between any two.
+    let widest =
+        |text: &dyn Fn(&Run) -> usize, header: &str| runs.iter().map(text).max().unwrap_or(0).max(header.len());
+    let taken = widest(&|run| run.id.len(), "RUN")
+        + widest(&|run| cut(&run.workflow, LONGEST_WORKFLOW).chars().count(), "WORKFLOW")
+        + widest(&|run| run.status.len(), "STATUS")
+        + widest(&|run| age(run).len(), "AGE");
+    let room = usize::from(WIDTH).saturating_sub(taken + 10);
     let row = |run: &Run| {
-        vec![
-            run.id.clone(),
-            cut(&run.workflow, 13),
-            out.paint(&run.status),
-            relative(run.created_at, now).trim_end_matches(" ago").to_owned(),
-            cut(&note(run), 9),
-        ]
+        let workflow = cut(&run.workflow, LONGEST_WORKFLOW);
+        vec![run.id.clone(), workflow, out.paint(&run.status), age(run), cut(&note(run), room)]
     };
     table(&["RUN", "WORKFLOW", "STATUS", "AGE", "NOTE"], runs.iter().map(row))
 }
@@ -92,7 +98,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::cli::output::{Format, WIDTH};
+    use crate::cli::output::Format;
 
     #[test]
     fn a_list_fits_eighty_columns_and_keeps_ids_whole() {

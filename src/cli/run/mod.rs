@@ -20,7 +20,7 @@ use super::{
 
 /// The verbs.
 #[derive(Debug, clap::Subcommand)]
-pub enum Verb {
+pub(super) enum Verb {
     /// Start a run
     Start(start::Args),
     /// List runs, newest first
@@ -42,7 +42,7 @@ pub enum Verb {
 }
 
 /// Carries out one verb.
-pub async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Result<()> {
+pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Result<()> {
     let client = Client::new(server)?;
     match verb {
         Verb::Start(args) => start::run(args, &client, out).await,

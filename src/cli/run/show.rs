@@ -8,7 +8,7 @@ use crate::cli::{
 
 /// Which run.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The run's id
     pub(super) id: String,
 }

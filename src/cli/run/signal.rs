@@ -7,7 +7,7 @@ use crate::cli::{client::Client, output::tell};
 
 /// Which signal, for whom.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The run's id
     id: String,
     /// The signal's name

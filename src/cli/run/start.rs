@@ -11,7 +11,7 @@ use crate::cli::{
 
 /// What to start.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The workflow's name
     workflow: String,
     /// Its input: JSON, @FILE, or - for stdin

@@ -19,7 +19,7 @@ const ATTEMPTS: u32 = 30;
 
 /// Which run.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The run's id
     id: String,
 }
@@ -113,12 +113,8 @@ impl Event {
             let (outcome, direction) = (text(&self.data["outcome"]), text(&self.data["direction"]));
             let verb = if direction == "undo" { "undo of " } else { "" };
             let error = self.data["error"]["code"].as_str().map(|code| format!("  {code}")).unwrap_or_default();
-            return format!(
-                "{:>4} {verb}{}: {}{error}",
-                self.data["seq"],
-                text(&self.data["name"]),
-                out.paint(&outcome)
-            );
+            let seq = self.data["seq"].as_u64().unwrap_or_default();
+            return format!("{seq:>4} {verb}{}: {}{error}", text(&self.data["name"]), out.paint(&outcome));
         }
         let mut line = format!("run {}", out.paint(&text(&self.data["status"])));
         if let Some(kind) = self.data["waiting_on"]["kind"].as_str() {

@@ -12,7 +12,7 @@ use crate::cli::{
 
 /// Which run.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The run's id
     id: String,
 }
