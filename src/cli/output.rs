@@ -126,7 +126,7 @@ pub fn relative(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
 pub fn span(ms: i64) -> String {
     let (s, m, h) = (ms / 1000, ms / 60_000, ms / 3_600_000);
     match ms {
-        ..1000 => format!("{ms}ms"),
+        ..=999 => format!("{ms}ms"),
         ..10_000 => format!("{}.{}s", s, ms % 1000 / 100),
         ..60_000 => format!("{s}s"),
         ..3_600_000 => format!("{m}m{:02}s", s % 60),

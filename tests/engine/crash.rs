@@ -91,7 +91,14 @@ async fn a_crash_of_every_connection_again_and_again_loses_no_run_and_repeats_no
     let mut runs = Vec::new();
     for _ in 0..12 {
         for _ in 0..10 {
-            let program = [call("reserve"), call("book"), Op::Sleep(50), call("charge"), signal("go", Some(60_000)), call("book")];
+            let program = [
+                call("reserve"),
+                call("book"),
+                Op::Sleep(50),
+                call("charge"),
+                signal("go", Some(60_000)),
+                call("book"),
+            ];
             runs.push(t.start(&program).await);
         }
         let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -165,7 +172,10 @@ impl Drop for Server {
 #[tokio::test]
 async fn accepted_is_durable_through_a_crash_of_postgres() {
     let mut server = Server::start().await;
-    Engine::new(sqlx::PgPool::connect(&server.url()).await.expect("it is there"), Registry::new()).migrate().await.expect("migrates");
+    Engine::new(sqlx::PgPool::connect(&server.url()).await.expect("it is there"), Registry::new())
+        .migrate()
+        .await
+        .expect("migrates");
     let mut t = TestEngine::on(&server.url()).await;
     t.execute("CREATE TABLE effect (at timestamptz DEFAULT now())").await;
     t.script.always("book", Side::Run, Do::Sql("INSERT INTO effect DEFAULT VALUES".into(), Do::Ok.into()));
@@ -183,7 +193,10 @@ async fn accepted_is_durable_through_a_crash_of_postgres() {
         assert_eq!(refused.code(), "database_unavailable");
         server.restart().await;
     }
-    let kept: Vec<RunId> = sqlx::query_scalar("SELECT id FROM backstitch.run ORDER BY id").fetch_all(t.engine.pool()).await.expect("reads");
+    let kept: Vec<RunId> = sqlx::query_scalar("SELECT id FROM backstitch.run ORDER BY id")
+        .fetch_all(t.engine.pool())
+        .await
+        .expect("reads");
     accepted.sort();
     assert_eq!(kept, accepted, "what was acknowledged is there, and nothing else");
     for run in &accepted {

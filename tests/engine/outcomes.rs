@@ -62,7 +62,11 @@ async fn a_long_wait_for_a_retry_parks_the_run_and_is_never_early() {
     assert_eq!(t.count("ready").await, 0, "a parked run costs one row");
     t.advance(30.0).await;
     t.ends(&[call("note")], "completed").await;
-    assert_eq!((t.run(run).await.status.as_str(), t.script.count("slow", Side::Run)), ("waiting", 1), "it is too early");
+    assert_eq!(
+        (t.run(run).await.status.as_str(), t.script.count("slow", Side::Run)),
+        ("waiting", 1),
+        "it is too early"
+    );
     t.advance(31.0).await;
     t.is(run, "completed").await;
     assert_eq!(t.script.count("slow", Side::Run), 2);
