@@ -31,7 +31,7 @@ use crate::engine::{
         decision::{RunWrite, Writes},
         model::{Failure, RunId, Status, Time},
     },
-    error::{Error, is_retryable},
+    error::{Error, is_retryable, is_unique_violation},
     store::{
         self, claim,
         flush::{self, Commit, Flushed},
@@ -299,6 +299,12 @@ impl Lane {
                     let second = batch.split_off(batch.len() / 2);
                     pending.push(second);
                     pending.push(batch);
+                }
+                Err(Error::Database(error)) if is_unique_violation(&error) => {
+                    // A step that was to be new is on record: the run goes on from its rows, not from this memory.
+                    tracing::warn!(%error, "a run was decided from a view that is out of date; it is begun anew");
+                    self.give_back(&batch).await?;
+                    done.extend(batch.iter().map(|_| Ack::Lost));
                 }
                 Err(Error::Database(error)) => {
                     for commit in &mut batch {
