@@ -85,8 +85,7 @@ async fn main() -> anyhow::Result<()> {
     let server = Embedded::temporary().await?;
     let pool = PgPool::connect(&server.url()).await?;
     let bank = Bank::default();
-    let registry =
-        Registry::new().workflow(MoveMoney).activity(Withdraw(bank.clone())).activity(Deposit(bank.clone()));
+    let registry = Registry::new().workflow(MoveMoney).activity(Withdraw(bank.clone())).activity(Deposit(bank.clone()));
     let engine = Engine::new(pool.clone(), registry);
     engine.migrate().await?;
     let stop = CancellationToken::new();
