@@ -381,9 +381,11 @@ async fn flush_run(conn: &mut PgConnection, lane: i32, commit: &Commit, flushed:
     Ok(())
 }
 
-/// Gives one run back, due at once for any worker: what a drain does between two steps.
+/// Gives one run back, due at once for any worker: what a drain does between two steps. Behind the fence like all else,
+/// so that it waits for a transactional step's commit whose answer was lost, but which is still on its way.
 pub(crate) async fn release(conn: &mut PgConnection, lane: i32, run: RunId) -> Result<(), Error> {
-    let query = "UPDATE backstitch.ready SET lane = NULL, fresh = false WHERE run_id = $1 AND lane = $2";
+    let query = "WITH f AS (UPDATE backstitch.lane SET beat = clock_timestamp() WHERE id = $2 AND alive RETURNING id)
+        UPDATE backstitch.ready q SET lane = NULL, fresh = false FROM f WHERE q.run_id = $1 AND q.lane = f.id";
     sqlx::query(query).bind(run).bind(lane).execute(conn).await?;
     Ok(())
 }

@@ -49,7 +49,9 @@ pub(super) enum Request {
     /// Record this.
     Commit(Commit, oneshot::Sender<Ack>),
     /// Give the run back: another worker, or a new look at its rows, goes on with it.
-    Release(RunId),
+    /// The answer matters: until it is given back the run counts as held here, or else a claim of this very lane could
+    /// take it again before, and would have it taken away.
+    Release(RunId, oneshot::Sender<()>),
 }
 
 /// What became of a commit.
@@ -266,7 +268,10 @@ impl Lane {
                     commits.push(commit);
                     acks.push(ack);
                 }
-                Request::Release(run) => self.release(run).await?,
+                Request::Release(run, done) => {
+                    self.release(run).await?;
+                    let _ = done.send(());
+                }
             }
         }
         if commits.is_empty() {
