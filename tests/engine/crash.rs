@@ -17,6 +17,7 @@ use nix::{
     unistd::Pid,
 };
 use serde_json::json;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::support::{engine::*, script::*, wait_until};
 
@@ -91,7 +92,14 @@ async fn a_crash_of_every_connection_again_and_again_loses_no_run_and_repeats_no
     let mut runs = Vec::new();
     for _ in 0..12 {
         for _ in 0..10 {
-            let program = [call("reserve"), call("book"), Op::Sleep(50), call("charge"), signal("go", Some(60_000)), call("book")];
+            let program = [
+                call("reserve"),
+                call("book"),
+                Op::Sleep(50),
+                call("charge"),
+                signal("go", Some(60_000)),
+                call("book"),
+            ];
             runs.push(t.start(&program).await);
         }
         let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -165,12 +173,18 @@ impl Drop for Server {
 #[tokio::test]
 async fn accepted_is_durable_through_a_crash_of_postgres() {
     let mut server = Server::start().await;
-    Engine::new(sqlx::PgPool::connect(&server.url()).await.expect("it is there"), Registry::new()).migrate().await.expect("migrates");
+    Engine::new(sqlx::PgPool::connect(&server.url()).await.expect("it is there"), Registry::new())
+        .migrate()
+        .await
+        .expect("migrates");
     let mut t = TestEngine::on(&server.url()).await;
     t.execute("CREATE TABLE effect (at timestamptz DEFAULT now())").await;
     t.script.always("book", Side::Run, Do::Sql("INSERT INTO effect DEFAULT VALUES".into(), Do::Ok.into()));
     t.script.always("charge", Side::Verify, Do::NeverWill);
     t.add_worker(hasty("w0")).await;
+    let options: PgConnectOptions = server.url().parse().expect("the URL is one");
+    let pool = PgPoolOptions::new().acquire_timeout(Duration::from_secs(1)).connect_lazy_with(options);
+    let impatient = Engine::new(pool, Registry::new());
     let program = [call("reserve"), call("book"), Op::Sleep(200), call("charge"), Op::Sleep(2_000), call("book")];
     let mut accepted = Vec::new();
     for crash in 0..3 {
@@ -179,11 +193,14 @@ async fn accepted_is_durable_through_a_crash_of_postgres() {
         }
         wait_until("some have got on", async || t.script.count("charge", Side::Run) > 10 * crash).await;
         server.crash().await;
-        let refused = t.engine.start(request("scripted", &program)).await.expect_err("there is no database");
+        let refused = impatient.start(request("scripted", &program)).await.expect_err("there is no database");
         assert_eq!(refused.code(), "database_unavailable");
         server.restart().await;
     }
-    let kept: Vec<RunId> = sqlx::query_scalar("SELECT id FROM backstitch.run ORDER BY id").fetch_all(t.engine.pool()).await.expect("reads");
+    let kept: Vec<RunId> = sqlx::query_scalar("SELECT id FROM backstitch.run ORDER BY id")
+        .fetch_all(t.engine.pool())
+        .await
+        .expect("reads");
     accepted.sort();
     assert_eq!(kept, accepted, "what was acknowledged is there, and nothing else");
     for run in &accepted {

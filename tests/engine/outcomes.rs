@@ -62,7 +62,11 @@ async fn a_long_wait_for_a_retry_parks_the_run_and_is_never_early() {
     assert_eq!(t.count("ready").await, 0, "a parked run costs one row");
     t.advance(30.0).await;
     t.ends(&[call("note")], "completed").await;
-    assert_eq!((t.run(run).await.status.as_str(), t.script.count("slow", Side::Run)), ("waiting", 1), "it is too early");
+    assert_eq!(
+        (t.run(run).await.status.as_str(), t.script.count("slow", Side::Run)),
+        ("waiting", 1),
+        "it is too early"
+    );
     t.advance(31.0).await;
     t.is(run, "completed").await;
     assert_eq!(t.script.count("slow", Side::Run), 2);
@@ -664,5 +668,18 @@ async fn a_drained_worker_gives_its_runs_back_and_others_go_on() {
     assert_eq!(workers, [Some("first"), Some("second"), Some("second"), Some("second")]);
     let calls = ["reserve", "once", "charge", "note"].map(|name| t.script.count(name, Side::Run));
     assert_eq!((calls, t.script.count("charge", Side::Verify)), ([1, 1, 1, 1], 0), "nothing became unknown by it");
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn a_worker_whose_slots_were_all_taken_claims_again_as_soon_as_they_are_free() {
+    let mut t = TestEngine::idle().await;
+    t.add_worker(WorkerConfig { slots: 1, ..config("w0") }).await;
+    let began = std::time::Instant::now();
+    for _ in 0..20 {
+        t.ends(&[call("note")], "completed").await;
+    }
+    // Its heartbeat would wake it too, every twelve seconds.
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     t.finish().await;
 }

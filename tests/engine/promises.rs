@@ -83,7 +83,11 @@ async fn undone_in_reverse() {
     t.script.on("charge", Side::Undo, [Do::Failed("busy")]);
     let program = [call("reserve"), call("note"), call("charge"), call("ship"), Op::Fail("no".into())];
     let run = t.ends(&program, "compensated").await;
-    assert_eq!(t.script.undone(), ["ship", "charge", "charge", "reserve"], "the last first, each when the later are done");
+    assert_eq!(
+        t.script.undone(),
+        ["ship", "charge", "charge", "reserve"],
+        "the last first, each when the later are done"
+    );
     let failure = run.failure.clone().expect("it says why");
     assert_eq!((failure.code.as_str(), undos(&run).len()), ("no", 3));
     assert_eq!(t.count("compensation").await, 1, "one plan");
@@ -94,14 +98,14 @@ async fn undone_in_reverse() {
 async fn undone_in_reverse_where_branches_hold_each_other_up_in_nothing() {
     let t = TestEngine::new().await;
     t.script.always("charge", Side::Undo, Do::Failed("down"));
-    let program = [
-        call("once"),
-        Op::Both(vec![call("reserve"), call("charge")], vec![call("ship")]),
-        Op::Fail("no".into()),
-    ];
+    let program =
+        [call("once"), Op::Both(vec![call("reserve"), call("charge")], vec![call("ship")]), Op::Fail("no".into())];
     let run = t.ends(&program, "stuck").await;
     let failure = run.failure.clone().expect("it says why");
-    assert_eq!((failure.code.as_str(), failure.step), ("undo_failed", forward(&run).iter().find(|s| s.name == "charge").map(|s| s.seq)));
+    assert_eq!(
+        (failure.code.as_str(), failure.step),
+        ("undo_failed", forward(&run).iter().find(|s| s.name == "charge").map(|s| s.seq))
+    );
     let stand = |run: &_| ["once", "reserve", "charge", "ship"].map(|name| outcome(run, name, "undo").to_owned());
     assert_eq!(stand(&run), ["open", "open", "failed", "ok"], "the other branch is undone, what came before waits");
     assert_eq!(run.waiting_on.as_ref().expect("it waits").kind, "operator");
@@ -112,7 +116,11 @@ async fn undone_in_reverse_where_branches_hold_each_other_up_in_nothing() {
     let run = t.is(run.id, "compensated").await;
     assert_eq!(stand(&run), ["ok"; 4]);
     assert_eq!(t.script.undone().iter().rev().take(2).collect::<Vec<_>>(), [&"once", &"reserve"]);
-    assert_eq!((t.count("attention").await, t.script.count("ship", Side::Undo)), (0, 1), "what is done is not done again");
+    assert_eq!(
+        (t.count("attention").await, t.script.count("ship", Side::Undo)),
+        (0, 1),
+        "what is done is not done again"
+    );
     t.finish().await;
 }
 
@@ -239,7 +247,8 @@ async fn nothing_unseen() {
     let same = "SELECT a.xmin = r.xmin FROM backstitch.audit a JOIN backstitch.run r ON r.id = a.run_id";
     assert!(sqlx::query_scalar::<_, bool>(same).fetch_one(t.engine.pool()).await.expect("both are there"));
     let row = "SELECT actor, action, reason, before ->> 'status', after ->> 'status' FROM backstitch.audit";
-    let row: (String, String, String, String, String) = sqlx::query_as(row).fetch_one(t.engine.pool()).await.expect("it is there");
+    let row: (String, String, String, String, String) =
+        sqlx::query_as(row).fetch_one(t.engine.pool()).await.expect("it is there");
     let seen = [row.0.as_str(), &row.1, &row.2, &row.3, &row.4];
     assert_eq!(seen, ["ann", "cancel", "a customer called", "waiting", "requested"]);
     t.finish().await;

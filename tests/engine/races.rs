@@ -33,18 +33,26 @@ fn caller(t: &TestEngine, name: &str) -> Engine {
 }
 
 /// Runs a statement in the background; it is expected to wait for a lock.
-async fn blocked<T: Send + 'static>(t: &TestEngine, name: &str, what: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+async fn blocked<T: Send + 'static>(
+    t: &TestEngine,
+    name: &str,
+    what: impl Future<Output = T> + Send + 'static,
+) -> JoinHandle<T> {
     let task = tokio::spawn(what);
     wait_for_lock(t.engine.pool(), Session::Application(name)).await;
     task
 }
 
 async fn lane(t: &TestEngine) -> i32 {
-    sqlx::query_scalar("INSERT INTO backstitch.lane (worker_id) VALUES (0) RETURNING id").fetch_one(t.engine.pool()).await.expect("a lane")
+    sqlx::query_scalar("INSERT INTO backstitch.lane (worker_id) VALUES (0) RETURNING id")
+        .fetch_one(t.engine.pool())
+        .await
+        .expect("a lane")
 }
 
 async fn claim(conn: &mut PgConnection, lane: i32, limit: i64) -> Vec<RunId> {
-    let ids: Vec<i32> = sqlx::query_scalar("SELECT id FROM backstitch.workflow").fetch_all(&mut *conn).await.expect("reads");
+    let ids: Vec<i32> =
+        sqlx::query_scalar("SELECT id FROM backstitch.workflow").fetch_all(&mut *conn).await.expect("reads");
     let queues = vec!["default"; ids.len()];
     let rows = sqlx::query(CLAIM).bind(lane).bind(queues).bind(ids).bind(limit).fetch_all(conn).await.expect("claims");
     rows.iter().map(|row| row.get("run_id")).collect()
@@ -56,7 +64,10 @@ async fn take_over(conn: &mut PgConnection, silent_for_ms: i64) -> (i64, i64) {
 
 async fn locked(t: &TestEngine, sql: &str) -> sqlx::Transaction<'static, sqlx::Postgres> {
     let mut tx = t.engine.pool().begin().await.expect("a connection");
-    sqlx::query(sqlx::AssertSqlSafe(sql.to_owned())).execute(&mut *tx).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    sqlx::query(sqlx::AssertSqlSafe(sql.to_owned()))
+        .execute(&mut *tx)
+        .await
+        .unwrap_or_else(|error| panic!("{sql}: {error}"));
     tx
 }
 
@@ -320,7 +331,12 @@ async fn two_batches_with_the_same_keys_in_another_order_do_not_deadlock() {
         let second = blocked(&t, "other", async move { other.start_batch(second).await }).await;
         blocker.rollback().await.expect("rolls back");
         for batch in [first, second] {
-            batch.await.expect("no panic").expect("no deadlock").into_iter().for_each(|one| drop(one.expect("accepted")));
+            batch
+                .await
+                .expect("no panic")
+                .expect("no deadlock")
+                .into_iter()
+                .for_each(|one| drop(one.expect("accepted")));
         }
     }
     assert_eq!(t.count("run").await, 6);
@@ -379,9 +395,13 @@ async fn a_signal_and_a_timer_that_come_together_wake_the_run_once() {
         t.advance(61.0).await;
         let mut first = t.engine.pool().begin().await.expect("a connection");
         let waiting = if signal_first {
-            t.engine.signal_in(&mut first, run, "go", Some(backstitch::engine::to_json(&1).expect("JSON")), None).await.expect("accepted");
+            t.engine
+                .signal_in(&mut first, run, "go", Some(backstitch::engine::to_json(&1).expect("JSON")), None)
+                .await
+                .expect("accepted");
             let mut b = t.database().connect("b").await;
-            blocked(&t, "b", async move { drop(sqlx::query(FIRE).bind(10_i64).execute(&mut b).await.expect("fires")) }).await
+            blocked(&t, "b", async move { drop(sqlx::query(FIRE).bind(10_i64).execute(&mut b).await.expect("fires")) })
+                .await
         } else {
             sqlx::query(FIRE).bind(10_i64).execute(&mut *first).await.expect("fires");
             let sender = caller(&t, "b");
@@ -409,7 +429,9 @@ async fn a_stale_timer_does_not_wake_a_run_that_waits_for_something_else_by_now(
     t.advance(61.0).await;
     t.ends(&[call("ship")], "completed").await;
     gate.open();
-    let waits = t.until(run, "it waits for b", |run| run.waiting_on.as_ref().is_some_and(|on| on.name.as_deref() == Some("b"))).await;
+    let waits = t
+        .until(run, "it waits for b", |run| run.waiting_on.as_ref().is_some_and(|on| on.name.as_deref() == Some("b")))
+        .await;
     let due: chrono::DateTime<chrono::Utc> =
         sqlx::query_scalar("SELECT due_at FROM backstitch.timer").fetch_one(t.engine.pool()).await.expect("one timer");
     assert_eq!(Some(due), waits.waiting_on.expect("it waits").until);
@@ -439,7 +461,8 @@ async fn a_park_and_a_timer_that_fires_at_that_moment_leave_nothing_behind() {
         Ok(_) => firing.commit().await.expect("commits"),
         Err(_) => firing.rollback().await.expect("rolls back"),
     }
-    t.until(run, "it waits for b", |run| run.waiting_on.as_ref().is_some_and(|on| on.name.as_deref() == Some("b"))).await;
+    t.until(run, "it waits for b", |run| run.waiting_on.as_ref().is_some_and(|on| on.name.as_deref() == Some("b")))
+        .await;
     assert_eq!(t.count("timer").await, 1);
     t.send(run, "b", json!(2)).await;
     t.is(run, "completed").await;

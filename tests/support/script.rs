@@ -273,15 +273,33 @@ activity!(Book, "book", Policy { attempt_timeout: BRIEF * 10, ..quick() }, TRANS
 activity!(Pay, "pay", quick(), QUEUE: Option<&'static str> = Some("payments"), UNDOABLE: bool = true);
 activity!(Once, "once", Policy { retry: Retry::NEVER, ..quick() }, UNDOABLE: bool = true);
 activity!(Picky, "picky", Policy { non_retryable: vec!["declined"], ..quick() });
-activity!(Slow, "slow", Policy {
-    retry: Retry { max_attempts: 3, first: Duration::from_secs(60), factor: 2.0, longest: Duration::from_secs(600) },
-    ..quick()
-});
-activity!(Bounded, "bounded", Policy {
-    deadline: Some(Duration::from_secs(90)),
-    retry: Retry { max_attempts: 50, first: Duration::from_secs(60), factor: 1.0, longest: Duration::from_secs(60) },
-    ..quick()
-});
+activity!(
+    Slow,
+    "slow",
+    Policy {
+        retry: Retry {
+            max_attempts: 3,
+            first: Duration::from_secs(60),
+            factor: 2.0,
+            longest: Duration::from_secs(600)
+        },
+        ..quick()
+    }
+);
+activity!(
+    Bounded,
+    "bounded",
+    Policy {
+        deadline: Some(Duration::from_secs(90)),
+        retry: Retry {
+            max_attempts: 50,
+            first: Duration::from_secs(60),
+            factor: 1.0,
+            longest: Duration::from_secs(60)
+        },
+        ..quick()
+    }
+);
 activity!(Missing, "missing", quick());
 
 /// One line of a program.

@@ -106,8 +106,7 @@ pub(crate) async fn retry(conn: &mut PgConnection, run: RunId, by: By<'_>) -> Re
             WHERE run_id = $1 AND seq = $2 AND direction = $3";
         sqlx::query(query).bind(run).bind(seq as i32).bind(direction.code()).execute(&mut *tx).await?;
     }
-    let query =
-        "UPDATE backstitch.run SET status = $2, request = 0, finished_at = NULL,
+    let query = "UPDATE backstitch.run SET status = $2, request = 0, finished_at = NULL,
         failure = (SELECT cause FROM backstitch.compensation c WHERE $2 = 3 AND c.run_id = run.id),
         inbox = inbox + 1 WHERE id = $1";
     sqlx::query(query).bind(run).bind(status.code()).execute(&mut *tx).await?;

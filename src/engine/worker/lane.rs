@@ -151,14 +151,15 @@ impl Lane {
         let mut batch = Vec::new();
         loop {
             let due = self.shared.engine.hints().clone();
-            let claimable = !self.shared.draining.is_cancelled() && self.has_room();
+            // Also while there is no room: there may be before anything else happens here.
+            let looks = !self.shared.draining.is_cancelled();
             tokio::select! {
                 biased;
                 count = self.requests.recv_many(&mut batch, FLUSH_AT_MOST) => if count == 0 { return Ok(()) },
-                () = due.due.notified(), if claimable => self.shared.may_be_due.store(true, Ordering::Relaxed),
+                () = due.due.notified(), if looks => self.shared.may_be_due.store(true, Ordering::Relaxed),
                 () = self.shared.stopped.cancelled() => return Ok(()),
                 () = tokio::time::sleep_until(self.last_beat + beat_every) => self.beat().await?,
-                () = tokio::time::sleep_until(self.last_look + self.shared.config.poll_interval), if claimable => {
+                () = tokio::time::sleep_until(self.last_look + self.shared.config.poll_interval), if looks => {
                     self.last_look = Instant::now();
                     self.shared.may_be_due.store(true, Ordering::Relaxed);
                 }
