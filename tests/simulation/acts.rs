@@ -91,7 +91,7 @@ impl Sim {
         let id = id_of(attempt);
         let memory = self.memory.lock().expect("no panic while locked");
         for later in self.program.calls() {
-            let built_on = memory.before.get(&later.id).is_some_and(|before| before.contains(&id));
+            let built_on = memory.kept.before.get(&later.id).is_some_and(|before| before.contains(&id));
             let undoable = later.kind % 2 == 1;
             if built_on && undoable && self.world.effects(later.id) > 0 {
                 return Err(format!("call {id} is undone before call {}, which was built on it", later.id));
@@ -196,6 +196,7 @@ impl Sim {
     /// The worker holds the run no more; whatever is under way goes on without it.
     pub(crate) fn abandon_acts(&mut self) {
         let Some(held) = self.held.take() else { return };
+        self.memory.lock().expect("no panic while locked").roll_back();
         for under in held.under_way {
             match under.act {
                 Act::Attempt(attempt) => self.cut_off(&attempt, under.meets),

@@ -44,7 +44,7 @@ impl Sim {
 
     /// Before a commit: may there be a plan, and what is stuck for what reason?
     pub(crate) fn check_plan(&self, writes: &Writes) -> Checked {
-        let pivoted = self.store.is_pivoted();
+        let pivoted = self.store.is_pivoted() || writes.steps.iter().any(|step| step.kind == StepKind::Pivot);
         if writes.planned.is_some() && pivoted && !self.compensated {
             return Err("a run past its pivot is undone, and no operator asked for it".to_owned());
         }

@@ -23,14 +23,38 @@ use crate::{
     program::{Call, Node, NodeId, Program},
 };
 
-/// What must not change from replay to replay.
+/// What must not change from replay to replay, once it has been committed.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
+    pub(crate) kept: Known,
+    /// Since the last commit.
+    fresh: Known,
+    pub(crate) broken: Option<String>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Known {
     /// For each call: the calls whose answers the function had when it made it.
     pub(crate) before: HashMap<NodeId, BTreeSet<NodeId>>,
     /// The answers that calls were given: ok or not.
-    pub(crate) answers: HashMap<NodeId, bool>,
-    pub(crate) broken: Option<String>,
+    answers: HashMap<NodeId, bool>,
+}
+
+impl Memory {
+    /// A decision was committed: what the function learnt with it stands.
+    pub(crate) fn commit(&mut self) {
+        self.kept = self.fresh.clone();
+    }
+
+    /// A decision was lost with its worker.
+    pub(crate) fn roll_back(&mut self) {
+        self.fresh = self.kept.clone();
+    }
+
+    /// After a retry calls may be answered otherwise.
+    pub(crate) fn forget(&mut self) {
+        (self.kept, self.fresh) = (Known::default(), Known::default());
+    }
 }
 
 pub(crate) struct Interpreter {
@@ -115,7 +139,7 @@ impl Walk {
         {
             let had = self.answered.lock().expect("no panic while locked").clone();
             let mut memory = self.memory.lock().expect("no panic while locked");
-            let first = memory.before.entry(call.id).or_insert_with(|| had.clone());
+            let first = memory.fresh.before.entry(call.id).or_insert_with(|| had.clone());
             if *first != had {
                 memory.broken = Some(format!("call {} was made after {had:?}, on an earlier replay after another set", call.id));
             }
@@ -127,7 +151,7 @@ impl Walk {
             if answer.as_ref().is_ok_and(|id| *id != call.id) {
                 memory.broken = Some(format!("call {} was given another call's answer: {answer:?}", call.id));
             }
-            let first = *memory.answers.entry(call.id).or_insert(answer.is_ok());
+            let first = *memory.fresh.answers.entry(call.id).or_insert(answer.is_ok());
             if first != answer.is_ok() {
                 memory.broken = Some(format!("call {} was answered otherwise before: now {answer:?}", call.id));
             }

@@ -236,6 +236,7 @@ impl Sim {
             }
             // A look costs a statement or two.
             self.store.now += Duration::from_millis(1);
+            held.skew = 0;
             let dues = self.store.steps.values().filter(|step| step.outcome.is_none());
             let recorded = dues.filter_map(|step| Some((step.seq, step.due?.estimate()))).collect();
             return self.happened(Event::Due { recorded }, self.store.now, None);
@@ -341,6 +342,9 @@ impl Sim {
         self.check_plan(writes)?;
         let mut ack = self.store.commit(lane, writes)?;
         self.commits += 1;
+        if ack != Ack::Lost {
+            self.memory.lock().expect("no panic while locked").commit();
+        }
         if ack != Ack::Lost
             && let Some((id, key, direction)) = tx
         {
@@ -382,9 +386,7 @@ impl Sim {
 
     /// After a retry calls may be answered otherwise.
     pub(crate) fn forget_answers(&mut self) {
-        let mut memory = self.memory.lock().expect("no panic while locked");
-        memory.answers.clear();
-        memory.before.clear();
+        self.memory.lock().expect("no panic while locked").forget();
     }
 
     /// For a run that waits for a signal alone.

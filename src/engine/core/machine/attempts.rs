@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Key, Machine, Phase};
+use super::{Ending, Key, Machine, Phase};
 use crate::engine::core::{
     decision::{Act, Attempt, AttemptError, Found},
     model::{Direction, Failure, Json, Outcome, Step, StepError, Time, idempotency_key},
@@ -28,6 +28,11 @@ impl Machine {
         let Some(step) = self.steps.get(&key) else { return };
         let Some(meta) = self.meta(&step.name).cloned() else {
             let message = format!("no activity {} is registered", step.name);
+            if key.1 == Direction::Undo {
+                // The others go on; what is left makes the run stuck in the end.
+                let error = StepError { code: "unknown_activity".to_owned(), message, unknown: false };
+                return self.end(key, Outcome::Failed, None, Some(error));
+            }
             return self.get_stuck(Failure::new("unknown_activity", message).at(key.0));
         };
         let queue = meta.queue.map_or_else(|| self.queue.clone(), Into::into);
@@ -72,8 +77,7 @@ impl Machine {
         match key.1 {
             Direction::Forward => forward.error.as_ref().is_some_and(|error| error.unknown),
             Direction::Undo => {
-                forward.outcome == Some(Outcome::Unknown)
-                    && self.steps.get(&key).is_some_and(|undo| !undo.error.as_ref().is_some_and(gave_up_asking))
+                forward.outcome == Some(Outcome::Unknown) && !forward.error.as_ref().is_some_and(gave_up_asking)
             }
         }
     }
@@ -121,6 +125,10 @@ impl Machine {
             Err(failed) => failed,
         };
         let Some(meta) = self.meta(&step_name(&self.steps, key)).cloned() else { return };
+        // An attempt that had no effect says nothing about an earlier one that nobody knows of.
+        let still_unknown = key.1 == Direction::Forward && self.unknown_forward(key) && !meta.transactional;
+        let error = StepError { unknown: failed.error.unknown || still_unknown, ..failed.error };
+        let failed = AttemptError { error, ..failed };
         let never = meta.policy.non_retryable.contains(&failed.error.code.as_str());
         let may_retry = failed.retryable && !never && self.may_retry(key, &meta, now);
         let ask_first = failed.error.unknown && meta.verifiable && key.1 == Direction::Forward;
@@ -137,10 +145,12 @@ impl Machine {
         let Some(meta) = self.meta(&step_name(&self.steps, key)).cloned() else { return };
         match (found, key.1) {
             (Found::Happened(output), Direction::Forward) => self.end(key, Outcome::Ok, Some(output), None),
-            (Found::Happened(output), Direction::Undo) => self.resolve_forward(key.0, Outcome::Ok, Some(output)),
+            (Found::Happened(output), Direction::Undo) => self.resolve_forward(key.0, Outcome::Ok, Some(output), None),
             (Found::NeverWill, Direction::Forward) => self.never_will(key, &meta, now),
             (Found::NeverWill, Direction::Undo) => {
-                self.resolve_forward(key.0, Outcome::Failed, None);
+                let error = self.steps.get(&(key.0, Direction::Forward)).and_then(|step| step.error.clone());
+                let error = error.map(|error| StepError { unknown: false, ..error });
+                self.resolve_forward(key.0, Outcome::Failed, None, error);
                 self.end(key, Outcome::Skipped, None, None);
             }
             (Found::NotYet(error), direction) => {
@@ -149,12 +159,11 @@ impl Machine {
                     self.wait_for_next(key, error, &meta, now);
                 } else if direction == Direction::Forward {
                     self.end(key, Outcome::Unknown, None, Some(error));
-                } else if let Some(undo) = self.steps.get_mut(&key) {
-                    // It stays unknown, so it is undone: the undo has to tolerate that it never happened.
-                    undo.error = Some(StepError { code: GAVE_UP_ASKING.to_owned(), ..error });
-                    undo.attempts = 0;
-                    undo.next_attempt_at = None;
-                    self.dirty.insert(key);
+                } else {
+                    // It stays unknown, so it is undone: the undo has to tolerate that it never happened. That is kept
+                    // with the step itself, so that a failing undo doesn't bring the question up again, without end.
+                    let error = StepError { code: GAVE_UP_ASKING.to_owned(), ..error };
+                    self.resolve_forward(key.0, Outcome::Unknown, None, Some(error));
                 }
             }
         }
@@ -179,7 +188,12 @@ impl Machine {
     fn may_retry(&self, key: Key, meta: &ActivityMeta, now: Time) -> bool {
         let Some(step) = self.steps.get(&key) else { return false };
         let wanted = match key.1 {
-            Direction::Forward => matches!(self.phase, Phase::Forward),
+            // A run that gets stuck goes on where it was, once an operator has seen to it.
+            Direction::Forward => match &self.phase {
+                Phase::Forward | Phase::Settling(Ending::Stuck(_)) => true,
+                Phase::Settling(Ending::Returned(Err(_))) => self.pivoted,
+                Phase::Settling(_) | Phase::Undoing | Phase::Resting => false,
+            },
             Direction::Undo => true,
         };
         let in_time = step.due.is_none_or(|due| due.estimate() > now);
@@ -230,11 +244,12 @@ impl Machine {
     }
 
     /// What the verification before an undo found out about the step itself.
-    fn resolve_forward(&mut self, seq: u32, outcome: Outcome, output: Option<Json>) {
+    fn resolve_forward(&mut self, seq: u32, outcome: Outcome, output: Option<Json>, error: Option<StepError>) {
         let key = (seq, Direction::Forward);
         if let Some(step) = self.steps.get_mut(&key) {
             step.outcome = Some(outcome);
             step.output = output;
+            step.error = error;
             self.dirty.insert(key);
         }
         if let Some(undo) = self.steps.get_mut(&(seq, Direction::Undo)) {
@@ -256,7 +271,7 @@ impl Machine {
 const GAVE_UP_ASKING: &str = "still_unknown";
 
 fn gave_up_asking(error: &StepError) -> bool {
-    error.code == GAVE_UP_ASKING || !error.unknown
+    error.code == GAVE_UP_ASKING
 }
 
 fn retry_of(meta: &ActivityMeta, direction: Direction) -> Retry {
