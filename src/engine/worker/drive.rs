@@ -195,7 +195,8 @@ impl Driver {
                 self.acts.push(attempt::verify(shared, cx, what).map(Some).boxed());
             }
             Act::Draw { seq, what } => self.acts.push(async move { attempt::draw(&shared, seq, what).await }.boxed()),
-            Act::Cancel => self.cancelled.cancel(),
+            // What comes after are undos, which nobody has cancelled.
+            Act::Cancel => std::mem::take(&mut self.cancelled).cancel(),
         }
     }
 
