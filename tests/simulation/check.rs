@@ -6,6 +6,7 @@ use backstitch::engine::{
     Outcome,
     core::{
         decision::{RunWrite, Writes},
+        machine::POISON_AFTER,
         model::{Direction, Status, StepKind},
     },
 };
@@ -66,7 +67,7 @@ impl Sim {
     fn check_stuck(&self, code: &str, pivoted: bool) -> Checked {
         let stated = match code {
             "undo_failed" => self.store.planned.is_some(),
-            "poison" => self.crashes >= 10,
+            "poison" => self.store.ready.as_ref().is_some_and(|ready| ready.takeovers >= POISON_AFTER),
             "workflow_panicked" => self.program.has(|node| matches!(node, Node::Panic)),
             "unknown_activity" => self.program.missing_kind.is_some(),
             "meant_to_fail" | "no_signal" | "scripted" | "deadline_exceeded" | "worker_lost" | "not_yet" => pivoted,

@@ -183,7 +183,7 @@ impl Maker<'_> {
     }
 
     fn script(&mut self) -> Script {
-        let calm = self.rng.chance(50);
+        let calm = self.rng.chance(60);
         let run = if calm { vec![Meets::Success] } else { self.meets(true) };
         let undo = if self.rng.chance(60) { vec![Meets::Success] } else { self.meets(false) };
         let mute = match self.rng.below(10) {
@@ -199,8 +199,8 @@ impl Maker<'_> {
         let mut met: Vec<_> = (0..count)
             .map(|_| match self.rng.below(20) {
                 0..6 => Meets::Refusal { retryable: true },
-                6..8 => Meets::Refusal { retryable: false },
-                8..11 => Meets::LostBefore,
+                6..7 => Meets::Refusal { retryable: false },
+                7..11 => Meets::LostBefore,
                 11..15 => Meets::LostAfter,
                 15..17 if forward => Meets::Late,
                 17..18 => Meets::Kills,

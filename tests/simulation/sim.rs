@@ -52,6 +52,8 @@ pub(crate) struct Sim {
     pub(crate) lanes: u32,
     pub(crate) faults: bool,
     pub(crate) deployed: bool,
+    /// Somebody may ask it to stop.
+    stops: bool,
     pub(crate) crashes: u32,
     pub(crate) cancelled: bool,
     pub(crate) compensated: bool,
@@ -85,6 +87,7 @@ impl Sim {
         Self {
             world: World::new(program.clone()),
             deployed: program.missing_kind.is_none(),
+            stops: rng.chance(35),
             rng,
             program,
             memory: Arc::default(),
@@ -129,29 +132,29 @@ impl Sim {
                 let taken = self.store.signal(name);
                 self.tell(|| format!("signal{name} is sent: {taken}"));
             }
-            30..40 => {
+            30..40 if self.stops => {
                 self.cancelled |= self.store.ask(Request::Cancel);
                 let cancelled = self.cancelled;
                 self.tell(|| format!("cancel is asked for: {cancelled}"));
             }
-            40..43 => {
+            40..43 if self.stops => {
                 self.compensated |= self.store.ask(Request::Compensate);
                 let compensated = self.compensated;
                 self.tell(|| format!("compensate is asked for: {compensated}"));
             }
-            43..55 if self.held.is_some() => self.crash("the worker is killed"),
-            55..62 => {
+            43..75 if self.held.is_some() => self.crash("the worker is killed"),
+            75..85 => {
                 self.tell(|| "a takeover, while the worker lives".to_owned());
                 self.store.take_over();
             }
-            62..68 => {
+            85..95 => {
                 if let Some(held) = &mut self.held {
                     held.draining = true;
                     self.tell(|| "the worker drains".to_owned());
                 }
             }
-            68..90 => self.world.arrive(),
-            90..94 => self.deployed = true,
+            95..130 => self.world.arrive(),
+            130..134 => self.deployed = true,
             _ => {}
         }
     }
@@ -289,7 +292,7 @@ impl Sim {
             let Some(lane) = self.held.as_ref().map(|held| held.lane) else { return Ok(()) };
             let mut ack = Ack::Done;
             if !decision.writes.is_empty() || tx.is_some() {
-                if self.fault(2) {
+                if self.fault(4) {
                     self.crash("killed before the commit");
                     return Ok(());
                 }
@@ -300,7 +303,7 @@ impl Sim {
                     }
                 }
                 ack = self.commit(lane, &mut decision.writes, tx.take())?;
-                if self.fault(2) {
+                if self.fault(4) {
                     self.crash("killed before it heard of the commit");
                     return Ok(());
                 }
@@ -352,7 +355,7 @@ impl Sim {
                 Direction::Forward => drop(self.world.apply(id, &key)),
                 Direction::Undo => self.world.reverse(id),
             }
-        } else if ack != Ack::Lost && self.fault(2) {
+        } else if ack != Ack::Lost && self.fault(4) {
             // The answer was lost, and the flush is sent again, as worker/lane.rs does.
             for step in &mut writes.steps {
                 step.recorded = self.store.steps.contains_key(&(step.seq, step.direction));
@@ -365,7 +368,7 @@ impl Sim {
     }
 
     fn begin_all(&mut self, decision: Decision) -> Checked {
-        if self.fault(2) {
+        if self.fault(4) {
             self.crash("killed before it began what it had committed");
             return Ok(());
         }

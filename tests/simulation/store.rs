@@ -284,6 +284,9 @@ impl Store {
             step.ord = None;
             step.attempts = 0;
             step.next_attempt_at = None;
+            if step.kind == StepKind::Activity {
+                step.due = None;
+            }
         }
         if self.planned.is_some() {
             self.status = Status::Compensating;
