@@ -35,10 +35,10 @@ pub struct TestWorker {
 
 impl TestWorker {
     /// As `kill -9` would: whatever it does ends here and now.
-    pub fn kill(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
+    pub async fn kill(&mut self) {
+        let Some(runtime) = self.runtime.take() else { return };
+        let ending = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(Duration::from_secs(5)));
+        ending.await.expect("a runtime can be shut down");
     }
 
     /// As SIGTERM would; waits until it has ended.
@@ -47,13 +47,15 @@ impl TestWorker {
         if let Some(done) = self.done.take() {
             done.await.expect("the worker does not panic");
         }
-        self.kill();
+        self.kill().await;
     }
 }
 
 impl Drop for TestWorker {
     fn drop(&mut self) {
-        self.kill();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
