@@ -11,4 +11,6 @@
 mod support;
 
 mod outcomes;
+mod promises;
+mod races;
 mod transactional;

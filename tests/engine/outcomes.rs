@@ -240,7 +240,7 @@ async fn a_note_of_progress_reaches_the_next_attempt() {
 #[tokio::test]
 async fn a_long_attempt_is_seen_and_is_told_when_its_run_is_cancelled() {
     let t = TestEngine::new().await;
-    t.script.on("note", Side::Run, [Do::UntilCancelled]);
+    t.script.on("note", Side::Run, [Do::UntilCancelled(Do::Fatal("stopped").into())]);
     let run = t.start(&[call("reserve"), call("note")]).await;
     let seen = t.until(run, "the attempt is on record", |run| forward(run).len() == 2).await;
     assert_eq!((outcome(&seen, "note", "forward"), forward(&seen)[1].attempts), ("open", 1));

@@ -44,8 +44,8 @@ pub enum Do {
     Note(Value, Box<Do>),
     /// Runs SQL in the step's transaction first.
     Sql(String, Box<Do>),
-    /// Ends when it is told to stop.
-    UntilCancelled,
+    /// Goes on when it is told to stop.
+    UntilCancelled(Box<Do>),
     Happened(Value),
     NeverWill,
     NotYet,
@@ -212,9 +212,9 @@ fn carry_out<'a>(what: Do, name: &'static str, cx: &'a ActivityContext) -> BoxFu
                 drop(tx);
                 carry_out(*then, name, cx).await
             }
-            Do::UntilCancelled => {
+            Do::UntilCancelled(then) => {
                 cx.cancelled().await;
-                Err(ActivityError::failed("stopped", "it was told to stop").fatal())
+                carry_out(*then, name, cx).await
             }
             Do::NeverWill => Ok(Verified::NeverWill),
             Do::NotYet => Ok(Verified::NotYet),
