@@ -10,6 +10,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod crash;
 mod outcomes;
 mod promises;
 mod races;
