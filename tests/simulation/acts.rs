@@ -40,14 +40,18 @@ impl Sim {
             Act::Draw { .. } => {}
             Act::Verify(attempt) => {
                 self.tell(|| format!("  begins to verify {} ({})", attempt.seq, attempt.key));
-                takes_ms = self.world.call(id_of(attempt)).script.takes_ms;
+                let script = &self.world.call(id_of(attempt)).script;
+                takes_ms = script.takes_ms;
+                if script.asking_kills && !self.world.calm {
+                    meets = Meets::Kills;
+                }
             }
             Act::Attempt(attempt) => {
                 let meta = self.meta(attempt);
                 self.check_begin(attempt, &meta)?;
                 let id = id_of(attempt);
                 meets = match attempt.direction {
-                    Direction::Forward => self.world.attempt(id, meta.verifiable),
+                    Direction::Forward => self.world.attempt(id, &attempt.key, meta.verifiable),
                     Direction::Undo => self.world.undo(id, meta.verifiable),
                 };
                 takes_ms = self.world.call(id).script.takes_ms;
@@ -76,8 +80,8 @@ impl Sim {
         let intent = row.is_some_and(|row| {
             row.outcome.is_none() && row.attempts >= attempt.attempt && row.next_attempt_at.is_none()
         });
-        let needs_intent = attempt.direction == Direction::Undo
-            || (!meta.transactional && (meta.undoable || meta.verifiable));
+        let needs_intent =
+            attempt.direction == Direction::Undo || (!meta.transactional && (meta.undoable || meta.verifiable));
         // A worker that was taken over may do what another has ended meanwhile; it just can't record it.
         let ours = self.store.ready.as_ref().is_some_and(|r| r.lane == self.held.as_ref().map(|h| h.lane));
         if needs_intent && !intent && ours {
@@ -113,6 +117,10 @@ impl Sim {
                 };
                 let value = value.expect("it has a JSON form");
                 self.happened(Event::Drawn { seq, value }, now, None)
+            }
+            Act::Verify(_) if under.meets == Meets::Kills => {
+                self.crash("a verification killed it");
+                Ok(())
             }
             Act::Verify(attempt) => {
                 let told = self.world.verify(id_of(&attempt), &attempt.key);

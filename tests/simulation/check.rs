@@ -25,6 +25,9 @@ impl Sim {
         if let Some(breach) = self.memory.lock().expect("no panic while locked").broken.take() {
             return Err(breach);
         }
+        if self.store.ready.as_ref().is_some_and(|ready| ready.takeovers > POISON_AFTER + 8) {
+            return Err("the run kills its workers again and again, and nothing stops it".to_owned());
+        }
         self.check_limbo()
     }
 
@@ -84,6 +87,16 @@ impl Sim {
         let dense = places.len() == told.len() && places.last().is_none_or(|last| *last as usize + 1 == told.len());
         if !dense {
             return Err(format!("the order in which outcomes were told has gaps or doubles: {told:?}"));
+        }
+        for step in self.store.steps.values() {
+            let transactional = step.name.contains("tx");
+            if transactional && step.error.as_ref().is_some_and(|error| error.unknown) {
+                return Err(format!("step {} is transactional, and unknown on record", step.seq));
+            }
+            let taken = || self.store.signals.iter().filter(|(_, taken)| *taken == Some(step.seq)).count();
+            if step.kind == StepKind::Signal && step.outcome == Some(Outcome::Ok) && taken() != 1 {
+                return Err(format!("step {} has taken {} signals", step.seq, taken()));
+            }
         }
         self.check_outcomes()
     }

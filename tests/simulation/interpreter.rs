@@ -80,8 +80,7 @@ impl WorkflowCode for Interpreter {
     }
 
     fn begin(&self, cx: Context, _: &str) -> Result<WorkflowFuture, Failure> {
-        let walk =
-            Walk { cx, memory: self.memory.clone(), answered: Arc::default(), program: self.program.clone() };
+        let walk = Walk { cx, memory: self.memory.clone(), answered: Arc::default(), program: self.program.clone() };
         Ok(Box::pin(async move {
             let program = walk.program.clone();
             walk.node(&program.root).await?;
@@ -124,9 +123,7 @@ impl Walk {
                     }
                     Ok(())
                 }
-                Node::All(nodes) => {
-                    join_all(nodes.iter().map(|node| self.node(node))).await.into_iter().collect()
-                }
+                Node::All(nodes) => join_all(nodes.iter().map(|node| self.node(node))).await.into_iter().collect(),
                 Node::TryAll(nodes) => first_error(nodes.iter().map(|node| self.node(node)).collect()).await,
                 Node::Race(nodes) => first(nodes.iter().map(|node| self.node(node)).collect()).await,
                 Node::Fail => Err(Failure::new("meant_to_fail", "the program ends so")),
@@ -141,7 +138,8 @@ impl Walk {
             let mut memory = self.memory.lock().expect("no panic while locked");
             let first = memory.fresh.before.entry(call.id).or_insert_with(|| had.clone());
             if *first != had {
-                memory.broken = Some(format!("call {} was made after {had:?}, on an earlier replay after another set", call.id));
+                memory.broken =
+                    Some(format!("call {} was made after {had:?}, on an earlier replay after another set", call.id));
             }
         }
         let answer = kinds::call(&self.cx, call).await;

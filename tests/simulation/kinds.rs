@@ -16,8 +16,18 @@ pub(crate) const HOME: &str = "home";
 pub(crate) const AWAY: &str = "away";
 
 const NAMES: [&str; KINDS as usize] = [
-    "plain", "undo", "verify", "undo_verify", "tx", "tx_undo", "away_plain", "away_undo", "away_verify",
-    "away_undo_verify", "away_tx", "away_tx_undo",
+    "plain",
+    "undo",
+    "verify",
+    "undo_verify",
+    "tx",
+    "tx_undo",
+    "away_plain",
+    "away_undo",
+    "away_verify",
+    "away_undo_verify",
+    "away_tx",
+    "away_tx_undo",
 ];
 
 const fn undoable(kind: u8) -> bool {

@@ -14,8 +14,14 @@ pub(crate) const KINDS: u8 = 12;
 #[derive(Clone, Debug)]
 pub(crate) enum Node {
     Call(Call),
-    Sleep { ms: u64 },
-    Signal { name: u8, within_ms: Option<u64>, required: bool },
+    Sleep {
+        ms: u64,
+    },
+    Signal {
+        name: u8,
+        within_ms: Option<u64>,
+        required: bool,
+    },
     Side(u8),
     Pivot,
     Seq(Vec<Node>),
@@ -45,7 +51,9 @@ pub(crate) struct Call {
 pub(crate) enum Meets {
     Success,
     /// A refusal without an effect; worth a retry or not.
-    Refusal { retryable: bool },
+    Refusal {
+        retryable: bool,
+    },
     /// No answer, and no effect.
     LostBefore,
     /// No answer, but it took effect.
@@ -63,6 +71,8 @@ pub(crate) struct Script {
     pub(crate) undo: Vec<Meets>,
     /// How many verifications can't tell yet; `u32::MAX`: none ever can.
     pub(crate) mute: u32,
+    /// The worker dies of asking.
+    pub(crate) asking_kills: bool,
     /// The other system applies one key once.
     pub(crate) honours_key: bool,
     pub(crate) takes_ms: u64,
@@ -191,7 +201,15 @@ impl Maker<'_> {
             6..9 => 1 + self.rng.below(3) as u32,
             _ => u32::MAX,
         };
-        Script { run, undo, mute, honours_key: self.rng.chance(70), takes_ms: self.rng.pick(&[0, 0, 5, 300, 2_500]) }
+        let asking_kills = self.rng.chance(3);
+        Script {
+            run,
+            undo,
+            mute,
+            asking_kills,
+            honours_key: self.rng.chance(70),
+            takes_ms: self.rng.pick(&[0, 0, 5, 300, 2_500]),
+        }
     }
 
     fn meets(&mut self, forward: bool) -> Vec<Meets> {

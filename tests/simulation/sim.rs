@@ -120,7 +120,11 @@ impl Sim {
         if self.faults {
             self.disturb();
         }
-        if self.held.is_some() { self.held_step()? } else { self.free_step() }
+        if self.held.is_some() {
+            self.held_step()?
+        } else {
+            self.free_step()
+        }
         self.check()
     }
 
@@ -288,6 +292,9 @@ impl Sim {
     fn carry_out(&mut self, mut decision: Decision, tx: Option<(NodeId, String, Direction)>) -> Checked {
         let mut tx = tx;
         loop {
+            if self.held.as_ref().is_some_and(|held| held.draining) {
+                decision.hold_back(self.estimate());
+            }
             let rests = decision.rests();
             let Some(lane) = self.held.as_ref().map(|held| held.lane) else { return Ok(()) };
             let mut ack = Ack::Done;
@@ -328,16 +335,17 @@ impl Sim {
         }
     }
 
-    fn commit(
-        &mut self,
-        lane: u32,
-        writes: &mut Writes,
-        tx: Option<(NodeId, String, Direction)>,
-    ) -> Checked<Ack> {
+    fn commit(&mut self, lane: u32, writes: &mut Writes, tx: Option<(NodeId, String, Direction)>) -> Checked<Ack> {
         self.tell(|| {
             let step = |step: &backstitch::engine::core::model::Step| {
-                format!("{}{}:{:?}/{}{}", step.seq, if step.direction == Direction::Undo { "u" } else { "" },
-                    step.outcome, step.attempts, step.error.as_ref().map_or(String::new(), |e| format!("!{}", e.code)))
+                format!(
+                    "{}{}:{:?}/{}{}",
+                    step.seq,
+                    if step.direction == Direction::Undo { "u" } else { "" },
+                    step.outcome,
+                    step.attempts,
+                    step.error.as_ref().map_or(String::new(), |e| format!("!{}", e.code))
+                )
             };
             let steps: Vec<_> = writes.steps.iter().map(step).collect();
             format!("  writes {steps:?} {:?}", writes.run)
@@ -374,9 +382,6 @@ impl Sim {
         }
         let Some(held) = &mut self.held else { return Ok(()) };
         held.wake_at = decision.wake_at;
-        if held.draining {
-            return Ok(());
-        }
         decision.acts.into_iter().try_for_each(|act| self.begin(act))
     }
 
@@ -395,9 +400,8 @@ impl Sim {
     /// For a run that waits for a signal alone.
     pub(crate) fn send_what_it_waits_for(&mut self) -> bool {
         use backstitch::engine::core::model::StepKind;
-        let open = |step: &&backstitch::engine::core::model::Step| {
-            step.kind == StepKind::Signal && step.outcome.is_none()
-        };
+        let open =
+            |step: &&backstitch::engine::core::model::Step| step.kind == StepKind::Signal && step.outcome.is_none();
         let Some(name) = self.store.steps.values().find(open).map(|step| step.name.clone()) else { return false };
         self.store.signal(u8::from(&*name == "signal1"))
     }

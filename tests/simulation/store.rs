@@ -267,6 +267,15 @@ impl Store {
         if !matches!(self.status, Status::Stuck | Status::Failed) {
             return false;
         }
+        // A cancel that came too late is none.
+        let about_to_undo = match self.request {
+            Request::None => false,
+            Request::Cancel => !self.is_pivoted(),
+            Request::Compensate => true,
+        };
+        if self.status == Status::Stuck && about_to_undo {
+            return false;
+        }
         let reopen: Vec<Key> = if self.planned.is_some() {
             let failed = |step: &&Step| matches!(step.outcome, Some(Outcome::Failed | Outcome::Unknown));
             let undos = self.steps.values().filter(|step| step.direction == Direction::Undo);
@@ -290,13 +299,12 @@ impl Store {
         }
         if self.planned.is_some() {
             self.status = Status::Compensating;
+            self.failure = self.planned.clone();
         } else {
             self.status = Status::Active;
             self.failure = None;
         }
-        if was_failed {
-            self.request = Request::None;
-        }
+        self.request = Request::None;
         self.inbox += 1;
         self.make_due();
         true

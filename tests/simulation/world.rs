@@ -73,9 +73,12 @@ impl World {
     }
 
     /// An attempt comes in: what it will meet.
-    pub(crate) fn attempt(&mut self, id: NodeId, verifiable: bool) -> Meets {
+    pub(crate) fn attempt(&mut self, id: NodeId, key: &str, verifiable: bool) -> Meets {
         if verifiable && self.sites[&id].unresolved {
             self.breach(format!("call {id} is attempted again before anybody asked what became of it"));
+        }
+        if self.sites[&id].burnt.contains(key) {
+            self.breach(format!("call {id} is attempted under {key}, which was said never to take effect"));
         }
         if self.sites[&id].undone {
             self.breach(format!("call {id} is attempted after it was undone"));

@@ -77,7 +77,8 @@ impl Machine {
         match key.1 {
             Direction::Forward => forward.error.as_ref().is_some_and(|error| error.unknown),
             Direction::Undo => {
-                forward.outcome == Some(Outcome::Unknown) && !forward.error.as_ref().is_some_and(gave_up_asking)
+                forward.outcome == Some(Outcome::Unknown)
+                    && forward.error.as_ref().is_none_or(|error| error.code != GAVE_UP_ASKING)
             }
         }
     }
@@ -101,6 +102,13 @@ impl Machine {
             timeout,
             transactional: meta.transactional,
         })
+    }
+
+    /// What an attempt that is about to end ill has noted: the next one finds it.
+    pub fn note(&mut self, seq: u32, direction: Direction, details: Json) {
+        if let Some(step) = self.steps.get_mut(&(seq, direction)) {
+            step.details = Some(details);
+        }
     }
 
     pub(super) fn beat(&mut self, key: Key, details: Option<Json>) {
@@ -160,10 +168,7 @@ impl Machine {
                 } else if direction == Direction::Forward {
                     self.end(key, Outcome::Unknown, None, Some(error));
                 } else {
-                    // It stays unknown, so it is undone: the undo has to tolerate that it never happened. That is kept
-                    // with the step itself, so that a failing undo doesn't bring the question up again, without end.
-                    let error = StepError { code: GAVE_UP_ASKING.to_owned(), ..error };
-                    self.resolve_forward(key.0, Outcome::Unknown, None, Some(error));
+                    self.stop_asking(key.0, &error);
                 }
             }
         }
@@ -252,6 +257,20 @@ impl Machine {
             step.error = error;
             self.dirty.insert(key);
         }
+        self.undo_afresh(seq);
+    }
+
+    /// It stays unknown, so it is undone: the undo has to tolerate that it never happened.
+    fn stop_asking(&mut self, seq: u32, last: &StepError) {
+        if let Some(step) = self.steps.get_mut(&(seq, Direction::Forward)) {
+            let message = format!("nobody could tell, also not before its undo; last: {}: {}", last.code, last.message);
+            step.error = Some(StepError { code: GAVE_UP_ASKING.to_owned(), message, unknown: true });
+            self.dirty.insert((seq, Direction::Forward));
+        }
+        self.undo_afresh(seq);
+    }
+
+    fn undo_afresh(&mut self, seq: u32) {
         if let Some(undo) = self.steps.get_mut(&(seq, Direction::Undo)) {
             undo.error = None;
             undo.attempts = 0;
@@ -268,11 +287,8 @@ impl Machine {
     }
 }
 
+/// On the step itself, so that it outlasts whatever its undo meets.
 const GAVE_UP_ASKING: &str = "still_unknown";
-
-fn gave_up_asking(error: &StepError) -> bool {
-    error.code == GAVE_UP_ASKING
-}
 
 fn retry_of(meta: &ActivityMeta, direction: Direction) -> Retry {
     match direction {

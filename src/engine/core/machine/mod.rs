@@ -206,14 +206,15 @@ impl Machine {
 
     /// Tells, polls, starts what is open, ends what has settled, and says what to wait for.
     fn go_on(&mut self, now: Time) -> Decision {
-        self.tell_all(now);
-        while matches!(self.phase, Phase::Forward) {
-            self.start_open(now);
-            if self.to_tell.is_empty() {
+        loop {
+            self.tell_all(now);
+            if matches!(self.phase, Phase::Forward) {
+                self.start_open(now);
+            }
+            // A step may also end by not being started any more.
+            if self.to_tell.is_empty() || !matches!(self.phase, Phase::Forward) {
                 break;
             }
-            // A step whose last attempt was lost with its worker has ended without beginning again.
-            self.tell_all(now);
         }
         self.end_if_settled();
         if matches!(self.phase, Phase::Undoing) {
@@ -222,7 +223,8 @@ impl Machine {
         self.wait_or_rest(now);
         let dirty = std::mem::take(&mut self.dirty);
         self.out.writes.steps = dirty.iter().filter_map(|key| self.steps.get(key)).cloned().collect();
-        if self.takeovers > 0 && !self.out.writes.steps.is_empty() {
+        // An intent is no progress: the attempt that it announces may be what kills the worker.
+        if self.takeovers > 0 && self.out.writes.steps.iter().any(|step| step.outcome.is_some()) {
             self.takeovers = 0;
             self.out.writes.progress = true;
         }
