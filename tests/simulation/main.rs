@@ -11,6 +11,7 @@ mod check;
 mod interpreter;
 mod kinds;
 mod program;
+mod regressions;
 mod rng;
 mod sim;
 mod store;

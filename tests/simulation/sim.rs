@@ -22,7 +22,7 @@ use crate::{
     acts::Under,
     interpreter::{Interpreter, Memory},
     kinds::{AWAY, HOME, Kinds},
-    program::{Node, NodeId, Program},
+    program::{NodeId, Program},
     rng::Rng,
     store::{Ack, Store},
     world::World,
@@ -327,6 +327,11 @@ impl Sim {
                 Ack::Done if self.held.as_ref().is_some_and(|held| !held.under_way.is_empty()) => {
                     return Err("the run is let go of while attempts are under way".to_owned());
                 }
+                Ack::Refused => {
+                    self.store.release(lane);
+                    self.abandon_acts();
+                    return Ok(());
+                }
                 Ack::Done | Ack::Lost => {
                     self.abandon_acts();
                     return Ok(());
@@ -353,17 +358,16 @@ impl Sim {
         self.check_plan(writes)?;
         let mut ack = self.store.commit(lane, writes)?;
         self.commits += 1;
-        if ack != Ack::Lost {
+        let written = matches!(ack, Ack::Done | Ack::InboxChanged);
+        if written {
             self.memory.lock().expect("no panic while locked").commit();
         }
-        if ack != Ack::Lost
-            && let Some((id, key, direction)) = tx
-        {
+        if written && let Some((id, key, direction)) = tx {
             match direction {
                 Direction::Forward => drop(self.world.apply(id, &key)),
                 Direction::Undo => self.world.reverse(id),
             }
-        } else if ack != Ack::Lost && self.fault(4) {
+        } else if written && self.fault(4) {
             // The answer was lost, and the flush is sent again, as worker/lane.rs does.
             for step in &mut writes.steps {
                 step.recorded = self.store.steps.contains_key(&(step.seq, step.direction));
@@ -424,9 +428,4 @@ pub(crate) fn found(told: &crate::world::Told, id: NodeId) -> Found {
 /// The call that an attempt is of.
 pub(crate) fn id_of(attempt: &Attempt) -> NodeId {
     serde_json::from_str(attempt.input.get()).expect("inputs are ids of calls")
-}
-
-/// Whether the program can pass a pivot.
-pub(crate) fn can_pivot(program: &Program) -> bool {
-    program.has(|node| matches!(node, Node::Pivot))
 }

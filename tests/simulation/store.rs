@@ -31,6 +31,8 @@ pub(crate) enum Ack {
     Done,
     InboxChanged,
     Lost,
+    /// A cancel was accepted before the run could pass its pivot: nothing was written.
+    Refused,
 }
 
 #[derive(Debug)]
@@ -83,6 +85,10 @@ impl Store {
     pub(crate) fn commit(&mut self, lane: u32, writes: &Writes) -> Result<Ack, String> {
         if self.ready.as_ref().is_none_or(|ready| ready.lane != Some(lane)) {
             return Ok(Ack::Lost);
+        }
+        let pivots = writes.steps.iter().any(|step| step.kind == StepKind::Pivot && !step.recorded);
+        if pivots && self.request == Request::Cancel {
+            return Ok(Ack::Refused);
         }
         for step in &writes.steps {
             self.write_step(step)?;
