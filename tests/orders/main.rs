@@ -11,3 +11,4 @@ mod refunds;
 mod shop;
 mod stock;
 mod webhooks;
+mod wrong_amount;

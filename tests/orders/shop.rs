@@ -8,7 +8,7 @@ use backstitch::{
     engine::{Engine, Operator, Registry, WorkerConfig},
     gateway_sim::{self, Config, Running},
     orders::{CancelOrder, Item, Order, Orders, Payment, PlaceOrder, PutItem, ShopSettings, Wanted, state::CancelBy},
-    payments::{SIGNATURE_HEADER, Secret, StripeConfig, StripeGateway},
+    payments::{PaymentGateway, SIGNATURE_HEADER, Secret, StripeConfig, StripeGateway},
     workflows,
 };
 use serde_json::Value;
@@ -16,7 +16,7 @@ use sqlx::PgPool;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use crate::support::TestDatabase;
+use crate::{support::TestDatabase, wrong_amount::ShortChange};
 
 /// Retries of a step that keeps failing take about half a minute before the run is stuck; nothing takes longer.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -39,11 +39,18 @@ pub(crate) struct Opening {
     pub(crate) gateway: Config,
     pub(crate) webhooks: bool,
     pub(crate) worker: bool,
+    pub(crate) short_change: bool,
 }
 
 impl Default for Opening {
     fn default() -> Self {
-        Self { settings: ShopSettings::default(), gateway: Config::default(), webhooks: true, worker: true }
+        Self {
+            settings: ShopSettings::default(),
+            gateway: Config::default(),
+            webhooks: true,
+            worker: true,
+            short_change: false,
+        }
     }
 }
 
@@ -75,7 +82,9 @@ impl Shop {
             timeout: Duration::from_millis(500),
             ..StripeConfig::new(simulator.url(), Secret::new("sk_test"))
         };
-        let gateway = Arc::new(StripeGateway::new(&config).expect("a gateway"));
+        let gateway = StripeGateway::new(&config).expect("a gateway");
+        let gateway: Arc<dyn PaymentGateway> =
+            if opening.short_change { Arc::new(ShortChange(gateway)) } else { Arc::new(gateway) };
         let registry = workflows::register(Registry::new(), &ShopDeps::new(pool.clone(), gateway));
         let engine = Engine::new(pool.clone(), registry);
         let secrets = vec![Secret::new(SECRET)];
