@@ -103,6 +103,24 @@ async fn the_payment_window_bounds_the_hold() {
     assert_eq!(shop.shelf("tea").await, (5, 0));
 }
 
+#[tokio::test]
+async fn a_window_that_ends_during_an_attempt_is_over() {
+    // The gateway does not answer within the window, so the one attempt is cut short by it.
+    let opening = Opening {
+        settings: impatient(Duration::from_millis(1200)),
+        gateway_timeout: Duration::from_secs(20),
+        gateway: Config { hold: Duration::from_secs(20), ..Config::default() },
+        ..Opening::default()
+    };
+    let shop = Shop::with(opening).await;
+    shop.stock("tea", 5).await;
+    let id = shop.order("tok_timeout_before_effect", 2).await;
+    shop.until_run(id, "compensated").await;
+    let order = shop.get(id).await;
+    assert_eq!(order.cancel_reason, Some(CancelReason::PaymentExpired));
+    assert_eq!(axes(&order), (OrderState::Cancelled, PaymentState::Voided, StockState::Released));
+}
+
 fn late(cancel: LateCancel, after: Duration) -> Opening {
     let gateway =
         Config { late_cancel: cancel, late_after: after, late_at_most: Duration::from_secs(3600), ..Config::default() };

@@ -40,6 +40,7 @@ pub(crate) struct Opening {
     pub(crate) webhooks: bool,
     pub(crate) worker: bool,
     pub(crate) short_change: bool,
+    pub(crate) gateway_timeout: Duration,
 }
 
 impl Default for Opening {
@@ -50,6 +51,7 @@ impl Default for Opening {
             webhooks: true,
             worker: true,
             short_change: false,
+            gateway_timeout: Duration::from_millis(500),
         }
     }
 }
@@ -73,13 +75,12 @@ impl Shop {
         let gateway = Config {
             webhook_url: opening.webhooks.then_some(hook),
             webhook_secret: Secret::new(SECRET),
-            hold: Duration::from_secs(2),
             ..opening.gateway
         };
         let any = "127.0.0.1:0".parse().expect("an address");
         let simulator = gateway_sim::start(any, gateway).await.expect("it starts");
         let config = StripeConfig {
-            timeout: Duration::from_millis(500),
+            timeout: opening.gateway_timeout,
             ..StripeConfig::new(simulator.url(), Secret::new("sk_test"))
         };
         let gateway = StripeGateway::new(&config).expect("a gateway");
