@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use backstitch::{cli::Cli, telemetry};
 use clap::Parser;
 
+/// The worker makes and drops small things by the million; see docs/decisions/.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -2,9 +2,12 @@
 //!
 //! Data goes to stdout, everything else to stderr. Exit status: 0 done, 1 the operation failed or found a breach, 2 usage.
 
+mod bench;
 pub mod client;
 mod completions;
+mod demo;
 mod dev;
+mod doctor;
 pub mod gateway_sim;
 mod migrate;
 mod order;
@@ -37,6 +40,8 @@ pub struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Run orders through every outcome on a Postgres of its own, and check the books
+    Demo(demo::Args),
     /// Run everything in one process, on an embedded Postgres: API, worker, gateway simulator
     Dev(Box<dev::Args>),
     /// Serve the API, by default with a worker
@@ -61,6 +66,10 @@ enum Command {
         #[command(subcommand)]
         verb: order::Verb,
     },
+    /// Measure runs a second, latency, log and memory with the standard load
+    Bench(bench::Args),
+    /// Check a database's settings, and the no-limbo and ledger invariants
+    Doctor(doctor::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
 }
@@ -88,6 +97,9 @@ impl Cli {
     async fn dispatch(self) -> anyhow::Result<()> {
         let out = Out::new(self.format);
         match self.command {
+            Command::Demo(args) => demo::run(args, out).await,
+            Command::Bench(args) => bench::run(args, out).await,
+            Command::Doctor(args) => doctor::run(args, out).await,
             Command::Dev(args) => dev::run(*args).await,
             Command::Serve(args) => serve::run(*args).await,
             Command::Worker(args) => worker::run(*args).await,

@@ -126,11 +126,11 @@ pub fn relative(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
 pub fn span(ms: i64) -> String {
     let (s, m, h) = (ms / 1000, ms / 60_000, ms / 3_600_000);
     match ms {
-        ..1000 => format!("{ms}ms"),
-        ..10_000 => format!("{}.{}s", s, ms % 1000 / 100),
-        ..60_000 => format!("{s}s"),
-        ..3_600_000 => format!("{m}m{:02}s", s % 60),
-        ..172_800_000 => format!("{h}h{:02}m", m % 60),
+        ..=999 => format!("{ms}ms"),
+        1_000..10_000 => format!("{}.{}s", s, ms % 1000 / 100),
+        10_000..60_000 => format!("{s}s"),
+        60_000..3_600_000 => format!("{m}m{:02}s", s % 60),
+        3_600_000..172_800_000 => format!("{h}h{:02}m", m % 60),
         _ => format!("{}d", h / 24),
     }
 }

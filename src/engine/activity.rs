@@ -138,7 +138,7 @@ pub struct ActivityContext {
     pub(crate) attempt: u32,
     pub(crate) key: String,
     pub(crate) previous: Option<Json>,
-    pub(crate) beat: Mutex<Option<Json>>,
+    pub(crate) beat: Arc<Mutex<Option<Json>>>,
     pub(crate) cancelled: CancellationToken,
     pub(crate) tx: Option<Arc<AsyncMutex<Transaction<'static, Postgres>>>>,
 }
@@ -212,7 +212,7 @@ impl ActivityContext {
             attempt: 1,
             key: key.into(),
             previous: None,
-            beat: Mutex::new(None),
+            beat: Arc::default(),
             cancelled: CancellationToken::new(),
             tx: None,
         }

@@ -5,6 +5,7 @@ mod client;
 pub mod core;
 mod error;
 mod hints;
+mod limbo;
 mod registry;
 mod store;
 mod view;
@@ -21,6 +22,7 @@ pub use self::{
         policy::{Policy, Retry},
     },
     error::Error,
+    limbo::Limbo,
     registry::Registry,
     view::{ActionPlan, Page, PlannedUndo, Run, RunFilter, RunResult, ServerSettings, StepView, WaitingOn},
     worker::{Worker, WorkerConfig},

@@ -29,7 +29,7 @@ pub use self::{
     refund::{BadTiers, RefundTiers, Tier},
     service::{
         CancelOrder, Fulfilment, NewDelivery, OrderFilter, Orders, Payment, PlaceOrder, Placed, PutItem, Wanted,
-        WebhookTaken,
+        WebhookTaken, book_breaches,
     },
     settings::ShopSettings,
     store::history::{History, HistoryFuture, PostgresHistory},

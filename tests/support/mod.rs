@@ -10,6 +10,8 @@
 )]
 
 mod database;
+pub mod engine;
+pub mod script;
 mod server;
 mod settings;
 mod wait;

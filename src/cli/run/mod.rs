@@ -5,7 +5,7 @@ mod list;
 mod show;
 mod signal;
 mod start;
-mod timeline;
+pub(super) mod timeline;
 mod watch;
 mod why;
 

@@ -7,6 +7,13 @@ use crate::cli::{
     shapes::{Run, Step},
 };
 
+/// A run of this process's own engine as text; none where it has no such form, which a run always has.
+pub(in crate::cli) fn of(run: &crate::engine::Run, out: Out) -> Option<String> {
+    let run: Run = serde_json::from_value(serde_json::to_value(run).ok()?).ok()?;
+    let now = run.finished_at.unwrap_or(run.created_at);
+    Some(render(&run, out, now))
+}
+
 /// The run as text.
 pub(super) fn render(run: &Run, out: Out, now: DateTime<Utc>) -> String {
     let mut lines = vec![format!("run {}  {}", run.id, out.paint(&run.status))];

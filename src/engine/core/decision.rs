@@ -240,6 +240,19 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// Takes back the attempts that this decision would begin, for a worker that begins none any more: on record they
+    /// are due, not under way, or whoever takes the run on would find them unknown.
+    pub fn hold_back(&mut self, now: Time) {
+        for act in self.acts.drain(..) {
+            let Act::Attempt(attempt) = act else { continue };
+            let key = (attempt.seq, attempt.direction);
+            if let Some(step) = self.writes.steps.iter_mut().find(|step| (step.seq, step.direction) == key) {
+                step.attempts = step.attempts.saturating_sub(1);
+                step.next_attempt_at = (step.attempts > 0).then_some(now);
+            }
+        }
+    }
+
     /// Whether the worker lets go of the run with this commit.
     pub const fn rests(&self) -> bool {
         matches!(self.writes.run, Some(RunWrite::Rest { .. } | RunWrite::HandOver { .. } | RunWrite::NotDue { .. }))

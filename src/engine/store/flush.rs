@@ -12,7 +12,7 @@ use sqlx::{Connection, PgConnection, Row};
 use crate::engine::{
     core::{
         decision::{RunWrite, Writes},
-        model::{Direction, Due, Failure, RunId, Status, Step, StepError, Time},
+        model::{Direction, Due, Failure, Request, RunId, Status, Step, StepError, StepKind, Time},
     },
     error::Error,
 };
@@ -37,6 +37,8 @@ pub(crate) struct Flushed {
     pub(crate) lost: HashSet<RunId>,
     /// Runs that were let go of. One that wanted to rest and is not here has a changed inbox.
     pub(crate) rested: HashSet<RunId>,
+    /// Runs that must not pass their pivot, because a cancel was accepted before: nothing was written for them.
+    pub(crate) refused: HashSet<RunId>,
 }
 
 /// Records all commits in one commit.
@@ -48,10 +50,31 @@ pub(crate) async fn flush(conn: &mut PgConnection, lane: i32, commits: &[Commit]
         return flush_hot(conn, lane, commits).await;
     }
     let mut tx = conn.begin().await?;
-    let mut flushed = flush_hot(&mut tx, lane, commits).await?;
-    flush_rare(&mut tx, lane, commits, &mut flushed).await?;
+    let cancelled = cancelled_before_pivot(&mut tx, commits).await?;
+    let allowed: Vec<&Commit> = commits.iter().filter(|commit| !cancelled.contains(&commit.run)).collect();
+    let mut flushed = flush_hot(&mut tx, lane, allowed.iter().copied()).await?;
+    flush_rare(&mut tx, lane, &allowed, &mut flushed).await?;
     tx.commit().await?;
+    flushed.refused = cancelled;
     Ok(flushed)
+}
+
+/// The runs that are about to pass their pivot although a cancel has been accepted. Their rows are locked, so that a
+/// cancel at the same moment is either seen here or finds the pivot on record.
+async fn cancelled_before_pivot(conn: &mut PgConnection, commits: &[Commit]) -> Result<HashSet<RunId>, Error> {
+    let mut pivoting: Vec<RunId> = commits.iter().filter(|commit| pivots(commit)).map(|commit| commit.run).collect();
+    if pivoting.is_empty() {
+        return Ok(HashSet::new());
+    }
+    pivoting.sort_unstable();
+    let query = "SELECT id, request FROM backstitch.run WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE";
+    let rows: Vec<(RunId, i16)> = sqlx::query_as(query).bind(pivoting).fetch_all(conn).await?;
+    let cancel = Request::Cancel.code();
+    Ok(rows.into_iter().filter(|(_, request)| *request == cancel).map(|(run, _)| run).collect())
+}
+
+fn pivots(commit: &Commit) -> bool {
+    commit.writes.steps.iter().any(|step| step.kind == StepKind::Pivot)
 }
 
 /// Whether a commit needs more than the hot statement.
@@ -62,14 +85,18 @@ fn has_rare(commit: &Commit) -> bool {
         Some(RunWrite::HandOver { .. } | RunWrite::NotDue { .. }) => true,
         Some(RunWrite::Compensating { .. }) | None => false,
     };
-    rare_run || !consumed.is_empty() || planned.is_some() || !attention.is_empty() || *progress
+    rare_run || !consumed.is_empty() || planned.is_some() || !attention.is_empty() || *progress || pivots(commit)
 }
 
-async fn flush_hot(conn: &mut PgConnection, lane: i32, commits: &[Commit]) -> Result<Flushed, Error> {
+async fn flush_hot<'a>(
+    conn: &mut PgConnection,
+    lane: i32,
+    commits: impl IntoIterator<Item = &'a Commit>,
+) -> Result<Flushed, Error> {
     let mut steps = Steps::default();
     let mut others = Vec::new();
     let mut runs = Runs::default();
-    let mut ids = Vec::with_capacity(commits.len());
+    let mut ids = Vec::new();
     for commit in commits {
         ids.push(commit.run);
         for step in &commit.writes.steps {
@@ -112,7 +139,7 @@ async fn flush_hot(conn: &mut PgConnection, lane: i32, commits: &[Commit]) -> Re
         .await?;
     let row = row.ok_or(Error::LeaseLost)?;
     let set = |column: usize| row.try_get::<Vec<RunId>, _>(column).map(HashSet::from_iter);
-    Ok(Flushed { now: row.try_get(0)?, lost: set(1)?, rested: set(2)? })
+    Ok(Flushed { now: row.try_get(0)?, lost: set(1)?, rested: set(2)?, refused: HashSet::new() })
 }
 
 /// The hot case: an ended step that has no row yet and nothing out of the ordinary to tell.
@@ -279,7 +306,7 @@ fn split(due: Option<Due>) -> (Option<Time>, Option<i64>) {
 async fn flush_rare(
     conn: &mut PgConnection,
     lane: i32,
-    commits: &[Commit],
+    commits: &[&Commit],
     flushed: &mut Flushed,
 ) -> Result<(), Error> {
     for commit in commits {

@@ -22,8 +22,6 @@ pub(crate) mod signals;
 pub(crate) mod start;
 pub(crate) mod timers;
 
-use std::str::FromStr;
-
 use sqlx::{PgConnection, PgPool, migrate::Migrator, postgres::PgConnectOptions};
 
 use super::{core::model::Time, error::Error};
@@ -75,14 +73,6 @@ pub(crate) fn hot_options(options: &PgConnectOptions) -> PgConnectOptions {
         ("jit", "off"),
         ("max_parallel_workers_per_gather", "0"),
     ])
-}
-
-/// Reads a database URL.
-///
-/// # Errors
-/// `invalid_request` with the parser's sentence.
-pub(crate) fn parse_url(url: &str) -> Result<PgConnectOptions, Error> {
-    PgConnectOptions::from_str(url).map_err(|error| Error::InvalidRequest(format!("the database URL: {error}")))
 }
 
 /// Tells idle workers of other processes that something may be due. Never inside a hot transaction: NOTIFY takes a

@@ -35,12 +35,13 @@ pub(crate) struct Effect {
 struct Locked {
     status: Status,
     failure: Option<Failure>,
+    request: Request,
     planned: bool,
     steps: Vec<Step>,
 }
 
 async fn lock(conn: &mut PgConnection, run: RunId) -> Result<Locked, Error> {
-    let query = "SELECT r.status, r.failure::text AS failure,
+    let query = "SELECT r.status, r.request, r.failure::text AS failure,
         EXISTS (SELECT FROM backstitch.compensation c WHERE c.run_id = r.id) AS planned
         FROM backstitch.run r WHERE r.id = $1 FOR UPDATE OF r";
     let row = sqlx::query(query).bind(run).fetch_optional(&mut *conn).await?.ok_or(Error::UnknownRun(run))?;
@@ -50,6 +51,7 @@ async fn lock(conn: &mut PgConnection, run: RunId) -> Result<Locked, Error> {
         status: Status::from_code(row.try_get("status")?)
             .ok_or_else(|| Error::WrongState("unreadable status".into()))?,
         failure: failure.and_then(|json| serde_json::from_str(json.get()).ok()),
+        request: Request::from_code(row.try_get("request")?),
         planned: row.try_get("planned")?,
         steps,
     })
@@ -88,6 +90,9 @@ pub(crate) async fn retry(conn: &mut PgConnection, run: RunId, by: By<'_>) -> Re
     let locked = lock(&mut tx, run).await?;
     let change = if locked.planned { Change::RetryUndo } else { Change::Retry };
     let status = next(locked.status, change)?;
+    if locked.status == Status::Stuck && locked.request != Request::None {
+        return Err(Error::WrongState("it has been asked to undo, and is about to".to_owned()));
+    }
     let reopen = if locked.planned { failed_undos(&locked.steps) } else { failed_step(&locked)? };
     let retried: Vec<u32> = reopen.iter().map(|(seq, _)| *seq).collect();
     let effect = Effect { status: locked.status, undo: Vec::new(), retry: retried };
@@ -101,8 +106,8 @@ pub(crate) async fn retry(conn: &mut PgConnection, run: RunId, by: By<'_>) -> Re
             WHERE run_id = $1 AND seq = $2 AND direction = $3";
         sqlx::query(query).bind(run).bind(seq as i32).bind(direction.code()).execute(&mut *tx).await?;
     }
-    let query =
-        "UPDATE backstitch.run SET status = $2, failure = CASE WHEN $2 = 3 THEN failure END, finished_at = NULL,
+    let query = "UPDATE backstitch.run SET status = $2, request = 0, finished_at = NULL,
+        failure = (SELECT cause FROM backstitch.compensation c WHERE $2 = 3 AND c.run_id = run.id),
         inbox = inbox + 1 WHERE id = $1";
     sqlx::query(query).bind(run).bind(status.code()).execute(&mut *tx).await?;
     sqlx::query("DELETE FROM backstitch.attention WHERE run_id = $1").bind(run).execute(&mut *tx).await?;

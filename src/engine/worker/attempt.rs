@@ -5,7 +5,7 @@
 
 use std::{
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, PoisonError},
     time::Instant,
 };
 
@@ -40,7 +40,7 @@ pub(super) fn context(run: RunId, attempt: &Attempt, cancelled: CancellationToke
         attempt: attempt.attempt,
         key: attempt.key.clone(),
         previous: attempt.details.clone(),
-        beat: Mutex::new(None),
+        beat: Arc::default(),
         cancelled,
         tx: None,
     }
@@ -110,7 +110,7 @@ async fn in_transaction(
         attempt: cx.attempt,
         key: cx.key.clone(),
         previous: cx.previous.clone(),
-        beat: Mutex::new(None),
+        beat: cx.beat.clone(),
         cancelled: cx.cancelled.clone(),
         tx: Some(tx.clone()),
     };

@@ -23,7 +23,7 @@ use crate::engine::{
         machine::Machine,
         model::{Direction, RunId, Time},
     },
-    error::Error,
+    error::{Error, is_retryable},
     store::{claim, flush},
 };
 
@@ -118,8 +118,13 @@ impl Driver {
     }
 
     /// Commits a decision's writes, then begins its acts. None: the run is let go of.
-    async fn carry_out(&mut self, decision: Decision, tx: Option<Transaction<'static, Postgres>>) -> Option<Next> {
+    async fn carry_out(&mut self, mut decision: Decision, tx: Option<Transaction<'static, Postgres>>) -> Option<Next> {
         let rests = decision.rests();
+        let draining = self.shared.draining.is_cancelled();
+        if draining {
+            self.cancelled.cancel();
+            decision.hold_back(self.shared.clock.now());
+        }
         let ack = if decision.writes.is_empty() && tx.is_none() {
             Ack::Done
         } else {
@@ -127,20 +132,20 @@ impl Driver {
         };
         match ack {
             Ack::Lost => return None,
+            Ack::Refused => {
+                self.release().await;
+                return None;
+            }
             Ack::InboxChanged => {
                 return Box::pin(self.inbox_changed()).await.map(|decision| Next::Decide(Box::new(decision)));
             }
             Ack::Done if rests => return None,
             Ack::Done => {}
         }
-        if self.shared.draining.is_cancelled() {
-            self.cancelled.cancel();
-            if self.acts.is_empty() {
-                self.release().await;
-                return None;
-            }
-        } else {
-            decision.acts.into_iter().for_each(|act| self.begin(act));
+        decision.acts.into_iter().for_each(|act| self.begin(act));
+        if draining && self.acts.is_empty() {
+            self.release().await;
+            return None;
         }
         Some(Next::Wait(decision.wake_at))
     }
@@ -149,12 +154,16 @@ impl Driver {
     async fn commit(&mut self, writes: Writes, tx: Option<Transaction<'static, Postgres>>) -> Option<Ack> {
         let (claimed_at, parked_before) = (self.claimed_at, self.parked_before);
         let commit = flush::Commit { run: self.run, claimed_at, parked_before, writes };
-        if let Some(tx) = tx {
+        match tx {
             // Boxed, as are the other ways that most runs never go: a run's task stays small.
-            return Box::pin(self.commit_with(tx, commit)).await;
+            Some(tx) => Box::pin(self.commit_with(tx, commit)).await,
+            None => self.commit_by_lane(commit).await,
         }
+    }
+
+    async fn commit_by_lane(&mut self, commit: flush::Commit) -> Option<Ack> {
         let (ack, answered) = oneshot::channel();
-        self.lane.requests.send(Request::Commit(commit, ack)).await.ok()?;
+        self.lane.requests.send(Request::Commit(Box::new(commit), ack)).await.ok()?;
         answered.await.ok()
     }
 
@@ -163,25 +172,44 @@ impl Driver {
         let flushed = match flush::flush(&mut tx, self.lane.id, std::slice::from_ref(&commit)).await {
             Ok(flushed) => flushed,
             Err(Error::LeaseLost) => return None,
-            Err(error) => return self.forget("its record failed", &error).await,
+            Err(error) => {
+                // Its locks go first: one of them is the lane's.
+                let _ = tx.rollback().await;
+                return self.forget(commit, "its record failed", error).await;
+            }
         };
         let ack = lane::ack(&commit, &flushed);
-        if ack == Ack::Lost {
-            return None;
+        if matches!(ack, Ack::Lost | Ack::Refused) {
+            let _ = tx.rollback().await;
+            return Some(ack);
         }
         match tx.commit().await {
             Ok(()) => {
                 self.shared.engine.hints().rested(flushed.rested);
                 Some(ack)
             }
-            Err(error) => self.forget("the answer to its commit was lost", &error.into()).await,
+            Err(error) => self.forget(commit, "its commit failed", error.into()).await,
         }
     }
 
     /// A transactional step whose commit may or may not have landed: the rows know, so the run is begun anew from them.
-    async fn forget(&mut self, what: &str, error: &Error) -> Option<Ack> {
-        tracing::warn!(run = %self.run, %error, "{what}: the run is begun anew from its rows");
-        self.release().await;
+    /// Where the database has refused it for good (the step's SQL broke the transaction, or a deferred constraint) that
+    /// would go on for ever: then the run stands still, as one whose own record is refused.
+    async fn forget(&mut self, commit: flush::Commit, what: &str, error: Error) -> Option<Ack> {
+        match error {
+            Error::Database(error) if !is_retryable(&error) => {
+                tracing::error!(run = %self.run, %error, "{what}: the run stands still");
+                let inbox = async { claim::inbox(&mut *self.shared.engine.pool().acquire().await?, self.run).await };
+                let writes = lane::quarantine(&error, inbox.await.map_or(0, |inbox| inbox.inbox));
+                if self.commit_by_lane(flush::Commit { writes, ..commit }).await != Some(Ack::Done) {
+                    self.release().await;
+                }
+            }
+            error => {
+                tracing::warn!(run = %self.run, %error, "{what}: the run is begun anew from its rows");
+                self.release().await;
+            }
+        }
         None
     }
 
@@ -268,6 +296,10 @@ impl Driver {
             return None;
         };
         if let Event::Attempted { seq, direction, .. } | Event::Verified { seq, direction, .. } = &event {
+            let ended = self.under_way.iter().find(|other| (other.seq, other.direction) == (*seq, *direction));
+            if let Some(details) = ended.and_then(|ended| attempt::take_beat(&ended.cx)) {
+                self.machine.note(*seq, *direction, details);
+            }
             self.under_way.retain(|other| (other.seq, other.direction) != (*seq, *direction));
         }
         Some(((event, None), tx))

@@ -47,7 +47,7 @@ const FLUSH_AT_MOST: usize = 1_000;
 #[derive(Debug)]
 pub(super) enum Request {
     /// Record this.
-    Commit(Commit, oneshot::Sender<Ack>),
+    Commit(Box<Commit>, oneshot::Sender<Ack>),
     /// Give the run back: another worker, or a new look at its rows, goes on with it.
     Release(RunId),
 }
@@ -61,6 +61,8 @@ pub(super) enum Ack {
     InboxChanged,
     /// The run is not this lane's any more; nothing was written.
     Lost,
+    /// Nothing was written: a cancel was accepted before the run could pass its pivot.
+    Refused,
 }
 
 /// How a run reaches the lane that holds it.
@@ -261,7 +263,7 @@ impl Lane {
         for request in requests {
             match request {
                 Request::Commit(commit, ack) => {
-                    commits.push(commit);
+                    commits.push(*commit);
                     acks.push(ack);
                 }
                 Request::Release(run) => self.release(run).await?,
@@ -361,7 +363,9 @@ fn may_be_recorded(batch: &mut [Commit]) {
 /// What one commit came to.
 pub(super) fn ack(commit: &Commit, flushed: &Flushed) -> Ack {
     let rests = matches!(commit.writes.run, Some(RunWrite::Rest { .. } | RunWrite::NotDue { .. }));
-    if flushed.lost.contains(&commit.run) {
+    if flushed.refused.contains(&commit.run) {
+        Ack::Refused
+    } else if flushed.lost.contains(&commit.run) {
         Ack::Lost
     } else if rests && !flushed.rested.contains(&commit.run) {
         Ack::InboxChanged
@@ -371,7 +375,7 @@ pub(super) fn ack(commit: &Commit, flushed: &Flushed) -> Ack {
 }
 
 /// A run whose record the database refuses stands still until an operator has looked at it.
-fn quarantine(error: &sqlx::Error, seen: i32) -> Writes {
+pub(super) fn quarantine(error: &sqlx::Error, seen: i32) -> Writes {
     let failure = Failure::new("unrecordable", format!("the database refused the run's record: {error}"));
     let run = RunWrite::Rest { status: Status::Stuck, output: None, failure: Some(failure.clone()), wait: None, seen };
     Writes { run: Some(run), attention: vec![(None, failure)], ..Writes::default() }

@@ -10,14 +10,17 @@ mod webhook;
 
 use std::{fmt, sync::Arc};
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 
 use super::{
     error::Error,
     order::Order,
     runs::{News, ORDER_CHANGED, OrderChanged},
     settings::ShopSettings,
-    store::history::{History, PostgresHistory},
+    store::{
+        self,
+        history::{History, PostgresHistory},
+    },
 };
 use crate::{
     engine::{self, Engine, to_json},
@@ -76,6 +79,22 @@ impl Orders {
         &self.settings
     }
 
+    /// What does not add up in the books; none when all does. Reads whole tables.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn book_breaches(&self) -> Result<Vec<String>, Error> {
+        book_breaches(self.engine.pool()).await
+    }
+
+    /// Units of an item that orders have taken for good.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn units_committed(&self, sku: &str) -> Result<i64, Error> {
+        Ok(store::books::units_committed(&mut *self.engine.pool().acquire().await?, sku).await?)
+    }
+
     /// Tells the order's run that something has changed, in the caller's transaction.
     async fn tell_run(
         &self,
@@ -88,6 +107,14 @@ impl Orders {
             .map_err(|error| engine::Error::InvalidRequest(format!("the signal has no JSON form: {error}")))?;
         self.engine.signal_in(conn, order.run_id, ORDER_CHANGED, Some(payload), key).await
     }
+}
+
+/// What does not add up in a database's books; none when all does. Reads whole tables.
+///
+/// # Errors
+/// When the database can't be reached.
+pub async fn book_breaches(pool: &PgPool) -> Result<Vec<String>, Error> {
+    Ok(store::books::breaches(&mut *pool.acquire().await?).await?)
 }
 
 /// A run that has ended can't act on what is asked, so asking is refused rather than forgotten.

@@ -73,7 +73,7 @@ impl Machine {
             Direction::Forward => forward.error.as_ref().is_some_and(|error| error.unknown),
             Direction::Undo => {
                 forward.outcome == Some(Outcome::Unknown)
-                    && self.steps.get(&key).is_some_and(|undo| !undo.error.as_ref().is_some_and(gave_up_asking))
+                    && forward.error.as_ref().is_none_or(|error| error.code != GAVE_UP_ASKING)
             }
         }
     }
@@ -97,6 +97,13 @@ impl Machine {
             timeout,
             transactional: meta.transactional,
         })
+    }
+
+    /// What an attempt that is about to end ill has noted: the next one finds it.
+    pub fn note(&mut self, seq: u32, direction: Direction, details: Json) {
+        if let Some(step) = self.steps.get_mut(&(seq, direction)) {
+            step.details = Some(details);
+        }
     }
 
     pub(super) fn beat(&mut self, key: Key, details: Option<Json>) {
@@ -149,12 +156,8 @@ impl Machine {
                     self.wait_for_next(key, error, &meta, now);
                 } else if direction == Direction::Forward {
                     self.end(key, Outcome::Unknown, None, Some(error));
-                } else if let Some(undo) = self.steps.get_mut(&key) {
-                    // It stays unknown, so it is undone: the undo has to tolerate that it never happened.
-                    undo.error = Some(StepError { code: GAVE_UP_ASKING.to_owned(), ..error });
-                    undo.attempts = 0;
-                    undo.next_attempt_at = None;
-                    self.dirty.insert(key);
+                } else {
+                    self.stop_asking(key.0, &error);
                 }
             }
         }
@@ -237,6 +240,20 @@ impl Machine {
             step.output = output;
             self.dirty.insert(key);
         }
+        self.undo_afresh(seq);
+    }
+
+    /// It stays unknown, so it is undone: the undo has to tolerate that it never happened.
+    fn stop_asking(&mut self, seq: u32, last: &StepError) {
+        if let Some(step) = self.steps.get_mut(&(seq, Direction::Forward)) {
+            let message = format!("nobody could tell, also not before its undo; last: {}: {}", last.code, last.message);
+            step.error = Some(StepError { code: GAVE_UP_ASKING.to_owned(), message, unknown: true });
+            self.dirty.insert((seq, Direction::Forward));
+        }
+        self.undo_afresh(seq);
+    }
+
+    fn undo_afresh(&mut self, seq: u32) {
         if let Some(undo) = self.steps.get_mut(&(seq, Direction::Undo)) {
             undo.error = None;
             undo.attempts = 0;
@@ -253,11 +270,8 @@ impl Machine {
     }
 }
 
+/// On the step itself, so that it outlasts whatever its undo meets.
 const GAVE_UP_ASKING: &str = "still_unknown";
-
-fn gave_up_asking(error: &StepError) -> bool {
-    error.code == GAVE_UP_ASKING || !error.unknown
-}
 
 fn retry_of(meta: &ActivityMeta, direction: Direction) -> Retry {
     match direction {

@@ -156,7 +156,9 @@ impl Machine {
     pub fn begin(&mut self, now: Time) -> Decision {
         self.recover(now);
         match self.status {
-            Status::Active | Status::Waiting if self.takeovers >= POISON_AFTER && self.request == Request::None => {
+            Status::Active | Status::Waiting | Status::Compensating
+                if self.takeovers >= POISON_AFTER && self.request == Request::None =>
+            {
                 let message = format!("{} workers in a row were lost while they held this run", self.takeovers);
                 self.get_stuck(Failure::new("poison", message));
             }
@@ -202,10 +204,15 @@ impl Machine {
 
     /// Tells, polls, starts what is open, ends what has settled, and says what to wait for.
     fn go_on(&mut self, now: Time) -> Decision {
-        self.tell_all(now);
-        match self.phase {
-            Phase::Forward => self.start_open(now),
-            Phase::Settling(_) | Phase::Undoing | Phase::Resting => {}
+        loop {
+            self.tell_all(now);
+            if matches!(self.phase, Phase::Forward) {
+                self.start_open(now);
+            }
+            // A step may also end by not being started any more.
+            if self.to_tell.is_empty() || !matches!(self.phase, Phase::Forward) {
+                break;
+            }
         }
         self.end_if_settled();
         if matches!(self.phase, Phase::Undoing) {
@@ -214,7 +221,8 @@ impl Machine {
         self.wait_or_rest(now);
         let dirty = std::mem::take(&mut self.dirty);
         self.out.writes.steps = dirty.iter().filter_map(|key| self.steps.get(key)).cloned().collect();
-        if self.takeovers > 0 && !self.out.writes.steps.is_empty() {
+        // An intent is no progress: the attempt that it announces may be what kills the worker.
+        if self.takeovers > 0 && self.out.writes.steps.iter().any(|step| step.outcome.is_some()) {
             self.takeovers = 0;
             self.out.writes.progress = true;
         }

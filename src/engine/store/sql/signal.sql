@@ -1,20 +1,24 @@
 -- Puts a signal into a run's inbox and wakes the run. Called by store/signals.rs.
 -- m: locks the run's row and counts the inbox up, against which a park or end at the same moment is checked: either
 --    that sees this count, or this sees its status. A signal with a known key changes nothing.
--- w: a run that a worker holds is not in need of waking: its worker looks, or its park is refused.
+-- s: two with one key at the same moment: the second sees no such key above, waits here, and adds nothing. No error: it
+--    would break the caller's transaction.
+-- w: a run that is to start later starts then, and finds the signal in its inbox.
+--    A run that a worker holds is not in need of waking: its worker looks, or its park is refused.
 WITH m AS (
     UPDATE backstitch.run SET inbox = inbox + 1
     WHERE id = $1 AND status < 5
       AND NOT EXISTS (SELECT FROM backstitch.signal s WHERE s.run_id = $1 AND s.key = $4)
-    RETURNING id, workflow_id, queue, status
+    RETURNING id, workflow_id, queue, status, wait_kind
 ),
 s AS (
     INSERT INTO backstitch.signal (run_id, name, payload, key, created_at)
     SELECT m.id, $2, $3::json, $4, backstitch.now() FROM m
+    ON CONFLICT (run_id, key) WHERE key IS NOT NULL DO NOTHING
 ),
 w AS (
     INSERT INTO backstitch.ready (run_id, due_at, workflow_id, fresh, queue)
-    SELECT m.id, backstitch.now(), m.workflow_id, false, m.queue FROM m WHERE m.status = 1
+    SELECT m.id, backstitch.now(), m.workflow_id, false, m.queue FROM m WHERE m.status = 1 AND m.wait_kind <> 'start'
     ON CONFLICT (run_id) DO NOTHING
 )
 SELECT count(*) FROM m

@@ -1,6 +1,7 @@
 -- Starts runs, many in one commit. Called by store/start.rs.
 -- With a key, run_key decides: whoever inserts it first wins, and only the winners' runs are made. ON CONFLICT DO NOTHING
 -- waits for a concurrent insert of the same key, so a loser that looks afterwards (start_losers) finds the winner.
+-- Keys are taken in one order, so that two batches with the same ones can't deadlock.
 -- A start in the future is parked at once: a row in `timer`, none in `ready`.
 WITH t AS MATERIALIZED (SELECT backstitch.now() AS now),
 u AS MATERIALIZED (
@@ -11,6 +12,7 @@ u AS MATERIALIZED (
 k AS (
     INSERT INTO backstitch.run_key (workflow, key, run_id, hash)
     SELECT u.workflow, u.key, u.id, u.hash FROM u WHERE u.key IS NOT NULL
+    ORDER BY u.workflow, u.key
     ON CONFLICT DO NOTHING RETURNING run_id
 ),
 n AS MATERIALIZED (

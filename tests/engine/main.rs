@@ -1,0 +1,17 @@
+//! The engine's promises, held by tests: on a real Postgres, with workers that are stopped, killed and cut off.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `promises` | the seven promises, under their names |
+//! | `outcomes` | what becomes of steps and runs, one way to end after the other |
+//! | `races` | two at the same moment, in both orders, forced by locks |
+//! | `crash` | workers and Postgres killed in mid-work |
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod crash;
+mod outcomes;
+mod promises;
+mod races;
+mod transactional;

@@ -1,0 +1,90 @@
+//! Transactional steps: the step's own SQL and its record commit together, or not at all.
+
+use crate::support::{engine::*, script::*, wait_until};
+
+const TABLE: &str = "CREATE TABLE effect (n int PRIMARY KEY)";
+
+fn insert(n: u32) -> String {
+    format!("INSERT INTO effect VALUES ({n})")
+}
+
+async fn effects(t: &TestEngine) -> Vec<i32> {
+    sqlx::query_scalar("SELECT n FROM effect ORDER BY n").fetch_all(t.engine.pool()).await.expect("reads")
+}
+
+#[tokio::test]
+async fn sql_and_outcome_of_a_transactional_step_commit_together() {
+    let t = TestEngine::new().await;
+    t.execute(TABLE).await;
+    t.script.on("book", Side::Run, [Do::Sql(insert(1), Do::Ok.into())]);
+    let run = t.ends(&[call("book"), call("note")], "completed").await;
+    assert_eq!((effects(&t).await, outcome(&run, "book", "forward")), (vec![1], "ok"));
+    let same = "SELECT e.xmin = s.xmin FROM effect e, backstitch.step s WHERE s.name = 'book'";
+    let same: bool = sqlx::query_scalar(same).fetch_one(t.engine.pool()).await.expect("both are there");
+    assert!(same, "they are of one transaction");
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn a_transactional_attempt_that_does_not_end_ok_leaves_nothing() {
+    let t = TestEngine::new().await;
+    t.execute(TABLE).await;
+    let then = |n, end: Do| Do::Sql(insert(n), end.into());
+    t.script.on("book", Side::Run, [then(1, Do::Failed("busy")), then(2, Do::Panic), then(3, Do::Ok)]);
+    t.ends(&[call("book")], "completed").await;
+    assert_eq!(effects(&t).await, [3]);
+    t.script.on("book", Side::Run, [then(4, Do::Hang), then(5, Do::UnknownForGood("said_so"))]);
+    let run = t.ends(&[call("book")], "failed").await;
+    assert_eq!((effects(&t).await, outcome(&run, "book", "forward")), (vec![3], "failed"), "it is never unknown");
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn a_transactional_step_of_a_fenced_worker_rolls_back() {
+    let t = TestEngine::new().await;
+    t.execute(TABLE).await;
+    let gate = Gate::new();
+    t.script.on("book", Side::Run, [Do::Sql(insert(1), Do::Gate(gate.clone(), Do::Ok.into()).into())]);
+    t.script.on("book", Side::Run, [Do::Sql(insert(2), Do::Ok.into())]);
+    let run = t.start(&[call("book")]).await;
+    gate.is_reached().await;
+    assert_eq!(t.take_over_all().await, 1);
+    gate.open();
+    t.is(run, "completed").await;
+    wait_until("the fenced worker's transaction is gone", async || {
+        let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'";
+        sqlx::query_scalar::<_, i64>(open).fetch_one(t.engine.pool()).await.expect("reads") == 0
+    })
+    .await;
+    assert_eq!(effects(&t).await, [2]);
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn a_transaction_that_can_not_commit_leaves_its_run_stuck_not_in_a_loop() {
+    let t = TestEngine::new().await;
+    t.execute("CREATE TABLE effect (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)").await;
+    t.execute("INSERT INTO effect VALUES (1)").await;
+    t.script.always("book", Side::Run, Do::Sql(insert(1), Do::Ok.into()));
+    let run = t.ends(&[call("reserve"), call("book")], "stuck").await;
+    let failure = run.failure.clone().expect("it says why");
+    assert_eq!(failure.code, "unrecordable");
+    assert_eq!((effects(&t).await, outcome(&run, "reserve", "forward")), (vec![1], "ok"));
+    t.execute("DELETE FROM effect").await;
+    t.engine.retry(run.id, &operator()).await.expect("a stuck run can be retried");
+    t.is(run.id, "completed").await;
+    assert_eq!(effects(&t).await, [1]);
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn the_undo_of_a_transactional_step_commits_with_its_record_too() {
+    let t = TestEngine::new().await;
+    t.execute(TABLE).await;
+    t.script.on("book", Side::Run, [Do::Sql(insert(1), Do::Ok.into())]);
+    t.script.on("book", Side::Undo, [Do::Sql("DELETE FROM effect".into(), Do::Failed("busy").into())]);
+    t.script.on("book", Side::Undo, [Do::Sql("DELETE FROM effect".into(), Do::Ok.into())]);
+    let run = t.ends(&[call("book"), Op::Fail("no".into())], "compensated").await;
+    assert_eq!((effects(&t).await, undos(&run)[0].attempts), (vec![], 2));
+    t.finish().await;
+}
