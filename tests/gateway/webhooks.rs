@@ -10,6 +10,7 @@ use backstitch::payments::{
 use crate::support::{Bench, Merchant, new_refund};
 
 fn now() -> i64 {
+    #[expect(clippy::disallowed_methods, reason = "another party's clock")]
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     i64::try_from(since.expect("after 1970").as_secs()).expect("fits")
 }

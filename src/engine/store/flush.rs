@@ -381,9 +381,10 @@ async fn flush_run(conn: &mut PgConnection, lane: i32, commit: &Commit, flushed:
     Ok(())
 }
 
-/// Gives one run back, due at once for any worker: what a drain does between two steps.
+/// Gives one run back, due at once for any worker: what a drain does between two steps, and what is done where the
+/// fate of a commit is open. Like every write of a lane it updates the lane's row first, and so waits for a commit of
+/// this lane that its client has given up but the server has not: nobody can claim the run before that is over.
 pub(crate) async fn release(conn: &mut PgConnection, lane: i32, run: RunId) -> Result<(), Error> {
-    let query = "UPDATE backstitch.ready SET lane = NULL, fresh = false WHERE run_id = $1 AND lane = $2";
-    sqlx::query(query).bind(run).bind(lane).execute(conn).await?;
+    sqlx::query(include_str!("sql/release_run.sql")).bind(lane).bind(run).execute(conn).await?;
     Ok(())
 }

@@ -23,7 +23,7 @@ use crate::engine::{
         machine::Machine,
         model::{Direction, RunId, Time},
     },
-    error::{Error, is_retryable},
+    error::{Error, is_retryable, is_unique_violation},
     store::{claim, flush},
 };
 
@@ -197,7 +197,7 @@ impl Driver {
     /// would go on for ever: then the run stands still, as one whose own record is refused.
     async fn forget(&mut self, commit: flush::Commit, what: &str, error: Error) -> Option<Ack> {
         match error {
-            Error::Database(error) if !is_retryable(&error) => {
+            Error::Database(error) if !is_retryable(&error) && !is_unique_violation(&error) => {
                 tracing::error!(run = %self.run, %error, "{what}: the run stands still");
                 let inbox = async { claim::inbox(&mut *self.shared.engine.pool().acquire().await?, self.run).await };
                 let writes = lane::quarantine(&error, inbox.await.map_or(0, |inbox| inbox.inbox));
@@ -215,7 +215,10 @@ impl Driver {
 
     async fn release(&mut self) {
         // Without an answer the lane is gone, and takeover sees to the run.
-        let _ = self.lane.requests.send(Request::Release(self.run)).await;
+        let (done, answered) = oneshot::channel();
+        if self.lane.requests.send(Request::Release(self.run, done)).await.is_ok() {
+            let _ = answered.await;
+        }
     }
 
     fn begin(&mut self, act: Act) {
