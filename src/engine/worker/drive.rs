@@ -24,7 +24,7 @@ use crate::engine::{
         machine::Machine,
         model::{Direction, RunId, Time},
     },
-    error::{Error, is_retryable, is_unique_violation},
+    error::{Error, is_retryable, is_step_on_record},
     store::{claim, flush},
 };
 
@@ -207,7 +207,7 @@ impl Driver {
     /// would go on for ever: then the run stands still, as one whose own record is refused.
     async fn forget(&mut self, commit: flush::Commit, what: &str, error: Error) -> Option<Ack> {
         match error {
-            Error::Database(error) if !is_retryable(&error) && !is_unique_violation(&error) => {
+            Error::Database(error) if !is_retryable(&error) && !is_step_on_record(&error) => {
                 tracing::error!(run = %self.run, %error, "{what}: the run stands still");
                 let inbox = async { claim::inbox(&mut *self.shared.engine.pool().acquire().await?, self.run).await };
                 let writes = lane::quarantine(&error, inbox.await.map_or(0, |inbox| inbox.inbox));

@@ -31,7 +31,7 @@ use crate::engine::{
         decision::{RunWrite, Writes},
         model::{Failure, RunId, Status, Time},
     },
-    error::{Error, is_retryable, is_unique_violation},
+    error::{Error, is_retryable, is_step_on_record},
     store::{
         self, claim,
         flush::{self, Commit, Flushed},
@@ -306,7 +306,7 @@ impl Lane {
                     pending.push(second);
                     pending.push(batch);
                 }
-                Err(Error::Database(error)) if is_unique_violation(&error) => {
+                Err(Error::Database(error)) if is_step_on_record(&error) => {
                     // A step that was to be new is on record: the run goes on from its rows, not from this memory.
                     tracing::warn!(%error, "a run was decided from a view that is out of date; it is begun anew");
                     self.give_back(&batch).await?;
