@@ -8,6 +8,7 @@ mod hints;
 mod limbo;
 mod registry;
 mod store;
+pub mod testing;
 mod view;
 mod worker;
 mod workflow;

@@ -20,7 +20,7 @@ use super::{
     workflow::Workflow,
 };
 
-type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// An activity without its types.
 pub(crate) trait ActivityCode: Send + Sync {
@@ -68,6 +68,14 @@ impl Registry {
             queue: A::QUEUE,
         };
         self.activities.insert(A::NAME, (meta, Arc::new(Typed(Arc::new(activity)))));
+        self
+    }
+
+    /// With every activity's code in something else: for tests that inject faults.
+    pub(crate) fn wrapped(mut self, wrap: impl Fn(&Arc<dyn ActivityCode>) -> Arc<dyn ActivityCode>) -> Self {
+        for (_, code) in self.activities.values_mut() {
+            *code = wrap(code);
+        }
         self
     }
 

@@ -21,7 +21,7 @@ use super::{
 };
 
 /// A workflow function under way.
-pub(crate) type WorkflowFuture = Pin<Box<dyn Future<Output = Result<Json, Failure>> + Send>>;
+pub type WorkflowFuture = Pin<Box<dyn Future<Output = Result<Json, Failure>> + Send>>;
 
 /// A workflow without its types: what the registry hands to the core.
 pub trait WorkflowCode: Send + Sync {

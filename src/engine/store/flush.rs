@@ -319,8 +319,11 @@ async fn flush_rare(
             sqlx::query(query).bind(run).bind(signal).bind(*seq as i32).execute(&mut *conn).await?;
         }
         if let Some(cause) = &writes.planned {
-            // One plan per run: a second one breaks the key, and with it this commit.
-            let query = "INSERT INTO backstitch.compensation (run_id, cause, planned_at) VALUES ($1, $2::json, backstitch.now())";
+            // One plan per run: a second one breaks the key, and with it this commit. The same again is the same flush, sent
+            // again after a lost answer.
+            let query = "INSERT INTO backstitch.compensation (run_id, cause, planned_at)
+                SELECT $1, $2::json, backstitch.now() WHERE NOT EXISTS
+                    (SELECT FROM backstitch.compensation WHERE run_id = $1 AND cause::text = $2)";
             sqlx::query(query).bind(run).bind(text(cause)).execute(&mut *conn).await?;
         }
         for (seq, failure) in &writes.attention {

@@ -92,10 +92,22 @@ pub(crate) async fn retry(conn: &mut PgConnection, run: RunId, by: By<'_>) -> Re
     let locked = lock(&mut tx, run).await?;
     let change = if locked.planned { Change::RetryUndo } else { Change::Retry };
     let status = next(locked.status, change)?;
-    if locked.status == Status::Stuck && locked.request != Request::None {
+    let pivoted = locked.steps.iter().any(|step| step.kind == StepKind::Pivot);
+    let about_to_undo = match locked.request {
+        Request::None => false,
+        // One that came too late is none.
+        Request::Cancel => !pivoted,
+        Request::Compensate => true,
+    };
+    if locked.status == Status::Stuck && about_to_undo {
         return Err(Error::WrongState("it has been asked to undo, and is about to".to_owned()));
     }
-    let reopen = if locked.planned { failed_undos(&locked.steps) } else { failed_step(&locked)? };
+    let mut reopen = if locked.planned { failed_undos(&locked.steps) } else { failed_step(&locked)? };
+    if locked.status == Status::Failed {
+        reopen.extend(closed_at_the_end(&locked.steps));
+        reopen.sort_unstable();
+        reopen.dedup();
+    }
     let retried: Vec<u32> = reopen.iter().map(|(seq, _)| *seq).collect();
     let effect = Effect { status: locked.status, undo: Vec::new(), retry: retried };
     if by.dry_run {
@@ -103,7 +115,9 @@ pub(crate) async fn retry(conn: &mut PgConnection, run: RunId, by: By<'_>) -> Re
     }
     for (seq, direction) in reopen {
         // A failed step had no effect, but a gateway may replay its stored refusal: the next attempt gets a new key.
+        // A call's deadline that has passed would end it at once; timers and waits keep theirs.
         let query = "UPDATE backstitch.step SET outcome = NULL, ord = NULL, attempts = 0, next_attempt_at = NULL,
+            due_at = CASE WHEN kind = 0 THEN NULL ELSE due_at END,
             finished_at = NULL, generation = generation + CASE WHEN outcome = 2 THEN 1 ELSE 0 END
             WHERE run_id = $1 AND seq = $2 AND direction = $3";
         sqlx::query(query).bind(run).bind(seq as i32).bind(direction.code()).execute(&mut *tx).await?;
@@ -128,6 +142,12 @@ fn failed_undos(steps: &[Step]) -> Vec<(u32, Direction)> {
     let failed = |step: &&Step| matches!(step.outcome, Some(Outcome::Failed | Outcome::Unknown));
     let undos = steps.iter().filter(|step| step.direction == Direction::Undo);
     undos.filter(failed).map(|step| (step.seq, step.direction)).collect()
+}
+
+/// What was still open when the run ended, and was closed without having been told: it goes on where it was.
+fn closed_at_the_end(steps: &[Step]) -> impl Iterator<Item = (u32, Direction)> {
+    let closed = |step: &&Step| step.ord.is_none() && step.outcome.is_some() && step.direction == Direction::Forward;
+    steps.iter().filter(closed).map(|step| (step.seq, step.direction))
 }
 
 /// The step that the run failed at. It can be tried again where nothing was told to the workflow after it, because what

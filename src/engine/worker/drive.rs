@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Shared,
     attempt::{self, Happened},
+    faults::Moment,
     held::Holding,
     lane::{self, Ack, LaneHandle, Request},
 };
@@ -128,7 +129,10 @@ impl Driver {
         let ack = if decision.writes.is_empty() && tx.is_none() {
             Ack::Done
         } else {
-            self.commit(decision.writes, tx).await?
+            self.fault(Moment::Before).await;
+            let ack = self.commit(decision.writes, tx).await?;
+            self.fault(Moment::After).await;
+            ack
         };
         match ack {
             Ack::Lost => return None,
@@ -148,6 +152,12 @@ impl Driver {
             return None;
         }
         Some(Next::Wait(decision.wake_at))
+    }
+
+    async fn fault(&mut self, moment: Moment) {
+        if let Some(faults) = self.shared.config.faults.clone() {
+            faults.commit(self.run, moment).await;
+        }
     }
 
     /// None: what became of the commit is unknown or the run is no longer ours; its rows tell whoever claims it next.
@@ -233,7 +243,8 @@ impl Driver {
                 self.acts.push(attempt::verify(shared, cx, what).map(Some).boxed());
             }
             Act::Draw { seq, what } => self.acts.push(async move { attempt::draw(&shared, seq, what).await }.boxed()),
-            Act::Cancel => self.cancelled.cancel(),
+            // What comes after are undos, which nobody has cancelled.
+            Act::Cancel => std::mem::take(&mut self.cancelled).cancel(),
         }
     }
 

@@ -12,6 +12,7 @@
 mod attempt;
 mod clock;
 mod drive;
+mod faults;
 mod held;
 mod lane;
 mod pump;
@@ -29,6 +30,7 @@ use std::{
 use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
+pub use self::faults::{Faults, Moment};
 use self::{clock::DbClock, held::Held};
 use super::{
     client::{DEFAULT_QUEUE, Engine},
@@ -54,6 +56,8 @@ pub struct WorkerConfig {
     pub poll_interval: Duration,
     /// How long a drain lets attempts under way go on.
     pub drain: Duration,
+    /// For [`crate::engine::testing`] alone: what happens around commits. None in a service.
+    pub faults: Option<Arc<dyn Faults>>,
 }
 
 impl Default for WorkerConfig {
@@ -68,6 +72,7 @@ impl Default for WorkerConfig {
             takeover_after: Duration::from_secs(15),
             poll_interval: Duration::from_millis(500),
             drain: Duration::from_secs(30),
+            faults: None,
         }
     }
 }

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Key, Machine, Phase};
+use super::{Ending, Key, Machine, Phase};
 use crate::engine::core::{
     decision::{Act, Attempt, AttemptError, Found},
     model::{Direction, Failure, Json, Outcome, Step, StepError, Time, idempotency_key, to_json},
@@ -28,6 +28,11 @@ impl Machine {
         let Some(step) = self.steps.get(&key) else { return };
         let Some(meta) = self.meta(&step.name).cloned() else {
             let message = format!("no activity {} is registered", step.name);
+            if key.1 == Direction::Undo {
+                // The others go on; what is left makes the run stuck in the end.
+                let error = StepError { code: "unknown_activity".to_owned(), message, unknown: false };
+                return self.end(key, Outcome::Failed, None, Some(error));
+            }
             return self.get_stuck(Failure::new("unknown_activity", message).at(key.0));
         };
         let queue = meta.queue.map_or_else(|| self.queue.clone(), Into::into);
@@ -129,6 +134,10 @@ impl Machine {
             Err(failed) => failed,
         };
         let Some(meta) = self.meta(&step_name(&self.steps, key)).cloned() else { return };
+        // An attempt that had no effect says nothing about an earlier one that nobody knows of.
+        let still_unknown = key.1 == Direction::Forward && self.unknown_forward(key) && !meta.transactional;
+        let error = StepError { unknown: failed.error.unknown || still_unknown, ..failed.error };
+        let failed = AttemptError { error, ..failed };
         let never = meta.policy.non_retryable.contains(&failed.error.code.as_str());
         let may_retry = failed.retryable && !never && self.may_retry(key, &meta, now);
         let ask_first = failed.error.unknown && meta.verifiable && key.1 == Direction::Forward;
@@ -145,10 +154,12 @@ impl Machine {
         let Some(meta) = self.meta(&step_name(&self.steps, key)).cloned() else { return };
         match (found, key.1) {
             (Found::Happened(output), Direction::Forward) => self.end(key, Outcome::Ok, Some(output), None),
-            (Found::Happened(output), Direction::Undo) => self.resolve_forward(key.0, Outcome::Ok, Some(output)),
+            (Found::Happened(output), Direction::Undo) => self.resolve_forward(key.0, Outcome::Ok, Some(output), None),
             (Found::NeverWill, Direction::Forward) => self.never_will(key, &meta, now),
             (Found::NeverWill, Direction::Undo) => {
-                self.resolve_forward(key.0, Outcome::Failed, None);
+                let error = self.steps.get(&(key.0, Direction::Forward)).and_then(|step| step.error.clone());
+                let error = error.map(|error| StepError { unknown: false, ..error });
+                self.resolve_forward(key.0, Outcome::Failed, None, error);
                 self.end(key, Outcome::Skipped, None, None);
             }
             (Found::NotYet(error), direction) => {
@@ -183,7 +194,12 @@ impl Machine {
     fn may_retry(&self, key: Key, meta: &ActivityMeta, now: Time) -> bool {
         let Some(step) = self.steps.get(&key) else { return false };
         let wanted = match key.1 {
-            Direction::Forward => matches!(self.phase, Phase::Forward),
+            // A run that gets stuck goes on where it was, once an operator has seen to it.
+            Direction::Forward => match &self.phase {
+                Phase::Forward | Phase::Settling(Ending::Stuck(_)) => true,
+                Phase::Settling(Ending::Returned(Err(_))) => self.pivoted,
+                Phase::Settling(_) | Phase::Undoing | Phase::Resting => false,
+            },
             Direction::Undo => true,
         };
         let in_time = step.due.is_none_or(|due| due.estimate() > now);
@@ -234,11 +250,12 @@ impl Machine {
     }
 
     /// What the verification before an undo found out about the step itself.
-    fn resolve_forward(&mut self, seq: u32, outcome: Outcome, output: Option<Json>) {
+    fn resolve_forward(&mut self, seq: u32, outcome: Outcome, output: Option<Json>, error: Option<StepError>) {
         let key = (seq, Direction::Forward);
         if let Some(step) = self.steps.get_mut(&key) {
             step.outcome = Some(outcome);
             step.output = output;
+            step.error = error;
             self.dirty.insert(key);
         }
         self.undo_afresh(seq);

@@ -235,8 +235,9 @@ impl Machine {
                 continue;
             }
             step.outcome = match (step.kind, &step.error) {
-                (StepKind::Activity, _) if step.attempts == 0 => Some(Outcome::Skipped),
+                // Before the count of attempts, which starts anew when an operator has a step tried again.
                 (StepKind::Activity, Some(error)) if error.unknown => Some(Outcome::Unknown),
+                (StepKind::Activity, _) if step.attempts == 0 => Some(Outcome::Skipped),
                 (StepKind::Activity, _) => Some(Outcome::Failed),
                 (_, _) => Some(Outcome::Skipped),
             };

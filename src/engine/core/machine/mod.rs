@@ -60,6 +60,8 @@ enum Phase {
 enum Ending {
     Returned(Result<Json, Failure>),
     Stopped(Failure),
+    /// It can't go on without an operator.
+    Stuck(Failure),
 }
 
 /// Which queues a worker serves.
@@ -157,7 +159,7 @@ impl Machine {
         self.recover(now);
         match self.status {
             Status::Active | Status::Waiting | Status::Compensating
-                if self.takeovers >= POISON_AFTER && self.request == Request::None =>
+                if self.takeovers >= POISON_AFTER && !self.is_asked_to_stop() =>
             {
                 let message = format!("{} workers in a row were lost while they held this run", self.takeovers);
                 self.get_stuck(Failure::new("poison", message));
@@ -241,20 +243,34 @@ impl Machine {
         }
     }
 
-    /// Attempts that are on record as under way, but not by us: their worker was lost, and they are unknown.
+    /// Attempts that are on record as under way, but not by us: their worker was lost, and they are unknown; but for
+    /// transactional ones, which were rolled back.
     fn recover(&mut self, now: Time) {
         for step in self.steps.values_mut() {
             let under_way = step.outcome.is_none() && step.attempts > 0 && step.next_attempt_at.is_none();
             if step.kind == StepKind::Activity && under_way {
                 let message = "the worker was lost, or let go of the run, during an attempt".to_owned();
-                step.error = Some(StepError { code: "worker_lost".to_owned(), message, unknown: true });
+                let unknown = self.catalog.activity(&step.name).is_none_or(|meta| !meta.transactional);
+                step.error = Some(StepError { code: "worker_lost".to_owned(), message, unknown });
                 step.next_attempt_at = Some(now);
             }
         }
     }
 
+    /// Whether somebody asked for what can still be done: a cancel that comes too late is none.
+    fn is_asked_to_stop(&self) -> bool {
+        match self.request {
+            Request::None => false,
+            Request::Cancel => !self.pivoted,
+            Request::Compensate => true,
+        }
+    }
+
     /// Cancel and compensate requests and the run's deadline: all stop the function. True when it is stopped.
     fn stop_if_asked(&mut self, now: Time) -> bool {
+        if self.status == Status::Compensating {
+            return true;
+        }
         let overdue = !self.pivoted && self.deadline_at.is_some_and(|at| at <= now);
         let failure = match self.request {
             Request::Compensate => Failure::new("compensated", "an operator had it undone"),
@@ -299,7 +315,7 @@ impl Machine {
                 Phase::Settling(Ending::Returned(output))
             }
             (Status::Failed, Some(failure)) => Phase::Settling(Ending::Stopped(failure)),
-            (Status::Stuck, Some(failure)) if self.request == Request::None => return self.get_stuck(failure),
+            (Status::Stuck, Some(failure)) => Phase::Settling(Ending::Stuck(failure)),
             _ if rested.before == Status::Compensating => Phase::Undoing,
             _ => Phase::Forward,
         };
@@ -336,9 +352,14 @@ impl Machine {
         self.out.writes.run = Some(RunWrite::NotDue { seen: self.seen });
     }
 
+    /// Attempts under way are let to their end first: nothing is let go of in mid-act.
     fn get_stuck(&mut self, failure: Failure) {
-        self.change(Change::GetStuck);
         self.execution = None;
+        if self.busy() {
+            self.phase = Phase::Settling(Ending::Stuck(failure));
+            return;
+        }
+        self.change(Change::GetStuck);
         self.failure = Some(failure.clone());
         self.out.writes.attention.push((None, failure.clone()));
         self.rest(Status::Stuck, None, Some(failure), None);
@@ -356,6 +377,7 @@ impl Machine {
                 self.rest(status, Some(output), None, None);
             }
             Ending::Returned(Err(failure)) if self.pivoted => self.get_stuck(failure),
+            Ending::Stuck(failure) => self.get_stuck(failure),
             Ending::Returned(Err(failure)) | Ending::Stopped(failure) => {
                 self.close_open_steps();
                 self.make_plan(failure);
@@ -368,9 +390,14 @@ impl Machine {
         if matches!(self.phase, Phase::Resting) {
             return;
         }
-        let wake_at = self.earliest_due();
+        let wake_at = self.earliest_due(now);
         if self.busy() {
             self.out.wake_at = wake_at;
+            return;
+        }
+        if self.out.writes.planned.is_some() {
+            // The plan and the status that goes with it are committed first: what comes with letting go may be refused.
+            self.out.wake_at = Some(now);
             return;
         }
         if let Some(queue) = self.elsewhere.take() {
@@ -393,10 +420,16 @@ impl Machine {
         }
     }
 
-    fn earliest_due(&self) -> Option<Time> {
-        let steps = self.steps.values().filter(|step| self.counts(step)).filter_map(|step| {
+    /// What is under way ends by itself, and what could begin by now has begun or is for another queue: with their times,
+    /// which are over, the worker would look at the clock without end.
+    fn earliest_due(&self, now: Time) -> Option<Time> {
+        if matches!(self.phase, Phase::Settling(_)) {
+            return None;
+        }
+        let idle = |step: &&Step| self.counts(step) && !self.in_flight.contains(&(step.seq, step.direction));
+        let steps = self.steps.values().filter(idle).filter_map(|step| {
             let due = step.due.map(Due::estimate);
-            [due, step.next_attempt_at].into_iter().flatten().min()
+            [due, step.next_attempt_at.filter(|at| *at > now)].into_iter().flatten().min()
         });
         let deadline = (matches!(self.phase, Phase::Forward) && !self.pivoted).then_some(self.deadline_at).flatten();
         steps.chain(deadline).min()

@@ -53,7 +53,8 @@ impl Machine {
                 self.start((seq, Direction::Undo), now);
             }
         }
-        if !matches!(self.phase, Phase::Undoing) || self.busy() || self.elsewhere.is_some() {
+        let planned_now = self.out.writes.planned.is_some();
+        if !matches!(self.phase, Phase::Undoing) || self.busy() || self.elsewhere.is_some() || planned_now {
             return;
         }
         let failed = self.undos().rev().find(|undo| undo.outcome.is_some_and(|outcome| !is_done(outcome)));

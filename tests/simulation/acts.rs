@@ -1,0 +1,238 @@
+//! What a worker does between two commits: attempts, verifications and side values, and how they end or are cut off.
+
+use std::time::Duration;
+
+use backstitch::engine::{
+    Outcome, SideValue, Time,
+    core::{
+        decision::{Act, Attempt, AttemptError, Event},
+        model::{Direction, StepError},
+        policy::{ActivityMeta, Catalog},
+    },
+    to_json,
+};
+
+use crate::{
+    kinds::Kinds,
+    program::Meets,
+    sim::{Checked, Sim, found, id_of},
+};
+
+/// An act under way.
+pub(crate) struct Under {
+    pub(crate) act: Act,
+    pub(crate) ends_at: Time,
+    meets: Meets,
+}
+
+impl Sim {
+    fn meta(&self, attempt: &Attempt) -> ActivityMeta {
+        let kinds = Kinds::new(&self.program, true);
+        kinds.activity(&attempt.activity).cloned().expect("the programs call these kinds only")
+    }
+
+    /// Begins an act, of which everything that it needs must be on record.
+    pub(crate) fn begin(&mut self, act: Act) -> Checked {
+        let mut meets = Meets::Success;
+        let mut takes_ms = 0;
+        match &act {
+            Act::Cancel => return Ok(()),
+            Act::Draw { .. } => {}
+            Act::Verify(attempt) => {
+                self.tell(|| format!("  begins to verify {} ({})", attempt.seq, attempt.key));
+                let script = &self.world.call(id_of(attempt)).script;
+                takes_ms = script.takes_ms;
+                if script.asking_kills && !self.world.calm {
+                    meets = Meets::Kills;
+                }
+            }
+            Act::Attempt(attempt) => {
+                let meta = self.meta(attempt);
+                self.check_begin(attempt, &meta)?;
+                let id = id_of(attempt);
+                meets = match attempt.direction {
+                    Direction::Forward => self.world.attempt(id, &attempt.key, meta.verifiable),
+                    Direction::Undo => self.world.undo(id, meta.verifiable),
+                };
+                takes_ms = self.world.call(id).script.takes_ms;
+                self.tell(|| {
+                    format!("  begins {:?} {} of {id} ({}): {meets:?}", attempt.direction, attempt.attempt, attempt.key)
+                });
+                if attempt.direction == Direction::Forward && !meta.transactional {
+                    self.world.lose_sight(id);
+                }
+            }
+        }
+        let ends_at = self.store.now + Duration::from_millis(takes_ms);
+        if let Some(held) = &mut self.held {
+            held.under_way.push(Under { act, ends_at, meets });
+        }
+        Ok(())
+    }
+
+    /// What must hold when an attempt begins.
+    fn check_begin(&self, attempt: &Attempt, meta: &ActivityMeta) -> Checked {
+        let key = (attempt.seq, attempt.direction);
+        if attempt.direction == Direction::Forward && self.store.planned.is_some() {
+            return Err(format!("{key:?} is attempted after the plan of undos was made"));
+        }
+        let row = self.store.steps.get(&key);
+        let intent = row.is_some_and(|row| {
+            row.outcome.is_none() && row.attempts >= attempt.attempt && row.next_attempt_at.is_none()
+        });
+        let needs_intent =
+            attempt.direction == Direction::Undo || (!meta.transactional && (meta.undoable || meta.verifiable));
+        // A worker that was taken over may do what another has ended meanwhile; it just can't record it.
+        let ours = self.store.ready.as_ref().is_some_and(|r| r.lane == self.held.as_ref().map(|h| h.lane));
+        if needs_intent && !intent && ours {
+            return Err(format!("{key:?} is attempted without its intent on record: {row:?}"));
+        }
+        if attempt.direction == Direction::Undo { self.check_order(attempt) } else { Ok(()) }
+    }
+
+    /// Nothing that was built on the step may still be in force when the step is undone.
+    fn check_order(&self, attempt: &Attempt) -> Checked {
+        let id = id_of(attempt);
+        let memory = self.memory.lock().expect("no panic while locked");
+        for later in self.program.calls() {
+            let built_on = memory.kept.before.get(&later.id).is_some_and(|before| before.contains(&id));
+            let undoable = later.kind % 2 == 1;
+            if built_on && undoable && self.world.effects(later.id) > 0 {
+                return Err(format!("call {id} is undone before call {}, which was built on it", later.id));
+            }
+        }
+        Ok(())
+    }
+
+    /// An act ends.
+    pub(crate) fn finish(&mut self, under: Under) -> Checked {
+        let now = self.store.now;
+        match under.act {
+            Act::Cancel => Ok(()),
+            Act::Draw { seq, what } => {
+                let value = match what {
+                    SideValue::Now => to_json(&now),
+                    SideValue::Random => to_json(&7_u64),
+                    SideValue::Uuid => to_json(&uuid::Uuid::from_u128(7)),
+                };
+                let value = value.expect("it has a JSON form");
+                self.happened(Event::Drawn { seq, value }, now, None)
+            }
+            Act::Verify(_) if under.meets == Meets::Kills => {
+                self.crash("a verification killed it");
+                Ok(())
+            }
+            Act::Verify(attempt) => {
+                let told = self.world.verify(id_of(&attempt), &attempt.key);
+                let found = found(&told, id_of(&attempt));
+                self.tell(|| format!("verified {}: {found:?}", attempt.seq));
+                self.happened(Event::Verified { seq: attempt.seq, direction: attempt.direction, found }, now, None)
+            }
+            Act::Attempt(attempt) => self.finish_attempt(&attempt, under.meets),
+        }
+    }
+
+    fn finish_attempt(&mut self, attempt: &Attempt, meets: Meets) -> Checked {
+        let (id, meta, now) = (id_of(attempt), self.meta(attempt), self.store.now);
+        let undo = attempt.direction == Direction::Undo;
+        if meets == Meets::Kills {
+            self.cut_off(attempt, meets);
+            self.crash("an attempt killed it");
+            return Ok(());
+        }
+        let (mut result, mut tx) = (Ok(()), None);
+        match meets {
+            Meets::Success if meta.transactional => tx = Some((id, attempt.key.clone(), attempt.direction)),
+            Meets::Success if undo => self.world.reverse(id),
+            Meets::Success => {
+                if !self.world.apply(id, &attempt.key) {
+                    result = Err((false, false));
+                }
+            }
+            Meets::Refusal { retryable } => result = Err((false, retryable)),
+            _ if meta.transactional => result = Err((false, true)),
+            Meets::LostAfter if undo => {
+                self.world.reverse(id);
+                result = Err((true, true));
+            }
+            Meets::LostAfter => {
+                self.world.apply(id, &attempt.key);
+                result = Err((true, true));
+            }
+            Meets::Late => {
+                self.world.hold_up(id, &attempt.key);
+                result = Err((true, true));
+            }
+            Meets::LostBefore | Meets::Kills => result = Err((true, true)),
+        }
+        if !undo && !matches!(result, Err((true, _))) {
+            self.world.hear(id);
+        }
+        self.tell(|| format!("attempted {} {:?}: {result:?}", attempt.seq, attempt.direction));
+        let result = result.map(|()| (!undo).then(|| to_json(&id).expect("a number has a JSON form"))).map_err(
+            |(unknown, retryable)| AttemptError {
+                error: StepError { code: "scripted".to_owned(), message: format!("{meets:?}"), unknown },
+                retryable,
+            },
+        );
+        let (seq, direction) = (attempt.seq, attempt.direction);
+        self.happened(Event::Attempted { seq, direction, result, took: Duration::ZERO }, now, tx)
+    }
+
+    /// The worker is gone in mid-act: the request may still have done its work, or do it later.
+    fn cut_off(&mut self, attempt: &Attempt, meets: Meets) {
+        let (id, meta) = (id_of(attempt), self.meta(attempt));
+        let lost = matches!(meets, Meets::Refusal { .. } | Meets::LostBefore);
+        if meta.transactional || lost {
+            return;
+        }
+        match (attempt.direction, self.rng.below(3)) {
+            (Direction::Forward, 0) => drop(self.world.apply(id, &attempt.key)),
+            (Direction::Forward, 1) => self.world.hold_up(id, &attempt.key),
+            (Direction::Undo, 0) => self.world.reverse(id),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn crash(&mut self, how: &str) {
+        self.tell(|| format!("CRASH: {how}"));
+        self.crashes += 1;
+        self.abandon_acts();
+        self.store.take_over();
+    }
+
+    /// The worker holds the run no more; whatever is under way goes on without it.
+    pub(crate) fn abandon_acts(&mut self) {
+        let Some(held) = self.held.take() else { return };
+        self.memory.lock().expect("no panic while locked").roll_back();
+        for under in held.under_way {
+            match under.act {
+                Act::Attempt(attempt) => self.cut_off(&attempt, under.meets),
+                Act::Verify(attempt) if self.rng.chance(50) => {
+                    self.world.verify(id_of(&attempt), &attempt.key);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The outcomes on record, against what really happened.
+    pub(crate) fn check_outcomes(&self) -> Checked {
+        for step in self.store.steps.values() {
+            let Some(input) = step.input.as_ref().filter(|_| step.direction == Direction::Forward) else { continue };
+            let Ok(id) = serde_json::from_str(input.get()) else { continue };
+            let undone = self.store.steps.contains_key(&(step.seq, Direction::Undo));
+            let effects = self.world.effects(id);
+            match step.outcome {
+                Some(Outcome::Ok) if effects == 0 && !undone => {
+                    return Err(format!("call {id} is ok on record, but took no effect"));
+                }
+                Some(Outcome::Failed) if effects > 0 && step.undoable => {
+                    return Err(format!("call {id} failed on record, which says that it had no effect; it had one"));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,119 @@
+//! The kinds of activities that programs call: every sensible mix of undo, verify, transactional and queue.
+//!
+//! Their code is never run here: the outside world (`world.rs`) answers in its place. The core only needs their properties.
+
+use std::time::Duration;
+
+use backstitch::engine::{
+    Activity, ActivityContext, ActivityError, Context, Policy, Retry, StepFailure,
+    core::policy::{ActivityMeta, Catalog},
+};
+
+use crate::program::{Call, KINDS, NodeId, Program};
+
+/// The queue that runs of the simulation are at home in, and the other one.
+pub(crate) const HOME: &str = "home";
+pub(crate) const AWAY: &str = "away";
+
+const NAMES: [&str; KINDS as usize] = [
+    "plain",
+    "undo",
+    "verify",
+    "undo_verify",
+    "tx",
+    "tx_undo",
+    "away_plain",
+    "away_undo",
+    "away_verify",
+    "away_undo_verify",
+    "away_tx",
+    "away_tx_undo",
+];
+
+const fn undoable(kind: u8) -> bool {
+    matches!(kind % 6, 1 | 3 | 5)
+}
+
+const fn verifiable(kind: u8) -> bool {
+    matches!(kind % 6, 2 | 3)
+}
+
+const fn transactional(kind: u8) -> bool {
+    kind % 6 >= 4
+}
+
+struct Kind<const K: usize>;
+
+impl<const K: usize> Activity for Kind<K> {
+    const NAME: &'static str = NAMES[K];
+    type Input = NodeId;
+    type Output = NodeId;
+
+    async fn run(&self, _: &ActivityContext, input: &NodeId) -> Result<NodeId, ActivityError> {
+        Ok(*input)
+    }
+}
+
+/// Makes a program's call; the answer is the call's id, or what went wrong.
+pub(crate) async fn call(cx: &Context, call: &Call) -> Result<NodeId, StepFailure> {
+    match call.kind {
+        0 => typed::<0>(cx, call).await,
+        1 => typed::<1>(cx, call).await,
+        2 => typed::<2>(cx, call).await,
+        3 => typed::<3>(cx, call).await,
+        4 => typed::<4>(cx, call).await,
+        5 => typed::<5>(cx, call).await,
+        6 => typed::<6>(cx, call).await,
+        7 => typed::<7>(cx, call).await,
+        8 => typed::<8>(cx, call).await,
+        9 => typed::<9>(cx, call).await,
+        10 => typed::<10>(cx, call).await,
+        _ => typed::<11>(cx, call).await,
+    }
+}
+
+async fn typed<const K: usize>(cx: &Context, call: &Call) -> Result<NodeId, StepFailure> {
+    let mut made = cx.call::<Kind<K>>(call.id);
+    if let Some(ms) = call.deadline_ms {
+        made = made.deadline(Duration::from_millis(ms));
+    }
+    if call.best_effort { Ok(made.best_effort().await.unwrap_or(call.id)) } else { made.await }
+}
+
+/// The registry, as the core sees it.
+pub(crate) struct Kinds {
+    metas: Vec<ActivityMeta>,
+    missing: Option<&'static str>,
+}
+
+impl Kinds {
+    pub(crate) fn new(program: &Program, deployed: bool) -> Self {
+        let wait = Duration::from_millis(program.retry_ms);
+        let retry = |max_attempts| Retry { max_attempts, first: wait, factor: 2.0, longest: wait * 3 };
+        let meta = |kind: u8| {
+            let (forward, undo) = program.attempts[kind as usize];
+            ActivityMeta {
+                name: NAMES[kind as usize],
+                policy: Policy {
+                    attempt_timeout: Duration::from_secs(4),
+                    deadline: None,
+                    retry: retry(forward),
+                    non_retryable: Vec::new(),
+                    undo_retry: retry(undo),
+                },
+                undoable: undoable(kind),
+                verifiable: verifiable(kind),
+                transactional: transactional(kind),
+                queue: (kind >= 6).then_some(AWAY),
+            }
+        };
+        let missing = if deployed { None } else { program.missing_kind.map(|kind| NAMES[kind as usize]) };
+        Self { metas: (0..KINDS).map(meta).collect(), missing }
+    }
+}
+
+impl Catalog for Kinds {
+    fn activity(&self, name: &str) -> Option<&ActivityMeta> {
+        self.metas.iter().find(|meta| meta.name == name && Some(meta.name) != self.missing)
+    }
+}

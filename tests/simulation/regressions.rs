@@ -1,0 +1,169 @@
+//! What the simulation has found, each as one or two decisions: these stay when the generator of programs changes.
+
+use std::{sync::Arc, time::Duration};
+
+use backstitch::engine::{
+    Json, Outcome, RunId, Time,
+    core::{
+        decision::{AttemptError, Decision, Event, RunWrite, Snapshot},
+        machine::Machine,
+        model::{Direction, Request, Status, Step, StepError, StepKind},
+        policy::Catalog,
+    },
+    to_json,
+};
+
+use crate::{
+    interpreter::Interpreter,
+    kinds::{HOME, Kinds},
+    program::{Call, KINDS, Meets, Node, Program, Script},
+};
+
+const UNDO: u8 = 1;
+const UNDO_VERIFY: u8 = 3;
+const TX_UNDO: u8 = 5;
+const AWAY_UNDO: u8 = 7;
+
+fn now() -> Time {
+    Time::UNIX_EPOCH + Duration::from_secs(1_000)
+}
+
+fn call(id: u32, kind: u8) -> Node {
+    let script = Script {
+        run: vec![Meets::Success],
+        undo: vec![Meets::Success],
+        mute: 0,
+        asking_kills: false,
+        honours_key: true,
+        takes_ms: 0,
+    };
+    Node::Call(Call { id, kind, deadline_ms: None, best_effort: false, required: true, script })
+}
+
+/// A row of a call, as a worker that was lost has left it: under way.
+fn row(seq: u32, kind: u8) -> Step {
+    let kinds = Kinds::new(&program(vec![], 9), true);
+    let name = ["plain", "undo", "verify", "undo_verify", "tx", "tx_undo", "away_plain", "away_undo"][kind as usize];
+    Step {
+        seq,
+        direction: Direction::Forward,
+        kind: StepKind::Activity,
+        name: name.into(),
+        ord: None,
+        asked: 0,
+        outcome: None,
+        attempts: 1,
+        generation: 0,
+        undoable: kinds.activity(name).is_some_and(|meta| meta.undoable),
+        input: to_json(&seq).ok(),
+        output: None,
+        error: None,
+        details: None,
+        due: None,
+        next_attempt_at: None,
+        undo_after: vec![],
+        took: Duration::ZERO,
+        recorded: true,
+    }
+}
+
+fn error(unknown: bool) -> StepError {
+    StepError { code: "scripted".to_owned(), message: String::new(), unknown }
+}
+
+fn program(nodes: Vec<Node>, attempts: u32) -> Program {
+    let attempts = vec![(attempts, attempts); usize::from(KINDS)];
+    Program { root: Node::Seq(nodes), deadline_ms: None, attempts, retry_ms: 200, missing_kind: None }
+}
+
+fn machine(program: Program, request: Request, steps: Vec<Step>) -> Machine {
+    let input: Json = to_json("input").expect("a string has a JSON form");
+    let snapshot = Snapshot {
+        run: RunId::from_u128(1),
+        created_at: now(),
+        queue: HOME.into(),
+        deadline_at: None,
+        status: Status::Active,
+        request,
+        inbox: 0,
+        takeovers: 1,
+        input,
+        failure: None,
+        steps,
+        signals: vec![],
+    };
+    let kinds = Arc::new(Kinds::new(&program, true));
+    let code = Arc::new(Interpreter { program: Arc::new(program), memory: Arc::default() });
+    Machine::new(snapshot, code, kinds, Arc::new(|queue: &str| queue == HOME))
+}
+
+fn outcome(decision: &Decision, seq: u32) -> Option<Outcome> {
+    let step = decision.writes.steps.iter().find(|step| step.seq == seq && step.direction == Direction::Forward);
+    step.and_then(|step| step.outcome)
+}
+
+#[test]
+fn a_plan_and_its_status_are_committed_before_the_run_is_handed_over() {
+    let done = Step { outcome: Some(Outcome::Ok), ord: Some(0), output: to_json(&0).ok(), ..row(0, AWAY_UNDO) };
+    let mut machine = machine(program(vec![call(0, AWAY_UNDO), Node::Fail], 2), Request::None, vec![done]);
+    let planned = machine.begin(now());
+    assert!(matches!(planned.writes.run, Some(RunWrite::Compensating { .. })), "{:?}", planned.writes.run);
+    let next = machine.on(Event::Due { recorded: vec![] }, now());
+    assert!(matches!(next.writes.run, Some(RunWrite::HandOver { .. })), "{:?}", next.writes.run);
+}
+
+#[test]
+fn a_call_whose_last_attempt_was_lost_is_told_and_does_not_block_the_run() {
+    let mut machine = machine(program(vec![call(0, UNDO)], 1), Request::None, vec![row(0, UNDO)]);
+    let decision = machine.begin(now());
+    assert_eq!(outcome(&decision, 0), Some(Outcome::Unknown));
+    assert!(decision.writes.planned.is_some(), "{:?}", decision.writes.run);
+}
+
+#[test]
+fn a_refusal_after_an_unknown_attempt_leaves_the_step_unknown() {
+    let mut machine = machine(program(vec![call(0, UNDO)], 9), Request::None, vec![row(0, UNDO)]);
+    machine.begin(now());
+    let result = Err(AttemptError { error: error(false), retryable: false });
+    let refused = Event::Attempted { seq: 0, direction: Direction::Forward, result, took: Duration::ZERO };
+    assert_eq!(outcome(&machine.on(refused, now()), 0), Some(Outcome::Unknown), "the first attempt may have had one");
+}
+
+#[test]
+fn a_transactional_attempt_that_was_lost_has_failed() {
+    let mut machine = machine(program(vec![call(0, TX_UNDO)], 1), Request::None, vec![row(0, TX_UNDO)]);
+    assert_eq!(outcome(&machine.begin(now()), 0), Some(Outcome::Failed));
+}
+
+#[test]
+fn an_unknown_step_that_an_operator_reopened_is_undone_by_a_cancel() {
+    let reopened = Step { attempts: 0, error: Some(error(true)), ..row(0, UNDO) };
+    let mut machine = machine(program(vec![call(0, UNDO)], 9), Request::Compensate, vec![reopened]);
+    let decision = machine.begin(now());
+    assert_eq!(outcome(&decision, 0), Some(Outcome::Unknown));
+    assert!(decision.writes.planned.is_some());
+}
+
+#[test]
+fn a_worker_that_waits_for_a_verification_does_not_look_at_the_clock() {
+    let mut machine = machine(program(vec![call(0, UNDO_VERIFY)], 9), Request::None, vec![row(0, UNDO_VERIFY)]);
+    let decision = machine.begin(now());
+    assert_eq!(decision.acts.len(), 1, "it is asked about");
+    assert_eq!(decision.wake_at, None);
+}
+
+#[test]
+fn a_run_that_gets_stuck_lets_its_attempts_end_first() {
+    let branches = vec![call(0, UNDO), Node::Seq(vec![Node::Sleep { ms: 1 }, Node::Panic])];
+    let mut machine = machine(program(vec![Node::All(branches)], 9), Request::None, vec![]);
+    machine.begin(now());
+    crate::quiet_panics();
+    let later = now() + Duration::from_secs(1);
+    let panicked = machine.on(Event::Due { recorded: vec![(1, now())] }, later);
+    assert!(!panicked.rests(), "{:?}", panicked.writes.run);
+    let result = Ok(to_json(&0).ok());
+    let ended = Event::Attempted { seq: 0, direction: Direction::Forward, result, took: Duration::ZERO };
+    let stuck = machine.on(ended, later);
+    assert_eq!(outcome(&stuck, 0), Some(Outcome::Ok));
+    assert!(matches!(stuck.writes.run, Some(RunWrite::Rest { status: Status::Stuck, .. })), "{:?}", stuck.writes.run);
+}

@@ -1,0 +1,431 @@
+//! One run, simulated: workers that claim, decide, commit and act, and everything that can come between.
+//!
+//! It plays the part of src/engine/worker (claims, drive) and of everybody outside: other callers, operators, the clock.
+//! A worker may die before a commit, after it, with the answer lost, in mid-act; a lane may be taken over under it.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use backstitch::engine::{
+    RunId, Time,
+    core::{
+        decision::{Act, Attempt, Decision, Event, Found, Writes},
+        machine::Machine,
+        model::{Direction, Request, Status, StepError},
+    },
+    to_json,
+};
+
+use crate::{
+    acts::Under,
+    interpreter::{Interpreter, Memory},
+    kinds::{AWAY, HOME, Kinds},
+    program::{NodeId, Program},
+    rng::Rng,
+    store::{Ack, Store},
+    world::World,
+};
+
+/// A run in the hands of a worker.
+pub(crate) struct Held {
+    pub(crate) machine: Machine,
+    pub(crate) lane: u32,
+    pub(crate) under_way: Vec<Under>,
+    pub(crate) wake_at: Option<Time>,
+    /// The inbox counter that the machine knows.
+    pub(crate) seen: i32,
+    pub(crate) draining: bool,
+    /// How far the worker's estimate of the database's clock is off, in ms.
+    pub(crate) skew: i64,
+    pub(crate) idle_looks: u32,
+}
+
+pub(crate) struct Sim {
+    pub(crate) rng: Rng,
+    pub(crate) program: Arc<Program>,
+    pub(crate) memory: Arc<Mutex<Memory>>,
+    pub(crate) store: Store,
+    pub(crate) world: World,
+    pub(crate) held: Option<Held>,
+    pub(crate) lanes: u32,
+    pub(crate) faults: bool,
+    pub(crate) deployed: bool,
+    /// Somebody may ask it to stop.
+    stops: bool,
+    pub(crate) crashes: u32,
+    pub(crate) cancelled: bool,
+    pub(crate) compensated: bool,
+    pub(crate) story: Option<Vec<String>>,
+    pub(crate) commits: u64,
+}
+
+pub(crate) type Checked<T = ()> = Result<T, String>;
+
+impl Sim {
+    pub(crate) fn new(seed: u64, tell: bool) -> Self {
+        let mut rng = Rng::new(seed);
+        let program = Arc::new(Program::random(&mut rng));
+        let now = Time::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let store = Store {
+            now,
+            run: RunId::from_u128(u128::from(seed) + 1),
+            created_at: now,
+            deadline_at: program.deadline_ms.map(|ms| now + Duration::from_millis(ms)),
+            status: Status::Active,
+            request: Request::None,
+            inbox: 0,
+            input: to_json("input").expect("a string has a JSON form"),
+            failure: None,
+            ready: Some(crate::store::Ready { lane: None, queue: HOME.to_owned(), takeovers: 0 }),
+            timer: None,
+            steps: std::collections::BTreeMap::new(),
+            signals: Vec::new(),
+            planned: None,
+        };
+        Self {
+            world: World::new(program.clone()),
+            deployed: program.missing_kind.is_none(),
+            stops: rng.chance(35),
+            rng,
+            program,
+            memory: Arc::default(),
+            store,
+            held: None,
+            lanes: 0,
+            faults: true,
+            crashes: 0,
+            cancelled: false,
+            compensated: false,
+            story: tell.then(Vec::new),
+            commits: 0,
+        }
+    }
+
+    pub(crate) fn tell(&mut self, what: impl FnOnce() -> String) {
+        let at = (self.store.now - self.store.created_at).num_milliseconds();
+        if let Some(story) = &mut self.story {
+            story.push(format!("{at:>8} ms  {}", what()));
+        }
+    }
+
+    /// A fault happens now, in about `percent` of a hundred cases, while there are faults.
+    pub(crate) fn fault(&mut self, percent: u64) -> bool {
+        self.faults && self.rng.chance(percent)
+    }
+
+    /// One thing happens.
+    pub(crate) fn step(&mut self) -> Checked {
+        if self.faults {
+            self.disturb();
+        }
+        if self.held.is_some() {
+            self.held_step()?
+        } else {
+            self.free_step()
+        }
+        self.check()
+    }
+
+    /// Something comes from outside.
+    fn disturb(&mut self) {
+        match self.rng.below(1_000) {
+            0..30 => {
+                let name = self.rng.below(2) as u8;
+                let taken = self.store.signal(name);
+                self.tell(|| format!("signal{name} is sent: {taken}"));
+            }
+            30..40 if self.stops => {
+                self.cancelled |= self.store.ask(Request::Cancel);
+                let cancelled = self.cancelled;
+                self.tell(|| format!("cancel is asked for: {cancelled}"));
+            }
+            40..43 if self.stops => {
+                self.compensated |= self.store.ask(Request::Compensate);
+                let compensated = self.compensated;
+                self.tell(|| format!("compensate is asked for: {compensated}"));
+            }
+            43..75 if self.held.is_some() => self.crash("the worker is killed"),
+            75..85 => {
+                self.tell(|| "a takeover, while the worker lives".to_owned());
+                self.store.take_over();
+            }
+            85..95 => {
+                if let Some(held) = &mut self.held {
+                    held.draining = true;
+                    self.tell(|| "the worker drains".to_owned());
+                }
+            }
+            95..130 => self.world.arrive(),
+            130..134 => self.deployed = true,
+            _ => {}
+        }
+    }
+
+    /// Nobody holds the run.
+    fn free_step(&mut self) {
+        self.store.fire_timer();
+        if let Some(ready) = self.store.ready.clone() {
+            if ready.lane.is_some() {
+                self.store.take_over();
+            }
+            let serves: &[&str] = [&[HOME][..], &[AWAY], &[HOME, AWAY]][self.rng.below(3) as usize];
+            if serves.contains(&ready.queue.as_str()) {
+                self.claim(serves.iter().map(|queue| (*queue).to_owned()).collect());
+            }
+        } else if let Some(at) = self.store.timer {
+            self.store.now = self.store.now.max(at) + Duration::from_millis(self.rng.below(20));
+        } else {
+            self.store.now += Duration::from_millis(100);
+        }
+    }
+
+    fn claim(&mut self, serves: Vec<String>) {
+        self.lanes += 1;
+        let lane = self.lanes;
+        if let Some(ready) = &mut self.store.ready {
+            ready.lane = Some(lane);
+        }
+        self.tell(|| format!("claimed by lane {lane}, which serves {serves:?}"));
+        let code = Arc::new(Interpreter { program: self.program.clone(), memory: self.memory.clone() });
+        let catalog = Arc::new(Kinds::new(&self.program, self.deployed));
+        let serves = Arc::new(move |queue: &str| serves.iter().any(|served| served == queue));
+        let mut machine = Machine::new(self.store.snapshot(), code, catalog, serves);
+        let decision = machine.begin(self.store.now);
+        let skew = if self.rng.chance(50) { 0 } else { self.rng.below(400) as i64 - 200 };
+        self.held = Some(Held {
+            machine,
+            lane,
+            under_way: Vec::new(),
+            wake_at: None,
+            seen: self.store.inbox,
+            draining: false,
+            skew,
+            idle_looks: 0,
+        });
+        if let Err(breach) = self.carry_out(decision, None) {
+            self.world.broken.get_or_insert(breach);
+        }
+    }
+
+    /// The worker's estimate of the database's time.
+    fn estimate(&self) -> Time {
+        let skew = self.held.as_ref().map_or(0, |held| held.skew);
+        self.store.now + chrono::TimeDelta::milliseconds(skew)
+    }
+
+    fn held_step(&mut self) -> Checked {
+        let now = self.store.now;
+        let Some(held) = &mut self.held else { return Ok(()) };
+        if held.draining && held.under_way.is_empty() {
+            let lane = held.lane;
+            self.store.release(lane);
+            self.held = None;
+            return Ok(());
+        }
+        let ready: Vec<usize> = (0..held.under_way.len()).filter(|at| held.under_way[*at].ends_at <= now).collect();
+        if !ready.is_empty() {
+            let at = self.rng.pick(&ready);
+            let under = held.under_way.remove(at);
+            held.idle_looks = 0;
+            return self.finish(under);
+        }
+        if held.seen != self.store.inbox && self.rng.chance(60) {
+            held.seen = self.store.inbox;
+            let event = self.inbox();
+            return self.happened(event, self.estimate(), None);
+        }
+        if held.wake_at.is_some_and(|at| at <= now + chrono::TimeDelta::milliseconds(held.skew)) {
+            held.idle_looks += 1;
+            if held.idle_looks > 30 {
+                return Err(format!("the worker looks at the clock in vain, again and again: {:?}", held.wake_at));
+            }
+            // A look costs a statement or two.
+            self.store.now += Duration::from_millis(1);
+            held.skew = 0;
+            let dues = self.store.steps.values().filter(|step| step.outcome.is_none());
+            let recorded = dues.filter_map(|step| Some((step.seq, step.due?.estimate()))).collect();
+            return self.happened(Event::Due { recorded }, self.store.now, None);
+        }
+        if self.rng.chance(2) && !held.under_way.is_empty() {
+            let under = self.rng.pick(&(0..held.under_way.len()).collect::<Vec<_>>());
+            if let Act::Attempt(attempt) = &held.under_way[under].act {
+                let event = Event::Beat { seq: attempt.seq, direction: attempt.direction, details: None };
+                return self.happened(event, self.estimate(), None);
+            }
+        }
+        self.pass_time()
+    }
+
+    /// Nothing to do yet: to the next moment at which there may be.
+    fn pass_time(&mut self) -> Checked {
+        let Some(held) = &mut self.held else { return Ok(()) };
+        let skew = chrono::TimeDelta::milliseconds(held.skew);
+        let ends = held.under_way.iter().map(|under| under.ends_at);
+        let next = ends.chain(held.wake_at.map(|at| at - skew)).min();
+        match next {
+            Some(at) => {
+                let longest = self.store.now + Duration::from_secs(1);
+                self.store.now = at.min(longest).max(self.store.now);
+                held.idle_looks = 0;
+                Ok(())
+            }
+            None if held.seen != self.store.inbox => Ok(()),
+            None => Err("the run is held, and waits for nothing".to_owned()),
+        }
+    }
+
+    pub(crate) fn inbox(&self) -> Event {
+        let open = self.store.signals.iter().filter(|(_, taken)| taken.is_none());
+        let signals = open.map(|(signal, _)| signal.clone()).collect();
+        Event::Inbox { inbox: self.store.inbox, request: self.store.request, signals }
+    }
+
+    pub(crate) fn happened(&mut self, event: Event, now: Time, tx: Option<(NodeId, String, Direction)>) -> Checked {
+        let Some(held) = &mut self.held else { return Ok(()) };
+        let decision = held.machine.on(event, now);
+        self.carry_out(decision, tx)
+    }
+
+    /// Commits, then begins what is to be done. `tx`: what a transactional step does in the same commit.
+    fn carry_out(&mut self, mut decision: Decision, tx: Option<(NodeId, String, Direction)>) -> Checked {
+        let mut tx = tx;
+        loop {
+            if self.held.as_ref().is_some_and(|held| held.draining) {
+                decision.hold_back(self.estimate());
+            }
+            let rests = decision.rests();
+            let Some(lane) = self.held.as_ref().map(|held| held.lane) else { return Ok(()) };
+            let mut ack = Ack::Done;
+            if !decision.writes.is_empty() || tx.is_some() {
+                if self.fault(4) {
+                    self.crash("killed before the commit");
+                    return Ok(());
+                }
+                if self.fault(3) {
+                    self.disturb();
+                    if self.held.is_none() {
+                        return Ok(());
+                    }
+                }
+                ack = self.commit(lane, &mut decision.writes, tx.take())?;
+                if self.fault(4) {
+                    self.crash("killed before it heard of the commit");
+                    return Ok(());
+                }
+            }
+            self.tell(|| format!("  {ack:?}{}", if rests { ", rests" } else { "" }));
+            match ack {
+                Ack::InboxChanged => {
+                    let (event, now, inbox) = (self.inbox(), self.estimate(), self.store.inbox);
+                    let Some(held) = &mut self.held else { return Ok(()) };
+                    held.seen = inbox;
+                    decision = held.machine.on(event, now);
+                }
+                Ack::Done if !rests => return self.begin_all(decision),
+                Ack::Done if self.held.as_ref().is_some_and(|held| !held.under_way.is_empty()) => {
+                    return Err("the run is let go of while attempts are under way".to_owned());
+                }
+                Ack::Refused => {
+                    self.store.release(lane);
+                    self.abandon_acts();
+                    return Ok(());
+                }
+                Ack::Done | Ack::Lost => {
+                    self.abandon_acts();
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn commit(&mut self, lane: u32, writes: &mut Writes, tx: Option<(NodeId, String, Direction)>) -> Checked<Ack> {
+        self.tell(|| {
+            let step = |step: &backstitch::engine::core::model::Step| {
+                format!(
+                    "{}{}:{:?}/{}{}",
+                    step.seq,
+                    if step.direction == Direction::Undo { "u" } else { "" },
+                    step.outcome,
+                    step.attempts,
+                    step.error.as_ref().map_or(String::new(), |e| format!("!{}", e.code))
+                )
+            };
+            let steps: Vec<_> = writes.steps.iter().map(step).collect();
+            format!("  writes {steps:?} {:?}", writes.run)
+        });
+        self.check_plan(writes)?;
+        let mut ack = self.store.commit(lane, writes)?;
+        self.commits += 1;
+        let written = matches!(ack, Ack::Done | Ack::InboxChanged);
+        if written {
+            self.memory.lock().expect("no panic while locked").commit();
+        }
+        if written && let Some((id, key, direction)) = tx {
+            match direction {
+                Direction::Forward => drop(self.world.apply(id, &key)),
+                Direction::Undo => self.world.reverse(id),
+            }
+        } else if written && self.fault(4) {
+            // The answer was lost, and the flush is sent again, as worker/lane.rs does.
+            for step in &mut writes.steps {
+                step.recorded = self.store.steps.contains_key(&(step.seq, step.direction));
+            }
+            self.tell(|| "  the answer is lost, and it is sent again".to_owned());
+            ack = self.store.commit(lane, writes)?;
+        }
+        self.check_record()?;
+        Ok(ack)
+    }
+
+    fn begin_all(&mut self, decision: Decision) -> Checked {
+        if self.fault(4) {
+            self.crash("killed before it began what it had committed");
+            return Ok(());
+        }
+        let Some(held) = &mut self.held else { return Ok(()) };
+        held.wake_at = decision.wake_at;
+        decision.acts.into_iter().try_for_each(|act| self.begin(act))
+    }
+
+    /// Ends the run's faults: from here on it has to come to its end.
+    pub(crate) fn calm_down(&mut self) {
+        self.faults = false;
+        self.world.calm = true;
+        self.tell(|| "the faults stop".to_owned());
+    }
+
+    /// After a retry calls may be answered otherwise.
+    pub(crate) fn forget_answers(&mut self) {
+        self.memory.lock().expect("no panic while locked").forget();
+    }
+
+    /// For a run that waits for a signal alone.
+    pub(crate) fn send_what_it_waits_for(&mut self) -> bool {
+        use backstitch::engine::core::model::StepKind;
+        let open =
+            |step: &&backstitch::engine::core::model::Step| step.kind == StepKind::Signal && step.outcome.is_none();
+        let Some(name) = self.store.steps.values().find(open).map(|step| step.name.clone()) else { return false };
+        self.store.signal(u8::from(&*name == "signal1"))
+    }
+}
+
+/// What a verification event says.
+pub(crate) fn found(told: &crate::world::Told, id: NodeId) -> Found {
+    use crate::world::Told;
+    match told {
+        Told::Happened => Found::Happened(to_json(&id).expect("a number has a JSON form")),
+        Told::NeverWill => Found::NeverWill,
+        Told::NotYet => Found::NotYet(StepError {
+            code: "not_yet".to_owned(),
+            message: "nobody can tell".to_owned(),
+            unknown: true,
+        }),
+    }
+}
+
+/// The call that an attempt is of.
+pub(crate) fn id_of(attempt: &Attempt) -> NodeId {
+    serde_json::from_str(attempt.input.get()).expect("inputs are ids of calls")
+}
