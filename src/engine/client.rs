@@ -382,8 +382,8 @@ impl Engine {
         let until = Instant::now() + wait;
         let watch = self.hints.watch(run);
         let mut pause = Duration::from_millis(25);
-        let found = loop {
-            let ended = watch.notified();
+        loop {
+            let ended = watch.ended.notified();
             tokio::pin!(ended);
             ended.as_mut().enable();
             // Watching began before this look, so that an end in between is not missed.
@@ -391,14 +391,12 @@ impl Engine {
             let left = until.saturating_duration_since(Instant::now());
             match looked {
                 Ok(found) if !found.ended && !left.is_zero() => {}
-                looked => break looked,
+                looked => return looked,
             }
             // The end may come in another process: then only polling finds it.
             let _ = tokio::time::timeout(pause.min(left), ended).await;
             pause = (pause * 2).min(Duration::from_millis(500));
-        };
-        self.hints.unwatch(run, watch);
-        found
+        }
     }
 
     /// Asks the run to stop and undo, if it is not past its pivot.

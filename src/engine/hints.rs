@@ -39,17 +39,9 @@ impl Hints {
     }
 
     /// Something that is notified when the run ends in this process.
-    pub(crate) fn watch(&self, run: RunId) -> Arc<Notify> {
-        self.lock().entry(run).or_default().clone()
-    }
-
-    /// Nobody in this call waits for the run any more.
-    pub(crate) fn unwatch(&self, run: RunId, watch: Arc<Notify>) {
-        drop(watch);
-        let mut waiters = self.lock();
-        if waiters.get(&run).is_some_and(|waiter| Arc::strong_count(waiter) == 1) {
-            waiters.remove(&run);
-        }
+    pub(crate) fn watch(self: &Arc<Self>, run: RunId) -> Watch {
+        let ended = self.lock().entry(run).or_default().clone();
+        Watch { hints: self.clone(), run, ended }
     }
 
     /// These runs have ended, or stand still.
@@ -63,6 +55,23 @@ impl Hints {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Arc<Notify>>> {
         self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A wait for a run's end; what it takes is given back with it, also where whoever waits goes away.
+pub(crate) struct Watch {
+    hints: Arc<Hints>,
+    run: RunId,
+    pub(crate) ended: Arc<Notify>,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let mut waiters = self.hints.lock();
+        // The table's and ours: nobody else waits.
+        if waiters.get(&self.run).is_some_and(|waiter| Arc::strong_count(waiter) <= 2) {
+            waiters.remove(&self.run);
+        }
     }
 }
 

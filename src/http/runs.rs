@@ -44,7 +44,8 @@ async fn start(
 ) -> Result<Response, Problem> {
     let started = app.engine.start(body.request(key)?).await?;
     let run = app.engine.run(started.run).await?;
-    let location = [(header::LOCATION, format!("/v1/runs/{}", run.id))];
+    let id = run.id;
+    let location = [(header::LOCATION, format!("/v1/runs/{id}"))];
     Ok((status(started), location, Answer(run)).into_response())
 }
 
@@ -142,7 +143,8 @@ async fn retry(
 fn planned(plan: ActionPlan) -> Response {
     let status = if plan.dry_run { StatusCode::OK } else { StatusCode::ACCEPTED };
     let mut headers = HeaderMap::new();
-    if let Ok(location) = format!("/v1/runs/{}", plan.run).parse() {
+    let id = plan.run;
+    if let Ok(location) = format!("/v1/runs/{id}").parse() {
         headers.insert(header::LOCATION, location);
     }
     (status, headers, Answer(plan)).into_response()

@@ -114,6 +114,11 @@ mod tests {
                 {"seq": 0, "activity": "reserve_stock", "outcome": "ok", "after": [2]},
             ],
         });
-        insta::assert_snapshot!(render(&read(&plan).expect("a plan")), @"");
+        insta::assert_snapshot!(render(&read(&plan).expect("a plan")), @r"
+        cancel would be done to run r1, which is waiting
+        UNDO  STEP  ACTIVITY       OUTCOME  AFTER
+        1     2     charge         unknown
+        2     0     reserve_stock  ok       2
+        ");
     }
 }

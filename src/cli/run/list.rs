@@ -8,7 +8,7 @@ use crate::cli::{
     shapes::{List, Run},
 };
 
-const LONGEST_WORKFLOW: usize = 13;
+const LONGEST_WORKFLOW: usize = 10;
 
 /// Which runs.
 #[derive(Debug, clap::Args)]
@@ -114,6 +114,10 @@ mod tests {
         let now = "2026-01-01T00:01:30Z".parse().expect("a time");
         let text = render(&runs, Out { format: Format::Table, colour: false }, now);
         assert!(text.lines().all(|line| line.chars().count() <= usize::from(WIDTH)), "{text}");
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r"
+        RUN                                   WORKFLOW    STATUS        AGE    NOTE
+        01998877-6655-7443-8221-100000000000  order_ful…  compensating  1m30s  cancel
+        01998877-6655-7443-8221-100000000000  order       waiting       1m30s  cancel
+        ");
     }
 }

@@ -162,7 +162,19 @@ mod tests {
         let text =
             render(&run, Out { format: Format::Table, colour: false }, "2026-01-01T00:01:00Z".parse().expect("a time"));
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r"
+        run 01998877-6655-7443-8221-100000000000  compensating
+          workflow   order v1
+          key        k-1
+          created    1m00s ago
+          failure    payment_expired: not paid within ten minutes (step 1)
+
+            STEP                          TOOK TRIES    UNDO
+          0 ✓ reserve_stock                4ms     1    ✓ ok          7ms
+          1 ? charge_the_card_of_the_…    12ms     8    ▸ open    in 5.0s 3 tries
+              gateway_outcome_unknown: outcome unknown (timeout): the gateway at
+              http://127.0.0.1:8081 did not answer
+        ");
     }
 
     #[test]

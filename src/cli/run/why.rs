@@ -90,7 +90,10 @@ mod tests {
     fn a_run_that_waits_for_a_signal_names_the_command_that_sends_it() {
         let text = explained(json!({"status": "waiting", "waiting_on":
             {"kind": "signal", "name": "cancel", "since": "2026-01-01T00:59:00Z", "until": "2026-01-01T01:30:00Z"}}));
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r"
+        It is waiting.
+        It waits for the signal cancel, until 2026-01-01 01:30:00 UTC (in 30m00s): `backstitch run signal r1 cancel` sends it. It has waited since 1m00s ago.
+        ");
     }
 
     #[test]
@@ -98,6 +101,10 @@ mod tests {
         let text = explained(json!({"status": "stuck",
             "failure": {"code": "refund_failed", "message": "the gateway refused", "step": 2},
             "waiting_on": {"kind": "operator", "name": "refund_failed", "since": "2026-01-01T00:50:00Z"}}));
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r"
+        It is stuck.
+        refund_failed at step 2: the gateway refused
+        It needs an operator (refund_failed): `backstitch run retry r1` tries again, `backstitch run compensate r1 --reason TEXT` undoes it. It has waited since 10m00s ago.
+        ");
     }
 }
