@@ -4,7 +4,13 @@
 //! also executes them; then 200 one at a time on the idle engine. What is reported is counted in the database: every run
 //! must have ended with its five steps, or there is no report.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -151,12 +157,16 @@ pub async fn run(pool: &PgPool, load: Load, progress: impl Fn(u64)) -> Result<Re
 
     let before = Counters::read(pool).await?;
     let began = Instant::now();
-    let starting = tokio::spawn(start_all(engine.clone(), input.clone(), load.runs));
+    let started = Arc::new(AtomicU64::new(0));
+    let starting = tokio::spawn(start_all(engine.clone(), input.clone(), load.runs, started.clone()));
     let mut ended = 0;
-    while ended < load.runs as i64 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        ended = ended_since(pool, &before.newest).await?;
-        progress(ended.unsigned_abs());
+    while ended < load.runs as u64 && !(starting.is_finished() && started.load(Ordering::Relaxed) < load.runs as u64) {
+        tokio::time::sleep(Duration::from_millis(25)).await;
+        // What is started and not in `ready` any more has ended. Started is read first, so that this is never too many.
+        let begun = started.load(Ordering::Relaxed);
+        let open: i64 = sqlx::query_scalar("SELECT count(*) FROM backstitch.ready").fetch_one(pool).await?;
+        ended = begun.saturating_sub(open.unsigned_abs());
+        progress(ended);
     }
     let seconds = began.elapsed().as_secs_f64();
     starting.await.map_err(|error| Error::InvalidRequest(format!("the starting task was lost: {error}")))??;
@@ -188,7 +198,7 @@ pub async fn run(pool: &PgPool, load: Load, progress: impl Fn(u64)) -> Result<Re
     })
 }
 
-async fn start_all(engine: Engine, input: std::sync::Arc<RawValue>, runs: usize) -> Result<(), Error> {
+async fn start_all(engine: Engine, input: Arc<RawValue>, runs: usize, count: Arc<AtomicU64>) -> Result<(), Error> {
     let mut left = runs;
     while left > 0 {
         let now = left.min(START_AT_ONCE);
@@ -197,12 +207,13 @@ async fn start_all(engine: Engine, input: std::sync::Arc<RawValue>, runs: usize)
             started?;
         }
         left -= now;
+        count.fetch_add(now as u64, Ordering::Relaxed);
     }
     Ok(())
 }
 
 /// One run, so that the workflow is registered and connections and statements are ready.
-async fn warm_up(engine: &Engine, input: &std::sync::Arc<RawValue>) -> Result<(), Error> {
+async fn warm_up(engine: &Engine, input: &Arc<RawValue>) -> Result<(), Error> {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         match engine.start(StartRun::named(BenchOrder::NAME, input.clone())).await {
@@ -241,12 +252,6 @@ impl Counters {
             newest: row.try_get("newest")?,
         })
     }
-}
-
-async fn ended_since(pool: &PgPool, newest: &uuid::Uuid) -> Result<i64, Error> {
-    // Cheap while the load runs: what is not in `ready` any more has ended.
-    let query = "SELECT (SELECT count(*) FROM backstitch.run WHERE id > $1) - (SELECT count(*) FROM backstitch.ready)";
-    Ok(sqlx::query_scalar(query).bind(newest).fetch_one(pool).await?)
 }
 
 /// Every run has ended with its five steps.

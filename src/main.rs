@@ -1,2 +1,20 @@
-//! x
-fn main() {}
+//! The binary: parses the command line, sets logging up, and hands over to [`backstitch::cli`].
+
+use std::process::ExitCode;
+
+use backstitch::{cli::Cli, telemetry};
+use clap::Parser;
+
+/// The worker makes and drops small things by the million; see docs/decisions/.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Err(error) = telemetry::init(cli.default_log()) {
+        eprintln!("error: {error:#}");
+        return ExitCode::from(2);
+    }
+    cli.run().await
+}

@@ -17,7 +17,7 @@ use super::{
     hints::Hints,
     registry::Registry,
     store::{self, operate, reads, signals, start},
-    view::{ActionPlan, Page, PlannedUndo, Run, RunFilter, RunResult},
+    view::{ActionPlan, Page, PlannedUndo, Run, RunFilter, RunResult, ServerSettings},
     worker::{Worker, WorkerConfig},
     workflow::Workflow,
 };
@@ -436,6 +436,14 @@ impl Engine {
         let effect = operate::retry(&mut conn, run, borrowed(by)).await?;
         self.hint();
         Ok(plan_of(run, "retry", by, effect))
+    }
+
+    /// What the server says of the settings that the promises rest on.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn server_settings(&self) -> Result<ServerSettings, Error> {
+        store::server::settings(&mut *self.pool.acquire().await?).await
     }
 
     /// The database's time, as durable decisions see it.

@@ -117,7 +117,7 @@ pub(crate) fn is_retryable(error: &sqlx::Error) -> bool {
     matches!(database.code().as_deref(), Some("40001" | "40P01"))
 }
 
-/// Whether a row was to be new but is there already.
+/// Whether a row that was to be new is there already: whoever writes it decides from a view that is out of date.
 pub(crate) fn is_unique_violation(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }

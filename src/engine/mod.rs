@@ -25,7 +25,7 @@ pub use self::{
     error::Error,
     limbo::Limbo,
     registry::Registry,
-    view::{ActionPlan, Page, PlannedUndo, Run, RunFilter, RunResult, StepView, WaitingOn},
+    view::{ActionPlan, Page, PlannedUndo, Run, RunFilter, RunResult, ServerSettings, StepView, WaitingOn},
     worker::{Worker, WorkerConfig},
     workflow::Workflow,
 };

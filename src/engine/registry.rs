@@ -96,10 +96,6 @@ impl Registry {
         self.workflows.iter().rev().find(|((known, _), _)| *known == name).map(|(_, code)| code)
     }
 
-    pub(crate) fn version(&self, name: &str, version: i32) -> Option<Arc<dyn WorkflowCode>> {
-        self.workflows.iter().find(|((n, v), _)| *n == name && *v == version).map(|(_, code)| code.clone())
-    }
-
     pub(crate) fn code(&self, activity: &str) -> Option<Arc<dyn ActivityCode>> {
         self.activities.get(activity).map(|(_, code)| code.clone())
     }

@@ -331,12 +331,9 @@ async fn two_batches_with_the_same_keys_in_another_order_do_not_deadlock() {
         let second = blocked(&t, "other", async move { other.start_batch(second).await }).await;
         blocker.rollback().await.expect("rolls back");
         for batch in [first, second] {
-            batch
-                .await
-                .expect("no panic")
-                .expect("no deadlock")
-                .into_iter()
-                .for_each(|one| drop(one.expect("accepted")));
+            batch.await.expect("no panic").expect("no deadlock").into_iter().for_each(|one| {
+                one.expect("accepted");
+            });
         }
     }
     assert_eq!(t.count("run").await, 6);
@@ -400,8 +397,10 @@ async fn a_signal_and_a_timer_that_come_together_wake_the_run_once() {
                 .await
                 .expect("accepted");
             let mut b = t.database().connect("b").await;
-            blocked(&t, "b", async move { drop(sqlx::query(FIRE).bind(10_i64).execute(&mut b).await.expect("fires")) })
-                .await
+            blocked(&t, "b", async move {
+                sqlx::query(FIRE).bind(10_i64).execute(&mut b).await.expect("fires");
+            })
+            .await
         } else {
             sqlx::query(FIRE).bind(10_i64).execute(&mut *first).await.expect("fires");
             let sender = caller(&t, "b");

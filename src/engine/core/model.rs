@@ -220,7 +220,7 @@ pub struct Step {
     pub undo_after: Vec<u32>,
     /// How long the last attempt took.
     pub took: Duration,
-    /// It has a row: what is written next changes it.
+    /// It has, or may have, a row: what is written next changes it.
     pub recorded: bool,
 }
 

@@ -33,7 +33,8 @@ impl Retry {
         let exponent = attempts.saturating_sub(1).min(63) as i32;
         let full = self.first.as_secs_f64() * self.factor.max(1.0).powi(exponent);
         let capped = full.min(self.longest.as_secs_f64());
-        Duration::from_secs_f64(capped * (1.0 - 0.2 * jitter.clamp(0.0, 1.0)))
+        // Whole microseconds, as the database keeps them.
+        Duration::from_micros((capped * (1.0 - 0.2 * jitter.clamp(0.0, 1.0)) * 1e6) as u64)
     }
 }
 

@@ -3,14 +3,16 @@
 //! What is rare (timers, signals taken, plans, attention, hand-overs) goes into statements of its own in the same
 //! transaction, so that the common flush stays one round trip with one commit.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
+use serde::Serialize;
+use serde_json::value::RawValue;
 use sqlx::{Connection, PgConnection, Row};
 
 use crate::engine::{
     core::{
         decision::{RunWrite, Writes},
-        model::{Due, Failure, Request, RunId, Step, StepKind, Time},
+        model::{Direction, Due, Failure, Request, RunId, Status, Step, StepError, StepKind, Time},
     },
     error::Error,
 };
@@ -92,35 +94,37 @@ async fn flush_hot<'a>(
     commits: impl IntoIterator<Item = &'a Commit>,
 ) -> Result<Flushed, Error> {
     let mut steps = Steps::default();
+    let mut others = Vec::new();
     let mut runs = Runs::default();
     let mut ids = Vec::new();
     for commit in commits {
         ids.push(commit.run);
-        commit.writes.steps.iter().for_each(|step| steps.push(commit.run, step));
+        for step in &commit.writes.steps {
+            if ends_with_its_first_row(step) {
+                steps.push(commit.run, step);
+            } else {
+                others.push(StepRow::of(commit.run, step));
+            }
+        }
         runs.push(commit);
     }
+    let others = if others.is_empty() { "[]".to_owned() } else { json_text(&others)? };
     let row = sqlx::query(include_str!("sql/flush.sql"))
         .bind(lane)
+        .bind(ids)
         .bind(steps.run)
         .bind(steps.seq)
-        .bind(steps.direction)
         .bind(steps.kind)
         .bind(steps.name)
         .bind(steps.ord)
         .bind(steps.asked)
         .bind(steps.outcome)
         .bind(steps.attempts)
-        .bind(steps.generation)
         .bind(steps.undoable)
         .bind(steps.input)
         .bind(steps.output)
-        .bind(steps.error)
-        .bind(steps.details)
-        .bind(steps.due_at)
-        .bind(steps.due_in)
-        .bind(steps.next_attempt_at)
-        .bind(steps.undo_after)
         .bind(steps.took)
+        .bind(others)
         .bind(runs.id)
         .bind(runs.status)
         .bind(runs.output)
@@ -131,8 +135,6 @@ async fn flush_hot<'a>(
         .bind(runs.wake_in)
         .bind(runs.seen)
         .bind(runs.claimed_at)
-        .bind(ids)
-        .bind(steps.recorded)
         .fetch_optional(conn)
         .await?;
     let row = row.ok_or(Error::LeaseLost)?;
@@ -140,72 +142,114 @@ async fn flush_hot<'a>(
     Ok(Flushed { now: row.try_get(0)?, lost: set(1)?, rested: set(2)?, refused: HashSet::new() })
 }
 
-/// Finds out which steps are on record: after a flush whose answer was lost, nobody here knows.
-pub(crate) async fn mark_recorded(conn: &mut PgConnection, commits: &mut [Commit]) -> Result<(), Error> {
-    let runs: Vec<RunId> = commits.iter().map(|commit| commit.run).collect();
-    let query = "SELECT run_id, seq, direction FROM backstitch.step WHERE run_id = ANY ($1)";
-    let rows: Vec<(RunId, i32, i16)> = sqlx::query_as(query).bind(runs).fetch_all(conn).await?;
-    let recorded: HashSet<_> = rows.into_iter().collect();
-    for commit in commits {
-        for step in &mut commit.writes.steps {
-            step.recorded = recorded.contains(&(commit.run, step.seq as i32, step.direction.code()));
-        }
-    }
-    Ok(())
+/// The hot case: an ended step that has no row yet and nothing out of the ordinary to tell.
+fn ends_with_its_first_row(step: &Step) -> bool {
+    !step.recorded
+        && step.outcome.is_some()
+        && step.direction == Direction::Forward
+        && step.generation == 0
+        && step.error.is_none()
+        && step.details.is_none()
+        && step.due.is_none()
 }
 
-/// The step rows of a flush, column by column.
+fn json_text<T: Serialize>(value: &T) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|error| Error::Database(sqlx::Error::Encode(error.into())))
+}
+
+/// Steps of the hot case, column by column.
 #[derive(Default)]
 struct Steps<'a> {
     run: Vec<RunId>,
     seq: Vec<i32>,
-    direction: Vec<i16>,
     kind: Vec<i16>,
     name: Vec<&'a str>,
     ord: Vec<Option<i32>>,
     asked: Vec<i32>,
     outcome: Vec<Option<i16>>,
     attempts: Vec<i16>,
-    generation: Vec<i16>,
     undoable: Vec<bool>,
     input: Vec<Option<&'a str>>,
     output: Vec<Option<&'a str>>,
-    error: Vec<Option<String>>,
-    details: Vec<Option<&'a str>>,
-    due_at: Vec<Option<Time>>,
-    due_in: Vec<Option<i64>>,
-    next_attempt_at: Vec<Option<Time>>,
-    undo_after: Vec<Option<String>>,
     took: Vec<i64>,
-    recorded: Vec<bool>,
 }
 
 impl<'a> Steps<'a> {
     fn push(&mut self, run: RunId, step: &'a Step) {
-        let (due_at, due_in) = split(step.due);
-        let after: Vec<_> = step.undo_after.iter().map(u32::to_string).collect();
         self.run.push(run);
         self.seq.push(step.seq as i32);
-        self.direction.push(step.direction.code());
         self.kind.push(step.kind.code());
         self.name.push(&step.name);
         self.ord.push(step.ord.map(|ord| ord as i32));
         self.asked.push(step.asked as i32);
         self.outcome.push(step.outcome.map(|outcome| outcome.code()));
-        self.attempts.push(i16::try_from(step.attempts).unwrap_or(i16::MAX));
-        self.generation.push(i16::try_from(step.generation).unwrap_or(i16::MAX));
+        self.attempts.push(small(step.attempts));
         self.undoable.push(step.undoable);
         self.input.push(step.input.as_ref().map(|json| json.get()));
         self.output.push(step.output.as_ref().map(|json| json.get()));
-        self.error.push(step.error.as_ref().and_then(|error| serde_json::to_string(error).ok()));
-        self.details.push(step.details.as_ref().map(|json| json.get()));
-        self.due_at.push(due_at);
-        self.due_in.push(due_in);
-        self.next_attempt_at.push(step.next_attempt_at);
-        self.undo_after.push((!after.is_empty()).then(|| format!("{{{}}}", after.join(","))));
-        self.recorded.push(step.recorded);
-        self.took.push(i64::try_from(step.took.as_micros()).unwrap_or(i64::MAX));
+        self.took.push(micros(step.took));
     }
+}
+
+/// Any other step, as flush.sql reads it.
+#[derive(Serialize)]
+struct StepRow<'a> {
+    run_id: RunId,
+    seq: u32,
+    direction: i16,
+    kind: i16,
+    name: &'a str,
+    ord: Option<u32>,
+    asked: u32,
+    outcome: Option<i16>,
+    attempts: i16,
+    generation: i16,
+    undoable: bool,
+    input: Option<&'a RawValue>,
+    output: Option<&'a RawValue>,
+    error: Option<&'a StepError>,
+    details: Option<&'a RawValue>,
+    due_at: Option<Time>,
+    due_in: Option<i64>,
+    next_attempt_at: Option<Time>,
+    undo_after: Option<&'a [u32]>,
+    took: i64,
+}
+
+impl<'a> StepRow<'a> {
+    fn of(run: RunId, step: &'a Step) -> Self {
+        let (due_at, due_in) = split(step.due);
+        Self {
+            run_id: run,
+            seq: step.seq,
+            direction: step.direction.code(),
+            kind: step.kind.code(),
+            name: &step.name,
+            ord: step.ord,
+            asked: step.asked,
+            outcome: step.outcome.map(|outcome| outcome.code()),
+            attempts: small(step.attempts),
+            generation: small(step.generation),
+            undoable: step.undoable,
+            input: step.input.as_deref(),
+            output: step.output.as_deref(),
+            error: step.error.as_ref(),
+            details: step.details.as_deref(),
+            due_at,
+            due_in,
+            next_attempt_at: step.next_attempt_at,
+            undo_after: (!step.undo_after.is_empty()).then_some(&step.undo_after),
+            took: micros(step.took),
+        }
+    }
+}
+
+fn small(count: u32) -> i16 {
+    i16::try_from(count).unwrap_or(i16::MAX)
+}
+
+fn micros(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// The run rows of a flush, column by column.
@@ -229,9 +273,7 @@ impl<'a> Runs<'a> {
             Some(RunWrite::Rest { status, output, failure, wait, seen }) => {
                 (status.code(), output.as_ref(), failure.as_ref(), wait.as_ref(), Some(*seen))
             }
-            Some(RunWrite::Compensating { failure }) => {
-                (crate::engine::core::model::Status::Compensating.code(), None, Some(failure), None, None)
-            }
+            Some(RunWrite::Compensating { failure }) => (Status::Compensating.code(), None, Some(failure), None, None),
             Some(RunWrite::HandOver { .. } | RunWrite::NotDue { .. }) | None => return,
         };
         let (wake_at, wake_in) = split(wait.and_then(|wait| wait.until));
@@ -255,7 +297,7 @@ fn text(failure: &Failure) -> Option<String> {
 fn split(due: Option<Due>) -> (Option<Time>, Option<i64>) {
     match due {
         Some(Due::At(at)) => (Some(at), None),
-        Some(Due::In(span, _)) => (None, Some(i64::try_from(span.as_micros()).unwrap_or(i64::MAX))),
+        Some(Due::In(span, _)) => (None, Some(micros(span))),
         None => (None, None),
     }
 }
@@ -342,9 +384,10 @@ async fn flush_run(conn: &mut PgConnection, lane: i32, commit: &Commit, flushed:
     Ok(())
 }
 
-/// Gives one run back, due at once for any worker: what a drain does between two steps.
+/// Gives one run back, due at once for any worker: what a drain does between two steps, and what is done where the
+/// fate of a commit is open. Like every write of a lane it updates the lane's row first, and so waits for a commit of
+/// this lane that its client has given up but the server has not: nobody can claim the run before that is over.
 pub(crate) async fn release(conn: &mut PgConnection, lane: i32, run: RunId) -> Result<(), Error> {
-    let query = "UPDATE backstitch.ready SET lane = NULL, fresh = false WHERE run_id = $1 AND lane = $2";
-    sqlx::query(query).bind(run).bind(lane).execute(conn).await?;
+    sqlx::query(include_str!("sql/release_run.sql")).bind(lane).bind(run).execute(conn).await?;
     Ok(())
 }

@@ -9,7 +9,7 @@
 //! | `lanes` | registers workers and lanes; takeover; release |
 //! | `timers`, `signals` | wake parked runs |
 //! | `operate` | cancel, compensate, retry, with their audit |
-//! | `reads` | what people see |
+//! | `reads`, `server` | what people see |
 
 pub(crate) mod claim;
 pub(crate) mod flush;
@@ -17,11 +17,10 @@ pub(crate) mod lanes;
 pub(crate) mod operate;
 pub(crate) mod reads;
 pub(crate) mod rows;
+pub(crate) mod server;
 pub(crate) mod signals;
 pub(crate) mod start;
 pub(crate) mod timers;
-
-use std::str::FromStr;
 
 use sqlx::{PgConnection, PgPool, migrate::Migrator, postgres::PgConnectOptions};
 
@@ -74,14 +73,6 @@ pub(crate) fn hot_options(options: &PgConnectOptions) -> PgConnectOptions {
         ("jit", "off"),
         ("max_parallel_workers_per_gather", "0"),
     ])
-}
-
-/// Reads a database URL.
-///
-/// # Errors
-/// `invalid_request` with the parser's sentence.
-pub(crate) fn parse_url(url: &str) -> Result<PgConnectOptions, Error> {
-    PgConnectOptions::from_str(url).map_err(|error| Error::InvalidRequest(format!("the database URL: {error}")))
 }
 
 /// Tells idle workers of other processes that something may be due. Never inside a hot transaction: NOTIFY takes a

@@ -77,6 +77,8 @@ pub(crate) async fn request(conn: &mut PgConnection, run: RunId, what: Request, 
     }
     let query = "UPDATE backstitch.run SET request = $2, inbox = inbox + 1 WHERE id = $1";
     sqlx::query(query).bind(run).bind(what.code()).execute(&mut *tx).await?;
+    // Somebody has looked at it: what needs another look from here on is put there anew.
+    sqlx::query("DELETE FROM backstitch.attention WHERE run_id = $1").bind(run).execute(&mut *tx).await?;
     make_due(&mut tx, run).await?;
     let action = if what == Request::Cancel { "cancel" } else { "compensate" };
     audit(&mut tx, run, action, by, locked.status, "requested").await?;

@@ -56,7 +56,8 @@ pub(super) async fn attempt(shared: Arc<Shared>, cx: Arc<ActivityContext>, attem
     let began = Instant::now();
     let (result, tx) = match code(&shared, &attempt) {
         Err(error) => (Err(error), None),
-        Ok(code) if attempt.transactional => in_transaction(&shared, code, &cx, &attempt).await,
+        // Boxed: it is large, and most attempts are made without it.
+        Ok(code) if attempt.transactional => in_transaction(&shared, code, &cx, &attempt).boxed().await,
         Ok(code) => (bounded(code.as_ref(), &cx, &attempt).await, None),
     };
     let result = result.map_err(|error| AttemptError { error: error.record(), retryable: error.retryable });

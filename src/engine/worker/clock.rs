@@ -6,6 +6,8 @@ use std::{
     time::Instant,
 };
 
+use chrono::SubsecRound;
+
 use crate::engine::core::model::Time;
 
 #[derive(Debug, Default)]
@@ -17,9 +19,9 @@ impl DbClock {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some((now, Instant::now()));
     }
 
-    /// The estimate.
+    /// The estimate, in whole microseconds as the database keeps them.
     pub(crate) fn now(&self) -> Time {
         let known = *self.0.read().unwrap_or_else(PoisonError::into_inner);
-        known.map_or(Time::UNIX_EPOCH, |(now, at)| now + at.elapsed())
+        known.map_or(Time::UNIX_EPOCH, |(now, at)| (now + at.elapsed()).trunc_subsecs(6))
     }
 }

@@ -24,7 +24,7 @@ use crate::engine::{
         machine::Machine,
         model::{Direction, RunId, Time},
     },
-    error::{Error, is_retryable},
+    error::{Error, is_retryable, is_unique_violation},
     store::{claim, flush},
 };
 
@@ -140,7 +140,9 @@ impl Driver {
                 self.release().await;
                 return None;
             }
-            Ack::InboxChanged => return self.inbox_changed().await.map(|decision| Next::Decide(Box::new(decision))),
+            Ack::InboxChanged => {
+                return Box::pin(self.inbox_changed()).await.map(|decision| Next::Decide(Box::new(decision)));
+            }
             Ack::Done if rests => return None,
             Ack::Done => {}
         }
@@ -160,17 +162,30 @@ impl Driver {
 
     /// None: what became of the commit is unknown or the run is no longer ours; its rows tell whoever claims it next.
     async fn commit(&mut self, writes: Writes, tx: Option<Transaction<'static, Postgres>>) -> Option<Ack> {
-        let Some(mut tx) = tx else { return self.commit_by_lane(writes).await };
         let (claimed_at, parked_before) = (self.claimed_at, self.parked_before);
         let commit = flush::Commit { run: self.run, claimed_at, parked_before, writes };
-        // The step's own SQL and its record, in one commit, behind the same fence.
+        match tx {
+            // Boxed, as are the other ways that most runs never go: a run's task stays small.
+            Some(tx) => Box::pin(self.commit_with(tx, commit)).await,
+            None => self.commit_by_lane(commit).await,
+        }
+    }
+
+    async fn commit_by_lane(&mut self, commit: flush::Commit) -> Option<Ack> {
+        let (ack, answered) = oneshot::channel();
+        self.lane.requests.send(Request::Commit(Box::new(commit), ack)).await.ok()?;
+        answered.await.ok()
+    }
+
+    /// The step's own SQL and its record, in one commit, behind the same fence.
+    async fn commit_with(&mut self, mut tx: Transaction<'static, Postgres>, commit: flush::Commit) -> Option<Ack> {
         let flushed = match flush::flush(&mut tx, self.lane.id, std::slice::from_ref(&commit)).await {
             Ok(flushed) => flushed,
             Err(Error::LeaseLost) => return None,
             Err(error) => {
                 // Its locks go first: one of them is the lane's.
                 let _ = tx.rollback().await;
-                return self.forget("its record failed", error).await;
+                return self.forget(commit, "its record failed", error).await;
             }
         };
         let ack = lane::ack(&commit, &flushed);
@@ -183,21 +198,20 @@ impl Driver {
                 self.shared.engine.hints().rested(flushed.rested);
                 Some(ack)
             }
-            Err(error) => self.forget("its commit failed", error.into()).await,
+            Err(error) => self.forget(commit, "its commit failed", error.into()).await,
         }
     }
 
     /// A transactional step whose commit may or may not have landed: the rows know, so the run is begun anew from them.
     /// Where the database has refused it for good (the step's SQL broke the transaction, or a deferred constraint) that
     /// would go on for ever: then the run stands still, as one whose own record is refused.
-    async fn forget(&mut self, what: &str, error: Error) -> Option<Ack> {
+    async fn forget(&mut self, commit: flush::Commit, what: &str, error: Error) -> Option<Ack> {
         match error {
-            Error::Database(error) if !is_retryable(&error) => {
+            Error::Database(error) if !is_retryable(&error) && !is_unique_violation(&error) => {
                 tracing::error!(run = %self.run, %error, "{what}: the run stands still");
                 let inbox = async { claim::inbox(&mut *self.shared.engine.pool().acquire().await?, self.run).await };
                 let writes = lane::quarantine(&error, inbox.await.map_or(0, |inbox| inbox.inbox));
-                let rested = self.commit_by_lane(writes).await == Some(Ack::Done);
-                if !rested {
+                if self.commit_by_lane(flush::Commit { writes, ..commit }).await != Some(Ack::Done) {
                     self.release().await;
                 }
             }
@@ -207,14 +221,6 @@ impl Driver {
             }
         }
         None
-    }
-
-    async fn commit_by_lane(&mut self, writes: Writes) -> Option<Ack> {
-        let (claimed_at, parked_before) = (self.claimed_at, self.parked_before);
-        let commit = flush::Commit { run: self.run, claimed_at, parked_before, writes };
-        let (ack, answered) = oneshot::channel();
-        self.lane.requests.send(Request::Commit(commit, ack)).await.ok()?;
-        answered.await.ok()
     }
 
     async fn release(&mut self) {
@@ -267,7 +273,7 @@ impl Driver {
                 biased;
                 Some(happened) = self.acts.next(), if !self.acts.is_empty() => return self.happened(happened).await,
                 () = self.holding.poke.notified() => {
-                    let inbox = self.load_inbox().await?;
+                    let inbox = Box::pin(self.load_inbox()).await?;
                     return Some(((inbox, None), None));
                 }
                 () = self.shared.draining.cancelled(), if self.acts.is_empty() => {
@@ -279,7 +285,7 @@ impl Driver {
                         return Some(((beat, None), None));
                     }
                     if wake_at.is_some_and(|at| at <= self.shared.clock.now())
-                        && let Some((now, recorded)) = self.dues().await
+                        && let Some((now, recorded)) = Box::pin(self.dues()).await
                     {
                         return Some(((Event::Due { recorded }, Some(now)), None));
                     }

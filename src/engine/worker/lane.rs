@@ -31,7 +31,7 @@ use crate::engine::{
         decision::{RunWrite, Writes},
         model::{Failure, RunId, Status, Time},
     },
-    error::{Error, is_retryable},
+    error::{Error, is_retryable, is_unique_violation},
     store::{
         self, claim,
         flush::{self, Commit, Flushed},
@@ -47,7 +47,7 @@ const FLUSH_AT_MOST: usize = 1_000;
 #[derive(Debug)]
 pub(super) enum Request {
     /// Record this.
-    Commit(Commit, oneshot::Sender<Ack>),
+    Commit(Box<Commit>, oneshot::Sender<Ack>),
     /// Give the run back: another worker, or a new look at its rows, goes on with it.
     Release(RunId),
 }
@@ -263,7 +263,7 @@ impl Lane {
         for request in requests {
             match request {
                 Request::Commit(commit, ack) => {
-                    commits.push(commit);
+                    commits.push(*commit);
                     acks.push(ack);
                 }
                 Request::Release(run) => self.release(run).await?,
@@ -290,7 +290,7 @@ impl Lane {
                 Ok(flushed) => self.answer(&batch, &flushed, done),
                 Err(Error::Unavailable(error)) => {
                     self.reconnect(&error).await?;
-                    self.mark_recorded(&mut batch).await?;
+                    may_be_recorded(&mut batch);
                     pending.push(batch);
                 }
                 Err(Error::Database(error)) if is_retryable(&error) => pending.push(batch),
@@ -299,6 +299,12 @@ impl Lane {
                     let second = batch.split_off(batch.len() / 2);
                     pending.push(second);
                     pending.push(batch);
+                }
+                Err(Error::Database(error)) if is_unique_violation(&error) => {
+                    // A step that was to be new is on record: the run goes on from its rows, not from this memory.
+                    tracing::warn!(%error, "a run was decided from a view that is out of date; it is begun anew");
+                    self.give_back(&batch).await?;
+                    done.extend(batch.iter().map(|_| Ack::Lost));
                 }
                 Err(Error::Database(error)) => {
                     for commit in &mut batch {
@@ -320,17 +326,6 @@ impl Lane {
             }
         }
         Ok(())
-    }
-
-    /// Until it is known which rows are there; the database may be away again meanwhile.
-    async fn mark_recorded(&mut self, batch: &mut [Commit]) -> Result<(), Error> {
-        loop {
-            match flush::mark_recorded(&mut self.conn, batch).await {
-                Ok(()) => return Ok(()),
-                Err(Error::Unavailable(error)) => self.reconnect(&error).await?,
-                Err(error) => return Err(error),
-            }
-        }
     }
 
     fn answer(&self, batch: &[Commit], flushed: &Flushed, done: &mut Vec<Ack>) {
@@ -364,6 +359,11 @@ impl Lane {
         self.shared.engine.hint();
         Ok(())
     }
+}
+
+/// After a flush whose answer was lost any of its rows may be there: from now on they are written as changes.
+fn may_be_recorded(batch: &mut [Commit]) {
+    batch.iter_mut().flat_map(|commit| &mut commit.writes.steps).for_each(|step| step.recorded = true);
 }
 
 /// What one commit came to.

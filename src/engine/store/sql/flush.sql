@@ -1,45 +1,50 @@
 -- Records steps and what becomes of runs: one statement, one commit, hundreds of runs. Called by store/flush.rs.
 -- f: the fence, heartbeat and lease in one: where the lane has been declared dead nothing below writes anything, since
 --    everything joins on its row.
--- u, r: each run is also checked against `ready.lane`, so that one that is not this lane's neither aborts nor
---    pollutes the batch.
--- s, c: rows that are new and rows that are on record. ON CONFLICT would do for both, at the price of one more log record
---    for each new row. Where a lost answer leaves it open which is which, the caller looks first (mark_recorded).
---    An outcome on record never changes (unknown may be resolved); writing the same again is harmless.
+-- h: the runs that this lane holds. One that is another's by now neither aborts nor pollutes the batch. `(x IN (..)) IS TRUE`
+--    keeps the planner from turning a hash lookup into a nested loop.
+-- s: steps that end with their first row, as arrays: the hot case. A plain insert, because ON CONFLICT costs one more log
+--    record for each new row.
+-- x: all others (intents, retries, undos, changes of a row on record, whatever may or may not have landed before a lost
+--    connection), as one JSON text, which is empty most of the time. An outcome on record never changes (unknown may be
+--    resolved); writing the same again is harmless.
 -- r: a run that is let go of must have seen the latest inbox counter, on the row that this updates: NOT EXISTS (a
 --    signal) would miss one that commits while this waits for the row (tried).
 -- Locks, in order: lane, step, run, ready.
 WITH f AS (
     UPDATE backstitch.lane SET beat = clock_timestamp() WHERE id = $1 AND alive RETURNING id, backstitch.now() AS now
 ),
-u AS MATERIALIZED (
-    SELECT u.*, f.id AS lane, f.now
-    FROM f, unnest($2::uuid[], $3::int[], $4::smallint[], $5::smallint[], $6::text[], $7::int[], $8::int[], $9::smallint[],
-            $10::smallint[], $11::smallint[], $12::boolean[], $13::text[], $14::text[], $15::text[], $16::text[],
-            $17::timestamptz[], $18::bigint[], $19::timestamptz[], $20::text[], $21::bigint[], $33::boolean[])
-        u(run_id, seq, direction, kind, name, ord, asked, outcome, attempts, generation, undoable, input, output, error,
-            details, due_at, due_in, next_attempt_at, undo_after, took, recorded)
-    JOIN backstitch.ready q ON q.run_id = u.run_id
-    WHERE q.lane = f.id
+h AS MATERIALIZED (
+    SELECT q.run_id FROM f, unnest($2::uuid[]) u(id) JOIN backstitch.ready q ON q.run_id = u.id WHERE q.lane = f.id
 ),
 s AS (
+    INSERT INTO backstitch.step (run_id, seq, kind, name, ord, asked, outcome, attempts, undoable, input, output, lane,
+        started_at, finished_at, direction, generation)
+    SELECT u.run_id, u.seq, u.kind, u.name, u.ord, u.asked, u.outcome, u.attempts, u.undoable, u.input::json, u.output::json,
+        f.id, f.now - u.took * interval '1 microsecond', f.now, 0, 0
+    FROM f, unnest($3::uuid[], $4::int[], $5::smallint[], $6::text[], $7::int[], $8::int[], $9::smallint[], $10::smallint[],
+            $11::boolean[], $12::text[], $13::text[], $14::bigint[])
+        u(run_id, seq, kind, name, ord, asked, outcome, attempts, undoable, input, output, took)
+    WHERE (u.run_id IN (SELECT run_id FROM h)) IS TRUE
+),
+x AS (
     INSERT INTO backstitch.step (run_id, seq, direction, kind, name, ord, asked, outcome, attempts, generation, undoable,
         input, output, error, details, due_at, next_attempt_at, undo_after, lane, started_at, finished_at)
     SELECT u.run_id, u.seq, u.direction, u.kind, u.name, u.ord, u.asked, u.outcome, u.attempts, u.generation, u.undoable,
-        u.input::json, u.output::json, u.error::json, u.details::json,
-        coalesce(u.due_at, u.now + u.due_in * interval '1 microsecond'), u.next_attempt_at, u.undo_after::int[], u.lane,
-        u.now - u.took * interval '1 microsecond', CASE WHEN u.outcome IS NOT NULL THEN u.now END
-    FROM u WHERE NOT u.recorded
-),
-c AS (
-    UPDATE backstitch.step SET
-        ord = u.ord, outcome = u.outcome, attempts = u.attempts, generation = u.generation,
-        output = u.output::json, error = u.error::json, details = u.details::json,
-        next_attempt_at = u.next_attempt_at, lane = u.lane,
-        finished_at = coalesce(step.finished_at, CASE WHEN u.outcome IS NOT NULL THEN u.now END)
-    FROM u
-    WHERE u.recorded AND step.run_id = u.run_id AND step.seq = u.seq AND step.direction = u.direction
-      AND (step.outcome IS NULL OR step.outcome = 3 OR step.outcome = u.outcome)
+        u.input, u.output, u.error, u.details, coalesce(u.due_at, f.now + u.due_in * interval '1 microsecond'),
+        u.next_attempt_at, u.undo_after, f.id,
+        f.now - u.took * interval '1 microsecond', CASE WHEN u.outcome IS NOT NULL THEN f.now END
+    FROM f, json_to_recordset($15::json)
+        u(run_id uuid, seq int, direction smallint, kind smallint, name text, ord int, asked int, outcome smallint,
+            attempts smallint, generation smallint, undoable boolean, input json, output json, error json, details json,
+            due_at timestamptz, due_in bigint, next_attempt_at timestamptz, undo_after int[], took bigint)
+    WHERE (u.run_id IN (SELECT run_id FROM h)) IS TRUE
+    ON CONFLICT (run_id, seq, direction) DO UPDATE SET
+        ord = excluded.ord, outcome = excluded.outcome, attempts = excluded.attempts, generation = excluded.generation,
+        output = excluded.output, error = excluded.error, details = excluded.details,
+        next_attempt_at = excluded.next_attempt_at, lane = excluded.lane,
+        finished_at = coalesce(step.finished_at, excluded.finished_at)
+    WHERE step.outcome IS NULL OR step.outcome = 3 OR step.outcome = excluded.outcome
 ),
 r AS (
     UPDATE backstitch.run SET
@@ -50,18 +55,16 @@ r AS (
         wait_until = coalesce(u.wake_at, f.now + u.wake_in * interval '1 microsecond'),
         started_at = coalesce(run.started_at, u.claimed_at),
         finished_at = CASE WHEN u.status >= 5 THEN f.now END
-    FROM f, unnest($22::uuid[], $23::smallint[], $24::text[], $25::text[], $26::text[], $27::text[], $28::timestamptz[],
-            $29::bigint[], $30::int[], $31::timestamptz[])
+    FROM f, unnest($16::uuid[], $17::smallint[], $18::text[], $19::text[], $20::text[], $21::text[], $22::timestamptz[],
+            $23::bigint[], $24::int[], $25::timestamptz[])
         u(id, status, output, failure, wait_kind, wait_name, wake_at, wake_in, seen, claimed_at)
-    JOIN backstitch.ready q ON q.run_id = u.id
-    WHERE run.id = u.id AND q.lane = f.id AND (u.seen IS NULL OR run.inbox = u.seen)
+    WHERE run.id = u.id AND (u.id IN (SELECT run_id FROM h)) IS TRUE AND (u.seen IS NULL OR run.inbox = u.seen)
     RETURNING run.id, u.seen IS NOT NULL AS rests
 ),
 d AS (
     DELETE FROM backstitch.ready q USING r WHERE q.run_id = r.id AND r.rests
 )
 SELECT f.now,
-    ARRAY(SELECT u.id FROM unnest($32::uuid[]) u(id)
-          WHERE NOT EXISTS (SELECT FROM backstitch.ready q WHERE q.run_id = u.id AND q.lane = $1)) AS lost,
+    ARRAY(SELECT u.id FROM unnest($2::uuid[]) u(id) WHERE (u.id IN (SELECT run_id FROM h)) IS NOT TRUE) AS lost,
     ARRAY(SELECT r.id FROM r WHERE r.rests) AS rested
 FROM f

@@ -1,0 +1,123 @@
+//! `charge`: asks for the money of an intent, by its id. Unknown is resolved by reading the intent, never by an answer
+//! that the gateway may be replaying.
+//!
+//! An intent takes its money one time at most, whatever keys its confirms bear. That is why an intent that reads as not
+//! confirmed may be confirmed again under a new key, although an earlier confirm could still be on its way.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+use std::time::Duration;
+use uuid::Uuid;
+
+use super::{IntentRef, Paid, from_gateway, void::void_or_refund};
+use crate::{
+    engine::{Activity, ActivityContext, ActivityError, Policy, Retry, Verified},
+    payments::{GatewayError, Intent, IntentStatus, PaymentGateway, Refusal},
+};
+
+/// What is to be charged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChargeRequest {
+    /// The order.
+    pub order_id: Uuid,
+    /// The gateway's id of the payment.
+    pub intent_id: String,
+    /// Minor units.
+    pub amount: i64,
+    /// ISO code.
+    pub currency: String,
+}
+
+/// What came of asking for the money.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "status")]
+pub enum Charged {
+    /// The money is captured.
+    Captured(Paid),
+    /// It is on its way, or not: the bank will say.
+    Processing,
+}
+
+/// Confirms an intent.
+pub struct Charge {
+    pub(super) pool: PgPool,
+    pub(super) gateway: Arc<dyn PaymentGateway>,
+}
+
+impl Activity for Charge {
+    const NAME: &'static str = "charge";
+    const UNDOABLE: bool = true;
+    const VERIFIABLE: bool = true;
+    type Input = ChargeRequest;
+    type Output = Charged;
+
+    /// Every second attempt is a look at the intent: together about a minute at the default gateway timeout.
+    fn policy() -> Policy {
+        let retry = Retry { max_attempts: 16, longest: Duration::from_secs(4), ..Retry::default() };
+        Policy { retry, ..Policy::default() }
+    }
+
+    async fn run(&self, cx: &ActivityContext, input: &ChargeRequest) -> Result<Charged, ActivityError> {
+        match self.gateway.confirm_intent(cx.key(), &input.intent_id).await {
+            Ok(intent) => charged(&intent),
+            Err(GatewayError::Refused(Refusal::Declined(decline))) => Err(declined(&decline.message)),
+            Err(error) => match error.intent() {
+                Some(intent) => charged(intent),
+                None => Err(from_gateway(&error)),
+            },
+        }
+    }
+
+    async fn verify(&self, _cx: &ActivityContext, input: &ChargeRequest) -> Result<Verified<Charged>, ActivityError> {
+        let read = self.gateway.get_intent(&input.intent_id).await;
+        let intent = read.map_err(|error| from_gateway(&error))?;
+        Ok(match intent.status {
+            IntentStatus::Succeeded => Verified::Happened(Charged::Captured(Paid::of(&intent))),
+            IntentStatus::Processing => Verified::Happened(Charged::Processing),
+            IntentStatus::RequiresConfirmation | IntentStatus::RequiresPaymentMethod | IntentStatus::Canceled => {
+                Verified::NeverWill
+            }
+            IntentStatus::RequiresAction | IntentStatus::RequiresCapture | IntentStatus::Unrecognised => {
+                Verified::NotYet
+            }
+        })
+    }
+
+    async fn undo(
+        &self,
+        cx: &ActivityContext,
+        input: &ChargeRequest,
+        _output: Option<&Charged>,
+    ) -> Result<(), ActivityError> {
+        let intent = IntentRef { order_id: input.order_id, intent_id: input.intent_id.clone() };
+        void_or_refund(&self.pool, self.gateway.as_ref(), cx.key(), &intent).await
+    }
+}
+
+/// What a confirmed intent means.
+fn charged(intent: &Intent) -> Result<Charged, ActivityError> {
+    match intent.status {
+        IntentStatus::Succeeded => Ok(Charged::Captured(Paid::of(intent))),
+        IntentStatus::Processing => Ok(Charged::Processing),
+        IntentStatus::RequiresPaymentMethod => {
+            Err(declined(intent.last_decline.as_ref().map_or("the payment was declined", |decline| &decline.message)))
+        }
+        IntentStatus::Canceled => Err(ActivityError::failed("payment_voided", "the payment was voided").fatal()),
+        // Nobody is there to act: the order is settled and given up.
+        IntentStatus::RequiresAction => {
+            Err(ActivityError::failed("payment_requires_action", "the payer would have to act").fatal())
+        }
+        IntentStatus::RequiresConfirmation | IntentStatus::RequiresCapture | IntentStatus::Unrecognised => {
+            Err(ActivityError::unknown("gateway_outcome_unknown", format!("the payment is {:?}", intent.status)))
+        }
+    }
+}
+
+/// A business outcome: certain, without effect, and not worth another try.
+pub(super) const DECLINED: &str = "payment_declined";
+
+fn declined(message: &str) -> ActivityError {
+    ActivityError::failed(DECLINED, message).fatal()
+}

@@ -1,0 +1,102 @@
+//! `create_intent` and `begin_payment`: money moves in two steps, and this is the first, in which nothing moves. What the
+//! gateway calls the payment is on record before it is asked for the money.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::{ORDER_CANCELLED, from_gateway, lock, refused, void::void_or_refund};
+use crate::{
+    engine::{Activity, ActivityContext, ActivityError},
+    orders::{
+        state::{OrderState, PaymentState},
+        store,
+    },
+    payments::{NewIntent, PaymentGateway},
+};
+
+/// What is to be charged, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntentRequest {
+    /// The order.
+    pub order_id: Uuid,
+    /// Minor units.
+    pub amount: i64,
+    /// ISO code.
+    pub currency: String,
+    /// The payment method's token.
+    pub token: String,
+}
+
+/// A payment of an order, by the gateway's id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntentRef {
+    /// The order.
+    pub order_id: Uuid,
+    /// The gateway's id of the payment.
+    pub intent_id: String,
+}
+
+/// Creates the payment at the gateway, unconfirmed.
+pub struct CreateIntent {
+    pub(super) pool: PgPool,
+    pub(super) gateway: Arc<dyn PaymentGateway>,
+}
+
+impl Activity for CreateIntent {
+    const NAME: &'static str = "create_intent";
+    const UNDOABLE: bool = true;
+    type Input = IntentRequest;
+    type Output = IntentRef;
+
+    async fn run(&self, cx: &ActivityContext, input: &IntentRequest) -> Result<IntentRef, ActivityError> {
+        let new = NewIntent {
+            amount: input.amount,
+            currency: input.currency.clone(),
+            token: input.token.clone(),
+            order_id: input.order_id.to_string(),
+            metadata: [("run_id".to_owned(), cx.run_id().to_string())].into(),
+        };
+        let intent = self.gateway.create_intent(cx.key(), &new).await.map_err(|error| from_gateway(&error))?;
+        Ok(IntentRef { order_id: input.order_id, intent_id: intent.id })
+    }
+
+    /// Sees to it that no money is left with us, whatever the charge's own undo made out. Without an output nobody ever
+    /// knew the intent's id, so nobody asked for its money.
+    async fn undo(
+        &self,
+        cx: &ActivityContext,
+        _input: &IntentRequest,
+        output: Option<&IntentRef>,
+    ) -> Result<(), ActivityError> {
+        match output {
+            Some(intent) => void_or_refund(&self.pool, self.gateway.as_ref(), cx.key(), intent).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Records the payment on the order: the last look for a cancel before money moves.
+#[derive(Clone, Copy, Debug)]
+pub struct BeginPayment;
+
+impl Activity for BeginPayment {
+    const NAME: &'static str = "begin_payment";
+    const TRANSACTIONAL: bool = true;
+    type Input = IntentRef;
+    type Output = PaymentState;
+
+    async fn run(&self, cx: &ActivityContext, input: &IntentRef) -> Result<PaymentState, ActivityError> {
+        let mut conn = cx.tx().await?;
+        let mut order = lock(&mut conn, input.order_id).await?;
+        if order.state == OrderState::Cancelling {
+            return Err(ActivityError::failed(ORDER_CANCELLED, "a cancel was accepted").fatal());
+        }
+        order.become_paid(PaymentState::Pending).map_err(refused)?;
+        order.intent_id = Some(input.intent_id.clone());
+        store::orders::save(&mut conn, &order).await?;
+        Ok(order.payment_state)
+    }
+}

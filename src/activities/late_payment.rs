@@ -1,0 +1,111 @@
+//! `look_late` and `accept_late_payment`: money that arrived after its order was cancelled. If the stock can be held
+//! again the order is placed after all, else the money goes back; it is never ignored.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+
+use super::{Confirmation, Confirmed, IntentRef, Paid, confirm::check_amount, from_gateway, lock, refused};
+use crate::{
+    engine::{Activity, ActivityContext, ActivityError},
+    orders::{
+        Error, History,
+        state::{CancelReason, OrderState, StockState},
+        store::{self, holds},
+    },
+    payments::{IntentStatus, PaymentGateway},
+};
+
+/// What there is to do about a late payment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "found")]
+pub enum Late {
+    /// The order is still being undone, and may yet book the money itself: look again.
+    Wait,
+    /// Somebody has dealt with it, or there is no money.
+    Nothing,
+    /// The money is there and nobody has booked it.
+    Arrived(Paid),
+}
+
+/// Looks whether a late payment is still to be dealt with; changes nothing.
+pub struct LookLate {
+    pub(super) pool: PgPool,
+    pub(super) gateway: Arc<dyn PaymentGateway>,
+}
+
+impl Activity for LookLate {
+    const NAME: &'static str = "look_late";
+    type Input = IntentRef;
+    type Output = Late;
+
+    async fn run(&self, _cx: &ActivityContext, input: &IntentRef) -> Result<Late, ActivityError> {
+        let mut conn = self.pool.acquire().await?;
+        let order = store::orders::find(&mut conn, input.order_id).await?;
+        drop(conn);
+        let order = order.ok_or_else(|| refused(Error::UnknownOrder(input.order_id)))?;
+        match order.state {
+            OrderState::Cancelling => return Ok(Late::Wait),
+            OrderState::Cancelled if order.captured == 0 => {}
+            _ => return Ok(Late::Nothing),
+        }
+        let read = self.gateway.get_intent(&input.intent_id).await;
+        let intent = read.map_err(|error| from_gateway(&error))?;
+        let arrived = intent.status == IntentStatus::Succeeded;
+        Ok(if arrived { Late::Arrived(Paid::of(&intent)) } else { Late::Nothing })
+    }
+}
+
+/// What came of taking a late payment on.
+pub type TakenOn = Option<Confirmed>;
+
+/// Places the order of a late payment after all, or books the money so that it can go back. None: nothing to do.
+pub struct AcceptLatePayment {
+    pub(super) history: Arc<dyn History>,
+}
+
+impl Activity for AcceptLatePayment {
+    const NAME: &'static str = "accept_late_payment";
+    const TRANSACTIONAL: bool = true;
+    type Input = Confirmation;
+    type Output = TakenOn;
+
+    async fn run(&self, cx: &ActivityContext, input: &Confirmation) -> Result<TakenOn, ActivityError> {
+        let mut conn = cx.tx().await?;
+        let mut order = lock(&mut conn, input.order_id).await?;
+        if order.state != OrderState::Cancelled || order.captured > 0 {
+            return Ok(None);
+        }
+        check_amount(&order, &input.paid)?;
+        if order.archived {
+            order = store::history::restore(&mut conn, self.history.as_ref(), order).await?;
+        }
+        order.run_id = cx.run_id();
+        order.book_capture(input.paid.amount).map_err(refused)?;
+        let wanted = matches!(order.cancel_reason, Some(CancelReason::PaymentExpired | CancelReason::PaymentFailed));
+        let held = wanted && hold_again(&mut conn, &order).await?;
+        if !held {
+            // Somebody cancelled it, or the stock is gone: the order stays cancelled and the money goes back.
+            store::orders::save(&mut conn, &order).await?;
+            return Ok(Some(Confirmed::Cancelled));
+        }
+        holds::commit(&mut conn, order.id).await?;
+        order.become_stocked(StockState::Held).map_err(refused)?;
+        order.become_stocked(StockState::Committed).map_err(refused)?;
+        order.become_state(OrderState::Placed).map_err(refused)?;
+        let at = store::now(&mut conn).await?;
+        (order.placed_at, order.cancel_reason, order.cancel) = (Some(at), None, None);
+        store::orders::save(&mut conn, &order).await?;
+        Ok(Some(Confirmed::Placed { at }))
+    }
+}
+
+/// Whether all lines could be held again. A shortage has changed nothing.
+async fn hold_again(conn: &mut sqlx::PgConnection, order: &crate::orders::Order) -> Result<bool, ActivityError> {
+    match holds::hold(conn, order.id).await {
+        Ok(()) => Ok(true),
+        Err(Error::OutOfStock { .. }) => Ok(false),
+        Err(error) => Err(refused(error)),
+    }
+}

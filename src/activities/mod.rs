@@ -1,0 +1,149 @@
+//! The order's activities. One external system per file; do, verify and undo stand side by side.
+//!
+//! | system | activities |
+//! |---|---|
+//! | our own tables, transactional | `open_order`, `reserve_stock`, `restock`, `begin_payment`, `give_up`, `confirm`, `follow_up`, `fix_refund`, `record_refund`, `close_order`, `accept_late_payment`, `archive`, `sweep_archive` |
+//! | the payment gateway | `create_intent`, `charge`, `check_payment`, `settle_payment`, `refund`, `check_refund`, `look_late` |
+//! | people | `notify`, `announce`, `escalate_refund` |
+//!
+//! An activity holds its clients in its fields; what it is to do stands in its input, so that its undo can be run years
+//! later by an operator, without the workflow.
+
+mod archive;
+mod charge;
+mod close_order;
+mod confirm;
+mod follow_up;
+mod intent;
+mod late_payment;
+mod notify;
+mod open_order;
+mod payment;
+mod refund;
+mod refund_ledger;
+mod reserve_stock;
+mod void;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use crate::{
+    engine::{self, ActivityError, Registry},
+    orders::{Error, History, Order, PostgresHistory, store},
+    payments::{GatewayError, PaymentGateway},
+};
+
+pub use self::{
+    archive::{Archive, SweepArchive, Swept},
+    charge::{Charge, ChargeRequest, Charged},
+    close_order::{CloseOrder, GiveUp, GivingUp},
+    confirm::{Confirm, Confirmation, Confirmed},
+    follow_up::{FollowUp, Following, Seen},
+    intent::{BeginPayment, CreateIntent, IntentRef, IntentRequest},
+    late_payment::{AcceptLatePayment, Late, LookLate, TakenOn},
+    notify::{
+        About, Announce, LogNotifier, Notice, Notification, Notifier, Notify, NotifyError, NotifyFuture, Recipient,
+    },
+    open_order::OpenOrder,
+    payment::{CheckPayment, Checked, Paid, SettlePayment, Settled, Settling},
+    refund::{CheckRefund, Made, Refund, RefundRef},
+    refund_ledger::{EscalateRefund, FixRefund, RecordRefund, Recorded, RefundDue},
+    reserve_stock::{ReserveStock, Restock},
+};
+
+/// What the activities work with.
+#[derive(Clone)]
+pub struct ShopDeps {
+    /// The database, for what is not transactional.
+    pub pool: PgPool,
+    /// The payment gateway.
+    pub gateway: Arc<dyn PaymentGateway>,
+    /// Who tells people.
+    pub notifier: Arc<dyn Notifier>,
+    /// Where ended orders go; the service needs the same.
+    pub history: Arc<dyn History>,
+}
+
+impl ShopDeps {
+    /// With the log as notifier and the history in the same database.
+    pub fn new(pool: PgPool, gateway: Arc<dyn PaymentGateway>) -> Self {
+        Self { pool, gateway, notifier: Arc::new(LogNotifier), history: Arc::new(PostgresHistory) }
+    }
+}
+
+impl std::fmt::Debug for ShopDeps {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ShopDeps").finish_non_exhaustive()
+    }
+}
+
+/// Adds all of them to a registry.
+pub fn register(registry: Registry, deps: &ShopDeps) -> Registry {
+    let (pool, gateway) = (&deps.pool, &deps.gateway);
+    let (notifier, history) = (&deps.notifier, &deps.history);
+    registry
+        .activity(OpenOrder)
+        .activity(ReserveStock)
+        .activity(Restock)
+        .activity(CreateIntent { pool: pool.clone(), gateway: gateway.clone() })
+        .activity(BeginPayment)
+        .activity(Charge { pool: pool.clone(), gateway: gateway.clone() })
+        .activity(CheckPayment { pool: pool.clone(), gateway: gateway.clone() })
+        .activity(SettlePayment { pool: pool.clone(), gateway: gateway.clone() })
+        .activity(GiveUp)
+        .activity(Confirm)
+        .activity(FollowUp)
+        .activity(FixRefund)
+        .activity(Refund { pool: pool.clone(), gateway: gateway.clone() })
+        .activity(CheckRefund { gateway: gateway.clone() })
+        .activity(RecordRefund)
+        .activity(EscalateRefund { pool: pool.clone() })
+        .activity(CloseOrder)
+        .activity(Announce { pool: pool.clone(), notifier: notifier.clone() })
+        .activity(Notify { pool: pool.clone(), notifier: notifier.clone() })
+        .activity(LookLate { pool: pool.clone(), gateway: gateway.clone() })
+        .activity(AcceptLatePayment { history: history.clone() })
+        .activity(Archive { history: history.clone() })
+        .activity(SweepArchive { history: history.clone() })
+}
+
+/// Which order; all that many steps need to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderRef {
+    /// The order.
+    pub order_id: Uuid,
+}
+
+/// The code of a step that found an accepted cancel in its way.
+pub const ORDER_CANCELLED: &str = "order_cancelled";
+
+/// Locks an order for the rest of the transaction.
+async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Order, ActivityError> {
+    store::orders::lock(conn, id).await?.ok_or_else(|| refused(Error::UnknownOrder(id)))
+}
+
+/// A domain error as a step's: rules stay as they are however often one asks, the database may recover.
+fn refused(error: Error) -> ActivityError {
+    let again = matches!(error, Error::Engine(engine::Error::Database(_) | engine::Error::Unavailable(_)));
+    let failed = ActivityError::failed(error.code(), error.to_string());
+    if again { failed } else { failed.fatal() }
+}
+
+/// A gateway's error as a step's: what is certain is failed, all else unknown.
+fn from_gateway(error: &GatewayError) -> ActivityError {
+    let message = error.to_string();
+    let mapped = if error.is_certain() {
+        ActivityError::failed(error.code(), message)
+    } else {
+        ActivityError::unknown(error.code(), message)
+    };
+    if error.is_retryable() { mapped } else { mapped.fatal() }
+}
+
+/// The database failed after the gateway has done its part: the step as a whole is not certain.
+fn after_effect(error: impl std::fmt::Display) -> ActivityError {
+    ActivityError::unknown("database", format!("the gateway did its part, but it could not be booked: {error}"))
+}

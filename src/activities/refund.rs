@@ -1,0 +1,117 @@
+//! `refund` and `check_refund`: the gateway's side of giving money back.
+//!
+//! A refund is found again by our number in its metadata, so a second attempt never gives the same part back twice, even
+//! where the gateway has long forgotten the key. A refund that is pending is an answer, not a failure: the workflow waits.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+
+use super::{RefundDue, from_gateway, lock, refused};
+use crate::{
+    engine::{Activity, ActivityContext, ActivityError},
+    orders::{
+        state::{PaymentState, Word},
+        store,
+    },
+    payments::{GatewayError, NewRefund, PaymentGateway, RefundStatus},
+};
+
+/// The metadata that bears our number of a refund.
+const REFUND_NO: &str = "refund_no";
+
+/// A refund at the gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Made {
+    /// The gateway's id.
+    pub refund_id: String,
+    /// Where it stands.
+    pub status: RefundStatus,
+}
+
+/// Which refund.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundRef {
+    /// The gateway's id.
+    pub refund_id: String,
+}
+
+/// Gives money back.
+pub struct Refund {
+    pub(super) pool: PgPool,
+    pub(super) gateway: Arc<dyn PaymentGateway>,
+}
+
+impl Activity for Refund {
+    const NAME: &'static str = "refund";
+    type Input = RefundDue;
+    type Output = Made;
+
+    async fn run(&self, cx: &ActivityContext, input: &RefundDue) -> Result<Made, ActivityError> {
+        match issue(self.gateway.as_ref(), cx.key(), input).await {
+            Ok(made) => Ok(made),
+            Err(error) => {
+                note_refusal(&self.pool, input, &error).await;
+                Err(from_gateway(&error))
+            }
+        }
+    }
+}
+
+/// Issues a refund, or finds the one that was issued under this number.
+pub(super) async fn issue(gateway: &dyn PaymentGateway, key: &str, due: &RefundDue) -> Result<Made, GatewayError> {
+    let number = due.no.to_string();
+    let known = gateway.refunds_of(&due.intent_id).await?;
+    if let Some(known) = known.into_iter().find(|refund| refund.metadata.get(REFUND_NO) == Some(&number)) {
+        return Ok(Made { refund_id: known.id, status: known.status });
+    }
+    let new = NewRefund {
+        intent_id: due.intent_id.clone(),
+        amount: due.amount,
+        order_id: due.order_id.to_string(),
+        metadata: [(REFUND_NO.to_owned(), number)].into(),
+    };
+    // The number in the key, too: an undo may issue several, each after the one before has failed.
+    let made = gateway.refund(&format!("{key}-{}", due.no), &new).await?;
+    Ok(Made { refund_id: made.id, status: made.status })
+}
+
+/// Says on the order that the gateway refuses. Only a note: what it can't write is written by the next attempt, so a
+/// failure here must not stand in for the gateway's.
+pub(super) async fn note_refusal(pool: &PgPool, due: &RefundDue, error: &GatewayError) {
+    if !error.is_certain() {
+        return;
+    }
+    let note = async {
+        let mut tx = pool.begin().await?;
+        let mut order = lock(&mut tx, due.order_id).await?;
+        if order.payment_state.to(PaymentState::RefundFailed).is_ok() {
+            order.become_paid(PaymentState::RefundFailed).map_err(refused)?;
+            store::orders::save(&mut tx, &order).await?;
+        }
+        store::refunds::note_error(&mut tx, due.order_id, due.no, &error.to_string()).await?;
+        tx.commit().await?;
+        Ok::<(), ActivityError>(())
+    };
+    if let Err(unwritten) = note.await {
+        tracing::warn!(order = %due.order_id, error = %unwritten, "a refused refund could not be noted on its order");
+    }
+}
+
+/// Reads a refund; changes nothing.
+pub struct CheckRefund {
+    pub(super) gateway: Arc<dyn PaymentGateway>,
+}
+
+impl Activity for CheckRefund {
+    const NAME: &'static str = "check_refund";
+    type Input = RefundRef;
+    type Output = Made;
+
+    async fn run(&self, _cx: &ActivityContext, input: &RefundRef) -> Result<Made, ActivityError> {
+        let read = self.gateway.get_refund(&input.refund_id).await;
+        let refund = read.map_err(|error| from_gateway(&error))?;
+        Ok(Made { refund_id: refund.id, status: refund.status })
+    }
+}

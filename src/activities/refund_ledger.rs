@@ -1,0 +1,145 @@
+//! Our own side of giving money back: `fix_refund` fixes what is owed before the gateway is asked, `record_refund` books
+//! its answer once, `escalate_refund` puts a refund that failed for good before an operator.
+
+use serde::{Deserialize, Serialize};
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::{Made, OrderRef, lock, refused};
+use crate::{
+    engine::{Activity, ActivityContext, ActivityError},
+    orders::{Order, state::PaymentState, store},
+    payments::RefundStatus,
+};
+
+/// A refund that is owed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundDue {
+    /// The order.
+    pub order_id: Uuid,
+    /// The gateway's id of the payment.
+    pub intent_id: String,
+    /// Our number of the refund within the order.
+    pub no: i32,
+    /// Minor units.
+    pub amount: i64,
+    /// ISO code.
+    pub currency: String,
+}
+
+impl RefundDue {
+    /// What is owed, for operators.
+    pub(super) fn sentence(&self) -> String {
+        let Self { order_id, no, amount, currency, .. } = self;
+        format!("refund {no} of order {order_id} failed at the gateway: {amount} {currency} (minor units) are owed")
+    }
+}
+
+/// Fixes what is owed of a locked order: the number, the amount, and that it is under way. The caller saves the order.
+pub(super) async fn due(
+    conn: &mut PgConnection,
+    order: &mut Order,
+    bp: u32,
+) -> Result<Option<RefundDue>, ActivityError> {
+    let Some(fixed) = store::refunds::fix(conn, order, bp).await? else { return Ok(None) };
+    let no_intent = || ActivityError::failed("no_payment", "the order has money, but no payment").fatal();
+    let intent_id = order.intent_id.clone().ok_or_else(no_intent)?;
+    order.become_paid(PaymentState::RefundPending).map_err(refused)?;
+    let (order_id, currency) = (order.id, order.currency.clone());
+    Ok(Some(RefundDue { order_id, intent_id, no: fixed.no, amount: fixed.amount, currency }))
+}
+
+/// Books what the gateway says of a refund. Once it is booked as ended, nothing changes any more.
+pub(super) async fn record(
+    conn: &mut PgConnection,
+    due: &RefundDue,
+    made: &Made,
+) -> Result<PaymentState, ActivityError> {
+    let mut order = lock(conn, due.order_id).await?;
+    let state = match made.status {
+        RefundStatus::Succeeded => "succeeded",
+        status if status.is_void() => "failed",
+        _ => "pending",
+    };
+    if store::refunds::settle(conn, due.order_id, due.no, state, &made.refund_id).await? {
+        order.become_paid(PaymentState::RefundPending).map_err(refused)?;
+        match state {
+            "succeeded" => order.book_refund(due.amount).map_err(refused)?,
+            "failed" => order.become_paid(PaymentState::RefundFailed).map_err(refused)?,
+            _ => {}
+        }
+        store::orders::save(conn, &order).await?;
+    }
+    Ok(order.payment_state)
+}
+
+/// Fixes what is owed to the customer of a cancelled order; none: nothing is.
+#[derive(Clone, Copy, Debug)]
+pub struct FixRefund;
+
+impl Activity for FixRefund {
+    const NAME: &'static str = "fix_refund";
+    const TRANSACTIONAL: bool = true;
+    type Input = OrderRef;
+    type Output = Option<RefundDue>;
+
+    async fn run(&self, cx: &ActivityContext, input: &OrderRef) -> Result<Option<RefundDue>, ActivityError> {
+        let mut conn = cx.tx().await?;
+        let mut order = lock(&mut conn, input.order_id).await?;
+        let bp = order.refund_bp();
+        let owed = due(&mut conn, &mut order, bp).await?;
+        if owed.is_some() {
+            store::orders::save(&mut conn, &order).await?;
+        }
+        Ok(owed)
+    }
+}
+
+/// What is to be booked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// The refund.
+    pub due: RefundDue,
+    /// What the gateway says of it.
+    pub made: Made,
+}
+
+/// Books what the gateway says of a refund.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordRefund;
+
+impl Activity for RecordRefund {
+    const NAME: &'static str = "record_refund";
+    const TRANSACTIONAL: bool = true;
+    type Input = Recorded;
+    type Output = PaymentState;
+
+    async fn run(&self, cx: &ActivityContext, input: &Recorded) -> Result<PaymentState, ActivityError> {
+        record(&mut *cx.tx().await?, &input.due, &input.made).await
+    }
+}
+
+/// Puts a refund that failed for good before an operator: it fails, so that the run is stuck with what is owed. Tried
+/// again by an operator's retry, it lets the run go on, to another refund under a new number.
+#[derive(Clone, Debug)]
+pub struct EscalateRefund {
+    pub(super) pool: PgPool,
+}
+
+impl Activity for EscalateRefund {
+    const NAME: &'static str = "escalate_refund";
+    type Input = RefundDue;
+    type Output = ();
+
+    async fn run(&self, _cx: &ActivityContext, input: &RefundDue) -> Result<(), ActivityError> {
+        let mut tx = self.pool.begin().await?;
+        let row = store::refunds::lock(&mut tx, input.order_id, input.no).await?;
+        if row.is_none_or(|row| row.escalated) {
+            return Ok(());
+        }
+        // Not in a transaction with the step, because it has to outlive the step's failure.
+        store::refunds::escalate(&mut tx, input.order_id, input.no).await?;
+        tx.commit().await?;
+        Err(ActivityError::failed("refund_failed", input.sentence()).fatal())
+    }
+}

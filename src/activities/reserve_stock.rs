@@ -1,0 +1,75 @@
+//! `reserve_stock` and its reverse: the stock ledger, in the step's own transaction.
+
+use sqlx::PgConnection;
+
+use super::{ORDER_CANCELLED, OrderRef, lock, refused};
+use crate::{
+    engine::{Activity, ActivityContext, ActivityError},
+    orders::{
+        state::{OrderState, StockState},
+        store::{self, holds},
+    },
+};
+
+/// Holds all lines of an order, or none.
+#[derive(Clone, Copy, Debug)]
+pub struct ReserveStock;
+
+impl Activity for ReserveStock {
+    const NAME: &'static str = "reserve_stock";
+    const UNDOABLE: bool = true;
+    const TRANSACTIONAL: bool = true;
+    type Input = OrderRef;
+    type Output = StockState;
+
+    async fn run(&self, cx: &ActivityContext, input: &OrderRef) -> Result<StockState, ActivityError> {
+        let mut conn = cx.tx().await?;
+        let mut order = lock(&mut conn, input.order_id).await?;
+        if order.state == OrderState::Cancelling {
+            return Err(ActivityError::failed(ORDER_CANCELLED, "a cancel was accepted").fatal());
+        }
+        holds::hold(&mut conn, order.id).await.map_err(refused)?;
+        order.become_state(OrderState::AwaitingPayment).map_err(refused)?;
+        order.become_stocked(StockState::Held).map_err(refused)?;
+        store::orders::save(&mut conn, &order).await?;
+        Ok(order.stock_state)
+    }
+
+    async fn undo(
+        &self,
+        cx: &ActivityContext,
+        input: &OrderRef,
+        _output: Option<&StockState>,
+    ) -> Result<(), ActivityError> {
+        release(&mut *cx.tx().await?, input).await.map(drop)
+    }
+}
+
+/// Gives the stock of a cancelled order back, as a step forward.
+#[derive(Clone, Copy, Debug)]
+pub struct Restock;
+
+impl Activity for Restock {
+    const NAME: &'static str = "restock";
+    const TRANSACTIONAL: bool = true;
+    type Input = OrderRef;
+    type Output = StockState;
+
+    async fn run(&self, cx: &ActivityContext, input: &OrderRef) -> Result<StockState, ActivityError> {
+        release(&mut *cx.tx().await?, input).await
+    }
+}
+
+/// Releases what is held or committed; what has left the house is not ours to put back.
+async fn release(conn: &mut PgConnection, input: &OrderRef) -> Result<StockState, ActivityError> {
+    let mut order = lock(conn, input.order_id).await?;
+    if matches!(order.state, OrderState::Shipped | OrderState::Delivered) {
+        return Ok(order.stock_state);
+    }
+    let moved = holds::release(conn, order.id).await?;
+    if moved > 0 {
+        order.become_stocked(StockState::Released).map_err(refused)?;
+        store::orders::save(conn, &order).await?;
+    }
+    Ok(order.stock_state)
+}

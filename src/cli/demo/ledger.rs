@@ -1,0 +1,80 @@
+//! The ledger check: our books against the gateway's own, and the shelves against the orders.
+
+use std::collections::HashMap;
+
+use anyhow::Context;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::stage::{ON_HAND, PLENTY, Stage};
+
+/// What the books say.
+#[derive(Debug, Serialize)]
+pub(super) struct Books {
+    /// Payments in the gateway's ledger.
+    pub(super) payments: usize,
+    /// Minor units that it captured, and that we booked.
+    pub(super) captured: (i64, i64),
+    /// Minor units that it refunded, and that we booked.
+    pub(super) refunded: (i64, i64),
+    /// Units on hand and held, and what they should be.
+    pub(super) on_hand: (i64, i64),
+    pub(super) held: (i64, i64),
+    /// What does not add up, in sentences.
+    pub(super) breaches: Vec<String>,
+}
+
+/// Compares every payment of the gateway with its order, and the stock with what orders took.
+pub(super) async fn check(stage: &Stage) -> anyhow::Result<Books> {
+    let answer = stage.http.get(format!("{}/sim/ledger", stage.gateway_url)).send().await?.error_for_status()?;
+    let ledger: Value = serde_json::from_str(&answer.text().await?)?;
+    let payments = ledger["payments"].as_array().context("the gateway's ledger is a list of payments")?;
+    let mut breaches = stage.orders.book_breaches().await?;
+    let (mut captured, mut refunded) = ((0, 0), (0, 0));
+    let mut charged: HashMap<&str, i64> = HashMap::new();
+    for payment in payments {
+        let id = payment["metadata"]["order_id"].as_str().context("a payment names its order")?;
+        let order = stage.orders.get(id.parse()?).await?;
+        let theirs = (amount(payment, "captured"), amount(payment, "refunded"));
+        if theirs != (order.captured, order.refunded) {
+            let ours = (order.captured, order.refunded);
+            breaches.push(format!("order {id}: the gateway has (captured, refunded) {theirs:?}, our books {ours:?}"));
+        }
+        *charged.entry(id).or_default() += i64::from(theirs.0 > 0);
+        captured = (captured.0 + theirs.0, captured.1 + order.captured);
+        refunded = (refunded.0 + theirs.1, refunded.1 + order.refunded);
+    }
+    let twice = charged.iter().filter(|(_, times)| **times > 1);
+    breaches.extend(twice.map(|(id, times)| format!("order {id} was charged {times} times")));
+    let item = stage.orders.item(PLENTY).await?;
+    let taken = stage.orders.units_committed(PLENTY).await?;
+    let books = Books {
+        payments: payments.len(),
+        captured,
+        refunded,
+        on_hand: (item.on_hand, ON_HAND - taken),
+        held: (item.held, 0),
+        breaches,
+    };
+    Ok(books.with_stock())
+}
+
+impl Books {
+    fn with_stock(mut self) -> Self {
+        for (what, (is, should)) in [("on hand", self.on_hand), ("held", self.held)] {
+            if is != should {
+                self.breaches.push(format!("{is} units of {PLENTY} are {what}, and {should} should be"));
+            }
+        }
+        self
+    }
+
+    /// Whether everything adds up.
+    pub(super) fn add_up(&self) -> bool {
+        self.breaches.is_empty()
+    }
+}
+
+fn amount(payment: &Value, field: &str) -> i64 {
+    payment[field].as_i64().unwrap_or(-1)
+}

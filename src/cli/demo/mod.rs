@@ -1,0 +1,84 @@
+//! `backstitch demo`: the main job, on real input, in under three minutes.
+//!
+//! A Postgres of its own, the API, a worker and a payment gateway that misbehaves on demand; orders that cover every
+//! outcome, each driven as its customer, the shop or an operator would; at the end the outcomes, the timeline of one
+//! compensated order, and the ledger check: our books against the gateway's own. Exit 0 only if every outcome is the right one.
+
+mod ledger;
+mod play;
+mod report;
+mod scenario;
+mod stage;
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::task::JoinSet;
+
+use self::{report::Report, scenario::Scenario, stage::Stage};
+use super::output::{Out, tell};
+use crate::{config, embedded::Embedded};
+
+const CONNECTIONS: u32 = 30;
+
+/// Run orders through every outcome and check the books
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Orders to place; from 14 on every outcome is covered
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=500))]
+    orders: u16,
+}
+
+/// Plays all orders and reports.
+///
+/// # Errors
+/// When something can't be started, an outcome is wrong, or the books don't add up.
+pub(super) async fn run(args: Args, out: Out) -> anyhow::Result<()> {
+    tell("starting a Postgres, the API, a worker and the payment gateway simulator …");
+    let postgres = Embedded::temporary().await?;
+    let played = on_stage(&postgres.url(), usize::from(args.orders)).await;
+    postgres.stop().await;
+    let report = played?;
+    report.print(out)?;
+    if !report.right() {
+        bail!("not every outcome is the right one, or the books don't add up: see above");
+    }
+    Ok(())
+}
+
+async fn on_stage(url: &str, orders: usize) -> anyhow::Result<Report> {
+    let pool = config::pool(url, CONNECTIONS)?;
+    let (stage, parts) = Stage::set(pool.clone()).await?;
+    let played = play_all(&stage, orders).await;
+    let struck = stage.strike(parts).await;
+    pool.close().await;
+    let report = played?;
+    struck?;
+    Ok(report)
+}
+
+/// Plays the scenarios in turn, side by side, until there are as many orders as were asked for.
+async fn play_all(stage: &Arc<Stage>, orders: usize) -> anyhow::Result<Report> {
+    let bar = ProgressBar::new(orders as u64).with_message("orders");
+    bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}  {elapsed}")?);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    let mut playing = JoinSet::new();
+    for number in 0..orders {
+        let scenario = Scenario::ALL[number % Scenario::ALL.len()];
+        let stage = stage.clone();
+        playing.spawn(async move { (number, stage.play(scenario, number).await) });
+    }
+    let mut played = Vec::with_capacity(orders);
+    while let Some(done) = playing.join_next().await {
+        let (number, outcome) = done.context("a scenario's task was lost")?;
+        bar.set_message(format!("orders: {}", outcome.scenario.title()));
+        bar.inc(1);
+        played.push((number, outcome));
+    }
+    bar.finish_and_clear();
+    played.sort_by_key(|(number, _)| *number);
+    let played = played.into_iter().map(|(_, outcome)| outcome).collect();
+    let books = ledger::check(stage).await?;
+    Ok(Report::of(played, books))
+}

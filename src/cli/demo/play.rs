@@ -1,0 +1,180 @@
+//! Plays one order: places it, does what its customer, the shop or an operator would do, and waits for its end.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use uuid::Uuid;
+
+use super::{
+    scenario::{Expected, Scenario},
+    stage::{PLENTY, SOLD_OUT, Stage},
+};
+use crate::{
+    engine::{Operator, Run},
+    orders::{
+        CancelOrder, Fulfilment, Order, Payment, PlaceOrder, Wanted,
+        state::{CancelBy, OrderState},
+    },
+};
+
+/// No scenario takes longer, or something hangs.
+const AT_MOST: Duration = Duration::from_secs(90);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How a scenario went.
+pub(super) struct Outcome {
+    pub(super) scenario: Scenario,
+    /// The order and its run as they ended, and what is wrong with them.
+    pub(super) ended: anyhow::Result<(Order, Run)>,
+    pub(super) wrong: Option<String>,
+}
+
+impl Stage {
+    /// Plays one scenario to its end.
+    pub(super) async fn play(&self, scenario: Scenario, number: usize) -> Outcome {
+        let expected = scenario.expected();
+        let played = tokio::time::timeout(AT_MOST, self.perform(scenario, number)).await;
+        let ended = match played {
+            Ok(ended) => ended,
+            Err(_) => Err(anyhow::anyhow!("it did not end within {AT_MOST:?}")),
+        };
+        let wrong = match &ended {
+            Ok((order, _)) => difference(order, expected),
+            Err(error) => Some(format!("{error:#}")),
+        };
+        Outcome { scenario, ended, wrong }
+    }
+
+    async fn perform(&self, scenario: Scenario, number: usize) -> anyhow::Result<(Order, Run)> {
+        let id = self.place(scenario, number).await?;
+        match scenario {
+            Scenario::Delivered => {
+                self.until(id, |order| order.state == OrderState::Processing).await?;
+                self.orders.report(id, Fulfilment::Shipped).await?;
+                self.orders.report(id, Fulfilment::Delivered).await?;
+            }
+            Scenario::CancelFirstTier => {
+                self.placed(id).await?;
+                self.cancel(id, CancelBy::Customer).await?;
+            }
+            Scenario::CancelSecondTier => {
+                let order = self.placed(id).await?;
+                self.past(order, Duration::from_secs(6)).await?;
+                self.cancel(id, CancelBy::Customer).await?;
+            }
+            Scenario::CancelTooLate => {
+                self.until(id, |order| order.state == OrderState::Processing).await?;
+                let refused = self.cancel(id, CancelBy::Customer).await;
+                ensure!(refused.is_err_and(|error| error.code() == "window_closed"), "the late cancel was not refused");
+            }
+            Scenario::SellerCancels => {
+                self.placed(id).await?;
+                self.cancel(id, CancelBy::Seller).await?;
+            }
+            Scenario::RefundFailsUntilRetry => {
+                self.placed(id).await?;
+                let order = self.cancel(id, CancelBy::Seller).await?;
+                self.mend(&order).await?;
+            }
+            Scenario::UndoFailsUntilRetry => {
+                let order = self.placed(id).await?;
+                let by = Operator { reason: Some("placed by mistake".to_owned()), ..operator() };
+                self.engine.compensate(order.run_id, &by).await?;
+                self.mend(&order).await?;
+            }
+            _ => {}
+        }
+        let expected = scenario.expected();
+        let order = self.until(id, |order| difference(order, expected).is_none()).await?;
+        let run = self.at_rest(&order, scenario).await?;
+        Ok((order, run))
+    }
+
+    async fn place(&self, scenario: Scenario, number: usize) -> anyhow::Result<Uuid> {
+        let sku = if scenario == Scenario::OutOfStock { SOLD_OUT } else { PLENTY };
+        let request = PlaceOrder {
+            customer_id: format!("customer-{}", number + 1),
+            items: vec![Wanted { sku: sku.to_owned(), quantity: 1 + number as i64 % 3 }],
+            currency: None,
+            payment: Payment { token: scenario.token().to_owned() },
+            delivery: None,
+        };
+        // The worker may still be registering the workflow.
+        for _ in 0..100 {
+            match self.orders.place(&request, Some(&format!("demo-{number}"))).await {
+                Ok(placed) => return Ok(placed.order.id),
+                Err(error) if error.code() == "unknown_workflow" => tokio::time::sleep(LOOK_EVERY).await,
+                Err(error) => return Err(error).context("placing the order"),
+            }
+        }
+        bail!("the worker did not register its workflows")
+    }
+
+    async fn cancel(&self, id: Uuid, by: CancelBy) -> Result<Order, crate::orders::Error> {
+        self.orders.cancel(id, &CancelOrder { reason: Some("demo".to_owned()), by: Some(by) }).await
+    }
+
+    async fn placed(&self, id: Uuid) -> anyhow::Result<Order> {
+        self.until(id, |order| order.state == OrderState::Placed).await
+    }
+
+    /// Until the order is as old as `age`, on the database's clock.
+    async fn past(&self, order: Order, age: Duration) -> anyhow::Result<()> {
+        let placed_at = order.placed_at.context("a placed order has a placed_at")?;
+        while self.engine.now().await? < placed_at + age {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
+    /// What an operator does about a gateway that refuses refunds: waits until it is stuck, has it mended, tries again.
+    async fn mend(&self, order: &Order) -> anyhow::Result<()> {
+        while self.engine.run(order.run_id).await?.status != "stuck" {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        let intent = order.intent_id.as_deref().context("a paid order has an intent")?;
+        let heal = format!("{}/sim/refunds/heal?payment_intent={intent}", self.gateway_url);
+        self.http.post(heal).send().await?.error_for_status()?;
+        self.engine.retry(order.run_id, &operator()).await?;
+        Ok(())
+    }
+
+    async fn until(&self, id: Uuid, reached: impl Fn(&Order) -> bool) -> anyhow::Result<Order> {
+        loop {
+            let order = self.orders.get(id).await?;
+            if reached(&order) {
+                return Ok(order);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// The run when it has ended, or waits for fulfilment, which does not report in most scenarios.
+    async fn at_rest(&self, order: &Order, scenario: Scenario) -> anyhow::Result<Run> {
+        let waits = scenario.expected().state == OrderState::Processing;
+        loop {
+            let run = self.engine.run(order.run_id).await?;
+            let ended = matches!(run.status.as_str(), "completed" | "compensated" | "failed");
+            if ended || (waits && run.status == "waiting") {
+                return Ok(run);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+}
+
+fn operator() -> Operator {
+    Operator {
+        actor: "demo operator".to_owned(),
+        reason: Some("the gateway takes refunds again".to_owned()),
+        dry_run: false,
+    }
+}
+
+/// What is not as it should be; none when all is.
+fn difference(order: &Order, expected: Expected) -> Option<String> {
+    let refunded = order.captured * expected.refunded / 100;
+    let as_it_is = (order.state, order.cancel_reason, order.payment_state, order.stock_state, order.refunded);
+    let as_it_should = (expected.state, expected.reason, expected.payment, expected.stock, refunded);
+    (as_it_is != as_it_should).then(|| format!("it is {as_it_is:?}, and should be {as_it_should:?}"))
+}

@@ -1,0 +1,131 @@
+//! What the demo shows at its end.
+
+use serde::Serialize;
+
+use super::{ledger::Books, play::Outcome};
+use crate::{
+    cli::{
+        output::{Out, table},
+        run::timeline,
+    },
+    engine::Run,
+    orders::{Order, state::Word},
+};
+
+/// Everything that was played, and whether it is right.
+#[derive(Serialize)]
+pub(super) struct Report {
+    orders: Vec<Row>,
+    books: Books,
+    #[serde(skip)]
+    compensated: Option<Run>,
+    right: bool,
+}
+
+#[derive(Serialize)]
+struct Row {
+    scenario: &'static str,
+    token: &'static str,
+    right: bool,
+    order: Option<Order>,
+    run_status: Option<String>,
+    wrong: Option<String>,
+}
+
+impl Report {
+    pub(super) fn of(played: Vec<Outcome>, books: Books) -> Self {
+        let ended = || played.iter().filter_map(|outcome| outcome.ended.as_ref().ok().map(|(_, run)| run));
+        // The one with the most to see.
+        let compensated = ended().filter(|run| run.status == "compensated").max_by_key(|run| steps(run)).cloned();
+        let orders: Vec<Row> = played.into_iter().map(Row::of).collect();
+        let right = orders.iter().all(|row| row.right) && books.add_up();
+        Self { orders, books, compensated, right }
+    }
+
+    /// Whether every outcome is the right one and the books add up.
+    pub(super) const fn right(&self) -> bool {
+        self.right
+    }
+
+    pub(super) fn print(&self, out: Out) -> anyhow::Result<()> {
+        out.show(self, || {
+            let timeline = self.compensated.as_ref().and_then(|run| timeline::of(run, out)).unwrap_or_default();
+            format!("{}\n\nA compensated order\n{timeline}\n\n{}", self.table(out), self.books_text(out))
+        })
+    }
+
+    fn table(&self, out: Out) -> String {
+        let rows = self.orders.iter().map(|row| {
+            let word = |text: Option<&str>| text.map_or_else(|| "-".to_owned(), ToOwned::to_owned);
+            let order = row.order.as_ref();
+            vec![
+                out.paint(if row.right { "✓" } else { "✗" }),
+                row.scenario.to_owned(),
+                word(order.map(|order| order.state.word())),
+                word(order.map(|order| order.payment_state.word())),
+                word(row.run_status.as_deref()),
+                order.map_or_else(String::new, back),
+            ]
+        });
+        table(&["", "WHAT HAPPENED", "ORDER", "PAYMENT", "RUN", "BACK"], rows)
+    }
+
+    fn books_text(&self, out: Out) -> String {
+        let books = &self.books;
+        let mark = |(is, should): (i64, i64)| out.paint(if is == should { "✓" } else { "✗" });
+        let mut text = format!(
+            "Ledger check ({} payments at the gateway)\n\
+             {} captured {:>10}   our books {:>10}\n\
+             {} refunded {:>10}   our books {:>10}\n\
+             {} on hand  {:>10}   by orders {:>10}\n\
+             {} held     {:>10}   by orders {:>10}\n",
+            books.payments,
+            mark(books.captured),
+            money(books.captured.0),
+            money(books.captured.1),
+            mark(books.refunded),
+            money(books.refunded.0),
+            money(books.refunded.1),
+            mark(books.on_hand),
+            books.on_hand.0,
+            books.on_hand.1,
+            mark(books.held),
+            books.held.0,
+            books.held.1,
+        );
+        let wrong = self.orders.iter().filter_map(|row| row.wrong.as_ref().map(|wrong| (row.scenario, wrong)));
+        wrong.for_each(|(scenario, wrong)| text.push_str(&format!("✗ {scenario}: {wrong}\n")));
+        books.breaches.iter().for_each(|breach| text.push_str(&format!("✗ {breach}\n")));
+        if self.right {
+            text.push_str("Every outcome is the right one, and the books add up.\n");
+        }
+        text
+    }
+}
+
+impl Row {
+    fn of(outcome: Outcome) -> Self {
+        let (order, run) = outcome.ended.ok().unzip();
+        Self {
+            scenario: outcome.scenario.title(),
+            token: outcome.scenario.token(),
+            right: outcome.wrong.is_none(),
+            run_status: run.map(|run| run.status),
+            order,
+            wrong: outcome.wrong,
+        }
+    }
+}
+
+fn steps(run: &Run) -> usize {
+    run.steps.as_ref().map_or(0, Vec::len)
+}
+
+/// What went back, in per cent of what was captured.
+fn back(order: &Order) -> String {
+    if order.captured == 0 { String::new() } else { format!("{} %", order.refunded * 100 / order.captured) }
+}
+
+fn money(minor: i64) -> String {
+    format!("{}.{:02}", minor / 100, minor % 100)
+}

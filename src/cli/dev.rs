@@ -1,0 +1,97 @@
+//! `backstitch dev`: everything in one process: an embedded Postgres whose data is kept, migrations, API, worker and gateway simulator.
+//!
+//! For trying things out, on this machine only. `DATABASE_URL` takes the place of the embedded server.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use anyhow::Context;
+
+use super::{
+    output::{say, tell},
+    wiring,
+};
+use crate::{
+    config::{self, GatewayArgs, ServeArgs, WorkArgs},
+    embedded::{self, Embedded},
+    gateway_sim,
+    http::{self, App},
+    orders::ShopSettings,
+    payments::Secret,
+};
+
+const CONNECTIONS: u32 = 20;
+
+/// What the simulator signs with unless a secret is set. It protects nothing: simulator and server are one process.
+const DEV_SECRET: &str = "whsec_dev";
+
+/// Where things are.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    serve: ServeArgs,
+    /// Where the embedded Postgres keeps its data
+    #[arg(long, value_name = "DIR", default_value = ".backstitch")]
+    data_dir: PathBuf,
+    /// Where the gateway simulator listens
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
+    gateway_listen: SocketAddr,
+    #[command(flatten)]
+    work: WorkArgs,
+    #[command(flatten)]
+    gateway: GatewayArgs,
+    #[command(flatten)]
+    shop: ShopSettings,
+}
+
+/// Serves until told to stop.
+pub(super) async fn run(args: Args) -> anyhow::Result<()> {
+    let stop = wiring::stop_signal()?;
+    let (postgres, url) = match embedded::url_from_environment() {
+        Some(url) => (None, url),
+        None => {
+            let server = Embedded::start(&args.data_dir).await?;
+            let url = server.url();
+            (Some(server), url)
+        }
+    };
+    let served = serve(args, &url, stop).await;
+    if let Some(server) = postgres {
+        server.stop().await;
+    }
+    served
+}
+
+async fn serve(args: Args, url: &str, stop: tokio_util::sync::CancellationToken) -> anyhow::Result<()> {
+    let listener = wiring::listen(args.serve.listen).await?;
+    let address = listener.local_addr()?;
+    let sim_listener = wiring::listen(args.gateway_listen).await?;
+    let sim_address = sim_listener.local_addr()?;
+    let secret = args.gateway.webhook_secret.clone().unwrap_or_else(|| Secret::new(DEV_SECRET));
+    let simulator = gateway_sim::Config {
+        webhook_url: Some(format!("http://{address}/v1/webhooks/stripe")),
+        webhook_secret: secret.clone(),
+        ..gateway_sim::Config::default()
+    };
+    let gateway =
+        GatewayArgs { gateway_url: format!("http://{sim_address}"), webhook_secret: Some(secret), ..args.gateway };
+    let orders = wiring::shop(config::pool(url, CONNECTIONS)?, args.shop, gateway, args.serve.max_payload.0)?;
+    let engine = orders.engine().clone();
+    engine.migrate().await.context("the schema could not be brought up to date")?;
+
+    say(&format!("ready: http://{address}"));
+    tell(format!("gateway simulator: http://{sim_address} (what it did: /sim/ledger)"));
+    let told = |result: anyhow::Result<()>| result.inspect_err(|_| stop.cancel());
+    let api = async {
+        told(http::serve(listener, App::new(orders), stop.clone().cancelled_owned()).await.context("the server failed"))
+    };
+    let work = async { told(wiring::work(engine, args.work, stop.clone()).await) };
+    let sim = async {
+        // It goes last: a draining worker may still be talking to it.
+        let served = gateway_sim::serve(sim_listener, simulator, std::future::pending());
+        served.await.context("the gateway simulator failed")
+    };
+    tokio::select! {
+        (served, worked) = async { tokio::join!(api, work) } => served.and(worked),
+        failed = sim => failed,
+    }
+}

@@ -1,0 +1,96 @@
+//! `backstitch doctor`: is this database set up so that the promises hold, and do its records keep the invariants?
+//!
+//! It looks and changes nothing. Exit status 1 on any breach.
+
+use anyhow::bail;
+use serde::Serialize;
+use sqlx::PgPool;
+
+use super::output::Out;
+use crate::{
+    config::DatabaseArgs,
+    engine::{Engine, Registry},
+    orders,
+};
+
+/// Check settings, schema, and the no-limbo and ledger invariants of a database
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Check {
+    /// What.
+    pub name: String,
+    /// Whether it is as it has to be.
+    pub ok: bool,
+    /// What was found.
+    pub found: String,
+}
+
+impl Check {
+    fn new(name: impl Into<String>, ok: bool, found: impl Into<String>) -> Self {
+        Self { name: name.into(), ok, found: found.into() }
+    }
+}
+
+/// Looks, prints, and fails on any breach.
+///
+/// # Errors
+/// When the database can't be reached, or breaches were found.
+pub(super) async fn run(args: Args, out: Out) -> anyhow::Result<()> {
+    let pool = args.database.pool(2)?;
+    let checks = examine(&pool).await?;
+    out.show(&checks, || {
+        let mark = |ok: bool| out.paint(if ok { "✓" } else { "✗" });
+        checks.iter().map(|check| format!("{} {}: {}\n", mark(check.ok), check.name, check.found)).collect()
+    })?;
+    let breaches = checks.iter().filter(|check| !check.ok).count();
+    if breaches > 0 {
+        bail!("{breaches} of {} checks failed", checks.len());
+    }
+    Ok(())
+}
+
+/// All checks of a database; those of the records only where the schema is current.
+///
+/// # Errors
+/// When the database can't be asked.
+async fn examine(pool: &PgPool) -> anyhow::Result<Vec<Check>> {
+    let engine = Engine::new(pool.clone(), Registry::new());
+    let mut checks = Vec::new();
+    let settings = engine.server_settings().await?;
+    checks.push(Check::new("postgres 13 or newer", settings.version >= 130_000, settings.version_text.clone()));
+    for (name, value) in &settings.durability {
+        let ok = value != "off" && !(name == "synchronous_commit" && value == "local" && settings.has_standbys);
+        checks.push(Check::new(name, ok, value));
+    }
+    let skew = settings.clock_skew_ms;
+    checks.push(Check::new("clock", skew.abs() < 5_000, format!("{skew} ms between this machine and the database")));
+    let shifted = settings.shift_ms != 0;
+    checks.push(Check::new(
+        "clock not moved",
+        !shifted,
+        format!("backstitch.clock is shifted by {} ms", settings.shift_ms),
+    ));
+    let missing = engine.missing_migrations().await?;
+    let schema = if missing.is_empty() { "current".to_owned() } else { format!("migrations {missing:?} are missing") };
+    checks.push(Check::new("schema", missing.is_empty(), schema));
+    if missing.is_empty() {
+        checks.push(limbo(&engine).await?);
+        let breaches = orders::book_breaches(pool).await?;
+        let found = if breaches.is_empty() { "the books add up".to_owned() } else { breaches.join("; ") };
+        checks.push(Check::new("ledger", breaches.is_empty(), found));
+    }
+    Ok(checks)
+}
+
+async fn limbo(engine: &Engine) -> anyhow::Result<Check> {
+    let lost = engine.limbo().await?;
+    let list: Vec<_> = lost.iter().map(|run| format!("{}: {}", run.run, run.why)).collect();
+    let found = if list.is_empty() { "no run is in limbo".to_owned() } else { list.join("; ") };
+    Ok(Check::new("no limbo", list.is_empty(), found))
+}

@@ -1,0 +1,151 @@
+//! The command line: one verb per file, each with its arguments and its `run`. No SQL; servers are met over HTTP.
+//!
+//! Data goes to stdout, everything else to stderr. Exit status: 0 done, 1 the operation failed or found a breach, 2 usage.
+
+mod bench;
+pub mod client;
+mod completions;
+mod demo;
+mod dev;
+mod doctor;
+pub mod gateway_sim;
+mod migrate;
+mod order;
+pub mod output;
+mod run;
+mod serve;
+mod shapes;
+mod wiring;
+mod worker;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::{
+    client::ServerArgs,
+    output::{Format, Out, tell},
+};
+
+/// Durable workflows and sagas on plain Postgres: start, watch and operate runs, or serve them
+#[derive(Debug, Parser)]
+#[command(name = "backstitch", version, arg_required_else_help = true)]
+pub struct Cli {
+    /// How data is printed
+    #[arg(short = 'o', global = true, id = "format", value_name = "FORMAT", value_enum, default_value = "table")]
+    format: Format,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Run orders through every outcome on a Postgres of its own, and check the books
+    Demo(demo::Args),
+    /// Run everything in one process, on an embedded Postgres: API, worker, gateway simulator
+    Dev(Box<dev::Args>),
+    /// Serve the API, by default with a worker
+    Serve(Box<serve::Args>),
+    /// Work on runs, as a member of a worker pool
+    Worker(Box<worker::Args>),
+    /// Bring the schema up to date
+    Migrate(migrate::Args),
+    /// Run a payment gateway that speaks the subset of Stripe's HTTP API that we use, with fault modes
+    GatewaySim(gateway_sim::Args),
+    /// Start, watch and operate runs
+    Run {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: run::Verb,
+    },
+    /// Place, show and cancel orders
+    Order {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: order::Verb,
+    },
+    /// Measure runs a second, latency, log and memory with the standard load
+    Bench(bench::Args),
+    /// Check a database's settings, and the no-limbo and ledger invariants
+    Doctor(doctor::Args),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+}
+
+impl Cli {
+    /// Carries the command out.
+    pub async fn run(self) -> ExitCode {
+        match self.dispatch().await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                tell(format!("error: {error:#}"));
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    /// The log filter where the environment names none: servers tell what they do, commands only what is wrong.
+    pub const fn default_log(&self) -> &'static str {
+        match self.command {
+            Command::Serve(_) | Command::Worker(_) | Command::Dev(_) | Command::GatewaySim(_) => "info,sqlx=warn",
+            _ => "warn",
+        }
+    }
+
+    async fn dispatch(self) -> anyhow::Result<()> {
+        let out = Out::new(self.format);
+        match self.command {
+            Command::Demo(args) => demo::run(args, out).await,
+            Command::Bench(args) => bench::run(args, out).await,
+            Command::Doctor(args) => doctor::run(args, out).await,
+            Command::Dev(args) => dev::run(*args).await,
+            Command::Serve(args) => serve::run(*args).await,
+            Command::Worker(args) => worker::run(*args).await,
+            Command::Migrate(args) => migrate::run(args).await,
+            Command::GatewaySim(args) => gateway_sim::run(args).await,
+            Command::Run { server, verb } => run::run(verb, &server, out).await,
+            Command::Order { server, verb } => order::run(verb, &server, out).await,
+            Command::Completions(args) => {
+                completions::run(&args);
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn where_the_server_is_may_stand_before_or_after_the_verb() {
+        for line in [
+            "backstitch run --url http://h:1 show x -o json",
+            "backstitch run show x --url http://h:1 -o json",
+            "backstitch -o json run show x --url http://h:1",
+        ] {
+            let cli = Cli::try_parse_from(line.split(' ')).expect(line);
+            let Command::Run { server, .. } = cli.command else { panic!("{line}") };
+            assert_eq!((server.url.as_str(), cli.format), ("http://h:1/", Format::Json), "{line}");
+        }
+    }
+
+    #[test]
+    fn usage_errors_are_usage_errors() {
+        for line in
+            ["backstitch run cancel x", "backstitch run list --limit 0", "backstitch order list", "backstitch x"]
+        {
+            let error = Cli::try_parse_from(line.split(' ')).expect_err(line);
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+}

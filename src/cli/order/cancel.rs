@@ -1,0 +1,53 @@
+//! `backstitch order cancel`: the customer, the seller or the system changes its mind.
+
+use std::io::IsTerminal;
+
+use reqwest::Method;
+use serde_json::json;
+
+use super::show_order;
+use crate::cli::{
+    client::Client,
+    output::{Out, confirm},
+};
+
+/// Who cancels; what is given back depends on it.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum By {
+    Customer,
+    Seller,
+    System,
+}
+
+/// Which order.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The order's id
+    id: String,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// On whose behalf: a customer gets back what the tiers say, seller and system give everything back
+    #[arg(long, value_enum, default_value = "customer")]
+    by: By,
+    /// Don't ask
+    #[arg(long, short = 'y')]
+    yes: bool,
+}
+
+pub(super) async fn run(args: Args, client: &Client, out: Out) -> anyhow::Result<()> {
+    let id = &args.id;
+    if !args.yes && std::io::stdin().is_terminal() {
+        anyhow::ensure!(confirm(&format!("cancel order {id}?"))?, "nothing was changed");
+    }
+    let by = match args.by {
+        By::Customer => "customer",
+        By::Seller => "seller",
+        By::System => "system",
+    };
+    let mut body = json!({"by": by});
+    if let Some(reason) = args.reason {
+        body["reason"] = reason.into();
+    }
+    show_order(&client.send(Method::POST, &format!("/v1/orders/{id}/cancel"), Some(&body), None).await?, out)
+}

@@ -1,0 +1,52 @@
+//! `backstitch order list`: a customer's orders, live and archived together.
+
+use anyhow::Context;
+
+use crate::cli::{
+    client::Client,
+    output::{Out, cut, money, now, relative, table, tell},
+    shapes::{List, Order},
+};
+
+/// Whose.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The customer's id
+    #[arg(long)]
+    customer: String,
+    /// At most this many (up to 200)
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
+    limit: u32,
+    /// Where the last page ended
+    #[arg(long)]
+    cursor: Option<String>,
+}
+
+pub(super) async fn run(args: Args, client: &Client, out: Out) -> anyhow::Result<()> {
+    let mut query = vec![("customer_id", args.customer), ("limit", args.limit.to_string())];
+    query.extend(args.cursor.map(|cursor| ("cursor", cursor)));
+    let whole = client.get("/v1/orders", &query).await?;
+    if out.json() {
+        return out.show(&whole, String::new);
+    }
+    let page: List<Order> =
+        serde_json::from_value(whole).context("the server's list is in a form that is new to us")?;
+    if page.items.is_empty() {
+        tell("no orders");
+        return Ok(());
+    }
+    let row = |order: &Order| {
+        vec![
+            order.id.clone(),
+            out.paint(&order.state),
+            cut(&order.payment_state, 12),
+            money(order.total, &order.currency),
+            relative(order.created_at, now()).trim_end_matches(" ago").to_owned(),
+        ]
+    };
+    out.show(&(), || table(&["ORDER", "STATE", "PAYMENT", "TOTAL", "AGE"], page.items.iter().map(row)))?;
+    if let Some(cursor) = page.next_cursor {
+        tell(format!("more with --cursor {cursor}"));
+    }
+    Ok(())
+}

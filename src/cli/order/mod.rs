@@ -1,0 +1,67 @@
+//! `backstitch order …`: what a customer does, from the command line, one verb per file.
+
+mod cancel;
+mod list;
+mod place;
+mod show;
+
+use super::{
+    client::{Client, ServerArgs},
+    output::{Out, money, now, relative, table},
+    shapes::Order,
+};
+
+/// The verbs.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Verb {
+    /// Place an order
+    Place(place::Args),
+    /// Show an order
+    Show(show::Args),
+    /// Cancel an order
+    Cancel(cancel::Args),
+    /// List a customer's orders, newest first
+    List(list::Args),
+}
+
+/// Carries out one verb.
+pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Result<()> {
+    let client = Client::new(server)?;
+    match verb {
+        Verb::Place(args) => place::run(args, &client, out).await,
+        Verb::Show(args) => show::run(&args, &client, out).await,
+        Verb::Cancel(args) => cancel::run(args, &client, out).await,
+        Verb::List(args) => list::run(args, &client, out).await,
+    }
+}
+
+/// An order for people.
+fn render(order: &Order, out: Out) -> String {
+    let reason = order.cancel_reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let ago = |at| relative(at, now());
+    let mut lines = vec![
+        format!("order {}  {}{reason}", order.id, out.paint(&order.state)),
+        format!("  customer   {}", order.customer_id),
+        format!("  payment    {}", order.payment_state),
+        format!("  stock      {}", order.stock_state),
+        format!("  total      {}", money(order.total, &order.currency)),
+        format!("  refunded   {}", money(order.refunded, &order.currency)),
+        format!("  created    {}", ago(order.created_at)),
+        format!("  placed     {}", order.placed_at.map_or_else(|| "not yet".to_owned(), ago)),
+        format!("  run        {}", order.run_id.as_deref().unwrap_or("none")),
+        String::new(),
+    ];
+    let row = |line: &super::shapes::Line| {
+        vec![line.sku.clone(), line.quantity.to_string(), money(line.price, &order.currency)]
+    };
+    lines.push(table(&["SKU", "QUANTITY", "PRICE"], order.items.iter().map(row)));
+    lines.join("\n")
+}
+
+/// Shows an answer that is an order.
+fn show_order(answer: &serde_json::Value, out: Out) -> anyhow::Result<()> {
+    use anyhow::Context;
+    let order: Order =
+        serde_json::from_value(answer.clone()).context("the server describes orders in a way that is new to us")?;
+    out.show(answer, || render(&order, out))
+}

@@ -1,0 +1,53 @@
+//! `backstitch order place`: places an order; with `--wait` it says how that went.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::show_order;
+use crate::cli::{client::Client, output::Out};
+
+/// What is ordered, by whom, and how it is paid.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The item; may be given several times, each with its --quantity
+    #[arg(long, required = true)]
+    sku: Vec<String>,
+    /// Units of the item before it; 1 where there is none
+    #[arg(long, value_parser = clap::value_parser!(i64).range(1..))]
+    quantity: Vec<i64>,
+    /// The payment token
+    #[arg(long, value_name = "TOKEN")]
+    payment: String,
+    /// The customer's id
+    #[arg(long, default_value = "cli")]
+    customer: String,
+    /// Where it is delivered to
+    #[arg(long, default_value = "1 Main Street")]
+    address: String,
+    /// Idempotency key: the same key again gives the first order
+    #[arg(long)]
+    key: Option<String>,
+    /// Wait until it is placed or cancelled; exit 1 if it is cancelled
+    #[arg(long)]
+    wait: bool,
+}
+
+pub(super) async fn run(args: Args, client: &Client, out: Out) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        args.quantity.len() <= args.sku.len(),
+        "there are more --quantity than --sku: give each item its own"
+    );
+    let quantities = args.quantity.iter().copied().chain(std::iter::repeat(1));
+    let items: Vec<Value> =
+        args.sku.iter().zip(quantities).map(|(sku, quantity)| json!({"sku": sku, "quantity": quantity})).collect();
+    let body = json!({
+        "customer_id": args.customer, "items": items, "payment": {"token": args.payment},
+        "delivery": {"address": args.address},
+    });
+    let path = if args.wait { "/v1/orders?wait=30s" } else { "/v1/orders" };
+    let order = client.send(Method::POST, path, Some(&body), args.key.as_deref()).await?;
+    show_order(&order, out)?;
+    let cancelled = args.wait && order["state"] == "cancelled";
+    anyhow::ensure!(!cancelled, "the order is cancelled: {}", order["cancel_reason"].as_str().unwrap_or("no reason"));
+    Ok(())
+}

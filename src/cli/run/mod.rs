@@ -1,0 +1,75 @@
+//! `backstitch run …`: what one can do with runs, one verb per file.
+
+mod act;
+mod list;
+mod show;
+mod signal;
+mod start;
+pub(super) mod timeline;
+mod watch;
+mod why;
+
+use anyhow::Context;
+use serde_json::Value;
+
+use super::{
+    client::{Client, ServerArgs},
+    output::Out,
+    shapes::Run,
+};
+
+/// The verbs.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Verb {
+    /// Start a run
+    Start(start::Args),
+    /// List runs, newest first
+    List(list::Args),
+    /// Show a run and the timeline of its steps
+    Show(show::Args),
+    /// Follow a run until it ends
+    Watch(watch::Args),
+    /// Say what a run waits for, since when, and what happens next
+    Why(why::Args),
+    /// Send a signal to a run
+    Signal(signal::Args),
+    /// Have a stuck or failed run try again from where it failed
+    Retry(act::RetryArgs),
+    /// Stop a run and undo what it did, if it is not past its pivot
+    Cancel(act::DangerousArgs),
+    /// Undo what a run did, wherever it stands
+    Compensate(act::DangerousArgs),
+}
+
+/// Carries out one verb.
+pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Result<()> {
+    let client = Client::new(server)?;
+    match verb {
+        Verb::Start(args) => start::run(args, &client, out).await,
+        Verb::List(args) => list::run(args, &client, out).await,
+        Verb::Show(args) => show::run(&args, &client, out).await,
+        Verb::Watch(args) => watch::run(&args, &client, out).await,
+        Verb::Why(args) => why::run(&args, &client, out).await,
+        Verb::Signal(args) => signal::run(args, &client).await,
+        Verb::Retry(args) => act::retry(args, &client, out).await,
+        Verb::Cancel(args) => act::dangerous("cancel", args, &client, out).await,
+        Verb::Compensate(args) => act::dangerous("compensate", args, &client, out).await,
+    }
+}
+
+/// Reads one run: the whole answer, and what tables need of it.
+async fn read(client: &Client, id: &str) -> anyhow::Result<(Value, Run)> {
+    let whole = client.get(&format!("/v1/runs/{id}"), &[]).await?;
+    let run = serde_json::from_value(whole.clone()).context("the server describes runs in a way that is new to us")?;
+    Ok((whole, run))
+}
+
+/// A JSON argument: the text itself, `@FILE`, or `-` for stdin.
+fn json_argument(name: &str, text: &str) -> anyhow::Result<Value> {
+    let text = match text.strip_prefix('@') {
+        Some(path) => std::fs::read_to_string(path).with_context(|| format!("{name}: {path} can't be read"))?,
+        None if text == "-" => std::io::read_to_string(std::io::stdin()).context("stdin can't be read")?,
+        None => text.to_owned(),
+    };
+    serde_json::from_str(&text).with_context(|| format!("{name} is not JSON"))
+}

@@ -1,0 +1,173 @@
+//! A run for people, in 80 columns: its facts, then its steps, the forward lane on the left and the undo lane on the right.
+
+use chrono::{DateTime, Utc};
+
+use crate::cli::{
+    output::{Out, cut, relative, span},
+    shapes::{Run, Step},
+};
+
+/// A run of this process's own engine as text; none where it has no such form, which a run always has.
+pub(in crate::cli) fn of(run: &crate::engine::Run, out: Out) -> Option<String> {
+    let run: Run = serde_json::from_value(serde_json::to_value(run).ok()?).ok()?;
+    let now = run.finished_at.unwrap_or(run.created_at);
+    Some(render(&run, out, now))
+}
+
+/// The run as text.
+pub(super) fn render(run: &Run, out: Out, now: DateTime<Utc>) -> String {
+    let mut lines = vec![format!("run {}  {}", run.id, out.paint(&run.status))];
+    lines.extend(facts(run, now));
+    let forward: Vec<&Step> = run.steps.iter().filter(|step| step.direction == "forward").collect();
+    if !forward.is_empty() {
+        lines.push(String::new());
+        lines.push(format!("    {:<26} {:>7} {:>5}    {}", "STEP", "TOOK", "TRIES", "UNDO"));
+    }
+    for step in forward {
+        let undo = run.steps.iter().find(|other| other.direction == "undo" && other.seq == step.seq);
+        lines.push(row(step, undo, out, now).trim_end().to_owned());
+        for (lane, step) in [("", Some(step)), ("undo: ", undo)] {
+            let Some(error) = step.and_then(|step| step.error.as_ref()) else { continue };
+            lines.extend(wrapped(&format!("{lane}{}: {}", error.code, error.message), "      "));
+        }
+    }
+    lines.join("\n")
+}
+
+fn facts(run: &Run, now: DateTime<Utc>) -> Vec<String> {
+    let ago = |at: Option<DateTime<Utc>>| at.map(|at| relative(at, now));
+    let waits = run.waiting_on.as_ref().map(|waiting| {
+        let name = waiting.name.as_deref().unwrap_or_default();
+        let until = waiting.until.map(|at| format!(", until {}", relative(at, now))).unwrap_or_default();
+        format!("{} {name}, since {}{until}", waiting.kind, ago(waiting.since).unwrap_or_else(|| "?".to_owned()))
+    });
+    let failure = run.failure.as_ref().map(|failure| {
+        let step = failure.step.map(|seq| format!(" (step {seq})")).unwrap_or_default();
+        format!("{}: {}{step}", failure.code, failure.message)
+    });
+    let took =
+        run.finished_at.map(|end| format!("{}, {} after its start", relative(end, now), took(run.created_at, end)));
+    let facts = [
+        ("workflow", Some(format!("{} v{}", run.workflow, run.version))),
+        ("queue", Some(run.queue.clone()).filter(|queue| queue != "default")),
+        ("key", run.key.clone()),
+        ("parent", run.parent_id.clone()),
+        ("created", ago(Some(run.created_at))),
+        ("ended", took),
+        ("waits for", waits),
+        ("failure", failure),
+        ("output", run.output.as_ref().map(|output| cut(&output.to_string(), 300))),
+    ];
+    let line = |(name, value): (&str, Option<String>)| {
+        let mut lines = wrapped(&value?, "             ");
+        if let Some(first) = lines.first_mut() {
+            first.replace_range(..13, &format!("  {name:<10} "));
+        }
+        Some(lines)
+    };
+    facts.into_iter().filter_map(line).flatten().collect()
+}
+
+fn took(from: DateTime<Utc>, to: DateTime<Utc>) -> String {
+    span((to - from).num_milliseconds().max(0))
+}
+
+fn row(step: &Step, undo: Option<&Step>, out: Out, now: DateTime<Utc>) -> String {
+    let name = if step.kind == "activity" { step.name.clone() } else { format!("{} ({})", step.name, step.kind) };
+    let name = if step.kind == "pivot" { "— pivot —".to_owned() } else { name };
+    let tries = if step.attempts > 0 { step.attempts.to_string() } else { String::new() };
+    let undo = undo.map(|undo| {
+        let tries = if undo.attempts > 1 { format!(" {} tries", undo.attempts) } else { String::new() };
+        let word = undo.outcome.as_deref().unwrap_or("open");
+        format!("{} {word:<7} {:>7}{tries}", out.paint(mark(undo)), time(undo, now))
+    });
+    let left =
+        format!("{:>3} {} {:<24} {:>7} {:>5}", step.seq, out.paint(mark(step)), cut(&name, 24), time(step, now), tries);
+    format!("{left}    {}", undo.unwrap_or_default())
+}
+
+const fn mark_of(outcome: &str) -> &'static str {
+    match outcome.as_bytes() {
+        b"ok" => "✓",
+        b"failed" => "✗",
+        b"unknown" => "?",
+        _ => "-",
+    }
+}
+
+fn mark(step: &Step) -> &'static str {
+    step.outcome.as_deref().map_or("▸", mark_of)
+}
+
+/// How long it took, or when it goes on.
+fn time(step: &Step, now: DateTime<Utc>) -> String {
+    match (step.started_at, step.finished_at, step.next_attempt_at.or(step.due_at)) {
+        (Some(start), Some(end), _) => took(start, end),
+        (_, None, Some(next)) => relative(next, now),
+        (Some(start), None, None) => took(start, now),
+        _ => String::new(),
+    }
+}
+
+/// Words in lines of at most 80 columns, each indented.
+fn wrapped(text: &str, indent: &str) -> Vec<String> {
+    let room = 80 - indent.len();
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        let word = cut(word, room);
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= 80 => {
+                line.push(' ');
+                line.push_str(&word);
+            }
+            _ => lines.push(format!("{indent}{word}")),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cli::output::Format;
+
+    fn step(seq: u32, name: &str, direction: &str, outcome: Option<&str>, ms: u32) -> serde_json::Value {
+        json!({
+            "seq": seq, "name": name, "kind": "activity", "direction": direction, "outcome": outcome, "attempts": 1,
+            "started_at": "2026-01-01T00:00:01Z",
+            "finished_at": outcome.map(|_| format!("2026-01-01T00:00:01.{ms:03}Z")),
+        })
+    }
+
+    #[test]
+    fn both_lanes_are_readable_in_eighty_columns() {
+        let mut charge = step(1, "charge_the_card_of_the_customer", "forward", Some("unknown"), 12);
+        charge["error"] = json!({"code": "gateway_outcome_unknown", "message": "outcome unknown (timeout): the gateway at http://127.0.0.1:8081 did not answer"});
+        charge["attempts"] = json!(8);
+        let mut refund = step(1, "charge", "undo", None, 0);
+        refund["attempts"] = json!(3);
+        refund["next_attempt_at"] = json!("2026-01-01T00:01:05Z");
+        let run = json!({
+            "id": "01998877-6655-7443-8221-100000000000", "workflow": "order", "version": 1, "queue": "default",
+            "key": "k-1", "status": "compensating", "created_at": "2026-01-01T00:00:00Z",
+            "failure": {"code": "payment_expired", "message": "not paid within ten minutes", "step": 1},
+            "steps": [
+                step(0, "reserve_stock", "forward", Some("ok"), 4), charge,
+                refund, step(0, "reserve_stock", "undo", Some("ok"), 7),
+            ],
+        });
+        let run: Run = serde_json::from_value(run).expect("a run");
+        let text =
+            render(&run, Out { format: Format::Table, colour: false }, "2026-01-01T00:01:00Z".parse().expect("a time"));
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        insta::assert_snapshot!(text, @"");
+    }
+
+    #[test]
+    fn a_word_that_is_longer_than_a_line_is_cut() {
+        let lines = wrapped(&"x".repeat(200), "  ");
+        assert!(lines.iter().all(|line| line.chars().count() <= 80), "{lines:?}");
+    }
+}

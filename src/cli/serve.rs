@@ -1,0 +1,58 @@
+//! `backstitch serve`: the API in one process, by default with a worker.
+//!
+//! It starts without its database: `/healthz` answers, `/readyz` says what is missing, and requests are told
+//! `database_unavailable` until it comes. It never changes the schema: `backstitch migrate` does.
+
+use anyhow::Context;
+
+use super::{output::say, wiring};
+use crate::{
+    config::{DatabaseArgs, GatewayArgs, ServeArgs, WorkArgs},
+    http::{self, App},
+    orders::ShopSettings,
+};
+
+/// Connections that requests and the worker's slow path share.
+const CONNECTIONS: u32 = 20;
+
+/// What to serve, from where.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    serve: ServeArgs,
+    #[command(flatten)]
+    work: WorkArgs,
+    #[command(flatten)]
+    gateway: GatewayArgs,
+    #[command(flatten)]
+    shop: ShopSettings,
+    /// Serve only; runs are left to workers elsewhere
+    #[arg(long)]
+    no_worker: bool,
+}
+
+/// Serves until told to stop.
+pub(super) async fn run(args: Args) -> anyhow::Result<()> {
+    let pool = args.database.pool(CONNECTIONS)?;
+    let orders = wiring::shop(pool, args.shop, args.gateway, args.serve.max_payload.0)?;
+    let listener = wiring::listen(args.serve.listen).await?;
+    let stop = wiring::stop_signal()?;
+    say(&format!("ready: http://{}", listener.local_addr()?));
+    let engine = orders.engine().clone();
+    let api = async {
+        let served = http::serve(listener, App::new(orders), stop.clone().cancelled_owned()).await;
+        stop.cancel();
+        served.context("the server failed")
+    };
+    let worker = async {
+        if args.no_worker {
+            return Ok(());
+        }
+        // A process whose worker has failed must not look healthy.
+        wiring::work(engine, args.work, stop.clone()).await.inspect_err(|_| stop.cancel())
+    };
+    let (served, worked) = tokio::join!(api, worker);
+    served.and(worked)
+}

@@ -1,0 +1,133 @@
+//! The API's answers as the commands read them: only the fields that tables show. JSON output passes answers on whole.
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::Value;
+
+type Time = DateTime<Utc>;
+
+/// A list.
+#[derive(Debug, Deserialize)]
+pub(super) struct List<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// What the next page is asked with.
+    pub next_cursor: Option<String>,
+}
+
+/// A run.
+#[derive(Debug, Deserialize)]
+pub(super) struct Run {
+    pub id: String,
+    pub workflow: String,
+    pub version: i32,
+    pub key: Option<String>,
+    pub queue: String,
+    pub status: String,
+    pub output: Option<Value>,
+    pub failure: Option<Failure>,
+    pub waiting_on: Option<WaitingOn>,
+    pub created_at: Time,
+    pub finished_at: Option<Time>,
+    pub parent_id: Option<String>,
+    #[serde(default)]
+    pub steps: Vec<Step>,
+}
+
+impl Run {
+    /// Whether it has ended.
+    pub(super) fn ended(&self) -> bool {
+        ended(&self.status)
+    }
+}
+
+/// Whether a run with this status has ended.
+pub(super) fn ended(status: &str) -> bool {
+    matches!(status, "completed" | "compensated" | "failed" | "abandoned")
+}
+
+/// Why a run failed.
+#[derive(Debug, Deserialize)]
+pub(super) struct Failure {
+    pub code: String,
+    pub message: String,
+    pub step: Option<u32>,
+}
+
+/// What a run waits for.
+#[derive(Debug, Deserialize)]
+pub(super) struct WaitingOn {
+    pub kind: String,
+    pub name: Option<String>,
+    pub since: Option<Time>,
+    pub until: Option<Time>,
+}
+
+/// A step.
+#[derive(Debug, Deserialize)]
+pub(super) struct Step {
+    pub seq: u32,
+    pub name: String,
+    pub kind: String,
+    pub direction: String,
+    pub outcome: Option<String>,
+    pub attempts: u32,
+    pub error: Option<StepError>,
+    pub started_at: Option<Time>,
+    pub finished_at: Option<Time>,
+    pub next_attempt_at: Option<Time>,
+    pub due_at: Option<Time>,
+}
+
+/// What went wrong in a step.
+#[derive(Debug, Deserialize)]
+pub(super) struct StepError {
+    pub code: String,
+    pub message: String,
+}
+
+/// What an action does, or would do.
+#[derive(Debug, Deserialize)]
+pub(super) struct Plan {
+    pub run: String,
+    pub action: String,
+    pub dry_run: bool,
+    pub status: String,
+    pub undo: Vec<PlannedUndo>,
+    pub retry: Vec<u32>,
+}
+
+/// One undo of a plan.
+#[derive(Debug, Deserialize)]
+pub(super) struct PlannedUndo {
+    pub seq: u32,
+    pub activity: String,
+    pub outcome: String,
+    pub after: Vec<u32>,
+}
+
+/// An order.
+#[derive(Debug, Deserialize)]
+pub(super) struct Order {
+    pub id: String,
+    pub run_id: Option<String>,
+    pub customer_id: String,
+    pub state: String,
+    pub cancel_reason: Option<String>,
+    pub payment_state: String,
+    pub stock_state: String,
+    pub items: Vec<Line>,
+    pub total: i64,
+    pub refunded: i64,
+    pub currency: String,
+    pub placed_at: Option<Time>,
+    pub created_at: Time,
+}
+
+/// A line of an order.
+#[derive(Debug, Deserialize)]
+pub(super) struct Line {
+    pub sku: String,
+    pub quantity: i64,
+    pub price: i64,
+}

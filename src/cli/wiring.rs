@@ -1,0 +1,100 @@
+//! How a process is put together: the shop over a database and a gateway, its worker, and when both are to stop.
+//!
+//! The only place that knows all parts. `serve`, `worker` and `dev` differ in which of them they start.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context;
+use sqlx::PgPool;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    activities::ShopDeps,
+    config::{GatewayArgs, WorkArgs},
+    engine::{Engine, Error, Registry, WorkerConfig},
+    orders::{Orders, ShopSettings},
+    payments::{StripeConfig, StripeGateway},
+    workflows,
+};
+
+/// How long a worker waits before it looks again whether it can start.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// The order service, on an engine that knows the shop's workflows.
+pub(super) fn shop(
+    pool: PgPool,
+    settings: ShopSettings,
+    gateway: GatewayArgs,
+    max_payload: usize,
+) -> anyhow::Result<Orders> {
+    let mut config = StripeConfig::new(gateway.gateway_url, gateway.gateway_key);
+    config.timeout = gateway.gateway_timeout;
+    let deps = ShopDeps::new(pool.clone(), Arc::new(StripeGateway::new(&config)?));
+    let registry = workflows::register(Registry::new(), &deps);
+    let engine = Engine::new(pool, registry).with_max_payload(max_payload);
+    Ok(Orders::new(engine, settings).with_webhook_secrets(gateway.webhook_secret.into_iter().collect()))
+}
+
+/// Works on runs until told to stop. A database that is not there, or whose schema is behind, is waited for.
+pub(super) async fn work(engine: Engine, args: WorkArgs, stop: CancellationToken) -> anyhow::Result<()> {
+    let config = WorkerConfig {
+        queues: args.queues,
+        slots: args.slots,
+        takeover_after: args.takeover_after,
+        drain: args.drain,
+        ..WorkerConfig::default()
+    };
+    let mut told = None;
+    loop {
+        let obstacle = match engine.missing_migrations().await {
+            Ok(missing) if missing.is_empty() => {
+                match engine.worker(config.clone()).run(stop.clone().cancelled_owned()).await {
+                    Ok(()) => return Ok(()),
+                    Err(Error::Unavailable(_)) => "the database can't be reached",
+                    Err(error) => return Err(error).context("the worker failed"),
+                }
+            }
+            Ok(_) => "the schema is behind: run `backstitch migrate`",
+            Err(Error::Unavailable(_)) => "the database can't be reached",
+            Err(error) => return Err(error).context("the worker can't start"),
+        };
+        if told.replace(obstacle) != Some(obstacle) {
+            tracing::warn!("the worker waits: {obstacle}");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
+            () = stop.cancelled() => return Ok(()),
+        }
+    }
+}
+
+/// Binds an address.
+pub(super) async fn listen(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("can't listen on {address}"))
+}
+
+/// Cancelled at the first SIGTERM or Ctrl-C; the second ends the process at once.
+pub(super) fn stop_signal() -> anyhow::Result<CancellationToken> {
+    let token = CancellationToken::new();
+    let told = token.clone();
+    let mut terminate = signal(SignalKind::terminate()).context("can't listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("can't listen for Ctrl-C")?;
+    tokio::spawn(async move {
+        for again in [false, true] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if again {
+                std::process::exit(1);
+            }
+            tracing::info!("told to stop; once more ends it at once");
+            told.cancel();
+        }
+    });
+    Ok(token)
+}

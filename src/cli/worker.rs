@@ -1,0 +1,55 @@
+//! `backstitch worker`: a worker pool member. It drains when it is told to stop; what it can't finish, others take over.
+
+use std::net::SocketAddr;
+
+use anyhow::Context;
+
+use super::{output::say, wiring};
+use crate::{
+    config::{ByteSize, DatabaseArgs, GatewayArgs, WorkArgs},
+    http::{self, App},
+    orders::ShopSettings,
+};
+
+/// Connections besides those of its lanes.
+const CONNECTIONS: u32 = 10;
+
+/// What to work on.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    work: WorkArgs,
+    #[command(flatten)]
+    gateway: GatewayArgs,
+    #[command(flatten)]
+    shop: ShopSettings,
+    /// The largest payload
+    #[arg(long, value_name = "SIZE", env = "BACKSTITCH_MAX_PAYLOAD", default_value = "1MiB")]
+    max_payload: ByteSize,
+    /// Where to serve its health; nowhere unless given
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+}
+
+/// Works until told to stop.
+pub(super) async fn run(args: Args) -> anyhow::Result<()> {
+    let orders = wiring::shop(args.database.pool(CONNECTIONS)?, args.shop, args.gateway, args.max_payload.0)?;
+    let stop = wiring::stop_signal()?;
+    let engine = orders.engine().clone();
+    let health = async {
+        let Some(address) = args.listen else { return Ok(()) };
+        let listener = wiring::listen(address).await?;
+        say(&format!("ready: http://{}", listener.local_addr()?));
+        let served = http::serve_health(listener, App::new(orders), stop.clone().cancelled_owned()).await;
+        served.context("the health server failed")
+    };
+    let worker = async {
+        let worked = wiring::work(engine, args.work, stop.clone()).await;
+        stop.cancel();
+        worked
+    };
+    let (served, worked) = tokio::join!(async { health.await.inspect_err(|_| stop.cancel()) }, worker);
+    served.and(worked)
+}

@@ -1,0 +1,154 @@
+//! Settings that several commands share, as flags with environment variables of the same meaning.
+//!
+//! What concerns the shop is in `orders::settings`; here is what concerns the process: database, address, sizes, gateway.
+
+use std::{net::SocketAddr, str::FromStr, time::Duration};
+
+use anyhow::Context;
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::payments::Secret;
+
+/// How long a request waits for a connection before it is told that the database is not there.
+const ACQUIRE_WITHIN: Duration = Duration::from_secs(3);
+
+/// Which database.
+#[derive(Clone, Debug, clap::Args)]
+pub struct DatabaseArgs {
+    /// The database, as postgres://USER:PASSWORD@HOST:PORT/NAME
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Secret,
+}
+
+impl DatabaseArgs {
+    /// A pool of at most so many connections, made when they are needed.
+    ///
+    /// # Errors
+    /// When the URL is none.
+    pub fn pool(&self, connections: u32) -> anyhow::Result<PgPool> {
+        pool(self.database_url.expose(), connections)
+    }
+}
+
+/// A pool over a URL, made without asking the database.
+///
+/// # Errors
+/// When the URL is none.
+pub fn pool(url: &str, connections: u32) -> anyhow::Result<PgPool> {
+    let options = PgConnectOptions::from_str(url).context("--database-url (DATABASE_URL) is not a Postgres URL")?;
+    let options = options.application_name("backstitch api");
+    Ok(PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_WITHIN).connect_lazy_with(options))
+}
+
+/// How the API is served.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ServeArgs {
+    /// Where to listen; port 0 takes any free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// The largest request body and payload
+    #[arg(long, value_name = "SIZE", env = "BACKSTITCH_MAX_PAYLOAD", default_value = "1MiB")]
+    pub max_payload: ByteSize,
+}
+
+/// How this process works on runs.
+#[derive(Clone, Debug, clap::Args)]
+pub struct WorkArgs {
+    /// A queue to serve; may be given several times
+    #[arg(long = "queue", value_name = "Q", default_value = "default")]
+    pub queues: Vec<String>,
+    /// Runs that are worked on at the same time
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = slots)]
+    pub slots: usize,
+    /// Take over from a worker that has not been heard of for this long
+    #[arg(long, value_name = "DURATION", env = "BACKSTITCH_TAKEOVER_AFTER", default_value = "15s", value_parser = humantime::parse_duration)]
+    pub takeover_after: Duration,
+    /// How long attempts under way may go on when the process is told to stop
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
+    pub drain: Duration,
+}
+
+fn slots(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(slots @ 1..=100_000) => Ok(slots),
+        _ => Err("a number from 1 to 100000".to_owned()),
+    }
+}
+
+/// The payment gateway.
+#[derive(Clone, Debug, clap::Args)]
+pub struct GatewayArgs {
+    /// The gateway's base URL
+    #[arg(long, value_name = "URL", env = "BACKSTITCH_GATEWAY_URL", default_value = "http://127.0.0.1:8081")]
+    pub gateway_url: String,
+    /// The gateway's API key
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "BACKSTITCH_GATEWAY_KEY",
+        default_value = "sk_test_simulator",
+        hide_env_values = true,
+        hide_default_value = true
+    )]
+    pub gateway_key: Secret,
+    /// How long a call of the gateway may take
+    #[arg(long, value_name = "DURATION", env = "BACKSTITCH_GATEWAY_TIMEOUT", default_value = "5s", value_parser = humantime::parse_duration)]
+    pub gateway_timeout: Duration,
+    /// What the gateway signs its events with; without it none are taken
+    #[arg(long, value_name = "SECRET", env = "BACKSTITCH_WEBHOOK_SECRET", hide_env_values = true)]
+    pub webhook_secret: Option<Secret>,
+}
+
+/// A number of bytes, written as `512`, `64KiB` or `1MiB`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByteSize(
+    /// Bytes.
+    pub usize,
+);
+
+impl FromStr for ByteSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+        let unit = match text[digits.len()..].trim() {
+            "" | "B" => 1,
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            "GiB" => 1 << 30,
+            other => return Err(format!("{other} is none of B, KiB, MiB, GiB")),
+        };
+        let number: usize = digits.parse().map_err(|_| format!("{digits:?} is not a whole number"))?;
+        number.checked_mul(unit).filter(|size| *size > 0).map(Self).ok_or_else(|| "out of range".to_owned())
+    }
+}
+
+impl std::fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            size if size % (1 << 20) == 0 => write!(f, "{}MiB", size >> 20),
+            size if size % (1 << 10) == 0 => write!(f, "{}KiB", size >> 10),
+            size => write!(f, "{size}B"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_written_with_their_unit() {
+        let parse = |text: &str| text.parse().ok();
+        assert_eq!(parse("1MiB"), Some(ByteSize(1 << 20)));
+        assert_eq!(parse("64 KiB"), Some(ByteSize(65_536)));
+        assert_eq!(parse("512"), Some(ByteSize(512)));
+        for bad in ["", "MiB", "1MB", "-1", "0", "99999999999GiB", "1.5MiB"] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
+        assert_eq!(ByteSize(1 << 20).to_string(), "1MiB");
+    }
+}

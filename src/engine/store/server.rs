@@ -1,0 +1,33 @@
+//! What the server says of itself: for `doctor` and for whoever wants to refuse an unsafe one.
+
+use sqlx::{PgConnection, Row};
+
+use crate::engine::{error::Error, view::ServerSettings};
+
+/// Settings that the promises rest on, and how far the clocks are apart.
+pub(crate) async fn settings(conn: &mut PgConnection) -> Result<ServerSettings, Error> {
+    let query =
+        "SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS text,
+        EXISTS (SELECT FROM pg_stat_replication) AS has_standbys, clock_timestamp() AS now,
+        CASE WHEN to_regclass('backstitch.clock') IS NULL THEN 0 ELSE 1 END AS has_clock";
+    let row = sqlx::query(query).fetch_one(&mut *conn).await?;
+    #[expect(clippy::disallowed_methods, reason = "the machine's own clock is what is compared with the database's")]
+    let here = chrono::Utc::now();
+    let now: chrono::DateTime<chrono::Utc> = row.try_get("now")?;
+    let shift_ms: i64 = if row.try_get::<i32, _>("has_clock")? == 1 {
+        let query = "SELECT (extract(epoch FROM shift) * 1000)::bigint FROM backstitch.clock";
+        sqlx::query_scalar(query).fetch_one(&mut *conn).await?
+    } else {
+        0
+    };
+    let query = "SELECT name, setting FROM pg_settings
+        WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') ORDER BY name";
+    Ok(ServerSettings {
+        version: row.try_get("number")?,
+        version_text: row.try_get("text")?,
+        durability: sqlx::query_as(query).fetch_all(conn).await?,
+        has_standbys: row.try_get("has_standbys")?,
+        clock_skew_ms: (now - here).num_milliseconds(),
+        shift_ms,
+    })
+}

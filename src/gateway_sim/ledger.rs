@@ -1,0 +1,316 @@
+//! The bank's side: intents, what moved, what is under way. Pure: no HTTP, no clock, no waiting.
+//!
+//! Every function takes the time (Unix milliseconds) and leaves the ledger whole. The legal moves of an intent:
+//!
+//! ```text
+//! requires_confirmation ──> succeeded                      captured = amount
+//!          │      ├───────> processing ──> succeeded        when due
+//!          │      └───────> requires_payment_method         declined
+//!          └──────────────> canceled <── requires_payment_method
+//!                              ▲  └──> succeeded            tok_late_success only
+//!                         processing                        tok_late_success only
+//! ```
+//!
+//! Refunds are in `refunds`, the idempotency of calls in `idempotency`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    Config,
+    faults::{Fault, LateCancel, RefundFailure},
+    objects::{Event, Intent, IntentStatus, Metadata, Refund, RefundStatus, Reply, new_id},
+};
+
+/// What a confirm is answered, and how.
+#[derive(Debug, PartialEq)]
+pub(super) enum Confirmed {
+    /// Executed; the answer is stored under the key.
+    Answer(Reply),
+    /// Executed; the answer is stored, but never sent.
+    Unanswered(Reply),
+    /// Executed up to here; the answer is the intent as it is after this time.
+    AnswerAfter(Duration),
+    /// Not executed and never answered.
+    Ignored,
+}
+
+/// Something that happens by itself at a time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Due {
+    Capture(String),
+    Refund { id: String, succeeds: bool },
+}
+
+pub(super) struct Ledger {
+    pub(super) intents: BTreeMap<String, Intent>,
+    pub(super) refunds: Vec<Refund>,
+    pub(super) due: BTreeSet<(i64, Due)>,
+    events: Vec<Event>,
+    pub(super) late_cancel: LateCancel,
+    pub(super) refund_failure: RefundFailure,
+    pub(super) refund_settles_after: Duration,
+    slow: Duration,
+    late_after: Duration,
+    late_at_most: Duration,
+}
+
+/// The parameters of a new intent.
+pub(super) struct NewIntent {
+    pub(super) amount: i64,
+    pub(super) currency: String,
+    pub(super) token: String,
+    pub(super) metadata: Metadata,
+}
+
+impl Ledger {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            intents: BTreeMap::new(),
+            refunds: Vec::new(),
+            due: BTreeSet::new(),
+            events: Vec::new(),
+            late_cancel: config.late_cancel,
+            refund_failure: config.refund_failure,
+            refund_settles_after: config.refund_settles_after,
+            slow: config.slow,
+            late_after: config.late_after,
+            late_at_most: config.late_at_most,
+        }
+    }
+
+    /// Forgets all payments and refunds, and what is under way; the switches stay.
+    pub(super) fn forget(&mut self) {
+        self.intents.clear();
+        self.refunds.clear();
+        self.due.clear();
+        self.events.clear();
+    }
+
+    /// Events since the last call, oldest first.
+    pub(super) fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        let mut payments: Vec<&Intent> = self.intents.values().collect();
+        payments.sort_by(|a, b| (a.created_ms, &a.id).cmp(&(b.created_ms, &b.id)));
+        let payments: Vec<Value> = payments.into_iter().map(Intent::to_ledger).collect();
+        json!({ "payments": payments })
+    }
+
+    pub(super) fn create(&mut self, new: NewIntent, key: Option<String>, now: i64) -> Reply {
+        let intent = Intent {
+            id: new_id("pi"),
+            token: new.token,
+            amount: new.amount,
+            currency: new.currency,
+            metadata: new.metadata,
+            status: IntentStatus::RequiresConfirmation,
+            captured: 0,
+            refunded: 0,
+            refund_pending: 0,
+            declined: false,
+            flaked: 0,
+            healed: false,
+            key,
+            created_ms: now,
+        };
+        let reply = Reply::ok(intent.to_json());
+        self.intents.insert(intent.id.clone(), intent);
+        reply
+    }
+
+    pub(super) fn get(&self, id: &str) -> Result<&Intent, Reply> {
+        self.intents.get(id).ok_or_else(|| Reply::missing("payment_intent", id))
+    }
+
+    fn get_mut(&mut self, id: &str) -> Result<&mut Intent, Reply> {
+        self.intents.get_mut(id).ok_or_else(|| Reply::missing("payment_intent", id))
+    }
+
+    /// Asks for the money. `Err` is an answer that is not stored: nothing was executed.
+    pub(super) fn confirm(&mut self, id: &str, key: Option<String>, now: i64) -> Result<Confirmed, Reply> {
+        let intent = self.get_mut(id)?;
+        if intent.status != IntentStatus::RequiresConfirmation {
+            return Err(unexpected_state(intent, "confirmed"));
+        }
+        match fault_of(intent) {
+            Fault::TimeoutBefore => return Ok(Confirmed::Ignored),
+            Fault::Flaky(times) if intent.flaked < times => {
+                intent.flaked += 1;
+                return Err(Reply::api_error(503, "Try again later."));
+            }
+            _ => {}
+        }
+        if key.is_some() {
+            intent.key = key;
+        }
+        match fault_of(intent) {
+            Fault::Declined => Ok(Confirmed::Answer(self.decline(id, now)?)),
+            Fault::Slow => {
+                intent.status = IntentStatus::Processing;
+                let slow = self.slow;
+                self.schedule(now, slow, Due::Capture(id.to_owned()));
+                Ok(Confirmed::AnswerAfter(slow))
+            }
+            Fault::LateSuccess => {
+                intent.status = IntentStatus::Processing;
+                self.schedule(now, self.late_at_most, Due::Capture(id.to_owned()));
+                self.intent_event(id, "payment_intent.processing", now);
+                Ok(Confirmed::Answer(Reply::ok(self.get(id)?.to_json())))
+            }
+            fault => {
+                self.capture(id, now);
+                let reply = Reply::ok(self.get(id)?.to_json());
+                Ok(match fault {
+                    Fault::TimeoutAfter => Confirmed::Unanswered(reply),
+                    Fault::ServerErrorAfter => {
+                        Confirmed::Answer(Reply::api_error(500, "An unexpected error occurred on our side."))
+                    }
+                    _ => Confirmed::Answer(reply),
+                })
+            }
+        }
+    }
+
+    /// Voids. `Err` is an answer that is not stored.
+    pub(super) fn cancel(&mut self, id: &str, now: i64) -> Result<Reply, Reply> {
+        let intent = self.get(id)?;
+        let late = fault_of(intent) == Fault::LateSuccess;
+        match intent.status {
+            IntentStatus::RequiresConfirmation | IntentStatus::RequiresPaymentMethod => {}
+            IntentStatus::Processing if late => {
+                let refused = unexpected_state(intent, "canceled");
+                self.hasten(id, now);
+                if self.late_cancel == LateCancel::Refused {
+                    return Err(refused);
+                }
+            }
+            IntentStatus::Processing | IntentStatus::Succeeded | IntentStatus::Canceled => {
+                return Err(unexpected_state(intent, "canceled"));
+            }
+        }
+        self.get_mut(id)?.status = IntentStatus::Canceled;
+        self.intent_event(id, "payment_intent.canceled", now);
+        Ok(Reply::ok(self.get(id)?.to_json()))
+    }
+
+    /// Lets happen what is due by `now`.
+    pub(super) fn advance(&mut self, now: i64) {
+        while let Some((at, _)) = self.due.first()
+            && *at <= now
+        {
+            let Some((_, due)) = self.due.pop_first() else {
+                return;
+            };
+            match due {
+                Due::Capture(id) => self.capture(&id, now),
+                Due::Refund { id, succeeds } => self.settle_refund(&id, succeeds, now),
+            }
+        }
+    }
+
+    /// Lets everything that is under way happen now. Returns how much that was.
+    pub(super) fn settle_all(&mut self, now: i64) -> usize {
+        let waiting = self.due.len();
+        self.due = std::mem::take(&mut self.due).into_iter().map(|(_, due)| (now, due)).collect();
+        self.advance(now);
+        waiting
+    }
+
+    pub(super) fn schedule(&mut self, now: i64, after: Duration, due: Due) {
+        let after = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
+        self.due.insert((now.saturating_add(after), due));
+    }
+
+    pub(super) fn push_event(&mut self, event: Event) {
+        if event.deliveries > 0 {
+            self.events.push(event);
+        }
+    }
+
+    /// The first cancel brings a late payment near; further ones don't push it away again.
+    fn hasten(&mut self, id: &str, now: i64) {
+        let wanted = Due::Capture(id.to_owned());
+        let planned = self.due.iter().find(|(_, due)| *due == wanted).cloned();
+        if let Some(planned) = planned {
+            let at = planned.0;
+            self.due.remove(&planned);
+            let soon = i64::try_from(self.late_after.as_millis()).unwrap_or(i64::MAX);
+            self.due.insert((at.min(now.saturating_add(soon)), wanted));
+        }
+    }
+
+    fn capture(&mut self, id: &str, now: i64) {
+        if let Some(intent) = self.intents.get_mut(id) {
+            intent.status = IntentStatus::Succeeded;
+            intent.captured = intent.amount;
+            self.intent_event(id, "payment_intent.succeeded", now);
+        }
+    }
+
+    fn decline(&mut self, id: &str, now: i64) -> Result<Reply, Reply> {
+        let intent = self.get_mut(id)?;
+        intent.status = IntentStatus::RequiresPaymentMethod;
+        intent.declined = true;
+        let mut reply = Reply::error(402, "card_error", "card_declined", "Your card was declined.").about(intent);
+        reply.body["error"]["decline_code"] = json!("generic_decline");
+        self.intent_event(id, "payment_intent.payment_failed", now);
+        Ok(reply)
+    }
+
+    fn intent_event(&mut self, id: &str, kind: &'static str, now: i64) {
+        if let Some(intent) = self.intents.get(id) {
+            let event = Event {
+                id: new_id("evt"),
+                kind,
+                created_ms: now,
+                object: intent.to_json(),
+                deliveries: fault_of(intent).deliveries(),
+            };
+            self.push_event(event);
+        }
+    }
+
+    /// Clears `tok_refund_fails` for the payments of now (or one of them). Returns how many.
+    pub(super) fn heal_refunds(&mut self, only: Option<&str>) -> usize {
+        let ill = self.intents.values_mut().filter(|intent| {
+            fault_of(intent) == Fault::RefundFails && !intent.healed && only.is_none_or(|id| id == intent.id)
+        });
+        ill.map(|intent| intent.healed = true).count()
+    }
+
+    fn settle_refund(&mut self, id: &str, succeeds: bool, now: i64) {
+        let Some(refund) = self.refunds.iter_mut().find(|refund| refund.id == id) else {
+            return;
+        };
+        refund.status = if succeeds { RefundStatus::Succeeded } else { RefundStatus::Failed };
+        let refund = refund.clone();
+        if let Some(intent) = self.intents.get_mut(&refund.intent_id) {
+            intent.refund_pending -= refund.amount;
+            if succeeds {
+                intent.refunded += refund.amount;
+            }
+        }
+        self.refund_event(&refund, "refund.updated", now);
+        if !succeeds {
+            self.refund_event(&refund, "refund.failed", now);
+        }
+    }
+}
+
+/// A token is checked when its intent is created, so an unknown one does not occur here.
+pub(super) fn fault_of(intent: &Intent) -> Fault {
+    Fault::of(&intent.token).unwrap_or(Fault::None)
+}
+
+pub(super) fn unexpected_state(intent: &Intent, verb: &str) -> Reply {
+    let status = serde_json::to_value(intent.status).unwrap_or_default();
+    let message = format!("This PaymentIntent could not be {verb} because it has a status of {status}.");
+    Reply::invalid("payment_intent_unexpected_state", &message).about(intent)
+}

@@ -1,0 +1,233 @@
+//! A payment gateway to test against: a separate HTTP server that speaks the subset of Stripe's API that
+//! we use, keeps a ledger of its own, and misbehaves on demand.
+//!
+//! Endpoints are in `routes` (Stripe's) and `admin` (`/sim/...`, ours). What goes wrong is chosen by the
+//! payment token (`faults`, the table is there) and strikes on confirm or on refund, never on create. State is in
+//! memory and gone with the process; the bank's side of it is the pure `ledger`. `Idempotency-Key` works
+//! as Stripe's does (`idempotency`): stored answers, stored 500s included, are replayed. Webhooks are
+//! signed and retried a few times (`webhooks`). A call that has begun is carried to its end though the
+//! client hangs up.
+//!
+//! # Late payments
+//!
+//! `tok_late_success` stands for methods whose money is on its way for a while (bank debits, vouchers). Its
+//! confirm answers 200 `processing`. What a merchant then sees of an order that expires depends on the
+//! gateway, so both kinds can be had ([`LateCancel`]):
+//!
+//! - `accepted` (default): the cancel answers `canceled`, as gateways do that void asynchronously and as
+//!   a voucher does that is paid after all. The money still arrives, `late_after` later, as
+//!   `payment_intent.succeeded`, and the intent reads `succeeded`. This is the case where the order is cancelled and its
+//!   run has ended: the payment must be taken on or refunded, never ignored.
+//! - `refused`: the cancel answers 400 `payment_intent_unexpected_state` with the intent `processing`, as
+//!   Stripe does; the money arrives `late_after` later. The workflow has to wait and ask until it is settled; asking again
+//!   to cancel then says that it has succeeded.
+//!
+//! The clock starts at the (first) cancel, not at the confirm, so that a payment is late for any length of the
+//! payment window without the simulator having to know it. If nobody cancels, the money arrives
+//! `late_at_most` after the confirm. `POST /sim/settle` lets everything that is under way arrive now.
+
+mod admin;
+mod connection;
+mod faults;
+mod idempotency;
+mod ledger;
+mod objects;
+mod params;
+mod refunds;
+mod routes;
+mod webhooks;
+
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use self::{connection::CuttableListener, idempotency::KeyStore, ledger::Ledger};
+use crate::payments::Secret;
+
+pub use faults::{LateCancel, RefundFailure};
+
+/// How often due money movements are looked for; every request looks too.
+const TICK: Duration = Duration::from_millis(25);
+
+/// How the simulator behaves.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where events are posted; `None`: nowhere.
+    pub webhook_url: Option<String>,
+    /// What events are signed with.
+    pub webhook_secret: Secret,
+    /// How long a "timeout" is held before the connection is dropped (or until the client gives up).
+    pub hold: Duration,
+    /// How long `tok_slow` takes.
+    pub slow: Duration,
+    /// `tok_late_success`: from the first cancel to the money.
+    pub late_after: Duration,
+    /// `tok_late_success`: from the confirm to the money, where nobody cancels.
+    pub late_at_most: Duration,
+    /// `tok_late_success`: what a cancel is answered.
+    pub late_cancel: LateCancel,
+    /// From a pending refund to its end.
+    pub refund_settles_after: Duration,
+    /// `tok_refund_fails`: how it fails.
+    pub refund_failure: RefundFailure,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            webhook_url: None,
+            webhook_secret: Secret::new(""),
+            hold: Duration::from_secs(30),
+            slow: Duration::from_secs(2),
+            late_after: Duration::from_secs(2),
+            late_at_most: Duration::from_secs(15 * 60),
+            late_cancel: LateCancel::default(),
+            refund_settles_after: Duration::from_secs(3),
+            refund_failure: RefundFailure::default(),
+        }
+    }
+}
+
+/// Serves until `shutdown` completes; held connections are dropped then.
+///
+/// # Errors
+/// When the webhook client can't be built or the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    config: Config,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let stop = CancellationToken::new();
+    // Whoever drops this future stops what it has spawned.
+    let _stop_on_drop = stop.clone().drop_guard();
+    let webhooks = webhooks::Sender::new(&config, stop.clone())?;
+    let simulator = Arc::new(Simulator {
+        hold: config.hold,
+        inner: Mutex::new(Inner { ledger: Ledger::new(&config), keys: KeyStore::default(), unavailable: false }),
+        webhooks,
+        stop: stop.clone(),
+        tasks: TaskTracker::new(),
+    });
+    simulator.tasks.spawn(tick(simulator.clone()));
+    let app = routes::router()
+        .merge(admin::router())
+        .with_state(simulator.clone())
+        .into_make_service_with_connect_info::<connection::Cut>();
+    let signal = {
+        let stop = stop.clone();
+        async move {
+            shutdown.await;
+            stop.cancel();
+        }
+    };
+    let served = axum::serve(CuttableListener::new(listener), app).with_graceful_shutdown(signal).await;
+    stop.cancel();
+    simulator.tasks.close();
+    simulator.tasks.wait().await;
+    served
+}
+
+/// Binds `addr` (port 0: any) and serves in a task of its own.
+///
+/// # Errors
+/// When the address can't be bound.
+pub async fn start(addr: SocketAddr, config: Config) -> io::Result<Running> {
+    let listener = TcpListener::bind(addr).await?;
+    let addr = listener.local_addr()?;
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(serve(listener, config, stop.clone().cancelled_owned()));
+    Ok(Running { addr, stop, task })
+}
+
+/// A simulator that was started in this process; stops when dropped.
+#[derive(Debug)]
+pub struct Running {
+    addr: SocketAddr,
+    stop: CancellationToken,
+    task: JoinHandle<io::Result<()>>,
+}
+
+impl Running {
+    /// The bound address.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The base URL for [`crate::payments::StripeConfig`].
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Stops and waits until all is down.
+    ///
+    /// # Errors
+    /// What serving ended with.
+    pub async fn stop(mut self) -> io::Result<()> {
+        self.stop.cancel();
+        (&mut self.task).await.map_err(io::Error::other)?
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// What the handlers share.
+struct Simulator {
+    hold: Duration,
+    inner: Mutex<Inner>,
+    webhooks: webhooks::Sender,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// What changes, behind one lock: a request is one step, as at a bank.
+struct Inner {
+    ledger: Ledger,
+    keys: KeyStore,
+    unavailable: bool,
+}
+
+impl Simulator {
+    /// Runs `work` on the state as of now, then sends the events that came of it.
+    fn with<T>(&self, work: impl FnOnce(&mut Inner, i64) -> T) -> T {
+        let now = now_ms();
+        let (result, events) = {
+            let mut inner = self.lock();
+            inner.ledger.advance(now);
+            let result = work(&mut inner, now);
+            (result, inner.ledger.take_events())
+        };
+        self.webhooks.send_all(&self.tasks, events);
+        result
+    }
+
+    /// A panic of another handler leaves the ledger readable: its steps are whole or not begun.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lets money arrive though nobody asks.
+async fn tick(simulator: Arc<Simulator>) {
+    let mut interval = tokio::time::interval(TICK);
+    while simulator.stop.run_until_cancelled(interval.tick()).await.is_some() {
+        simulator.with(|_, _| ());
+    }
+}
+
+/// The simulator's own clock, in Unix milliseconds: it plays another company's machine.
+fn now_ms() -> i64 {
+    #[expect(clippy::disallowed_methods, reason = "another party's server, with a clock of its own")]
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |elapsed| i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
+}

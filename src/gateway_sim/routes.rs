@@ -1,0 +1,264 @@
+//! The `/v1` endpoints, Stripe's: who may call, what an idempotency key does, how an answer is delivered.
+//!
+//! A POST is carried out in a task of its own: a client that hangs up does not stop it, as at a real gateway.
+//! What the calls mean is in `ledger` and `refunds`.
+
+use std::{collections::HashMap, sync::Arc};
+
+use axum::{
+    Json, Router,
+    extract::{ConnectInfo, Path, Query, Request, State},
+    http::{HeaderMap, StatusCode, header::AUTHORIZATION},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde_json::{Value, json};
+
+use super::{
+    Inner, Simulator,
+    connection::Cut,
+    faults::Fault,
+    idempotency::Begin,
+    ledger::{Confirmed, NewIntent},
+    objects::Reply,
+    params::Params,
+    refunds::NewRefund,
+};
+
+/// The most that a list gives, as at Stripe.
+const MAX_LIST: usize = 100;
+const DEFAULT_LIST: usize = 10;
+
+pub(super) fn router() -> Router<Arc<Simulator>> {
+    Router::new()
+        .route("/v1/payment_intents", post(call))
+        .route("/v1/payment_intents/{id}", get(read_intent))
+        .route("/v1/payment_intents/{id}/confirm", post(call))
+        .route("/v1/payment_intents/{id}/cancel", post(call))
+        .route("/v1/refunds", post(call).get(list_refunds))
+        .route("/v1/refunds/{id}", get(read_refund))
+        .fallback(async || Reply::missing("endpoint", "this URL"))
+}
+
+impl IntoResponse for Reply {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK);
+        (status, Json(self.body)).into_response()
+    }
+}
+
+/// What is to be done with a POST, after its parameters were found good.
+enum Operation {
+    Create(NewIntent),
+    Confirm(String),
+    Cancel(String),
+    Refund(NewRefund),
+}
+
+/// How a POST ends.
+enum Delivery {
+    Send(Reply),
+    Replay(Reply),
+    /// The connection is held, then dropped.
+    Never,
+}
+
+/// All POSTs.
+async fn call(
+    State(simulator): State<Arc<Simulator>>,
+    ConnectInfo(cut): ConnectInfo<Cut>,
+    headers: HeaderMap,
+    request: Request,
+) -> Response {
+    let path = request.uri().path().to_owned();
+    let params = match Params::read(request).await {
+        Ok(params) => params,
+        Err(reply) => return reply.into_response(),
+    };
+    let work = carry_out(simulator.clone(), path, headers, params);
+    let delivery = match simulator.tasks.spawn(work).await {
+        Ok(delivery) => delivery,
+        Err(_) => Delivery::Send(Reply::api_error(500, "The request was broken off.")),
+    };
+    match delivery {
+        Delivery::Send(reply) => reply.into_response(),
+        Delivery::Replay(reply) => ([("Idempotent-Replayed", "true")], reply).into_response(),
+        Delivery::Never => {
+            // Bounded three ways: a client that gives up (then this future is dropped), the hold,
+            // and the simulator's own end.
+            let stopped = simulator.stop.cancelled();
+            let _ = tokio::time::timeout(simulator.hold, stopped).await;
+            cut.cut();
+            Reply::api_error(504, "never sent").into_response()
+        }
+    }
+}
+
+async fn carry_out(simulator: Arc<Simulator>, path: String, headers: HeaderMap, params: Params) -> Delivery {
+    let key = match headers.get("Idempotency-Key").map(|key| key.to_str()) {
+        Some(Ok(key)) => Some(key.to_owned()),
+        Some(Err(_)) => {
+            let reply = Reply::invalid("idempotency_key_invalid", "The key must be ASCII.");
+            return Delivery::Send(reply);
+        }
+        None => None,
+    };
+    let begun = simulator.with(|inner, _| begin(inner, &headers, &path, &params, key.as_deref()));
+    let (operation, ticket) = match begun {
+        Ok(begun) => begun,
+        Err(delivery) => return delivery,
+    };
+    let mut outcome = simulator.with(|inner, now| operation.execute(inner, key.clone(), now));
+    if let Outcome::Wait { id, after } = outcome {
+        tokio::time::sleep(after).await;
+        outcome = simulator.with(|inner, _| match inner.ledger.get(&id) {
+            Ok(intent) => Outcome::Store(Reply::ok(intent.to_json())),
+            Err(reply) => Outcome::Free(reply),
+        });
+    }
+    let (stored, delivery) = match outcome {
+        Outcome::Store(reply) => (Some(reply.clone()), Delivery::Send(reply)),
+        Outcome::StoreUnsent(reply) => (Some(reply), Delivery::Never),
+        Outcome::Free(reply) => (None, Delivery::Send(reply)),
+        Outcome::FreeUnsent | Outcome::Wait { .. } => (None, Delivery::Never),
+    };
+    if let Some((key, ticket)) = key.zip(ticket) {
+        simulator.with(|inner, _| inner.keys.finish(&key, ticket, stored));
+    }
+    delivery
+}
+
+/// Whether the call may begin. All that is refused here is refused before anything was done.
+fn begin(
+    inner: &mut Inner,
+    headers: &HeaderMap,
+    path: &str,
+    params: &Params,
+    key: Option<&str>,
+) -> Result<(Operation, Option<u64>), Delivery> {
+    admit(inner, headers).map_err(Delivery::Send)?;
+    let operation = Operation::parse(path, params).map_err(Delivery::Send)?;
+    let Some(key) = key else {
+        return Ok((operation, None));
+    };
+    match inner.keys.begin(key, params.fingerprint(path)) {
+        Begin::Execute(ticket) => Ok((operation, Some(ticket))),
+        Begin::Replay(reply) => Err(Delivery::Replay(reply)),
+        Begin::Refuse(reply) => Err(Delivery::Send(reply)),
+    }
+}
+
+/// Any non-empty credential is good; an outage turns everybody away.
+fn admit(inner: &Inner, headers: &HeaderMap) -> Result<(), Reply> {
+    if inner.unavailable {
+        return Err(Reply::api_error(503, "The gateway is not available."));
+    }
+    let credential = headers.get(AUTHORIZATION).and_then(|value| {
+        let (scheme, credential) = value.to_str().ok()?.split_once(' ')?;
+        let known = ["bearer", "basic"].contains(&scheme.to_ascii_lowercase().as_str());
+        (known && !credential.trim().is_empty()).then_some(())
+    });
+    credential.ok_or_else(|| {
+        let message = "You did not provide an API key.";
+        Reply::error(401, "invalid_request_error", "api_key_missing", message)
+    })
+}
+
+impl Operation {
+    fn parse(path: &str, params: &Params) -> Result<Self, Reply> {
+        let parts: Vec<&str> = path.trim_start_matches("/v1/").split('/').collect();
+        match parts[..] {
+            ["payment_intents"] => new_intent(params).map(Self::Create),
+            ["payment_intents", id, "confirm"] => Ok(Self::Confirm(id.to_owned())),
+            ["payment_intents", id, "cancel"] => Ok(Self::Cancel(id.to_owned())),
+            ["refunds"] => Ok(Self::Refund(NewRefund {
+                intent_id: params.required("payment_intent")?.to_owned(),
+                amount: params.amount()?,
+                metadata: params.metadata(),
+            })),
+            _ => Err(Reply::missing("endpoint", path)),
+        }
+    }
+
+    fn execute(self, inner: &mut Inner, key: Option<String>, now: i64) -> Outcome {
+        let ledger = &mut inner.ledger;
+        let result = match self {
+            Self::Create(new) => Ok(ledger.create(new, key, now)),
+            Self::Cancel(id) => ledger.cancel(&id, now),
+            Self::Refund(new) => ledger.refund(new, now),
+            Self::Confirm(id) => match ledger.confirm(&id, key, now) {
+                Ok(Confirmed::Answer(reply)) => Ok(reply),
+                Ok(Confirmed::Unanswered(reply)) => return Outcome::StoreUnsent(reply),
+                Ok(Confirmed::AnswerAfter(after)) => return Outcome::Wait { id, after },
+                Ok(Confirmed::Ignored) => return Outcome::FreeUnsent,
+                Err(reply) => Err(reply),
+            },
+        };
+        match result {
+            Ok(reply) => Outcome::Store(reply),
+            Err(reply) => Outcome::Free(reply),
+        }
+    }
+}
+
+/// What becomes of the key and of the answer.
+enum Outcome {
+    Store(Reply),
+    StoreUnsent(Reply),
+    Free(Reply),
+    FreeUnsent,
+    Wait { id: String, after: std::time::Duration },
+}
+
+fn new_intent(params: &Params) -> Result<NewIntent, Reply> {
+    let Some(amount) = params.amount()? else {
+        return Err(Reply::invalid("parameter_missing", "Missing param: amount."));
+    };
+    let currency = params.required("currency")?.to_ascii_lowercase();
+    if currency.len() != 3 || !currency.chars().all(|c| c.is_ascii_lowercase()) {
+        let message = format!("Invalid currency: {currency}.");
+        return Err(Reply::invalid("parameter_invalid", &message));
+    }
+    let token = params.required("payment_method")?.to_owned();
+    if Fault::of(&token).is_none() {
+        let message = format!("No such PaymentMethod: '{token}'");
+        return Err(Reply::invalid("resource_missing", &message));
+    }
+    if params.get("confirm").is_some_and(|value| value != "false") {
+        let message = "This gateway confirms in a second call only.";
+        return Err(Reply::invalid("parameter_invalid", message));
+    }
+    Ok(NewIntent { amount, currency, token, metadata: params.metadata() })
+}
+
+/// A GET: admitted, then read.
+fn read(simulator: &Simulator, headers: &HeaderMap, what: impl FnOnce(&Inner) -> Result<Value, Reply>) -> Reply {
+    simulator.with(|inner, _| {
+        let read = admit(inner, headers).and_then(|()| what(inner));
+        read.map_or_else(|refusal| refusal, Reply::ok)
+    })
+}
+
+async fn read_intent(State(simulator): State<Arc<Simulator>>, Path(id): Path<String>, headers: HeaderMap) -> Reply {
+    read(&simulator, &headers, |inner| Ok(inner.ledger.get(&id)?.to_json()))
+}
+
+async fn read_refund(State(simulator): State<Arc<Simulator>>, Path(id): Path<String>, headers: HeaderMap) -> Reply {
+    read(&simulator, &headers, |inner| Ok(inner.ledger.get_refund(&id)?.to_json()))
+}
+
+async fn list_refunds(
+    State(simulator): State<Arc<Simulator>>,
+    Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+) -> Reply {
+    read(&simulator, &headers, |inner| {
+        let limit = query.get("limit").and_then(|text| text.parse().ok());
+        let limit = limit.unwrap_or(DEFAULT_LIST).clamp(1, MAX_LIST);
+        let intent_id = query.get("payment_intent").map(String::as_str);
+        let mut found = inner.ledger.refunds_of(intent_id);
+        let data: Vec<Value> = found.by_ref().take(limit).map(|r| r.to_json()).collect();
+        let has_more = found.next().is_some();
+        Ok(json!({"object": "list", "url": "/v1/refunds", "data": data, "has_more": has_more}))
+    })
+}

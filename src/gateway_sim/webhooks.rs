@@ -1,0 +1,108 @@
+//! Events on their way to the merchant: signed afresh at each attempt, retried a few times, in no order.
+//!
+//! Each delivery is its own task, so an event may overtake the answer of the call that caused it, and
+//! another event before it: merchants must not care. Without a `webhook_url` nothing is sent.
+
+use std::{io, sync::Arc, time::Duration};
+
+use reqwest::{Client, Url};
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{Config, now_ms, objects::Event};
+use crate::payments::{self, SIGNATURE_HEADER, Secret};
+
+/// How long the merchant has to answer.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Pauses between attempts; after the last the event is given up, and the merchant has to ask.
+const PAUSES: [Duration; 5] = [
+    Duration::from_millis(100),
+    Duration::from_millis(400),
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+    Duration::from_secs(8),
+];
+
+/// Deliveries under way at once.
+const CONCURRENCY: usize = 32;
+
+#[derive(Clone)]
+pub(super) struct Sender {
+    target: Option<Target>,
+    stop: CancellationToken,
+}
+
+#[derive(Clone)]
+struct Target {
+    url: Url,
+    client: Client,
+    secret: Secret,
+    permits: Arc<Semaphore>,
+}
+
+impl Sender {
+    pub(super) fn new(config: &Config, stop: CancellationToken) -> io::Result<Self> {
+        let target = match &config.webhook_url {
+            None => None,
+            Some(text) => {
+                let url = Url::parse(text)
+                    .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, format!("{text}: {error}")))?;
+                Some(Target {
+                    client: payments::client(&url, TIMEOUT).map_err(io::Error::other)?,
+                    url,
+                    secret: config.webhook_secret.clone(),
+                    permits: Arc::new(Semaphore::new(CONCURRENCY)),
+                })
+            }
+        };
+        Ok(Self { target, stop })
+    }
+
+    /// Starts the deliveries; they end by themselves, or when the simulator stops.
+    pub(super) fn send_all(&self, tasks: &TaskTracker, events: Vec<Event>) {
+        let Some(target) = &self.target else {
+            return;
+        };
+        for event in events {
+            let body = event.to_json().to_string();
+            for _ in 0..event.deliveries {
+                let delivery = target.clone().deliver(event.id.clone(), body.clone());
+                let stop = self.stop.clone();
+                tasks.spawn(async move { stop.run_until_cancelled(delivery).await });
+            }
+        }
+    }
+}
+
+impl Target {
+    async fn deliver(self, id: String, body: String) {
+        for pause in PAUSES {
+            if self.attempt(&body).await {
+                return;
+            }
+            tokio::time::sleep(pause).await;
+        }
+        if !self.attempt(&body).await {
+            tracing::warn!(event = %id, "webhook given up");
+        }
+    }
+
+    /// Whether the merchant took it (2xx).
+    async fn attempt(&self, body: &str) -> bool {
+        let Ok(_permit) = self.permits.acquire().await else {
+            return false;
+        };
+        let secrets = std::slice::from_ref(&self.secret);
+        let signature = payments::sign(secrets, now_ms() / 1000, body.as_bytes());
+        let sent = self
+            .client
+            .post(self.url.clone())
+            .header(SIGNATURE_HEADER, signature)
+            .header("content-type", "application/json")
+            .body(body.to_owned())
+            .send()
+            .await;
+        sent.is_ok_and(|response| response.status().is_success())
+    }
+}

@@ -1,0 +1,221 @@
+//! Reading requests: bodies within their limit, JSON, query parameters, keys, ids. Whatever is wrong becomes a problem.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::{
+    body::{Body, Bytes, to_bytes},
+    extract::{FromRequest, FromRequestParts, Query, Request, State},
+    http::{HeaderMap, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use futures_util::StreamExt;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use super::problem::Problem;
+use crate::engine::{Error, RunId};
+
+/// A body has to arrive within this time.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
+
+/// The longest `wait` that is honoured; a longer one is cut to it.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+const LONGEST_LABEL: usize = 255;
+
+/// A layer that reads the whole body before anything looks at the request, so that its size is judged first.
+pub(super) async fn bounded(State(limit): State<usize>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    match tokio::time::timeout(BODY_WITHIN, read(&parts.headers, body, limit)).await {
+        Ok(Ok(bytes)) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
+        Ok(Err(problem)) => problem.into_response(),
+        Err(_) => Problem::new("request_timeout", "the body did not arrive within 30 s").into_response(),
+    }
+}
+
+async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Problem> {
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let too_large = |size: usize| Problem::from(Error::PayloadTooLarge { size, limit });
+    if let Some(size) = announced.filter(|size| *size > limit) {
+        return Err(too_large(size));
+    }
+    let mut chunks = body.into_data_stream();
+    let mut bytes = Vec::with_capacity(announced.unwrap_or(0));
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| Problem::invalid("the body broke off"))?;
+        if bytes.len() + chunk.len() > limit {
+            return Err(too_large(bytes.len() + chunk.len()));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.into())
+}
+
+/// A JSON body. Its media type has to say so, which also keeps other sites' forms out.
+pub(super) struct Json<T>(pub(super) T);
+
+impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        require_json(request.headers())?;
+        parse(&all(request).await).map(Self)
+    }
+}
+
+/// A JSON body that may be missing.
+pub(super) struct OptionalJson<T>(pub(super) Option<T>);
+
+impl<S: Sync, T: DeserializeOwned> FromRequest<S> for OptionalJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let media_type = require_json(request.headers());
+        let bytes = all(request).await;
+        if bytes.is_empty() {
+            return Ok(Self(None));
+        }
+        media_type?;
+        parse(&bytes).map(|value| Self(Some(value)))
+    }
+}
+
+/// The body, which [`bounded`] has read already: this neither blocks nor fails.
+async fn all(request: Request) -> Bytes {
+    to_bytes(request.into_body(), usize::MAX).await.unwrap_or_default()
+}
+
+fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
+        return Ok(());
+    }
+    Err(Problem::new("unsupported_media_type", "send `content-type: application/json`"))
+}
+
+/// Parses JSON: text that is no JSON is `malformed_json`, JSON of another shape `invalid_request`.
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let code = if error.is_data() { "invalid_request" } else { "malformed_json" };
+        Problem::new(code, error.to_string())
+    })
+}
+
+/// Query parameters.
+pub(super) struct Params<T>(pub(super) T);
+
+impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        match Query::try_from_uri(&parts.uri) {
+            Ok(Query(params)) => Ok(Self(params)),
+            Err(error) => Err(Problem::invalid(format!("the query parameters: {}", error.body_text()))),
+        }
+    }
+}
+
+/// The `Idempotency-Key` header; quotes around it, as the draft standard writes it, are not part of it.
+pub(super) struct IdempotencyKey(pub(super) Option<String>);
+
+impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Some(value) = parts.headers.get("idempotency-key") else { return Ok(Self(None)) };
+        let text =
+            std::str::from_utf8(value.as_bytes()).map_err(|_| Problem::invalid("Idempotency-Key is not UTF-8"))?;
+        let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+        Ok(Self(Some(text.to_owned())))
+    }
+}
+
+/// Who acts, as the client claims in `x-actor`. It is recorded as a claim.
+pub(super) struct Actor(pub(super) String);
+
+impl<S: Sync> FromRequestParts<S> for Actor {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let claimed = parts.headers.get("x-actor").and_then(|value| value.to_str().ok());
+        let actor = claimed.filter(|name| !name.is_empty() && name.len() <= 100).unwrap_or("api");
+        Ok(Self(actor.to_owned()))
+    }
+}
+
+/// One key out of the header and the body: both may be given, if they say the same.
+pub(super) fn one_key(header: Option<String>, body: Option<String>) -> Result<Option<String>, Problem> {
+    match (header, body) {
+        (Some(header), Some(body)) if header != body => {
+            Err(Problem::invalid("the Idempotency-Key header and `key` differ: send one, or the same in both"))
+        }
+        (header, body) => Ok(header.or(body)),
+    }
+}
+
+/// Labels: not empty, at most 255 bytes, no control characters (Postgres can't store a NUL).
+pub(super) fn check_name(what: &str, text: &str) -> Result<(), Problem> {
+    if text.is_empty() || text.len() > LONGEST_LABEL || text.chars().any(char::is_control) {
+        return Err(Problem::invalid(format!(
+            "{what} has to have 1 to {LONGEST_LABEL} bytes and no control characters"
+        )));
+    }
+    Ok(())
+}
+
+/// A run's id in a path. Whatever is no id is an id that no run has.
+pub(super) fn run_id(text: &str) -> Result<RunId, Problem> {
+    Uuid::parse_str(text).map_err(|_| Problem::new("unknown_run", format!("there is no run {text}")))
+}
+
+/// A `wait` parameter such as `30s`, cut to [`LONGEST_WAIT`]; none is zero.
+pub(super) fn wait(text: Option<&str>) -> Result<Duration, Problem> {
+    let Some(text) = text else { return Ok(Duration::ZERO) };
+    let wait = humantime::parse_duration(text)
+        .map_err(|error| Problem::invalid(format!("wait: {error}; write it as 250ms, 10s or 1m")))?;
+    Ok(wait.min(LONGEST_WAIT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_that_is_no_json_and_json_of_another_shape_are_told_apart() {
+        let code = |text: &str| parse::<u8>(text.as_bytes()).map_err(|problem| problem.code());
+        assert_eq!(code("1"), Ok(1));
+        assert_eq!(code("{"), Err("malformed_json"));
+        assert_eq!(code(""), Err("malformed_json"));
+        assert_eq!(code("\"x\""), Err("invalid_request"));
+    }
+
+    #[test]
+    fn header_and_body_key_have_to_agree() {
+        let key = |text: &str| Some(text.to_owned());
+        assert_eq!(one_key(key("a"), None).ok(), Some(key("a")));
+        assert_eq!(one_key(key("a"), key("a")).ok(), Some(key("a")));
+        assert!(one_key(key("a"), key("b")).is_err());
+        assert_eq!(one_key(None, key("a")).ok(), Some(key("a")));
+    }
+
+    #[test]
+    fn a_wait_is_a_duration_and_is_cut() {
+        assert_eq!(wait(Some("250ms")).ok(), Some(Duration::from_millis(250)));
+        assert_eq!(wait(Some("10h")).ok(), Some(LONGEST_WAIT));
+        assert_eq!(wait(None).ok(), Some(Duration::ZERO));
+        assert!(wait(Some("soon")).is_err());
+    }
+
+    #[test]
+    fn only_json_media_types_are_json() {
+        let ok = |kind: &str| {
+            let value = kind.parse().expect("a header");
+            require_json(&HeaderMap::from_iter([(header::CONTENT_TYPE, value)])).is_ok()
+        };
+        assert!(ok("application/json; charset=utf-8") && ok("application/merge-patch+json"));
+        assert!(!ok("text/plain") && !ok("application/x-www-form-urlencoded"));
+        assert!(require_json(&HeaderMap::new()).is_err());
+    }
+}

@@ -1,0 +1,130 @@
+//! The HTTP face: the only floor that knows statuses, headers and JSON envelopes. docs/api.md describes it for clients.
+//!
+//! A request passes `request::observe` (id, log, problems), then `extract::bounded` (size before anything else), then its
+//! handler, one file per noun. Handlers call [`Engine`] and [`crate::orders`] and wait for nobody else: a worker in the same process
+//! is met only in the database. Authorization belongs between those two layers, see [`router`].
+
+mod events;
+mod extract;
+mod health;
+mod order_wire;
+mod orders;
+pub mod problem;
+mod request;
+mod runs;
+mod webhooks;
+mod wire;
+
+use std::{future::Future, io, time::Duration};
+
+use axum::{
+    Router,
+    middleware::{from_fn, from_fn_with_state},
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::{engine::Engine, orders::Orders};
+use problem::Problem;
+
+/// How long open requests may take after the server was told to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// How much larger than a payload a batch's body may be.
+const BATCH_FACTOR: usize = 16;
+
+/// What handlers share. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Runs.
+    pub engine: Engine,
+    /// The shop.
+    pub orders: Orders,
+    /// The largest body, in bytes.
+    pub max_payload: usize,
+    /// Cancelled when the server is told to stop: long waits end early, and `/readyz` says no.
+    pub draining: CancellationToken,
+}
+
+impl App {
+    /// The state of a server over the shop and its engine, whose largest payload is also the largest body.
+    pub fn new(orders: Orders) -> Self {
+        let engine = orders.engine().clone();
+        Self { max_payload: engine.max_payload(), engine, orders, draining: CancellationToken::new() }
+    }
+}
+
+/// All routes. Health stands outside of whatever guards the rest.
+pub fn router(app: App) -> Router {
+    let bounded = |limit: usize| from_fn_with_state(limit, extract::bounded);
+    let api = runs::routes().merge(orders::routes()).merge(webhooks::routes()).layer(bounded(app.max_payload));
+    let batch = runs::batch_routes().layer(bounded(app.max_payload.saturating_mul(BATCH_FACTOR)));
+    // Authentication and roles wrap `api` and `batch` here.
+    api.merge(batch)
+        .merge(health::routes())
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(request::observe))
+        .with_state(app)
+}
+
+/// Serves until `shutdown`, then lets open requests end, for ten seconds at most.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    app: App,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let draining = app.draining.clone();
+    until(listener, router(app), draining, shutdown).await
+}
+
+/// The same for health alone: what a worker without an API shows.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve_health(
+    listener: TcpListener,
+    app: App,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let draining = app.draining.clone();
+    let router = health::routes().layer(from_fn(request::observe)).with_state(app);
+    until(listener, router, draining, shutdown).await
+}
+
+async fn until(
+    listener: TcpListener,
+    router: Router,
+    draining: CancellationToken,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let told = draining.clone();
+    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
+        shutdown.await;
+        told.cancel();
+    });
+    let too_late = async {
+        draining.cancelled().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        served = server => served,
+        () = too_late => {
+            tracing::warn!("requests were still open ten seconds after the server was told to stop");
+            Ok(())
+        }
+    }
+}
+
+/// A bug in a handler hurts its own request only.
+fn panicked(panic: Box<dyn std::any::Any + Send>) -> axum::response::Response {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    tracing::error!(panic = text.unwrap_or("no message"), "a handler panicked");
+    axum::response::IntoResponse::into_response(Problem::new(
+        "internal_error",
+        "a bug; the request id finds it in the log",
+    ))
+}

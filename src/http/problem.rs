@@ -1,0 +1,243 @@
+//! Errors as clients see them: RFC 9457 problems with a stable `code`.
+//!
+//! [`CODES`] is the one table of codes, statuses and titles; docs/errors.md explains each. A handler gives a [`Problem`];
+//! `request::observe` writes it out, because only there the request id is known. The cause of a 5xx goes to the log,
+//! never to the client: it may name hosts, statements or data.
+
+use std::error::Error as StdError;
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Map, Value};
+
+use crate::{engine, orders};
+
+/// The media type of every error.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// Seconds after which a client should ask again while the database is away.
+const RETRY_AFTER_S: u16 = 2;
+
+/// Every code that the API answers with: code, status, title.
+pub const CODES: &[(&str, u16, &str)] = &[
+    ("malformed_json", 400, "The body is not JSON"),
+    ("invalid_request", 400, "The request is not valid"),
+    ("invalid_input", 400, "The workflow can't read the input"),
+    ("bad_cursor", 400, "The cursor is not valid"),
+    ("reason_required", 400, "A reason is required"),
+    ("delivery_too_far", 400, "The address is too far from the store"),
+    ("currency_mismatch", 400, "The items have another currency"),
+    ("price_overflow", 400, "The total is too large"),
+    ("signature_malformed", 400, "The webhook's signature can't be read"),
+    ("signature_mismatch", 400, "The webhook's signature is wrong"),
+    ("signature_stale", 400, "The webhook's signature is too old"),
+    ("signature_no_secret", 400, "No webhook secret is set here"),
+    ("webhook_unreadable", 400, "The webhook is not an event"),
+    ("unknown_run", 404, "There is no such run"),
+    ("unknown_workflow", 404, "There is no such workflow"),
+    ("unknown_order", 404, "There is no such order"),
+    ("unknown_item", 404, "There is no such item"),
+    ("unknown_route", 404, "There is nothing at this address"),
+    ("method_not_allowed", 405, "The method is not allowed here"),
+    ("request_timeout", 408, "The request took too long to arrive"),
+    ("key_conflict", 409, "The key belongs to another request"),
+    ("run_ended", 409, "The run has ended"),
+    ("wrong_state", 409, "The state does not allow it"),
+    ("past_pivot", 409, "The run is past its pivot"),
+    ("window_closed", 409, "It is too late to cancel"),
+    ("out_of_stock", 409, "There is not enough in stock"),
+    ("payload_too_large", 413, "The payload is too large"),
+    ("unsupported_media_type", 415, "The body is not declared as JSON"),
+    ("internal_error", 500, "Something failed on our side"),
+    ("database_error", 500, "The database failed"),
+    ("database_unavailable", 503, "The database can't be reached"),
+];
+
+/// An error on its way to the client.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    detail: String,
+    extra: Map<String, Value>,
+}
+
+impl Problem {
+    /// A problem with a code from [`CODES`] and a sentence about this case. A code that is not listed is a 500.
+    pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
+        let (code, status, title) = find(code).unwrap_or(("internal_error", 500, "Something failed on our side"));
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self { status, code, title, detail: detail.into(), extra: Map::new() }
+    }
+
+    /// A request that is well-formed but not valid.
+    pub fn invalid(detail: impl Into<String>) -> Self {
+        Self::new("invalid_request", detail)
+    }
+
+    /// A 5xx: the cause is logged, the client gets the code and a sentence without details.
+    pub fn internal(code: &'static str, cause: &(dyn StdError + 'static)) -> Self {
+        let problem = Self::new(code, "the request id finds the cause in the server's log");
+        tracing::error!(code, cause = chain(cause), "request failed");
+        problem
+    }
+
+    /// What is left of a plain error answer of the framework: only its status is known.
+    pub(super) fn of_status(status: StatusCode, detail: String) -> Self {
+        let code = match status.as_u16() {
+            404 => "unknown_route",
+            405 => "method_not_allowed",
+            408 => "request_timeout",
+            413 => "payload_too_large",
+            415 => "unsupported_media_type",
+            400..=499 => "invalid_request",
+            _ => "internal_error",
+        };
+        Self { status, ..Self::new(code, detail) }
+    }
+
+    /// With a further member, for programs.
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.extra.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The stable code.
+    pub const fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The HTTP status.
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The document. `request_id` is left out where a problem stands inside another answer.
+    pub fn document(&self, request_id: Option<&str>) -> Value {
+        let mut document = self.extra.clone();
+        document.insert("type".into(), format!("urn:backstitch:problem:{}", self.code).into());
+        document.insert("title".into(), self.title.into());
+        document.insert("status".into(), self.status.as_u16().into());
+        document.insert("code".into(), self.code.into());
+        document.insert("detail".into(), self.detail.clone().into());
+        if let Some(id) = request_id {
+            document.insert("request_id".into(), id.into());
+        }
+        Value::Object(document)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<engine::Error> for Problem {
+    fn from(error: engine::Error) -> Self {
+        use engine::Error as E;
+        let code = error.code();
+        match &error {
+            E::Unavailable(cause) => {
+                tracing::warn!(code, cause = chain(cause), "the database can't be reached");
+                Self::new(code, "nothing is known to have changed; ask again shortly, with the same key")
+            }
+            E::Database(cause) => Self::internal(code, cause),
+            E::Migrate(cause) => Self::internal(code, cause),
+            E::KeyConflict(run) => Self::new(code, error.to_string()).with("run_id", run.to_string()),
+            E::LeaseLost => Self::internal("internal_error", &error),
+            _ => Self::new(code, error.to_string()),
+        }
+    }
+}
+
+impl From<orders::Error> for Problem {
+    fn from(error: orders::Error) -> Self {
+        use orders::Error as E;
+        let code = error.code();
+        match error {
+            E::Engine(error) => error.into(),
+            E::KeyConflict(order) => Self::new(code, error.to_string()).with("order_id", order.to_string()),
+            E::OutOfStock { available, .. } => Self::new(code, error.to_string()).with("available", available),
+            _ => Self::new(code, error.to_string()),
+        }
+    }
+}
+
+fn find(code: &str) -> Option<(&'static str, u16, &'static str)> {
+    CODES.iter().copied().find(|(known, _, _)| *known == code)
+}
+
+/// An error with its sources, in one line.
+fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use engine::Error as E;
+
+    #[test]
+    fn every_error_of_the_engine_has_a_code_with_a_status() {
+        let cases: Vec<(E, u16)> = vec![
+            (E::UnknownWorkflow("w".into()), 404),
+            (E::InvalidInput { workflow: "w".into(), message: "m".into() }, 400),
+            (E::InvalidRequest("m".into()), 400),
+            (E::PayloadTooLarge { size: 2, limit: 1 }, 413),
+            (E::KeyConflict(Uuid::nil()), 409),
+            (E::UnknownRun(Uuid::nil()), 404),
+            (E::RunEnded(Uuid::nil()), 409),
+            (E::WrongState("m".into()), 409),
+            (E::PastPivot(Uuid::nil()), 409),
+            (E::ReasonRequired("cancel"), 400),
+            (E::BadCursor, 400),
+            (E::Unavailable(sqlx::Error::PoolTimedOut), 503),
+            (E::Database(sqlx::Error::RowNotFound), 500),
+        ];
+        for (error, status) in cases {
+            let code = error.code();
+            let problem = Problem::from(error);
+            assert_eq!((problem.code(), problem.status().as_u16()), (code, status));
+        }
+    }
+
+    #[test]
+    fn a_database_error_tells_the_client_no_cause() {
+        let problem = Problem::from(E::Database(sqlx::Error::Protocol("secret statement".into())));
+        let text = problem.document(Some("r1")).to_string();
+        assert!(!text.contains("secret"), "{text}");
+        assert!(text.contains(r#""request_id":"r1""#), "{text}");
+    }
+
+    #[test]
+    fn a_conflict_names_the_run_that_has_the_key() {
+        let document = Problem::from(E::KeyConflict(Uuid::nil())).document(None);
+        assert_eq!(document["run_id"], Uuid::nil().to_string());
+        assert_eq!(document["type"], "urn:backstitch:problem:key_conflict");
+    }
+
+    #[test]
+    fn an_unlisted_code_is_an_internal_error() {
+        let problem = Problem::new("no_such_code", "x");
+        assert_eq!((problem.code(), problem.status().as_u16()), ("internal_error", 500));
+    }
+}

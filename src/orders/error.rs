@@ -1,0 +1,108 @@
+//! The order domain's errors, each with a stable code. The HTTP layer maps codes to statuses; docs/errors.md explains them.
+
+use uuid::Uuid;
+
+use super::state::IllegalMove;
+use crate::engine;
+
+/// What a call of the order service can end with.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Something in the request is missing, malformed or out of range.
+    #[error("{0}")]
+    InvalidRequest(String),
+    /// There is no such order.
+    #[error("there is no order {0}")]
+    UnknownOrder(Uuid),
+    /// There is no such item.
+    #[error("there is no item {0}")]
+    UnknownItem(String),
+    /// There is less of an item than is asked for.
+    #[error("of item {sku} {available} are available, {wanted} are wanted")]
+    OutOfStock {
+        /// The item.
+        sku: String,
+        /// Units that are wanted.
+        wanted: i64,
+        /// Units that are available.
+        available: i64,
+    },
+    /// The order can't be cancelled by its customer any more.
+    #[error("the order was placed more than {} ago: it can't be cancelled any more", humantime::format_duration(*.0))]
+    WindowClosed(std::time::Duration),
+    /// The order's state does not allow it.
+    #[error("{0}")]
+    WrongState(String),
+    /// The address is farther from the store than is delivered to.
+    #[error("the address is {km:.1} km from the store; the limit is {limit_km} km")]
+    DeliveryTooFar {
+        /// The distance.
+        km: f64,
+        /// The limit.
+        limit_km: f64,
+    },
+    /// Items of different currencies, or of another than was asked for.
+    #[error("item {sku} is priced in {found}, not in {wanted}")]
+    CurrencyMismatch {
+        /// The item.
+        sku: String,
+        /// Its currency.
+        found: String,
+        /// The order's currency.
+        wanted: String,
+    },
+    /// The total is larger than an order may be.
+    #[error("the order's total is too large")]
+    PriceOverflow,
+    /// The key belongs to an order that was placed with something else.
+    #[error("the key belongs to order {0}, which was placed with another request")]
+    KeyConflict(Uuid),
+    /// The cursor was not made by this list.
+    #[error("the cursor is not one that this list gave")]
+    BadCursor,
+    /// A webhook that is not taken.
+    #[error("the webhook is not taken: {message}")]
+    WebhookRefused {
+        /// The stable code of the reason.
+        code: &'static str,
+        /// The reason.
+        message: String,
+    },
+    /// The engine refused or failed.
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+}
+
+impl Error {
+    /// The stable code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidRequest(_) => "invalid_request",
+            Self::UnknownOrder(_) => "unknown_order",
+            Self::UnknownItem(_) => "unknown_item",
+            Self::OutOfStock { .. } => "out_of_stock",
+            Self::WindowClosed(_) => "window_closed",
+            Self::WrongState(_) => "wrong_state",
+            Self::DeliveryTooFar { .. } => "delivery_too_far",
+            Self::CurrencyMismatch { .. } => "currency_mismatch",
+            Self::PriceOverflow => "price_overflow",
+            Self::KeyConflict(_) => "key_conflict",
+            Self::BadCursor => "bad_cursor",
+            Self::WebhookRefused { code, .. } => code,
+            Self::Engine(error) => error.code(),
+        }
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Engine(error.into())
+    }
+}
+
+impl From<IllegalMove> for Error {
+    fn from(error: IllegalMove) -> Self {
+        Self::WrongState(error.to_string())
+    }
+}

@@ -1,0 +1,36 @@
+//! The order domain: what the shop promises, apart from how work is carried out.
+//!
+//! | part | is |
+//! |---|---|
+//! | `state` | the axes of an order and every legal move, with a drawing |
+//! | `money`, `refund`, `delivery` | pure rules: shares, refund tiers, distances |
+//! | `service` | [`Orders`]: what HTTP and CLI call; it records what is asked, and starts or signals the run |
+//! | `store` | all SQL, and the history store |
+//! | `runs` | the contract with the runs: names, inputs, the one signal |
+//!
+//! Who moves an order: the service records facts (a cancel was accepted, it was dispatched) and its run moves the states.
+//! The one exception is `cancelling`, which an accepted cancel sets at once, because it is a lock.
+
+mod delivery;
+mod error;
+pub mod money;
+mod order;
+mod refund;
+pub mod runs;
+mod service;
+mod settings;
+pub mod state;
+pub(crate) mod store;
+
+pub use self::{
+    delivery::{Delivery, Position, distance_km},
+    error::Error,
+    order::{Cancel, Item, Line, Order, OrderPage},
+    refund::{BadTiers, RefundTiers, Tier},
+    service::{
+        CancelOrder, Fulfilment, NewDelivery, OrderFilter, Orders, Payment, PlaceOrder, Placed, PutItem, Wanted,
+        WebhookTaken, book_breaches,
+    },
+    settings::ShopSettings,
+    store::history::{History, HistoryFuture, PostgresHistory},
+};

@@ -1,0 +1,180 @@
+//! An order as the domain, the API and the history see it. The first fields are the contract's; the rest is ours.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{
+    delivery::Delivery,
+    error::Error,
+    state::{CancelBy, CancelReason, OrderState, PaymentState, StockState, Word},
+};
+use crate::engine::{RunId, Time};
+
+/// An order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    /// Its id, a UUIDv7.
+    pub id: Uuid,
+    /// The run that moves it; after a late payment that is the run which took it on.
+    pub run_id: RunId,
+    /// Whose it is.
+    pub customer_id: String,
+    /// Where it stands.
+    pub state: OrderState,
+    /// Why it was cancelled.
+    pub cancel_reason: Option<CancelReason>,
+    /// Where its money stands.
+    pub payment_state: PaymentState,
+    /// Where its stock stands.
+    pub stock_state: StockState,
+    /// Its lines, by sku; the prices are those of the day when it was created.
+    pub items: Vec<Line>,
+    /// Minor units.
+    pub total: i64,
+    /// Minor units that went back to the customer.
+    pub refunded: i64,
+    /// ISO code.
+    pub currency: String,
+    /// When it was placed: paid, and its stock committed. Refund tiers count from here.
+    pub placed_at: Option<Time>,
+    /// When it was created.
+    pub created_at: Time,
+    /// When it last changed.
+    pub updated_at: Time,
+    /// Whether it has been moved to the history.
+    pub archived: bool,
+    /// Minor units that the gateway captured.
+    pub captured: i64,
+    /// The gateway's id of the payment.
+    pub intent_id: Option<String>,
+    /// Where it goes; none in the slim row that archiving leaves.
+    pub delivery: Option<Delivery>,
+    /// The accepted cancel.
+    pub cancel: Option<Cancel>,
+    /// The refund tiers that it was placed under.
+    pub refund_tiers: String,
+    /// When fulfilment reported it on its way.
+    pub dispatched_at: Option<Time>,
+    /// When fulfilment reported it delivered.
+    pub delivered_at: Option<Time>,
+}
+
+/// One line of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// The item.
+    pub sku: String,
+    /// Units.
+    pub quantity: i64,
+    /// Minor units for one.
+    pub price: i64,
+}
+
+/// An accepted cancel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancel {
+    /// When it was accepted, on the database's clock.
+    pub at: Time,
+    /// By whom.
+    pub by: CancelBy,
+    /// What is given back, in basis points of what was captured.
+    pub bp: u32,
+    /// The reason in the asker's words.
+    pub note: Option<String>,
+}
+
+impl Order {
+    /// Moves the order's axis, if the table allows it.
+    ///
+    /// # Errors
+    /// `wrong_state`.
+    pub fn become_state(&mut self, to: OrderState) -> Result<(), Error> {
+        self.state = self.state.to(to)?;
+        Ok(())
+    }
+
+    /// Moves the payment's axis.
+    ///
+    /// # Errors
+    /// `wrong_state`.
+    pub fn become_paid(&mut self, to: PaymentState) -> Result<(), Error> {
+        self.payment_state = self.payment_state.to(to)?;
+        Ok(())
+    }
+
+    /// Moves the stock's axis.
+    ///
+    /// # Errors
+    /// `wrong_state`.
+    pub fn become_stocked(&mut self, to: StockState) -> Result<(), Error> {
+        self.stock_state = self.stock_state.to(to)?;
+        Ok(())
+    }
+
+    /// Puts the order under the lock of its cancel. One that is there already keeps its reason.
+    ///
+    /// # Errors
+    /// `wrong_state` for an order that can't be cancelled any more.
+    pub fn begin_cancelling(&mut self, reason: CancelReason) -> Result<(), Error> {
+        if self.state != OrderState::Cancelling {
+            self.become_state(OrderState::Cancelling)?;
+            self.cancel_reason = Some(reason);
+        }
+        Ok(())
+    }
+
+    /// What an accepted cancel gives back, in basis points of what was captured; all of it where nobody asked for one.
+    pub fn refund_bp(&self) -> u32 {
+        self.cancel.as_ref().map_or(super::money::WHOLE_BP, |cancel| cancel.bp)
+    }
+
+    /// Books money that the gateway captured.
+    ///
+    /// # Errors
+    /// `wrong_state`.
+    pub fn book_capture(&mut self, amount: i64) -> Result<(), Error> {
+        if self.captured == 0 {
+            self.become_paid(PaymentState::Captured)?;
+            self.captured = amount;
+        }
+        Ok(())
+    }
+
+    /// Books money that went back. What is there in all decides between a part and the whole.
+    ///
+    /// # Errors
+    /// `wrong_state`.
+    pub fn book_refund(&mut self, amount: i64) -> Result<(), Error> {
+        self.refunded = self.refunded.saturating_add(amount);
+        let whole = self.refunded >= self.captured;
+        self.become_paid(if whole { PaymentState::Refunded } else { PaymentState::PartiallyRefunded })
+    }
+}
+
+/// An item and its stock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Item {
+    /// Its key.
+    pub sku: String,
+    /// For people.
+    pub name: String,
+    /// Minor units for one.
+    pub price: i64,
+    /// ISO code.
+    pub currency: String,
+    /// Units in the house.
+    pub on_hand: i64,
+    /// Units of these that orders hold.
+    pub held: i64,
+    /// Units that can be ordered: `on_hand - held`.
+    pub available: i64,
+}
+
+/// One page of a list, newest first.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OrderPage {
+    /// The orders.
+    pub items: Vec<Order>,
+    /// What to ask the next page with; none on the last one.
+    pub next_cursor: Option<String>,
+}

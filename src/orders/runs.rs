@@ -1,0 +1,130 @@
+//! The contract between orders and their runs: names, inputs, and the one signal. Durable: runs that exist were started
+//! with these shapes.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{error::Error, order::Order, refund::RefundTiers};
+
+/// The workflow that moves an order.
+pub const ORDER: &str = "order";
+
+/// The workflow that takes on a payment which arrived after its order was cancelled.
+pub const LATE_PAYMENT: &str = "late_payment";
+
+/// The scheduled workflow that archives what was missed, and drops history that is too old.
+pub const ARCHIVE_SWEEP: &str = "archive_sweep";
+
+/// The one signal that order runs wait for. One, because a run waits for several kinds of news at a time; the facts are
+/// in the tables, so a signal that comes twice or late changes nothing.
+pub const ORDER_CHANGED: &str = "order_changed";
+
+/// What an order's run is started with. The windows are those of the settings when the order was placed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderInput {
+    /// The order.
+    pub order_id: Uuid,
+    /// What is to be charged, in minor units.
+    pub amount: i64,
+    /// ISO code.
+    pub currency: String,
+    /// The payment method's token.
+    pub token: String,
+    /// How long the order may wait for its payment, from the start of the run.
+    pub payment_window_ms: u64,
+    /// How long after it was placed a customer may cancel.
+    pub refund_window_ms: u64,
+}
+
+impl OrderInput {
+    /// For an order that is about to be inserted.
+    ///
+    /// # Errors
+    /// `invalid_request` when the order's refund tiers can't be read.
+    pub fn new(order: &Order, token: &str, payment_window: Duration) -> Result<Self, Error> {
+        Ok(Self {
+            order_id: order.id,
+            amount: order.total,
+            currency: order.currency.clone(),
+            token: token.to_owned(),
+            payment_window_ms: millis(payment_window),
+            refund_window_ms: millis(tiers(order)?.window()),
+        })
+    }
+}
+
+/// What a late payment's run is started with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LatePaymentInput {
+    /// The order.
+    pub order_id: Uuid,
+    /// The gateway's id of the payment.
+    pub intent_id: String,
+    /// How long after it was placed a customer may cancel.
+    pub refund_window_ms: u64,
+}
+
+impl LatePaymentInput {
+    /// For a payment of this order.
+    ///
+    /// # Errors
+    /// `invalid_request` when the order's refund tiers can't be read.
+    pub fn new(order: &Order, intent_id: &str) -> Result<Self, Error> {
+        let refund_window_ms = millis(tiers(order)?.window());
+        Ok(Self { order_id: order.id, intent_id: intent_id.to_owned(), refund_window_ms })
+    }
+}
+
+/// What a sweep of the archive is started with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweepInput {
+    /// How long an ended order stays where it is, in milliseconds.
+    #[serde(default = "half_an_hour_ms")]
+    pub after_ms: u64,
+    /// How many months are kept.
+    #[serde(default = "a_year_in_months")]
+    pub keep_months: u32,
+}
+
+const fn half_an_hour_ms() -> u64 {
+    30 * 60 * 1000
+}
+
+const fn a_year_in_months() -> u32 {
+    12
+}
+
+/// What happened to an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum News {
+    /// A cancel was accepted.
+    Cancel,
+    /// The gateway told something of its payment.
+    Payment,
+    /// The gateway told something of a refund.
+    Refund,
+    /// Fulfilment reported something.
+    Fulfilment,
+}
+
+/// The signal's payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderChanged {
+    /// What it is about.
+    pub news: News,
+}
+
+/// The refund tiers that an order was placed under.
+///
+/// # Errors
+/// `invalid_request` when they can't be read.
+pub fn tiers(order: &Order) -> Result<RefundTiers, Error> {
+    order.refund_tiers.parse().map_err(|error: super::refund::BadTiers| Error::InvalidRequest(error.to_string()))
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

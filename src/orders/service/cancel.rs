@@ -1,0 +1,90 @@
+//! Cancelling: accepted durably, with its terms fixed by the database's clock at that moment; carried out by the run.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Orders, ended_is_wrong_state, place::within};
+use crate::{
+    engine::Time,
+    orders::{
+        error::Error,
+        money::WHOLE_BP,
+        order::{Cancel, Order},
+        runs::{self, News},
+        state::{CancelBy, OrderState, Word},
+        store,
+    },
+};
+
+/// A request to cancel an order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CancelOrder {
+    /// Why, in the asker's words.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Who asks; none: the customer.
+    #[serde(default)]
+    pub by: Option<CancelBy>,
+}
+
+impl Orders {
+    /// Accepts a cancel. Asked again, it changes nothing, unless the new terms are better and no refund was issued yet.
+    ///
+    /// # Errors
+    /// `unknown_order`; `window_closed` for a customer who is too late, whatever the order or its run is doing;
+    /// `wrong_state` for an order that has been dispatched, or whose run has ended.
+    pub async fn cancel(&self, id: Uuid, request: &CancelOrder) -> Result<Order, Error> {
+        if let Some(reason) = &request.reason {
+            within("reason", reason, 500)?;
+        }
+        let by = request.by.unwrap_or(CancelBy::Customer);
+        let mut tx = self.engine.pool().begin().await?;
+        let mut order = store::orders::lock(&mut tx, id).await?.ok_or(Error::UnknownOrder(id))?;
+        // Asked for with the lock in hand: the acceptance is now, not when this began to wait.
+        let now = store::now(&mut tx).await?;
+        let bp = terms(&order, by, now)?;
+        let accepted = Cancel { at: now, by, bp, note: request.reason.clone() };
+        let changed = match order.state {
+            OrderState::Cancelled => false,
+            OrderState::Cancelling => {
+                let better = order.cancel.as_ref().is_some_and(|earlier| earlier.bp < bp);
+                if better && !store::refunds::any(&mut tx, id).await? {
+                    order.cancel = Some(accepted);
+                    order.cancel_reason = Some(by.reason());
+                    true
+                } else {
+                    false
+                }
+            }
+            state if state.can_be_cancelled() && order.dispatched_at.is_none() => {
+                order.begin_cancelling(by.reason())?;
+                order.cancel = Some(accepted);
+                true
+            }
+            state if order.dispatched_at.is_some() => {
+                let message = format!("the order is {} and has been dispatched: it can't be cancelled", state.word());
+                return Err(Error::WrongState(message));
+            }
+            state => return Err(Error::WrongState(format!("an order that is {} can't be cancelled", state.word()))),
+        };
+        if changed {
+            store::orders::save(&mut tx, &order).await?;
+            self.tell_run(&mut tx, &order, News::Cancel, None).await.map_err(ended_is_wrong_state)?;
+        }
+        tx.commit().await?;
+        self.engine.hint();
+        self.get(id).await
+    }
+}
+
+/// What such a cancel gives back at this moment, in basis points.
+fn terms(order: &Order, by: CancelBy, now: Time) -> Result<u32, Error> {
+    match (by, order.placed_at) {
+        (CancelBy::Customer, Some(placed_at)) => {
+            let tiers = runs::tiers(order)?;
+            let age = (now - placed_at).to_std().unwrap_or_default();
+            tiers.at(age).ok_or(Error::WindowClosed(tiers.window()))
+        }
+        _ => Ok(WHOLE_BP),
+    }
+}

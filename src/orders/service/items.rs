@@ -1,0 +1,58 @@
+//! Items: put and read.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Orders, place::within};
+use crate::orders::{error::Error, order::Item, store};
+
+/// What an item is set to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutItem {
+    /// For people.
+    pub name: String,
+    /// Minor units for one.
+    pub price: i64,
+    /// ISO code.
+    pub currency: String,
+    /// Units in the house, those that orders hold included.
+    pub on_hand: i64,
+}
+
+impl Orders {
+    /// Makes or changes an item. Orders that exist keep their price.
+    ///
+    /// # Errors
+    /// `invalid_request`; `wrong_state` when there would be less on hand than orders hold.
+    pub async fn put_item(&self, sku: &str, item: &PutItem) -> Result<Item, Error> {
+        within("sku", sku, 64)?;
+        within("name", &item.name, 200)?;
+        let currency = item.currency.to_ascii_uppercase();
+        if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
+            return Err(Error::InvalidRequest(format!("{:?} is no ISO currency code", item.currency)));
+        }
+        if item.price < 0 || item.on_hand < 0 {
+            return Err(Error::InvalidRequest("price and on_hand can't be negative".to_owned()));
+        }
+        let mut conn = self.engine.pool().acquire().await?;
+        let put = store::items::put(&mut conn, sku, &item.name, item.price, &currency, item.on_hand).await?;
+        put.ok_or_else(|| Error::WrongState(format!("orders hold more than {} units of {sku}", item.on_hand)))
+    }
+
+    /// An item and its stock.
+    ///
+    /// # Errors
+    /// `unknown_item`.
+    pub async fn item(&self, sku: &str) -> Result<Item, Error> {
+        let mut conn = self.engine.pool().acquire().await?;
+        store::items::find(&mut conn, sku).await?.ok_or_else(|| Error::UnknownItem(sku.to_owned()))
+    }
+
+    /// Items in the order of their keys, from after `after` on; at most 200.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn items(&self, after: &str, limit: u32) -> Result<Vec<Item>, Error> {
+        let mut conn = self.engine.pool().acquire().await?;
+        Ok(store::items::page(&mut conn, after, i64::from(limit.min(200))).await?)
+    }
+}

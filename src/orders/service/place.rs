@@ -1,0 +1,197 @@
+//! Placing: an order and its run, durable in one commit.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use sqlx::{Acquire, PgConnection};
+use uuid::Uuid;
+
+use super::Orders;
+use crate::{
+    engine::{StartRun, Time, to_json},
+    orders::{
+        delivery::Delivery,
+        error::Error,
+        money,
+        order::{Line, Order},
+        runs::{ORDER, OrderInput},
+        state::{OrderState, PaymentState, StockState},
+        store,
+    },
+};
+
+const MOST_LINES: usize = 100;
+const MOST_UNITS: i64 = 100_000;
+/// Gateways take eight digits; more is a typing error, or an attack.
+const LARGEST_TOTAL: i64 = 99_999_999_999;
+
+/// A request to place an order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlaceOrder {
+    /// Whose order it is.
+    pub customer_id: String,
+    /// What is wanted; the same item twice is added up.
+    pub items: Vec<Wanted>,
+    /// ISO code; none: that of the items.
+    #[serde(default)]
+    pub currency: Option<String>,
+    /// How it is paid.
+    pub payment: Payment,
+    /// Where it goes; none: it is picked up, or said later.
+    #[serde(default)]
+    pub delivery: Option<Delivery>,
+}
+
+/// What is wanted of one item.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// The item.
+    pub sku: String,
+    /// Units, from 1.
+    pub quantity: i64,
+}
+
+/// How an order is paid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    /// The payment method's token, from the gateway.
+    pub token: String,
+}
+
+/// An order that was placed, now or by an earlier request with the same key.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Placed {
+    /// The order.
+    pub order: Order,
+    /// False: the key was known, and this is the first request's order.
+    pub created: bool,
+}
+
+impl Orders {
+    /// Takes an order: it and its run are durable when this returns. Stock and payment are the run's affair.
+    ///
+    /// # Errors
+    /// `invalid_request`, `unknown_item`, `currency_mismatch`, `price_overflow`, `delivery_too_far`, `key_conflict`, and
+    /// the engine's.
+    pub async fn place(&self, request: &PlaceOrder, key: Option<&str>) -> Result<Placed, Error> {
+        self.check(request, key)?;
+        let mut conn = self.engine.pool().acquire().await?;
+        let mut tx = conn.begin().await?;
+        let (id, run_id) = (Uuid::now_v7(), Uuid::now_v7());
+        if let Some(key) = key {
+            let hash = hash(request)?;
+            if let Some((first, first_hash)) = store::orders::claim_key(&mut tx, key, id, &hash).await? {
+                tx.rollback().await?;
+                drop(conn);
+                if first_hash != hash {
+                    return Err(Error::KeyConflict(first));
+                }
+                return Ok(Placed { order: self.get(first).await?, created: false });
+            }
+        }
+        let mut order = self.priced(&mut tx, request, id, run_id).await?;
+        order.created_at = store::orders::insert(&mut tx, &order).await?;
+        order.updated_at = order.created_at;
+        let input = OrderInput::new(&order, &request.payment.token, self.settings.payment_window)?;
+        let input = to_json(&input).map_err(|error| Error::InvalidRequest(error.to_string()))?;
+        let tags = BTreeMap::from([("order".to_owned(), id.to_string())]);
+        let start = StartRun { id: Some(run_id), tags, ..StartRun::named(ORDER, input) };
+        self.engine.start_in(&mut tx, start).await?;
+        tx.commit().await?;
+        self.engine.hint();
+        Ok(Placed { order, created: true })
+    }
+
+    fn check(&self, request: &PlaceOrder, key: Option<&str>) -> Result<(), Error> {
+        within("customer_id", &request.customer_id, 128)?;
+        within("payment.token", &request.payment.token, 255)?;
+        if let Some(key) = key {
+            within("the idempotency key", key, 255)?;
+        }
+        if request.items.is_empty() || request.items.len() > MOST_LINES {
+            let message = format!("an order has {} lines; it takes 1 to {MOST_LINES}", request.items.len());
+            return Err(Error::InvalidRequest(message));
+        }
+        if let Some(wrong) = request.items.iter().find(|wanted| !(1..=MOST_UNITS).contains(&wanted.quantity)) {
+            let message = format!("{} units of {}: 1 to {MOST_UNITS} can be had", wrong.quantity, wrong.sku);
+            return Err(Error::InvalidRequest(message));
+        }
+        match &request.delivery {
+            Some(delivery) => delivery.check(self.settings.store(), self.settings.delivery_radius_km),
+            None => Ok(()),
+        }
+    }
+
+    /// The order with the prices of this moment, which are what gets charged.
+    async fn priced(
+        &self,
+        conn: &mut PgConnection,
+        request: &PlaceOrder,
+        id: Uuid,
+        run_id: Uuid,
+    ) -> Result<Order, Error> {
+        let mut wanted: BTreeMap<&str, i64> = BTreeMap::new();
+        for line in &request.items {
+            *wanted.entry(&line.sku).or_default() += line.quantity;
+        }
+        let skus: Vec<&str> = wanted.keys().copied().collect();
+        let items = store::items::find_all(conn, &skus).await?;
+        let mut currency = request.currency.as_ref().map(|currency| currency.to_ascii_uppercase());
+        let mut lines = Vec::with_capacity(wanted.len());
+        for (sku, quantity) in wanted {
+            let item = items.iter().find(|item| item.sku == sku);
+            let item = item.ok_or_else(|| Error::UnknownItem(sku.to_owned()))?;
+            let asked = currency.get_or_insert_with(|| item.currency.clone());
+            if *asked != item.currency {
+                let (found, wanted) = (item.currency.clone(), asked.clone());
+                return Err(Error::CurrencyMismatch { sku: item.sku.clone(), found, wanted });
+            }
+            lines.push(Line { sku: item.sku.clone(), quantity, price: item.price });
+        }
+        let total = money::total(lines.iter().map(|line| (line.price, line.quantity)));
+        let total = total.filter(|total| *total <= LARGEST_TOTAL).ok_or(Error::PriceOverflow)?;
+        if total == 0 {
+            return Err(Error::InvalidRequest("an order that costs nothing can't be charged".to_owned()));
+        }
+        Ok(Order {
+            id,
+            run_id,
+            customer_id: request.customer_id.clone(),
+            state: OrderState::Created,
+            cancel_reason: None,
+            payment_state: PaymentState::None,
+            stock_state: StockState::None,
+            items: lines,
+            total,
+            refunded: 0,
+            currency: currency.unwrap_or_default(),
+            placed_at: None,
+            created_at: Time::UNIX_EPOCH,
+            updated_at: Time::UNIX_EPOCH,
+            archived: false,
+            captured: 0,
+            intent_id: None,
+            delivery: request.delivery.clone(),
+            cancel: None,
+            refund_tiers: self.settings.refund_tiers.to_string(),
+            dispatched_at: None,
+            delivered_at: None,
+        })
+    }
+}
+
+/// A text that is there and not too long.
+pub(super) fn within(what: &str, text: &str, most: usize) -> Result<(), Error> {
+    let length = text.chars().count();
+    if text.trim().is_empty() || length > most {
+        return Err(Error::InvalidRequest(format!("{what} has {length} characters; it takes 1 to {most}")));
+    }
+    Ok(())
+}
+
+/// What makes two requests with one key the same: all that was asked, and nothing that was derived from it.
+fn hash(request: &PlaceOrder) -> Result<Vec<u8>, Error> {
+    let text = serde_json::to_vec(request).map_err(|error| Error::InvalidRequest(error.to_string()))?;
+    Ok(Sha256::digest(text).to_vec())
+}

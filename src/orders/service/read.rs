@@ -1,0 +1,103 @@
+//! Reading: one order, or a customer's orders, live and archived alike.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Months, Utc};
+use uuid::Uuid;
+
+use super::Orders;
+use crate::{
+    engine::Time,
+    orders::{
+        error::Error,
+        order::{Order, OrderPage},
+        store,
+    },
+};
+
+/// What customers see of their past.
+const VISIBLE: Months = Months::new(6);
+const DEFAULT_LIMIT: u32 = 50;
+const MOST: u32 = 200;
+
+/// Which orders to list.
+#[derive(Clone, Debug, Default)]
+pub struct OrderFilter {
+    /// Whose.
+    pub customer_id: String,
+    /// 1 to 200; 50 by default.
+    pub limit: Option<u32>,
+    /// Where the last page ended.
+    pub cursor: Option<String>,
+}
+
+impl Orders {
+    /// One order, live or archived.
+    ///
+    /// # Errors
+    /// `unknown_order`.
+    pub async fn get(&self, id: Uuid) -> Result<Order, Error> {
+        let mut conn = self.engine.pool().acquire().await?;
+        let order = store::orders::find(&mut conn, id).await?.ok_or(Error::UnknownOrder(id))?;
+        if !order.archived {
+            return Ok(order);
+        }
+        // A history that has been dropped by its age leaves the slim row.
+        let whole = self.history.find(&mut conn, id, order.created_at).await?;
+        Ok(whole.unwrap_or(order))
+    }
+
+    /// Waits up to `wait` until an order is placed or cancelled, and gives it as it then is.
+    ///
+    /// # Errors
+    /// `unknown_order`.
+    pub async fn wait(&self, id: Uuid, wait: Duration) -> Result<Order, Error> {
+        let until = Instant::now() + wait;
+        let mut pause = Duration::from_millis(20);
+        loop {
+            let order = self.get(id).await?;
+            let left = until.saturating_duration_since(Instant::now());
+            if order.state.is_decided() || left.is_zero() {
+                return Ok(order);
+            }
+            tokio::time::sleep(pause.min(left)).await;
+            pause = (pause * 2).min(Duration::from_millis(250));
+        }
+    }
+
+    /// A page of a customer's orders of the last six months, newest first.
+    ///
+    /// # Errors
+    /// `invalid_request` for a limit outside 1 to 200; `bad_cursor`.
+    pub async fn list(&self, filter: &OrderFilter) -> Result<OrderPage, Error> {
+        let limit = filter.limit.unwrap_or(DEFAULT_LIMIT);
+        if !(1..=MOST).contains(&limit) {
+            return Err(Error::InvalidRequest(format!("limit is {limit}; it goes from 1 to {MOST}")));
+        }
+        let before = filter.cursor.as_deref().map(read_cursor).transpose()?;
+        let mut conn = self.engine.pool().acquire().await?;
+        let since = store::now(&mut conn).await?.checked_sub_months(VISIBLE).unwrap_or(Time::UNIX_EPOCH);
+        let (customer, fetched) = (filter.customer_id.as_str(), i64::from(limit) + 1);
+        // The live ones first: an order that is archived between the two reads is then in both, and is dropped once. The
+        // other way round it would be in neither.
+        let mut items = store::orders::page(&mut conn, customer, before, since, fetched).await?;
+        items.extend(self.history.page(&mut conn, customer, before, since, fetched).await?);
+        items.sort_by_key(|order| std::cmp::Reverse((order.created_at, order.id)));
+        items.dedup_by_key(|order| order.id);
+        let more = items.len() > limit as usize;
+        items.truncate(limit as usize);
+        let next_cursor = items.last().filter(|_| more).map(cursor);
+        Ok(OrderPage { items, next_cursor })
+    }
+}
+
+fn cursor(order: &Order) -> String {
+    format!("{:x}-{}", order.created_at.timestamp_micros(), order.id.simple())
+}
+
+fn read_cursor(text: &str) -> Result<(Time, Uuid), Error> {
+    let (at, id) = text.split_once('-').ok_or(Error::BadCursor)?;
+    let micros = i64::from_str_radix(at, 16).map_err(|_| Error::BadCursor)?;
+    let at: DateTime<Utc> = DateTime::from_timestamp_micros(micros).ok_or(Error::BadCursor)?;
+    Ok((at, Uuid::try_parse(id).map_err(|_| Error::BadCursor)?))
+}

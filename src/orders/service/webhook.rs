@@ -1,0 +1,162 @@
+//! The gateway's webhooks: checked, recorded once per event id, and passed on to whoever takes the news further.
+//!
+//! An event is news, not truth: no state is moved here. The order's run is told, and asks the gateway itself; where the
+//! order was cancelled without the money being known of, a `late_payment` run takes it on.
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::Orders;
+use crate::{
+    engine::{self, StartRun, to_json},
+    orders::{
+        error::Error,
+        order::Order,
+        runs::{LATE_PAYMENT, LatePaymentInput, News},
+        state::OrderState,
+        store,
+    },
+    payments::{
+        Intent, IntentStatus,
+        webhook::{self, Subject, WebhookEvent},
+    },
+};
+
+/// What came of a webhook. All of them are answered with 200: the event is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WebhookTaken {
+    /// The order's run was told.
+    Signalled,
+    /// A run was started (or had been) that takes the late payment on.
+    LatePayment,
+    /// The event was known.
+    Duplicate,
+    /// The order's run has ended, and there is nothing more to do.
+    RunEnded,
+    /// No order of ours is meant.
+    NoOrder,
+    /// Orders have no use for such events.
+    OfNoUse,
+}
+
+impl WebhookTaken {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Signalled => "signalled",
+            Self::LatePayment => "late_payment",
+            Self::Duplicate => "duplicate",
+            Self::RunEnded => "run_ended",
+            Self::NoOrder => "no_order",
+            Self::OfNoUse => "of_no_use",
+        }
+    }
+}
+
+impl Orders {
+    /// Takes a webhook: its raw body and the signature header as they came.
+    ///
+    /// # Errors
+    /// The signature's codes and `webhook_unreadable`: answer 400; it is recorded as refused. Otherwise the database
+    /// failed: answer 503, and the gateway sends it again.
+    pub async fn webhook(&self, signature: &str, body: &[u8]) -> Result<WebhookTaken, Error> {
+        // The gateway signs with the time of its wall clock, so ours is what to compare with.
+        let now_s = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
+        let received = webhook::receive(&self.webhook_secrets, signature, body, i64::try_from(now_s).unwrap_or(0));
+        let event = match received {
+            Ok(event) => event,
+            Err(refused) => {
+                let mut conn = self.engine.pool().acquire().await?;
+                let bytes = i64::try_from(body.len()).unwrap_or(i64::MAX);
+                store::inbox::reject(&mut conn, refused.code(), &Sha256::digest(body), bytes).await?;
+                return Err(Error::WebhookRefused { code: refused.code(), message: refused.to_string() });
+            }
+        };
+        let mut tx = self.engine.pool().begin().await?;
+        let taken = self.take(&mut tx, &event, &String::from_utf8_lossy(body)).await?;
+        tx.commit().await?;
+        self.engine.hint();
+        tracing::debug!(event = event.id, kind = event.event_type, taken = taken.word(), "took a webhook");
+        Ok(taken)
+    }
+
+    async fn take(&self, tx: &mut PgConnection, event: &WebhookEvent, body: &str) -> Result<WebhookTaken, Error> {
+        let order = order_of(tx, &event.subject).await?;
+        let new = store::inbox::NewEvent {
+            id: &event.id,
+            event_type: &event.event_type,
+            order,
+            made_at_s: event.created,
+            body,
+        };
+        if !store::inbox::record(tx, new).await? {
+            return Ok(WebhookTaken::Duplicate);
+        }
+        let taken = self.pass_on(tx, event, order).await?;
+        store::inbox::handled(tx, &event.id, taken.word()).await?;
+        Ok(taken)
+    }
+
+    async fn pass_on(
+        &self,
+        tx: &mut PgConnection,
+        event: &WebhookEvent,
+        order: Option<Uuid>,
+    ) -> Result<WebhookTaken, Error> {
+        let news = match &event.subject {
+            Subject::Intent(_) => News::Payment,
+            Subject::Refund(_) => News::Refund,
+            Subject::Other => return Ok(WebhookTaken::OfNoUse),
+        };
+        let Some(order) = order else { return Ok(WebhookTaken::NoOrder) };
+        // Locked, so that an order that is being closed at this moment is seen either before or after, never between.
+        let Some(order) = store::orders::lock(tx, order).await? else { return Ok(WebhookTaken::NoOrder) };
+        let told = match self.tell_run(tx, &order, news, Some(&event.id)).await {
+            Ok(()) => WebhookTaken::Signalled,
+            Err(engine::Error::RunEnded(_) | engine::Error::UnknownRun(_)) => WebhookTaken::RunEnded,
+            Err(other) => return Err(other.into()),
+        };
+        match &event.subject {
+            Subject::Intent(intent) if is_late(&order, intent) => self.start_late_payment(tx, &order, intent).await,
+            _ => Ok(told),
+        }
+    }
+
+    /// One run per payment, however many events tell of it.
+    async fn start_late_payment(
+        &self,
+        tx: &mut PgConnection,
+        order: &Order,
+        intent: &Intent,
+    ) -> Result<WebhookTaken, Error> {
+        let input = LatePaymentInput::new(order, &intent.id)?;
+        let input = to_json(&input).map_err(|error| Error::InvalidRequest(error.to_string()))?;
+        let tags = [("order".to_owned(), order.id.to_string())].into();
+        let start = StartRun { parent_id: Some(order.run_id), tags, ..StartRun::named(LATE_PAYMENT, input) };
+        self.engine.start_in(tx, start.key(&intent.id)).await?;
+        Ok(WebhookTaken::LatePayment)
+    }
+}
+
+/// Money that came though the order is, or is about to be, cancelled, and that nobody has booked. While it is about to
+/// be, its run may still book it; the late payment's run waits for that and then finds nothing to do.
+fn is_late(order: &Order, intent: &Intent) -> bool {
+    let cancelled = matches!(order.state, OrderState::Cancelling | OrderState::Cancelled);
+    cancelled && order.captured == 0 && intent.status == IntentStatus::Succeeded
+}
+
+/// By our own reference first; an event of an intent that bears none is known by the intent.
+async fn order_of(tx: &mut PgConnection, subject: &Subject) -> Result<Option<Uuid>, sqlx::Error> {
+    let (reference, intent) = match subject {
+        Subject::Intent(intent) => (intent.order_id.as_deref(), Some(intent.id.as_str())),
+        Subject::Refund(refund) => (refund.order_id.as_deref(), refund.intent_id.as_deref()),
+        Subject::Other => return Ok(None),
+    };
+    match (reference.and_then(|reference| Uuid::try_parse(reference).ok()), intent) {
+        (Some(order), _) => Ok(Some(order)),
+        (None, Some(intent)) => store::orders::id_of_intent(tx, intent).await,
+        (None, None) => Ok(None),
+    }
+}

@@ -1,0 +1,81 @@
+//! The shop's settings: environment variables, each with a flag of the same meaning.
+//!
+//! What an order was promised (payment window, refund tiers) is copied into the order and its run when it is placed, so
+//! that a later change of settings changes no order that exists.
+
+use std::time::Duration;
+
+use super::{delivery::Position, refund::RefundTiers};
+
+/// How orders are handled.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ShopSettings {
+    /// How long an order may wait for its payment.
+    #[arg(long, env = "BACKSTITCH_PAYMENT_WINDOW", default_value = "10m", value_parser = humantime::parse_duration)]
+    pub payment_window: Duration,
+    /// What a customer who cancels gets back: until that age, that per cent.
+    #[arg(long, env = "BACKSTITCH_REFUND_TIERS", default_value = "10m:70,30m:40")]
+    pub refund_tiers: RefundTiers,
+    /// How far from the store is delivered to, in kilometres.
+    #[arg(long, env = "BACKSTITCH_DELIVERY_RADIUS_KM", default_value_t = 5.0)]
+    pub delivery_radius_km: f64,
+    /// The store's latitude in degrees; without it no distance is checked.
+    #[arg(long, env = "BACKSTITCH_STORE_LAT", allow_negative_numbers = true, requires = "store_lon")]
+    pub store_lat: Option<f64>,
+    /// The store's longitude in degrees.
+    #[arg(long, env = "BACKSTITCH_STORE_LON", allow_negative_numbers = true, requires = "store_lat")]
+    pub store_lon: Option<f64>,
+}
+
+impl ShopSettings {
+    /// Where the store is, if that is set.
+    pub fn store(&self) -> Option<Position> {
+        Some(Position { lat: self.store_lat?, lon: self.store_lon? })
+    }
+}
+
+impl Default for ShopSettings {
+    fn default() -> Self {
+        Self {
+            payment_window: Duration::from_secs(600),
+            refund_tiers: default_tiers(),
+            delivery_radius_km: 5.0,
+            store_lat: None,
+            store_lon: None,
+        }
+    }
+}
+
+fn default_tiers() -> RefundTiers {
+    // The text is a constant, and the test below reads it.
+    "10m:70,30m:40".parse().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        shop: ShopSettings,
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_flags() {
+        let flags = Cli::parse_from(["x"]).shop;
+        let defaults = ShopSettings::default();
+        assert_eq!(flags.payment_window, defaults.payment_window);
+        assert_eq!(flags.refund_tiers, defaults.refund_tiers);
+        assert_eq!(flags.refund_tiers.tiers().len(), 2);
+        assert!(flags.store().is_none() && flags.delivery_radius_km == defaults.delivery_radius_km);
+    }
+
+    #[test]
+    fn a_store_in_the_south_can_be_set() {
+        let shop = Cli::parse_from(["x", "--store-lat", "-33.9", "--store-lon", "18.4"]).shop;
+        assert_eq!(shop.store(), Some(Position { lat: -33.9, lon: 18.4 }));
+    }
+}

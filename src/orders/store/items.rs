@@ -1,0 +1,53 @@
+//! Items: what is sold, at what price, and how much of it is there.
+
+use sqlx::{PgConnection, Row, postgres::PgRow};
+
+use crate::orders::order::Item;
+
+fn item(row: &PgRow) -> Result<Item, sqlx::Error> {
+    let (on_hand, held): (i64, i64) = (row.try_get("on_hand")?, row.try_get("held")?);
+    Ok(Item {
+        sku: row.try_get("sku")?,
+        name: row.try_get("name")?,
+        price: row.try_get("price")?,
+        currency: row.try_get("currency")?,
+        on_hand,
+        held,
+        available: on_hand - held,
+    })
+}
+
+/// Makes an item, or sets all of it but its holds. `None`: there would be less on hand than orders hold.
+pub(crate) async fn put(
+    conn: &mut PgConnection,
+    sku: &str,
+    name: &str,
+    price: i64,
+    currency: &str,
+    on_hand: i64,
+) -> Result<Option<Item>, sqlx::Error> {
+    let query = "INSERT INTO shop.items (sku, name, price, currency, on_hand) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (sku) DO UPDATE SET name = $2, price = $3, currency = $4, on_hand = $5, updated_at = backstitch.now()
+        WHERE items.held <= $5
+        RETURNING sku, name, price, currency, on_hand, held";
+    let put = sqlx::query(query).bind(sku).bind(name).bind(price).bind(currency).bind(on_hand);
+    put.fetch_optional(conn).await?.as_ref().map(item).transpose()
+}
+
+/// An item.
+pub(crate) async fn find(conn: &mut PgConnection, sku: &str) -> Result<Option<Item>, sqlx::Error> {
+    let query = "SELECT sku, name, price, currency, on_hand, held FROM shop.items WHERE sku = $1";
+    sqlx::query(query).bind(sku).fetch_optional(conn).await?.as_ref().map(item).transpose()
+}
+
+/// Those of these items that exist.
+pub(crate) async fn find_all(conn: &mut PgConnection, skus: &[&str]) -> Result<Vec<Item>, sqlx::Error> {
+    let query = "SELECT sku, name, price, currency, on_hand, held FROM shop.items WHERE sku = ANY ($1)";
+    sqlx::query(query).bind(skus).fetch_all(conn).await?.iter().map(item).collect()
+}
+
+/// A page of items by sku, from after `after` on.
+pub(crate) async fn page(conn: &mut PgConnection, after: &str, limit: i64) -> Result<Vec<Item>, sqlx::Error> {
+    let query = "SELECT sku, name, price, currency, on_hand, held FROM shop.items WHERE sku > $1 ORDER BY sku LIMIT $2";
+    sqlx::query(query).bind(after).bind(limit).fetch_all(conn).await?.iter().map(item).collect()
+}

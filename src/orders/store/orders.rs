@@ -1,0 +1,209 @@
+//! Orders and their keys: insert, lock, save, read, list.
+
+use sqlx::{FromRow, PgConnection, Row, postgres::PgRow};
+use uuid::Uuid;
+
+use crate::{
+    engine::Time,
+    orders::{
+        delivery::Delivery,
+        order::{Cancel, Line, Order},
+        state::Word,
+    },
+};
+
+impl FromRow<'_, PgRow> for Order {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let address: Option<String> = row.try_get("address")?;
+        let place = (row.try_get("lat")?, row.try_get("lon")?, row.try_get("deliver_at")?);
+        let cancel = match row.try_get::<Option<Time>, _>("cancel_at")? {
+            None => None,
+            Some(at) => Some(Cancel {
+                at,
+                by: word(row, "cancel_by")?,
+                bp: row.try_get::<i32, _>("cancel_bp")?.unsigned_abs(),
+                note: row.try_get("cancel_note")?,
+            }),
+        };
+        Ok(Self {
+            id: row.try_get("id")?,
+            run_id: row.try_get("run_id")?,
+            customer_id: row.try_get("customer_id")?,
+            state: word(row, "state")?,
+            cancel_reason: optional_word(row, "cancel_reason")?,
+            payment_state: word(row, "payment_state")?,
+            stock_state: word(row, "stock_state")?,
+            items: Vec::new(),
+            total: row.try_get("total")?,
+            refunded: row.try_get("refunded")?,
+            currency: row.try_get("currency")?,
+            placed_at: row.try_get("placed_at")?,
+            created_at: row.try_get("created_at")?,
+            updated_at: row.try_get("updated_at")?,
+            archived: row.try_get::<Option<Time>, _>("archived_at")?.is_some(),
+            captured: row.try_get("captured")?,
+            intent_id: row.try_get("intent_id")?,
+            delivery: address.map(|address| Delivery { address, lat: place.0, lon: place.1, at: place.2 }),
+            cancel,
+            refund_tiers: row.try_get("refund_tiers")?,
+            dispatched_at: row.try_get("dispatched_at")?,
+            delivered_at: row.try_get("delivered_at")?,
+        })
+    }
+}
+
+pub(super) fn word<T: Word>(row: &PgRow, column: &str) -> Result<T, sqlx::Error> {
+    let found: String = row.try_get(column)?;
+    T::from_word(&found).ok_or_else(|| unheard(column, &found))
+}
+
+fn optional_word<T: Word>(row: &PgRow, column: &str) -> Result<Option<T>, sqlx::Error> {
+    let found: Option<String> = row.try_get(column)?;
+    found.map(|found| T::from_word(&found).ok_or_else(|| unheard(column, &found))).transpose()
+}
+
+/// A state that a newer version of this program wrote.
+fn unheard(column: &str, found: &str) -> sqlx::Error {
+    sqlx::Error::ColumnDecode { index: column.to_owned(), source: format!("{found:?} is not known here").into() }
+}
+
+/// Takes an idempotency key for a new order. `Some`: it belongs to an earlier one; its id and the hash of its request.
+/// Of two at the same moment the second waits here for the first one's commit.
+pub(crate) async fn claim_key(
+    conn: &mut PgConnection,
+    key: &str,
+    order: Uuid,
+    hash: &[u8],
+) -> Result<Option<(Uuid, Vec<u8>)>, sqlx::Error> {
+    let query = "INSERT INTO shop.order_keys (key, order_id, hash) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+    let taken = sqlx::query(query).bind(key).bind(order).bind(hash).execute(&mut *conn).await?;
+    if taken.rows_affected() == 1 {
+        return Ok(None);
+    }
+    let query = "SELECT order_id, hash FROM shop.order_keys WHERE key = $1";
+    sqlx::query_as(query).bind(key).fetch_optional(conn).await
+}
+
+/// Inserts a new order and its lines. The times in `order` are not used: the database's are, and are given back.
+pub(crate) async fn insert(conn: &mut PgConnection, order: &Order) -> Result<Time, sqlx::Error> {
+    let (skus, quantities, prices) = columns(&order.items);
+    let delivery = order.delivery.as_ref();
+    sqlx::query_scalar(include_str!("sql/insert_order.sql"))
+        .bind(order.id)
+        .bind(order.run_id)
+        .bind(&order.customer_id)
+        .bind(&order.currency)
+        .bind(order.total)
+        .bind(&order.refund_tiers)
+        .bind(delivery.map(|delivery| &delivery.address))
+        .bind(delivery.and_then(|delivery| delivery.lat))
+        .bind(delivery.and_then(|delivery| delivery.lon))
+        .bind(delivery.and_then(|delivery| delivery.at))
+        .bind(skus)
+        .bind(quantities)
+        .bind(prices)
+        .fetch_one(conn)
+        .await
+}
+
+pub(super) fn columns(lines: &[Line]) -> (Vec<&str>, Vec<i64>, Vec<i64>) {
+    let skus = lines.iter().map(|line| line.sku.as_str()).collect();
+    let quantities = lines.iter().map(|line| line.quantity).collect();
+    (skus, quantities, lines.iter().map(|line| line.price).collect())
+}
+
+/// Locks an order's row until the end of the transaction. The lines are not read.
+pub(crate) async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Order>, sqlx::Error> {
+    sqlx::query_as("SELECT * FROM shop.orders WHERE id = $1 FOR UPDATE").bind(id).fetch_optional(conn).await
+}
+
+/// Writes what can change of an order that was locked before.
+pub(crate) async fn save(conn: &mut PgConnection, order: &Order) -> Result<(), sqlx::Error> {
+    let (delivery, cancel) = (order.delivery.as_ref(), order.cancel.as_ref());
+    sqlx::query(include_str!("sql/save_order.sql"))
+        .bind(order.id)
+        .bind(order.run_id)
+        .bind(order.state.word())
+        .bind(order.cancel_reason.map(Word::word))
+        .bind(order.payment_state.word())
+        .bind(order.stock_state.word())
+        .bind(order.captured)
+        .bind(order.refunded)
+        .bind(&order.intent_id)
+        .bind(delivery.map(|delivery| &delivery.address))
+        .bind(delivery.and_then(|delivery| delivery.lat))
+        .bind(delivery.and_then(|delivery| delivery.lon))
+        .bind(delivery.and_then(|delivery| delivery.at))
+        .bind(order.placed_at)
+        .bind(order.dispatched_at)
+        .bind(order.delivered_at)
+        .bind(cancel.map(|cancel| cancel.at))
+        .bind(cancel.map(|cancel| cancel.by.word()))
+        .bind(cancel.and_then(|cancel| i32::try_from(cancel.bp).ok()))
+        .bind(cancel.and_then(|cancel| cancel.note.as_ref()))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// An order with its lines; of an archived one the slim row.
+pub(crate) async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Order>, sqlx::Error> {
+    let order = sqlx::query_as("SELECT * FROM shop.orders WHERE id = $1").bind(id).fetch_optional(&mut *conn).await?;
+    let Some(order) = order else { return Ok(None) };
+    Ok(with_lines(conn, vec![order]).await?.pop())
+}
+
+/// The order that a payment belongs to.
+pub(crate) async fn id_of_intent(conn: &mut PgConnection, intent: &str) -> Result<Option<Uuid>, sqlx::Error> {
+    sqlx::query_scalar("SELECT id FROM shop.orders WHERE intent_id = $1").bind(intent).fetch_optional(conn).await
+}
+
+/// A customer's live orders, newest first, older than `before` and not older than `since`.
+pub(crate) async fn page(
+    conn: &mut PgConnection,
+    customer: &str,
+    before: Option<(Time, Uuid)>,
+    since: Time,
+    limit: i64,
+) -> Result<Vec<Order>, sqlx::Error> {
+    let query = "SELECT * FROM shop.orders
+        WHERE customer_id = $1 AND archived_at IS NULL AND created_at >= $4
+          AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3))
+        ORDER BY created_at DESC, id DESC LIMIT $5";
+    let (at, id) = before.unzip();
+    let found =
+        sqlx::query_as(query).bind(customer).bind(at).bind(id).bind(since).bind(limit).fetch_all(&mut *conn).await?;
+    with_lines(conn, found).await
+}
+
+/// Ended orders that have not changed for `age_s` seconds and are not archived yet, oldest first.
+pub(crate) async fn to_archive(conn: &mut PgConnection, age_s: f64, limit: i64) -> Result<Vec<Uuid>, sqlx::Error> {
+    let query = "SELECT id FROM shop.orders
+        WHERE archived_at IS NULL AND state IN ('delivered', 'cancelled')
+          AND updated_at <= backstitch.now() - make_interval(secs => $1)
+          AND payment_state NOT IN ('refund_pending', 'refund_failed', 'unknown')
+        ORDER BY updated_at LIMIT $2";
+    sqlx::query_scalar(query).bind(age_s).bind(limit).fetch_all(conn).await
+}
+
+async fn with_lines(conn: &mut PgConnection, mut orders: Vec<Order>) -> Result<Vec<Order>, sqlx::Error> {
+    let ids: Vec<Uuid> = orders.iter().map(|order| order.id).collect();
+    if ids.is_empty() {
+        return Ok(orders);
+    }
+    let query = "SELECT order_id, sku, quantity, price FROM shop.order_items WHERE order_id = ANY ($1) ORDER BY sku";
+    let rows: Vec<(Uuid, String, i64, i64)> = sqlx::query_as(query).bind(ids).fetch_all(conn).await?;
+    for (id, sku, quantity, price) in rows {
+        if let Some(order) = orders.iter_mut().find(|order| order.id == id) {
+            order.items.push(Line { sku, quantity, price });
+        }
+    }
+    Ok(orders)
+}
+
+/// The lines of one order, by sku.
+pub(crate) async fn lines(conn: &mut PgConnection, id: Uuid) -> Result<Vec<Line>, sqlx::Error> {
+    let query = "SELECT sku, quantity, price FROM shop.order_items WHERE order_id = $1 ORDER BY sku";
+    let rows: Vec<(String, i64, i64)> = sqlx::query_as(query).bind(id).fetch_all(conn).await?;
+    Ok(rows.into_iter().map(|(sku, quantity, price)| Line { sku, quantity, price }).collect())
+}

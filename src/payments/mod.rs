@@ -1,0 +1,66 @@
+//! Payments: the port that order activities use, and its adapter for gateways of Stripe's shape.
+//!
+//! [`PaymentGateway`] is the port. Every call ends in one of three ways, kept apart by the type:
+//! `Ok` (the gateway is in the state that was asked for), [`GatewayError::Refused`] (this call
+//! certainly had no effect) and [`GatewayError::Unknown`] (it may have had one: read the intent).
+//! Money moves in two steps, so that unknown can always be resolved by reading: an intent is created
+//! unconfirmed and recorded, then confirmed by its id.
+//!
+//! A refusal speaks of *this* call only. Where an earlier attempt of the same step ended unknown, a
+//! later refusal (nothing sent, rate limited) does not make the step as a whole certain.
+//!
+//! [`StripeGateway`] talks to the real thing and to `gateway_sim` alike. [`webhook`] checks and reads
+//! the gateway's events. What to do with an outcome is left to the activities.
+
+mod error;
+mod http;
+mod secret;
+mod signature;
+mod stripe;
+mod types;
+pub mod webhook;
+mod wire;
+
+use std::{future::Future, pin::Pin};
+
+pub use error::{Decline, GatewayError, Refusal, SetupError, UnknownReason};
+pub use http::{client, install_crypto_provider};
+pub use secret::Secret;
+pub use signature::{SIGNATURE_HEADER, SIGNATURE_TOLERANCE, SignatureError, sign, verify_signature};
+pub use stripe::{DEFAULT_TIMEOUT, StripeConfig, StripeGateway};
+pub use types::{Intent, IntentStatus, Metadata, NewIntent, NewRefund, Refund, RefundStatus};
+
+/// What every call of the port gives: a boxed future, so that the trait works as `dyn`.
+pub type GatewayFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, GatewayError>> + Send + 'a>>;
+
+/// A payment gateway, as far as orders need one.
+///
+/// `key` is the idempotency key of the calling step: the same key with the same arguments moves money
+/// at most one time, however often it is sent (as long as the gateway keeps keys, a day at Stripe).
+///
+/// # Cancellation
+/// A future that is dropped in mid-call leaves the outcome unknown, exactly as a timeout does.
+pub trait PaymentGateway: Send + Sync {
+    /// Creates an intent, unconfirmed: nothing moves, and it may be repeated under its key.
+    fn create_intent<'a>(&'a self, key: &'a str, new: &'a NewIntent) -> GatewayFuture<'a, Intent>;
+
+    /// Asks for the money. `Ok` may also be `processing`: look at the status. An intent that had
+    /// succeeded before is `Ok` too; any other state that forbids it is `UnexpectedState`.
+    fn confirm_intent<'a>(&'a self, key: &'a str, id: &'a str) -> GatewayFuture<'a, Intent>;
+
+    /// Voids an intent. One that was voided before is `Ok`; one that has succeeded or is processing
+    /// is `UnexpectedState`, which carries the intent as it is now.
+    fn cancel_intent<'a>(&'a self, key: &'a str, id: &'a str) -> GatewayFuture<'a, Intent>;
+
+    /// Reads an intent. This is what resolves an unknown confirm; a replayed answer does not.
+    fn get_intent<'a>(&'a self, id: &'a str) -> GatewayFuture<'a, Intent>;
+
+    /// Gives money back. `Ok` may be `pending`, or `failed` at once: look at the status.
+    fn refund<'a>(&'a self, key: &'a str, new: &'a NewRefund) -> GatewayFuture<'a, Refund>;
+
+    /// Reads a refund.
+    fn get_refund<'a>(&'a self, id: &'a str) -> GatewayFuture<'a, Refund>;
+
+    /// All refunds of an intent, newest first: to find one by our own reference in its metadata.
+    fn refunds_of<'a>(&'a self, intent_id: &'a str) -> GatewayFuture<'a, Vec<Refund>>;
+}

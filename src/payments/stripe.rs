@@ -1,0 +1,353 @@
+//! The adapter for gateways that speak Stripe's HTTP API: requests out, answers sorted.
+//!
+//! [`classify`] is the heart: it alone decides whether an answer is certain or unknown. It reads the same
+//! at every call, so a reader checks it once. Nothing is retried here; retries belong to the engine, which
+//! records them.
+
+use std::time::Duration;
+
+use reqwest::{
+    Client, RequestBuilder, Response, Url,
+    header::{AUTHORIZATION, HeaderMap, HeaderValue},
+};
+use serde::de::DeserializeOwned;
+
+use super::{
+    GatewayFuture, PaymentGateway,
+    error::{GatewayError, Refusal, SetupError, UnknownReason},
+    http,
+    secret::Secret,
+    types::{Intent, IntentStatus, Metadata, NewIntent, NewRefund, ORDER_ID, Refund},
+    wire::{WireErrorBody, WireIntent, WireList, WireRefund},
+};
+
+/// How long a call may take in all, unless told otherwise.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Pinned, so that the shapes in `wire` stay true when the account's default moves on.
+const API_VERSION: &str = "2024-06-20";
+
+/// An answer larger than this is not one of ours.
+const MAX_ANSWER_BYTES: usize = 1 << 20;
+
+/// As many refunds as one page of the list holds; an intent has a handful.
+const MAX_REFUNDS: &str = "100";
+
+/// Where the gateway is and how to speak to it.
+#[derive(Debug, Clone)]
+pub struct StripeConfig {
+    /// For example `https://api.stripe.com` or `http://127.0.0.1:8081`.
+    pub base_url: String,
+    /// The secret API key.
+    pub api_key: Secret,
+    /// The bound of one call.
+    pub timeout: Duration,
+}
+
+impl StripeConfig {
+    /// A configuration with the default timeout.
+    pub fn new(base_url: impl Into<String>, api_key: impl Into<Secret>) -> Self {
+        Self { base_url: base_url.into(), api_key: api_key.into(), timeout: DEFAULT_TIMEOUT }
+    }
+}
+
+/// A gateway of Stripe's shape. Cheap to clone; clones share connections.
+#[derive(Clone)]
+pub struct StripeGateway {
+    client: Client,
+    base: Url,
+    headers: HeaderMap,
+}
+
+impl std::fmt::Debug for StripeGateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Not the headers: they carry the key.
+        f.debug_struct("StripeGateway").field("base", &self.base.as_str()).finish_non_exhaustive()
+    }
+}
+
+impl StripeGateway {
+    /// Sets the adapter up; nothing is sent.
+    ///
+    /// # Errors
+    /// When the URL or the key is not usable, or TLS can't be set up.
+    pub fn new(config: &StripeConfig) -> Result<Self, SetupError> {
+        let base = Url::parse(&config.base_url)
+            .map_err(|error| SetupError::BaseUrl(format!("{}: {error}", config.base_url)))?;
+        if !matches!(base.scheme(), "http" | "https") {
+            return Err(SetupError::BaseUrl(config.base_url.clone()));
+        }
+        if config.api_key.is_empty() {
+            return Err(SetupError::ApiKey);
+        }
+        let bearer = format!("Bearer {}", config.api_key.expose());
+        let mut bearer = HeaderValue::from_str(&bearer).map_err(|_| SetupError::ApiKey)?;
+        bearer.set_sensitive(true);
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, bearer);
+        headers.insert("Stripe-Version", HeaderValue::from_static(API_VERSION));
+        let client = http::client(&base, config.timeout).map_err(SetupError::Client)?;
+        Ok(Self { client, base, headers })
+    }
+
+    fn url(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        url
+    }
+
+    fn get(&self, path: &str) -> RequestBuilder {
+        self.client.get(self.url(path)).headers(self.headers.clone())
+    }
+
+    /// A POST under an idempotency key, form-encoded.
+    fn post(&self, path: &str, key: &str, form: &[(String, String)]) -> Result<RequestBuilder, GatewayError> {
+        let header = HeaderValue::from_str(key)
+            .ok()
+            .filter(|_| (1..=255).contains(&key.len()))
+            .ok_or_else(|| GatewayError::rejected(0, "bad_key", "the idempotency key is not usable"))?;
+        Ok(self.client.post(self.url(path)).headers(self.headers.clone()).header("Idempotency-Key", header).form(form))
+    }
+
+    async fn change_intent(&self, key: &str, id: &str, verb: &str) -> Result<Intent, GatewayError> {
+        let path = format!("/v1/payment_intents/{}/{verb}", checked_id(id)?);
+        let intent: WireIntent = send(self.post(&path, key, &[])?).await?;
+        Ok(intent.into())
+    }
+}
+
+impl PaymentGateway for StripeGateway {
+    fn create_intent<'a>(&'a self, key: &'a str, new: &'a NewIntent) -> GatewayFuture<'a, Intent> {
+        Box::pin(async move {
+            let mut form = vec![
+                pair("amount", new.amount),
+                pair("currency", new.currency.to_ascii_lowercase()),
+                pair("payment_method", &new.token),
+                pair("payment_method_types[]", "card"),
+                pair("confirm", "false"),
+            ];
+            push_metadata(&mut form, &new.order_id, &new.metadata);
+            let intent: WireIntent = send(self.post("/v1/payment_intents", key, &form)?).await?;
+            Ok(intent.into())
+        })
+    }
+
+    fn confirm_intent<'a>(&'a self, key: &'a str, id: &'a str) -> GatewayFuture<'a, Intent> {
+        Box::pin(async move {
+            let answer = self.change_intent(key, id, "confirm").await;
+            or_already(answer, IntentStatus::Succeeded)
+        })
+    }
+
+    fn cancel_intent<'a>(&'a self, key: &'a str, id: &'a str) -> GatewayFuture<'a, Intent> {
+        Box::pin(async move {
+            let answer = self.change_intent(key, id, "cancel").await;
+            or_already(answer, IntentStatus::Canceled)
+        })
+    }
+
+    fn get_intent<'a>(&'a self, id: &'a str) -> GatewayFuture<'a, Intent> {
+        Box::pin(async move {
+            let path = format!("/v1/payment_intents/{}", checked_id(id)?);
+            let intent: WireIntent = send(self.get(&path)).await?;
+            Ok(intent.into())
+        })
+    }
+
+    fn refund<'a>(&'a self, key: &'a str, new: &'a NewRefund) -> GatewayFuture<'a, Refund> {
+        Box::pin(async move {
+            let mut form = vec![pair("payment_intent", &new.intent_id), pair("amount", new.amount)];
+            push_metadata(&mut form, &new.order_id, &new.metadata);
+            let refund: WireRefund = send(self.post("/v1/refunds", key, &form)?).await?;
+            Ok(refund.into())
+        })
+    }
+
+    fn get_refund<'a>(&'a self, id: &'a str) -> GatewayFuture<'a, Refund> {
+        Box::pin(async move {
+            let path = format!("/v1/refunds/{}", checked_id(id)?);
+            let refund: WireRefund = send(self.get(&path)).await?;
+            Ok(refund.into())
+        })
+    }
+
+    fn refunds_of<'a>(&'a self, intent_id: &'a str) -> GatewayFuture<'a, Vec<Refund>> {
+        Box::pin(async move {
+            let request = self.get("/v1/refunds").query(&[("payment_intent", intent_id), ("limit", MAX_REFUNDS)]);
+            let list: WireList<WireRefund> = send(request).await?;
+            // Half a list would let a refund look as if it had not been made.
+            if list.has_more {
+                let message = format!("{intent_id} has more than {MAX_REFUNDS} refunds");
+                return Err(GatewayError::unknown(UnknownReason::Unparsable, message));
+            }
+            Ok(list.data.into_iter().map(Refund::from).collect())
+        })
+    }
+}
+
+/// A refusal because the intent already is where it should go is a success.
+fn or_already(answer: Result<Intent, GatewayError>, wanted: IntentStatus) -> Result<Intent, GatewayError> {
+    match answer {
+        Err(GatewayError::Refused(Refusal::UnexpectedState { intent: Some(intent), .. }))
+            if intent.status == wanted =>
+        {
+            Ok(*intent)
+        }
+        other => other,
+    }
+}
+
+fn pair(name: &str, value: impl ToString) -> (String, String) {
+    (name.to_owned(), value.to_string())
+}
+
+fn push_metadata(form: &mut Vec<(String, String)>, order_id: &str, metadata: &Metadata) {
+    form.push(pair(&format!("metadata[{ORDER_ID}]"), order_id));
+    for (name, value) in metadata.iter().filter(|(name, _)| *name != ORDER_ID) {
+        form.push(pair(&format!("metadata[{name}]"), value));
+    }
+}
+
+/// Ids go into paths: anything that is not an id's alphabet could name another endpoint.
+fn checked_id(id: &str) -> Result<&str, GatewayError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if !id.is_empty() && id.len() <= 255 && id.chars().all(plain) {
+        return Ok(id);
+    }
+    Err(GatewayError::rejected(0, "bad_id", "not a gateway id"))
+}
+
+async fn send<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, GatewayError> {
+    let response = request.send().await.map_err(lost)?;
+    let status = response.status().as_u16();
+    let body = read(response).await?;
+    if (200..300).contains(&status) {
+        return serde_json::from_slice(&body)
+            .map_err(|error| GatewayError::unknown(UnknownReason::Unparsable, format!("{status}: {error}")));
+    }
+    Err(classify(status, &body))
+}
+
+async fn read(mut response: Response) -> Result<Vec<u8>, GatewayError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(lost)? {
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+            let message = format!("more than {MAX_ANSWER_BYTES} bytes");
+            return Err(GatewayError::unknown(UnknownReason::Unparsable, message));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// Sorts a call without an answer: only a connection that never stood is certain.
+fn lost(error: reqwest::Error) -> GatewayError {
+    let message = describe(&error);
+    if error.is_connect() || error.is_builder() {
+        GatewayError::Refused(Refusal::Unavailable { message })
+    } else if error.is_timeout() {
+        GatewayError::unknown(UnknownReason::Timeout, message)
+    } else {
+        GatewayError::unknown(UnknownReason::ConnectionLost, message)
+    }
+}
+
+/// The error with its causes; reqwest's own text leaves them out.
+fn describe(error: &reqwest::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}
+
+/// Sorts an answer that is not a success. Certain only where the gateway itself says no.
+fn classify(status: u16, body: &[u8]) -> GatewayError {
+    if status >= 500 {
+        return GatewayError::unknown(UnknownReason::ServerError, format!("HTTP {status}"));
+    }
+    // A 4xx that is not of the gateway's shape comes from something in between, which may have
+    // passed the request on before it gave up.
+    let Ok(WireErrorBody { error }) = serde_json::from_slice(body) else {
+        return GatewayError::unknown(UnknownReason::Unparsable, format!("HTTP {status}"));
+    };
+    let code = error.code().to_owned();
+    let refusal = match (status, error.kind.as_str(), code.as_str()) {
+        (409, _, _) | (429, _, "lock_timeout") => {
+            return GatewayError::unknown(UnknownReason::InProgress, error.message);
+        }
+        (_, "idempotency_error", _) => {
+            return GatewayError::unknown(UnknownReason::KeyReused, error.message);
+        }
+        (429, _, _) => Refusal::Unavailable { message: error.message },
+        (402, "card_error", _) => Refusal::Declined(error.decline()),
+        (400, _, "payment_intent_unexpected_state") => {
+            Refusal::UnexpectedState { intent: error.intent().map(Box::new), message: error.message }
+        }
+        (400..=404, _, _) => Refusal::Rejected { status, code, message: error.message },
+        _ => {
+            let message = format!("HTTP {status}: {}", error.message);
+            return GatewayError::unknown(UnknownReason::Unparsable, message);
+        }
+    };
+    GatewayError::Refused(refusal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code_and_retry(status: u16, kind: &str, code: &str) -> (&'static str, bool) {
+        let body = format!(r#"{{"error":{{"type":"{kind}","code":"{code}","message":"m"}}}}"#);
+        let error = classify(status, body.as_bytes());
+        (error.code(), error.is_retryable())
+    }
+
+    #[test]
+    fn only_the_gateways_own_no_is_certain() {
+        let unknown = ("gateway_outcome_unknown", true);
+        let invalid = "invalid_request_error";
+        assert_eq!(code_and_retry(500, "api_error", ""), unknown);
+        assert_eq!(code_and_retry(503, "api_error", ""), unknown);
+        assert_eq!(code_and_retry(409, invalid, "idempotency_key_in_use"), unknown);
+        assert_eq!(code_and_retry(429, invalid, "lock_timeout"), unknown);
+        assert_eq!(code_and_retry(408, invalid, ""), unknown);
+        assert_eq!(classify(400, b"<html>").code(), unknown.0);
+        assert_eq!(code_and_retry(400, "idempotency_error", ""), (unknown.0, false));
+        assert_eq!(code_and_retry(429, invalid, "rate_limit"), ("gateway_unavailable", true));
+        assert_eq!(code_and_retry(402, "card_error", "card_declined"), ("payment_declined", false));
+        assert_eq!(
+            code_and_retry(400, invalid, "payment_intent_unexpected_state"),
+            ("payment_unexpected_state", false)
+        );
+        assert_eq!(code_and_retry(400, invalid, "amount_too_large"), ("gateway_rejected", false));
+        assert_eq!(code_and_retry(401, invalid, ""), ("gateway_rejected", true));
+    }
+
+    #[test]
+    fn an_id_can_not_name_another_endpoint() {
+        assert!(checked_id("pi_1A-b").is_ok());
+        for id in ["", "a/b", "..", "a?b", "a%2fb", "a b"] {
+            assert!(checked_id(id).is_err(), "{id}");
+        }
+    }
+
+    #[test]
+    fn neither_config_nor_gateway_prints_the_key() {
+        let config = StripeConfig::new("http://127.0.0.1:1/prefix/", "sk_very_secret");
+        let gateway = StripeGateway::new(&config).expect("a usable configuration");
+        assert!(!format!("{config:?}{gateway:?}").contains("very_secret"));
+        assert_eq!(gateway.url("/v1/x").path(), "/prefix/v1/x");
+    }
+
+    #[test]
+    fn unusable_settings_are_told_apart() {
+        let code = |url: &str, key: &str| StripeGateway::new(&StripeConfig::new(url, key)).err();
+        assert_eq!(code("ftp://h", "k").map(|e| e.code()), Some("gateway_bad_url"));
+        assert_eq!(code("not a url", "k").map(|e| e.code()), Some("gateway_bad_url"));
+        assert_eq!(code("http://h", "").map(|e| e.code()), Some("gateway_bad_key"));
+        assert_eq!(code("http://h", "a\nb").map(|e| e.code()), Some("gateway_bad_key"));
+    }
+}

@@ -1,0 +1,166 @@
+//! The words of the payment port: intents, refunds, and what is needed to create them.
+//!
+//! Amounts are integer minor units, currencies upper-case ISO codes. The types serialise, because
+//! steps record them; their JSON form is ours, not the gateway's (that is `wire`).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::Decline;
+
+/// Our own references, kept by the gateway beside an intent or a refund.
+pub type Metadata = BTreeMap<String, String>;
+
+/// The key under which an order's id stands in [`Metadata`].
+pub(super) const ORDER_ID: &str = "order_id";
+
+/// An intent to create.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewIntent {
+    /// Minor units, more than zero.
+    pub amount: i64,
+    /// ISO code; the case does not matter.
+    pub currency: String,
+    /// The payment method's token.
+    pub token: String,
+    /// Becomes `metadata.order_id`.
+    pub order_id: String,
+    /// Further references.
+    #[serde(default)]
+    pub metadata: Metadata,
+}
+
+/// A refund to create.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewRefund {
+    /// The intent whose money goes back.
+    pub intent_id: String,
+    /// Minor units, more than zero, at most what was captured and not yet refunded.
+    pub amount: i64,
+    /// Becomes `metadata.order_id`.
+    pub order_id: String,
+    /// Further references, such as the step's key, by which the refund is found again.
+    #[serde(default)]
+    pub metadata: Metadata,
+}
+
+/// A payment intent as the gateway describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// The gateway's id.
+    pub id: String,
+    /// Where it stands.
+    pub status: IntentStatus,
+    /// Minor units that were asked for.
+    pub amount: i64,
+    /// Minor units that were received; 0 until it succeeded. Refunds do not lower it.
+    pub captured: i64,
+    /// Upper-case ISO code.
+    pub currency: String,
+    /// From the metadata; `None` for an intent that is not ours.
+    pub order_id: Option<String>,
+    /// All metadata, `order_id` included.
+    pub metadata: Metadata,
+    /// Why the last confirm failed, if it did.
+    pub last_decline: Option<Decline>,
+}
+
+/// Where an intent stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IntentStatus {
+    /// New without a method, or declined: nothing moved.
+    RequiresPaymentMethod,
+    /// Created, not confirmed: nothing moved.
+    RequiresConfirmation,
+    /// The payer must do something (3-D Secure).
+    RequiresAction,
+    /// Under way at the bank: may end either way.
+    Processing,
+    /// Authorised only; we never ask for this.
+    RequiresCapture,
+    /// Voided.
+    Canceled,
+    /// The money is captured.
+    Succeeded,
+    /// A status that we do not know: treated as open.
+    Unrecognised,
+}
+
+impl IntentStatus {
+    /// Whether nothing more is expected: captured or voided.
+    pub fn is_settled(self) -> bool {
+        matches!(self, Self::Canceled | Self::Succeeded)
+    }
+
+    pub(super) fn from_wire(status: &str) -> Self {
+        match status {
+            "requires_payment_method" => Self::RequiresPaymentMethod,
+            "requires_confirmation" => Self::RequiresConfirmation,
+            "requires_action" => Self::RequiresAction,
+            "processing" => Self::Processing,
+            "requires_capture" => Self::RequiresCapture,
+            "canceled" => Self::Canceled,
+            "succeeded" => Self::Succeeded,
+            _ => Self::Unrecognised,
+        }
+    }
+}
+
+/// A refund as the gateway describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refund {
+    /// The gateway's id.
+    pub id: String,
+    /// The intent; `None` for a refund of something that is not an intent.
+    pub intent_id: Option<String>,
+    /// Where it stands.
+    pub status: RefundStatus,
+    /// Minor units.
+    pub amount: i64,
+    /// Upper-case ISO code.
+    pub currency: String,
+    /// Why it failed, if it did.
+    pub failure_reason: Option<String>,
+    /// From the metadata.
+    pub order_id: Option<String>,
+    /// All metadata, `order_id` included.
+    pub metadata: Metadata,
+}
+
+/// Where a refund stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundStatus {
+    /// Under way, perhaps for days; may still fail.
+    Pending,
+    /// The payer must do something.
+    RequiresAction,
+    /// The money went back.
+    Succeeded,
+    /// It did not, and won't.
+    Failed,
+    /// Taken back before it was paid out.
+    Canceled,
+    /// A status that we do not know: treated as under way.
+    Unrecognised,
+}
+
+impl RefundStatus {
+    /// Whether this refund certainly returned nothing, so that another one may be made.
+    pub fn is_void(self) -> bool {
+        matches!(self, Self::Failed | Self::Canceled)
+    }
+
+    pub(super) fn from_wire(status: &str) -> Self {
+        match status {
+            "pending" => Self::Pending,
+            "requires_action" => Self::RequiresAction,
+            "succeeded" => Self::Succeeded,
+            "failed" => Self::Failed,
+            "canceled" => Self::Canceled,
+            _ => Self::Unrecognised,
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! `late_payment`: money that arrived after its order was cancelled, its run ended, or it was archived.
+//!
+//! If the order was given up for its payment and the stock can be held again, it is placed after all and followed from
+//! here on; else the money goes back in full. There is one such run per payment, linked to the order's run by `parent_id`.
+
+use std::time::Duration;
+
+use super::{
+    following::{Ended, archive, follow, tell},
+    refunding::give_back,
+};
+use crate::{
+    activities::{
+        About, AcceptLatePayment, Confirmation, Confirmed, Following, IntentRef, Late, LookLate, OrderRef, Paid,
+    },
+    engine::{Context, Failure, Workflow},
+    orders::runs::{self, LatePaymentInput},
+};
+
+/// While the order is being undone, between two looks, at first and at most.
+const FIRST_LOOK: Duration = Duration::from_millis(250);
+const LAST_LOOK: Duration = Duration::from_secs(60);
+
+/// A late payment's run.
+#[derive(Clone, Copy, Debug)]
+pub struct LatePayment;
+
+impl Workflow for LatePayment {
+    const NAME: &'static str = runs::LATE_PAYMENT;
+    type Input = LatePaymentInput;
+    type Output = Option<Ended>;
+
+    /// None: there was nothing to do.
+    async fn run(&self, cx: &Context, input: LatePaymentInput) -> Result<Option<Ended>, Failure> {
+        let LatePaymentInput { order_id, intent_id, refund_window_ms } = input;
+        // Nothing here is to be undone by itself: an operator decides, if anybody.
+        cx.pivot().await;
+        let intent = IntentRef { order_id, intent_id };
+        let Some(paid) = await_its_turn(cx, &intent).await? else { return Ok(None) };
+        let order = OrderRef { order_id };
+        match cx.call::<AcceptLatePayment>(Confirmation { order_id, paid }).await? {
+            None => Ok(None),
+            Some(Confirmed::Placed { at }) => follow(cx, Following { order_id, refund_window_ms }, at).await.map(Some),
+            Some(Confirmed::Cancelled) => {
+                give_back(cx, order).await?;
+                tell(cx, order, About::Refunded).await;
+                archive(cx, order).await.map(Some)
+            }
+        }
+    }
+}
+
+/// Waits until the order has been undone, because its undo may find the money itself.
+async fn await_its_turn(cx: &Context, intent: &IntentRef) -> Result<Option<Paid>, Failure> {
+    let mut pause = FIRST_LOOK;
+    loop {
+        match cx.call::<LookLate>(intent.clone()).await? {
+            Late::Arrived(paid) => return Ok(Some(paid)),
+            Late::Nothing => return Ok(None),
+            Late::Wait => cx.sleep(pause).await,
+        }
+        pause = (pause * 2).min(LAST_LOOK);
+    }
+}

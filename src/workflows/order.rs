@@ -1,0 +1,69 @@
+//! `order`: reserve the stock, get the money, place the order, see it through, archive it.
+//!
+//! ```text
+//! announce ─ open_order ─ reserve_stock ─ create_intent ─ begin_payment ─ charge ═ pivot ═ confirm ─▶ following
+//! ```
+//!
+//! Up to the pivot a failure first records why (`give_up`) and then returns it: the engine undoes what was done, the last
+//! first: the charge is voided or refunded, the stock released, the order closed, the people told. After the pivot the
+//! run only goes forward, refunds included; a step that fails there leaves it stuck, and an operator's retry tries that
+//! step again. Before it fails, the payment is settled: captured or surely void.
+
+use super::{
+    following::{Ended, follow, unwind},
+    paying::{Stopped, collect},
+};
+use crate::{
+    activities::{
+        Announce, Confirm, Confirmation, Confirmed, Following, GiveUp, GivingUp, OpenOrder, OrderRef, ReserveStock,
+    },
+    engine::{Context, Failure, Workflow},
+    orders::{
+        runs::{self, OrderInput},
+        state::{CancelReason, Word},
+    },
+};
+
+/// An order's run.
+#[derive(Clone, Copy, Debug)]
+pub struct OrderWorkflow;
+
+impl Workflow for OrderWorkflow {
+    const NAME: &'static str = runs::ORDER;
+    type Input = OrderInput;
+    type Output = Ended;
+
+    async fn run(&self, cx: &Context, input: OrderInput) -> Result<Ended, Failure> {
+        let order = OrderRef { order_id: input.order_id };
+        cx.call::<Announce>(order).await?;
+        cx.call::<OpenOrder>(order).await?;
+        let paid = match reserve_and_pay(cx, &input).await {
+            Ok(paid) => paid,
+            Err(stopped) => {
+                let Stopped { reason, payment, failure } = stopped;
+                let order_id = input.order_id;
+                cx.call::<GiveUp>(GivingUp { order_id, reason, payment }).await?;
+                return Err(failure);
+            }
+        };
+        cx.pivot().await;
+        let order_id = input.order_id;
+        match cx.call::<Confirm>(Confirmation { order_id, paid }).await? {
+            Confirmed::Placed { at } => {
+                follow(cx, Following { order_id, refund_window_ms: input.refund_window_ms }, at).await
+            }
+            Confirmed::Cancelled => unwind(cx, order).await,
+        }
+    }
+}
+
+async fn reserve_and_pay(cx: &Context, input: &OrderInput) -> Result<crate::activities::Paid, Stopped> {
+    let order = OrderRef { order_id: input.order_id };
+    cx.call::<ReserveStock>(order).await.map_err(|failure| {
+        // An accepted cancel has left its own reason on the order, which stays.
+        let short = failure.code == CancelReason::OutOfStock.word();
+        let reason = if short { CancelReason::OutOfStock } else { CancelReason::System };
+        Stopped { reason, payment: None, failure: failure.into() }
+    })?;
+    collect(cx, input).await
+}

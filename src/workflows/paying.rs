@@ -1,0 +1,125 @@
+//! Getting the money for an order within its payment window, or being sure that there is none.
+//!
+//! The window bounds everything here: the charge has it as its deadline, and a payment that is on its way is waited for
+//! until then. After that, or when the charge's outcome stays unknown, the payment is voided at the gateway first; what the
+//! gateway says to that is what counts. A payment that turns out to be captured while the stock is still held is as good
+//! as one that came in time.
+
+use std::time::Duration;
+
+use crate::{
+    activities::{
+        BeginPayment, Charge, ChargeRequest, Charged, CheckPayment, CreateIntent, IntentRef, IntentRequest, Paid,
+        SettlePayment, Settled, Settling,
+    },
+    engine::{Context, Failure, Outcome, StepFailure, Time},
+    orders::{
+        runs::{News, ORDER_CHANGED, OrderChanged, OrderInput},
+        state::{CancelReason, PaymentState},
+    },
+};
+
+/// Why an order is not going to be placed.
+pub(super) struct Stopped {
+    pub(super) reason: CancelReason,
+    /// How the payment ended, where one was asked for.
+    pub(super) payment: Option<PaymentState>,
+    pub(super) failure: Failure,
+}
+
+impl Stopped {
+    fn before_payment(reason: CancelReason, failure: StepFailure) -> Self {
+        Self { reason, payment: None, failure: failure.into() }
+    }
+
+    fn declined(failure: Failure) -> Self {
+        Self { reason: CancelReason::PaymentFailed, payment: Some(PaymentState::Failed), failure }
+    }
+}
+
+const DECLINED: &str = "payment_declined";
+const DEADLINE: &str = "deadline_exceeded";
+/// Between two looks at a payment that is on its way, at first and at most; a webhook makes it sooner.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+const LAST_LOOK: Duration = Duration::from_secs(30);
+
+/// Charges an order.
+pub(super) async fn collect(cx: &Context, input: &OrderInput) -> Result<Paid, Stopped> {
+    let OrderInput { order_id, amount, currency, token, .. } = input.clone();
+    let wanted = IntentRequest { order_id, amount, currency: currency.clone(), token };
+    let intent = cx.call::<CreateIntent>(wanted).await;
+    let intent = intent.map_err(|failure| Stopped::before_payment(CancelReason::PaymentFailed, failure))?;
+    let begun = cx.call::<BeginPayment>(intent.clone()).await;
+    begun.map_err(|failure| Stopped::before_payment(CancelReason::System, failure))?;
+    let expires_at = cx.created_at() + span(input.payment_window_ms);
+    let request = ChargeRequest { order_id, intent_id: intent.intent_id.clone(), amount, currency };
+    match cx.call::<Charge>(request).deadline_at(expires_at).await {
+        Ok(Charged::Captured(paid)) => Ok(paid),
+        Ok(Charged::Processing) => await_money(cx, &intent, expires_at).await,
+        Err(failure) if failure.code == DECLINED => Err(Stopped::declined(failure.into())),
+        Err(failure) => {
+            let expired = failure.code == DEADLINE;
+            let reason = if expired { CancelReason::PaymentExpired } else { CancelReason::PaymentFailed };
+            let unknown = failure.outcome == Outcome::Unknown;
+            settle(cx, &intent, unknown, reason, failure.into()).await
+        }
+    }
+}
+
+/// The gateway has taken the payment, and the bank has not said yet: looks until it has, a cancel comes, or time is up.
+async fn await_money(cx: &Context, intent: &IntentRef, expires_at: Time) -> Result<Paid, Stopped> {
+    let mut pause = FIRST_LOOK;
+    let expired = || Failure::new("payment_expired", "the payment did not arrive within the payment window");
+    loop {
+        // A look that fails tells nothing; the void that follows will.
+        let Ok(seen) = cx.call::<CheckPayment>(intent.clone()).deadline_at(expires_at).await else { break };
+        match seen.settled {
+            Settled::Captured(paid) => return Ok(paid),
+            Settled::Declined => return Err(Stopped::declined(Failure::new(DECLINED, "the bank declined it"))),
+            Settled::Voided => break,
+            Settled::Open if seen.at >= expires_at => break,
+            Settled::Open => {}
+        }
+        let next = (seen.at + pause).min(expires_at);
+        match cx.signal::<OrderChanged>(ORDER_CHANGED).until(next).await {
+            Ok(Some(OrderChanged { news: News::Cancel })) => {
+                let failure = Failure::new("order_cancelled", "a cancel was accepted");
+                return settle(cx, intent, false, CancelReason::System, failure).await;
+            }
+            Ok(_) => {}
+            // A payload that can't be read is news all the same.
+            Err(unreadable) => drop(unreadable),
+        }
+        pause = (pause * 2).min(LAST_LOOK);
+    }
+    settle(cx, intent, false, CancelReason::PaymentExpired, expired()).await
+}
+
+/// Voids the payment at the gateway, and asks until it is captured or void. `reason` and `failure` are for the second case.
+async fn settle(
+    cx: &Context,
+    intent: &IntentRef,
+    unknown: bool,
+    reason: CancelReason,
+    failure: Failure,
+) -> Result<Paid, Stopped> {
+    let mut pause = FIRST_LOOK;
+    loop {
+        let settling = Settling { intent: intent.clone(), unknown };
+        match cx.call::<SettlePayment>(settling).await {
+            Ok(Settled::Captured(paid)) => return Ok(paid),
+            Ok(Settled::Voided) => return Err(Stopped { reason, payment: Some(PaymentState::Voided), failure }),
+            Ok(Settled::Declined) => return Err(Stopped { reason, payment: Some(PaymentState::Failed), failure }),
+            Ok(Settled::Open) => {}
+            // The gateway could not be asked for an hour: the undos ask on, and the run is stuck until one is answered.
+            Err(gone) => return Err(Stopped { reason, payment: None, failure: gone.into() }),
+        }
+        cx.signal::<OrderChanged>(ORDER_CHANGED).within(pause).await.ok();
+        pause = (pause * 2).min(LAST_LOOK);
+    }
+}
+
+/// A window in milliseconds as a span of time.
+pub(super) fn span(ms: u64) -> chrono::Duration {
+    chrono::Duration::try_milliseconds(i64::try_from(ms).unwrap_or(i64::MAX)).unwrap_or(chrono::Duration::days(36_500))
+}

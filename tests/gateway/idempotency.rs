@@ -1,0 +1,123 @@
+//! Idempotency keys: one effect per key, the stored answer for whoever asks again.
+
+use backstitch::payments::{GatewayError, NewIntent, PaymentGateway, UnknownReason};
+
+use crate::support::{Bench, new_intent, new_refund};
+
+const FORM: &str = "amount=1000&currency=eur&payment_method=tok_ok&metadata[order_id]=o1";
+
+#[tokio::test]
+async fn the_same_key_gives_the_same_intent_whatever_the_order_of_parameters() {
+    let bench = Bench::new().await;
+    let turned = "metadata%5Border_id%5D=o1&payment_method=tok_ok&currency=eur&amount=1000";
+    let (status, replayed, first) = bench.post("/v1/payment_intents", "k", FORM).await;
+    assert_eq!((status, replayed), (200, false));
+    let (status, replayed, second) = bench.post("/v1/payment_intents", "k", turned).await;
+    assert_eq!((status, replayed), (200, true));
+    assert_eq!(first, second);
+    let ledger = bench.sim("GET", "ledger", None).await;
+    assert_eq!(ledger["payments"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
+async fn a_key_with_other_parameters_is_refused_and_called_unknown() {
+    let bench = Bench::new().await;
+    bench.post("/v1/payment_intents", "k", FORM).await;
+    let other = FORM.replace("1000", "2000");
+    let (status, _, body) = bench.post("/v1/payment_intents", "k", &other).await;
+    assert_eq!(status, 400);
+    assert_eq!(body["error"]["type"], "idempotency_error");
+    // The key belongs to one endpoint, too.
+    let (status, _, body) = bench.post("/v1/payment_intents/pi_x/cancel", "k", "").await;
+    assert_eq!((status, &body["error"]["type"]), (400, &"idempotency_error".into()));
+
+    let new = NewIntent { amount: 5, ..new_intent("tok_ok") };
+    let error = bench.gateway.create_intent("k", &new).await;
+    let error = error.expect_err("the key is taken");
+    let GatewayError::Unknown { reason, .. } = &error else {
+        panic!("certain: {error}");
+    };
+    assert_eq!(*reason, UnknownReason::KeyReused);
+    assert!(!error.is_retryable());
+}
+
+#[tokio::test]
+async fn a_stored_500_is_replayed_as_it_was() {
+    let bench = Bench::new().await;
+    let id = bench.intent("tok_500_after_effect").await;
+    let path = format!("/v1/payment_intents/{id}/confirm");
+    let (status, replayed, first) = bench.post(&path, "k", "").await;
+    assert_eq!((status, replayed), (500, false));
+    let (status, replayed, second) = bench.post(&path, "k", "").await;
+    assert_eq!((status, replayed), (500, true));
+    assert_eq!(first, second);
+    let (status, _, body) = bench.post(&path, "k2", "").await;
+    assert_eq!(status, 400);
+    assert_eq!(body["error"]["code"], "payment_intent_unexpected_state");
+    assert_eq!(body["error"]["payment_intent"]["status"], "succeeded");
+}
+
+#[tokio::test]
+async fn parallel_calls_with_one_key_have_one_effect() {
+    let bench = Bench::new().await;
+    let id = bench.paid("tok_ok").await;
+    let refund = new_refund(&id, 400);
+    let calls = (0..16).map(|_| bench.gateway.refund("r", &refund));
+    let answers = futures_util::future::join_all(calls).await;
+    let mut refunds = Vec::new();
+    for answer in answers {
+        match answer {
+            Ok(refund) => refunds.push(refund.id),
+            Err(GatewayError::Unknown { reason, .. }) => {
+                assert_eq!(reason, UnknownReason::InProgress);
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    refunds.dedup();
+    assert_eq!(refunds.len(), 1, "one refund, whoever asked");
+    assert_eq!(bench.moved(&id).await, (1000, 400));
+}
+
+#[tokio::test]
+async fn a_second_call_while_the_first_is_at_work_gets_409() {
+    let bench = Bench::new().await;
+    let id = bench.intent("tok_slow").await;
+    let path = format!("/v1/payment_intents/{id}/confirm");
+    let first = bench.post(&path, "k", "");
+    let second = async {
+        // The first has begun once the intent is processing.
+        crate::support::eventually("processing", || async {
+            let row = bench.row(&id).await;
+            (row["status"] == "processing").then_some(())
+        })
+        .await;
+        bench.post(&path, "k", "").await
+    };
+    let ((first, ..), (second, _, body)) = tokio::join!(first, second);
+    assert_eq!((first, second), (200, 409));
+    assert_eq!(body["error"]["code"], "idempotency_key_in_use");
+    assert_eq!(bench.moved(&id).await, (1000, 0));
+}
+
+#[tokio::test]
+async fn a_request_that_never_began_does_not_use_its_key_up() {
+    let bench = Bench::new().await;
+    let bad = FORM.replace("1000", "-1");
+    let (status, ..) = bench.post("/v1/payment_intents", "k", &bad).await;
+    assert_eq!(status, 400);
+    let (status, ..) = bench.post("/v1/payment_intents", "k", FORM).await;
+    assert_eq!(status, 200);
+}
+
+#[tokio::test]
+async fn a_forgotten_ledger_forgets_payments_and_keys() {
+    let bench = Bench::new().await;
+    let (.., first) = bench.post("/v1/payment_intents", "k", FORM).await;
+    bench.sim("DELETE", "ledger", None).await;
+    let ledger = bench.sim("GET", "ledger", None).await;
+    assert_eq!(ledger, serde_json::json!({"payments": []}));
+    let (_, replayed, second) = bench.post("/v1/payment_intents", "k", FORM).await;
+    assert!(!replayed);
+    assert_ne!(first["id"], second["id"]);
+}
