@@ -117,9 +117,12 @@ async fn start(engine: &Engine, request: StartRun) -> Result<Started, Error> {
     }
 }
 
+/// By key: transfer, account, cents.
+type Postings = BTreeMap<String, (String, String, i64)>;
+
 /// Postings by idempotency key: the transfer, the account, the amount.
 #[derive(Clone, Default)]
-struct Bank(Arc<Mutex<BTreeMap<String, (String, String, i64)>>>);
+struct Bank(Arc<Mutex<Postings>>);
 
 impl Bank {
     fn post(&self, key: &str, transfer: &str, account: &str, cents: i64) -> Result<(), ActivityError> {

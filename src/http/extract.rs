@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::StreamExt;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use uuid::Uuid;
 
 use super::problem::Problem;
@@ -98,8 +98,9 @@ fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
 /// Parses JSON: text that is no JSON is `malformed_json`, JSON of another shape `invalid_request`.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(bytes).map_err(|error| {
-        let code = if error.is_data() { "invalid_request" } else { "malformed_json" };
-        Problem::new(code, error.to_string())
+        // A shape may be found wrong before the text is found to be no JSON.
+        let is_json = error.is_data() && serde_json::from_slice::<IgnoredAny>(bytes).is_ok();
+        Problem::new(if is_json { "invalid_request" } else { "malformed_json" }, error.to_string())
     })
 }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use crate::{
     activities::{
-        BeginPayment, Charge, ChargeRequest, Charged, CheckPayment, CreateIntent, IntentRef, IntentRequest, Paid,
-        SettlePayment, Settled, Settling,
+        BeginPayment, Charge, ChargeRequest, Charged, CheckPayment, Checked, CreateIntent, IntentRef, IntentRequest,
+        Paid, SettlePayment, Settled, Settling,
     },
     engine::{Context, Failure, Outcome, StepFailure, Time},
     orders::{
@@ -38,7 +38,8 @@ impl Stopped {
 }
 
 const DECLINED: &str = "payment_declined";
-const DEADLINE: &str = "deadline_exceeded";
+/// An attempt that the window cuts short may end a moment before it.
+const SLACK: chrono::Duration = chrono::Duration::seconds(1);
 /// Between two looks at a payment that is on its way, at first and at most; a webhook makes it sooner.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
 const LAST_LOOK: Duration = Duration::from_secs(30);
@@ -58,7 +59,7 @@ pub(super) async fn collect(cx: &Context, input: &OrderInput) -> Result<Paid, St
         Ok(Charged::Processing) => await_money(cx, &intent, expires_at).await,
         Err(failure) if failure.code == DECLINED => Err(Stopped::declined(failure.into())),
         Err(failure) => {
-            let expired = failure.code == DEADLINE;
+            let expired = time_left(cx, expires_at).await.is_none();
             let reason = if expired { CancelReason::PaymentExpired } else { CancelReason::PaymentFailed };
             let unknown = failure.outcome == Outcome::Unknown;
             settle(cx, &intent, unknown, reason, failure.into()).await
@@ -71,16 +72,21 @@ async fn await_money(cx: &Context, intent: &IntentRef, expires_at: Time) -> Resu
     let mut pause = FIRST_LOOK;
     let expired = || Failure::new("payment_expired", "the payment did not arrive within the payment window");
     loop {
-        // A look that fails tells nothing; the void that follows will.
-        let Ok(seen) = cx.call::<CheckPayment>(intent.clone()).deadline_at(expires_at).await else { break };
-        match seen.settled {
-            Settled::Captured(paid) => return Ok(paid),
-            Settled::Declined => return Err(Stopped::declined(Failure::new(DECLINED, "the bank declined it"))),
-            Settled::Voided => break,
-            Settled::Open if seen.at >= expires_at => break,
-            Settled::Open => {}
-        }
-        let next = (seen.at + pause).min(expires_at);
+        let seen_at = match cx.call::<CheckPayment>(intent.clone()).deadline_at(expires_at).await {
+            Ok(Checked { settled: Settled::Captured(paid), .. }) => return Ok(paid),
+            Ok(Checked { settled: Settled::Declined, .. }) => {
+                return Err(Stopped::declined(Failure::new(DECLINED, "the bank declined it")));
+            }
+            Ok(Checked { settled: Settled::Voided, .. }) => break,
+            Ok(Checked { settled: Settled::Open, at }) if at >= expires_at => break,
+            Ok(Checked { settled: Settled::Open, at }) => at,
+            // A look that fails tells nothing: there will be another, as long as there is time.
+            Err(_) => match time_left(cx, expires_at).await {
+                Some(now) => now,
+                None => break,
+            },
+        };
+        let next = (seen_at + pause).min(expires_at);
         match cx.signal::<OrderChanged>(ORDER_CHANGED).until(next).await {
             Ok(Some(OrderChanged { news: News::Cancel })) => {
                 let failure = Failure::new("order_cancelled", "a cancel was accepted");
@@ -93,6 +99,11 @@ async fn await_money(cx: &Context, intent: &IntentRef, expires_at: Time) -> Resu
         pause = (pause * 2).min(LAST_LOOK);
     }
     settle(cx, intent, false, CancelReason::PaymentExpired, expired()).await
+}
+
+/// The time, if the window is not over; none: it is, or nobody can tell the time.
+async fn time_left(cx: &Context, expires_at: Time) -> Option<Time> {
+    cx.now().await.ok().filter(|now| *now < expires_at - SLACK)
 }
 
 /// Voids the payment at the gateway, and asks until it is captured or void. `reason` and `failure` are for the second case.

@@ -17,6 +17,7 @@ use nix::{
     unistd::Pid,
 };
 use serde_json::json;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::support::{engine::*, script::*, wait_until};
 
@@ -181,6 +182,9 @@ async fn accepted_is_durable_through_a_crash_of_postgres() {
     t.script.always("book", Side::Run, Do::Sql("INSERT INTO effect DEFAULT VALUES".into(), Do::Ok.into()));
     t.script.always("charge", Side::Verify, Do::NeverWill);
     t.add_worker(hasty("w0")).await;
+    let options: PgConnectOptions = server.url().parse().expect("the URL is one");
+    let pool = PgPoolOptions::new().acquire_timeout(Duration::from_secs(1)).connect_lazy_with(options);
+    let impatient = Engine::new(pool, Registry::new());
     let program = [call("reserve"), call("book"), Op::Sleep(200), call("charge"), Op::Sleep(2_000), call("book")];
     let mut accepted = Vec::new();
     for crash in 0..3 {
@@ -189,7 +193,7 @@ async fn accepted_is_durable_through_a_crash_of_postgres() {
         }
         wait_until("some have got on", async || t.script.count("charge", Side::Run) > 10 * crash).await;
         server.crash().await;
-        let refused = t.engine.start(request("scripted", &program)).await.expect_err("there is no database");
+        let refused = impatient.start(request("scripted", &program)).await.expect_err("there is no database");
         assert_eq!(refused.code(), "database_unavailable");
         server.restart().await;
     }

@@ -670,3 +670,16 @@ async fn a_drained_worker_gives_its_runs_back_and_others_go_on() {
     assert_eq!((calls, t.script.count("charge", Side::Verify)), ([1, 1, 1, 1], 0), "nothing became unknown by it");
     t.finish().await;
 }
+
+#[tokio::test]
+async fn a_worker_whose_slots_were_all_taken_claims_again_as_soon_as_they_are_free() {
+    let mut t = TestEngine::idle().await;
+    t.add_worker(WorkerConfig { slots: 1, ..config("w0") }).await;
+    let began = std::time::Instant::now();
+    for _ in 0..20 {
+        t.ends(&[call("note")], "completed").await;
+    }
+    // Its heartbeat would wake it too, every twelve seconds.
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    t.finish().await;
+}

@@ -65,7 +65,7 @@ pub fn config(name: &str) -> WorkerConfig {
         name: name.to_owned(),
         slots: 64,
         lanes: 1,
-        takeover_after: Duration::from_secs(60),
+        takeover_after: Duration::from_secs(10),
         poll_interval: Duration::from_millis(20),
         drain: Duration::from_secs(10),
         ..WorkerConfig::default()

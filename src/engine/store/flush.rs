@@ -74,7 +74,7 @@ async fn cancelled_before_pivot(conn: &mut PgConnection, commits: &[Commit]) -> 
 }
 
 fn pivots(commit: &Commit) -> bool {
-    commit.writes.steps.iter().any(|step| step.kind == StepKind::Pivot && !step.recorded)
+    commit.writes.steps.iter().any(|step| step.kind == StepKind::Pivot)
 }
 
 /// Whether a commit needs more than the hot statement.

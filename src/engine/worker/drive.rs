@@ -225,7 +225,10 @@ impl Driver {
 
     async fn release(&mut self) {
         // Without an answer the lane is gone, and takeover sees to the run.
-        let _ = self.lane.requests.send(Request::Release(self.run)).await;
+        let (done, answered) = oneshot::channel();
+        if self.lane.requests.send(Request::Release(self.run, done)).await.is_ok() {
+            let _ = answered.await;
+        }
     }
 
     fn begin(&mut self, act: Act) {

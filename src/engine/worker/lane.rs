@@ -49,7 +49,9 @@ pub(super) enum Request {
     /// Record this.
     Commit(Box<Commit>, oneshot::Sender<Ack>),
     /// Give the run back: another worker, or a new look at its rows, goes on with it.
-    Release(RunId),
+    /// The answer matters: until it is given back the run counts as held here, or else a claim of this very lane could
+    /// take it again before, and would have it taken away.
+    Release(RunId, oneshot::Sender<()>),
 }
 
 /// What became of a commit.
@@ -149,14 +151,15 @@ impl Lane {
         let mut batch = Vec::new();
         loop {
             let due = self.shared.engine.hints().clone();
-            let claimable = !self.shared.draining.is_cancelled() && self.has_room();
+            // Also while there is no room: there may be before anything else happens here.
+            let looks = !self.shared.draining.is_cancelled();
             tokio::select! {
                 biased;
                 count = self.requests.recv_many(&mut batch, FLUSH_AT_MOST) => if count == 0 { return Ok(()) },
-                () = due.due.notified(), if claimable => self.shared.may_be_due.store(true, Ordering::Relaxed),
+                () = due.due.notified(), if looks => self.shared.may_be_due.store(true, Ordering::Relaxed),
                 () = self.shared.stopped.cancelled() => return Ok(()),
                 () = tokio::time::sleep_until(self.last_beat + beat_every) => self.beat().await?,
-                () = tokio::time::sleep_until(self.last_look + self.shared.config.poll_interval), if claimable => {
+                () = tokio::time::sleep_until(self.last_look + self.shared.config.poll_interval), if looks => {
                     self.last_look = Instant::now();
                     self.shared.may_be_due.store(true, Ordering::Relaxed);
                 }
@@ -266,7 +269,10 @@ impl Lane {
                     commits.push(*commit);
                     acks.push(ack);
                 }
-                Request::Release(run) => self.release(run).await?,
+                Request::Release(run, done) => {
+                    self.release(run).await?;
+                    let _ = done.send(());
+                }
             }
         }
         if commits.is_empty() {

@@ -18,7 +18,7 @@ use std::{
 use super::{Ending, Key, Machine, Phase};
 use crate::engine::core::{
     decision::{Act, Attempt, AttemptError, Found},
-    model::{Direction, Failure, Json, Outcome, Step, StepError, Time, idempotency_key},
+    model::{Direction, Failure, Json, Outcome, Step, StepError, Time, idempotency_key, to_json},
     policy::{ActivityMeta, Retry},
 };
 
@@ -89,7 +89,8 @@ impl Machine {
         let forward = self.steps.get(&(key.0, Direction::Forward))?;
         let left = step.due.map(|due| (due.estimate() - now).to_std().unwrap_or(Duration::ZERO));
         let timeout = left.map_or(meta.policy.attempt_timeout, |left| left.min(meta.policy.attempt_timeout));
-        let input = step.input.clone().or_else(|| forward.input.clone())?;
+        // An input that is JSON's null comes back from an intent's row as none; a step without input has nothing else.
+        let input = step.input.clone().or_else(|| forward.input.clone()).or_else(|| to_json(&()).ok())?;
         Some(Attempt {
             seq: key.0,
             direction: key.1,

@@ -1,0 +1,126 @@
+//! Whatever a client gets wrong is answered with a problem that has a stable code, and changes nothing.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::server::{Answer, MAX_PAYLOAD, Server};
+
+const NOBODY: &str = "01998877-6655-7443-8221-100000000000";
+
+fn start(workflow: &str, input: Value) -> Value {
+    json!({"workflow": workflow, "input": input})
+}
+
+#[tokio::test]
+async fn a_wrong_start_is_refused_with_a_code_and_starts_nothing() {
+    let server = Server::idle().await;
+    let long = "x".repeat(MAX_PAYLOAD);
+    let cases = [
+        (start("nobody_knows_it", json!(1)), 404, "unknown_workflow"),
+        (start("echo", json!({"text": 5})), 400, "invalid_input"),
+        (start("echo", json!({"text": long})), 413, "payload_too_large"),
+        (start("nobody_knows_it", json!(long)), 413, "payload_too_large"),
+        (json!({"workflow": "echo"}), 400, "invalid_request"),
+        (json!({"workflow": "echo", "input": {"text": "a"}, "inptu": 1}), 400, "invalid_request"),
+        (json!({"workflow": "echo", "input": {"text": "a"}, "key": ""}), 400, "invalid_request"),
+        (json!({"workflow": "echo", "input": {"text": "a"}, "tags": {"a": "\u{0}"}}), 400, "invalid_request"),
+        (json!({"workflow": "echo", "input": {"text": "a"}, "start_at": "soon"}), 400, "invalid_request"),
+        (json!([]), 400, "invalid_request"),
+    ];
+    for (body, status, code) in cases {
+        server.post("/v1/runs", body).await.is_problem(status, code);
+    }
+    assert_eq!(server.rows().await, 0);
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_json_is_told_from_one_that_is_not_declared_so() {
+    let server = Server::idle().await;
+    let post = |kind: &'static str, body: &'static str| {
+        Answer::to(server.request(Method::POST, "/v1/runs").header("content-type", kind).body(body))
+    };
+    post("application/json", "{\"workflow\":").await.is_problem(400, "malformed_json");
+    post("application/json", "").await.is_problem(400, "malformed_json");
+    post("text/plain", "{}").await.is_problem(415, "unsupported_media_type");
+    Answer::to(server.request(Method::POST, "/v1/runs").body("{}")).await.is_problem(415, "unsupported_media_type");
+}
+
+#[tokio::test]
+async fn the_size_of_a_body_is_judged_before_anything_else() {
+    let server = Server::idle().await;
+    let rubbish = vec![b'{'; MAX_PAYLOAD + 1];
+    for path in ["/v1/runs", "/v1/runs/no-id/signals/x", "/v1/orders", "/v1/webhooks/stripe"] {
+        let request = server.request(Method::POST, path).body(rubbish.clone());
+        Answer::to(request).await.is_problem(413, "payload_too_large");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_a_404_with_a_code_of_its_own() {
+    let server = Server::idle().await;
+    for id in [NOBODY, "no-id"] {
+        server.get(&format!("/v1/runs/{id}")).await.is_problem(404, "unknown_run");
+        server.get(&format!("/v1/runs/{id}/result")).await.is_problem(404, "unknown_run");
+        server.get(&format!("/v1/runs/{id}/events")).await.is_problem(404, "unknown_run");
+        server.post(&format!("/v1/runs/{id}/signals/go"), json!(1)).await.is_problem(404, "unknown_run");
+        server.post(&format!("/v1/runs/{id}/retry"), json!({})).await.is_problem(404, "unknown_run");
+        server.get(&format!("/v1/orders/{id}")).await.is_problem(404, "unknown_order");
+        server.post(&format!("/v1/orders/{id}/cancel"), json!({})).await.is_problem(404, "unknown_order");
+    }
+    server.get("/v1/items/nothing").await.is_problem(404, "unknown_item");
+    server.get("/v2/runs").await.is_problem(404, "unknown_route");
+    let wrong_method = Answer::to(server.request(Method::DELETE, "/v1/runs")).await;
+    wrong_method.is_problem(405, "method_not_allowed");
+    assert!(wrong_method.header("allow").contains("POST"));
+}
+
+#[tokio::test]
+async fn list_parameters_out_of_range_are_refused() {
+    let server = Server::idle().await;
+    let cases = [
+        ("limit=0", "invalid_request"),
+        ("limit=201", "invalid_request"),
+        ("limit=many", "invalid_request"),
+        ("status=dead", "invalid_request"),
+        ("since=yesterday", "invalid_request"),
+        ("wrokflow=echo", "invalid_request"),
+        ("cursor=abc", "bad_cursor"),
+    ];
+    for (query, code) in cases {
+        server.get(&format!("/v1/runs?{query}")).await.is_problem(400, code);
+    }
+    server.get("/v1/orders").await.is_problem(400, "invalid_request");
+    server.get("/v1/orders?customer_id=c&cursor=abc").await.is_problem(400, "bad_cursor");
+    server.get(&format!("/v1/runs/{NOBODY}/result?wait=soon")).await.is_problem(400, "invalid_request");
+}
+
+#[tokio::test]
+async fn a_dangerous_action_without_a_reason_is_refused() {
+    let server = Server::working().await;
+    let id = server.started("patient", json!(null)).await;
+    server.until(&id, "waiting").await;
+    let before = server.rows().await;
+    for action in ["cancel", "compensate"] {
+        for body in [json!({}), json!({"reason": "  "})] {
+            server.post(&format!("/v1/runs/{id}/{action}"), body).await.is_problem(400, "reason_required");
+        }
+    }
+    server.post(&format!("/v1/runs/{id}/retry"), json!({})).await.is_problem(409, "wrong_state");
+    assert_eq!(server.rows().await, before);
+    assert_eq!(server.get(&format!("/v1/runs/{id}")).await.json["status"], "waiting");
+}
+
+#[tokio::test]
+async fn a_run_past_its_pivot_is_not_cancelled_and_an_ended_one_takes_no_signal() {
+    let server = Server::working().await;
+    let id = server.started("patient", json!(null)).await;
+    assert_eq!(server.post(&format!("/v1/runs/{id}/signals/go"), json!(true)).await.status, 202);
+    // It waits for two things in turn: past the pivot is when it waits for the second.
+    while server.get(&format!("/v1/runs/{id}")).await.json["waiting_on"]["name"] != "end" {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    server.post(&format!("/v1/runs/{id}/cancel"), json!({"reason": "r"})).await.is_problem(409, "past_pivot");
+    assert_eq!(server.post(&format!("/v1/runs/{id}/signals/end"), json!(1)).await.status, 202);
+    server.until(&id, "completed").await;
+    server.post(&format!("/v1/runs/{id}/signals/end"), json!(1)).await.is_problem(409, "run_ended");
+}

@@ -1,0 +1,12 @@
+//! The HTTP face against a real server on a port of its own and a real Postgres: what clients may rely on.
+//!
+//! `server` is the fixture; each other file is one promise or one noun.
+
+mod bad_input;
+mod events;
+mod outage;
+mod runs;
+mod server;
+mod shop;
+#[path = "../support/mod.rs"]
+mod support;

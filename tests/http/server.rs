@@ -1,0 +1,226 @@
+//! A server with workflows made for these tests, a worker if wanted, and a client that keeps status, headers and JSON.
+
+use std::time::Duration;
+
+use backstitch::{
+    engine::{Activity, ActivityContext, ActivityError, Context, Engine, Failure, Registry, WorkerConfig, Workflow},
+    http::{App, serve},
+    orders::{Orders, ShopSettings},
+    payments::{Secret, install_crypto_provider},
+};
+use reqwest::{Method, StatusCode, header::HeaderMap};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::PgPool;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::TestDatabase;
+
+/// What webhooks are signed with here.
+pub(crate) const SECRET: &str = "whsec_test";
+
+/// The largest body of these servers.
+pub(crate) const MAX_PAYLOAD: usize = 4096;
+
+/// Gives its input back.
+pub(crate) struct Echo;
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Words {
+    pub(crate) text: String,
+}
+
+impl Workflow for Echo {
+    const NAME: &'static str = "echo";
+    type Input = Words;
+    type Output = Words;
+    async fn run(&self, _: &Context, input: Words) -> Result<Words, Failure> {
+        Ok(input)
+    }
+}
+
+/// Reserves something, then waits for `go`; `go` with `false` lets it fail, so that the reservation is undone.
+pub(crate) struct Patient;
+
+impl Workflow for Patient {
+    const NAME: &'static str = "patient";
+    type Input = ();
+    type Output = ();
+    async fn run(&self, cx: &Context, (): ()) -> Result<(), Failure> {
+        cx.call::<Hold>(()).await?;
+        if cx.signal::<bool>("go").forever().await? {
+            cx.pivot().await;
+            cx.signal::<Value>("end").forever().await?;
+            return Ok(());
+        }
+        Err(Failure::new("told_not_to", "the signal said no"))
+    }
+}
+
+/// Something that can be undone.
+pub(crate) struct Hold;
+
+impl Activity for Hold {
+    const NAME: &'static str = "hold";
+    const UNDOABLE: bool = true;
+    type Input = ();
+    type Output = ();
+    async fn run(&self, _: &ActivityContext, (): &()) -> Result<(), ActivityError> {
+        Ok(())
+    }
+    async fn undo(&self, _: &ActivityContext, (): &(), _: Option<&()>) -> Result<(), ActivityError> {
+        Ok(())
+    }
+}
+
+/// A running server; it stops when this is dropped.
+pub(crate) struct Server {
+    url: String,
+    client: reqwest::Client,
+    pub(crate) stop: CancellationToken,
+    pub(crate) database: Option<TestDatabase>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Server {
+    /// API and worker.
+    pub(crate) async fn working() -> Self {
+        let (server, engine) = Self::on_a_database().await;
+        let stop = server.stop.clone();
+        let worker = engine.worker(WorkerConfig { slots: 20, ..WorkerConfig::default() });
+        tokio::spawn(async move { worker.run(stop.cancelled_owned()).await });
+        server.until_known("patient").await;
+        server
+    }
+
+    /// The API alone: the workflows were known to a worker once, and nobody works on them.
+    pub(crate) async fn idle() -> Self {
+        let mut registered = Self::working().await;
+        registered.stop.cancel();
+        let mut server = Self::over(registered.pool().clone()).await;
+        server.database = registered.database.take();
+        server
+    }
+
+    /// The API over a pool, whatever the database is.
+    pub(crate) async fn over(pool: PgPool) -> Self {
+        Self::start(pool, None).await.0
+    }
+
+    async fn on_a_database() -> (Self, Engine) {
+        let database = TestDatabase::new().await;
+        Self::start(database.pool().clone(), Some(database)).await
+    }
+
+    async fn start(pool: PgPool, database: Option<TestDatabase>) -> (Self, Engine) {
+        install_crypto_provider();
+        let registry = Registry::new().workflow(Echo).workflow(Patient).activity(Hold);
+        let engine = Engine::new(pool, registry).with_max_payload(MAX_PAYLOAD);
+        let orders =
+            Orders::new(engine.clone(), ShopSettings::default()).with_webhook_secrets(vec![Secret::new(SECRET)]);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let stop = CancellationToken::new();
+        tokio::spawn(serve(listener, App::new(orders), stop.clone().cancelled_owned()));
+        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().expect("a client");
+        (Self { url, client, stop, database }, engine)
+    }
+
+    async fn until_known(&self, workflow: &str) {
+        let known = || async {
+            let query = "SELECT EXISTS (SELECT FROM backstitch.workflow WHERE name = $1)";
+            sqlx::query_scalar::<_, bool>(query).bind(workflow).fetch_one(self.pool()).await.unwrap_or(false)
+        };
+        for _ in 0..400 {
+            if known().await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("no worker registered {workflow}");
+    }
+
+    pub(crate) fn pool(&self) -> &PgPool {
+        self.database.as_ref().expect("this server has a database").pool()
+    }
+
+    /// A request that is not JSON, or has headers.
+    pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        Answer::to(self.request(Method::GET, path)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        Answer::to(self.request(Method::POST, path).json(&body)).await
+    }
+
+    /// Starts a run and gives its id.
+    pub(crate) async fn started(&self, workflow: &str, input: Value) -> String {
+        let answer = self.post("/v1/runs", serde_json::json!({"workflow": workflow, "input": input})).await;
+        assert_eq!(answer.status, 201, "{}", answer.json);
+        answer.json["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Waits until a run has this status.
+    pub(crate) async fn until(&self, id: &str, status: &str) -> Value {
+        let mut last = Value::Null;
+        for _ in 0..400 {
+            last = self.get(&format!("/v1/runs/{id}")).await.json;
+            if last["status"] == status {
+                return last;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("run {id} is not {status}: {last}");
+    }
+
+    /// How much is on record, so that a refused request can be shown to have changed nothing.
+    pub(crate) async fn rows(&self) -> i64 {
+        let query = "SELECT (SELECT count(*) FROM backstitch.run) + (SELECT count(*) FROM backstitch.signal)
+            + (SELECT count(*) FROM backstitch.audit) + (SELECT count(*) FROM backstitch.step)
+            + (SELECT count(*) FROM shop.orders) + (SELECT count(*) FROM shop.items)";
+        sqlx::query_scalar(query).fetch_one(self.pool()).await.expect("a count")
+    }
+}
+
+/// An answer, read whole.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) json: Value,
+}
+
+impl Answer {
+    pub(crate) async fn to(request: reqwest::RequestBuilder) -> Self {
+        let response = request.send().await.expect("the server answers");
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = response.text().await.expect("a body");
+        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+        assert!(status == StatusCode::NO_CONTENT || !json.is_null(), "{status}: {text}");
+        Self { status: status.as_u16(), headers, json }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// Asserts that this is a problem document with this status and code.
+    pub(crate) fn is_problem(&self, status: u16, code: &str) {
+        let json = &self.json;
+        assert_eq!((self.status, json["code"].as_str()), (status, Some(code)), "{json}");
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        assert_eq!(json["status"], status);
+        assert_eq!(json["type"], format!("urn:backstitch:problem:{code}"));
+        assert_eq!(json["request_id"], self.header("x-request-id"));
+        assert!(json["title"].is_string() && json["detail"].is_string(), "{json}");
+    }
+}

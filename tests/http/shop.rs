@@ -1,0 +1,69 @@
+//! The shop over HTTP: items, orders, webhooks. What becomes of orders is tested with their workflow.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use backstitch::payments::{Secret, sign};
+
+use crate::server::{Answer, SECRET, Server};
+
+async fn put(server: &Server, sku: &str, body: Value) -> Answer {
+    Answer::to(server.request(Method::PUT, &format!("/v1/items/{sku}")).json(&body)).await
+}
+
+#[tokio::test]
+async fn an_item_is_put_and_read_with_what_is_available() {
+    let server = Server::idle().await;
+    let item = json!({"name": "Apple", "price": 250, "currency": "EUR", "on_hand": 7});
+    assert_eq!(put(&server, "apple", item).await.status, 200);
+    let read = server.get("/v1/items/apple").await;
+    assert_eq!((read.status, &read.json["available"]), (200, &json!(7)));
+    for bad in [
+        json!({"name": "Apple", "price": -1, "currency": "EUR", "on_hand": 7}),
+        json!({"name": "Apple", "price": 1, "currency": "euro", "on_hand": 7}),
+        json!({"name": "Apple", "price": 1.5, "currency": "EUR", "on_hand": 7}),
+        json!({"name": "Apple", "price": 1, "currency": "EUR", "on_hand": 7, "held": 0}),
+    ] {
+        put(&server, "apple", bad).await.is_problem(400, "invalid_request");
+    }
+    assert_eq!(server.get("/v1/items/apple").await.json["price"], 250);
+}
+
+#[tokio::test]
+async fn a_wrong_order_is_refused_and_nothing_is_recorded() {
+    let server = Server::idle().await;
+    let order = |sku: &str, quantity: Value| {
+        json!({
+            "customer_id": "c", "items": [{"sku": sku, "quantity": quantity}], "payment": {"token": "tok_ok"},
+            "delivery": {"address": "1 Main Street"},
+        })
+    };
+    let cases = [
+        (order("apple", json!(1)), 404, "unknown_item"),
+        (order("apple", json!(0)), 400, "invalid_request"),
+        (order("apple", json!(1.5)), 400, "invalid_request"),
+        (json!({"customer_id": "c", "items": [], "payment": {"token": "t"}}), 400, "invalid_request"),
+    ];
+    for (body, status, code) in cases {
+        server.post("/v1/orders", body).await.is_problem(status, code);
+    }
+    assert_eq!(server.rows().await, 0);
+}
+
+#[tokio::test]
+async fn a_webhook_with_a_bad_signature_is_refused_and_a_signed_one_is_taken_once() {
+    let server = Server::idle().await;
+    let body = r#"{"id":"evt_1","created":5,"type":"customer.created","data":{"object":{}}}"#;
+    let post = |signature: String| {
+        Answer::to(server.request(Method::POST, "/v1/webhooks/stripe").header("stripe-signature", signature).body(body))
+    };
+    let now = std::time::UNIX_EPOCH.elapsed().expect("a clock").as_secs() as i64;
+    post("t=5,v1=00".to_owned()).await.is_problem(400, "signature_mismatch");
+    let unsigned = Answer::to(server.request(Method::POST, "/v1/webhooks/stripe").body(body)).await;
+    unsigned.is_problem(400, "signature_malformed");
+    let old = sign(&[Secret::new(SECRET)], now - 3600, body.as_bytes());
+    post(old).await.is_problem(400, "signature_stale");
+    let signature = sign(&[Secret::new(SECRET)], now, body.as_bytes());
+    assert_eq!(post(signature.clone()).await.json["taken"], "of_no_use");
+    assert_eq!(post(signature).await.json["taken"], "duplicate");
+}

@@ -1,0 +1,14 @@
+//! The order domain on a real database: the store's rules, the service, and whole orders through engine and gateway.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod cancelling;
+mod history;
+mod outcomes;
+mod placing;
+mod refunds;
+mod shop;
+mod stock;
+mod webhooks;
+mod wrong_amount;
