@@ -288,7 +288,8 @@ impl Store {
             undos.filter(failed).map(|step| (step.seq, Direction::Undo)).collect()
         } else {
             let Some(failed) = self.failed_step() else { return false };
-            let closed = |step: &&Step| was_failed && step.outcome.is_some() && step.ord.is_none();
+            let ended = |step: &Step| step.outcome.is_some_and(|outcome| outcome != Outcome::Ok);
+            let closed = |step: &&Step| was_failed && ended(step) && step.ord.is_none();
             let closed = self.steps.values().filter(closed).map(|step| (step.seq, step.direction));
             failed.into_iter().chain(closed).collect()
         };

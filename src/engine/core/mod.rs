@@ -1,5 +1,5 @@
 //! The pure core: facts in, decisions out. Nothing here knows SQL, tokio or a clock; that is why thousands of seeds of
-//! crashes and races can be simulated in seconds (tests/simulation.rs), and why the rules can be read in one place.
+//! crashes and races can be simulated in seconds (tests/simulation), and why the rules can be read in one place.
 //!
 //! `context` is what workflow authors hold, `execution` polls their function, `machine` decides, `plan` says what is undone
 //! in which order, `transition` which status may follow which.

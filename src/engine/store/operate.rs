@@ -144,9 +144,13 @@ fn failed_undos(steps: &[Step]) -> Vec<(u32, Direction)> {
     undos.filter(failed).map(|step| (step.seq, step.direction)).collect()
 }
 
-/// What was still open when the run ended, and was closed without having been told: it goes on where it was.
+/// What was still open when the run ended, and was closed without having been told: it goes on where it was. What was ok
+/// stays so, and is told.
 fn closed_at_the_end(steps: &[Step]) -> impl Iterator<Item = (u32, Direction)> {
-    let closed = |step: &&Step| step.ord.is_none() && step.outcome.is_some() && step.direction == Direction::Forward;
+    let closed = |step: &&Step| {
+        let ended = step.outcome.is_some_and(|outcome| outcome != Outcome::Ok);
+        ended && step.ord.is_none() && step.direction == Direction::Forward
+    };
     steps.iter().filter(closed).map(|step| (step.seq, step.direction))
 }
 

@@ -12,7 +12,7 @@
 //!
 //! A crash between commit and act loses nothing: the machine is built anew from rows (a [`Snapshot`]), replays, and
 //! decides again. An attempt on record without an end is then unknown. A crash before the commit loses the decision,
-//! of which nothing was done. The simulation in tests/simulation.rs crashes it at every point.
+//! of which nothing was done. The simulation in tests/simulation crashes it at every point.
 //!
 //! The parts: `forward` (replay, asks, telling), `attempts` (three outcomes, retries, verification), `undoing` (the plan
 //! at work). The worker that carries decisions out is engine/worker/drive.rs.
