@@ -45,7 +45,6 @@ const FLUSH_AT_MOST: usize = 1_000;
 
 /// What a run asks of its lane.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all requests are commits")]
 pub(super) enum Request {
     /// Record this.
     Commit(Box<Commit>, oneshot::Sender<Ack>),
