@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `promises` | the seven promises, under their names |
 //! | `outcomes` | what becomes of steps and runs, one way to end after the other |
+//! | `waits` | time, signals, branches, replay |
+//! | `placing` | starts and keys, queues, versions, workers that come and go |
 //! | `races` | two at the same moment, in both orders, forced by locks |
 //! | `crash` | workers and Postgres killed in mid-work |
 
@@ -12,6 +14,8 @@ mod support;
 
 mod crash;
 mod outcomes;
+mod placing;
 mod promises;
 mod races;
 mod transactional;
+mod waits;

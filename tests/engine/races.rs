@@ -159,6 +159,24 @@ async fn a_takeover_that_waits_for_a_flush_spares_its_lane() {
 }
 
 #[tokio::test]
+async fn a_run_that_is_another_lanes_by_now_is_not_written_to() {
+    let t = with_one_slot().await;
+    let gate = Gate::new();
+    t.script.on("reserve", Side::Run, [Do::Gate(gate.clone(), Do::Give(json!("late")).into())]);
+    let run = t.start(&[call("reserve")]).await;
+    gate.is_reached().await;
+    let other = lane(&t).await;
+    t.execute(&format!("UPDATE backstitch.ready SET lane = {other}")).await;
+    gate.open();
+    // Its worker has let go of it when it has room for another.
+    t.ends(&[call("note")], "completed").await;
+    assert_eq!((t.run(run).await.status.as_str(), t.count("step WHERE outcome IS NULL").await), ("running", 1));
+    t.execute("UPDATE backstitch.ready SET lane = NULL, fresh = false").await;
+    assert_eq!(output(&t.is(run, "completed").await), json!([{ "by": "reserve" }]));
+    t.finish().await;
+}
+
+#[tokio::test]
 async fn a_cancel_that_comes_before_the_end_is_honoured() {
     let t = with_one_slot().await;
     let gate = Gate::new();

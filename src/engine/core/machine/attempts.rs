@@ -15,6 +15,8 @@ use std::{
     time::Duration,
 };
 
+use chrono::SubsecRound;
+
 use super::{Ending, Key, Machine, Phase};
 use crate::engine::core::{
     decision::{Act, Attempt, AttemptError, Found},
@@ -211,7 +213,8 @@ impl Machine {
         let retry = retry_of(meta, key.1);
         let Some(step) = self.steps.get_mut(&key) else { return };
         step.error = Some(error);
-        step.next_attempt_at = Some(now + retry.wait(step.attempts, jitter));
+        // As the database keeps it, so that the step, the run and its timer all name the same moment.
+        step.next_attempt_at = Some((now + retry.wait(step.attempts, jitter)).trunc_subsecs(6));
         self.dirty.insert(key);
     }
 
