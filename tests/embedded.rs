@@ -255,11 +255,11 @@ async fn a_parent_that_is_killed_leaves_no_server_and_no_lock() {
     let (mut parent, server_pid, url) = holder(&scratch.0);
     run(&url, "CREATE TABLE kept AS SELECT 'yes' AS value").await;
     parent.kill().expect("it is our child");
-    // At once, not after the orphan is gone: the next start has to bear with one that is just leaving.
+    // The lock goes with the parent. The orphan may still be leaving: that the next start has to bear with.
+    parent.wait().expect("it is our child");
     let next = start(&scratch.0).await;
     assert!(!is_alive(server_pid), "the first server outlived its parent");
     assert_eq!(text(&next.url(), "SELECT value FROM kept").await, "yes");
-    let _ = parent.wait();
 }
 
 #[tokio::test]
