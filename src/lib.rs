@@ -6,7 +6,7 @@
 //! - [`payments`]: the port to a payment gateway; [`gateway_sim`]: a gateway that misbehaves on demand.
 //! - [`embedded`]: a Postgres of one's own, from an installed server's binaries.
 //! - [`http`] and [`cli`]: the faces; [`config`] and [`telemetry`]: what their processes share.
-//! - [`bench`]: the standard load.
+//! - [`mod@bench`]: the standard load.
 
 pub mod activities;
 pub mod bench;
