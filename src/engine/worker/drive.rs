@@ -6,13 +6,12 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use sqlx::{Postgres, Transaction};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Shared,
-    attempt::{self, Happened},
+    attempt::{self, Happened, OpenTransaction},
     faults::Moment,
     held::Holding,
     lane::{self, Ack, LaneHandle, Request},
@@ -119,7 +118,7 @@ impl Driver {
     }
 
     /// Commits a decision's writes, then begins its acts. None: the run is let go of.
-    async fn carry_out(&mut self, mut decision: Decision, tx: Option<Transaction<'static, Postgres>>) -> Option<Next> {
+    async fn carry_out(&mut self, mut decision: Decision, tx: Option<OpenTransaction>) -> Option<Next> {
         let rests = decision.rests();
         let draining = self.shared.draining.is_cancelled();
         if draining {
@@ -161,7 +160,7 @@ impl Driver {
     }
 
     /// None: what became of the commit is unknown or the run is no longer ours; its rows tell whoever claims it next.
-    async fn commit(&mut self, writes: Writes, tx: Option<Transaction<'static, Postgres>>) -> Option<Ack> {
+    async fn commit(&mut self, writes: Writes, tx: Option<OpenTransaction>) -> Option<Ack> {
         let (claimed_at, parked_before) = (self.claimed_at, self.parked_before);
         let commit = flush::Commit { run: self.run, claimed_at, parked_before, writes };
         match tx {
@@ -178,22 +177,22 @@ impl Driver {
     }
 
     /// The step's own SQL and its record, in one commit, behind the same fence.
-    async fn commit_with(&mut self, mut tx: Transaction<'static, Postgres>, commit: flush::Commit) -> Option<Ack> {
-        let flushed = match flush::flush(&mut tx, self.lane.id, std::slice::from_ref(&commit)).await {
+    async fn commit_with(&mut self, mut open: OpenTransaction, commit: flush::Commit) -> Option<Ack> {
+        let flushed = match flush::flush(&mut open.tx, self.lane.id, std::slice::from_ref(&commit)).await {
             Ok(flushed) => flushed,
             Err(Error::LeaseLost) => return None,
             Err(error) => {
                 // Its locks go first: one of them is the lane's.
-                let _ = tx.rollback().await;
+                let _ = open.tx.rollback().await;
                 return self.forget(commit, "its record failed", error).await;
             }
         };
         let ack = lane::ack(&commit, &flushed);
         if matches!(ack, Ack::Lost | Ack::Refused) {
-            let _ = tx.rollback().await;
+            let _ = open.tx.rollback().await;
             return Some(ack);
         }
-        match tx.commit().await {
+        match open.tx.commit().await {
             Ok(()) => {
                 self.shared.engine.hints().rested(flushed.rested);
                 Some(ack)
@@ -261,10 +260,7 @@ impl Driver {
     }
 
     /// The next thing that happens to the run. None: it is let go of.
-    async fn next_event(
-        &mut self,
-        wake_at: Option<Time>,
-    ) -> Option<((Event, Option<Time>), Option<Transaction<'static, Postgres>>)> {
+    async fn next_event(&mut self, wake_at: Option<Time>) -> Option<((Event, Option<Time>), Option<OpenTransaction>)> {
         // Attempts that end at once, as in-process ones do, cost no timer.
         if let Some(Some(happened)) = self.acts.next().now_or_never() {
             return self.happened(happened).await;
@@ -303,7 +299,7 @@ impl Driver {
     async fn happened(
         &mut self,
         happened: Option<Happened>,
-    ) -> Option<((Event, Option<Time>), Option<Transaction<'static, Postgres>>)> {
+    ) -> Option<((Event, Option<Time>), Option<OpenTransaction>)> {
         let Some(Happened { event, tx }) = happened else {
             // A side value could not be drawn: the database is away. The run is begun anew when it is back.
             self.release().await;

@@ -93,6 +93,9 @@ pub(crate) struct Shared {
     worker_id: std::sync::OnceLock<i32>,
     clock: DbClock,
     slots: Arc<Semaphore>,
+    /// Transactional attempts that may have a connection at the same time, half of the pool. They can wait for each other's row locks; the
+    /// pool's other connections stay free for timers, takeover, inboxes and whatever else activities ask.
+    transactions: Arc<Semaphore>,
     /// Claiming may be worth it.
     may_be_due: AtomicBool,
     turn: AtomicUsize,
@@ -143,6 +146,9 @@ impl Worker {
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
         let shared = Arc::new(Shared {
             slots: Arc::new(Semaphore::new(self.config.slots.max(1))),
+            transactions: Arc::new(Semaphore::new(
+                (self.engine.pool().options().get_max_connections() / 2).max(1) as usize
+            )),
             engine: self.engine,
             config: self.config,
             code: RwLock::default(),
