@@ -51,6 +51,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         None => {
             let server = Embedded::start(&args.data_dir).await?;
             let url = server.url();
+            tell(format!("database: {url}"));
             (Some(server), url)
         }
     };
