@@ -4,6 +4,7 @@
 mod support;
 
 mod cancelling;
+mod every_fault;
 mod history;
 mod outcomes;
 mod placing;

@@ -30,7 +30,7 @@ pub(crate) struct Shop {
     simulator: Running,
     http: reqwest::Client,
     _stop: DropGuard,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 /// How a shop differs from the usual one.
@@ -97,9 +97,17 @@ impl Shop {
         tokio::spawn(receive(listener, orders.clone(), stop.clone()));
         let url = reqwest::Url::parse(&simulator.url()).expect("a URL");
         let http = backstitch::payments::client(&url, Duration::from_secs(5)).expect("a client");
-        let shop = Self { orders, engine, pool, simulator, http, _stop: stop.drop_guard(), _database: database };
+        let shop = Self { orders, engine, pool, simulator, http, _stop: stop.drop_guard(), database };
         shop.until_registered().await;
         shop
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        self.database.url()
+    }
+
+    pub(crate) fn gateway_url(&self) -> String {
+        self.simulator.url()
     }
 
     async fn until_registered(&self) {

@@ -79,7 +79,8 @@ pub(super) async fn try_crashes<S: Saga>(saga: &S) -> Result<usize, Breach> {
 async fn steps<S: Saga>(saga: &S) -> Result<Vec<u32>, Breach> {
     let trial = "without a fault";
     let (engine, _worker) = worker(saga, &Arc::default(), None);
-    let run = run(saga, &engine, trial, RunId::now_v7()).await?;
+    let id = begin(saga, &engine, trial, RunId::now_v7()).await?;
+    let run = end(saga, &engine, id, trial).await?;
     let steps = run.steps.iter().flatten();
     let before_pivot = steps.take_while(|step| step.kind != "pivot").filter(|step| step.activity.is_some());
     Ok(before_pivot.map(|step| step.seq).collect())
@@ -92,11 +93,12 @@ async fn crash<S: Saga>(saga: &S, failing: Option<u32>, at: Moment, nth: usize) 
     let id = RunId::now_v7();
     let plans = Arc::new(Plans::default());
     let fault = |seq| ((seq, Direction::Forward), Fault::Fails { for_good: true });
-    plans.set(id, Plan { faults: failing.map(fault).into_iter().collect(), ..Plan::default() });
+    plans.set_for_next(Plan { faults: failing.map(fault).into_iter().collect(), ..Plan::default() });
     let doom = Arc::new(Doom { left: AtomicUsize::new(nth), at, here: Notify::new() });
     let (engine, doomed) = worker(saga, &plans, Some(doom.clone()));
+    let id = begin(saga, &engine, &trial, id).await?;
     let ended = tokio::select! {
-        ended = run(saga, &engine, &trial, id) => Some(ended?),
+        ended = end(saga, &engine, id, &trial) => Some(ended?),
         () = doom.here.notified() => None,
     };
     if let Some(ended) = ended {
@@ -112,15 +114,13 @@ async fn crash<S: Saga>(saga: &S, failing: Option<u32>, at: Moment, nth: usize) 
         lanes::take_over(&mut conn, Duration::ZERO).await
     };
     take_over.await.map_err(failed)?;
-    let ended = end(&engine, id, &trial).await?;
+    let ended = end(saga, &engine, id, &trial).await?;
     saga.check(engine.pool(), &ended).await.map_err(|what| Breach::promise(&trial, what))?;
     Ok(true)
 }
 
-async fn run<S: Saga>(saga: &S, engine: &Engine, trial: &str, id: RunId) -> Result<crate::engine::Run, Breach> {
-    let started = start(engine, saga, id).await;
-    let started = started.map_err(|error| Breach::Engine { trial: trial.to_owned(), error })?;
-    end(engine, started, trial).await
+async fn begin<S: Saga>(saga: &S, engine: &Engine, trial: &str, id: RunId) -> Result<RunId, Breach> {
+    start(engine, saga, id).await.map_err(|error| Breach::Engine { trial: trial.to_owned(), error })
 }
 
 /// An engine for the caller, and a worker apart from it.

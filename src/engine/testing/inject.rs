@@ -37,21 +37,28 @@ pub(super) struct Plan {
     pub(super) happened: Vec<(u32, Direction)>,
 }
 
-/// The plans of all runs.
+/// The plans of all runs, and the one that waits for the next new run: trials come one after another, and a saga may
+/// leave the choice of the id to what it starts its runs through.
 #[derive(Debug, Default)]
-pub(super) struct Plans(Mutex<HashMap<RunId, Plan>>);
+pub(super) struct Plans(Mutex<(Option<Plan>, HashMap<RunId, Plan>)>);
 
 impl Plans {
-    pub(super) fn set(&self, run: RunId, plan: Plan) {
-        self.lock().insert(run, plan);
+    pub(super) fn set_for_next(&self, plan: Plan) {
+        self.lock().0 = Some(plan);
     }
 
     pub(super) fn happened(&self, run: RunId) -> Vec<(u32, Direction)> {
-        self.lock().get(&run).map_or_else(Vec::new, |plan| plan.happened.clone())
+        self.lock().1.get(&run).map_or_else(Vec::new, |plan| plan.happened.clone())
     }
 
     fn take(&self, cx: &ActivityContext, direction: Direction) -> (Option<Fault>, bool) {
         let mut plans = self.lock();
+        let (next, plans) = &mut *plans;
+        if !plans.contains_key(&cx.run_id())
+            && let Some(plan) = next.take()
+        {
+            plans.insert(cx.run_id(), plan);
+        }
         let Some(plan) = plans.get_mut(&cx.run_id()) else { return (None, false) };
         let key = (cx.seq(), direction);
         let fault = plan.faults.remove(&key);
@@ -62,7 +69,7 @@ impl Plans {
         (fault, plan.twice && cx.tx.is_none())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Plan>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, (Option<Plan>, HashMap<RunId, Plan>)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

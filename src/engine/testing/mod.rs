@@ -40,6 +40,16 @@ pub trait Saga: Send + Sync {
     fn registry(&self, pool: &PgPool) -> Registry;
     /// What a run is started with. Called once per trial, with the run's id, which the world may be told apart by.
     fn start(&self, run: RunId) -> StartRun;
+    /// Starts a run, for sagas that are started through something else: gives its id, which need not be the proposed one.
+    fn begin(&self, engine: &Engine, proposed: RunId) -> impl Future<Output = Result<RunId, Error>> + Send {
+        let request = StartRun { id: Some(proposed), ..self.start(proposed) };
+        let engine = engine.clone();
+        async move { engine.start(request).await.map(|started| started.run) }
+    }
+    /// Does what the outside world does for a run that waits for a signal.
+    fn nudge(&self, _run: &Run) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
     /// Whether the world adds up, now that the run has ended: all of it in place, or nothing left of it. The message says
     /// what does not.
     fn check(&self, pool: &PgPool, run: &Run) -> impl Future<Output = Result<(), String>> + Send;
@@ -92,8 +102,16 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// The first breach.
 pub async fn try_everything<S: Saga>(saga: &S) -> Result<Report, Breach> {
     let mut report = try_faults(saga).await?;
-    report.crashes = crash::try_crashes(saga).await?;
+    report.crashes = try_crashes(saga).await?.crashes;
     Ok(report)
+}
+
+/// Crashes only.
+///
+/// # Errors
+/// The first breach.
+pub async fn try_crashes<S: Saga>(saga: &S) -> Result<Report, Breach> {
+    Ok(Report { trials: 0, crashes: crash::try_crashes(saga).await? })
 }
 
 /// Everything but crashes.
@@ -195,10 +213,10 @@ impl<S: Saga> Harness<'_, S> {
         let engine = |error| Breach::Engine { trial: trial.to_owned(), error };
         let id = RunId::now_v7();
         let faults: Vec<_> = plan.faults.keys().copied().collect();
-        self.plans.set(id, plan);
+        self.plans.set_for_next(plan);
         // The worker makes the workflow known, and it may have been started a moment ago.
         let started = start(&self.engine, self.saga, id).await.map_err(engine)?;
-        let run = end(&self.engine, started, trial).await?;
+        let run = end(self.saga, &self.engine, started, trial).await?;
         let happened = self.plans.happened(started);
         if let Some((seq, direction)) = faults.iter().find(|fault| !happened.contains(fault)) {
             let what = format!("the run never came to the {direction} attempt of step {seq}: it is {}", run.status);
@@ -217,18 +235,17 @@ fn activities(run: &Run) -> impl Iterator<Item = &StepView> {
 async fn start<S: Saga>(engine: &Engine, saga: &S, id: RunId) -> Result<RunId, Error> {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
-        let request = StartRun { id: Some(id), ..saga.start(id) };
-        match engine.start(request).await {
+        match saga.begin(engine, id).await {
             Err(Error::UnknownWorkflow(_)) if tokio::time::Instant::now() < deadline => {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
-            started => return started.map(|started| started.run),
+            started => return started,
         }
     }
 }
 
 /// Waits for the run's end; where it gets stuck, an operator has it try again.
-async fn end(engine: &Engine, id: RunId, trial: &str) -> Result<Run, Breach> {
+async fn end<S: Saga>(saga: &S, engine: &Engine, id: RunId, trial: &str) -> Result<Run, Breach> {
     let failed = |error| Breach::Engine { trial: trial.to_owned(), error };
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
@@ -243,6 +260,7 @@ async fn end(engine: &Engine, id: RunId, trial: &str) -> Result<Run, Breach> {
                 let what = format!("it does not end: it is {status} ({:?}), {:?}", run.failure, run.waiting_on);
                 return Err(Breach::promise(trial, what));
             }
+            _ if run.waiting_on.as_ref().is_some_and(|waiting| waiting.kind == "signal") => saga.nudge(&run).await,
             _ => {}
         }
         tokio::time::sleep(LOOK_EVERY).await;

@@ -1,0 +1,124 @@
+//! The order workflow under the saga harness: each step fails, each answer is lost, everything is done twice, undos fail,
+//! the worker dies at each commit; after each, stock and money add up, by our books and by the gateway's own ledger.
+
+use std::{str::FromStr, sync::Arc, time::Duration};
+
+use backstitch::{
+    activities::ShopDeps,
+    engine::{
+        Engine, Error, Json, Registry, Run, RunId, StartRun,
+        testing::{Report, Saga, try_crashes, try_faults},
+        to_json,
+    },
+    orders::{Fulfilment, Order, Orders, ShopSettings},
+    payments::{Secret, StripeConfig, StripeGateway},
+    workflows,
+};
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use uuid::Uuid;
+
+use crate::shop::{Opening, Shop, request};
+
+/// More than all trials take.
+const ON_HAND: i64 = 100_000;
+
+/// The shop is the world: its simulator keeps the money. Its own worker does nothing; the harness brings workers.
+struct OrderSaga(Shop);
+
+impl OrderSaga {
+    async fn set() -> Self {
+        let shop = Shop::with(Opening { worker: false, ..Opening::default() }).await;
+        shop.stock("tea", ON_HAND).await;
+        Self(shop)
+    }
+
+    async fn order_of(&self, run: RunId) -> Result<Order, String> {
+        let query = "SELECT id FROM shop.orders WHERE run_id = $1";
+        let id: Uuid = sqlx::query_scalar(query).bind(run).fetch_one(&self.0.pool).await.map_err(|e| e.to_string())?;
+        Ok(self.0.get(id).await)
+    }
+}
+
+impl Saga for OrderSaga {
+    fn pool(&self) -> PgPool {
+        let options = PgConnectOptions::from_str(self.0.url()).expect("the test's own URL");
+        PgPoolOptions::new().max_connections(12).connect_lazy_with(options)
+    }
+
+    fn registry(&self, pool: &PgPool) -> Registry {
+        let config = StripeConfig {
+            timeout: Duration::from_millis(500),
+            ..StripeConfig::new(self.0.gateway_url(), Secret::new("sk_test"))
+        };
+        let gateway = StripeGateway::new(&config).expect("a gateway");
+        workflows::register(Registry::new(), &ShopDeps::new(pool.clone(), Arc::new(gateway)))
+    }
+
+    /// Orders are started by placing them: see `begin`.
+    fn start(&self, _: RunId) -> StartRun {
+        let nothing: Json = to_json(&()).expect("null is JSON");
+        StartRun::named("order", nothing)
+    }
+
+    async fn begin(&self, engine: &Engine, _: RunId) -> Result<RunId, Error> {
+        let orders = Orders::new(engine.clone(), ShopSettings::default());
+        match orders.place(&request("tok_ok", &[("tea", 2)]), None).await {
+            Ok(placed) => Ok(placed.order.run_id),
+            Err(backstitch::orders::Error::Engine(error)) => Err(error),
+            Err(error) => Err(Error::InvalidRequest(error.to_string())),
+        }
+    }
+
+    /// Fulfilment reports.
+    async fn nudge(&self, run: &Run) {
+        let Ok(order) = self.order_of(run.id).await else { return };
+        for report in [Fulfilment::Shipped, Fulfilment::Delivered] {
+            // Refused where it has been reported, or the order is being cancelled: that is the shop's to say.
+            let _ = self.0.orders.report(order.id, report).await;
+        }
+    }
+
+    async fn check(&self, _: &PgPool, run: &Run) -> Result<(), String> {
+        let order = self.order_of(run.id).await?;
+        let (captured, refunded) = self.0.moved(order.id).await;
+        let query = "SELECT coalesce(sum(quantity) FILTER (WHERE state = 'held'), 0)::bigint,
+            coalesce(sum(quantity) FILTER (WHERE state = 'committed'), 0)::bigint FROM shop.holds WHERE order_id = $1";
+        let units: (i64, i64) =
+            sqlx::query_as(query).bind(order.id).fetch_one(&self.0.pool).await.map_err(|e| e.to_string())?;
+        let is = (captured - refunded, units);
+        let should = if run.status == "completed" { (order.total, (0, 2)) } else { (0, (0, 0)) };
+        if is != should {
+            return Err(format!("(money kept, (held, committed)) is {is:?} and should be {should:?}; {order:?}"));
+        }
+        if captured > order.total {
+            return Err(format!("{captured} were captured for an order of {}", order.total));
+        }
+        Ok(())
+    }
+}
+
+async fn the_shelf_adds_up(saga: &OrderSaga) {
+    let committed = saga.0.orders.units_committed("tea").await.expect("reads");
+    assert_eq!(saga.0.shelf("tea").await, (ON_HAND - committed, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stock_and_money_add_up_whatever_fails_is_unknown_or_is_done_twice() {
+    let saga = OrderSaga::set().await;
+    let Report { trials, .. } = try_faults(&saga).await.unwrap_or_else(|breach| panic!("{breach}"));
+    assert!(trials > 50, "{trials} trials: is every step tried?");
+    the_shelf_adds_up(&saga).await;
+    println!("{trials} trials");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stock_and_money_add_up_after_a_crash_at_every_commit() {
+    let saga = OrderSaga::set().await;
+    let Report { crashes, .. } = try_crashes(&saga).await.unwrap_or_else(|breach| panic!("{breach}"));
+    assert!(crashes > 30, "{crashes} crashes: is every commit tried?");
+    the_shelf_adds_up(&saga).await;
+    println!("{crashes} crashes");
+}
