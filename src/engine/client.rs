@@ -387,11 +387,12 @@ impl Engine {
             tokio::pin!(ended);
             ended.as_mut().enable();
             // Watching began before this look, so that an end in between is not missed.
-            let looked = async { reads::result(&mut *self.pool.acquire().await?, run).await }.await;
+            let looked = reads::ended(&mut *self.pool.acquire().await?, run).await?;
             let left = until.saturating_duration_since(Instant::now());
             match looked {
-                Ok(found) if !found.ended && !left.is_zero() => {}
-                looked => return looked,
+                Some(ended) => return Ok(ended),
+                None if left.is_zero() => return reads::result(&mut *self.pool.acquire().await?, run).await,
+                None => {}
             }
             // The end may come in another process: then only polling finds it.
             let _ = tokio::time::timeout(pause.min(left), ended).await;

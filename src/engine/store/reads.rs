@@ -157,7 +157,18 @@ fn step_view(run: RunId, row: &PgRow) -> Result<StepView, sqlx::Error> {
     })
 }
 
-/// How a run stands, in one cheap look.
+/// How a run ended; none while it has not. One look at one row, because those who wait look often.
+pub(crate) async fn ended(conn: &mut PgConnection, run: RunId) -> Result<Option<RunResult>, Error> {
+    let query = "SELECT status, output::text AS output, failure::text AS failure FROM backstitch.run WHERE id = $1";
+    let row = sqlx::query(query).bind(run).fetch_optional(conn).await?.ok_or(Error::UnknownRun(run))?;
+    let Some(status) = Status::from_code(row.try_get("status")?).filter(|status| status.is_end()) else {
+        return Ok(None);
+    };
+    let (output, failure) = (json(row.try_get("output")?), parse(row.try_get("failure")?));
+    Ok(Some(RunResult { id: run, status: status.word().to_owned(), ended: true, output, failure }))
+}
+
+/// How a run stands.
 pub(crate) async fn result(conn: &mut PgConnection, run: RunId) -> Result<RunResult, Error> {
     let found = self::run(conn, run).await?;
     let ended = Status::from_word(&found.status).is_some_and(Status::is_end);
