@@ -12,12 +12,12 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{
-    core::model::{Json, Request, RunId, Status, Time, to_json},
+    core::model::{Json, RunId, Status, Time, to_json},
     error::Error,
     hints::Hints,
     registry::Registry,
-    store::{self, operate, reads, signals, start},
-    view::{ActionPlan, Page, PlannedUndo, Run, RunFilter, RunResult, ServerSettings},
+    store::{self, reads, signals, start},
+    view::{Page, Run, RunFilter, RunResult, ServerSettings},
     worker::{Worker, WorkerConfig},
     workflow::Workflow,
 };
@@ -99,17 +99,6 @@ pub struct Started {
     pub run: RunId,
     /// False: the key was known, and this is the first request's run.
     pub created: bool,
-}
-
-/// Who acts on a run, and why: what the audit keeps.
-#[derive(Clone, Debug, Default)]
-pub struct Operator {
-    /// Who.
-    pub actor: String,
-    /// Why.
-    pub reason: Option<String>,
-    /// Only say what would happen.
-    pub dry_run: bool,
 }
 
 /// The front door. Cheap to clone.
@@ -400,43 +389,6 @@ impl Engine {
         }
     }
 
-    /// Asks the run to stop and undo, if it is not past its pivot.
-    ///
-    /// # Errors
-    /// `reason_required`, `unknown_run`, `wrong_state`, `past_pivot`.
-    pub async fn cancel(&self, run: RunId, by: &Operator) -> Result<ActionPlan, Error> {
-        self.request(run, Request::Cancel, "cancel", by).await
-    }
-
-    /// Has it undone, wherever it stands.
-    ///
-    /// # Errors
-    /// `reason_required`, `unknown_run`, `wrong_state`.
-    pub async fn compensate(&self, run: RunId, by: &Operator) -> Result<ActionPlan, Error> {
-        self.request(run, Request::Compensate, "compensate", by).await
-    }
-
-    async fn request(&self, run: RunId, what: Request, word: &'static str, by: &Operator) -> Result<ActionPlan, Error> {
-        if by.reason.as_deref().is_none_or(|reason| reason.trim().is_empty()) {
-            return Err(Error::ReasonRequired(word));
-        }
-        let mut conn = self.pool.acquire().await?;
-        let effect = operate::request(&mut conn, run, what, borrowed(by)).await?;
-        self.hint();
-        Ok(plan_of(run, word, by, effect))
-    }
-
-    /// Has a stuck or failed run try again from where it failed.
-    ///
-    /// # Errors
-    /// `unknown_run`, `wrong_state`.
-    pub async fn retry(&self, run: RunId, by: &Operator) -> Result<ActionPlan, Error> {
-        let mut conn = self.pool.acquire().await?;
-        let effect = operate::retry(&mut conn, run, borrowed(by)).await?;
-        self.hint();
-        Ok(plan_of(run, "retry", by, effect))
-    }
-
     /// What the server says of the settings that the promises rest on.
     ///
     /// # Errors
@@ -451,28 +403,6 @@ impl Engine {
     /// When the database can't be reached.
     pub async fn now(&self) -> Result<Time, Error> {
         store::now(&mut *self.pool.acquire().await?).await
-    }
-}
-
-fn borrowed(by: &Operator) -> operate::By<'_> {
-    operate::By { actor: &by.actor, reason: by.reason.as_deref(), dry_run: by.dry_run }
-}
-
-fn plan_of(run: RunId, action: &'static str, by: &Operator, effect: operate::Effect) -> ActionPlan {
-    let undo = effect.undo.into_iter().map(|(undo, step)| PlannedUndo {
-        seq: undo.seq,
-        activity: step.name.to_string(),
-        outcome: step.outcome.map_or("open", |outcome| outcome.word()).to_owned(),
-        input: step.input,
-        after: undo.after,
-    });
-    ActionPlan {
-        run,
-        action,
-        dry_run: by.dry_run,
-        status: effect.status.word().to_owned(),
-        undo: undo.collect(),
-        retry: effect.retry,
     }
 }
 

@@ -46,6 +46,30 @@ pub enum Error {
     /// The action is dangerous and needs a reason.
     #[error("{0} needs a reason")]
     ReasonRequired(&'static str),
+    /// A worker holds the run: what would contradict it has to wait, or the run be paused first.
+    #[error("a worker holds run {0} just now: pause it first, or ask again when it waits")]
+    HeldByWorker(RunId),
+    /// The run has no such step.
+    #[error("run {run} has no step {seq}")]
+    UnknownStep {
+        /// The run.
+        run: RunId,
+        /// The step.
+        seq: u32,
+    },
+    /// A bulk operation with an empty filter would be one over everything.
+    #[error(
+        "the filter is empty: name at least one of workflow, version, status, error, step, fingerprint, tag, since or until"
+    )]
+    EmptyFilter,
+    /// There is no such bulk operation, schedule, hold or key.
+    #[error("there is no {what} {name}")]
+    Unknown {
+        /// `operation`, `schedule`, `hold` or `key`.
+        what: &'static str,
+        /// Its name or id.
+        name: String,
+    },
     /// The cursor was not made by this list.
     #[error("the cursor is not one that this list gave")]
     BadCursor,
@@ -77,6 +101,15 @@ impl Error {
             Self::WrongState(_) => "wrong_state",
             Self::PastPivot(_) => "past_pivot",
             Self::ReasonRequired(_) => "reason_required",
+            Self::HeldByWorker(_) => "held_by_worker",
+            Self::UnknownStep { .. } => "unknown_step",
+            Self::EmptyFilter => "empty_filter",
+            Self::Unknown { what, .. } => match what.as_bytes() {
+                b"operation" => "unknown_operation",
+                b"schedule" => "unknown_schedule",
+                b"hold" => "unknown_hold",
+                _ => "unknown_key",
+            },
             Self::BadCursor => "bad_cursor",
             Self::LeaseLost => "lease_lost",
             Self::Unavailable(_) => "database_unavailable",

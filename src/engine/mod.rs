@@ -6,6 +6,7 @@ pub mod core;
 mod error;
 mod hints;
 mod limbo;
+mod operator;
 mod registry;
 mod store;
 pub mod testing;
@@ -15,8 +16,9 @@ mod workflow;
 
 pub use self::{
     activity::{Activity, ActivityContext, ActivityError, Verified},
-    client::{DEFAULT_MAX_PAYLOAD, DEFAULT_QUEUE, Engine, Operator, StartRun, Started},
+    client::{DEFAULT_MAX_PAYLOAD, DEFAULT_QUEUE, Engine, StartRun, Started},
     core::{
+        action::{Action, Declared, PolicyOverride, StepDirection},
         context::{Call, Context, SideValue, StepFailure},
         join::{join, join_all},
         model::{Failure, Json, Outcome, RunId, Time, to_json},
@@ -24,6 +26,7 @@ pub use self::{
     },
     error::Error,
     limbo::Limbo,
+    operator::Operator,
     registry::Registry,
     view::{ActionPlan, Page, PlannedUndo, Run, RunFilter, RunResult, ServerSettings, StepView, WaitingOn},
     worker::{Worker, WorkerConfig},

@@ -1,6 +1,6 @@
 //! Reading requests: bodies within their limit, JSON, query parameters, keys, ids. Whatever is wrong becomes a problem.
 
-use std::{convert::Infallible, time::Duration};
+use std::time::Duration;
 
 use axum::{
     body::{Body, Bytes, to_bytes},
@@ -130,19 +130,6 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
             std::str::from_utf8(value.as_bytes()).map_err(|_| Problem::invalid("Idempotency-Key is not UTF-8"))?;
         let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
         Ok(Self(Some(text.to_owned())))
-    }
-}
-
-/// Who acts, as the client claims in `x-actor`. It is recorded as a claim.
-pub(super) struct Actor(pub(super) String);
-
-impl<S: Sync> FromRequestParts<S> for Actor {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let claimed = parts.headers.get("x-actor").and_then(|value| value.to_str().ok());
-        let actor = claimed.filter(|name| !name.is_empty() && name.len() <= 100).unwrap_or("api");
-        Ok(Self(actor.to_owned()))
     }
 }
 

@@ -4,6 +4,7 @@
 //! handler, one file per noun. Handlers call [`Engine`] and [`crate::orders`] and wait for nobody else: a worker in the same process
 //! is met only in the database. Authorization belongs between those two layers, see [`router`].
 
+mod auth;
 mod events;
 mod extract;
 mod health;

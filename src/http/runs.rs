@@ -11,11 +11,12 @@ use serde_json::{json, value::RawValue};
 
 use super::{
     App,
-    extract::{Actor, IdempotencyKey, Json, OptionalJson, Params, parse, run_id, wait},
+    auth::Caller,
+    extract::{IdempotencyKey, Json, OptionalJson, Params, parse, run_id, wait},
     problem::Problem,
     wire::{ActionBody, LARGEST_BATCH, ListParams, StartBody, WaitParams},
 };
-use crate::engine::{ActionPlan, Page, Run, RunResult, StartRun, Started};
+use crate::engine::{Action, ActionPlan, Page, Run, RunResult, StartRun, Started};
 
 /// The routes of this noun, except [`batch`], whose bodies may be larger.
 pub(super) fn routes() -> Router<App> {
@@ -112,31 +113,31 @@ async fn signal(
 async fn cancel(
     State(app): State<App>,
     Path(id): Id,
-    Actor(actor): Actor,
+    caller: Caller,
     OptionalJson(body): OptionalJson<ActionBody>,
 ) -> Result<Response, Problem> {
-    let by = body.unwrap_or_default().operator(actor)?;
-    Ok(planned(app.engine.cancel(run_id(&id)?, &by).await?))
+    let by = body.unwrap_or_default().operator(caller.actor)?;
+    Ok(planned(app.engine.act(run_id(&id)?, &Action::Cancel, &by).await?))
 }
 
 async fn compensate(
     State(app): State<App>,
     Path(id): Id,
-    Actor(actor): Actor,
+    caller: Caller,
     OptionalJson(body): OptionalJson<ActionBody>,
 ) -> Result<Response, Problem> {
-    let by = body.unwrap_or_default().operator(actor)?;
-    Ok(planned(app.engine.compensate(run_id(&id)?, &by).await?))
+    let by = body.unwrap_or_default().operator(caller.actor)?;
+    Ok(planned(app.engine.act(run_id(&id)?, &Action::Compensate, &by).await?))
 }
 
 async fn retry(
     State(app): State<App>,
     Path(id): Id,
-    Actor(actor): Actor,
+    caller: Caller,
     OptionalJson(body): OptionalJson<ActionBody>,
 ) -> Result<Response, Problem> {
-    let by = body.unwrap_or_default().operator(actor)?;
-    Ok(planned(app.engine.retry(run_id(&id)?, &by).await?))
+    let by = body.unwrap_or_default().operator(caller.actor)?;
+    Ok(planned(app.engine.act(run_id(&id)?, &Action::Retry { policy: None }, &by).await?))
 }
 
 /// 202: it is durable that this is to happen; a worker does it. A dry run is done: 200.

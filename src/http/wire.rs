@@ -82,6 +82,7 @@ impl ListParams {
             since: self.since,
             limit: self.limit,
             cursor: self.cursor,
+            ..RunFilter::default()
         }
     }
 }

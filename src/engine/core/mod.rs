@@ -2,8 +2,9 @@
 //! crashes and races can be simulated in seconds (tests/simulation), and why the rules can be read in one place.
 //!
 //! `context` is what workflow authors hold, `execution` polls their function, `machine` decides, `plan` says what is undone
-//! in which order, `transition` which status may follow which.
+//! in which order, `transition` which status may follow which, `action` what operators can ask.
 
+pub mod action;
 pub mod context;
 pub mod decision;
 pub mod execution;

@@ -1,10 +1,10 @@
-//! What people see of runs: the read model behind the API, the CLI and the pages. Field names are the contract's.
+//! Runs and their steps, as people see them.
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::core::model::{Failure, Json, RunId, StepError, Time};
+use crate::engine::core::model::{Failure, Json, RunId, StepError, Time};
 
 /// A run as people see it.
 #[derive(Clone, Debug, Serialize)]
@@ -97,24 +97,48 @@ pub struct StepView {
     pub worker: Option<String>,
 }
 
-/// Which runs to list; all conditions hold together.
-#[derive(Clone, Debug, Default)]
+/// Which runs: all conditions hold together. The same for lists, for bulk operations and in the pages' addresses.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct RunFilter {
     /// Only this workflow.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub workflow: Option<String>,
+    /// Only this version of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<i32>,
     /// Only this status, in the words of [`Run::status`].
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
     /// Only the run with this key (and workflow, if given).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// Only runs with this tag: `name:value`, or `name` for any value.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
+    /// Only runs with this error code: of their failure, or of a step that needs attention.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Only runs that failed, stand or need attention at this step (its name).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// Only runs that need attention for this error (see `Attention`), as 16 hexadecimal digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
     /// Only runs that an operator should look at.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub attention: bool,
     /// Only runs started at or after this moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
+    /// Only runs started before this moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
     /// 1 to 200; 50 by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
     /// Where the last page ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
 }
 
@@ -140,53 +164,4 @@ pub struct RunResult {
     pub output: Option<Json>,
     /// Why it failed, is being undone or is stuck.
     pub failure: Option<Failure>,
-}
-
-/// What an operator's action does, or would do.
-#[derive(Clone, Debug, Serialize)]
-pub struct ActionPlan {
-    /// The run.
-    pub run: RunId,
-    /// The action.
-    pub action: &'static str,
-    /// True: nothing was changed.
-    pub dry_run: bool,
-    /// The status before.
-    pub status: String,
-    /// The undos that it leads to, in the order in which they are made.
-    pub undo: Vec<PlannedUndo>,
-    /// The steps that are attempted again.
-    pub retry: Vec<u32>,
-}
-
-/// One undo of a plan.
-#[derive(Clone, Debug, Serialize)]
-pub struct PlannedUndo {
-    /// The step.
-    pub seq: u32,
-    /// Its activity.
-    pub activity: String,
-    /// How the step stands.
-    pub outcome: String,
-    /// Its input.
-    pub input: Option<Json>,
-    /// The steps whose undo has to be done first.
-    pub after: Vec<u32>,
-}
-
-/// What a server says of itself.
-#[derive(Clone, Debug, Serialize)]
-pub struct ServerSettings {
-    /// As a number: 150018 is 15.18.
-    pub version: i32,
-    /// As text.
-    pub version_text: String,
-    /// fsync, full_page_writes and synchronous_commit, with their values.
-    pub durability: Vec<(String, String)>,
-    /// Whether standbys are connected.
-    pub has_standbys: bool,
-    /// How far the database's clock is ahead of this machine's.
-    pub clock_skew_ms: i64,
-    /// How far `backstitch.clock` is moved; 0 outside of tests.
-    pub shift_ms: i64,
 }

@@ -1,0 +1,114 @@
+//! What an operator can ask of a run: one type for the API, the command line, the pages and bulk operations.
+
+use serde::{Deserialize, Serialize};
+
+/// Another policy for the steps that a retry attempts again; what is not given stays the activity's own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PolicyOverride {
+    /// Attempts in all, counted from the retry; at least 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_attempts: Option<u32>,
+    /// The wait before the second attempt, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_ms: Option<u64>,
+    /// The longest wait, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub longest_ms: Option<u64>,
+    /// How long one attempt may take, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt_timeout_ms: Option<u64>,
+}
+
+/// Which direction of a step is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepDirection {
+    /// The step itself.
+    Forward,
+    /// Its undo.
+    Undo,
+}
+
+/// What an operator declares an unknown step to have come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Declared {
+    /// It took effect.
+    Ok,
+    /// It had no effect, and never will.
+    Failed,
+}
+
+/// An action on one run. What it needs stands in it; who asks, why, and whether for real stands in `Operator`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Action {
+    /// Try again from the step that failed, with the results of those before it; or try the failed undos again.
+    Retry {
+        /// With other rules.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        policy: Option<PolicyOverride>,
+    },
+    /// Stop, and undo what was done, unless the run is past its pivot.
+    Cancel,
+    /// Undo what was done, wherever the run stands.
+    Compensate,
+    /// Let nothing of it begin, and freeze its timers.
+    Pause,
+    /// Go on after a pause; timers go on with what was left of them.
+    Resume,
+    /// End it as it stands, without undo.
+    Abandon,
+    /// Pass over a step that has not succeeded, as if it had given this output; or over an undo.
+    Skip {
+        /// The step.
+        seq: u32,
+        /// Default: the one that is unresolved.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        direction: Option<StepDirection>,
+        /// What the workflow is told that the step gave. JSON's null unless said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<serde_json::Value>,
+    },
+    /// Declare what an unknown step came to.
+    Resolve {
+        /// The step.
+        seq: u32,
+        /// Default: the one that is unresolved.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        direction: Option<StepDirection>,
+        /// What it came to.
+        outcome: Declared,
+        /// What it gave, where it took effect.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<serde_json::Value>,
+        /// How the operator knows: kept in the audit.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evidence: Option<String>,
+    },
+    /// It has been seen: take it off the list of what needs attention. Nothing else changes.
+    Acknowledge,
+}
+
+impl Action {
+    /// Its word, in the API, on the command line and in the audit.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Retry { .. } => "retry",
+            Self::Cancel => "cancel",
+            Self::Compensate => "compensate",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Abandon => "abandon",
+            Self::Skip { .. } => "skip",
+            Self::Resolve { .. } => "resolve",
+            Self::Acknowledge => "acknowledge",
+        }
+    }
+
+    /// Whether it is dangerous enough to demand a reason.
+    pub const fn needs_reason(&self) -> bool {
+        matches!(self, Self::Cancel | Self::Compensate | Self::Abandon | Self::Skip { .. } | Self::Resolve { .. })
+    }
+}

@@ -1,0 +1,11 @@
+//! Read models: what people see, behind the API, the CLI and the pages alike. Field names are the contract's. One file per noun.
+
+mod plan;
+mod runs;
+mod server;
+
+pub use self::{
+    plan::{ActionPlan, PlannedUndo},
+    runs::{Page, Run, RunFilter, RunResult, StepView, WaitingOn},
+    server::ServerSettings,
+};

@@ -1,0 +1,43 @@
+//! What an operator's action does, or would do.
+
+use serde::Serialize;
+
+use crate::engine::core::model::{Json, RunId};
+
+/// What an operator's action does, or would do.
+#[derive(Clone, Debug, Serialize)]
+pub struct ActionPlan {
+    /// The run.
+    pub run: RunId,
+    /// The action.
+    pub action: &'static str,
+    /// True: nothing was changed.
+    pub dry_run: bool,
+    /// The status before.
+    pub status: String,
+    /// The undos that it leads to, in the order in which they are made.
+    pub undo: Vec<PlannedUndo>,
+    /// The steps that are attempted again.
+    pub retry: Vec<u32>,
+    /// What stays as it is although it could be undone: the price of `abandon`.
+    pub stays: Vec<PlannedUndo>,
+    /// What happens, in sentences for people.
+    pub says: Vec<String>,
+}
+
+/// One undo of a plan.
+#[derive(Clone, Debug, Serialize)]
+pub struct PlannedUndo {
+    /// The step.
+    pub seq: u32,
+    /// Its activity.
+    pub activity: String,
+    /// How the step stands.
+    pub outcome: String,
+    /// Its input.
+    pub input: Option<Json>,
+    /// The steps whose undo has to be done first.
+    pub after: Vec<u32>,
+    /// What undoing it means, as its activity says it: `refund 25.00 EUR`.
+    pub summary: Option<String>,
+}
