@@ -62,14 +62,18 @@ pub enum Error {
         "the filter is empty: name at least one of workflow, version, status, error, step, fingerprint, tag, since or until"
     )]
     EmptyFilter,
-    /// There is no such bulk operation, schedule, hold or key.
-    #[error("there is no {what} {name}")]
-    Unknown {
-        /// `operation`, `schedule`, `hold` or `key`.
-        what: &'static str,
-        /// Its name or id.
-        name: String,
-    },
+    /// There is no such bulk operation.
+    #[error("there is no operation {0}")]
+    UnknownOperation(String),
+    /// There is no such schedule.
+    #[error("there is no schedule {0}")]
+    UnknownSchedule(String),
+    /// Nothing of this kind and name is held back.
+    #[error("there is no hold on {0}")]
+    UnknownHold(String),
+    /// There is no such API key.
+    #[error("there is no key {0}")]
+    UnknownKey(String),
     /// The cursor was not made by this list.
     #[error("the cursor is not one that this list gave")]
     BadCursor,
@@ -104,12 +108,10 @@ impl Error {
             Self::HeldByWorker(_) => "held_by_worker",
             Self::UnknownStep { .. } => "unknown_step",
             Self::EmptyFilter => "empty_filter",
-            Self::Unknown { what, .. } => match what.as_bytes() {
-                b"operation" => "unknown_operation",
-                b"schedule" => "unknown_schedule",
-                b"hold" => "unknown_hold",
-                _ => "unknown_key",
-            },
+            Self::UnknownOperation(_) => "unknown_operation",
+            Self::UnknownSchedule(_) => "unknown_schedule",
+            Self::UnknownHold(_) => "unknown_hold",
+            Self::UnknownKey(_) => "unknown_key",
             Self::BadCursor => "bad_cursor",
             Self::LeaseLost => "lease_lost",
             Self::Unavailable(_) => "database_unavailable",
