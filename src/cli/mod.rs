@@ -10,6 +10,7 @@ mod dev;
 mod doctor;
 pub mod gateway_sim;
 mod migrate;
+mod openapi;
 mod order;
 pub mod output;
 mod run;
@@ -70,6 +71,8 @@ enum Command {
     Bench(bench::Args),
     /// Check a database's settings, and the no-limbo and ledger invariants
     Doctor(doctor::Args),
+    /// Print the OpenAPI document of the API
+    Openapi,
     /// Print a completion script for a shell
     Completions(completions::Args),
 }
@@ -107,6 +110,7 @@ impl Cli {
             Command::GatewaySim(args) => gateway_sim::run(args).await,
             Command::Run { server, verb } => run::run(verb, &server, out).await,
             Command::Order { server, verb } => order::run(verb, &server, out).await,
+            Command::Openapi => openapi::run(),
             Command::Completions(args) => {
                 completions::run(&args);
                 Ok(())

@@ -28,7 +28,7 @@ pub use self::{
     limbo::Limbo,
     operator::Operator,
     registry::Registry,
-    view::{ActionPlan, Page, PlannedUndo, Run, RunFilter, RunResult, ServerSettings, StepView, WaitingOn},
+    view::{ActionPlan, Page, PlannedUndo, Run, RunFilter, RunResult, ServerSettings, StepView, WaitingOn, words},
     worker::{Worker, WorkerConfig},
     workflow::Workflow,
 };

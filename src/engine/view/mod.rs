@@ -3,6 +3,7 @@
 mod plan;
 mod runs;
 mod server;
+pub mod words;
 
 pub use self::{
     plan::{ActionPlan, PlannedUndo},
