@@ -88,7 +88,8 @@ fn not_null(body: &mut Value) {
     let contents = body["content"].as_object_mut().into_iter().flat_map(|content| content.values_mut());
     for content in contents {
         let schema = &mut content["schema"];
-        let some = schema["oneOf"].as_array().and_then(|either| either.iter().find(|one| one["type"] != "null").cloned());
+        let some =
+            schema["oneOf"].as_array().and_then(|either| either.iter().find(|one| one["type"] != "null").cloned());
         if let Some(some) = some {
             *schema = some;
         }

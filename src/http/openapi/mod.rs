@@ -61,7 +61,9 @@ pub(super) fn begin() -> OpenApi {
         .title("Backstitch")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(DESCRIPTION))
-        .license(Some(License::builder().name(env!("CARGO_PKG_LICENSE")).identifier(Some(env!("CARGO_PKG_LICENSE"))).build()))
+        .license(Some(
+            License::builder().name(env!("CARGO_PKG_LICENSE")).identifier(Some(env!("CARGO_PKG_LICENSE"))).build(),
+        ))
         .build();
     let key = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
