@@ -4,6 +4,7 @@ pub mod activity;
 mod client;
 pub mod core;
 mod error;
+mod finding;
 mod hints;
 mod limbo;
 mod operator;
@@ -11,6 +12,7 @@ mod registry;
 mod store;
 pub mod testing;
 mod view;
+mod why;
 mod worker;
 mod workflow;
 
@@ -22,13 +24,17 @@ pub use self::{
         context::{Call, Context, SideValue, StepFailure},
         join::{join, join_all},
         model::{Failure, Json, Outcome, RunId, Time, to_json},
-        policy::{Policy, Retry},
+        policy::{Policy, Retry, Schema},
     },
     error::Error,
     limbo::Limbo,
     operator::Operator,
     registry::Registry,
-    view::{ActionPlan, Page, PlannedUndo, Run, RunFilter, RunResult, ServerSettings, StepView, WaitingOn},
+    view::{
+        ATTENTION_KINDS, ActionPlan, ActivityView, Attention, AttentionFilter, AttentionGroup, AuditEntry, AuditFilter,
+        HoldNote, LaneView, Next, Page, PlannedUndo, PolicyView, QueueView, Run, RunFilter, RunResult, ServerSettings,
+        StatusCount, StepView, VersionView, WaitingOn, Why, WorkerView, WorkflowView, Workflows,
+    },
     worker::{Worker, WorkerConfig},
     workflow::Workflow,
 };

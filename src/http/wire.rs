@@ -61,11 +61,16 @@ impl StartBody {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ListParams {
     workflow: Option<String>,
+    version: Option<i32>,
     status: Option<String>,
     key: Option<String>,
     tag: Option<String>,
+    error: Option<String>,
+    step: Option<String>,
+    fingerprint: Option<String>,
     attention: bool,
     since: Option<Time>,
+    until: Option<Time>,
     limit: Option<u32>,
     cursor: Option<String>,
 }
@@ -75,14 +80,18 @@ impl ListParams {
     pub(super) fn filter(self) -> RunFilter {
         RunFilter {
             workflow: self.workflow,
+            version: self.version,
             status: self.status,
             key: self.key,
             tag: self.tag,
+            error: self.error,
+            step: self.step,
+            fingerprint: self.fingerprint,
             attention: self.attention,
             since: self.since,
+            until: self.until,
             limit: self.limit,
             cursor: self.cursor,
-            ..RunFilter::default()
         }
     }
 }

@@ -10,8 +10,10 @@
 //! | `timers`, `signals` | wake parked runs |
 //! | `operate` | cancel, compensate, retry, with their audit |
 //! | `reads`, `server` | what people see |
+//! | `finding/` | which runs, what needs attention, what was done, who is there |
 
 pub(crate) mod claim;
+pub(crate) mod finding;
 pub(crate) mod flush;
 pub(crate) mod lanes;
 pub(crate) mod operate;
