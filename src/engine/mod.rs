@@ -7,6 +7,7 @@ pub mod activity;
 mod client;
 pub mod core;
 mod error;
+mod finding;
 mod hints;
 mod holds;
 mod limbo;
@@ -16,6 +17,7 @@ mod registry;
 mod store;
 pub mod testing;
 mod view;
+mod why;
 mod worker;
 mod workflow;
 
@@ -28,7 +30,7 @@ pub use self::{
         holds::HoldKind,
         join::{join, join_all},
         model::{Failure, Json, Outcome, RunId, Time, to_json},
-        policy::{Policy, Retry},
+        policy::{Policy, Retry, Schema},
     },
     error::Error,
     limbo::Limbo,

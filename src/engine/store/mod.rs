@@ -12,9 +12,11 @@
 //! | `holds` | what is held back, and the runs put aside for it |
 //! | `operate` | cancel, compensate, retry, with their audit |
 //! | `reads`, `server` | what people see |
+//! | `finding/` | which runs, what needs attention, what was done, who is there |
 
 pub(crate) mod audit;
 pub(crate) mod claim;
+pub(crate) mod finding;
 pub(crate) mod flush;
 pub(crate) mod holds;
 pub(crate) mod lanes;
