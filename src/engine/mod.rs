@@ -4,8 +4,11 @@ pub mod activity;
 mod client;
 pub mod core;
 mod error;
+mod gauges;
 mod hints;
 mod limbo;
+mod metrics;
+mod observer;
 mod operator;
 mod registry;
 mod store;
@@ -21,14 +24,16 @@ pub use self::{
         action::{Action, Declared, PolicyOverride, StepDirection},
         context::{Call, Context, SideValue, StepFailure},
         join::{join, join_all},
-        model::{Failure, Json, Outcome, RunId, Time, to_json},
+        model::{Direction, Failure, Json, Outcome, RunId, Time, to_json},
         policy::{Policy, Retry},
+        trace::Trace,
     },
     error::Error,
     limbo::Limbo,
+    observer::{Observed, Observer},
     operator::Operator,
     registry::Registry,
-    view::{ActionPlan, Page, PlannedUndo, Run, RunFilter, RunResult, ServerSettings, StepView, WaitingOn},
+    view::{ActionPlan, Gauges, Page, PlannedUndo, Run, RunFilter, RunResult, ServerSettings, StepView, WaitingOn},
     worker::{Worker, WorkerConfig},
     workflow::Workflow,
 };

@@ -8,6 +8,7 @@ mod auth;
 mod events;
 mod extract;
 mod health;
+mod metrics;
 mod order_wire;
 mod orders;
 pub mod problem;
@@ -26,7 +27,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::{engine::Engine, orders::Orders};
+use crate::{engine::Engine, orders::Orders, telemetry::Recorder};
 use problem::Problem;
 
 /// How long open requests may take after the server was told to stop.
@@ -46,13 +47,36 @@ pub struct App {
     pub max_payload: usize,
     /// Cancelled when the server is told to stop: long waits end early, and `/readyz` says no.
     pub draining: CancellationToken,
+    /// What `/metrics` shows; none: there is no such route.
+    scraper: Option<metrics::Scraper>,
+    /// The worker in this process whose life `/readyz` vouches for.
+    worker: Option<health::OwnWorker>,
 }
 
 impl App {
     /// The state of a server over the shop and its engine, whose largest payload is also the largest body.
     pub fn new(orders: Orders) -> Self {
         let engine = orders.engine().clone();
-        Self { max_payload: engine.max_payload(), engine, orders, draining: CancellationToken::new() }
+        Self {
+            max_payload: engine.max_payload(),
+            engine,
+            orders,
+            draining: CancellationToken::new(),
+            scraper: None,
+            worker: None,
+        }
+    }
+
+    /// With `/metrics`, which shows what this recorder has got.
+    pub fn with_metrics(mut self, recorder: Recorder) -> Self {
+        self.scraper = Some(metrics::Scraper::new(recorder));
+        self
+    }
+
+    /// With a worker of that name in this process: `/readyz` says no when nothing has been heard of it for `silent`.
+    pub fn with_worker(mut self, name: String, silent: Duration) -> Self {
+        self.worker = Some(health::OwnWorker { name, silent });
+        self
     }
 }
 
@@ -64,6 +88,7 @@ pub fn router(app: App) -> Router {
     // Authentication and roles wrap `api` and `batch` here.
     api.merge(batch)
         .merge(health::routes())
+        .merge(metrics::routes(&app))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(request::observe))
         .with_state(app)
@@ -82,7 +107,7 @@ pub async fn serve(
     until(listener, router(app), draining, shutdown).await
 }
 
-/// The same for health alone: what a worker without an API shows.
+/// The same for health and metrics alone: what a worker without an API shows.
 ///
 /// # Errors
 /// When the listener fails.
@@ -92,7 +117,8 @@ pub async fn serve_health(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let draining = app.draining.clone();
-    let router = health::routes().layer(from_fn(request::observe)).with_state(app);
+    let routes = health::routes().merge(metrics::routes(&app));
+    let router = routes.layer(from_fn(request::observe)).with_state(app);
     until(listener, router, draining, shutdown).await
 }
 

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod events;
+mod metrics;
 mod outage;
 mod runs;
 mod server;

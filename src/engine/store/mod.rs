@@ -9,10 +9,11 @@
 //! | `lanes` | registers workers and lanes; takeover; release |
 //! | `timers`, `signals` | wake parked runs |
 //! | `operate` | cancel, compensate, retry, with their audit |
-//! | `reads`, `server` | what people see |
+//! | `reads`, `server`, `gauges` | what people see |
 
 pub(crate) mod claim;
 pub(crate) mod flush;
+pub(crate) mod gauges;
 pub(crate) mod lanes;
 pub(crate) mod operate;
 pub(crate) mod reads;
