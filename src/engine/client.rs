@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::{
     core::model::{Json, RunId, Status, Time, to_json},
     error::Error,
+    credentials::Memory,
     hints::Hints,
     registry::Registry,
     store::{self, reads, signals, start},
@@ -110,6 +111,8 @@ pub struct Engine {
     hints: Arc<Hints>,
     /// Workflows whose newest registered version is this binary's own.
     known: Arc<Mutex<HashMap<String, i32>>>,
+    /// Credentials that were looked up a moment ago.
+    memory: Arc<Memory>,
 }
 
 impl Engine {
@@ -121,6 +124,7 @@ impl Engine {
             max_payload: DEFAULT_MAX_PAYLOAD,
             hints: Arc::default(),
             known: Arc::default(),
+            memory: Arc::default(),
         }
     }
 
@@ -167,6 +171,10 @@ impl Engine {
 
     pub(crate) fn hints(&self) -> &Arc<Hints> {
         &self.hints
+    }
+
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// A worker that executes runs of the registered workflows, in this process.

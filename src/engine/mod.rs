@@ -3,11 +3,14 @@
 pub mod activity;
 mod client;
 pub mod core;
+mod credentials;
 mod error;
 mod hints;
+mod keys;
 mod limbo;
 mod operator;
 mod registry;
+mod role;
 mod store;
 pub mod testing;
 mod view;
@@ -24,11 +27,14 @@ pub use self::{
         model::{Failure, Json, Outcome, RunId, Time, to_json},
         policy::{Policy, Retry},
     },
+    credentials::{Identity, VERDICT_FOR},
     error::Error,
+    keys::{OpenedSession, SESSION_FOR},
     limbo::Limbo,
     operator::Operator,
     registry::Registry,
-    view::{ActionPlan, Page, PlannedUndo, Run, RunFilter, RunResult, ServerSettings, StepView, WaitingOn},
+    role::{NoRole, Role},
+    view::{ActionPlan, ApiKey, CreatedKey, NewKey, Page, PlannedUndo, Run, RunFilter, RunResult, ServerSettings, StepView, WaitingOn},
     worker::{Worker, WorkerConfig},
     workflow::Workflow,
 };

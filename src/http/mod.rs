@@ -1,13 +1,14 @@
 //! The HTTP face: the only floor that knows statuses, headers and JSON envelopes. docs/api.md describes it for clients.
 //!
-//! A request passes `request::observe` (id, log, problems), then `extract::bounded` (size before anything else), then its
-//! handler, one file per noun. Handlers call [`Engine`] and [`crate::orders`] and wait for nobody else: a worker in the same process
-//! is met only in the database. Authorization belongs between those two layers, see [`router`].
+//! A request passes `request::observe` (id, log, problems), `auth::guard` (who is it, and may they), `extract::bounded` (size before
+//! anything else of it is looked at), then its handler, one file per noun. Handlers call [`Engine`] and [`crate::orders`] and
+//! wait for nobody else: a worker in the same process is met only in the database.
 
-mod auth;
+pub mod auth;
 mod events;
 mod extract;
 mod health;
+mod keys;
 mod order_wire;
 mod orders;
 pub mod problem;
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{engine::Engine, orders::Orders};
+pub use auth::Door;
 use problem::Problem;
 
 /// How long open requests may take after the server was told to stop.
@@ -46,23 +48,39 @@ pub struct App {
     pub max_payload: usize,
     /// Cancelled when the server is told to stop: long waits end early, and `/readyz` says no.
     pub draining: CancellationToken,
+    /// Whom it lets in while there are no keys.
+    pub door: Door,
 }
 
 impl App {
     /// The state of a server over the shop and its engine, whose largest payload is also the largest body.
     pub fn new(orders: Orders) -> Self {
         let engine = orders.engine().clone();
-        Self { max_payload: engine.max_payload(), engine, orders, draining: CancellationToken::new() }
+        let draining = CancellationToken::new();
+        Self { max_payload: engine.max_payload(), engine, orders, draining, door: Door::default() }
+    }
+
+    /// Lets everybody in while there are no keys, wherever the server listens.
+    pub fn without_keys(mut self, no_auth: bool) -> Self {
+        self.door = self.door.without_keys(no_auth);
+        self
     }
 }
 
-/// All routes. Health stands outside of whatever guards the rest.
+/// All routes. Health stands outside of what guards the rest.
 pub fn router(app: App) -> Router {
     let bounded = |limit: usize| from_fn_with_state(limit, extract::bounded);
-    let api = runs::routes().merge(orders::routes()).merge(webhooks::routes()).layer(bounded(app.max_payload));
+    let guarded = from_fn_with_state(app.clone(), auth::guard);
+    let api = runs::routes()
+        .merge(keys::routes())
+        .merge(orders::routes())
+        .merge(webhooks::routes())
+        .merge(auth::routes())
+        .layer(bounded(app.max_payload));
     let batch = runs::batch_routes().layer(bounded(app.max_payload.saturating_mul(BATCH_FACTOR)));
-    // Authentication and roles wrap `api` and `batch` here.
+    // Before the size: who may not come in has no body read.
     api.merge(batch)
+        .layer(guarded)
         .merge(health::routes())
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(request::observe))
@@ -79,6 +97,8 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let draining = app.draining.clone();
+    let mut app = app;
+    app.door = app.door.at(listener.local_addr()?.ip());
     until(listener, router(app), draining, shutdown).await
 }
 

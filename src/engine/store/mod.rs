@@ -6,6 +6,7 @@
 //! | `start` | starts runs, once per key |
 //! | `claim` | takes due runs for a lane; loads what is on record of them |
 //! | `flush` | records steps and ends, fenced |
+//! | `keys` | API keys and sessions, with their audit |
 //! | `lanes` | registers workers and lanes; takeover; release |
 //! | `timers`, `signals` | wake parked runs |
 //! | `operate` | cancel, compensate, retry, with their audit |
@@ -13,6 +14,7 @@
 
 pub(crate) mod claim;
 pub(crate) mod flush;
+pub(crate) mod keys;
 pub(crate) mod lanes;
 pub(crate) mod operate;
 pub(crate) mod reads;
