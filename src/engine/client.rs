@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use super::{
     core::model::{Json, RunId, Status, Time, to_json},
-    error::Error,
     credentials::Memory,
+    error::Error,
     hints::Hints,
     registry::Registry,
     store::{self, reads, signals, start},

@@ -166,7 +166,9 @@ mod tests {
         let parsed = Token::parse(&text).expect("our own form");
         assert_eq!((parsed.id, parsed.secret), (id.as_str(), secret.as_str()));
         let upper = text.to_uppercase();
-        for bad in ["", "bsk_", "bsk__", &text[4..], &text[..text.len() - 1], &format!("{text}0"), &upper, &format!(" {text}")] {
+        for bad in
+            ["", "bsk_", "bsk__", &text[4..], &text[..text.len() - 1], &format!("{text}0"), &upper, &format!(" {text}")]
+        {
             assert!(Token::parse(bad).is_none(), "{bad:?}");
         }
         assert_ne!(new_token(), new_token());

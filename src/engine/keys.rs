@@ -47,7 +47,9 @@ impl Engine {
     /// `invalid_request` for a name or life that is out of range.
     pub async fn create_key(&self, new: &NewKey, actor: &str) -> Result<CreatedKey, Error> {
         let length = new.name.chars().count();
-        if !(1..=LONGEST_NAME).contains(&length) || new.name.chars().any(char::is_control) || new.name.trim() != new.name
+        if !(1..=LONGEST_NAME).contains(&length)
+            || new.name.chars().any(char::is_control)
+            || new.name.trim() != new.name
         {
             let message = format!("a key's name has 1 to {LONGEST_NAME} visible characters, with no space around them");
             return Err(Error::InvalidRequest(message));

@@ -34,7 +34,10 @@ pub use self::{
     operator::Operator,
     registry::Registry,
     role::{NoRole, Role},
-    view::{ActionPlan, ApiKey, CreatedKey, NewKey, Page, PlannedUndo, Run, RunFilter, RunResult, ServerSettings, StepView, WaitingOn},
+    view::{
+        ActionPlan, ApiKey, CreatedKey, NewKey, Page, PlannedUndo, Run, RunFilter, RunResult, ServerSettings, StepView,
+        WaitingOn,
+    },
     worker::{Worker, WorkerConfig},
     workflow::Workflow,
 };

@@ -105,7 +105,9 @@ fn view(row: &PgRow) -> Result<ApiKey, Error> {
 }
 
 fn role(row: &PgRow) -> Result<Role, sqlx::Error> {
-    row.try_get::<String, _>("role")?.parse().map_err(|error: crate::engine::role::NoRole| sqlx::Error::Decode(error.into()))
+    row.try_get::<String, _>("role")?
+        .parse()
+        .map_err(|error: crate::engine::role::NoRole| sqlx::Error::Decode(error.into()))
 }
 
 async fn audit(conn: &mut PgConnection, action: &str, key: &ApiKey, actor: &str) -> Result<(), Error> {

@@ -53,7 +53,8 @@ pub(super) fn is_cross_site(headers: &HeaderMap, uri: &Uri) -> bool {
 /// Whether a cookie may be kept for encrypted connections only. On this machine itself there are none to be had. What a
 /// proxy says of its own connection only makes it stricter, so that it does no harm where nobody checks it.
 pub(super) fn wants_secure_cookie(headers: &HeaderMap, uri: &Uri) -> bool {
-    let forwarded = headers.get("x-forwarded-proto").is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));
+    let forwarded =
+        headers.get("x-forwarded-proto").is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));
     forwarded || !host(headers, uri).is_some_and(|host| is_loopback(&host))
 }
 
@@ -113,7 +114,9 @@ mod tests {
         assert!(!cross(&[host]));
         assert!(!cross(&[host, ("origin", "http://127.0.0.1:8080"), ("sec-fetch-site", "same-origin")]));
         assert!(!cross(&[("host", "inner"), ("x-forwarded-host", "a.example"), ("origin", "https://a.example")]));
-        for origin in ["https://evil.example", "http://127.0.0.1:3000", "null", "", "http://127.0.0.1:8080.evil.example"] {
+        for origin in
+            ["https://evil.example", "http://127.0.0.1:3000", "null", "", "http://127.0.0.1:8080.evil.example"]
+        {
             assert!(cross(&[host, ("origin", origin)]), "{origin}");
         }
         assert!(cross(&[host, ("sec-fetch-site", "cross-site")]));
@@ -124,7 +127,9 @@ mod tests {
         for ours in ["localhost", "localhost:80", "127.0.0.1:8080", "127.8.9.1", "[::1]:80", "a.localhost:1"] {
             assert!(is_loopback(ours), "{ours}");
         }
-        for other in ["localhost.evil.example", "evil.example:80", "10.0.0.1", "[fe80::1]", "", "127.0.0.1.evil.example"] {
+        for other in
+            ["localhost.evil.example", "evil.example:80", "10.0.0.1", "[fe80::1]", "", "127.0.0.1.evil.example"]
+        {
             assert!(!is_loopback(other), "{other}");
         }
         assert!(is_address("10.0.0.7:80", IpAddr::from([10, 0, 0, 7])));

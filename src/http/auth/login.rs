@@ -7,8 +7,8 @@ use std::{sync::atomic::Ordering, time::Duration};
 use askama::Template;
 use axum::{
     Form, Router,
-    extract::{Query, Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    extract::{Query, State},
+    http::{HeaderValue, StatusCode, header, request::Parts},
     response::{Html, IntoResponse, Redirect, Response},
     routing::{get, post},
 };
@@ -84,21 +84,14 @@ struct SignIn {
     next: String,
 }
 
-async fn sign_in(
-    State(app): State<App>,
-    uri: Uri,
-    headers: HeaderMap,
-    Form(form): Form<SignIn>,
-) -> Result<Response, Problem> {
-    if browser::is_cross_site(&headers, &uri) {
-        return Err(Problem::new("forbidden", "this was sent by a page of another site (Origin, Sec-Fetch-Site)"));
-    }
+async fn sign_in(State(app): State<App>, request: Parts, Form(form): Form<SignIn>) -> Result<Response, Problem> {
+    super::check_same_site(&request)?;
     let next = browser::local_path(&form.next).to_owned();
     match app.engine.sign_in(form.key.trim()).await {
         Ok(opened) => {
             app.door.failed.store(0, Ordering::Relaxed);
             tracing::info!(key = opened.identity.key_id, name = opened.identity.name, "signed in");
-            let cookie = session::set(&opened.cookie, &headers, &uri);
+            let cookie = session::set(&opened.cookie, &request.headers, &request.uri);
             Ok(with_cookie(Redirect::to(&next), cookie))
         }
         Err(Error::Unauthorized(detail)) => {
@@ -113,9 +106,9 @@ async fn sign_in(
 }
 
 /// Ends the session that the cookie names. `SameSite=Strict` and the origin say that its owner wants it.
-async fn sign_out(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+async fn sign_out(State(app): State<App>, request: Parts) -> Result<Response, Problem> {
     super::check_same_site(&request)?;
-    let (uri, headers) = (request.uri(), request.headers());
+    let (uri, headers) = (&request.uri, &request.headers);
     if let Some(cookie) = browser::cookie(headers, session::COOKIE) {
         app.engine.sign_out(cookie).await?;
     }

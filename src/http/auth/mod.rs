@@ -23,9 +23,9 @@ use axum::{
 use subtle::ConstantTimeEq;
 
 pub(super) use self::login::routes;
-pub(super) use crate::engine::Role;
 use self::roles::Access;
 use super::{App, problem::Problem};
+pub(super) use crate::engine::Role;
 use crate::engine::{Error, Identity};
 
 /// The longest name that a client may claim.
@@ -90,98 +90,85 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// What a credential was: it decides what else a request has to prove.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Proof {
-    /// A token, which no browser sends by itself.
-    Token,
-    /// A session's cookie, which browsers send by themselves.
-    Session,
-    /// None: nobody has made a key yet.
-    None,
-}
-
 /// The layer around everything that is not open to all.
-pub(super) async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().map(|route| route.as_str().to_owned());
-    let path = request.uri().path().to_owned();
-    if route.is_none() && !roles::is_api(&path) {
-        return next.run(request).await; // there is nothing there, for nobody
-    }
-    let method = request.method().clone();
-    // An address under /v1 that does not exist is only told to those who may read.
-    let access = roles::access(method.as_str(), route.as_deref().unwrap_or("/v1/*"));
-    let access = if route.is_none() { Access::Least(Role::Viewer) } else { access };
-    let Access::Least(least) = access else { return next.run(request).await };
-    let (caller, key) = match admit(&app, &request).await {
+pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let route = parts.extensions.get::<MatchedPath>().map(|route| route.as_str().to_owned());
+    let least = match &route {
+        Some(route) => match roles::access(parts.method.as_str(), route) {
+            Access::Open => return next.run(Request::from_parts(parts, body)).await,
+            Access::Least(role) => role,
+        },
+        // That there is nothing at an address under /v1 is told to those who may read.
+        None if roles::is_api(parts.uri.path()) => Role::Viewer,
+        None => return next.run(Request::from_parts(parts, body)).await,
+    };
+    let (caller, key) = match admit(&app, &parts).await {
         Ok(admitted) => admitted,
-        Err(problem) if asks_to_sign_in(&problem, &method, &path, request.headers()) => {
-            let to = request.uri().path_and_query().map_or("/", axum::http::uri::PathAndQuery::as_str);
+        Err(problem) if asks_to_sign_in(&problem, &parts) => {
+            let to = parts.uri.path_and_query().map_or("/", axum::http::uri::PathAndQuery::as_str);
             return Redirect::to(&format!("/login?next={}", browser::encoded(to))).into_response();
         }
         Err(problem) => return problem.into_response(),
     };
     if caller.role < least {
         let detail = format!("this needs the role {least}; the key `{key}` is {}", caller.role.with_article());
-        let action = format!("{method} {}", route.as_deref().unwrap_or_default());
-        if let Err(error) = app.engine.audit_forbidden(&caller.actor, &action, &path, &detail).await {
+        let action = format!("{} {}", parts.method, route.as_deref().unwrap_or_default());
+        if let Err(error) = app.engine.audit_forbidden(&caller.actor, &action, parts.uri.path(), &detail).await {
             tracing::warn!(%error, "a refusal could not be written down");
         }
         return Problem::new("forbidden", detail).into_response();
     }
-    request.extensions_mut().insert(caller);
-    next.run(request).await
+    parts.extensions.insert(caller);
+    next.run(Request::from_parts(parts, body)).await
 }
 
-fn asks_to_sign_in(problem: &Problem, method: &Method, path: &str, headers: &HeaderMap) -> bool {
-    let reads = matches!(*method, Method::GET | Method::HEAD);
-    problem.code() == "unauthorized" && reads && !roles::is_api(path) && browser::wants_page(headers)
+fn asks_to_sign_in(problem: &Problem, request: &Parts) -> bool {
+    let reads = matches!(request.method, Method::GET | Method::HEAD) && !roles::is_api(request.uri.path());
+    problem.code() == "unauthorized" && reads && browser::wants_page(&request.headers)
 }
 
 /// Who it is, and the name of their key; or why nobody may come in. What the database can't tell is not guessed.
-async fn admit(app: &App, request: &Request) -> Result<(Caller, String), Problem> {
-    let headers = request.headers();
-    let keys_exist = app.engine.keys_exist().await.map_err(cannot_tell)?;
-    let (identity, proof) = if keys_exist {
-        match bearer(headers)? {
-            Some(token) => (Some(app.engine.authenticate(token).await.map_err(cannot_tell)?), Proof::Token),
-            None => (Some(session::of(app, headers).await?), Proof::Session),
-        }
-    } else {
-        (None, Proof::None)
-    };
-    let Some(identity) = identity else {
+async fn admit(app: &App, request: &Parts) -> Result<(Caller, String), Problem> {
+    let headers = &request.headers;
+    let claim = claim(headers);
+    if !app.engine.keys_exist().await.map_err(cannot_tell)? {
         check_open(app, request)?;
         check_same_site(request)?;
-        let caller = Caller { actor: claim(headers).unwrap_or("local").to_owned(), role: Role::Admin, csrf: app.door.csrf.to_string() };
-        return Ok((caller, "local".to_owned()));
-    };
-    if proof == Proof::Session {
-        check_same_site(request)?;
+        let actor = claim.unwrap_or("local").to_owned();
+        return Ok((Caller { actor, role: Role::Admin, csrf: app.door.csrf.to_string() }, "local".to_owned()));
     }
-    let Identity { name, role, csrf, .. } = identity;
-    let actor = match claim(headers) {
-        Some(claim) => format!("key:{name} ({claim})"),
-        None => format!("key:{name}"),
+    let token = bearer(headers)?;
+    let Identity { name, role, csrf, .. } = match token {
+        Some(token) => app.engine.authenticate(token).await.map_err(cannot_tell)?,
+        None => session::of(app, headers).await?,
     };
+    let actor = claim.map_or_else(|| format!("key:{name}"), |claim| format!("key:{name} ({claim})"));
     let caller = Caller { actor, role, csrf };
-    if proof == Proof::Session && browser::is_unsafe(request.method()) && roles::is_api(request.uri().path()) {
-        let given = headers.get("x-csrf-token").and_then(|value| value.to_str().ok()).unwrap_or_default();
-        check_csrf(&caller, given)?;
+    // No browser sends a token by itself, but every browser its cookies.
+    if token.is_none() {
+        check_same_site(request)?;
+        if browser::is_unsafe(&request.method) && roles::is_api(request.uri.path()) {
+            let given = headers.get("x-csrf-token").and_then(|value| value.to_str().ok());
+            check_csrf(&caller, given.unwrap_or_default())?;
+        }
     }
     Ok((caller, name))
 }
 
 /// Whether a server without keys may let everybody in, and this request too.
-fn check_open(app: &App, request: &Request) -> Result<(), Problem> {
+fn check_open(app: &App, request: &Parts) -> Result<(), Problem> {
     let door = &app.door;
     if door.no_auth {
         return Ok(()); // whoever said so has something else in front, and names that we can't know
     }
     if !door.is_loopback() {
-        return Err(Problem::new("unauthorized", "no API key has been made yet: `backstitch key create` makes the first"));
+        return Err(Problem::new(
+            "unauthorized",
+            "no API key has been made yet: `backstitch key create` makes the first",
+        ));
     }
-    let host = browser::host(request.headers(), request.uri()).unwrap_or_default();
+    let host = browser::host(&request.headers, &request.uri).unwrap_or_default();
     if browser::is_loopback(&host) || door.bound.is_some_and(|ip| browser::is_address(&host, ip)) {
         return Ok(());
     }
@@ -191,9 +178,9 @@ fn check_open(app: &App, request: &Request) -> Result<(), Problem> {
 }
 
 /// Refuses what another site's page has sent with a user's cookie, or without any need for one.
-fn check_same_site(request: &Request) -> Result<(), Problem> {
-    if browser::is_unsafe(request.method()) && browser::is_cross_site(request.headers(), request.uri()) {
-        tracing::warn!(path = request.uri().path(), "refused: another site's page has sent this");
+fn check_same_site(request: &Parts) -> Result<(), Problem> {
+    if browser::is_unsafe(&request.method) && browser::is_cross_site(&request.headers, &request.uri) {
+        tracing::warn!(path = request.uri.path(), "refused: another site's page has sent this");
         return Err(Problem::new("forbidden", "this was sent by a page of another site (Origin, Sec-Fetch-Site)"));
     }
     Ok(())

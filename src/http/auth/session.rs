@@ -14,7 +14,8 @@ pub(super) const COOKIE: &str = "backstitch_session";
 /// Whose session a request belongs to.
 pub(super) async fn of(app: &App, headers: &HeaderMap) -> Result<Identity, Problem> {
     let Some(cookie) = browser::cookie(headers, COOKIE) else {
-        let detail = "this needs an API key: `Authorization: Bearer bsk_...` (--api-key, BACKSTITCH_API_KEY), or sign in";
+        let detail =
+            "this needs an API key: `Authorization: Bearer bsk_...` (--api-key, BACKSTITCH_API_KEY), or sign in";
         return Err(Problem::new("unauthorized", detail));
     };
     app.engine.session(cookie).await.map_err(cannot_tell)
