@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use backstitch::{
-    engine::{Activity, ActivityContext, ActivityError, Context, Engine, Failure, Registry, WorkerConfig, Workflow},
+    engine::{
+        Activity, ActivityContext, ActivityError, Context, Engine, Failure, NewKey, Registry, Role, WorkerConfig,
+        Workflow,
+    },
     http::{App, serve},
     orders::{Orders, ShopSettings},
     payments::{Secret, install_crypto_provider},
@@ -78,6 +81,7 @@ impl Activity for Hold {
 pub(crate) struct Server {
     url: String,
     client: reqwest::Client,
+    pub(crate) engine: Engine,
     pub(crate) stop: CancellationToken,
     pub(crate) database: Option<TestDatabase>,
 }
@@ -113,6 +117,17 @@ impl Server {
         Self::start(pool, None).await.0
     }
 
+    /// The API alone, and a key for each role: `keys.of(Role::Viewer)`.
+    pub(crate) async fn keyed() -> (Self, Keys) {
+        let server = Self::idle().await;
+        let mut tokens = Vec::new();
+        for role in Role::ALL {
+            let new = NewKey { name: role.to_string(), role, expires_in: None };
+            tokens.push(server.engine.create_key(&new, "test").await.expect("a key").token);
+        }
+        (server, Keys(tokens))
+    }
+
     async fn on_a_database() -> (Self, Engine) {
         let database = TestDatabase::new().await;
         Self::start(database.pool().clone(), Some(database)).await
@@ -127,9 +142,11 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let stop = CancellationToken::new();
-        tokio::spawn(serve(listener, App::new(orders), stop.clone().cancelled_owned()));
+        let mut app = App::new(orders);
+        app.door = app.door.looking_again_every(Duration::from_millis(50));
+        tokio::spawn(serve(listener, app, stop.clone().cancelled_owned()));
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().expect("a client");
-        (Self { url, client, stop, database }, engine)
+        (Self { url, client, engine: engine.clone(), stop, database }, engine)
     }
 
     async fn until_known(&self, workflow: &str) {
@@ -153,6 +170,10 @@ impl Server {
     /// A request that is not JSON, or has headers.
     pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -189,6 +210,15 @@ impl Server {
             + (SELECT count(*) FROM backstitch.audit) + (SELECT count(*) FROM backstitch.step)
             + (SELECT count(*) FROM shop.orders) + (SELECT count(*) FROM shop.items)";
         sqlx::query_scalar(query).fetch_one(self.pool()).await.expect("a count")
+    }
+}
+
+/// A token per role.
+pub(crate) struct Keys(Vec<String>);
+
+impl Keys {
+    pub(crate) fn of(&self, role: Role) -> &str {
+        &self.0[role as usize]
     }
 }
 

@@ -8,10 +8,12 @@ pub(super) mod browser;
 mod login;
 pub mod roles;
 mod session;
+mod streams;
 
 use std::{
     net::IpAddr,
     sync::{Arc, atomic::AtomicU32},
+    time::Duration,
 };
 
 use axum::{
@@ -42,13 +44,15 @@ pub struct Door {
     csrf: Arc<str>,
     /// Sign-ins that failed in a row.
     failed: Arc<AtomicU32>,
+    /// How often open event streams are looked at.
+    look_again: Duration,
 }
 
 impl Default for Door {
     /// Closed: open only on an address that is known to be this machine's own.
     fn default() -> Self {
         let csrf = hex::encode(rand::random::<[u8; 32]>()).into();
-        Self { bound: None, no_auth: false, csrf, failed: Arc::default() }
+        Self { bound: None, no_auth: false, csrf, failed: Arc::default(), look_again: streams::LOOK_AGAIN }
     }
 }
 
@@ -62,6 +66,12 @@ impl Door {
     /// Lets everybody in while there are no keys, wherever the server listens.
     pub(super) fn without_keys(mut self, no_auth: bool) -> Self {
         self.no_auth = no_auth;
+        self
+    }
+
+    /// Looks at open event streams so often: for tests.
+    pub fn looking_again_every(mut self, span: Duration) -> Self {
+        self.look_again = span;
         self
     }
 
@@ -119,8 +129,14 @@ pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) 
         }
         return Problem::new("forbidden", detail).into_response();
     }
+    // Only what is read can go on for long.
+    let again = (parts.method == Method::GET).then(|| parts.clone());
     parts.extensions.insert(caller);
-    next.run(Request::from_parts(parts, body)).await
+    let response = next.run(Request::from_parts(parts, body)).await;
+    match again {
+        Some(request) => streams::while_welcome(app, request, response),
+        None => response,
+    }
 }
 
 fn asks_to_sign_in(problem: &Problem, request: &Parts) -> bool {

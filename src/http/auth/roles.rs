@@ -89,7 +89,7 @@ mod tests {
             ("HEAD", "/v1/runs/{id}", Least(Viewer)),
             ("GET", "/v1/keys", Least(Admin)),
             ("POST", "/v1/runs/{id}/signals/{name}", Least(Starter)),
-            ("POST", "/v1/runs/{id}/steps/{seq}/skip", Least(Operator)),
+            ("POST", "/v1/runs/{id}/cancel", Least(Operator)),
             ("POST", "/v1/webhooks/stripe", Open),
             ("DELETE", "/v1/runs/{id}", Least(Admin)),
             ("GET", "/runs", Least(Viewer)),
