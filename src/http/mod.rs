@@ -10,6 +10,7 @@ mod extract;
 mod health;
 mod order_wire;
 mod orders;
+mod pages;
 pub mod problem;
 mod request;
 mod runs;
@@ -61,8 +62,10 @@ pub fn router(app: App) -> Router {
     let bounded = |limit: usize| from_fn_with_state(limit, extract::bounded);
     let api = runs::routes().merge(orders::routes()).merge(webhooks::routes()).layer(bounded(app.max_payload));
     let batch = runs::batch_routes().layer(bounded(app.max_payload.saturating_mul(BATCH_FACTOR)));
+    let pages = pages::routes(&app).layer(bounded(app.max_payload));
     // Authentication and roles wrap `api` and `batch` here.
     api.merge(batch)
+        .merge(pages)
         .merge(health::routes())
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(request::observe))

@@ -59,9 +59,9 @@ async fn with_problem(response: Response, id: &str) -> Response {
     let problem = match parts.extensions.remove::<Problem>() {
         Some(problem) => problem,
         None if status.is_client_error() || status.is_server_error() => {
-            if parts.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/"))
-            {
-                return Response::from_parts(parts, body); // an answer of ours that is no problem: /readyz
+            let kind = parts.headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+            if kind.starts_with(b"application/") || kind.starts_with(b"text/html") {
+                return Response::from_parts(parts, body); // an answer of ours that is no problem: /readyz, a page
             }
             Problem::of_status(status, detail(status, body).await)
         }

@@ -68,11 +68,13 @@ impl Frame {
         }
     }
 
-    fn sections(&self) -> &'static [(&'static str, &'static str, &'static str)] {
+    /// The navigation.
+    pub(in crate::http) fn sections(&self) -> &'static [(&'static str, &'static str, &'static str)] {
         SECTIONS
     }
 
-    fn assets_version(&self) -> &'static str {
+    /// What stands in the assets' addresses.
+    pub(in crate::http) fn assets_version(&self) -> &'static str {
         assets::version()
     }
 }
@@ -85,6 +87,17 @@ pub(in crate::http) const fn role_word(role: Role) -> &'static str {
         Role::Operator => "operator",
         Role::Admin => "admin",
     }
+}
+
+/// A view in its frame.
+#[derive(Template)]
+#[template(path = "page.html")]
+pub(super) struct Page {
+    pub(super) frame: Frame,
+    /// What was done just now.
+    pub(super) notice: Option<String>,
+    /// The view's content, which is HTML.
+    pub(super) fragment: String,
 }
 
 #[derive(Template)]
