@@ -128,7 +128,8 @@ pub(super) fn count(number: &i64) -> String {
 }
 
 /// One or many of something.
-pub(super) fn plural(number: usize, one: &str, many: &str) -> String {
+pub(super) fn plural(number: impl std::borrow::Borrow<usize>, one: &str, many: &str) -> String {
+    let number = *number.borrow();
     if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
 }
 

@@ -5,8 +5,12 @@
 //! policy that is sent with each forbids them, and anything from elsewhere.
 
 mod actions;
+mod ask;
 mod assets;
+mod attention;
+mod audit;
 mod filter;
+mod fleet;
 mod format;
 mod layout;
 mod live;
@@ -41,6 +45,9 @@ pub(super) fn routes(app: &App) -> Router<App> {
         .route("/", get(show))
         .route("/runs", get(show))
         .route("/runs/{id}", get(show))
+        .route("/attention", get(show))
+        .route("/fleet", get(show))
+        .route("/audit", get(show))
         .route("/orders", get(show))
         .route("/orders/{id}", get(show))
         .route("/live", get(live::follow))

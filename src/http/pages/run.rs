@@ -9,16 +9,21 @@ use super::{
     waterfall::{self, Bar, Chart, ROW},
 };
 use crate::{
-    engine::{Run, StepView},
+    engine::{Attention, AuditEntry, AuditFilter, Run, StepView, Why},
     http::{App, extract::run_id, problem::Problem},
 };
+
+/// Entries of the audit.
+const SHOWN: u32 = 50;
 
 #[derive(Template)]
 #[template(path = "run.html")]
 struct RunPage {
     run: Run,
     steps: Vec<StepView>,
-    sentences: Vec<String>,
+    why: Why,
+    attention: Vec<Attention>,
+    audit: Vec<AuditEntry>,
     verbs: Vec<&'static Verb>,
     chart: Chart,
     has_undos: bool,
@@ -26,28 +31,26 @@ struct RunPage {
 
 /// The page.
 pub(super) async fn fragment(app: &App, id: &str) -> Result<Fragment, Problem> {
-    let mut run = app.engine.run(run_id(id)?).await?;
+    let id = run_id(id)?;
+    let mut run = app.engine.run(id).await?;
+    let why = app.engine.why(id).await?;
+    let of_run = AuditFilter { run_id: Some(id), limit: Some(SHOWN), ..AuditFilter::default() };
+    let audit = app.engine.audit(&of_run).await?.items;
+    let attention = run.attention.take().unwrap_or_default();
     let steps = run.steps.take().unwrap_or_default();
     let now = app.engine.now().await?;
     let ended = run.finished_at.filter(|_| ended(&run.status));
     let chart = waterfall::chart(&steps, run.created_at, ended, now);
     let title = format!("{} {}", run.workflow, format::short(&run.id));
     let has_undos = steps.iter().any(|step| step.direction == "undo");
-    let template = RunPage { sentences: sentences(&run), verbs: verbs::offered(&run), run, steps, chart, has_undos };
+    let verbs = verbs::offered(&why.actions);
+    let template = RunPage { why, attention, audit, verbs, run, steps, chart, has_undos };
     Fragment::of(title, "runs", &template)
 }
 
 /// Whether nothing more happens to a run by itself.
 pub(super) fn ended(status: &str) -> bool {
     matches!(status, "completed" | "compensated" | "failed" | "abandoned")
-}
-
-fn sentences(run: &Run) -> Vec<String> {
-    let failure = run.failure.as_ref().map(|failure| {
-        let step = failure.step.map(|seq| format!(" at step {seq}")).unwrap_or_default();
-        format!("{}{step}: {}", failure.code, failure.message)
-    });
-    [Some(format!("It is {}.", run.status)), failure].into_iter().flatten().collect()
 }
 
 fn anchor(step: &StepView) -> String {

@@ -8,7 +8,7 @@ use super::{
     view::{Fragment, View},
 };
 use crate::{
-    engine::Run,
+    engine::{Run, StatusCount},
     http::{App, problem::Problem},
 };
 
@@ -19,12 +19,13 @@ pub(super) const STATUSES: [&str; 10] = [
 
 /// A chip: a filter that one click sets.
 pub(super) struct Chip {
-    address: String,
-    word: String,
-    class: &'static str,
-    count: Option<String>,
-    zero: bool,
-    current: bool,
+    pub(super) address: String,
+    pub(super) word: String,
+    pub(super) class: &'static str,
+    pub(super) count: Option<String>,
+    /// There is none.
+    pub(super) zero: bool,
+    pub(super) current: bool,
 }
 
 #[derive(Template)]
@@ -57,6 +58,7 @@ impl RunRow {
 /// The list.
 pub(super) async fn fragment(app: &App, view: &View) -> Result<Fragment, Problem> {
     let now = app.engine.now().await?;
+    let counts = app.engine.counts().await?;
     // A filter that can't be read is told where it was written, above an empty list.
     let listed = match filter::read(view.params(), now) {
         Ok(filter) => app.engine.list(&filter).await.map_err(Problem::from),
@@ -73,7 +75,7 @@ pub(super) async fn fragment(app: &App, view: &View) -> Result<Fragment, Problem
     let told = filter::words(view.params());
     let template = RunsPage {
         view,
-        chips: chips(view),
+        chips: chips(view, &counts),
         rows: page.items.into_iter().map(RunRow::of).collect(),
         filtered: set.iter().any(|name| !matches!(*name, "cursor" | "limit")),
         detailed: set.iter().any(|name| matches!(*name, "version" | "tag" | "error" | "step" | "fingerprint" | "since" | "until")),
@@ -85,16 +87,46 @@ pub(super) async fn fragment(app: &App, view: &View) -> Result<Fragment, Problem
     Fragment::of(title, "runs", &template)
 }
 
-fn chips(view: &View) -> Vec<Chip> {
+/// The chips above the list: each sets one condition, and leaves the others as they are.
+fn chips(view: &View, counts: &[StatusCount]) -> Vec<Chip> {
     let status = view.param("status");
     let attention = view.param("attention").is_some();
-    let chip = |word: &str, class, address, current| Chip { address, word: word.to_owned(), class, count: None, zero: false, current };
+    let without = view.with("status", "");
+    let all = View::parse(&without).map_or_else(|_| "/runs".to_owned(), |all| all.with("attention", ""));
+    let plain = |word: &str, class, address, current| Chip {
+        address,
+        word: word.to_owned(),
+        class,
+        count: None,
+        zero: false,
+        current,
+    };
+    let toggled = view.with("attention", if attention { "" } else { "true" });
     let mut chips = vec![
-        chip("all", "", View::parse(&view.with("status", "")).map_or_else(|_| "/runs".to_owned(), |all| all.with("attention", "")), status.is_none() && !attention),
-        chip("needs attention", "s-attention", view.with("attention", if attention { "" } else { "true" }), attention),
+        plain("all", "", all, status.is_none() && !attention),
+        plain("needs attention", "s-attention", toggled, attention),
     ];
-    chips.extend(STATUSES.into_iter().map(|word| chip(word, class(word), view.with("status", word), status == Some(word))));
+    chips.extend(STATUSES.into_iter().map(|word| Chip {
+        current: status == Some(word),
+        ..of_status(word, view.with("status", word), counts)
+    }));
     chips
+}
+
+/// Chips that lead to the list, with how many runs there are of each status.
+pub(super) fn counted(counts: &[StatusCount]) -> Vec<Chip> {
+    STATUSES.into_iter().map(|word| of_status(word, format::link("/runs", &[("status", word)]), counts)).collect()
+}
+
+fn of_status(word: &str, address: String, counts: &[StatusCount]) -> Chip {
+    let known = counts.iter().find(|count| count.status == word);
+    let about = if word == "completed" { ("~", "") } else { ("", "+") };
+    let count = known.map(|known| {
+        let (before, after) = if known.exact { ("", "") } else { about };
+        format!("{before}{}{after}", format::count(&known.count))
+    });
+    let zero = known.is_none_or(|known| known.count == 0);
+    Chip { address, word: word.to_owned(), class: class(word), count, zero, current: false }
 }
 
 fn class(status: &str) -> &'static str {

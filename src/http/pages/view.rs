@@ -3,7 +3,7 @@
 
 use axum::http::Uri;
 
-use super::{orders, overview, run, runs};
+use super::{attention, audit, fleet, orders, overview, run, runs};
 use crate::http::{App, problem::Problem};
 
 /// What was done stands in an address for the one page that tells it; no view has it.
@@ -90,6 +90,9 @@ impl View {
             [] => overview::fragment(app).await,
             ["runs"] => runs::fragment(app, self).await,
             ["runs", id] => run::fragment(app, id).await,
+            ["attention"] => attention::fragment(app, self).await,
+            ["fleet"] => fleet::fragment(app).await,
+            ["audit"] => audit::fragment(app, self).await,
             ["orders"] => orders::list(app, self).await,
             ["orders", id] => orders::one(app, id).await,
             _ => Err(Problem::new("unknown_route", "no page has this address")),
