@@ -14,6 +14,7 @@ mod metrics;
 pub mod openapi;
 mod order_wire;
 mod orders;
+mod pages;
 pub mod problem;
 mod request;
 mod runs;
@@ -98,8 +99,10 @@ impl App {
 pub fn router(app: App) -> Router {
     let (guarded, _) = guarded(app.max_payload).split_for_parts();
     let (open, _) = open().split_for_parts();
+    let pages = pages::routes(&app).layer(from_fn_with_state(app.max_payload, extract::bounded));
     // Before the size: who may not come in has no body read.
     guarded
+        .merge(pages)
         .layer(from_fn_with_state(app.clone(), auth::guard))
         .merge(open)
         .merge(metrics::routes(&app))
