@@ -8,6 +8,7 @@ mod hints;
 mod limbo;
 mod operator;
 mod registry;
+mod schedules;
 mod store;
 pub mod testing;
 mod view;
@@ -23,12 +24,16 @@ pub use self::{
         join::{join, join_all},
         model::{Failure, Json, Outcome, RunId, Time, to_json},
         policy::{Policy, Retry},
+        schedule::{CatchUp, Overlap},
     },
     error::Error,
     limbo::Limbo,
     operator::Operator,
     registry::Registry,
-    view::{ActionPlan, Page, PlannedUndo, Run, RunFilter, RunResult, ServerSettings, StepView, WaitingOn},
+    view::{
+        ActionPlan, Page, PlannedUndo, Run, RunFilter, RunResult, Schedule, ScheduleChange, ScheduleDetail, ScheduleSpec,
+        ScheduledRun, ServerSettings, Slot, StepView, WaitingOn,
+    },
     worker::{Worker, WorkerConfig},
     workflow::Workflow,
 };

@@ -9,6 +9,7 @@
 //! | `lanes` | registers workers and lanes; takeover; release |
 //! | `timers`, `signals` | wake parked runs |
 //! | `operate` | cancel, compensate, retry, with their audit |
+//! | `schedules` | schedules and their slots |
 //! | `reads`, `server` | what people see |
 
 pub(crate) mod claim;
@@ -17,6 +18,7 @@ pub(crate) mod lanes;
 pub(crate) mod operate;
 pub(crate) mod reads;
 pub(crate) mod rows;
+pub(crate) mod schedules;
 pub(crate) mod server;
 pub(crate) mod signals;
 pub(crate) mod start;

@@ -2,10 +2,12 @@
 
 mod plan;
 mod runs;
+mod schedules;
 mod server;
 
 pub use self::{
     plan::{ActionPlan, PlannedUndo},
     runs::{Page, Run, RunFilter, RunResult, StepView, WaitingOn},
+    schedules::{Schedule, ScheduleChange, ScheduleDetail, ScheduleSpec, ScheduledRun, Slot},
     server::ServerSettings,
 };
