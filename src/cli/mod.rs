@@ -13,6 +13,7 @@ mod migrate;
 mod order;
 pub mod output;
 mod run;
+mod schedule;
 mod serve;
 mod shapes;
 mod wiring;
@@ -58,6 +59,13 @@ enum Command {
         server: ServerArgs,
         #[command(subcommand)]
         verb: run::Verb,
+    },
+    /// Start runs by the clock
+    Schedule {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: schedule::Verb,
     },
     /// Place, show and cancel orders
     Order {
@@ -106,6 +114,7 @@ impl Cli {
             Command::Migrate(args) => migrate::run(args).await,
             Command::GatewaySim(args) => gateway_sim::run(args).await,
             Command::Run { server, verb } => run::run(verb, &server, out).await,
+            Command::Schedule { server, verb } => schedule::run(verb, &server, out).await,
             Command::Order { server, verb } => order::run(verb, &server, out).await,
             Command::Completions(args) => {
                 completions::run(&args);

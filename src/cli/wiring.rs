@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     activities::ShopDeps,
     config::{GatewayArgs, WorkArgs},
-    engine::{Engine, Error, Registry, WorkerConfig},
+    engine::{Engine, Error, MaintenanceConfig, Registry, WorkerConfig},
     orders::{Orders, ShopSettings},
     payments::{StripeConfig, StripeGateway},
     workflows,
@@ -69,6 +69,34 @@ pub(super) async fn work(engine: Engine, args: WorkArgs, stop: CancellationToken
             () = tokio::time::sleep(LOOK_AGAIN) => {}
             () = stop.cancelled() => return Ok(()),
         }
+    }
+}
+
+/// Does what comes round by the clock until told to stop: every process that serves or works has its share in it.
+pub(super) async fn maintain(engine: Engine, stop: CancellationToken) {
+    let maintenance = engine.maintenance(MaintenanceConfig::default()).run(stop.clone().cancelled_owned());
+    let schedules = async {
+        tokio::select! {
+            () = bring_schedules(&engine) => {}
+            () = stop.cancelled() => {}
+        }
+    };
+    tokio::join!(maintenance, schedules);
+}
+
+/// Makes the shop's schedules that are not there, as soon as the database and its schema are.
+async fn bring_schedules(engine: &Engine) {
+    let brought = async || {
+        for (name, spec) in workflows::schedules()? {
+            if engine.ensure_schedule(name, &spec).await? {
+                tracing::info!(schedule = name, "made a schedule");
+            }
+        }
+        Ok::<_, Error>(())
+    };
+    while let Err(error) = brought().await {
+        tracing::debug!(%error, "the schedules wait");
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
 

@@ -1,11 +1,16 @@
 //! The engine. Authors use [`Workflow`], [`Activity`] and [`Context`]; callers and operators use [`Engine`].
+//!
+//! A process that works on runs has a [`Worker`] ([`Engine::worker`]). A process that works or serves also runs
+//! [`Engine::maintenance`]: what comes round by the clock, shared by as many processes as there are.
 
 pub mod activity;
 mod client;
 pub mod core;
 mod error;
 mod hints;
+mod holds;
 mod limbo;
+mod maintenance;
 mod operator;
 mod registry;
 mod schedules;
@@ -21,6 +26,7 @@ pub use self::{
     core::{
         action::{Action, Declared, PolicyOverride, StepDirection},
         context::{Call, Context, SideValue, StepFailure},
+        holds::HoldKind,
         join::{join, join_all},
         model::{Failure, Json, Outcome, RunId, Time, to_json},
         policy::{Policy, Retry},
@@ -28,11 +34,12 @@ pub use self::{
     },
     error::Error,
     limbo::Limbo,
+    maintenance::{Maintenance, MaintenanceConfig},
     operator::Operator,
     registry::Registry,
     view::{
-        ActionPlan, Page, PlannedUndo, Run, RunFilter, RunResult, Schedule, ScheduleChange, ScheduleDetail, ScheduleSpec,
-        ScheduledRun, ServerSettings, Slot, StepView, WaitingOn,
+        ActionPlan, Hold, Page, PlannedUndo, Run, RunFilter, RunResult, Schedule, ScheduleChange, ScheduleDetail,
+        ScheduleSpec, ScheduledRun, ServerSettings, Slot, StepView, WaitingOn,
     },
     worker::{Worker, WorkerConfig},
     workflow::Workflow,

@@ -53,7 +53,8 @@ impl Engine {
         });
         let next_at = unchanged.map_or_else(|| cron.after(now), |stored| stored.standing.next_at);
         if next_at.is_none() {
-            let message = format!("{:?} names no time that is still to come; \"0 9 * * 1\" is Mondays at nine", spec.cron);
+            let message =
+                format!("{:?} names no time that is still to come; \"0 9 * * 1\" is Mondays at nine", spec.cron);
             return Err(Error::InvalidRequest(message));
         }
         rows::put(&mut tx, name, spec, next_at, false).await?;
@@ -61,7 +62,11 @@ impl Engine {
         let change = ScheduleChange { created: before.is_none(), dry_run: by.dry_run, schedule: view(&after) };
         let record = Record { before: before.as_ref().and_then(told), after: told(&after), ..record(name, "set", by) };
         rows::audit(&mut tx, record).await?;
-        if by.dry_run { tx.rollback().await? } else { tx.commit().await? }
+        if by.dry_run {
+            tx.rollback().await?
+        } else {
+            tx.commit().await?
+        }
         Ok(change)
     }
 
@@ -134,7 +139,11 @@ impl Engine {
             rows::audit(&mut tx, record).await?;
         }
         let after = rows::read(&mut tx, name).await?.ok_or_else(|| unknown(name))?;
-        if by.dry_run { tx.rollback().await? } else { tx.commit().await? }
+        if by.dry_run {
+            tx.rollback().await?
+        } else {
+            tx.commit().await?
+        }
         Ok(ScheduleChange { schedule: view(&after), created: false, dry_run: by.dry_run })
     }
 
@@ -153,7 +162,11 @@ impl Engine {
         let before = locked(&mut tx, name).await?;
         rows::delete(&mut tx, name).await?;
         rows::audit(&mut tx, Record { before: told(&before), ..record(name, "delete", by) }).await?;
-        if by.dry_run { tx.rollback().await? } else { tx.commit().await? }
+        if by.dry_run {
+            tx.rollback().await?
+        } else {
+            tx.commit().await?
+        }
         Ok(ScheduleChange { schedule: view(&before), created: false, dry_run: by.dry_run })
     }
 
@@ -179,8 +192,17 @@ impl Engine {
         let run = self.start_slot(&mut tx, &stored, slot).await?.run;
         rows::started(&mut tx, name, slot, run).await?;
         rows::audit(&mut tx, Record { run: Some(run), ..record(name, "run", by) }).await?;
-        if by.dry_run { tx.rollback().await? } else { tx.commit().await? }
-        Ok(ScheduledRun { schedule: name.to_owned(), slot, run_id: Some(run).filter(|_| !by.dry_run), dry_run: by.dry_run })
+        if by.dry_run {
+            tx.rollback().await?
+        } else {
+            tx.commit().await?
+        }
+        Ok(ScheduledRun {
+            schedule: name.to_owned(),
+            slot,
+            run_id: Some(run).filter(|_| !by.dry_run),
+            dry_run: by.dry_run,
+        })
     }
 
     /// Sees to one schedule that has something to decide; false: none has. [`Engine::maintenance`] asks this again and again.
@@ -278,7 +300,16 @@ const fn record<'a>(name: &'a str, action: &'a str, by: &'a Operator) -> Record<
         Some(reason) => Some(reason.as_str()),
         None => None,
     };
-    Record { schedule: name, action, actor: by.actor.as_str(), reason, run: None, before: None, after: None, refused: None }
+    Record {
+        schedule: name,
+        action,
+        actor: by.actor.as_str(),
+        reason,
+        run: None,
+        before: None,
+        after: None,
+        refused: None,
+    }
 }
 
 /// What the audit keeps of a schedule.

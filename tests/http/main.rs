@@ -6,6 +6,7 @@ mod bad_input;
 mod events;
 mod outage;
 mod runs;
+mod schedules;
 mod server;
 mod shop;
 #[path = "../support/mod.rs"]

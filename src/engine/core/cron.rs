@@ -136,9 +136,11 @@ fn days_of_week(field: &str) -> Result<String, String> {
             Some((range, step)) => (range, Some(step)),
             None => (item, None),
         };
-        let every: usize = step.map_or(Ok(1), str::parse).ok().filter(|every| (1..=7).contains(every)).ok_or_else(|| {
-            format!("the step in the day of week {item:?} is not from 1 to 7")
-        })?;
+        let every: usize = step
+            .map_or(Ok(1), str::parse)
+            .ok()
+            .filter(|every| (1..=7).contains(every))
+            .ok_or_else(|| format!("the step in the day of week {item:?} is not from 1 to 7"))?;
         let (first, last) = match (range, range.split_once('-')) {
             ("*" | "?", _) => (0, 6),
             (_, Some((first, last))) => (day(first)?, day(last)?),
@@ -164,7 +166,8 @@ fn day(text: &str) -> Result<usize, String> {
 /// Three letters are enough; the whole English word is right too.
 fn is_name(text: &str, name: &str) -> bool {
     const WHOLE: [&str; 7] = ["SUNDAY", "MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY"];
-    text.eq_ignore_ascii_case(name) || WHOLE.iter().any(|whole| whole.starts_with(name) && text.eq_ignore_ascii_case(whole))
+    text.eq_ignore_ascii_case(name)
+        || WHOLE.iter().any(|whole| whole.starts_with(name) && text.eq_ignore_ascii_case(whole))
 }
 
 #[cfg(test)]
@@ -192,7 +195,10 @@ mod tests {
             assert_eq!(next(sunday, "UTC", from, 1), ["Sun 04 Jan 09:00:00"], "{sunday}");
         }
         let weekdays = next("0 9 * * 1-5", "UTC", from, 4);
-        assert_eq!(weekdays, ["Thu 01 Jan 09:00:00", "Fri 02 Jan 09:00:00", "Mon 05 Jan 09:00:00", "Tue 06 Jan 09:00:00"]);
+        assert_eq!(
+            weekdays,
+            ["Thu 01 Jan 09:00:00", "Fri 02 Jan 09:00:00", "Mon 05 Jan 09:00:00", "Tue 06 Jan 09:00:00"]
+        );
         assert_eq!(next("0 9 * * 5-7", "UTC", from, 3), next("0 9 * * FRI,SAT,SUN", "UTC", from, 3));
         assert_eq!(next("0 9 * * SAT-MON", "UTC", from, 3), next("0 9 * * 6,0,1", "UTC", from, 3));
         assert_eq!(next("0 9 * * 1-5/2", "UTC", from, 3), next("0 9 * * MON,WED,FRI", "UTC", from, 3));
@@ -231,7 +237,17 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said_with_an_example() {
-        for bad in ["", "x", "* * * *", "1 2 3 4 5 6 7 8", "61 * * * *", "* 24 * * *", "0 9 * * 8", "0 9 * * MOO", "0 9 * * 1/0"] {
+        for bad in [
+            "",
+            "x",
+            "* * * *",
+            "1 2 3 4 5 6 7 8",
+            "61 * * * *",
+            "* 24 * * *",
+            "0 9 * * 8",
+            "0 9 * * MOO",
+            "0 9 * * 1/0",
+        ] {
             let error = Cron::parse(bad, "UTC").expect_err(bad);
             assert!(error.contains("is no cron expression") && error.contains("\"0 9 * * 1\""), "{error}");
         }

@@ -10,6 +10,7 @@ pub mod context;
 pub mod cron;
 pub mod decision;
 pub mod execution;
+pub mod holds;
 pub mod join;
 pub mod machine;
 pub mod model;

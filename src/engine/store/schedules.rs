@@ -139,7 +139,8 @@ pub(crate) async fn started(conn: &mut PgConnection, name: &str, slot: Time, run
 
 /// Notes that the start of a slot was refused.
 pub(crate) async fn refused(conn: &mut PgConnection, name: &str, slot: Time, message: &str) -> Result<(), Error> {
-    let query = "UPDATE backstitch.schedule_slot SET outcome = 'refused', message = $3 WHERE schedule = $1 AND slot = $2";
+    let query =
+        "UPDATE backstitch.schedule_slot SET outcome = 'refused', message = $3 WHERE schedule = $1 AND slot = $2";
     sqlx::query(query).bind(name).bind(slot).bind(message).execute(conn).await?;
     Ok(())
 }
