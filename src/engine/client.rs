@@ -14,13 +14,13 @@ use uuid::Uuid;
 use super::{
     core::{
         holds::RESERVED,
-        model::{Json, RunId, Status, Time, to_json},
+        model::{Json, RunId, Time, to_json},
     },
     error::Error,
     hints::Hints,
     registry::Registry,
-    store::{self, reads, signals, start},
-    view::{Page, Run, RunFilter, RunResult, ServerSettings},
+    store::{self, finding, reads, signals, start},
+    view::{Run, RunResult, ServerSettings},
     worker::{Worker, WorkerConfig},
     workflow::Workflow,
 };
@@ -357,7 +357,7 @@ impl Engine {
         signals::send(conn, run, name, payload.as_ref(), key).await
     }
 
-    /// One run with its steps.
+    /// One run with its steps, and why it needs attention.
     ///
     /// # Errors
     /// `unknown_run`.
@@ -365,30 +365,8 @@ impl Engine {
         let mut conn = self.pool.acquire().await?;
         let mut found = reads::run(&mut conn, run).await?;
         found.steps = Some(reads::steps(&mut conn, run).await?);
+        found.attention = Some(finding::attention::of_run(&mut conn, run).await?);
         Ok(found)
-    }
-
-    /// A page of runs, newest first.
-    ///
-    /// # Errors
-    /// `bad_cursor`; `invalid_request` for a limit outside 1 to 200 or an unknown status.
-    pub async fn list(&self, filter: &RunFilter) -> Result<Page<Run>, Error> {
-        const STATUSES: [&str; 2] = ["pending", "running"];
-        let limit = filter.limit.unwrap_or(50);
-        if !(1..=200).contains(&limit) {
-            return Err(Error::InvalidRequest(format!("limit is {limit}; it goes from 1 to 200")));
-        }
-        let unheard = |status: &&String| !STATUSES.contains(&status.as_str()) && Status::from_word(status).is_none();
-        if let Some(status) = filter.status.as_ref().filter(unheard) {
-            return Err(Error::InvalidRequest(format!("there is no status {status}")));
-        }
-        let before = filter.cursor.as_deref().map(|text| Uuid::try_parse(text).map_err(|_| Error::BadCursor));
-        let mut conn = self.pool.acquire().await?;
-        let mut items = reads::page(&mut conn, filter, before.transpose()?, i64::from(limit) + 1).await?;
-        let more = items.len() > limit as usize;
-        items.truncate(limit as usize);
-        let next_cursor = items.last().filter(|_| more).map(|run| run.id.simple().to_string());
-        Ok(Page { items, next_cursor })
     }
 
     /// How the run stands; waits up to `wait` for its end.

@@ -7,6 +7,7 @@ pub mod activity;
 mod client;
 pub mod core;
 mod error;
+mod finding;
 mod hints;
 mod holds;
 mod limbo;
@@ -17,6 +18,7 @@ mod schedules;
 mod store;
 pub mod testing;
 mod view;
+mod why;
 mod worker;
 mod workflow;
 
@@ -29,7 +31,7 @@ pub use self::{
         holds::HoldKind,
         join::{join, join_all},
         model::{Failure, Json, Outcome, RunId, Time, to_json},
-        policy::{Policy, Retry},
+        policy::{Policy, Retry, Schema},
         schedule::{CatchUp, Overlap},
     },
     error::Error,
@@ -37,10 +39,7 @@ pub use self::{
     maintenance::{Maintenance, MaintenanceConfig},
     operator::Operator,
     registry::Registry,
-    view::{
-        ActionPlan, Hold, Page, PlannedUndo, Run, RunFilter, RunResult, Schedule, ScheduleChange, ScheduleDetail,
-        ScheduleSpec, ScheduledRun, ServerSettings, Slot, StepView, WaitingOn,
-    },
+    view::*,
     worker::{Worker, WorkerConfig},
     workflow::Workflow,
 };

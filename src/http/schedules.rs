@@ -1,14 +1,15 @@
 //! `/v1/schedules`: runs that start by the clock: set, list, show, pause, resume, run, delete.
 
 use axum::{
-    Json as Answer, Router,
+    Json as Answer,
     extract::{Path, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use serde::Deserialize;
-use serde_json::{json, value::RawValue};
+use serde_json::value::RawValue;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     App,
@@ -17,20 +18,23 @@ use super::{
     problem::Problem,
     wire::ActionBody,
 };
-use crate::engine::{CatchUp, Operator, Overlap, ScheduleChange, ScheduleDetail, ScheduleSpec};
+use crate::engine::{
+    CatchUp, Operator, Overlap, Page, Schedule, ScheduleChange, ScheduleDetail, ScheduleSpec, ScheduledRun,
+};
 
 /// The routes of this noun.
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/schedules", get(list))
-        .route("/v1/schedules/{name}", get(show).put(set).delete(delete))
-        .route("/v1/schedules/{name}/pause", post(pause))
-        .route("/v1/schedules/{name}/resume", post(resume))
-        .route("/v1/schedules/{name}/run", post(run))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(show, set, delete))
+        .routes(routes!(pause))
+        .routes(routes!(resume))
+        .routes(routes!(run))
 }
 
 /// `PUT /v1/schedules/{name}`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = SetSchedule)]
 #[serde(deny_unknown_fields)]
 struct ScheduleBody {
     /// Five fields as in crontab(5).
@@ -40,42 +44,72 @@ struct ScheduleBody {
     /// The workflow's name.
     workflow: String,
     /// Any JSON; what the workflow takes.
+    #[schema(value_type = Value)]
     input: Box<RawValue>,
     /// `default` unless said.
     queue: Option<String>,
+    /// What a slot does while the previous run has not ended.
     #[serde(default)]
     overlap: Overlap,
+    /// What becomes of slots that no server saw to in time.
     #[serde(default)]
     catch_up: CatchUp,
     /// Left as it is unless said.
     paused: Option<bool>,
+    /// For the audit.
     reason: Option<String>,
+    /// Only tell when it would start.
     #[serde(default)]
     dry_run: bool,
 }
 
 /// `GET /v1/schedules/{name}`: which of its slots.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default, deny_unknown_fields)]
 struct SlotParams {
+    /// 50 by default.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
+    /// The `slots.next_cursor` of the page before.
     cursor: Option<String>,
 }
 
 /// `DELETE` has no body.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default, deny_unknown_fields)]
 struct DeleteParams {
+    /// For the audit.
     reason: Option<String>,
+    /// Only check.
     dry_run: bool,
 }
 
 type Name = Path<String>;
 
-async fn list(State(app): State<App>) -> Result<Response, Problem> {
-    Ok(Answer(json!({"items": app.engine.schedules().await?, "next_cursor": null})).into_response())
+/// List schedules, by name.
+#[utoipa::path(
+    get,
+    path = "/v1/schedules",
+    operation_id = "list_schedules",
+    tag = "schedules",
+    responses((status = 200, description = "All of them, on one page.", body = Page<Schedule>)),
+)]
+async fn list(State(app): State<App>) -> Result<Answer<Page<Schedule>>, Problem> {
+    Ok(Answer(Page { items: app.engine.schedules().await?, next_cursor: None }))
 }
 
+/// Read a schedule with its slots, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/schedules/{name}",
+    operation_id = "get_schedule",
+    tag = "schedules",
+    params(("name" = String, Path, description = "The schedule."), SlotParams),
+    responses((status = 200, description = "The schedule.", body = ScheduleDetail)),
+    extensions(("x-problems" = json!(["unknown_schedule", "bad_cursor"])))
+)]
 async fn show(
     State(app): State<App>,
     Path(name): Name,
@@ -84,7 +118,20 @@ async fn show(
     Ok(Answer(app.engine.schedule(&name, params.cursor.as_deref(), params.limit.unwrap_or(50)).await?))
 }
 
-/// 201 where it was not there before.
+/// Make or replace a schedule.
+#[utoipa::path(
+    put,
+    path = "/v1/schedules/{name}",
+    operation_id = "set_schedule",
+    tag = "schedules",
+    params(("name" = String, Path, description = "The schedule.")),
+    request_body = ScheduleBody,
+    responses(
+        (status = 201, description = "Made.", body = ScheduleChange, headers(("location" = String, description = "Its address."))),
+        (status = 200, description = "Replaced, or a dry run.", body = ScheduleChange, headers(("location" = String, description = "Its address."))),
+    ),
+    extensions(("x-problems" = json!(["unknown_workflow", "invalid_input"])))
+)]
 async fn set(
     State(app): State<App>,
     Path(name): Name,
@@ -108,6 +155,16 @@ async fn set(
     Ok((status, [(header::LOCATION, format!("/v1/schedules/{name}"))], Answer(change)).into_response())
 }
 
+/// Remove a schedule; its runs stay.
+#[utoipa::path(
+    delete,
+    path = "/v1/schedules/{name}",
+    operation_id = "delete_schedule",
+    tag = "schedules",
+    params(("name" = String, Path, description = "The schedule."), DeleteParams),
+    responses((status = 200, description = "As it was.", body = ScheduleChange)),
+    extensions(("x-problems" = json!(["unknown_schedule"])))
+)]
 async fn delete(
     State(app): State<App>,
     Path(name): Name,
@@ -118,6 +175,17 @@ async fn delete(
     Ok(Answer(app.engine.delete_schedule(&name, &by).await?))
 }
 
+/// Start nothing until it is resumed.
+#[utoipa::path(
+    post,
+    path = "/v1/schedules/{name}/pause",
+    operation_id = "pause_schedule",
+    tag = "schedules",
+    params(("name" = String, Path, description = "The schedule.")),
+    request_body = Option<ActionBody>,
+    responses((status = 200, description = "The schedule.", body = ScheduleChange)),
+    extensions(("x-problems" = json!(["unknown_schedule"])))
+)]
 async fn pause(
     State(app): State<App>,
     Path(name): Name,
@@ -128,6 +196,17 @@ async fn pause(
     Ok(Answer(app.engine.pause_schedule(&name, &by).await?))
 }
 
+/// Let a paused schedule go on.
+#[utoipa::path(
+    post,
+    path = "/v1/schedules/{name}/resume",
+    operation_id = "resume_schedule",
+    tag = "schedules",
+    params(("name" = String, Path, description = "The schedule.")),
+    request_body = Option<ActionBody>,
+    responses((status = 200, description = "The schedule.", body = ScheduleChange)),
+    extensions(("x-problems" = json!(["unknown_schedule"])))
+)]
 async fn resume(
     State(app): State<App>,
     Path(name): Name,
@@ -138,7 +217,20 @@ async fn resume(
     Ok(Answer(app.engine.resume_schedule(&name, &by).await?))
 }
 
-/// 202 with the run that was started; 200 for a dry run.
+/// Start a run of it now, beside its slots.
+#[utoipa::path(
+    post,
+    path = "/v1/schedules/{name}/run",
+    operation_id = "run_schedule",
+    tag = "schedules",
+    params(("name" = String, Path, description = "The schedule.")),
+    request_body = Option<ActionBody>,
+    responses(
+        (status = 202, description = "Started.", body = ScheduledRun, headers(("location" = String, description = "The run's address."))),
+        (status = 200, description = "A dry run: nothing was started.", body = ScheduledRun),
+    ),
+    extensions(("x-problems" = json!(["unknown_schedule", "unknown_workflow", "invalid_input"])))
+)]
 async fn run(
     State(app): State<App>,
     Path(name): Name,

@@ -19,6 +19,5 @@ mod placing;
 mod promises;
 mod races;
 mod schedules;
-mod schedules;
 mod transactional;
 mod waits;

@@ -13,9 +13,11 @@
 //! | `operate` | cancel, compensate, retry, with their audit |
 //! | `schedules` | schedules and their slots |
 //! | `reads`, `server` | what people see |
+//! | `finding/` | which runs, what needs attention, what was done, who is there |
 
 pub(crate) mod audit;
 pub(crate) mod claim;
+pub(crate) mod finding;
 pub(crate) mod flush;
 pub(crate) mod holds;
 pub(crate) mod lanes;

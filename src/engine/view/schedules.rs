@@ -1,8 +1,9 @@
 //! Schedules as people see them, and what they set.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::Page;
+use super::{Page, words};
 use crate::engine::core::{
     model::{Json, RunId, Time},
     schedule::{CatchUp, Overlap},
@@ -30,7 +31,7 @@ pub struct ScheduleSpec {
 }
 
 /// A schedule as people see it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Schedule {
     /// Its name.
     pub name: String,
@@ -65,11 +66,12 @@ pub struct Schedule {
 }
 
 /// A slot that has come.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Slot {
     /// The moment that the schedule names.
     pub slot: Time,
     /// `started queued skipped missed refused`.
+    #[schema(schema_with = words::slot_outcome)]
     pub outcome: String,
     /// The run, where one was started.
     pub run_id: Option<RunId>,
@@ -80,7 +82,7 @@ pub struct Slot {
 }
 
 /// A schedule with its slots, newest first.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ScheduleDetail {
     /// The schedule.
     #[serde(flatten)]
@@ -90,7 +92,7 @@ pub struct ScheduleDetail {
 }
 
 /// What a change of a schedule came to, or would come to.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ScheduleChange {
     /// The schedule as it is now, or would be; as it was, where it is deleted.
     #[serde(flatten)]
@@ -102,7 +104,7 @@ pub struct ScheduleChange {
 }
 
 /// A run that was started beside a schedule's slots.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ScheduledRun {
     /// The schedule.
     pub schedule: String,
