@@ -8,10 +8,13 @@ mod client;
 pub mod core;
 mod error;
 mod finding;
+mod gauges;
 mod hints;
 mod holds;
 mod limbo;
 mod maintenance;
+mod metrics;
+mod observer;
 mod operator;
 mod registry;
 mod schedules;
@@ -30,13 +33,15 @@ pub use self::{
         context::{Call, Context, SideValue, StepFailure},
         holds::HoldKind,
         join::{join, join_all},
-        model::{Failure, Json, Outcome, RunId, Time, to_json},
+        model::{Direction, Failure, Json, Outcome, RunId, Time, to_json},
         policy::{Policy, Retry, Schema},
         schedule::{CatchUp, Overlap},
+        trace::Trace,
     },
     error::Error,
     limbo::Limbo,
     maintenance::{Maintenance, MaintenanceConfig},
+    observer::{Observed, Observer},
     operator::Operator,
     registry::Registry,
     view::*,

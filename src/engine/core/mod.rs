@@ -4,6 +4,8 @@
 //! `context` is what workflow authors hold, `execution` polls their function, `machine` decides, `plan` says what is undone
 //! in which order, `transition` which status may follow which, `action` what operators can ask, `cron` when a schedule's slots
 //! are and `schedule` what becomes of them.
+//! in which order, `transition` which status may follow which, `action` what operators can ask,
+//! `trace` which trace a run belongs to.
 
 pub mod action;
 pub mod context;
@@ -17,4 +19,5 @@ pub mod model;
 pub mod plan;
 pub mod policy;
 pub mod schedule;
+pub mod trace;
 pub mod transition;

@@ -9,7 +9,10 @@ use super::{
     rows::{STEP_COLUMNS, json, step},
 };
 use crate::engine::{
-    core::model::{Failure, RunId, Status, StepKind, Time, idempotency_key},
+    core::{
+        model::{Failure, RunId, Status, StepKind, Time, idempotency_key},
+        trace::Trace,
+    },
     error::Error,
     view::{Run, RunFilter, RunResult, StepView, WaitingOn},
 };
@@ -56,6 +59,7 @@ fn view(row: &PgRow) -> Result<Run, sqlx::Error> {
         started_at: row.try_get("started_at")?,
         finished_at: row.try_get("finished_at")?,
         parent_id: row.try_get("parent_id")?,
+        trace_id: Trace::of(row.try_get("id")?, row.try_get("traceparent")?).id_text(),
         steps: None,
         attention: None,
     })

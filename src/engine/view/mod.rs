@@ -3,6 +3,7 @@
 mod attention;
 mod audit;
 mod fleet;
+mod gauges;
 mod holds;
 mod plan;
 mod runs;
@@ -17,6 +18,7 @@ pub use self::fleet::{
     ActivityView, HoldNote, LaneView, PolicyView, QueueView, StatusCount, VersionView, WorkerView, WorkflowView,
     Workflows,
 };
+pub use self::gauges::Gauges;
 pub use self::holds::Hold;
 pub use self::plan::{ActionPlan, PlannedUndo};
 pub use self::runs::{Page, Run, RunFilter, RunResult, StepView, WaitingOn};
