@@ -18,6 +18,7 @@ mod pages;
 pub mod problem;
 mod request;
 mod runs;
+mod schedules;
 mod webhooks;
 mod wire;
 
@@ -120,6 +121,7 @@ fn guarded(max_payload: usize) -> OpenApiRouter<App> {
         .merge(keys::routes().into())
         .merge(orders::routes())
         .merge(runs::routes())
+        .merge(schedules::routes())
         .merge(webhooks::routes())
         .layer(bounded(max_payload))
         .merge(runs::batch_routes().layer(bounded(max_payload.saturating_mul(BATCH_FACTOR))))
