@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::core::{
     model::{Json, RunId, StepError, to_json},
-    policy::Policy,
+    policy::{Policy, Schema},
 };
 
 /// A signal's payload, or anything else that is kept as JSON and sent between threads.
@@ -50,6 +50,11 @@ pub trait Activity: Send + Sync + 'static {
     /// Names of JSON fields that are never shown, at any depth of any payload of any run of the registry's workflows.
     fn secret_fields() -> &'static [&'static str] {
         &[]
+    }
+
+    /// The JSON schemas of its input and output, for people and clients; nothing is checked by them.
+    fn schema() -> Schema {
+        Schema::default()
     }
 
     /// Does it. Runs at least once; use [`ActivityContext::key`] where the other system honours keys.

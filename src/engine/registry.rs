@@ -15,7 +15,7 @@ use super::{
         context::Context,
         execution::{WorkflowCode, WorkflowFuture},
         model::{Failure, Json, to_json},
-        policy::{ActivityMeta, Catalog},
+        policy::{ActivityMeta, Catalog, Schema},
     },
     workflow::Workflow,
 };
@@ -68,6 +68,7 @@ impl Registry {
             verifiable: A::VERIFIABLE && !A::TRANSACTIONAL,
             transactional: A::TRANSACTIONAL,
             queue: A::QUEUE,
+            schema: A::schema(),
         };
         self.secret_fields.extend(A::secret_fields());
         self.activities.insert(A::NAME, (meta, Arc::new(Typed(Arc::new(activity)))));
@@ -140,6 +141,10 @@ impl<W: Workflow> WorkflowCode for Typed<W> {
 
     fn secret_fields(&self) -> &'static [&'static str] {
         W::secret_fields()
+    }
+
+    fn schema(&self) -> Schema {
+        W::schema()
     }
 
     fn check(&self, input: &str) -> Result<(), String> {

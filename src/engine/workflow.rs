@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::core::{context::Context, model::Failure};
+use super::core::{context::Context, model::Failure, policy::Schema};
 
 /// A workflow: a function over its recorded steps.
 ///
@@ -28,6 +28,11 @@ pub trait Workflow: Send + Sync + 'static {
     /// name stays hidden.
     fn secret_fields() -> &'static [&'static str] {
         &[]
+    }
+
+    /// The JSON schemas of its input and output, for people and clients; nothing is checked by them.
+    fn schema() -> Schema {
+        Schema::default()
     }
 
     /// The function.

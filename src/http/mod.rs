@@ -7,8 +7,10 @@
 pub mod auth;
 mod events;
 mod extract;
+mod finding;
 mod health;
 mod keys;
+pub mod openapi;
 mod order_wire;
 mod orders;
 pub mod problem;
@@ -26,6 +28,7 @@ use axum::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::{engine::Engine, orders::Orders};
 pub use auth::Door;
@@ -67,24 +70,33 @@ impl App {
     }
 }
 
-/// All routes. Health stands outside of what guards the rest.
+/// All routes. The guard stands before the size: of who may not come in no body is read.
 pub fn router(app: App) -> Router {
-    let bounded = |limit: usize| from_fn_with_state(limit, extract::bounded);
-    let guarded = from_fn_with_state(app.clone(), auth::guard);
-    let api = runs::routes()
-        .merge(keys::routes())
-        .merge(orders::routes())
-        .merge(webhooks::routes())
-        .merge(auth::routes())
-        .layer(bounded(app.max_payload));
-    let batch = runs::batch_routes().layer(bounded(app.max_payload.saturating_mul(BATCH_FACTOR)));
-    // Before the size: who may not come in has no body read.
-    api.merge(batch)
-        .layer(guarded)
-        .merge(health::routes())
+    let (router, _) = nouns(app.max_payload).split_for_parts();
+    router
+        .layer(from_fn_with_state(app.clone(), auth::guard))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(request::observe))
         .with_state(app)
+}
+
+/// Every noun's routes, with what they state for the OpenAPI document. Who may use them stands in [`auth::roles`].
+fn nouns(max_payload: usize) -> OpenApiRouter<App> {
+    let bounded = |limit: usize| from_fn_with_state(limit, extract::bounded);
+    let api = OpenApiRouter::new()
+        .merge(auth::routes().into())
+        .merge(finding::routes().into())
+        .merge(keys::routes())
+        .merge(orders::routes())
+        .merge(runs::routes())
+        .merge(webhooks::routes())
+        .layer(bounded(max_payload));
+    let batch = runs::batch_routes().layer(bounded(max_payload.saturating_mul(BATCH_FACTOR)));
+    OpenApiRouter::with_openapi(openapi::begin())
+        .merge(api)
+        .merge(batch)
+        .merge(health::routes())
+        .merge(openapi::routes())
 }
 
 /// Serves until `shutdown`, then lets open requests end, for ten seconds at most.
@@ -112,7 +124,8 @@ pub async fn serve_health(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let draining = app.draining.clone();
-    let router = health::routes().layer(from_fn(request::observe)).with_state(app);
+    let (health, _) = health::routes().split_for_parts();
+    let router = health.layer(from_fn(request::observe)).with_state(app);
     until(listener, router, draining, shutdown).await
 }
 

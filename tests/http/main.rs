@@ -5,6 +5,7 @@
 mod auth;
 mod bad_input;
 mod events;
+mod openapi;
 mod outage;
 mod refusal;
 mod roles;

@@ -18,6 +18,7 @@ use std::{
 use super::{
     context::{Ask, Context, Told},
     model::{Failure, Json, RunId, Time},
+    policy::Schema,
 };
 
 /// A workflow function under way.
@@ -34,6 +35,10 @@ pub trait WorkflowCode: Send + Sync {
     /// Fields of its payloads that are never shown.
     fn secret_fields(&self) -> &'static [&'static str] {
         &[]
+    }
+    /// What it takes and gives, where its author says it.
+    fn schema(&self) -> Schema {
+        Schema::default()
     }
     /// Whether `input` can be decoded; the message says why not.
     ///
