@@ -9,11 +9,14 @@ pub mod core;
 mod credentials;
 mod error;
 mod finding;
+mod gauges;
 mod hints;
 mod holds;
 mod keys;
 mod limbo;
 mod maintenance;
+mod metrics;
+mod observer;
 mod operator;
 mod registry;
 mod role;
@@ -32,14 +35,16 @@ pub use self::{
         context::{Call, Context, SideValue, StepFailure},
         holds::HoldKind,
         join::{join, join_all},
-        model::{Failure, Json, Outcome, RunId, Time, to_json},
+        model::{Direction, Failure, Json, Outcome, RunId, Time, to_json},
         policy::{Policy, Retry, Schema},
+        trace::Trace,
     },
     credentials::{Identity, VERDICT_FOR},
     error::Error,
     keys::{OpenedSession, SESSION_FOR},
     limbo::Limbo,
     maintenance::{Maintenance, MaintenanceConfig},
+    observer::{Observed, Observer},
     operator::Operator,
     registry::Registry,
     role::{NoRole, Role},

@@ -10,6 +10,7 @@ mod extract;
 mod finding;
 mod health;
 mod keys;
+mod metrics;
 pub mod openapi;
 mod order_wire;
 mod orders;
@@ -30,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{engine::Engine, orders::Orders};
+use crate::{engine::Engine, orders::Orders, telemetry::Recorder};
 pub use auth::Door;
 use problem::Problem;
 
@@ -53,14 +54,25 @@ pub struct App {
     pub draining: CancellationToken,
     /// Whom it lets in while there are no keys.
     pub door: Door,
+    /// What `/metrics` shows; none: there is no such route.
+    scraper: Option<metrics::Scraper>,
+    /// The worker in this process whose life `/readyz` vouches for.
+    worker: Option<health::OwnWorker>,
 }
 
 impl App {
     /// The state of a server over the shop and its engine, whose largest payload is also the largest body.
     pub fn new(orders: Orders) -> Self {
         let engine = orders.engine().clone();
-        let draining = CancellationToken::new();
-        Self { max_payload: engine.max_payload(), engine, orders, draining, door: Door::default() }
+        Self {
+            max_payload: engine.max_payload(),
+            engine,
+            orders,
+            draining: CancellationToken::new(),
+            door: Door::default(),
+            scraper: None,
+            worker: None,
+        }
     }
 
     /// Lets everybody in while there are no keys, wherever the server listens.
@@ -68,11 +80,24 @@ impl App {
         self.door = self.door.without_keys(no_auth);
         self
     }
+
+    /// With `/metrics`, which shows what this recorder has got.
+    pub fn with_metrics(mut self, recorder: Recorder) -> Self {
+        self.scraper = Some(metrics::Scraper::new(recorder));
+        self
+    }
+
+    /// With a worker of that name in this process: `/readyz` says no when nothing has been heard of it for `silent`.
+    pub fn with_worker(mut self, name: String, silent: Duration) -> Self {
+        self.worker = Some(health::OwnWorker { name, silent });
+        self
+    }
 }
 
 /// All routes. The guard stands before the size: of who may not come in no body is read.
 pub fn router(app: App) -> Router {
     let (router, _) = nouns(app.max_payload).split_for_parts();
+    let router = router.merge(metrics::routes(&app));
     router
         .layer(from_fn_with_state(app.clone(), auth::guard))
         .layer(CatchPanicLayer::custom(panicked))
@@ -114,7 +139,7 @@ pub async fn serve(
     until(listener, router(app), draining, shutdown).await
 }
 
-/// The same for health alone: what a worker without an API shows.
+/// The same for health and metrics alone: what a worker without an API shows.
 ///
 /// # Errors
 /// When the listener fails.
@@ -125,7 +150,8 @@ pub async fn serve_health(
 ) -> io::Result<()> {
     let draining = app.draining.clone();
     let (health, _) = health::routes().split_for_parts();
-    let router = health.layer(from_fn(request::observe)).with_state(app);
+    let routes = health.merge(metrics::routes(&app));
+    let router = routes.layer(from_fn(request::observe)).with_state(app);
     until(listener, router, draining, shutdown).await
 }
 

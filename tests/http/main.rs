@@ -5,6 +5,7 @@
 mod auth;
 mod bad_input;
 mod events;
+mod metrics;
 mod openapi;
 mod outage;
 mod refusal;

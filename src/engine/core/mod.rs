@@ -3,6 +3,8 @@
 //!
 //! `context` is what workflow authors hold, `execution` polls their function, `machine` decides, `plan` says what is undone
 //! in which order, `transition` which status may follow which, `action` what operators can ask, `redact` what nobody is shown.
+//! in which order, `transition` which status may follow which, `action` what operators can ask,
+//! `trace` which trace a run belongs to.
 
 pub mod action;
 pub mod context;
@@ -15,4 +17,5 @@ pub mod model;
 pub mod plan;
 pub mod policy;
 pub mod redact;
+pub mod trace;
 pub mod transition;

@@ -14,11 +14,13 @@
 //! | `operate` | cancel, compensate, retry, with their audit |
 //! | `reads`, `server` | what people see |
 //! | `finding/` | which runs, what needs attention, what was done, who is there |
+//! | `reads`, `server`, `gauges` | what people see |
 
 pub(crate) mod audit;
 pub(crate) mod claim;
 pub(crate) mod finding;
 pub(crate) mod flush;
+pub(crate) mod gauges;
 pub(crate) mod holds;
 pub(crate) mod keys;
 pub(crate) mod lanes;

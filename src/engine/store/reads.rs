@@ -12,6 +12,7 @@ use crate::engine::{
     core::{
         model::{Failure, Json, RunId, Status, StepKind, Time, idempotency_key},
         redact::redact,
+        trace::Trace,
     },
     error::Error,
     view::{Run, RunFilter, RunResult, StepView, WaitingOn},
@@ -60,6 +61,7 @@ fn view(row: &PgRow) -> Result<Run, sqlx::Error> {
         started_at: row.try_get("started_at")?,
         finished_at: row.try_get("finished_at")?,
         parent_id: row.try_get("parent_id")?,
+        trace_id: Trace::of(row.try_get("id")?, row.try_get("traceparent")?).id_text(),
         steps: None,
         attention: None,
     })

@@ -3,6 +3,7 @@
 mod attention;
 mod audit;
 mod fleet;
+mod gauges;
 mod holds;
 mod keys;
 mod plan;
@@ -17,6 +18,7 @@ pub use self::fleet::{
     ActivityView, HoldNote, LaneView, PolicyView, QueueView, StatusCount, VersionView, WorkerView, WorkflowView,
     Workflows,
 };
+pub use self::gauges::Gauges;
 pub use self::holds::Hold;
 pub use self::keys::{ApiKey, CreatedKey, NewKey};
 pub use self::plan::{ActionPlan, PlannedUndo};

@@ -45,6 +45,8 @@ pub struct Run {
     pub finished_at: Option<Time>,
     /// The run that it takes on from.
     pub parent_id: Option<RunId>,
+    /// The trace that it belongs to: the caller's, or one of its own by its id.
+    pub trace_id: String,
     /// Its steps, undos after the forward ones; only where one run is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<Vec<StepView>>,
