@@ -3,6 +3,7 @@
 //! `server` is the fixture; each other file is one promise or one noun.
 
 mod bad_input;
+mod dashboards;
 mod events;
 mod metrics;
 mod outage;
@@ -11,3 +12,4 @@ mod server;
 mod shop;
 #[path = "../support/mod.rs"]
 mod support;
+mod traces;
