@@ -2,14 +2,18 @@
 //!
 //! Data goes to stdout, everything else to stderr. Exit status: 0 done, 1 the operation failed or found a breach, 2 usage.
 
+mod attention;
+mod audit;
 mod bench;
 pub mod client;
 mod completions;
 mod demo;
 mod dev;
 mod doctor;
+mod fleet;
 pub mod gateway_sim;
 mod migrate;
+mod openapi;
 mod order;
 pub mod output;
 mod run;
@@ -40,6 +44,27 @@ pub struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Say what needs an operator, grouped by error
+    Attention {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: Option<attention::Verb>,
+    },
+    /// List what operators did and were refused, newest first
+    Audit {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(flatten)]
+        args: audit::Args,
+    },
+    /// Show queues, workers and workflows
+    Fleet {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        table: Option<fleet::Verb>,
+    },
     /// Run orders through every outcome on a Postgres of its own, and check the books
     Demo(demo::Args),
     /// Run everything in one process, on an embedded Postgres: API, worker, gateway simulator
@@ -70,6 +95,8 @@ enum Command {
     Bench(bench::Args),
     /// Check a database's settings, and the no-limbo and ledger invariants
     Doctor(doctor::Args),
+    /// Print the OpenAPI document of the API
+    Openapi,
     /// Print a completion script for a shell
     Completions(completions::Args),
 }
@@ -98,6 +125,9 @@ impl Cli {
         let out = Out::new(self.format);
         match self.command {
             Command::Demo(args) => demo::run(args, out).await,
+            Command::Attention { server, verb } => attention::run(verb, &server, out).await,
+            Command::Audit { server, args } => audit::run(args, &server, out).await,
+            Command::Fleet { server, table } => fleet::run(table, &server, out).await,
             Command::Bench(args) => bench::run(args, out).await,
             Command::Doctor(args) => doctor::run(args, out).await,
             Command::Dev(args) => dev::run(*args).await,
@@ -107,6 +137,7 @@ impl Cli {
             Command::GatewaySim(args) => gateway_sim::run(args).await,
             Command::Run { server, verb } => run::run(verb, &server, out).await,
             Command::Order { server, verb } => order::run(verb, &server, out).await,
+            Command::Openapi => openapi::run(),
             Command::Completions(args) => {
                 completions::run(&args);
                 Ok(())

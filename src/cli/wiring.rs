@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     activities::ShopDeps,
     config::{GatewayArgs, WorkArgs},
-    engine::{self, Engine, Error, Observer, Registry, WorkerConfig},
+    engine::{self, Engine, Error, MaintenanceConfig, Observer, Registry, WorkerConfig},
     http::App,
     orders::{Orders, ShopSettings},
     payments::{StripeConfig, StripeGateway},
@@ -113,6 +113,11 @@ async fn work_until(
             () = stop.cancelled() => return Ok(()),
         }
     }
+}
+
+/// Does what comes round by the clock until told to stop: every process that serves or works has its share in it.
+pub(super) async fn maintain(engine: Engine, stop: CancellationToken) {
+    engine.maintenance(MaintenanceConfig::default()).run(stop.cancelled_owned()).await;
 }
 
 /// Binds an address.

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::core::{
     model::{Direction, Json, RunId, StepError, to_json},
-    policy::Policy,
+    policy::{Policy, Schema},
     trace::{Trace, span_id},
 };
 
@@ -46,6 +46,11 @@ pub trait Activity: Send + Sync + 'static {
     /// Timeouts, deadline and retries.
     fn policy() -> Policy {
         Policy::default()
+    }
+
+    /// The JSON schemas of its input and output, for people and clients; nothing is checked by them.
+    fn schema() -> Schema {
+        Schema::default()
     }
 
     /// Does it. Runs at least once; use [`ActivityContext::key`] where the other system honours keys.

@@ -1,19 +1,26 @@
 //! The engine. Authors use [`Workflow`], [`Activity`] and [`Context`]; callers and operators use [`Engine`].
+//!
+//! A process that works on runs has a [`Worker`] ([`Engine::worker`]). A process that works or serves also runs
+//! [`Engine::maintenance`]: what comes round by the clock, shared by as many processes as there are.
 
 pub mod activity;
 mod client;
 pub mod core;
 mod error;
 mod gauges;
+mod finding;
 mod hints;
+mod holds;
 mod limbo;
 mod metrics;
 mod observer;
+mod maintenance;
 mod operator;
 mod registry;
 mod store;
 pub mod testing;
 mod view;
+mod why;
 mod worker;
 mod workflow;
 
@@ -23,17 +30,19 @@ pub use self::{
     core::{
         action::{Action, Declared, PolicyOverride, StepDirection},
         context::{Call, Context, SideValue, StepFailure},
+        holds::HoldKind,
         join::{join, join_all},
         model::{Direction, Failure, Json, Outcome, RunId, Time, to_json},
-        policy::{Policy, Retry},
+        policy::{Policy, Retry, Schema},
         trace::Trace,
     },
     error::Error,
     limbo::Limbo,
+    maintenance::{Maintenance, MaintenanceConfig},
     observer::{Observed, Observer},
     operator::Operator,
     registry::Registry,
-    view::{ActionPlan, Gauges, Page, PlannedUndo, Run, RunFilter, RunResult, ServerSettings, StepView, WaitingOn},
+    view::*,
     worker::{Worker, WorkerConfig},
     workflow::Workflow,
 };

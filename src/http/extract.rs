@@ -11,6 +11,11 @@ use axum::{
 };
 use futures_util::StreamExt;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use utoipa::openapi::{
+    Required,
+    path::{Parameter, ParameterBuilder, ParameterIn},
+    schema::{ObjectBuilder, Type},
+};
 use uuid::Uuid;
 
 use super::problem::Problem;
@@ -144,10 +149,38 @@ impl<S: Sync> FromRequestParts<S> for TraceParent {
     }
 }
 
+impl utoipa::IntoParams for TraceParent {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let trace = ParameterBuilder::new()
+            .name("traceparent")
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some("The caller's W3C trace context: the run belongs to that trace. What is none is ignored."))
+            .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+            .build();
+        vec![trace]
+    }
+}
+
 /// The trace context of a request, as text and read.
 pub(super) fn traceparent(headers: &HeaderMap) -> Option<(&str, Trace)> {
     let text = headers.get("traceparent")?.to_str().ok()?;
     Trace::parse(text).map(|trace| (text, trace))
+}
+
+impl utoipa::IntoParams for IdempotencyKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let key = ParameterBuilder::new()
+            .name("idempotency-key")
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some("Makes the request safe to repeat: a second one with the same key changes nothing."))
+            .schema(Some(
+                ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(LONGEST_LABEL)),
+            ))
+            .build();
+        vec![key]
+    }
 }
 
 /// One key out of the header and the body: both may be given, if they say the same.

@@ -7,8 +7,10 @@
 mod auth;
 mod events;
 mod extract;
+mod finding;
 mod health;
 mod metrics;
+pub mod openapi;
 mod order_wire;
 mod orders;
 pub mod problem;
@@ -26,6 +28,7 @@ use axum::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::{engine::Engine, orders::Orders, telemetry::Recorder};
 use problem::Problem;
@@ -82,16 +85,27 @@ impl App {
 
 /// All routes. Health stands outside of whatever guards the rest.
 pub fn router(app: App) -> Router {
+    let (router, _) = nouns(app.max_payload).split_for_parts();
+    router.layer(CatchPanicLayer::custom(panicked)).layer(from_fn(request::observe)).with_state(app)
+}
+
+/// Every noun's routes, with what they state for the OpenAPI document.
+fn nouns(max_payload: usize) -> OpenApiRouter<App> {
     let bounded = |limit: usize| from_fn_with_state(limit, extract::bounded);
-    let api = runs::routes().merge(orders::routes()).merge(webhooks::routes()).layer(bounded(app.max_payload));
-    let batch = runs::batch_routes().layer(bounded(app.max_payload.saturating_mul(BATCH_FACTOR)));
+    let api = OpenApiRouter::new()
+        .merge(finding::routes().into())
+        .merge(orders::routes())
+        .merge(runs::routes())
+        .merge(webhooks::routes())
+        .layer(bounded(max_payload));
+    let batch = runs::batch_routes().layer(bounded(max_payload.saturating_mul(BATCH_FACTOR)));
     // Authentication and roles wrap `api` and `batch` here.
-    api.merge(batch)
+    OpenApiRouter::with_openapi(openapi::begin())
+        .merge(api)
+        .merge(batch)
         .merge(health::routes())
-        .merge(metrics::routes(&app))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(request::observe))
-        .with_state(app)
+        .merge(metrics::routes())
+        .merge(openapi::routes())
 }
 
 /// Serves until `shutdown`, then lets open requests end, for ten seconds at most.
@@ -117,7 +131,7 @@ pub async fn serve_health(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let draining = app.draining.clone();
-    let routes = health::routes().merge(metrics::routes(&app));
+    let (routes, _) = health::routes().merge(metrics::routes()).split_for_parts();
     let router = routes.layer(from_fn(request::observe)).with_state(app);
     until(listener, router, draining, shutdown).await
 }

@@ -6,6 +6,7 @@ mod bad_input;
 mod dashboards;
 mod events;
 mod metrics;
+mod openapi;
 mod outage;
 mod runs;
 mod server;
