@@ -4,6 +4,7 @@
 
 mod auth;
 mod bad_input;
+mod dashboards;
 mod events;
 mod metrics;
 mod openapi;
@@ -18,3 +19,4 @@ mod session;
 mod shop;
 #[path = "../support/mod.rs"]
 mod support;
+mod traces;
