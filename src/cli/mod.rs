@@ -13,6 +13,7 @@ mod doctor;
 mod fleet;
 pub mod gateway_sim;
 mod migrate;
+mod openapi;
 mod order;
 pub mod output;
 mod run;
@@ -94,6 +95,8 @@ enum Command {
     Bench(bench::Args),
     /// Check a database's settings, and the no-limbo and ledger invariants
     Doctor(doctor::Args),
+    /// Print the OpenAPI document of the API
+    Openapi,
     /// Print a completion script for a shell
     Completions(completions::Args),
 }
@@ -134,6 +137,7 @@ impl Cli {
             Command::GatewaySim(args) => gateway_sim::run(args).await,
             Command::Run { server, verb } => run::run(verb, &server, out).await,
             Command::Order { server, verb } => order::run(verb, &server, out).await,
+            Command::Openapi => openapi::run(),
             Command::Completions(args) => {
                 completions::run(&args);
                 Ok(())

@@ -12,7 +12,10 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{
-    core::model::{Json, RunId, Time, to_json},
+    core::{
+        holds::RESERVED,
+        model::{Json, RunId, Time, to_json},
+    },
     error::Error,
     hints::Hints,
     registry::Registry,
@@ -251,6 +254,9 @@ impl Engine {
         }
         check_name("key", request.key.as_deref(), 512)?;
         check_name("queue", request.queue.as_deref(), 128)?;
+        if request.queue.as_deref().is_some_and(|queue| queue.starts_with(RESERVED)) {
+            return Err(Error::InvalidRequest(format!("the queue's name does not begin with {RESERVED}")));
+        }
         let workflow_id = self.workflow_id(conn, &request.workflow).await?;
         let code = self.registry.newest(&request.workflow);
         if let Some(code) = code {
@@ -384,7 +390,7 @@ impl Engine {
     }
 }
 
-fn check_name(what: &str, name: Option<&str>, longest: usize) -> Result<(), Error> {
+pub(super) fn check_name(what: &str, name: Option<&str>, longest: usize) -> Result<(), Error> {
     match name {
         Some(name) if name.is_empty() || name.len() > longest || name.contains('\0') => {
             Err(Error::InvalidRequest(format!("the {what} has 1 to {longest} bytes and no NUL")))

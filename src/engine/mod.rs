@@ -1,4 +1,7 @@
 //! The engine. Authors use [`Workflow`], [`Activity`] and [`Context`]; callers and operators use [`Engine`].
+//!
+//! A process that works on runs has a [`Worker`] ([`Engine::worker`]). A process that works or serves also runs
+//! [`Engine::maintenance`]: what comes round by the clock, shared by as many processes as there are.
 
 pub mod activity;
 mod client;
@@ -6,7 +9,9 @@ pub mod core;
 mod error;
 mod finding;
 mod hints;
+mod holds;
 mod limbo;
+mod maintenance;
 mod operator;
 mod registry;
 mod store;
@@ -22,19 +27,17 @@ pub use self::{
     core::{
         action::{Action, Declared, PolicyOverride, StepDirection},
         context::{Call, Context, SideValue, StepFailure},
+        holds::HoldKind,
         join::{join, join_all},
         model::{Failure, Json, Outcome, RunId, Time, to_json},
         policy::{Policy, Retry, Schema},
     },
     error::Error,
     limbo::Limbo,
+    maintenance::{Maintenance, MaintenanceConfig},
     operator::Operator,
     registry::Registry,
-    view::{
-        ATTENTION_KINDS, ActionPlan, ActivityView, Attention, AttentionFilter, AttentionGroup, AuditEntry, AuditFilter,
-        HoldNote, LaneView, Next, Page, PlannedUndo, PolicyView, QueueView, Run, RunFilter, RunResult, ServerSettings,
-        StatusCount, StepView, VersionView, WaitingOn, Why, WorkerView, WorkflowView, Workflows,
-    },
+    view::*,
     worker::{Worker, WorkerConfig},
     workflow::Workflow,
 };

@@ -50,7 +50,7 @@ pub const ATTENTION_KINDS: [&str; 7] =
     ["stuck", "poison", "unknown", "undo_failed", "best_effort", "retrying", "overdue"];
 
 /// Why one run needs attention.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Attention {
     /// The step; none: the run as a whole.
     pub seq: Option<u32>,

@@ -3,20 +3,21 @@
 mod attention;
 mod audit;
 mod fleet;
+mod holds;
 mod plan;
 mod runs;
 mod server;
 mod why;
+pub mod words;
 
-pub use self::{
-    attention::{ATTENTION_KINDS, Attention, AttentionFilter, AttentionGroup},
-    audit::{AuditEntry, AuditFilter},
-    fleet::{
-        ActivityView, HoldNote, LaneView, PolicyView, QueueView, StatusCount, VersionView, WorkerView, WorkflowView,
-        Workflows,
-    },
-    plan::{ActionPlan, PlannedUndo},
-    runs::{Page, Run, RunFilter, RunResult, StepView, WaitingOn},
-    server::ServerSettings,
-    why::{Next, Why},
+pub use self::attention::{ATTENTION_KINDS, Attention, AttentionFilter, AttentionGroup};
+pub use self::audit::{AuditEntry, AuditFilter};
+pub use self::fleet::{
+    ActivityView, HoldNote, LaneView, PolicyView, QueueView, StatusCount, VersionView, WorkerView, WorkflowView,
+    Workflows,
 };
+pub use self::holds::Hold;
+pub use self::plan::{ActionPlan, PlannedUndo};
+pub use self::runs::{Page, Run, RunFilter, RunResult, StepView, WaitingOn};
+pub use self::server::ServerSettings;
+pub use self::why::{Next, Why};
