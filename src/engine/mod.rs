@@ -51,10 +51,6 @@ pub use self::{
     registry::Registry,
     role::{NoRole, Role},
     view::*,
-    view::{
-        ActionPlan, ApiKey, CreatedKey, NewKey, Page, PlannedUndo, Run, RunFilter, RunResult, ServerSettings, StepView,
-        WaitingOn,
-    },
     worker::{Worker, WorkerConfig},
     workflow::Workflow,
 };

@@ -113,7 +113,7 @@ fn nouns(max_payload: usize) -> OpenApiRouter<App> {
     let bounded = |limit: usize| from_fn_with_state(limit, extract::bounded);
     let api = OpenApiRouter::new()
         .merge(auth::routes().into())
-        .merge(finding::routes().into())
+        .merge(finding::routes())
         .merge(keys::routes())
         .merge(orders::routes())
         .merge(runs::routes())

@@ -6,6 +6,7 @@ mod auth;
 mod bad_input;
 mod dashboards;
 mod events;
+mod finding;
 mod metrics;
 mod openapi;
 mod outage;
