@@ -8,6 +8,7 @@ mod auth;
 mod events;
 mod extract;
 mod health;
+mod holds;
 mod order_wire;
 mod orders;
 pub mod problem;
@@ -59,7 +60,11 @@ impl App {
 /// All routes. Health stands outside of whatever guards the rest.
 pub fn router(app: App) -> Router {
     let bounded = |limit: usize| from_fn_with_state(limit, extract::bounded);
-    let api = runs::routes().merge(orders::routes()).merge(webhooks::routes()).layer(bounded(app.max_payload));
+    let api = runs::routes()
+        .merge(holds::routes())
+        .merge(orders::routes())
+        .merge(webhooks::routes())
+        .layer(bounded(app.max_payload));
     let batch = runs::batch_routes().layer(bounded(app.max_payload.saturating_mul(BATCH_FACTOR)));
     // Authentication and roles wrap `api` and `batch` here.
     api.merge(batch)

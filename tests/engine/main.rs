@@ -7,12 +7,14 @@
 //! | `waits` | time, signals, branches, replay |
 //! | `placing` | starts and keys, queues, versions, workers that come and go |
 //! | `races` | two at the same moment, in both orders, forced by locks |
+//! | `holds` | what is held back does not begin; what is under way ends; a release lets it go on |
 //! | `crash` | workers and Postgres killed in mid-work |
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod crash;
+mod holds;
 mod outcomes;
 mod placing;
 mod promises;

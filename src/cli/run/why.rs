@@ -65,6 +65,7 @@ fn awaited(run: &Run, waiting: &WaitingOn, now: DateTime<Utc>) -> String {
         "retry" => format!("It waits to try {name} again{until}."),
         "queue" => format!("No live worker serves its queue: `backstitch worker --queue {name}` does."),
         "worker" => format!("No live worker knows the workflow {name}: start one that has registered it."),
+        "hold" => format!("{name} is held back: `backstitch hold list` says why, `backstitch hold release` ends it."),
         "start" => format!("It starts later{until}."),
         "operator" if run.status == "paused" => "An operator paused it.".to_owned(),
         "operator" => format!(
