@@ -11,6 +11,7 @@ mod doctor;
 pub mod gateway_sim;
 mod hold;
 mod migrate;
+mod openapi;
 mod order;
 pub mod output;
 mod run;
@@ -78,6 +79,8 @@ enum Command {
     Bench(bench::Args),
     /// Check a database's settings, and the no-limbo and ledger invariants
     Doctor(doctor::Args),
+    /// Print the OpenAPI document of the API
+    Openapi,
     /// Print a completion script for a shell
     Completions(completions::Args),
 }
@@ -116,6 +119,7 @@ impl Cli {
             Command::Run { server, verb } => run::run(verb, &server, out).await,
             Command::Hold { server, verb } => hold::run(verb, &server, out).await,
             Command::Order { server, verb } => order::run(verb, &server, out).await,
+            Command::Openapi => openapi::run(),
             Command::Completions(args) => {
                 completions::run(&args);
                 Ok(())

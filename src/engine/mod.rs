@@ -35,7 +35,7 @@ pub use self::{
     maintenance::{Maintenance, MaintenanceConfig},
     operator::Operator,
     registry::Registry,
-    view::{ActionPlan, Hold, Page, PlannedUndo, Run, RunFilter, RunResult, ServerSettings, StepView, WaitingOn},
+    view::*,
     worker::{Worker, WorkerConfig},
     workflow::Workflow,
 };

@@ -11,6 +11,11 @@ use axum::{
 };
 use futures_util::StreamExt;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use utoipa::openapi::{
+    Required,
+    path::{Parameter, ParameterBuilder, ParameterIn},
+    schema::{ObjectBuilder, Type},
+};
 use uuid::Uuid;
 
 use super::problem::Problem;
@@ -130,6 +135,21 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
             std::str::from_utf8(value.as_bytes()).map_err(|_| Problem::invalid("Idempotency-Key is not UTF-8"))?;
         let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
         Ok(Self(Some(text.to_owned())))
+    }
+}
+
+impl utoipa::IntoParams for IdempotencyKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let key = ParameterBuilder::new()
+            .name("idempotency-key")
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some("Makes the request safe to repeat: a second one with the same key changes nothing."))
+            .schema(Some(
+                ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(LONGEST_LABEL)),
+            ))
+            .build();
+        vec![key]
     }
 }
 

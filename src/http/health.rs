@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use axum::{Json as Answer, Router, extract::State, http::StatusCode, routing::get};
+use axum::{Json as Answer, extract::State, http::StatusCode};
 use serde_json::{Value, json};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::App;
 
@@ -12,14 +13,35 @@ use super::App;
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// The routes.
-pub(super) fn routes() -> Router<App> {
-    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz))
 }
 
+/// Does the process answer?
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    operation_id = "get_health",
+    tag = "health",
+    security(()),
+    responses((status = 200, description = "It does. The database is not asked.", body = Value))
+)]
 async fn healthz() -> Answer<Value> {
     Answer(json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
 }
 
+/// Can this server do its work now?
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "get_readiness",
+    tag = "health",
+    security(()),
+    responses(
+        (status = 200, description = "It can.", body = Value),
+        (status = 503, description = "It can't; `checks` says why.", body = Value),
+    )
+)]
 async fn readyz(State(app): State<App>) -> (StatusCode, Answer<Value>) {
     let draining = app.draining.is_cancelled();
     let (database, migrations) = match tokio::time::timeout(ANSWER_WITHIN, app.engine.missing_migrations()).await {

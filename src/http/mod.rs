@@ -9,6 +9,7 @@ mod events;
 mod extract;
 mod health;
 mod holds;
+pub mod openapi;
 mod order_wire;
 mod orders;
 pub mod problem;
@@ -26,6 +27,7 @@ use axum::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::{engine::Engine, orders::Orders};
 use problem::Problem;
@@ -59,19 +61,26 @@ impl App {
 
 /// All routes. Health stands outside of whatever guards the rest.
 pub fn router(app: App) -> Router {
+    let (router, _) = nouns(app.max_payload).split_for_parts();
+    router.layer(CatchPanicLayer::custom(panicked)).layer(from_fn(request::observe)).with_state(app)
+}
+
+/// Every noun's routes, with what they state for the OpenAPI document.
+fn nouns(max_payload: usize) -> OpenApiRouter<App> {
     let bounded = |limit: usize| from_fn_with_state(limit, extract::bounded);
-    let api = runs::routes()
+    let api = OpenApiRouter::new()
         .merge(holds::routes())
         .merge(orders::routes())
+        .merge(runs::routes())
         .merge(webhooks::routes())
-        .layer(bounded(app.max_payload));
-    let batch = runs::batch_routes().layer(bounded(app.max_payload.saturating_mul(BATCH_FACTOR)));
+        .layer(bounded(max_payload));
+    let batch = runs::batch_routes().layer(bounded(max_payload.saturating_mul(BATCH_FACTOR)));
     // Authentication and roles wrap `api` and `batch` here.
-    api.merge(batch)
+    OpenApiRouter::with_openapi(openapi::begin())
+        .merge(api)
+        .merge(batch)
         .merge(health::routes())
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(request::observe))
-        .with_state(app)
+        .merge(openapi::routes())
 }
 
 /// Serves until `shutdown`, then lets open requests end, for ten seconds at most.
@@ -97,7 +106,8 @@ pub async fn serve_health(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let draining = app.draining.clone();
-    let router = health::routes().layer(from_fn(request::observe)).with_state(app);
+    let (health, _) = health::routes().split_for_parts();
+    let router = health.layer(from_fn(request::observe)).with_state(app);
     until(listener, router, draining, shutdown).await
 }
 

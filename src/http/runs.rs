@@ -1,43 +1,71 @@
 //! `/v1/runs`: start, list, read, wait, signal, and what operators ask of one run.
 
 use axum::{
-    Json as Answer, Router,
+    Json as Answer,
     extract::{Path, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
-use serde_json::{json, value::RawValue};
+use serde_json::value::RawValue;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     App,
     auth::Caller,
     extract::{IdempotencyKey, Json, OptionalJson, Params, parse, run_id, wait},
     problem::Problem,
-    wire::{ActionBody, LARGEST_BATCH, ListParams, StartBody, WaitParams},
+    wire::{ActionBody, BatchAnswer, BatchItem, LARGEST_BATCH, ListParams, SignalAnswer, StartBody, WaitParams},
 };
 use crate::engine::{Action, ActionPlan, Page, Run, RunResult, StartRun, Started};
 
 /// The routes of this noun, except [`batch`], whose bodies may be larger.
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/runs", get(list).post(start))
-        .route("/v1/runs/{id}", get(show))
-        .route("/v1/runs/{id}/result", get(result))
-        .route("/v1/runs/{id}/events", get(super::events::follow))
-        .route("/v1/runs/{id}/signals/{name}", post(signal))
-        .route("/v1/runs/{id}/cancel", post(cancel))
-        .route("/v1/runs/{id}/retry", post(retry))
-        .route("/v1/runs/{id}/compensate", post(compensate))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list, start))
+        .routes(routes!(show))
+        .routes(routes!(result))
+        .routes(routes!(super::events::follow))
+        .routes(routes!(signal))
+        .routes(routes!(cancel))
+        .routes(routes!(retry))
+        .routes(routes!(compensate))
 }
 
 /// The route for many starts at a time.
-pub(super) fn batch_routes() -> Router<App> {
-    Router::new().route("/v1/runs/batch", post(batch))
+pub(super) fn batch_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(batch))
 }
 
 type Id = Path<String>;
 
+/// Start a run.
+///
+/// The same key with the same workflow and request gives the first run. A workflow that is known is taken even while no worker lives.
+#[utoipa::path(
+    post,
+    path = "/v1/runs",
+    operation_id = "start_run",
+    tag = "runs",
+    params(IdempotencyKey),
+    request_body = StartBody,
+    responses(
+        (
+            status = 201, description = "Started.", body = Run,
+            headers(("location" = String, description = "The run's address.")),
+            links(
+                ("run" = (operation_id = "get_run", parameters(("id" = "$response.body#/id")))),
+                ("result" = (operation_id = "get_run_result", parameters(("id" = "$response.body#/id")))),
+                ("signal" = (operation_id = "send_signal", parameters(("id" = "$response.body#/id")))),
+                ("cancel" = (operation_id = "cancel_run", parameters(("id" = "$response.body#/id")))),
+                ("compensate" = (operation_id = "compensate_run", parameters(("id" = "$response.body#/id")))),
+                ("retry" = (operation_id = "retry_run", parameters(("id" = "$response.body#/id")))),
+            )
+        ),
+        (status = 200, description = "The key was known: the first run.", body = Run,
+            headers(("location" = String, description = "The run's address."))),
+    ),
+    extensions(("x-problems" = json!(["unknown_workflow", "invalid_input", "key_conflict"])))
+)]
 async fn start(
     State(app): State<App>,
     IdempotencyKey(key): IdempotencyKey,
@@ -54,8 +82,18 @@ const fn status(started: Started) -> StatusCode {
     if started.created { StatusCode::CREATED } else { StatusCode::OK }
 }
 
+/// Start up to 1000 runs.
+///
 /// Each item is judged by itself: a bad one is a problem in its place, and the others start.
-async fn batch(State(app): State<App>, Json(bodies): Json<Vec<Box<RawValue>>>) -> Result<Response, Problem> {
+#[utoipa::path(
+    post,
+    path = "/v1/runs/batch",
+    operation_id = "start_runs",
+    tag = "runs",
+    request_body = Vec<StartBody>,
+    responses((status = 200, description = "A result per item, in order.", body = BatchAnswer))
+)]
+async fn batch(State(app): State<App>, Json(bodies): Json<Vec<Box<RawValue>>>) -> Result<Answer<BatchAnswer>, Problem> {
     if bodies.len() > LARGEST_BATCH {
         return Err(Problem::invalid(format!("a batch has at most {LARGEST_BATCH} runs")));
     }
@@ -64,26 +102,58 @@ async fn batch(State(app): State<App>, Json(bodies): Json<Vec<Box<RawValue>>>) -
     let good = read.iter().filter_map(|request| request.as_ref().ok().cloned()).collect();
     let mut started = app.engine.start_batch(good).await?.into_iter();
     let missing = || Problem::new("internal_error", "the engine gave no result for this item");
-    let items: Vec<_> = read
+    let items = read
         .into_iter()
         .map(|request| request.and_then(|_| Ok(started.next().ok_or_else(missing)??)))
         .map(|result: Result<Started, Problem>| match result {
-            Ok(started) => json!({"status": status(started).as_u16(), "id": started.run, "created": started.created}),
-            Err(problem) => json!({"status": problem.status().as_u16(), "error": problem.document(None)}),
+            Ok(started) => BatchItem::taken(status(started).as_u16(), started),
+            Err(problem) => BatchItem::refused(&problem),
         })
         .collect();
-    Ok(Answer(json!({"items": items})).into_response())
+    Ok(Answer(BatchAnswer { items }))
 }
 
+/// List runs, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/runs",
+    operation_id = "list_runs",
+    tag = "runs",
+    params(ListParams),
+    responses((status = 200, description = "A page, without steps.", body = Page<Run>)),
+    extensions(("x-problems" = json!(["bad_cursor"])))
+)]
 async fn list(State(app): State<App>, Params(params): Params<ListParams>) -> Result<Answer<Page<Run>>, Problem> {
     Ok(Answer(app.engine.list(&params.filter()).await?))
 }
 
+/// Read a run with its steps.
+#[utoipa::path(
+    get,
+    path = "/v1/runs/{id}",
+    operation_id = "get_run",
+    tag = "runs",
+    params(("id" = Uuid, Path, description = "The run.")),
+    responses((status = 200, description = "The run.", body = Run)),
+    extensions(("x-problems" = json!(["unknown_run"])))
+)]
 async fn show(State(app): State<App>, Path(id): Id) -> Result<Answer<Run>, Problem> {
     Ok(Answer(app.engine.run(run_id(&id)?).await?))
 }
 
-/// 200 with the result of a run that has ended, 202 with how it stands after the wait.
+/// Wait for a run's end.
+#[utoipa::path(
+    get,
+    path = "/v1/runs/{id}/result",
+    operation_id = "get_run_result",
+    tag = "runs",
+    params(("id" = Uuid, Path, description = "The run."), WaitParams),
+    responses(
+        (status = 200, description = "It has ended.", body = RunResult),
+        (status = 202, description = "Not yet: how it stands after the wait.", body = RunResult),
+    ),
+    extensions(("x-problems" = json!(["unknown_run"])))
+)]
 async fn result(
     State(app): State<App>,
     Path(id): Id,
@@ -98,18 +168,48 @@ async fn result(
     Ok((if result.ended { StatusCode::OK } else { StatusCode::ACCEPTED }, Answer(result)))
 }
 
-/// The body, if there is one, is the payload: any JSON.
+/// Send a run a signal.
+///
+/// The body, if there is one, is the payload: any JSON. It is durable before this answers.
+#[utoipa::path(
+    post,
+    path = "/v1/runs/{id}/signals/{name}",
+    operation_id = "send_signal",
+    tag = "runs",
+    params(
+        ("id" = Uuid, Path, description = "The run."),
+        ("name" = String, Path, description = "The signal's name, as the workflow waits for it."),
+        IdempotencyKey,
+    ),
+    request_body(content = Option<Value>, description = "The payload."),
+    responses((status = 202, description = "The signal is in the run's inbox.", body = SignalAnswer)),
+    extensions(("x-problems" = json!(["unknown_run", "run_ended"])))
+)]
 async fn signal(
     State(app): State<App>,
     Path((id, name)): Path<(String, String)>,
     IdempotencyKey(key): IdempotencyKey,
     OptionalJson(payload): OptionalJson<Box<RawValue>>,
-) -> Result<(StatusCode, Answer<serde_json::Value>), Problem> {
+) -> Result<(StatusCode, Answer<SignalAnswer>), Problem> {
     let id = run_id(&id)?;
     app.engine.signal(id, &name, payload.map(Into::into), key.as_deref()).await?;
-    Ok((StatusCode::ACCEPTED, Answer(json!({"run_id": id, "signal": name}))))
+    Ok((StatusCode::ACCEPTED, Answer(SignalAnswer { run_id: id, signal: name })))
 }
 
+/// Stop a run and undo what it did, before its pivot.
+#[utoipa::path(
+    post,
+    path = "/v1/runs/{id}/cancel",
+    operation_id = "cancel_run",
+    tag = "actions",
+    params(("id" = Uuid, Path, description = "The run.")),
+    request_body = Option<ActionBody>,
+    responses(
+        (status = 202, description = "It is recorded, and a worker carries it out: the plan.", body = ActionPlan),
+        (status = 200, description = "A dry run: the plan; nothing was changed.", body = ActionPlan),
+    ),
+    extensions(("x-problems" = json!(["unknown_run", "reason_required", "run_ended", "past_pivot", "wrong_state"])))
+)]
 async fn cancel(
     State(app): State<App>,
     Path(id): Id,
@@ -120,6 +220,20 @@ async fn cancel(
     Ok(planned(app.engine.act(run_id(&id)?, &Action::Cancel, &by).await?))
 }
 
+/// Undo what a run did, wherever it stands.
+#[utoipa::path(
+    post,
+    path = "/v1/runs/{id}/compensate",
+    operation_id = "compensate_run",
+    tag = "actions",
+    params(("id" = Uuid, Path, description = "The run.")),
+    request_body = Option<ActionBody>,
+    responses(
+        (status = 202, description = "It is recorded, and a worker carries it out: the plan.", body = ActionPlan),
+        (status = 200, description = "A dry run: the plan; nothing was changed.", body = ActionPlan),
+    ),
+    extensions(("x-problems" = json!(["unknown_run", "reason_required", "wrong_state"])))
+)]
 async fn compensate(
     State(app): State<App>,
     Path(id): Id,
@@ -130,6 +244,20 @@ async fn compensate(
     Ok(planned(app.engine.act(run_id(&id)?, &Action::Compensate, &by).await?))
 }
 
+/// Have a stuck or failed run try again from where it failed.
+#[utoipa::path(
+    post,
+    path = "/v1/runs/{id}/retry",
+    operation_id = "retry_run",
+    tag = "actions",
+    params(("id" = Uuid, Path, description = "The run.")),
+    request_body = Option<ActionBody>,
+    responses(
+        (status = 202, description = "It is recorded, and a worker carries it out: the plan.", body = ActionPlan),
+        (status = 200, description = "A dry run: the plan; nothing was changed.", body = ActionPlan),
+    ),
+    extensions(("x-problems" = json!(["unknown_run", "wrong_state"])))
+)]
 async fn retry(
     State(app): State<App>,
     Path(id): Id,

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod events;
+mod openapi;
 mod outage;
 mod runs;
 mod server;

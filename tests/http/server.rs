@@ -15,7 +15,7 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::TestDatabase;
+use crate::{openapi::assert_stated, support::TestDatabase};
 
 /// What webhooks are signed with here.
 pub(crate) const SECRET: &str = "whsec_test";
@@ -201,11 +201,15 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) async fn to(request: reqwest::RequestBuilder) -> Self {
-        let response = request.send().await.expect("the server answers");
+        let (client, request) = request.build_split();
+        let request = request.expect("a request");
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let response = client.execute(request).await.expect("the server answers");
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await.expect("a body");
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
         assert!(status == StatusCode::NO_CONTENT || !json.is_null(), "{status}: {text}");
+        assert_stated(method.as_str(), &path, status.as_u16(), json["code"].as_str());
         Self { status: status.as_u16(), headers, json }
     }
 

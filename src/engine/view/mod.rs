@@ -4,10 +4,9 @@ mod holds;
 mod plan;
 mod runs;
 mod server;
+pub mod words;
 
-pub use self::{
-    holds::Hold,
-    plan::{ActionPlan, PlannedUndo},
-    runs::{Page, Run, RunFilter, RunResult, StepView, WaitingOn},
-    server::ServerSettings,
-};
+pub use self::holds::Hold;
+pub use self::plan::{ActionPlan, PlannedUndo};
+pub use self::runs::{Page, Run, RunFilter, RunResult, StepView, WaitingOn};
+pub use self::server::ServerSettings;

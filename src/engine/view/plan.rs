@@ -1,11 +1,13 @@
 //! What an operator's action does, or would do.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use super::words;
 use crate::engine::core::model::{Json, RunId};
 
 /// What an operator's action does, or would do.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ActionPlan {
     /// The run.
     pub run: RunId,
@@ -14,6 +16,7 @@ pub struct ActionPlan {
     /// True: nothing was changed.
     pub dry_run: bool,
     /// The status before.
+    #[schema(schema_with = words::run_status)]
     pub status: String,
     /// The undos that it leads to, in the order in which they are made.
     pub undo: Vec<PlannedUndo>,
@@ -26,7 +29,7 @@ pub struct ActionPlan {
 }
 
 /// One undo of a plan.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct PlannedUndo {
     /// The step.
     pub seq: u32,

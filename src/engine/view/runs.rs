@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
+use super::words;
 use crate::engine::core::model::{Failure, Json, RunId, StepError, Time};
 
 /// A run as people see it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Run {
     /// Its id.
     pub id: RunId,
@@ -20,6 +22,7 @@ pub struct Run {
     /// Its home queue.
     pub queue: String,
     /// `pending running waiting paused compensating stuck completed compensated failed abandoned`.
+    #[schema(schema_with = words::run_status)]
     pub status: String,
     /// What it was started with.
     pub input: Option<Json>,
@@ -45,9 +48,10 @@ pub struct Run {
 }
 
 /// What a run waits for.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct WaitingOn {
     /// `timer signal retry queue worker hold operator start`.
+    #[schema(schema_with = words::wait_kind)]
     pub kind: String,
     /// The signal's, activity's, queue's or workflow's name, or that of what is held back.
     pub name: Option<String>,
@@ -58,19 +62,23 @@ pub struct WaitingOn {
 }
 
 /// A step as people see it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Step)]
 pub struct StepView {
     /// Position in its run, from 0.
     pub seq: u32,
     /// What was asked for: the activity's, signal's or side value's name.
     pub name: String,
     /// `activity timer signal side pivot`.
+    #[schema(schema_with = words::step_kind)]
     pub kind: String,
     /// The activity's name, where it is one.
     pub activity: Option<String>,
     /// `forward` or `undo`.
+    #[schema(schema_with = words::direction)]
     pub direction: String,
     /// `ok failed unknown skipped`; none while open.
+    #[schema(schema_with = words::outcome)]
     pub outcome: Option<String>,
     /// Attempts and verifications begun.
     pub attempts: u32,
@@ -98,7 +106,8 @@ pub struct StepView {
 }
 
 /// Which runs: all conditions hold together. The same for lists, for bulk operations and in the pages' addresses.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunFilter {
     /// Only this workflow.
@@ -109,6 +118,8 @@ pub struct RunFilter {
     pub version: Option<i32>,
     /// Only this status, in the words of [`Run::status`].
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = words::run_status)]
+    #[param(schema_with = words::run_status)]
     pub status: Option<String>,
     /// Only the run with this key (and workflow, if given).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -124,6 +135,8 @@ pub struct RunFilter {
     pub step: Option<String>,
     /// Only runs that need attention for this error (see `Attention`), as 16 hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^[0-9a-f]{16}$")]
+    #[param(pattern = "^[0-9a-f]{16}$")]
     pub fingerprint: Option<String>,
     /// Only runs that an operator should look at.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -136,6 +149,8 @@ pub struct RunFilter {
     pub until: Option<Time>,
     /// 1 to 200; 50 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 200)]
+    #[param(minimum = 1, maximum = 200)]
     pub limit: Option<u32>,
     /// Where the last page ended.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -143,7 +158,7 @@ pub struct RunFilter {
 }
 
 /// A page of a list, newest first.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
@@ -152,11 +167,12 @@ pub struct Page<T> {
 }
 
 /// How a run stands, for those who wait for it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct RunResult {
     /// Its id.
     pub id: RunId,
     /// Its status.
+    #[schema(schema_with = words::run_status)]
     pub status: String,
     /// Whether it has ended.
     pub ended: bool,
