@@ -13,10 +13,10 @@ use super::{
 use crate::{
     config::{self, GatewayArgs, ServeArgs, WorkArgs},
     embedded::{self, Embedded},
-    gateway_sim,
-    http::{self, App},
+    gateway_sim, http,
     orders::ShopSettings,
     payments::Secret,
+    telemetry,
 };
 
 const CONNECTIONS: u32 = 20;
@@ -75,6 +75,7 @@ async fn serve(args: Args, url: &str, stop: tokio_util::sync::CancellationToken)
     };
     let gateway =
         GatewayArgs { gateway_url: format!("http://{sim_address}"), webhook_secret: Some(secret), ..args.gateway };
+    let recorder = telemetry::record()?;
     let orders = wiring::shop(config::pool(url, CONNECTIONS)?, args.shop, gateway, args.serve.max_payload.0)?;
     let engine = orders.engine().clone();
     engine.migrate().await.context("the schema could not be brought up to date")?;
@@ -82,9 +83,9 @@ async fn serve(args: Args, url: &str, stop: tokio_util::sync::CancellationToken)
     say(&format!("ready: http://{address}"));
     tell(format!("gateway simulator: http://{sim_address} (what it did: /sim/ledger)"));
     let told = |result: anyhow::Result<()>| result.inspect_err(|_| stop.cancel());
-    let api = async {
-        told(http::serve(listener, App::new(orders), stop.clone().cancelled_owned()).await.context("the server failed"))
-    };
+    let app = wiring::app(orders, recorder, Some(&args.work));
+    let api =
+        async { told(http::serve(listener, app, stop.clone().cancelled_owned()).await.context("the server failed")) };
     let work = async { told(wiring::work(engine.clone(), args.work, stop.clone()).await) };
     let upkeep = wiring::maintain(engine.clone(), stop.clone());
     let sim = async {

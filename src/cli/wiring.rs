@@ -16,8 +16,10 @@ use crate::{
     activities::ShopDeps,
     config::{GatewayArgs, WorkArgs},
     engine::{Engine, Error, MaintenanceConfig, Registry, WorkerConfig},
+    http::App,
     orders::{Orders, ShopSettings},
     payments::{StripeConfig, StripeGateway},
+    telemetry::Recorder,
     workflows,
 };
 
@@ -39,9 +41,24 @@ pub(super) fn shop(
     Ok(Orders::new(engine, settings).with_webhook_secrets(gateway.webhook_secret.into_iter().collect()))
 }
 
+/// The name that this process' worker goes by.
+pub(super) fn worker_name() -> String {
+    WorkerConfig::default().name
+}
+
+/// The API's state, with metrics: `recorder` is older than the shop's engine. `worker` says that this process works too.
+pub(super) fn app(orders: Orders, recorder: Recorder, worker: Option<&WorkArgs>) -> App {
+    let app = App::new(orders).with_metrics(recorder);
+    match worker {
+        Some(worker) => app.with_worker(worker_name(), worker.takeover_after),
+        None => app,
+    }
+}
+
 /// Works on runs until told to stop. A database that is not there, or whose schema is behind, is waited for.
 pub(super) async fn work(engine: Engine, args: WorkArgs, stop: CancellationToken) -> anyhow::Result<()> {
     let config = WorkerConfig {
+        name: worker_name(),
         queues: args.queues,
         slots: args.slots,
         takeover_after: args.takeover_after,

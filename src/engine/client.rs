@@ -14,13 +14,15 @@ use uuid::Uuid;
 use super::{
     core::{
         holds::RESERVED,
-        model::{Json, RunId, Status, Time, to_json},
+        model::{Json, RunId, Time, to_json},
+        trace::Trace,
     },
     error::Error,
     hints::Hints,
+    metrics::Meters,
     registry::Registry,
-    store::{self, reads, signals, start},
-    view::{Page, Run, RunFilter, RunResult, ServerSettings},
+    store::{self, finding, reads, signals, start},
+    view::{Run, RunResult, ServerSettings},
     worker::{Worker, WorkerConfig},
     workflow::Workflow,
 };
@@ -50,6 +52,8 @@ pub struct StartRun {
     pub parent_id: Option<RunId>,
     /// The id, where the caller has chosen it: a UUIDv7.
     pub id: Option<RunId>,
+    /// The caller's W3C trace context, so that the run belongs to the caller's trace; what is none is left out.
+    pub traceparent: Option<String>,
 }
 
 impl StartRun {
@@ -64,6 +68,7 @@ impl StartRun {
             tags: BTreeMap::new(),
             parent_id: None,
             id: None,
+            traceparent: None,
         }
     }
 
@@ -111,6 +116,7 @@ pub struct Engine {
     registry: Arc<Registry>,
     max_payload: usize,
     hints: Arc<Hints>,
+    meters: Arc<Meters>,
     /// Workflows whose newest registered version is this binary's own.
     known: Arc<Mutex<HashMap<String, i32>>>,
 }
@@ -120,6 +126,7 @@ impl Engine {
     pub fn new(pool: PgPool, registry: Registry) -> Self {
         Self {
             pool,
+            meters: Arc::new(Meters::new(&registry)),
             registry: Arc::new(registry),
             max_payload: DEFAULT_MAX_PAYLOAD,
             hints: Arc::default(),
@@ -166,6 +173,10 @@ impl Engine {
 
     pub(crate) fn shared_registry(&self) -> Arc<Registry> {
         self.registry.clone()
+    }
+
+    pub(crate) fn meters(&self) -> &Meters {
+        &self.meters
     }
 
     pub(crate) fn hints(&self) -> &Arc<Hints> {
@@ -232,6 +243,7 @@ impl Engine {
             }
         }
         let created: std::collections::HashSet<RunId> = start::start(conn, &runs).await?.into_iter().collect();
+        self.meters.started.increment(created.len() as u64);
         let mut runs = runs.into_iter();
         let mut started = Vec::with_capacity(answers.len());
         for answer in answers {
@@ -275,6 +287,7 @@ impl Engine {
             deadline_ms: code.and_then(|code| code.deadline()).and_then(|span| i64::try_from(span.as_millis()).ok()),
             workflow: request.workflow,
             key: request.key,
+            traceparent: request.traceparent.filter(|text| Trace::parse(text).is_some()),
         })
     }
 
@@ -333,7 +346,7 @@ impl Engine {
         signals::send(conn, run, name, payload.as_ref(), key).await
     }
 
-    /// One run with its steps.
+    /// One run with its steps, and why it needs attention.
     ///
     /// # Errors
     /// `unknown_run`.
@@ -341,30 +354,8 @@ impl Engine {
         let mut conn = self.pool.acquire().await?;
         let mut found = reads::run(&mut conn, run).await?;
         found.steps = Some(reads::steps(&mut conn, run).await?);
+        found.attention = Some(finding::attention::of_run(&mut conn, run).await?);
         Ok(found)
-    }
-
-    /// A page of runs, newest first.
-    ///
-    /// # Errors
-    /// `bad_cursor`; `invalid_request` for a limit outside 1 to 200 or an unknown status.
-    pub async fn list(&self, filter: &RunFilter) -> Result<Page<Run>, Error> {
-        const STATUSES: [&str; 2] = ["pending", "running"];
-        let limit = filter.limit.unwrap_or(50);
-        if !(1..=200).contains(&limit) {
-            return Err(Error::InvalidRequest(format!("limit is {limit}; it goes from 1 to 200")));
-        }
-        let unheard = |status: &&String| !STATUSES.contains(&status.as_str()) && Status::from_word(status).is_none();
-        if let Some(status) = filter.status.as_ref().filter(unheard) {
-            return Err(Error::InvalidRequest(format!("there is no status {status}")));
-        }
-        let before = filter.cursor.as_deref().map(|text| Uuid::try_parse(text).map_err(|_| Error::BadCursor));
-        let mut conn = self.pool.acquire().await?;
-        let mut items = reads::page(&mut conn, filter, before.transpose()?, i64::from(limit) + 1).await?;
-        let more = items.len() > limit as usize;
-        items.truncate(limit as usize);
-        let next_cursor = items.last().filter(|_| more).map(|run| run.id.simple().to_string());
-        Ok(Page { items, next_cursor })
     }
 
     /// How the run stands; waits up to `wait` for its end.

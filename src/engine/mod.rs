@@ -7,15 +7,20 @@ pub mod activity;
 mod client;
 pub mod core;
 mod error;
+mod finding;
+mod gauges;
 mod hints;
 mod holds;
 mod limbo;
 mod maintenance;
+mod metrics;
+mod observer;
 mod operator;
 mod registry;
 mod store;
 pub mod testing;
 mod view;
+mod why;
 mod worker;
 mod workflow;
 
@@ -27,12 +32,14 @@ pub use self::{
         context::{Call, Context, SideValue, StepFailure},
         holds::HoldKind,
         join::{join, join_all},
-        model::{Failure, Json, Outcome, RunId, Time, to_json},
-        policy::{Policy, Retry},
+        model::{Direction, Failure, Json, Outcome, RunId, Time, to_json},
+        policy::{Policy, Retry, Schema},
+        trace::Trace,
     },
     error::Error,
     limbo::Limbo,
     maintenance::{Maintenance, MaintenanceConfig},
+    observer::{Observed, Observer},
     operator::Operator,
     registry::Registry,
     view::*,

@@ -7,8 +7,10 @@
 mod auth;
 mod events;
 mod extract;
+mod finding;
 mod health;
 mod holds;
+mod metrics;
 pub mod openapi;
 mod order_wire;
 mod orders;
@@ -29,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{engine::Engine, orders::Orders};
+use crate::{engine::Engine, orders::Orders, telemetry::Recorder};
 use problem::Problem;
 
 /// How long open requests may take after the server was told to stop.
@@ -49,19 +51,43 @@ pub struct App {
     pub max_payload: usize,
     /// Cancelled when the server is told to stop: long waits end early, and `/readyz` says no.
     pub draining: CancellationToken,
+    /// What `/metrics` shows; none: there is no such route.
+    scraper: Option<metrics::Scraper>,
+    /// The worker in this process whose life `/readyz` vouches for.
+    worker: Option<health::OwnWorker>,
 }
 
 impl App {
     /// The state of a server over the shop and its engine, whose largest payload is also the largest body.
     pub fn new(orders: Orders) -> Self {
         let engine = orders.engine().clone();
-        Self { max_payload: engine.max_payload(), engine, orders, draining: CancellationToken::new() }
+        Self {
+            max_payload: engine.max_payload(),
+            engine,
+            orders,
+            draining: CancellationToken::new(),
+            scraper: None,
+            worker: None,
+        }
+    }
+
+    /// With `/metrics`, which shows what this recorder has got.
+    pub fn with_metrics(mut self, recorder: Recorder) -> Self {
+        self.scraper = Some(metrics::Scraper::new(recorder));
+        self
+    }
+
+    /// With a worker of that name in this process: `/readyz` says no when nothing has been heard of it for `silent`.
+    pub fn with_worker(mut self, name: String, silent: Duration) -> Self {
+        self.worker = Some(health::OwnWorker { name, silent });
+        self
     }
 }
 
 /// All routes. Health stands outside of whatever guards the rest.
 pub fn router(app: App) -> Router {
     let (router, _) = nouns(app.max_payload).split_for_parts();
+    let router = router.merge(metrics::routes(&app));
     router.layer(CatchPanicLayer::custom(panicked)).layer(from_fn(request::observe)).with_state(app)
 }
 
@@ -70,6 +96,7 @@ fn nouns(max_payload: usize) -> OpenApiRouter<App> {
     let bounded = |limit: usize| from_fn_with_state(limit, extract::bounded);
     let api = OpenApiRouter::new()
         .merge(holds::routes())
+        .merge(finding::routes().into())
         .merge(orders::routes())
         .merge(runs::routes())
         .merge(webhooks::routes())
@@ -96,7 +123,7 @@ pub async fn serve(
     until(listener, router(app), draining, shutdown).await
 }
 
-/// The same for health alone: what a worker without an API shows.
+/// The same for health and metrics alone: what a worker without an API shows.
 ///
 /// # Errors
 /// When the listener fails.
@@ -107,7 +134,8 @@ pub async fn serve_health(
 ) -> io::Result<()> {
     let draining = app.draining.clone();
     let (health, _) = health::routes().split_for_parts();
-    let router = health.layer(from_fn(request::observe)).with_state(app);
+    let routes = health.merge(metrics::routes(&app));
+    let router = routes.layer(from_fn(request::observe)).with_state(app);
     until(listener, router, draining, shutdown).await
 }
 

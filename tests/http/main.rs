@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod events;
+mod metrics;
 mod openapi;
 mod outage;
 mod runs;

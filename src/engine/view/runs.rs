@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::words;
+use super::{attention::Attention, words};
 use crate::engine::core::model::{Failure, Json, RunId, StepError, Time};
 
 /// A run as people see it.
@@ -42,9 +42,14 @@ pub struct Run {
     pub finished_at: Option<Time>,
     /// The run that it takes on from.
     pub parent_id: Option<RunId>,
+    /// The trace that it belongs to: the caller's, or one of its own by its id.
+    pub trace_id: String,
     /// Its steps, undos after the forward ones; only where one run is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<Vec<StepView>>,
+    /// Why it needs attention; only where one run is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attention: Option<Vec<Attention>>,
 }
 
 /// What a run waits for.
