@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod events;
+mod holds;
 mod metrics;
 mod openapi;
 mod outage;

@@ -2,6 +2,7 @@
 -- It reads only the small tables beside `run`: a scan of `run` would grow with all that has ever happened. So a run
 -- that waits for a signal without any limit is in no count here; it needs nobody.
 -- p: the oldest due run of each (queue, workflow), by one descent of ready_claim for each pair, however long the backlog is.
+--    What is held back, or put aside for it, is not overdue.
 WITH RECURSIVE t AS MATERIALIZED (SELECT backstitch.now() AS now),
 p AS (
     (SELECT q.queue, q.workflow_id, q.due_at FROM backstitch.ready q
@@ -29,7 +30,10 @@ SELECT q.pending, q.running,
      WHERE NOT EXISTS (SELECT FROM backstitch.ready r WHERE r.run_id = w.run_id)
        AND NOT EXISTS (SELECT FROM backstitch.exceptional e WHERE e.run_id = w.run_id AND e.status IN (2, 3, 4))) AS waiting,
     x.paused, x.compensating, x.stuck,
-    coalesce((SELECT greatest(extract(epoch FROM t.now - min(p.due_at)), 0) FROM p), 0)::float8 AS oldest_due,
+    coalesce((SELECT greatest(extract(epoch FROM t.now - min(p.due_at)), 0) FROM p
+        WHERE NOT starts_with(p.queue, '@') AND NOT EXISTS (
+            SELECT FROM backstitch.hold h JOIN backstitch.workflow w ON w.id = p.workflow_id
+            WHERE (h.kind, h.name) IN (('queue', p.queue), ('workflow', w.name)))), 0)::float8 AS oldest_due,
     (SELECT count(DISTINCT a.run_id) FROM backstitch.attention a) AS attention,
     (SELECT count(*) FROM backstitch.hold) AS holds,
     (SELECT count(*) FROM backstitch.operation o WHERE o.finished_at IS NULL) AS operations,
