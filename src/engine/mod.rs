@@ -6,17 +6,20 @@
 pub mod activity;
 mod client;
 pub mod core;
+mod credentials;
 mod error;
 mod finding;
 mod gauges;
 mod hints;
 mod holds;
+mod keys;
 mod limbo;
 mod maintenance;
 mod metrics;
 mod observer;
 mod operator;
 mod registry;
+mod role;
 mod store;
 pub mod testing;
 mod view;
@@ -36,12 +39,15 @@ pub use self::{
         policy::{Policy, Retry, Schema},
         trace::Trace,
     },
+    credentials::{Identity, VERDICT_FOR},
     error::Error,
+    keys::{OpenedSession, SESSION_FOR},
     limbo::Limbo,
     maintenance::{Maintenance, MaintenanceConfig},
     observer::{Observed, Observer},
     operator::Operator,
     registry::Registry,
+    role::{NoRole, Role},
     view::*,
     worker::{Worker, WorkerConfig},
     workflow::Workflow,

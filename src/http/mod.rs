@@ -1,15 +1,16 @@
 //! The HTTP face: the only floor that knows statuses, headers and JSON envelopes. docs/api.md describes it for clients.
 //!
-//! A request passes `request::observe` (id, log, problems), then `extract::bounded` (size before anything else), then its
-//! handler, one file per noun. Handlers call [`Engine`] and [`crate::orders`] and wait for nobody else: a worker in the same process
-//! is met only in the database. Authorization belongs between those two layers, see [`router`].
+//! A request passes `request::observe` (id, log, problems), `auth::guard` (who is it, and may they), `extract::bounded` (size before
+//! anything else of it is looked at), then its handler, one file per noun. Handlers call [`Engine`] and [`crate::orders`] and
+//! wait for nobody else: a worker in the same process is met only in the database.
 
-mod auth;
+pub mod auth;
 mod events;
 mod extract;
 mod finding;
 mod health;
 mod holds;
+mod keys;
 mod metrics;
 pub mod openapi;
 mod order_wire;
@@ -32,6 +33,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{engine::Engine, orders::Orders, telemetry::Recorder};
+pub use auth::Door;
 use problem::Problem;
 
 /// How long open requests may take after the server was told to stop.
@@ -55,6 +57,8 @@ pub struct App {
     scraper: Option<metrics::Scraper>,
     /// The worker in this process whose life `/readyz` vouches for.
     worker: Option<health::OwnWorker>,
+    /// Whom it lets in while there are no keys.
+    pub door: Door,
 }
 
 impl App {
@@ -68,6 +72,7 @@ impl App {
             draining: CancellationToken::new(),
             scraper: None,
             worker: None,
+            door: Door::default(),
         }
     }
 
@@ -82,32 +87,47 @@ impl App {
         self.worker = Some(health::OwnWorker { name, silent });
         self
     }
+
+    /// Lets everybody in while there are no keys, wherever the server listens.
+    pub fn without_keys(mut self, no_auth: bool) -> Self {
+        self.door = self.door.without_keys(no_auth);
+        self
+    }
 }
 
-/// All routes. Health stands outside of whatever guards the rest.
+/// All routes. Health stands outside of what guards the rest.
 pub fn router(app: App) -> Router {
-    let (router, _) = nouns(app.max_payload).split_for_parts();
-    let router = router.merge(metrics::routes(&app));
-    router.layer(CatchPanicLayer::custom(panicked)).layer(from_fn(request::observe)).with_state(app)
+    let (guarded, _) = guarded(app.max_payload).split_for_parts();
+    let (open, _) = open().split_for_parts();
+    // Before the size: who may not come in has no body read.
+    guarded
+        .layer(from_fn_with_state(app.clone(), auth::guard))
+        .merge(open)
+        .merge(metrics::routes(&app))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(request::observe))
+        .with_state(app)
 }
 
-/// Every noun's routes, with what they state for the OpenAPI document.
-fn nouns(max_payload: usize) -> OpenApiRouter<App> {
+/// The routes that ask who calls.
+fn guarded(max_payload: usize) -> OpenApiRouter<App> {
     let bounded = |limit: usize| from_fn_with_state(limit, extract::bounded);
     let api = OpenApiRouter::new()
         .merge(holds::routes())
+    OpenApiRouter::with_openapi(openapi::begin())
+        .merge(auth::routes().into())
         .merge(finding::routes().into())
+        .merge(keys::routes().into())
         .merge(orders::routes())
         .merge(runs::routes())
         .merge(webhooks::routes())
-        .layer(bounded(max_payload));
-    let batch = runs::batch_routes().layer(bounded(max_payload.saturating_mul(BATCH_FACTOR)));
-    // Authentication and roles wrap `api` and `batch` here.
-    OpenApiRouter::with_openapi(openapi::begin())
-        .merge(api)
-        .merge(batch)
-        .merge(health::routes())
-        .merge(openapi::routes())
+        .layer(bounded(max_payload))
+        .merge(runs::batch_routes().layer(bounded(max_payload.saturating_mul(BATCH_FACTOR))))
+}
+
+/// The routes that are open to everybody.
+fn open() -> OpenApiRouter<App> {
+    health::routes().merge(openapi::routes())
 }
 
 /// Serves until `shutdown`, then lets open requests end, for ten seconds at most.
@@ -120,6 +140,8 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let draining = app.draining.clone();
+    let mut app = app;
+    app.door = app.door.at(listener.local_addr()?.ip());
     until(listener, router(app), draining, shutdown).await
 }
 

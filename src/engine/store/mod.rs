@@ -7,6 +7,7 @@
 //! | `audit` | what is done to what is no run |
 //! | `claim` | takes due runs for a lane; loads what is on record of them |
 //! | `flush` | records steps and ends, fenced |
+//! | `keys` | API keys and sessions, with their audit |
 //! | `lanes` | registers workers and lanes; takeover; release |
 //! | `timers`, `signals` | wake parked runs |
 //! | `holds` | what is held back, and the runs put aside for it |
@@ -21,6 +22,7 @@ pub(crate) mod finding;
 pub(crate) mod flush;
 pub(crate) mod gauges;
 pub(crate) mod holds;
+pub(crate) mod keys;
 pub(crate) mod lanes;
 pub(crate) mod operate;
 pub(crate) mod reads;

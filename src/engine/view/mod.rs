@@ -5,6 +5,7 @@ mod audit;
 mod fleet;
 mod gauges;
 mod holds;
+mod keys;
 mod plan;
 mod runs;
 mod server;
@@ -19,6 +20,7 @@ pub use self::fleet::{
 };
 pub use self::gauges::Gauges;
 pub use self::holds::Hold;
+pub use self::keys::{ApiKey, CreatedKey, NewKey};
 pub use self::plan::{ActionPlan, PlannedUndo};
 pub use self::runs::{Page, Run, RunFilter, RunResult, StepView, WaitingOn};
 pub use self::server::ServerSettings;
