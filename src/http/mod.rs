@@ -15,9 +15,11 @@ mod metrics;
 pub mod openapi;
 mod order_wire;
 mod orders;
+mod pages;
 pub mod problem;
 mod request;
 mod runs;
+mod schedules;
 mod webhooks;
 mod wire;
 
@@ -70,10 +72,17 @@ impl App {
             engine,
             orders,
             draining: CancellationToken::new(),
+            door: Door::default(),
             scraper: None,
             worker: None,
             door: Door::default(),
         }
+    }
+
+    /// Lets everybody in while there are no keys, wherever the server listens.
+    pub fn without_keys(mut self, no_auth: bool) -> Self {
+        self.door = self.door.without_keys(no_auth);
+        self
     }
 
     /// With `/metrics`, which shows what this recorder has got.
@@ -95,15 +104,21 @@ impl App {
     }
 }
 
-/// All routes. Health stands outside of what guards the rest.
+/// All routes. The guard stands before the size: of who may not come in no body is read.
 pub fn router(app: App) -> Router {
     let (guarded, _) = guarded(app.max_payload).split_for_parts();
     let (open, _) = open().split_for_parts();
+    let pages = pages::routes(&app).layer(from_fn_with_state(app.max_payload, extract::bounded));
     // Before the size: who may not come in has no body read.
     guarded
+        .merge(pages)
         .layer(from_fn_with_state(app.clone(), auth::guard))
         .merge(open)
         .merge(metrics::routes(&app))
+    let (router, _) = nouns(app.max_payload).split_for_parts();
+    let router = router.merge(metrics::routes(&app));
+    router
+        .layer(from_fn_with_state(app.clone(), auth::guard))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(request::observe))
         .with_state(app)
@@ -118,8 +133,16 @@ fn guarded(max_payload: usize) -> OpenApiRouter<App> {
         .merge(auth::routes().into())
         .merge(finding::routes().into())
         .merge(keys::routes().into())
+/// Every noun's routes, with what they state for the OpenAPI document. Who may use them stands in [`auth::roles`].
+fn nouns(max_payload: usize) -> OpenApiRouter<App> {
+    let bounded = |limit: usize| from_fn_with_state(limit, extract::bounded);
+    let api = OpenApiRouter::new()
+        .merge(auth::routes().into())
+        .merge(finding::routes().into())
+        .merge(keys::routes())
         .merge(orders::routes())
         .merge(runs::routes())
+        .merge(schedules::routes())
         .merge(webhooks::routes())
         .layer(bounded(max_payload))
         .merge(runs::batch_routes().layer(bounded(max_payload.saturating_mul(BATCH_FACTOR))))
@@ -128,6 +151,13 @@ fn guarded(max_payload: usize) -> OpenApiRouter<App> {
 /// The routes that are open to everybody.
 fn open() -> OpenApiRouter<App> {
     health::routes().merge(openapi::routes())
+        .layer(bounded(max_payload));
+    let batch = runs::batch_routes().layer(bounded(max_payload.saturating_mul(BATCH_FACTOR)));
+    OpenApiRouter::with_openapi(openapi::begin())
+        .merge(api)
+        .merge(batch)
+        .merge(health::routes())
+        .merge(openapi::routes())
 }
 
 /// Serves until `shutdown`, then lets open requests end, for ten seconds at most.

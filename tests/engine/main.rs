@@ -8,6 +8,7 @@
 //! | `placing` | starts and keys, queues, versions, workers that come and go |
 //! | `races` | two at the same moment, in both orders, forced by locks |
 //! | `holds` | what is held back does not begin; what is under way ends; a release lets it go on |
+//! | `schedules` | runs by the clock: slots, downtime, overlap |
 //! | `crash` | workers and Postgres killed in mid-work |
 
 #[path = "../support/mod.rs"]
@@ -19,5 +20,6 @@ mod outcomes;
 mod placing;
 mod promises;
 mod races;
+mod schedules;
 mod transactional;
 mod waits;
