@@ -4,6 +4,7 @@
 
 mod auth;
 mod bad_input;
+mod dashboards;
 mod events;
 mod holds;
 mod metrics;
@@ -19,3 +20,4 @@ mod session;
 mod shop;
 #[path = "../support/mod.rs"]
 mod support;
+mod traces;
