@@ -2,9 +2,11 @@
 //! crashes and races can be simulated in seconds (tests/simulation), and why the rules can be read in one place.
 //!
 //! `context` is what workflow authors hold, `execution` polls their function, `machine` decides, `plan` says what is undone
-//! in which order, `transition` which status may follow which, `action` what operators can ask.
+//! in which order, `transition` which status may follow which, `action` what operators can ask, `verbs` what comes of it, `attention`
+//! what they should look at.
 
 pub mod action;
+pub mod attention;
 pub mod context;
 pub mod decision;
 pub mod execution;
@@ -14,3 +16,4 @@ pub mod model;
 pub mod plan;
 pub mod policy;
 pub mod transition;
+pub mod verbs;

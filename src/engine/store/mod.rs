@@ -8,13 +8,18 @@
 //! | `flush` | records steps and ends, fenced |
 //! | `lanes` | registers workers and lanes; takeover; release |
 //! | `timers`, `signals` | wake parked runs |
-//! | `operate` | cancel, compensate, retry, with their audit |
+//! | `operate` | what operators' verbs write, with their audit |
+//! | `attention`, `exceptional`, `paused`, `audit` | one small table each, written by workers and verbs alike |
 //! | `reads`, `server` | what people see |
 
+mod attention;
+pub(crate) mod audit;
 pub(crate) mod claim;
+mod exceptional;
 pub(crate) mod flush;
 pub(crate) mod lanes;
 pub(crate) mod operate;
+mod paused;
 pub(crate) mod reads;
 pub(crate) mod rows;
 pub(crate) mod server;
