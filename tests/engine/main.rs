@@ -7,6 +7,7 @@
 //! | `waits` | time, signals, branches, replay |
 //! | `placing` | starts and keys, queues, versions, workers that come and go |
 //! | `races` | two at the same moment, in both orders, forced by locks |
+//! | `verbs` | what operators do to one run |
 //! | `crash` | workers and Postgres killed in mid-work |
 
 #[path = "../support/mod.rs"]
@@ -18,4 +19,5 @@ mod placing;
 mod promises;
 mod races;
 mod transactional;
+mod verbs;
 mod waits;
