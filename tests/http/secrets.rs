@@ -107,7 +107,7 @@ async fn a_payment_token_is_shown_by_no_route_no_stream_no_plan_and_no_log() {
     assert!(plan.contains("create_intent") && plan.contains("[secret]"), "{plan}");
     shown.push(("the plan".to_owned(), plan));
     // Undone, it has undo steps too, and its stream ends.
-    let by = Operator { actor: "ann".to_owned(), reason: Some("a test".to_owned()), dry_run: false };
+    let by = Operator { actor: "ann".to_owned(), reason: Some("a test".to_owned()), ..Operator::default() };
     engine.compensate(run.parse().expect("an id"), &by).await.expect("accepted");
     shown.push(("events".to_owned(), text(&client, &format!("{base}/v1/runs/{run}/events")).await));
     shown.push(("the undone run".to_owned(), text(&client, &format!("{base}/v1/runs/{run}")).await));
