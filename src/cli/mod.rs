@@ -18,6 +18,7 @@ mod openapi;
 mod order;
 pub mod output;
 mod run;
+mod schedule;
 mod serve;
 mod shapes;
 mod wiring;
@@ -90,6 +91,13 @@ enum Command {
         #[command(subcommand)]
         verb: run::Verb,
     },
+    /// Start runs by the clock
+    Schedule {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: schedule::Verb,
+    },
     /// Place, show and cancel orders
     Order {
         #[command(flatten)]
@@ -143,6 +151,7 @@ impl Cli {
             Command::Migrate(args) => migrate::run(args).await,
             Command::GatewaySim(args) => gateway_sim::run(args).await,
             Command::Run { server, verb } => run::run(verb, &server, out).await,
+            Command::Schedule { server, verb } => schedule::run(verb, &server, out).await,
             Command::Order { server, verb } => order::run(verb, &server, out).await,
             Command::Openapi => openapi::run(),
             Command::Completions(args) => {

@@ -89,6 +89,34 @@ pub(super) async fn work(engine: Engine, args: WorkArgs, stop: CancellationToken
     }
 }
 
+/// Does what comes round by the clock until told to stop: every process that serves or works has its share in it.
+pub(super) async fn maintain(engine: Engine, stop: CancellationToken) {
+    let maintenance = engine.maintenance(MaintenanceConfig::default()).run(stop.clone().cancelled_owned());
+    let schedules = async {
+        tokio::select! {
+            () = bring_schedules(&engine) => {}
+            () = stop.cancelled() => {}
+        }
+    };
+    tokio::join!(maintenance, schedules);
+}
+
+/// Makes the shop's schedules that are not there, as soon as the database and its schema are.
+async fn bring_schedules(engine: &Engine) {
+    let brought = async || {
+        for (name, spec) in workflows::schedules()? {
+            if engine.ensure_schedule(name, &spec).await? {
+                tracing::info!(schedule = name, "made a schedule");
+            }
+        }
+        Ok::<_, Error>(())
+    };
+    while let Err(error) = brought().await {
+        tracing::debug!(%error, "the schedules wait");
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
 /// Refuses to serve other machines while there are no API keys, unless told to. A database that can't be asked just now
 /// refuses nothing: the server lets nobody in until it can.
 pub(super) async fn require_keys(engine: &Engine, args: &ServeArgs) -> anyhow::Result<()> {
@@ -107,11 +135,6 @@ pub(super) async fn require_keys(engine: &Engine, args: &ServeArgs) -> anyhow::R
             Ok(())
         }
     }
-}
-
-/// Does what comes round by the clock until told to stop: every process that serves or works has its share in it.
-pub(super) async fn maintain(engine: Engine, stop: CancellationToken) {
-    engine.maintenance(MaintenanceConfig::default()).run(stop.cancelled_owned()).await;
 }
 
 /// Binds an address.

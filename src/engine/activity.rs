@@ -48,14 +48,14 @@ pub trait Activity: Send + Sync + 'static {
         Policy::default()
     }
 
-    /// Names of JSON fields that are never shown, at any depth of any payload of any run of the registry's workflows.
-    fn secret_fields() -> &'static [&'static str] {
-        &[]
-    }
-
     /// The JSON schemas of its input and output, for people and clients; nothing is checked by them.
     fn schema() -> Schema {
         Schema::default()
+    }
+
+    /// Names of JSON fields that are never shown, at any depth of any payload of any run of the registry's workflows.
+    fn secret_fields() -> &'static [&'static str] {
+        &[]
     }
 
     /// Does it. Runs at least once; use [`ActivityContext::key`] where the other system honours keys.

@@ -266,6 +266,28 @@ impl Engine {
         Ok(started)
     }
 
+    /// Checks what is to be started later, by a schedule: as a start would, but nobody need have registered the workflow yet
+    /// where this process knows it.
+    pub(super) async fn check_start(
+        &self,
+        conn: &mut PgConnection,
+        workflow: &str,
+        input: &Json,
+        queue: Option<&str>,
+    ) -> Result<(), Error> {
+        let size = input.get().len();
+        if size > self.max_payload {
+            return Err(Error::PayloadTooLarge { size, limit: self.max_payload });
+        }
+        check_name("queue", queue, 128)?;
+        match self.registry.newest(workflow) {
+            Some(code) => code
+                .check(input.get())
+                .map_err(|message| Error::InvalidInput { workflow: workflow.to_owned(), message }),
+            None => self.workflow_id(conn, workflow).await.map(drop),
+        }
+    }
+
     /// Checks a request, size first, and turns it into rows.
     async fn prepare(&self, conn: &mut PgConnection, request: StartRun) -> Result<start::NewRun, Error> {
         let size = request.input.get().len();

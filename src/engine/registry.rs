@@ -139,12 +139,12 @@ impl<W: Workflow> WorkflowCode for Typed<W> {
         W::DEADLINE
     }
 
-    fn secret_fields(&self) -> &'static [&'static str] {
-        W::secret_fields()
-    }
-
     fn schema(&self) -> Schema {
         W::schema()
+    }
+
+    fn secret_fields(&self) -> &'static [&'static str] {
+        W::secret_fields()
     }
 
     fn check(&self, input: &str) -> Result<(), String> {

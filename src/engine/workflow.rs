@@ -23,16 +23,16 @@ pub trait Workflow: Send + Sync + 'static {
     /// What it ends with.
     type Output: Serialize + DeserializeOwned + Send + Sync + 'static;
 
+    /// The JSON schemas of its input and output, for people and clients; nothing is checked by them.
+    fn schema() -> Schema {
+        Schema::default()
+    }
+
     /// Names of JSON fields that are never shown, at any depth of any payload of its runs: inputs, outputs, signals, steps.
     /// The activities' ([`Activity::secret_fields`](super::Activity::secret_fields)) are hidden beside them. Once registered, a
     /// name stays hidden.
     fn secret_fields() -> &'static [&'static str] {
         &[]
-    }
-
-    /// The JSON schemas of its input and output, for people and clients; nothing is checked by them.
-    fn schema() -> Schema {
-        Schema::default()
     }
 
     /// The function.

@@ -14,9 +14,11 @@ mod metrics;
 pub mod openapi;
 mod order_wire;
 mod orders;
+mod pages;
 pub mod problem;
 mod request;
 mod runs;
+mod schedules;
 mod webhooks;
 mod wire;
 
@@ -52,12 +54,12 @@ pub struct App {
     pub max_payload: usize,
     /// Cancelled when the server is told to stop: long waits end early, and `/readyz` says no.
     pub draining: CancellationToken,
-    /// Whom it lets in while there are no keys.
-    pub door: Door,
     /// What `/metrics` shows; none: there is no such route.
     scraper: Option<metrics::Scraper>,
     /// The worker in this process whose life `/readyz` vouches for.
     worker: Option<health::OwnWorker>,
+    /// Whom it lets in while there are no keys.
+    pub door: Door,
 }
 
 impl App {
@@ -72,6 +74,7 @@ impl App {
             door: Door::default(),
             scraper: None,
             worker: None,
+            door: Door::default(),
         }
     }
 
@@ -92,10 +95,25 @@ impl App {
         self.worker = Some(health::OwnWorker { name, silent });
         self
     }
+
+    /// Lets everybody in while there are no keys, wherever the server listens.
+    pub fn without_keys(mut self, no_auth: bool) -> Self {
+        self.door = self.door.without_keys(no_auth);
+        self
+    }
 }
 
 /// All routes. The guard stands before the size: of who may not come in no body is read.
 pub fn router(app: App) -> Router {
+    let (guarded, _) = guarded(app.max_payload).split_for_parts();
+    let (open, _) = open().split_for_parts();
+    let pages = pages::routes(&app).layer(from_fn_with_state(app.max_payload, extract::bounded));
+    // Before the size: who may not come in has no body read.
+    guarded
+        .merge(pages)
+        .layer(from_fn_with_state(app.clone(), auth::guard))
+        .merge(open)
+        .merge(metrics::routes(&app))
     let (router, _) = nouns(app.max_payload).split_for_parts();
     let router = router.merge(metrics::routes(&app));
     router
@@ -105,6 +123,13 @@ pub fn router(app: App) -> Router {
         .with_state(app)
 }
 
+/// The routes that ask who calls.
+fn guarded(max_payload: usize) -> OpenApiRouter<App> {
+    let bounded = |limit: usize| from_fn_with_state(limit, extract::bounded);
+    OpenApiRouter::with_openapi(openapi::begin())
+        .merge(auth::routes().into())
+        .merge(finding::routes().into())
+        .merge(keys::routes().into())
 /// Every noun's routes, with what they state for the OpenAPI document. Who may use them stands in [`auth::roles`].
 fn nouns(max_payload: usize) -> OpenApiRouter<App> {
     let bounded = |limit: usize| from_fn_with_state(limit, extract::bounded);
@@ -114,7 +139,15 @@ fn nouns(max_payload: usize) -> OpenApiRouter<App> {
         .merge(keys::routes())
         .merge(orders::routes())
         .merge(runs::routes())
+        .merge(schedules::routes())
         .merge(webhooks::routes())
+        .layer(bounded(max_payload))
+        .merge(runs::batch_routes().layer(bounded(max_payload.saturating_mul(BATCH_FACTOR))))
+}
+
+/// The routes that are open to everybody.
+fn open() -> OpenApiRouter<App> {
+    health::routes().merge(openapi::routes())
         .layer(bounded(max_payload));
     let batch = runs::batch_routes().layer(bounded(max_payload.saturating_mul(BATCH_FACTOR)));
     OpenApiRouter::with_openapi(openapi::begin())

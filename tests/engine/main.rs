@@ -7,6 +7,7 @@
 //! | `waits` | time, signals, branches, replay |
 //! | `placing` | starts and keys, queues, versions, workers that come and go |
 //! | `races` | two at the same moment, in both orders, forced by locks |
+//! | `schedules` | runs by the clock: slots, downtime, overlap |
 //! | `crash` | workers and Postgres killed in mid-work |
 
 #[path = "../support/mod.rs"]
@@ -17,5 +18,6 @@ mod outcomes;
 mod placing;
 mod promises;
 mod races;
+mod schedules;
 mod transactional;
 mod waits;

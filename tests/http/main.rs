@@ -11,6 +11,7 @@ mod outage;
 mod refusal;
 mod roles;
 mod runs;
+mod schedules;
 mod secrets;
 mod server;
 mod session;

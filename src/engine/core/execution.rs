@@ -32,13 +32,14 @@ pub trait WorkflowCode: Send + Sync {
     fn version(&self) -> i32;
     /// How long a run may take before its pivot.
     fn deadline(&self) -> Option<std::time::Duration>;
-    /// Fields of its payloads that are never shown.
-    fn secret_fields(&self) -> &'static [&'static str] {
-        &[]
-    }
     /// What it takes and gives, where its author says it.
     fn schema(&self) -> Schema {
         Schema::default()
+    }
+
+    /// Fields of its payloads that are never shown.
+    fn secret_fields(&self) -> &'static [&'static str] {
+        &[]
     }
     /// Whether `input` can be decoded; the message says why not.
     ///

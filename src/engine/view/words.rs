@@ -40,6 +40,11 @@ pub fn wait_kind() -> Object {
     one_of(WAITS.into_iter())
 }
 
+/// What became of a schedule's slot.
+pub fn slot_outcome() -> Object {
+    one_of(["started", "queued", "skipped", "missed", "refused"].into_iter())
+}
+
 fn one_of(words: impl Iterator<Item = &'static str>) -> Object {
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build()
 }
