@@ -74,7 +74,6 @@ impl App {
             door: Door::default(),
             scraper: None,
             worker: None,
-            door: Door::default(),
         }
     }
 
@@ -95,41 +94,21 @@ impl App {
         self.worker = Some(health::OwnWorker { name, silent });
         self
     }
-
-    /// Lets everybody in while there are no keys, wherever the server listens.
-    pub fn without_keys(mut self, no_auth: bool) -> Self {
-        self.door = self.door.without_keys(no_auth);
-        self
-    }
 }
 
 /// All routes. The guard stands before the size: of who may not come in no body is read.
 pub fn router(app: App) -> Router {
-    let (guarded, _) = guarded(app.max_payload).split_for_parts();
-    let (open, _) = open().split_for_parts();
-    let pages = pages::routes(&app).layer(from_fn_with_state(app.max_payload, extract::bounded));
-    // Before the size: who may not come in has no body read.
-    guarded
-        .merge(pages)
-        .layer(from_fn_with_state(app.clone(), auth::guard))
-        .merge(open)
-        .merge(metrics::routes(&app))
     let (router, _) = nouns(app.max_payload).split_for_parts();
-    let router = router.merge(metrics::routes(&app));
+    let pages = pages::routes(&app).layer(from_fn_with_state(app.max_payload, extract::bounded));
     router
+        .merge(pages)
+        .merge(metrics::routes(&app))
         .layer(from_fn_with_state(app.clone(), auth::guard))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(request::observe))
         .with_state(app)
 }
 
-/// The routes that ask who calls.
-fn guarded(max_payload: usize) -> OpenApiRouter<App> {
-    let bounded = |limit: usize| from_fn_with_state(limit, extract::bounded);
-    OpenApiRouter::with_openapi(openapi::begin())
-        .merge(auth::routes().into())
-        .merge(finding::routes().into())
-        .merge(keys::routes().into())
 /// Every noun's routes, with what they state for the OpenAPI document. Who may use them stands in [`auth::roles`].
 fn nouns(max_payload: usize) -> OpenApiRouter<App> {
     let bounded = |limit: usize| from_fn_with_state(limit, extract::bounded);
@@ -141,13 +120,6 @@ fn nouns(max_payload: usize) -> OpenApiRouter<App> {
         .merge(runs::routes())
         .merge(schedules::routes())
         .merge(webhooks::routes())
-        .layer(bounded(max_payload))
-        .merge(runs::batch_routes().layer(bounded(max_payload.saturating_mul(BATCH_FACTOR))))
-}
-
-/// The routes that are open to everybody.
-fn open() -> OpenApiRouter<App> {
-    health::routes().merge(openapi::routes())
         .layer(bounded(max_payload));
     let batch = runs::batch_routes().layer(bounded(max_payload.saturating_mul(BATCH_FACTOR)));
     OpenApiRouter::with_openapi(openapi::begin())
