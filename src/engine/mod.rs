@@ -29,7 +29,7 @@ mod worker;
 mod workflow;
 
 pub use self::{
-    activity::{Activity, ActivityContext, ActivityError, Verified},
+    activity::{Activity, ActivityContext, ActivityError, Verified, current_traceparent},
     client::{DEFAULT_MAX_PAYLOAD, DEFAULT_QUEUE, Engine, StartRun, Started},
     core::{
         action::{Action, Declared, PolicyOverride, StepDirection},
@@ -51,10 +51,6 @@ pub use self::{
     registry::Registry,
     role::{NoRole, Role},
     view::*,
-    view::{
-        ActionPlan, ApiKey, CreatedKey, NewKey, Page, PlannedUndo, Run, RunFilter, RunResult, ServerSettings, StepView,
-        WaitingOn,
-    },
     worker::{Worker, WorkerConfig},
     workflow::Workflow,
 };

@@ -77,12 +77,6 @@ impl App {
         }
     }
 
-    /// Lets everybody in while there are no keys, wherever the server listens.
-    pub fn without_keys(mut self, no_auth: bool) -> Self {
-        self.door = self.door.without_keys(no_auth);
-        self
-    }
-
     /// With `/metrics`, which shows what this recorder has got.
     pub fn with_metrics(mut self, recorder: Recorder) -> Self {
         self.scraper = Some(metrics::Scraper::new(recorder));
@@ -94,6 +88,12 @@ impl App {
         self.worker = Some(health::OwnWorker { name, silent });
         self
     }
+
+    /// Lets everybody in while there are no keys, wherever the server listens.
+    pub fn without_keys(mut self, no_auth: bool) -> Self {
+        self.door = self.door.without_keys(no_auth);
+        self
+    }
 }
 
 /// All routes. The guard stands before the size: of who may not come in no body is read.
@@ -102,7 +102,6 @@ pub fn router(app: App) -> Router {
     let pages = pages::routes(&app).layer(from_fn_with_state(app.max_payload, extract::bounded));
     router
         .merge(pages)
-        .merge(metrics::routes(&app))
         .layer(from_fn_with_state(app.clone(), auth::guard))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(request::observe))
@@ -114,7 +113,7 @@ fn nouns(max_payload: usize) -> OpenApiRouter<App> {
     let bounded = |limit: usize| from_fn_with_state(limit, extract::bounded);
     let api = OpenApiRouter::new()
         .merge(auth::routes().into())
-        .merge(finding::routes().into())
+        .merge(finding::routes())
         .merge(keys::routes())
         .merge(orders::routes())
         .merge(runs::routes())
@@ -126,6 +125,7 @@ fn nouns(max_payload: usize) -> OpenApiRouter<App> {
         .merge(api)
         .merge(batch)
         .merge(health::routes())
+        .merge(metrics::routes())
         .merge(openapi::routes())
 }
 
@@ -154,8 +154,7 @@ pub async fn serve_health(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let draining = app.draining.clone();
-    let (health, _) = health::routes().split_for_parts();
-    let routes = health.merge(metrics::routes(&app));
+    let (routes, _) = health::routes().merge(metrics::routes()).split_for_parts();
     let router = routes.layer(from_fn(request::observe)).with_state(app);
     until(listener, router, draining, shutdown).await
 }

@@ -9,11 +9,13 @@
 //! | `races` | two at the same moment, in both orders, forced by locks |
 //! | `schedules` | runs by the clock: slots, downtime, overlap |
 //! | `crash` | workers and Postgres killed in mid-work |
+//! | `finding` | lists, attention, why, counts, the fleet |
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod crash;
+mod finding;
 mod outcomes;
 mod placing;
 mod promises;

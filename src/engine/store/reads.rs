@@ -99,7 +99,7 @@ fn waiting_on(status: Status, failure: Option<&Failure>, row: &PgRow) -> Result<
             None => None,
         },
         Status::Stuck | Status::Paused => {
-            waiting("operator", failure.map(|failure| failure.code.clone()), row.try_get("attention_since")?, None)
+            waiting("operator", failure.map(|failure| failure.code.clone()), row.try_get("stands_since")?, None)
         }
         _ => None,
     })

@@ -58,7 +58,7 @@ pub struct Run {
 /// What a run waits for.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct WaitingOn {
-    /// `timer signal retry queue worker operator start`.
+    /// `timer signal retry queue worker operator start hold`.
     #[schema(schema_with = words::wait_kind)]
     pub kind: String,
     /// The signal's, activity's, queue's or workflow's name.

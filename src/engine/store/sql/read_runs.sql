@@ -8,7 +8,9 @@ SELECT r.id, w.name AS workflow, w.version, w.secret_fields, r.key, r.queue, r.i
     r.parent_id, r.traceparent,
     r.status, r.wait_kind, r.wait_name, r.wait_since, r.wait_until,
     q.run_id IS NOT NULL AS due, q.lane IS NOT NULL AS held, q.fresh, q.queue AS due_queue, q.due_at,
-    (SELECT min(a.since) FROM backstitch.attention a WHERE a.run_id = r.id) AS attention_since,
+    coalesce((SELECT p.at FROM backstitch.paused p WHERE r.status = 2 AND p.run_id = r.id),
+        (SELECT x.since FROM backstitch.exceptional x WHERE r.status IN (2, 4) AND x.run_id = r.id),
+        (SELECT min(a.since) FROM backstitch.attention a WHERE r.status IN (2, 4) AND a.run_id = r.id)) AS stands_since,
     q.run_id IS NULL OR q.lane IS NOT NULL OR EXISTS (
         SELECT FROM backstitch.worker k JOIN backstitch.lane l ON l.worker_id = k.id
             AND l.alive AND l.beat > clock_timestamp() - interval '30 seconds'
