@@ -145,7 +145,9 @@ impl utoipa::IntoParams for IdempotencyKey {
             .parameter_in(ParameterIn::Header)
             .required(Required::False)
             .description(Some("Makes the request safe to repeat: a second one with the same key changes nothing."))
-            .schema(Some(ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(LONGEST_LABEL))))
+            .schema(Some(
+                ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(LONGEST_LABEL)),
+            ))
             .build();
         vec![key]
     }

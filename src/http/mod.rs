@@ -61,10 +61,7 @@ impl App {
 /// All routes. Health stands outside of whatever guards the rest.
 pub fn router(app: App) -> Router {
     let (router, _) = nouns(app.max_payload).split_for_parts();
-    router
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(request::observe))
-        .with_state(app)
+    router.layer(CatchPanicLayer::custom(panicked)).layer(from_fn(request::observe)).with_state(app)
 }
 
 /// Every noun's routes, with what they state for the OpenAPI document.

@@ -14,9 +14,7 @@ use super::{
     auth::Caller,
     extract::{IdempotencyKey, Json, OptionalJson, Params, parse, run_id, wait},
     problem::Problem,
-    wire::{
-        ActionBody, BatchAnswer, BatchItem, LARGEST_BATCH, ListParams, SignalAnswer, StartBody, WaitParams,
-    },
+    wire::{ActionBody, BatchAnswer, BatchItem, LARGEST_BATCH, ListParams, SignalAnswer, StartBody, WaitParams},
 };
 use crate::engine::{Action, ActionPlan, Page, Run, RunResult, StartRun, Started};
 
@@ -95,10 +93,7 @@ const fn status(started: Started) -> StatusCode {
     request_body = Vec<StartBody>,
     responses((status = 200, description = "A result per item, in order.", body = BatchAnswer))
 )]
-async fn batch(
-    State(app): State<App>,
-    Json(bodies): Json<Vec<Box<RawValue>>>,
-) -> Result<Answer<BatchAnswer>, Problem> {
+async fn batch(State(app): State<App>, Json(bodies): Json<Vec<Box<RawValue>>>) -> Result<Answer<BatchAnswer>, Problem> {
     if bodies.len() > LARGEST_BATCH {
         return Err(Problem::invalid(format!("a batch has at most {LARGEST_BATCH} runs")));
     }

@@ -17,7 +17,8 @@ fn page(name: &str) -> String {
 /// answer that any test here gets.
 pub(crate) fn assert_stated(method: &str, path: &str, status: u16, code: Option<&str>) {
     let paths = document()["paths"].as_object().expect("paths");
-    let Some((template, item)) = paths.iter().filter(|(template, _)| fits(template, path)).min_by_key(|(t, _)| t.matches('{').count())
+    let Some((template, item)) =
+        paths.iter().filter(|(template, _)| fits(template, path)).min_by_key(|(t, _)| t.matches('{').count())
     else {
         return assert_eq!(status, 404, "{method} {path} is not in the document");
     };
@@ -25,7 +26,7 @@ pub(crate) fn assert_stated(method: &str, path: &str, status: u16, code: Option<
     if operation.is_null() {
         return assert_eq!(status, 405, "{method} {template} is not in the document");
     }
-    let stated = &operation["responses"][status.to_string()];
+    let stated = resolved(&operation["responses"][status.to_string()]);
     assert!(stated.is_object(), "{method} {template} does not state {status} {code:?}");
     let codes = &stated["content"]["application/problem+json"]["schema"]["allOf"][1]["properties"]["code"]["enum"];
     if let (Some(code), Some(codes)) = (code, codes.as_array()) {
@@ -33,10 +34,17 @@ pub(crate) fn assert_stated(method: &str, path: &str, status: u16, code: Option<
     }
 }
 
+/// What a value refers to, or itself.
+fn resolved(value: &'static Value) -> &'static Value {
+    let to = value["$ref"].as_str().and_then(|to| document().pointer(to.trim_start_matches('#')));
+    to.unwrap_or(value)
+}
+
 /// Whether a path is one of a template: `/v1/runs/{id}`.
 fn fits(template: &str, path: &str) -> bool {
     let (template, path): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
-    template.len() == path.len() && template.iter().zip(&path).all(|(part, given)| part.starts_with('{') || part == given)
+    template.len() == path.len()
+        && template.iter().zip(&path).all(|(part, given)| part.starts_with('{') || part == given)
 }
 
 /// `METHOD /path` of every operation.
@@ -66,7 +74,9 @@ fn docs_api_md_lists_the_routes_that_the_document_has() {
         .filter_map(|line| line.strip_prefix("| `"))
         .filter_map(|cell| cell.split_once('`'))
         .map(|(route, _)| route.to_owned())
-        .filter(|route| route.split_once(" /").is_some_and(|(method, _)| method.chars().all(|c| c.is_ascii_uppercase())))
+        .filter(|route| {
+            route.split_once(" /").is_some_and(|(method, _)| method.chars().all(|c| c.is_ascii_uppercase()))
+        })
         .collect();
     let missing: Vec<_> = operations().difference(&listed).cloned().collect();
     let gone: Vec<_> = listed.difference(&operations()).cloned().collect();
@@ -101,7 +111,8 @@ fn operation_ids_are_unique_and_links_name_one() {
         assert!(ids.insert(id), "{id} is there twice");
         assert!(operation["summary"].is_string(), "{id} has no summary");
     }
-    let answers = operations.iter().flat_map(|operation| operation["responses"].as_object().expect("responses").values());
+    let answers =
+        operations.iter().flat_map(|operation| operation["responses"].as_object().expect("responses").values());
     for link in answers.filter_map(|answer| answer["links"].as_object()).flat_map(|links| links.values()) {
         let id = link["operationId"].as_str().expect("an id");
         assert!(ids.contains(id), "a link names {id}");

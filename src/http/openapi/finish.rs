@@ -23,6 +23,7 @@ pub(super) fn finish(mut document: Value) -> Value {
         }
     }
     document["components"]["schemas"]["Problem"] = problems::schema();
+    document["components"]["responses"] = problems::shared_answers();
     document["components"]["headers"] = json!({
         "RequestId": {
             "description": "The request's id, as sent or as made here.",
@@ -39,9 +40,8 @@ pub(super) fn finish(mut document: Value) -> Value {
 
 fn finish_operation(path: &str, operation: &mut Value) {
     let own = operation.as_object_mut().and_then(|members| members.remove(PROBLEMS));
-    let own = own.as_ref().and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    let mut codes: Vec<&str> = own.collect();
-    codes.extend(shared(path, operation));
+    let own: Vec<&str> = own.iter().filter_map(Value::as_array).flatten().filter_map(Value::as_str).collect();
+    let shared = shared(path, operation);
     if let Some(members) = operation.as_object_mut() {
         members.remove(RAW_BODY);
     }
@@ -50,14 +50,14 @@ fn finish_operation(path: &str, operation: &mut Value) {
     }
     let answers = operation["responses"].as_object_mut();
     let Some(answers) = answers else { return };
-    for (status, answer) in problems::answers(&codes) {
-        answers.entry(status).or_insert(answer);
-    }
     for answer in answers.values_mut() {
         let headers = answer.as_object_mut().map(|answer| answer.entry("headers").or_insert_with(|| json!({})));
         if let Some(Value::Object(headers)) = headers {
             headers.insert("x-request-id".into(), json!({"$ref": "#/components/headers/RequestId"}));
         }
+    }
+    for (status, answer) in problems::answers(&own, &shared) {
+        answers.entry(status).or_insert(answer);
     }
 }
 
@@ -88,7 +88,8 @@ fn not_null(body: &mut Value) {
     let contents = body["content"].as_object_mut().into_iter().flat_map(|content| content.values_mut());
     for content in contents {
         let schema = &mut content["schema"];
-        let some = schema["oneOf"].as_array().and_then(|either| either.iter().find(|one| one["type"] != "null").cloned());
+        let some =
+            schema["oneOf"].as_array().and_then(|either| either.iter().find(|one| one["type"] != "null").cloned());
         if let Some(some) = some {
             *schema = some;
         }

@@ -4,7 +4,10 @@
 //! How to write a route: docs/decisions/0022.
 
 mod finish;
+mod page;
 mod problems;
+mod reading;
+mod schema;
 
 use std::sync::OnceLock;
 
@@ -52,7 +55,7 @@ const API_KEY: &str = "api_key";
 
 /// The routes of this noun.
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(show))
+    OpenApiRouter::new().routes(routes!(show)).merge(page::routes().into())
 }
 
 /// What the routes are added to.
@@ -61,7 +64,9 @@ pub(super) fn begin() -> OpenApi {
         .title("Backstitch")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(DESCRIPTION))
-        .license(Some(License::builder().name(env!("CARGO_PKG_LICENSE")).identifier(Some(env!("CARGO_PKG_LICENSE"))).build()))
+        .license(Some(
+            License::builder().name(env!("CARGO_PKG_LICENSE")).identifier(Some(env!("CARGO_PKG_LICENSE"))).build(),
+        ))
         .build();
     let key = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
