@@ -2,12 +2,15 @@
 //!
 //! Data goes to stdout, everything else to stderr. Exit status: 0 done, 1 the operation failed or found a breach, 2 usage.
 
+mod attention;
+mod audit;
 mod bench;
 pub mod client;
 mod completions;
 mod demo;
 mod dev;
 mod doctor;
+mod fleet;
 pub mod gateway_sim;
 mod migrate;
 mod openapi;
@@ -41,6 +44,27 @@ pub struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Say what needs an operator, grouped by error
+    Attention {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: Option<attention::Verb>,
+    },
+    /// List what operators did and were refused, newest first
+    Audit {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(flatten)]
+        args: audit::Args,
+    },
+    /// Show queues, workers and workflows
+    Fleet {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        table: Option<fleet::Verb>,
+    },
     /// Run orders through every outcome on a Postgres of its own, and check the books
     Demo(demo::Args),
     /// Run everything in one process, on an embedded Postgres: API, worker, gateway simulator
@@ -101,6 +125,9 @@ impl Cli {
         let out = Out::new(self.format);
         match self.command {
             Command::Demo(args) => demo::run(args, out).await,
+            Command::Attention { server, verb } => attention::run(verb, &server, out).await,
+            Command::Audit { server, args } => audit::run(args, &server, out).await,
+            Command::Fleet { server, table } => fleet::run(table, &server, out).await,
             Command::Bench(args) => bench::run(args, out).await,
             Command::Doctor(args) => doctor::run(args, out).await,
             Command::Dev(args) => dev::run(*args).await,

@@ -51,8 +51,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
             return Ok(());
         }
         // A process whose worker has failed must not look healthy.
-        wiring::work(engine, args.work, stop.clone()).await.inspect_err(|_| stop.cancel())
+        wiring::work(engine.clone(), args.work, stop.clone()).await.inspect_err(|_| stop.cancel())
     };
-    let (served, worked) = tokio::join!(api, worker);
+    let (served, worked, ()) = tokio::join!(api, worker, wiring::maintain(engine.clone(), stop.clone()));
     served.and(worked)
 }

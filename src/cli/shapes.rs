@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 
-type Time = DateTime<Utc>;
+/// A moment.
+pub(super) type Time = DateTime<Utc>;
 
 /// A list.
 #[derive(Debug, Deserialize)]
@@ -32,13 +33,6 @@ pub(super) struct Run {
     pub parent_id: Option<String>,
     #[serde(default)]
     pub steps: Vec<Step>,
-}
-
-impl Run {
-    /// Whether it has ended.
-    pub(super) fn ended(&self) -> bool {
-        ended(&self.status)
-    }
 }
 
 /// Whether a run with this status has ended.

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     activities::ShopDeps,
     config::{GatewayArgs, WorkArgs},
-    engine::{Engine, Error, Registry, WorkerConfig},
+    engine::{Engine, Error, MaintenanceConfig, Registry, WorkerConfig},
     orders::{Orders, ShopSettings},
     payments::{StripeConfig, StripeGateway},
     workflows,
@@ -70,6 +70,11 @@ pub(super) async fn work(engine: Engine, args: WorkArgs, stop: CancellationToken
             () = stop.cancelled() => return Ok(()),
         }
     }
+}
+
+/// Does what comes round by the clock until told to stop: every process that serves or works has its share in it.
+pub(super) async fn maintain(engine: Engine, stop: CancellationToken) {
+    engine.maintenance(MaintenanceConfig::default()).run(stop.cancelled_owned()).await;
 }
 
 /// Binds an address.

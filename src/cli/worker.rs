@@ -46,10 +46,11 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         served.context("the health server failed")
     };
     let worker = async {
-        let worked = wiring::work(engine, args.work, stop.clone()).await;
+        let worked = wiring::work(engine.clone(), args.work, stop.clone()).await;
         stop.cancel();
         worked
     };
-    let (served, worked) = tokio::join!(async { health.await.inspect_err(|_| stop.cancel()) }, worker);
+    let health = async { health.await.inspect_err(|_| stop.cancel()) };
+    let (served, worked, ()) = tokio::join!(health, worker, wiring::maintain(engine.clone(), stop.clone()));
     served.and(worked)
 }

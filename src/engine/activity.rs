@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::core::{
     model::{Json, RunId, StepError, to_json},
-    policy::Policy,
+    policy::{Policy, Schema},
 };
 
 /// A signal's payload, or anything else that is kept as JSON and sent between threads.
@@ -45,6 +45,11 @@ pub trait Activity: Send + Sync + 'static {
     /// Timeouts, deadline and retries.
     fn policy() -> Policy {
         Policy::default()
+    }
+
+    /// The JSON schemas of its input and output, for people and clients; nothing is checked by them.
+    fn schema() -> Schema {
+        Schema::default()
     }
 
     /// Does it. Runs at least once; use [`ActivityContext::key`] where the other system honours keys.

@@ -1,16 +1,23 @@
 //! The engine. Authors use [`Workflow`], [`Activity`] and [`Context`]; callers and operators use [`Engine`].
+//!
+//! A process that works on runs has a [`Worker`] ([`Engine::worker`]). A process that works or serves also runs
+//! [`Engine::maintenance`]: what comes round by the clock, shared by as many processes as there are.
 
 pub mod activity;
 mod client;
 pub mod core;
 mod error;
+mod finding;
 mod hints;
+mod holds;
 mod limbo;
+mod maintenance;
 mod operator;
 mod registry;
 mod store;
 pub mod testing;
 mod view;
+mod why;
 mod worker;
 mod workflow;
 
@@ -20,15 +27,17 @@ pub use self::{
     core::{
         action::{Action, Declared, PolicyOverride, StepDirection},
         context::{Call, Context, SideValue, StepFailure},
+        holds::HoldKind,
         join::{join, join_all},
         model::{Failure, Json, Outcome, RunId, Time, to_json},
-        policy::{Policy, Retry},
+        policy::{Policy, Retry, Schema},
     },
     error::Error,
     limbo::Limbo,
+    maintenance::{Maintenance, MaintenanceConfig},
     operator::Operator,
     registry::Registry,
-    view::{ActionPlan, Page, PlannedUndo, Run, RunFilter, RunResult, ServerSettings, StepView, WaitingOn, words},
+    view::*,
     worker::{Worker, WorkerConfig},
     workflow::Workflow,
 };

@@ -15,7 +15,7 @@ use super::{
         context::Context,
         execution::{WorkflowCode, WorkflowFuture},
         model::{Failure, Json, to_json},
-        policy::{ActivityMeta, Catalog},
+        policy::{ActivityMeta, Catalog, Schema},
     },
     workflow::Workflow,
 };
@@ -66,6 +66,7 @@ impl Registry {
             verifiable: A::VERIFIABLE && !A::TRANSACTIONAL,
             transactional: A::TRANSACTIONAL,
             queue: A::QUEUE,
+            schema: A::schema(),
         };
         self.activities.insert(A::NAME, (meta, Arc::new(Typed(Arc::new(activity)))));
         self
@@ -127,6 +128,10 @@ impl<W: Workflow> WorkflowCode for Typed<W> {
 
     fn deadline(&self) -> Option<std::time::Duration> {
         W::DEADLINE
+    }
+
+    fn schema(&self) -> Schema {
+        W::schema()
     }
 
     fn check(&self, input: &str) -> Result<(), String> {

@@ -7,6 +7,7 @@
 mod auth;
 mod events;
 mod extract;
+mod finding;
 mod health;
 pub mod openapi;
 mod order_wire;
@@ -68,6 +69,7 @@ pub fn router(app: App) -> Router {
 fn nouns(max_payload: usize) -> OpenApiRouter<App> {
     let bounded = |limit: usize| from_fn_with_state(limit, extract::bounded);
     let api = OpenApiRouter::new()
+        .merge(finding::routes().into())
         .merge(orders::routes())
         .merge(runs::routes())
         .merge(webhooks::routes())

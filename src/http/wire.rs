@@ -67,6 +67,8 @@ impl StartBody {
 pub(super) struct ListParams {
     /// Only this workflow.
     workflow: Option<String>,
+    /// Only this version of it.
+    version: Option<i32>,
     /// Only this status.
     #[param(schema_with = run_status)]
     status: Option<String>,
@@ -74,10 +76,18 @@ pub(super) struct ListParams {
     key: Option<String>,
     /// Only runs with this tag: `name:value`, or `name` for any value.
     tag: Option<String>,
+    /// Only runs with this error code.
+    error: Option<String>,
+    /// Only runs that need attention at this step.
+    step: Option<String>,
+    /// Only runs that need attention for this error: 16 hexadecimal digits.
+    fingerprint: Option<String>,
     /// Only runs that an operator should look at.
     attention: bool,
     /// Only runs started at or after this moment.
     since: Option<Time>,
+    /// Only runs started before this moment.
+    until: Option<Time>,
     /// 50 by default.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
@@ -90,14 +100,18 @@ impl ListParams {
     pub(super) fn filter(self) -> RunFilter {
         RunFilter {
             workflow: self.workflow,
+            version: self.version,
             status: self.status,
             key: self.key,
             tag: self.tag,
+            error: self.error,
+            step: self.step,
+            fingerprint: self.fingerprint,
             attention: self.attention,
             since: self.since,
+            until: self.until,
             limit: self.limit,
             cursor: self.cursor,
-            ..RunFilter::default()
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod action;
 pub mod context;
 pub mod decision;
 pub mod execution;
+pub mod holds;
 pub mod join;
 pub mod machine;
 pub mod model;

@@ -65,6 +65,22 @@ impl Default for Policy {
     }
 }
 
+/// The JSON schemas of what something takes and gives, for people and for clients' generators. Nothing is checked by them.
+#[derive(Clone, Debug, Default)]
+pub struct Schema {
+    /// Of its input.
+    pub input: Option<serde_json::Value>,
+    /// Of its output.
+    pub output: Option<serde_json::Value>,
+}
+
+impl Schema {
+    /// Both are given.
+    pub const fn new(input: serde_json::Value, output: serde_json::Value) -> Self {
+        Self { input: Some(input), output: Some(output) }
+    }
+}
+
 /// What the core needs to know of an activity, without its types.
 #[derive(Clone, Debug)]
 pub struct ActivityMeta {
@@ -80,6 +96,8 @@ pub struct ActivityMeta {
     pub transactional: bool,
     /// The queue whose workers execute it; `None`: the run's.
     pub queue: Option<&'static str>,
+    /// What it takes and gives, where its author says it.
+    pub schema: Schema,
 }
 
 /// Looks activities up by name.

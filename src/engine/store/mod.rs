@@ -4,15 +4,21 @@
 //! | file | does |
 //! |---|---|
 //! | `start` | starts runs, once per key |
+//! | `audit` | what is done to what is no run |
 //! | `claim` | takes due runs for a lane; loads what is on record of them |
 //! | `flush` | records steps and ends, fenced |
 //! | `lanes` | registers workers and lanes; takeover; release |
 //! | `timers`, `signals` | wake parked runs |
+//! | `holds` | what is held back, and the runs put aside for it |
 //! | `operate` | cancel, compensate, retry, with their audit |
 //! | `reads`, `server` | what people see |
+//! | `finding/` | which runs, what needs attention, what was done, who is there |
 
+pub(crate) mod audit;
 pub(crate) mod claim;
+pub(crate) mod finding;
 pub(crate) mod flush;
+pub(crate) mod holds;
 pub(crate) mod lanes;
 pub(crate) mod operate;
 pub(crate) mod reads;
@@ -28,6 +34,9 @@ use super::{core::model::Time, error::Error};
 
 /// The channel on which "something may be due" is hinted. Polling alone is enough; a hint only makes it sooner.
 pub(crate) const HINT_CHANNEL: &str = "backstitch_due";
+
+/// What a hint on that channel says where holds have changed.
+pub(crate) const HOLDS_HINT: &str = "holds";
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 

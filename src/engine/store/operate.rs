@@ -170,11 +170,14 @@ fn failed_step(locked: &Locked) -> Result<Vec<(u32, Direction)>, Error> {
     Ok(vec![(seq, Direction::Forward)])
 }
 
-/// Puts the run into `ready`, unless it is there: then its worker sees the changed inbox.
+/// Puts the run into `ready`, unless it is there: then its worker sees the changed inbox. One that was put aside for a held
+/// activity comes back to its home queue: what was asked of it may not need that activity, and if it does, the run is put
+/// aside again.
 async fn make_due(conn: &mut PgConnection, run: RunId) -> Result<(), Error> {
-    let query = "INSERT INTO backstitch.ready (run_id, due_at, workflow_id, fresh, queue)
+    let query = "INSERT INTO backstitch.ready AS q (run_id, due_at, workflow_id, fresh, queue)
         SELECT id, backstitch.now(), workflow_id, false, queue FROM backstitch.run WHERE id = $1
-        ON CONFLICT (run_id) DO NOTHING";
+        ON CONFLICT (run_id) DO UPDATE SET queue = excluded.queue, due_at = excluded.due_at
+        WHERE q.lane IS NULL AND starts_with(q.queue, '@')";
     sqlx::query(query).bind(run).execute(conn).await?;
     Ok(())
 }

@@ -4,17 +4,24 @@ use std::collections::BTreeMap;
 
 use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow};
 
-use super::rows::{STEP_COLUMNS, json, step};
+use super::{
+    finding,
+    rows::{STEP_COLUMNS, json, step},
+};
 use crate::engine::{
     core::model::{Failure, RunId, Status, StepKind, Time, idempotency_key},
     error::Error,
     view::{Run, RunFilter, RunResult, StepView, WaitingOn},
 };
 
+/// Follows a WITH that has the ids of the runs as `page`.
+const READ_RUNS: &str = include_str!("sql/read_runs.sql");
+
 /// One run, without its steps.
 pub(crate) async fn run(conn: &mut PgConnection, id: RunId) -> Result<Run, Error> {
-    let rows = select(conn, Some(id), None, &RunFilter::default(), 1).await?;
-    rows.into_iter().next().ok_or(Error::UnknownRun(id))
+    let query = concat!("WITH page AS (SELECT $1::uuid AS id) ", include_str!("sql/read_runs.sql"));
+    let row = sqlx::query(query).bind(id).fetch_optional(conn).await?.ok_or(Error::UnknownRun(id))?;
+    Ok(view(&row)?)
 }
 
 /// Up to `limit` runs before a cursor, newest first.
@@ -24,34 +31,7 @@ pub(crate) async fn page(
     before: Option<RunId>,
     limit: i64,
 ) -> Result<Vec<Run>, Error> {
-    select(conn, None, before, filter, limit).await
-}
-
-async fn select(
-    conn: &mut PgConnection,
-    id: Option<RunId>,
-    before: Option<RunId>,
-    filter: &RunFilter,
-    limit: i64,
-) -> Result<Vec<Run>, Error> {
-    let (tag, value) = match filter.tag.as_deref().map(|tag| tag.split_once(':').ok_or(tag)) {
-        Some(Ok((tag, value))) => (Some(tag), Some(value)),
-        Some(Err(tag)) => (Some(tag), None),
-        None => (None, None),
-    };
-    let rows = sqlx::query(include_str!("sql/read_runs.sql"))
-        .bind(id)
-        .bind(before)
-        .bind(&filter.workflow)
-        .bind(&filter.status)
-        .bind(&filter.key)
-        .bind(tag)
-        .bind(value)
-        .bind(filter.attention)
-        .bind(filter.since)
-        .bind(limit)
-        .fetch_all(conn)
-        .await?;
+    let rows = finding::rows(conn, filter, before, limit, READ_RUNS).await?;
     rows.iter().map(|row| view(row).map_err(Error::from)).collect()
 }
 
@@ -77,6 +57,7 @@ fn view(row: &PgRow) -> Result<Run, sqlx::Error> {
         finished_at: row.try_get("finished_at")?,
         parent_id: row.try_get("parent_id")?,
         steps: None,
+        attention: None,
     })
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::words;
+use super::{attention::Attention, words};
 use crate::engine::core::model::{Failure, Json, RunId, StepError, Time};
 
 /// A run as people see it.
@@ -45,6 +45,9 @@ pub struct Run {
     /// Its steps, undos after the forward ones; only where one run is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<Vec<StepView>>,
+    /// Why it needs attention; only where one run is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attention: Option<Vec<Attention>>,
 }
 
 /// What a run waits for.

@@ -20,6 +20,7 @@ use crate::engine::{
     activity::{ActivityContext, VISIBLE_AFTER},
     core::{
         decision::{Act, Attempt, Decision, Event, Writes},
+        holds::HoldKind,
         machine::Machine,
         model::{Direction, RunId, Time},
     },
@@ -34,8 +35,11 @@ struct Driver {
     shared: Arc<Shared>,
     lane: LaneHandle,
     run: RunId,
+    workflow: &'static str,
     claimed_at: Time,
     parked_before: bool,
+    /// Attempts were held back, and the machine takes them for begun: the run can only be given back any more.
+    lets_go: bool,
     holding: Arc<Holding>,
     machine: Machine,
     acts: FuturesUnordered<BoxFuture<'static, Option<Happened>>>,
@@ -66,16 +70,17 @@ pub(super) fn spawn(shared: Arc<Shared>, lane: LaneHandle, claimed: claim::Claim
     let holding = shared.held.hold(run, lane.id, claimed.snapshot.inbox);
     tokio::spawn(async move {
         let (claimed_at, parked_before, now) = (lane::first_claimed(&claimed), claimed.has_history, claimed.now);
-        let serving = shared.clone();
-        let serves = Arc::new(move |queue: &str| serving.serves(queue));
-        let machine = Machine::new(claimed.snapshot, code, shared.engine.shared_registry(), serves);
+        let workflow = code.name();
+        let machine = Machine::new(claimed.snapshot, code, shared.engine.shared_registry(), shared.clone());
         let dead = lane.dead.clone();
         let mut driver = Driver {
             shared: shared.clone(),
             lane,
             run,
+            workflow,
             claimed_at,
             parked_before,
+            lets_go: false,
             holding: holding.clone(),
             machine,
             acts: FuturesUnordered::new(),
@@ -120,9 +125,13 @@ impl Driver {
     /// Commits a decision's writes, then begins its acts. None: the run is let go of.
     async fn carry_out(&mut self, mut decision: Decision, tx: Option<OpenTransaction>) -> Option<Next> {
         let rests = decision.rests();
-        let draining = self.shared.draining.is_cancelled();
-        if draining {
+        if self.shared.draining.is_cancelled() {
+            self.lets_go = true;
             self.cancelled.cancel();
+        }
+        // What is under way of a held workflow is let to its end: a hold is not a cancel.
+        self.lets_go |= self.shared.holds.holds(HoldKind::Workflow, self.workflow);
+        if self.lets_go {
             decision.hold_back(self.shared.clock.now());
         }
         let ack = if decision.writes.is_empty() && tx.is_none() {
@@ -146,7 +155,7 @@ impl Driver {
             Ack::Done => {}
         }
         decision.acts.into_iter().for_each(|act| self.begin(act));
-        if draining && self.acts.is_empty() {
+        if self.lets_go && self.acts.is_empty() {
             self.release().await;
             return None;
         }

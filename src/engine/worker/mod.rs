@@ -5,7 +5,7 @@
 //! | `lane` | a flushing connection: claims, flushes whatever has accumulated, beats |
 //! | `drive` | one run: decision, commit, acts, event, decision … |
 //! | `attempt` | one attempt: timeout, panic, transaction |
-//! | `pump` | wakes parked runs; takes over from lost workers; listens for hints; looks into held runs' inboxes |
+//! | `pump` | wakes parked runs; takes over from lost workers; listens for hints; looks into held runs' inboxes and at holds |
 //!
 //! Nothing durable is in memory only: a worker that is killed loses its lanes, and others take its runs over.
 
@@ -14,6 +14,7 @@ mod clock;
 mod drive;
 mod faults;
 mod held;
+mod holds;
 mod lane;
 mod pump;
 
@@ -31,7 +32,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 pub use self::faults::{Faults, Moment};
-use self::{clock::DbClock, held::Held};
+use self::{clock::DbClock, held::Held, holds::HoldsView};
 use super::{
     client::{DEFAULT_QUEUE, Engine},
     core::execution::WorkflowCode,
@@ -100,6 +101,7 @@ pub(crate) struct Shared {
     may_be_due: AtomicBool,
     turn: AtomicUsize,
     held: Held,
+    holds: HoldsView,
     /// No more claims; runs are given back between two steps.
     draining: CancellationToken,
     /// The end of everything.
@@ -107,10 +109,6 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    fn serves(&self, queue: &str) -> bool {
-        self.config.queues.iter().any(|served| served == queue)
-    }
-
     /// The (queue, workflow) pairs to claim for, in another order each time: the claim reads them in order and stops when
     /// it has enough.
     fn served(&self) -> Vec<(String, i32)> {
@@ -157,6 +155,7 @@ impl Worker {
             may_be_due: AtomicBool::new(true),
             turn: AtomicUsize::new(0),
             held: Held::default(),
+            holds: HoldsView::default(),
             draining: CancellationToken::new(),
             stopped: CancellationToken::new(),
         });
@@ -170,6 +169,7 @@ impl Worker {
         pumps.spawn(pump::take_over(shared.clone()));
         pumps.spawn(pump::listen(shared.clone()));
         pumps.spawn(pump::look_into_inboxes(shared.clone()));
+        pumps.spawn(pump::look_at_holds(shared.clone()));
 
         shutdown.await;
         tracing::info!(held = shared.held.len(), "draining");
@@ -200,6 +200,8 @@ async fn register(shared: &Shared) -> Result<(), Error> {
     let slots = i32::try_from(config.slots).unwrap_or(i32::MAX);
     let id = lanes::register_worker(&mut conn, &config.name, &config.queues, &ids, slots).await?;
     let _ = shared.worker_id.set(id);
+    // Before the first claim: the first run may come to a held activity.
+    shared.holds.set(super::store::holds::held_back(&mut conn).await?);
     shared.clock.set(super::store::now(&mut conn).await?);
     Ok(())
 }

@@ -30,6 +30,7 @@ use std::{
 use super::{
     decision::{Act, Decision, Event, RunWrite, Snapshot, Wait},
     execution::{Execution, WorkflowCode},
+    holds::Serves,
     model::{Direction, Due, Failure, Json, Outcome, Request, RunId, Signal, Status, Step, StepError, StepKind, Time},
     policy::{ActivityMeta, Catalog},
     transition::{Change, next},
@@ -63,9 +64,6 @@ enum Ending {
     /// It can't go on without an operator.
     Stuck(Failure),
 }
-
-/// Which queues a worker serves.
-pub type Serves = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// A run as its worker holds it.
 pub struct Machine {
@@ -206,6 +204,8 @@ impl Machine {
 
     /// Tells, polls, starts what is open, ends what has settled, and says what to wait for.
     fn go_on(&mut self, now: Time) -> Decision {
+        // Found anew: what stood in the way when the run was last looked at may be gone.
+        self.elsewhere = None;
         loop {
             self.tell_all(now);
             if matches!(self.phase, Phase::Forward) {
