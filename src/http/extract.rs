@@ -29,9 +29,13 @@ pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 const LONGEST_LABEL: usize = 255;
 
-/// A layer that reads the whole body before anything looks at the request, so that its size is judged first.
+/// A layer that reads the whole body before anything looks at the request, so that its size is judged first. It also refuses
+/// NULs in the address: Postgres can neither store nor look for them.
 pub(super) async fn bounded(State(limit): State<usize>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
+    if parts.uri.path_and_query().is_some_and(|address| address.as_str().contains("%00")) {
+        return Problem::invalid("the address has a NUL character").into_response();
+    }
     match tokio::time::timeout(BODY_WITHIN, read(&parts.headers, body, limit)).await {
         Ok(Ok(bytes)) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
         Ok(Err(problem)) => problem.into_response(),
@@ -163,11 +167,11 @@ pub(super) fn one_key(header: Option<String>, body: Option<String>) -> Result<Op
     }
 }
 
-/// Labels: not empty, at most 255 bytes, no control characters (Postgres can't store a NUL).
+/// Labels: not empty, at most 255 characters, no control characters (Postgres can't store a NUL).
 pub(super) fn check_name(what: &str, text: &str) -> Result<(), Problem> {
-    if text.is_empty() || text.len() > LONGEST_LABEL || text.chars().any(char::is_control) {
+    if text.is_empty() || text.chars().count() > LONGEST_LABEL || text.chars().any(char::is_control) {
         return Err(Problem::invalid(format!(
-            "{what} has to have 1 to {LONGEST_LABEL} bytes and no control characters"
+            "{what} has to have 1 to {LONGEST_LABEL} characters and no control characters"
         )));
     }
     Ok(())
@@ -181,9 +185,20 @@ pub(super) fn run_id(text: &str) -> Result<RunId, Problem> {
 /// A `wait` parameter such as `30s`, cut to [`LONGEST_WAIT`]; none is zero.
 pub(super) fn wait(text: Option<&str>) -> Result<Duration, Problem> {
     let Some(text) = text else { return Ok(Duration::ZERO) };
-    let wait = humantime::parse_duration(text)
-        .map_err(|error| Problem::invalid(format!("wait: {error}; write it as 250ms, 10s or 1m")))?;
-    Ok(wait.min(LONGEST_WAIT))
+    let (number, unit) = text.split_at(text.bytes().take_while(u8::is_ascii_digit).count());
+    let per_unit = match unit {
+        "ms" => Some(1),
+        "s" => Some(1000),
+        "m" => Some(60_000),
+        "h" => Some(3_600_000),
+        _ => None,
+    };
+    // A number that is too large for us is as good as the longest wait.
+    let ms = per_unit
+        .filter(|_| !number.is_empty())
+        .map(|per_unit| number.parse().unwrap_or(u64::MAX).saturating_mul(per_unit));
+    let ms = ms.ok_or_else(|| Problem::invalid(format!("wait is {text:?}; write it as 250ms, 10s or 1m")))?;
+    Ok(Duration::from_millis(ms).min(LONGEST_WAIT))
 }
 
 #[cfg(test)]
@@ -213,7 +228,10 @@ mod tests {
         assert_eq!(wait(Some("250ms")).ok(), Some(Duration::from_millis(250)));
         assert_eq!(wait(Some("10h")).ok(), Some(LONGEST_WAIT));
         assert_eq!(wait(None).ok(), Some(Duration::ZERO));
-        assert!(wait(Some("soon")).is_err());
+        assert_eq!(wait(Some("99999999999999999999m")).ok(), Some(LONGEST_WAIT));
+        for bad in ["soon", "", "s", "1", "-1s", "1.5s", "1m 30s", " 1s", "1\u{663}s"] {
+            assert!(wait(Some(bad)).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

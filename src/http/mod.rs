@@ -69,7 +69,7 @@ pub fn router(app: App) -> Router {
 fn nouns(max_payload: usize) -> OpenApiRouter<App> {
     let bounded = |limit: usize| from_fn_with_state(limit, extract::bounded);
     let api = OpenApiRouter::new()
-        .merge(finding::routes().into())
+        .merge(finding::routes())
         .merge(orders::routes())
         .merge(runs::routes())
         .merge(webhooks::routes())

@@ -14,9 +14,9 @@ use super::{
     auth::Caller,
     extract::{IdempotencyKey, Json, OptionalJson, Params, parse, run_id, wait},
     problem::Problem,
-    wire::{ActionBody, BatchAnswer, BatchItem, LARGEST_BATCH, ListParams, SignalAnswer, StartBody, WaitParams},
+    wire::{ActionBody, BatchAnswer, BatchItem, LARGEST_BATCH, SignalAnswer, StartBody, WaitParams},
 };
-use crate::engine::{Action, ActionPlan, Page, Run, RunResult, StartRun, Started};
+use crate::engine::{Action, ActionPlan, Page, Run, RunFilter, RunResult, StartRun, Started};
 
 /// The routes of this noun, except [`batch`], whose bodies may be larger.
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -54,6 +54,8 @@ type Id = Path<String>;
             headers(("location" = String, description = "The run's address.")),
             links(
                 ("run" = (operation_id = "get_run", parameters(("id" = "$response.body#/id")))),
+                ("events" = (operation_id = "follow_run", parameters(("id" = "$response.body#/id")))),
+                ("why" = (operation_id = "explain_run", parameters(("id" = "$response.body#/id")))),
                 ("result" = (operation_id = "get_run_result", parameters(("id" = "$response.body#/id")))),
                 ("signal" = (operation_id = "send_signal", parameters(("id" = "$response.body#/id")))),
                 ("cancel" = (operation_id = "cancel_run", parameters(("id" = "$response.body#/id")))),
@@ -119,12 +121,12 @@ async fn batch(State(app): State<App>, Json(bodies): Json<Vec<Box<RawValue>>>) -
     path = "/v1/runs",
     operation_id = "list_runs",
     tag = "runs",
-    params(ListParams),
+    params(RunFilter),
     responses((status = 200, description = "A page, without steps.", body = Page<Run>)),
     extensions(("x-problems" = json!(["bad_cursor"])))
 )]
-async fn list(State(app): State<App>, Params(params): Params<ListParams>) -> Result<Answer<Page<Run>>, Problem> {
-    Ok(Answer(app.engine.list(&params.filter()).await?))
+async fn list(State(app): State<App>, Params(filter): Params<RunFilter>) -> Result<Answer<Page<Run>>, Problem> {
+    Ok(Answer(app.engine.list(&filter).await?))
 }
 
 /// Read a run with its steps.
@@ -178,7 +180,7 @@ async fn result(
     tag = "runs",
     params(
         ("id" = Uuid, Path, description = "The run."),
-        ("name" = String, Path, description = "The signal's name, as the workflow waits for it."),
+        ("name" = String, Path, description = "The signal's name, as the workflow waits for it.", max_length = 128),
         IdempotencyKey,
     ),
     request_body(content = Option<Value>, description = "The payload."),

@@ -6,6 +6,7 @@ use utoipa::openapi::{
     schema::{SchemaType, Type},
 };
 
+use super::ATTENTION_KINDS;
 use crate::engine::core::model::{Direction, Outcome, Status, StepKind};
 
 /// What a run can wait for.
@@ -40,6 +41,16 @@ pub fn outcome() -> Object {
 /// What a run waits for.
 pub fn wait_kind() -> Object {
     one_of("What kind of thing it waits for.", WAITS.into_iter())
+}
+
+/// Why something needs attention.
+pub fn attention_kind() -> Object {
+    one_of("Why it needs attention.", ATTENTION_KINDS.into_iter())
+}
+
+/// What came of what an operator asked for.
+pub fn audit_outcome() -> Object {
+    one_of("Whether it was done or refused.", ["done", "refused"].into_iter())
 }
 
 fn one_of(says: &str, words: impl Iterator<Item = &'static str>) -> Object {

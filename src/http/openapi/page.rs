@@ -16,8 +16,7 @@ use crate::http::{App, problem::Problem};
 const STYLE: &str = include_str!("docs.css");
 
 /// Our own style sheet, and nothing else.
-const POLICY: &str =
-    "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 #[derive(Template)]
 #[template(path = "docs.html")]
@@ -27,9 +26,7 @@ struct Page {
 
 /// The routes: none of them belongs to the API.
 pub(super) fn routes() -> axum::Router<App> {
-    axum::Router::new()
-        .route("/docs", axum::routing::get(show))
-        .route("/assets/docs.css", axum::routing::get(style))
+    axum::Router::new().route("/docs", axum::routing::get(show)).route("/assets/docs.css", axum::routing::get(style))
 }
 
 async fn show() -> Result<Response, Problem> {
