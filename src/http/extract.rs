@@ -1,6 +1,6 @@
 //! Reading requests: bodies within their limit, JSON, query parameters, keys, ids. Whatever is wrong becomes a problem.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use axum::{
     body::{Body, Bytes, to_bytes},
@@ -11,6 +11,7 @@ use axum::{
 };
 use futures_util::StreamExt;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::value::RawValue;
 use utoipa::openapi::{
     Required,
     path::{Parameter, ParameterBuilder, ParameterIn},
@@ -19,7 +20,7 @@ use utoipa::openapi::{
 use uuid::Uuid;
 
 use super::problem::Problem;
-use crate::engine::{Error, RunId};
+use crate::engine::{Error, RunId, Trace};
 
 /// A body has to arrive within this time.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
@@ -61,10 +62,22 @@ async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Pr
     Ok(bytes.into())
 }
 
-/// A JSON body. Its media type has to say so, which also keeps other sites' forms out.
+/// A JSON object as body. Its media type has to say so, which also keeps other sites' forms out.
 pub(super) struct Json<T>(pub(super) T);
 
 impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        require_json(request.headers())?;
+        parse_object(&all(request).await).map(Self)
+    }
+}
+
+/// A JSON array as body.
+pub(super) struct JsonList<T>(pub(super) Vec<T>);
+
+impl<S: Sync, T: DeserializeOwned> FromRequest<S> for JsonList<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
@@ -73,21 +86,36 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     }
 }
 
-/// A JSON body that may be missing.
+/// Any JSON as body, kept as it came; it may be missing.
+pub(super) struct Payload(pub(super) Option<Box<RawValue>>);
+
+impl<S: Sync> FromRequest<S> for Payload {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        optional(request, parse).await.map(Self)
+    }
+}
+
+/// A JSON object as body, which may be missing.
 pub(super) struct OptionalJson<T>(pub(super) Option<T>);
 
 impl<S: Sync, T: DeserializeOwned> FromRequest<S> for OptionalJson<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let media_type = require_json(request.headers());
-        let bytes = all(request).await;
-        if bytes.is_empty() {
-            return Ok(Self(None));
-        }
-        media_type?;
-        parse(&bytes).map(|value| Self(Some(value)))
+        optional(request, parse_object).await.map(Self)
     }
+}
+
+async fn optional<T>(request: Request, parse: fn(&[u8]) -> Result<T, Problem>) -> Result<Option<T>, Problem> {
+    let media_type = require_json(request.headers());
+    let bytes = all(request).await;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    media_type?;
+    parse(&bytes).map(Some)
 }
 
 /// The body, which [`bounded`] has read already: this neither blocks nor fails.
@@ -102,6 +130,15 @@ fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::new("unsupported_media_type", "send `content-type: application/json`"))
+}
+
+/// Parses a JSON object. What derives `Deserialize` would also be read from an array, by position: nobody means that.
+fn parse_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        parse::<IgnoredAny>(bytes)?;
+        return Err(Problem::invalid("the body is an array; it has to be an object"));
+    }
+    parse(bytes)
 }
 
 /// Parses JSON: text that is no JSON is `malformed_json`, JSON of another shape `invalid_request`.
@@ -155,6 +192,23 @@ impl utoipa::IntoParams for IdempotencyKey {
             .build();
         vec![key]
     }
+}
+
+/// The caller's `traceparent`, where it is one: what is none is treated as if it had not come, as W3C has it.
+pub(super) struct TraceParent(pub(super) Option<String>);
+
+impl<S: Sync> FromRequestParts<S> for TraceParent {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(traceparent(&parts.headers).map(|(text, _)| text.to_owned())))
+    }
+}
+
+/// The trace context of a request, as text and read.
+pub(super) fn traceparent(headers: &HeaderMap) -> Option<(&str, Trace)> {
+    let text = headers.get("traceparent")?.to_str().ok()?;
+    Trace::parse(text).map(|trace| (text, trace))
 }
 
 /// One key out of the header and the body: both may be given, if they say the same.

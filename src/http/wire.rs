@@ -62,7 +62,7 @@ fn tags() -> Object {
 
 impl StartBody {
     /// The engine's request.
-    pub(super) fn request(self, header_key: Option<String>) -> Result<StartRun, Problem> {
+    pub(super) fn request(self, header_key: Option<String>, traceparent: Option<String>) -> Result<StartRun, Problem> {
         check_name("workflow", &self.workflow)?;
         if self.tags.len() > MOST_TAGS {
             return Err(Problem::invalid(format!("a run has at most {MOST_TAGS} tags")));
@@ -76,6 +76,7 @@ impl StartBody {
             queue: self.queue,
             start_at: self.start_at,
             tags: self.tags,
+            traceparent,
             ..StartRun::named(self.workflow, self.input.into())
         })
     }
@@ -162,7 +163,7 @@ mod tests {
     use super::{super::extract::parse, *};
 
     fn start(body: &str) -> Result<StartRun, Problem> {
-        parse::<StartBody>(body.as_bytes())?.request(None)
+        parse::<StartBody>(body.as_bytes())?.request(None, None)
     }
 
     #[test]

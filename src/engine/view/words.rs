@@ -53,6 +53,11 @@ pub fn audit_outcome() -> Object {
     one_of("Whether it was done or refused.", ["done", "refused"].into_iter())
 }
 
+/// Whether a key is good.
+pub fn key_state() -> Object {
+    one_of("Whether it is good.", ["active", "expired", "revoked"].into_iter())
+}
+
 fn one_of(says: &str, words: impl Iterator<Item = &'static str>) -> Object {
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).description(Some(says)).build()
 }

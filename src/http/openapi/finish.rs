@@ -6,6 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::problems;
+use crate::http::auth::roles::{self, Access};
 
 /// What a handler names its problems with. It does not stay in the document.
 pub(super) const PROBLEMS: &str = "x-problems";
@@ -17,7 +18,10 @@ const RAW_BODY: &str = "x-raw-body";
 pub(super) fn finish(mut document: Value) -> Value {
     if let Some(paths) = document["paths"].as_object_mut() {
         for (path, item) in paths.iter_mut() {
-            for operation in item.as_object_mut().into_iter().flat_map(|item| item.values_mut()) {
+            for (method, operation) in item.as_object_mut().into_iter().flatten() {
+                if let Access::Least(role) = roles::access(&method.to_uppercase(), path) {
+                    operation["x-required-role"] = role.word().into();
+                }
                 finish_operation(path, operation);
             }
         }

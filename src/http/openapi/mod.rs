@@ -70,13 +70,14 @@ pub(super) fn begin() -> OpenApi {
         .build();
     let key = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
-        .description(Some("An API key. Servers that listen on the loopback alone may go without."))
+        .description(Some(
+            "An API key: `bsk_…`. As long as no key has ever been made, a server on a loopback address asks for none.",
+        ))
         .build();
     let mut document = OpenApiBuilder::new()
         .info(info)
         .tags(Some(TAGS.iter().map(|(name, says)| tag(name, says))))
-        // Either is enough: a server without keys asks for none.
-        .security(Some([SecurityRequirement::new(API_KEY, [""; 0]), SecurityRequirement::default()]))
+        .security(Some([SecurityRequirement::new(API_KEY, [""; 0])]))
         .build();
     document.components.get_or_insert_default().add_security_scheme(API_KEY, SecurityScheme::Http(key));
     document
@@ -94,7 +95,7 @@ pub fn document() -> &'static Value {
 
 /// The document as the handlers state it.
 fn raw() -> Value {
-    let (_, document) = super::nouns(0).split_for_parts();
+    let (_, document) = super::guarded(0).merge(super::open()).merge(super::metrics::stated()).split_for_parts();
     serde_json::to_value(document).unwrap_or_default()
 }
 
