@@ -42,8 +42,13 @@ for _ in $(seq 240); do
 done
 [ -n "$url" ] || { echo "the server did not start:" >&2; cat "$work/log" >&2; exit 1; }
 
+# As soon as there is a key, one is needed: that is tried too.
+answer=$(curl -fsS -X POST "$url/v1/keys" -H 'content-type: application/json' -d '{"name":"schemathesis","role":"admin"}')
+BACKSTITCH_API_KEY=$(sed -E 's/.*"token":"([^"]+)".*/\1/' <<<"$answer")
+export BACKSTITCH_API_KEY
+
 # An item that can be ordered: orders of what does not exist say little.
-curl -fsS -X PUT "$url/v1/items/apple" -H 'content-type: application/json' \
+curl -fsS -X PUT "$url/v1/items/apple" -H "authorization: Bearer $BACKSTITCH_API_KEY" -H 'content-type: application/json' \
   -d '{"name":"Apple","price":250,"currency":"EUR","on_hand":1000000}' >/dev/null
 
 status=0
@@ -54,4 +59,6 @@ if grep -q 'a handler panicked' "$work/log"; then
   grep 'a handler panicked' "$work/log" >&2
   exit 1
 fi
+# With a key that had become worth nothing, everything would have been refused, and nothing tried.
+curl -fsS "$url/v1/keys" -H "authorization: Bearer $BACKSTITCH_API_KEY" >/dev/null || { echo "the key was revoked on the way" >&2; exit 1; }
 exit "$status"
