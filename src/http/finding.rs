@@ -1,4 +1,4 @@
-//! `/v1/attention`, `/v1/runs/{id}/why`, `/v1/audit`, and who is there: `/v1/workflows`, `/v1/queues`, `/v1/workers`.
+//! What needs attention, why a run stands where it stands, what operators did, and who is there to do the work.
 
 use axum::{
     Json as Answer,
@@ -26,9 +26,9 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(workers))
 }
 
-/// List what needs an operator, in groups.
+/// List what needs attention, grouped by error.
 ///
-/// Runs that need attention for the same reason are one group; its `fingerprint` finds them in `GET /v1/runs`.
+/// Most runs first. The runs of a group are those that `GET /v1/runs` gives with its `fingerprint`.
 #[utoipa::path(
     get,
     path = "/v1/attention",
@@ -47,14 +47,14 @@ async fn attention(
 
 /// Say why a run stands where it stands.
 ///
-/// What it waits for, since when, what comes next, and who can move it.
+/// What it waits for, since when, what comes next, and who can move it; from what is on record of it.
 #[utoipa::path(
     get,
     path = "/v1/runs/{id}/why",
-    operation_id = "explain_run",
+    operation_id = "why_run",
     tag = "attention",
     params(("id" = Uuid, Path, description = "The run.")),
-    responses((status = 200, description = "The answer.", body = Why)),
+    responses((status = 200, description = "The answer, in sentences and as fields.", body = Why)),
     extensions(("x-problems" = json!(["unknown_run"])))
 )]
 async fn why(State(app): State<App>, Path(id): Path<String>) -> Result<Answer<Why>, Problem> {
@@ -78,7 +78,10 @@ async fn audit(
     Ok(Answer(app.engine.audit(&filter).await?))
 }
 
-/// List the workflows that were ever registered, and the activities that this server knows.
+/// List workflows and activities.
+///
+/// The workflows that were ever registered with a worker, and the activities that this server knows, with the schemas that
+/// their authors give.
 #[utoipa::path(
     get,
     path = "/v1/workflows",
@@ -90,7 +93,7 @@ async fn workflows(State(app): State<App>) -> Result<Answer<Workflows>, Problem>
     Ok(Answer(app.engine.workflows().await?))
 }
 
-/// List the queues, with what is due and who serves them.
+/// List queues: what is due and held in each, and who serves it.
 #[utoipa::path(
     get,
     path = "/v1/queues",
@@ -102,13 +105,13 @@ async fn queues(State(app): State<App>) -> Result<Answer<Page<QueueView>>, Probl
     Ok(Answer(app.engine.queues().await?))
 }
 
-/// List the workers and their lanes.
+/// List workers: those that were heard of in the last day, live ones first, at most 200.
 #[utoipa::path(
     get,
     path = "/v1/workers",
     operation_id = "list_workers",
     tag = "fleet",
-    responses((status = 200, description = "All of them.", body = Page<WorkerView>))
+    responses((status = 200, description = "The workers.", body = Page<WorkerView>))
 )]
 async fn workers(State(app): State<App>) -> Result<Answer<Page<WorkerView>>, Problem> {
     Ok(Answer(app.engine.workers().await?))

@@ -28,7 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[schema(as = CreateKey)]
 #[serde(deny_unknown_fields)]
 struct KeyBody {
-    /// Who or what is to have it: visible characters.
+    /// Who or what is to have it: 1 to 100 visible characters, no space around them.
     #[schema(min_length = 1, max_length = 100, pattern = "^[!-~]( ?[!-~])*$", example = "till 7")]
     name: String,
     /// What it may.
@@ -38,9 +38,9 @@ struct KeyBody {
     expires_in: Option<String>,
 }
 
-/// Make a key.
+/// Make an API key.
 ///
-/// The answer has its token: nobody can be shown it again.
+/// The answer has its token, which is shown to nobody again: no cache may keep it.
 #[utoipa::path(
     post,
     path = "/v1/keys",
@@ -48,7 +48,7 @@ struct KeyBody {
     tag = "keys",
     request_body = KeyBody,
     responses((
-        status = 201, description = "The key and its token.", body = CreatedKey,
+        status = 201, description = "Made.", body = CreatedKey,
         links(("revoke" = (operation_id = "revoke_key", parameters(("id" = "$response.body#/id")))))
     ))
 )]
@@ -60,27 +60,29 @@ async fn create(State(app): State<App>, caller: Caller, Json(body): Json<KeyBody
     Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Answer(created)).into_response())
 }
 
-/// List the keys, the newest first.
+/// List the API keys, the newest first.
 ///
-/// There are few: one page has them all.
+/// There are few: one page has them all, a thousand at most.
 #[utoipa::path(
     get,
     path = "/v1/keys",
     operation_id = "list_keys",
     tag = "keys",
-    responses((status = 200, description = "All of them, revoked ones too.", body = Page<ApiKey>))
+    responses((status = 200, description = "The keys, without their secrets.", body = Page<ApiKey>))
 )]
 async fn list(State(app): State<App>) -> Result<Answer<Page<ApiKey>>, Problem> {
     Ok(Answer(Page { items: app.engine.keys().await?, next_cursor: None }))
 }
 
-/// Revoke a key.
+/// Revoke an API key.
+///
+/// For good, and safe to repeat. Other servers notice within five seconds.
 #[utoipa::path(
     delete,
     path = "/v1/keys/{id}",
     operation_id = "revoke_key",
     tag = "keys",
-    params(("id" = String, Path, description = "The key's public part.")),
+    params(("id" = String, Path, description = "The key's id: the part of its token between `bsk_` and the next `_`.")),
     responses((status = 200, description = "The key, revoked now or before.", body = ApiKey)),
     extensions(("x-problems" = json!(["unknown_key"])))
 )]

@@ -47,7 +47,7 @@ type Id = Path<String>;
     path = "/v1/runs",
     operation_id = "start_run",
     tag = "runs",
-    params(IdempotencyKey),
+    params(IdempotencyKey, TraceParent),
     request_body = StartBody,
     responses(
         (
@@ -56,7 +56,7 @@ type Id = Path<String>;
             links(
                 ("run" = (operation_id = "get_run", parameters(("id" = "$response.body#/id")))),
                 ("events" = (operation_id = "follow_run", parameters(("id" = "$response.body#/id")))),
-                ("why" = (operation_id = "explain_run", parameters(("id" = "$response.body#/id")))),
+                ("why" = (operation_id = "why_run", parameters(("id" = "$response.body#/id")))),
                 ("result" = (operation_id = "get_run_result", parameters(("id" = "$response.body#/id")))),
                 ("signal" = (operation_id = "send_signal", parameters(("id" = "$response.body#/id")))),
                 ("cancel" = (operation_id = "cancel_run", parameters(("id" = "$response.body#/id")))),
@@ -95,6 +95,7 @@ const fn status(started: Started) -> StatusCode {
     path = "/v1/runs/batch",
     operation_id = "start_runs",
     tag = "runs",
+    params(TraceParent),
     request_body = Vec<StartBody>,
     responses((status = 200, description = "A result per item, in order.", body = BatchAnswer))
 )]

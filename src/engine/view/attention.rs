@@ -44,7 +44,7 @@ pub struct AttentionFilter {
     /// Only this kind.
     #[param(schema_with = words::attention_kind)]
     pub kind: Option<String>,
-    /// 1 to 200; 50 by default.
+    /// 50 by default.
     #[param(minimum = 1, maximum = 200)]
     pub limit: Option<u32>,
     /// Where the last page ended.

@@ -56,7 +56,7 @@ pub struct AuditFilter {
     pub outcome: Option<String>,
     /// Only at or after this moment.
     pub since: Option<Time>,
-    /// 1 to 200; 50 by default.
+    /// 50 by default.
     #[param(minimum = 1, maximum = 200)]
     pub limit: Option<u32>,
     /// Where the last page ended.

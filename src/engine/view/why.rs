@@ -25,6 +25,7 @@ pub struct Why {
     /// What comes next by itself; none where nothing does.
     pub next: Option<Next>,
     /// Who can move it: `worker timer caller operator nobody`.
+    #[schema(schema_with = words::who)]
     pub who: &'static str,
     /// The verbs that its status allows.
     pub actions: Vec<&'static str>,

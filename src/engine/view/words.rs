@@ -6,11 +6,11 @@ use utoipa::openapi::{
     schema::{SchemaType, Type},
 };
 
-use super::ATTENTION_KINDS;
+use super::attention::ATTENTION_KINDS;
 use crate::engine::core::model::{Direction, Outcome, Status, StepKind};
 
 /// What a run can wait for.
-const WAITS: [&str; 7] = ["timer", "signal", "retry", "queue", "worker", "operator", "start"];
+const WAITS: [&str; 8] = ["timer", "signal", "retry", "queue", "worker", "hold", "operator", "start"];
 
 /// A run's status.
 pub fn run_status() -> Object {
@@ -56,6 +56,16 @@ pub fn audit_outcome() -> Object {
 /// Whether a key is good.
 pub fn key_state() -> Object {
     one_of("Whether it is good.", ["active", "expired", "revoked"].into_iter())
+}
+
+/// What became of a schedule's slot.
+pub fn slot_outcome() -> Object {
+    one_of("What became of it.", ["started", "queued", "skipped", "missed", "refused"].into_iter())
+}
+
+/// Who can move a run.
+pub fn who() -> Object {
+    one_of("Who can move it.", ["worker", "timer", "caller", "operator", "nobody"].into_iter())
 }
 
 fn one_of(says: &str, words: impl Iterator<Item = &'static str>) -> Object {

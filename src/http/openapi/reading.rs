@@ -50,6 +50,8 @@ pub(super) struct Parameter {
     pub(super) kind: String,
     /// Marked up.
     pub(super) says: String,
+    /// The words, where it is one of a known set.
+    pub(super) words: Vec<String>,
 }
 
 /// What a request carries.
@@ -127,7 +129,8 @@ fn operation(document: &Value, path: &str, method: &str, stated: &Value) -> Oper
         place: text(&parameter["in"]),
         required: parameter["required"] == true,
         kind: schema::kind(document, &parameter["schema"]),
-        says: marked(&text(&parameter["description"])),
+        says: marked(&schema::says(document, &[parameter, &parameter["schema"]])),
+        words: schema::words(document, &parameter["schema"]),
     });
     let mut answers = Vec::new();
     let mut problems = Vec::new();

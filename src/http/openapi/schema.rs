@@ -43,7 +43,12 @@ pub(super) fn name(schema: &Value) -> Option<&str> {
 pub(super) fn kind(document: &Value, schema: &Value) -> String {
     if let Some(to) = schema["$ref"].as_str() {
         let known = resolved(document, schema);
-        return if list(&known["enum"]).is_empty() { last(to).to_owned() } else { "string".to_owned() };
+        let name = last(to);
+        return match name.strip_prefix("Page_") {
+            _ if !list(&known["enum"]).is_empty() => "string".to_owned(),
+            Some(of) => format!("page of {of}"),
+            None => name.to_owned(),
+        };
     }
     let among = choices(schema);
     if !among.is_empty() {
@@ -117,22 +122,34 @@ fn add(document: &Value, schema: &Value, depth: usize, nested: bool, rows: &mut 
     }
     let required = list(&schema["required"]);
     for (field, stated) in in_order(schema) {
-        let choice = choices(stated).first().copied().unwrap_or(stated);
-        let known = resolved(document, choice);
-        let says = [stated, choice, known].iter().map(|one| text(&one["description"])).find(|says| !says.is_empty());
         rows.push(Row {
             name: field.to_owned(),
             depth,
             required: required.iter().any(|name| name == field),
             kind: kind(document, stated),
             link: name(stated).unwrap_or_default().to_owned(),
-            says: marked(&says.unwrap_or_default()),
-            words: list(&known["enum"]).iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            says: marked(&says(document, &[stated])),
+            words: words(document, stated),
         });
         if nested && depth + 1 < DEEPEST {
             add(document, stated, depth + 1, nested, rows);
         }
     }
+}
+
+/// What is said of a field: there, at its one choice, or of its type.
+pub(super) fn says(document: &Value, places: &[&Value]) -> String {
+    let of = |stated: &&Value| {
+        let choice = choices(stated).first().copied().unwrap_or(stated);
+        [*stated, choice, resolved(document, choice)].map(|one| text(&one["description"]))
+    };
+    places.iter().flat_map(of).find(|says| !says.is_empty()).unwrap_or_default()
+}
+
+/// The words that a field can be, where they are a known set.
+pub(super) fn words(document: &Value, stated: &Value) -> Vec<String> {
+    let known = resolved(document, choices(stated).first().copied().unwrap_or(stated));
+    list(&known["enum"]).iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// The fields of a schema: required ones first, in the order in which they are stated as such.
