@@ -155,7 +155,9 @@ impl utoipa::IntoParams for TraceParent {
             .name("traceparent")
             .parameter_in(ParameterIn::Header)
             .required(Required::False)
-            .description(Some("The caller's W3C trace context: the run belongs to that trace. What is none is ignored."))
+            .description(Some(
+                "The caller's W3C trace context: the run belongs to that trace. What is none is ignored.",
+            ))
             .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
             .build();
         vec![trace]

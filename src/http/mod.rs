@@ -86,7 +86,6 @@ impl App {
 /// All routes. Health stands outside of whatever guards the rest.
 pub fn router(app: App) -> Router {
     let (router, _) = nouns(app.max_payload).split_for_parts();
-    let router = router.merge(metrics::routes(&app));
     router.layer(CatchPanicLayer::custom(panicked)).layer(from_fn(request::observe)).with_state(app)
 }
 
@@ -133,8 +132,6 @@ pub async fn serve_health(
 ) -> io::Result<()> {
     let draining = app.draining.clone();
     let (routes, _) = health::routes().merge(metrics::routes()).split_for_parts();
-    let (health, _) = health::routes().split_for_parts();
-    let routes = health.merge(metrics::routes(&app));
     let router = routes.layer(from_fn(request::observe)).with_state(app);
     until(listener, router, draining, shutdown).await
 }

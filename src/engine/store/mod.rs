@@ -12,9 +12,7 @@
 //! | `holds` | what is held back, and the runs put aside for it |
 //! | `operate` | cancel, compensate, retry, with their audit |
 //! | `reads`, `server`, `gauges` | what people see |
-//! | `reads`, `server` | what people see |
 //! | `finding/` | which runs, what needs attention, what was done, who is there |
-//! | `reads`, `server`, `gauges` | what people see |
 
 pub(crate) mod audit;
 pub(crate) mod claim;
