@@ -63,6 +63,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
 }
 
 async fn serve(args: Args, url: &str, stop: tokio_util::sync::CancellationToken) -> anyhow::Result<()> {
+    let no_auth = args.serve.no_auth;
     let listener = wiring::listen(args.serve.listen).await?;
     let address = listener.local_addr()?;
     let sim_listener = wiring::listen(args.gateway_listen).await?;
@@ -79,11 +80,12 @@ async fn serve(args: Args, url: &str, stop: tokio_util::sync::CancellationToken)
     let orders = wiring::shop(config::pool(url, CONNECTIONS)?, args.shop, gateway, args.serve.max_payload.0)?;
     let engine = orders.engine().clone();
     engine.migrate().await.context("the schema could not be brought up to date")?;
+    wiring::require_keys(&engine, &args.serve).await?;
 
     say(&format!("ready: http://{address}"));
     tell(format!("gateway simulator: http://{sim_address} (what it did: /sim/ledger)"));
     let told = |result: anyhow::Result<()>| result.inspect_err(|_| stop.cancel());
-    let app = wiring::app(orders, recorder, Some(&args.work));
+    let app = wiring::app(orders, recorder, Some(&args.work)).without_keys(no_auth);
     let api =
         async { told(http::serve(listener, app, stop.clone().cancelled_owned()).await.context("the server failed")) };
     let work = async { told(wiring::work(engine.clone(), args.work, stop.clone()).await) };

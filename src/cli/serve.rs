@@ -1,7 +1,8 @@
 //! `backstitch serve`: the API in one process, by default with a worker.
 //!
 //! It starts without its database: `/healthz` answers, `/readyz` says what is missing, and requests are told
-//! `database_unavailable` until it comes. It never changes the schema: `backstitch migrate` does.
+//! `database_unavailable` until it comes. It never changes the schema: `backstitch migrate` does. Where other machines can
+//! reach it, it does not start without API keys, unless it is told to.
 
 use anyhow::Context;
 
@@ -39,11 +40,12 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let pool = args.database.pool(CONNECTIONS)?;
     let recorder = telemetry::record()?;
     let orders = wiring::shop(pool, args.shop, args.gateway, args.serve.max_payload.0)?;
+    wiring::require_keys(orders.engine(), &args.serve).await?;
     let listener = wiring::listen(args.serve.listen).await?;
     let stop = wiring::stop_signal()?;
     say(&format!("ready: http://{}", listener.local_addr()?));
     let engine = orders.engine().clone();
-    let app = wiring::app(orders, recorder, (!args.no_worker).then_some(&args.work));
+    let app = wiring::app(orders, recorder, (!args.no_worker).then_some(&args.work)).without_keys(args.serve.no_auth);
     let api = async {
         let served = http::serve(listener, app, stop.clone().cancelled_owned()).await;
         stop.cancel();

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     activities::ShopDeps,
-    config::{GatewayArgs, WorkArgs},
+    config::{GatewayArgs, ServeArgs, WorkArgs},
     engine::{self, Engine, Error, MaintenanceConfig, Observer, Registry, WorkerConfig},
     http::App,
     orders::{Orders, ShopSettings},
@@ -117,7 +117,50 @@ async fn work_until(
 
 /// Does what comes round by the clock until told to stop: every process that serves or works has its share in it.
 pub(super) async fn maintain(engine: Engine, stop: CancellationToken) {
-    engine.maintenance(MaintenanceConfig::default()).run(stop.cancelled_owned()).await;
+    let maintenance = engine.maintenance(MaintenanceConfig::default()).run(stop.clone().cancelled_owned());
+    let schedules = async {
+        tokio::select! {
+            () = bring_schedules(&engine) => {}
+            () = stop.cancelled() => {}
+        }
+    };
+    tokio::join!(maintenance, schedules);
+}
+
+/// Makes the shop's schedules that are not there, as soon as the database and its schema are.
+async fn bring_schedules(engine: &Engine) {
+    let brought = async || {
+        for (name, spec) in workflows::schedules()? {
+            if engine.ensure_schedule(name, &spec).await? {
+                tracing::info!(schedule = name, "made a schedule");
+            }
+        }
+        Ok::<_, Error>(())
+    };
+    while let Err(error) = brought().await {
+        tracing::debug!(%error, "the schedules wait");
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// Refuses to serve other machines while there are no API keys, unless told to. A database that can't be asked just now
+/// refuses nothing: the server lets nobody in until it can.
+pub(super) async fn require_keys(engine: &Engine, args: &ServeArgs) -> anyhow::Result<()> {
+    if args.listen.ip().is_loopback() || args.no_auth {
+        return Ok(());
+    }
+    match engine.keys_exist().await {
+        Ok(true) => Ok(()),
+        Ok(false) => anyhow::bail!(
+            "{} can be reached from other machines, and there is no API key yet: anybody could do anything.\n\
+             `backstitch key create NAME --role admin` makes the first key; --no-auth (BACKSTITCH_NO_AUTH=1) does without.",
+            args.listen
+        ),
+        Err(error) => {
+            tracing::warn!(%error, "the database can't tell whether there are API keys: nobody is let in until it can");
+            Ok(())
+        }
+    }
 }
 
 /// Binds an address.

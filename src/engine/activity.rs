@@ -53,6 +53,11 @@ pub trait Activity: Send + Sync + 'static {
         Schema::default()
     }
 
+    /// Names of JSON fields that are never shown, at any depth of any payload of any run of the registry's workflows.
+    fn secret_fields() -> &'static [&'static str] {
+        &[]
+    }
+
     /// Does it. Runs at least once; use [`ActivityContext::key`] where the other system honours keys.
     fn run(
         &self,

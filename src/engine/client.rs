@@ -17,6 +17,7 @@ use super::{
         model::{Json, RunId, Time, to_json},
         trace::Trace,
     },
+    credentials::Memory,
     error::Error,
     hints::Hints,
     metrics::Meters,
@@ -119,6 +120,8 @@ pub struct Engine {
     meters: Arc<Meters>,
     /// Workflows whose newest registered version is this binary's own.
     known: Arc<Mutex<HashMap<String, i32>>>,
+    /// Credentials that were looked up a moment ago.
+    memory: Arc<Memory>,
 }
 
 impl Engine {
@@ -131,6 +134,7 @@ impl Engine {
             max_payload: DEFAULT_MAX_PAYLOAD,
             hints: Arc::default(),
             known: Arc::default(),
+            memory: Arc::default(),
         }
     }
 
@@ -181,6 +185,10 @@ impl Engine {
 
     pub(crate) fn hints(&self) -> &Arc<Hints> {
         &self.hints
+    }
+
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// A worker that executes runs of the registered workflows, in this process.
@@ -256,6 +264,28 @@ impl Engine {
             });
         }
         Ok(started)
+    }
+
+    /// Checks what is to be started later, by a schedule: as a start would, but nobody need have registered the workflow yet
+    /// where this process knows it.
+    pub(super) async fn check_start(
+        &self,
+        conn: &mut PgConnection,
+        workflow: &str,
+        input: &Json,
+        queue: Option<&str>,
+    ) -> Result<(), Error> {
+        let size = input.get().len();
+        if size > self.max_payload {
+            return Err(Error::PayloadTooLarge { size, limit: self.max_payload });
+        }
+        check_name("queue", queue, 128)?;
+        match self.registry.newest(workflow) {
+            Some(code) => code
+                .check(input.get())
+                .map_err(|message| Error::InvalidInput { workflow: workflow.to_owned(), message }),
+            None => self.workflow_id(conn, workflow).await.map(drop),
+        }
     }
 
     /// Checks a request, size first, and turns it into rows.

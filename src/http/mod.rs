@@ -1,21 +1,24 @@
 //! The HTTP face: the only floor that knows statuses, headers and JSON envelopes. docs/api.md describes it for clients.
 //!
-//! A request passes `request::observe` (id, log, problems), then `extract::bounded` (size before anything else), then its
-//! handler, one file per noun. Handlers call [`Engine`] and [`crate::orders`] and wait for nobody else: a worker in the same process
-//! is met only in the database. Authorization belongs between those two layers, see [`router`].
+//! A request passes `request::observe` (id, log, problems), `auth::guard` (who is it, and may they), `extract::bounded` (size before
+//! anything else of it is looked at), then its handler, one file per noun. Handlers call [`Engine`] and [`crate::orders`] and
+//! wait for nobody else: a worker in the same process is met only in the database.
 
-mod auth;
+pub mod auth;
 mod events;
 mod extract;
 mod finding;
 mod health;
+mod keys;
 mod metrics;
 pub mod openapi;
 mod order_wire;
 mod orders;
+mod pages;
 pub mod problem;
 mod request;
 mod runs;
+mod schedules;
 mod webhooks;
 mod wire;
 
@@ -31,6 +34,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{engine::Engine, orders::Orders, telemetry::Recorder};
+pub use auth::Door;
 use problem::Problem;
 
 /// How long open requests may take after the server was told to stop.
@@ -54,6 +58,8 @@ pub struct App {
     scraper: Option<metrics::Scraper>,
     /// The worker in this process whose life `/readyz` vouches for.
     worker: Option<health::OwnWorker>,
+    /// Whom it lets in while there are no keys.
+    pub door: Door,
 }
 
 impl App {
@@ -65,6 +71,7 @@ impl App {
             engine,
             orders,
             draining: CancellationToken::new(),
+            door: Door::default(),
             scraper: None,
             worker: None,
         }
@@ -81,25 +88,39 @@ impl App {
         self.worker = Some(health::OwnWorker { name, silent });
         self
     }
+
+    /// Lets everybody in while there are no keys, wherever the server listens.
+    pub fn without_keys(mut self, no_auth: bool) -> Self {
+        self.door = self.door.without_keys(no_auth);
+        self
+    }
 }
 
-/// All routes. Health stands outside of whatever guards the rest.
+/// All routes. The guard stands before the size: of who may not come in no body is read.
 pub fn router(app: App) -> Router {
     let (router, _) = nouns(app.max_payload).split_for_parts();
-    router.layer(CatchPanicLayer::custom(panicked)).layer(from_fn(request::observe)).with_state(app)
+    let pages = pages::routes(&app).layer(from_fn_with_state(app.max_payload, extract::bounded));
+    router
+        .merge(pages)
+        .layer(from_fn_with_state(app.clone(), auth::guard))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(request::observe))
+        .with_state(app)
 }
 
-/// Every noun's routes, with what they state for the OpenAPI document.
+/// Every noun's routes, with what they state for the OpenAPI document. Who may use them stands in [`auth::roles`].
 fn nouns(max_payload: usize) -> OpenApiRouter<App> {
     let bounded = |limit: usize| from_fn_with_state(limit, extract::bounded);
     let api = OpenApiRouter::new()
-        .merge(finding::routes().into())
+        .merge(auth::routes().into())
+        .merge(finding::routes())
+        .merge(keys::routes())
         .merge(orders::routes())
         .merge(runs::routes())
+        .merge(schedules::routes())
         .merge(webhooks::routes())
         .layer(bounded(max_payload));
     let batch = runs::batch_routes().layer(bounded(max_payload.saturating_mul(BATCH_FACTOR)));
-    // Authentication and roles wrap `api` and `batch` here.
     OpenApiRouter::with_openapi(openapi::begin())
         .merge(api)
         .merge(batch)
@@ -118,6 +139,8 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let draining = app.draining.clone();
+    let mut app = app;
+    app.door = app.door.at(listener.local_addr()?.ip());
     until(listener, router(app), draining, shutdown).await
 }
 

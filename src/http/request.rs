@@ -70,9 +70,11 @@ async fn with_problem(response: Response, id: &str) -> Response {
     let problem = match parts.extensions.remove::<Problem>() {
         Some(problem) => problem,
         None if status.is_client_error() || status.is_server_error() => {
-            if parts.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/"))
-            {
-                return Response::from_parts(parts, body); // an answer of ours that is no problem: /readyz
+            let ours = |kind: &HeaderValue| {
+                kind.as_bytes().starts_with(b"application/") || kind.as_bytes().starts_with(b"text/html")
+            };
+            if parts.headers.get(header::CONTENT_TYPE).is_some_and(ours) {
+                return Response::from_parts(parts, body); // an answer of ours that is no problem: /readyz, a page
             }
             Problem::of_status(status, detail(status, body).await)
         }

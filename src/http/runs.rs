@@ -173,7 +173,7 @@ async fn result(
         // The server is about to go: better an early "not yet" than a connection that breaks off.
         () = app.draining.cancelled() => app.engine.result(id, std::time::Duration::ZERO).await?,
     };
-    Ok((if result.ended { StatusCode::OK } else { StatusCode::ACCEPTED }, Answer(result)))
+    Ok((if result.ended { StatusCode::OK } else { StatusCode::ACCEPTED }, Answer(result.shown())))
 }
 
 /// Send a run a signal.

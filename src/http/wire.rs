@@ -198,7 +198,7 @@ mod tests {
     use super::{super::extract::parse, *};
 
     fn start(body: &str) -> Result<StartRun, Problem> {
-        parse::<StartBody>(body.as_bytes())?.request(None)
+        parse::<StartBody>(body.as_bytes())?.request(None, None)
     }
 
     #[test]

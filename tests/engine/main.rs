@@ -7,15 +7,19 @@
 //! | `waits` | time, signals, branches, replay |
 //! | `placing` | starts and keys, queues, versions, workers that come and go |
 //! | `races` | two at the same moment, in both orders, forced by locks |
+//! | `schedules` | runs by the clock: slots, downtime, overlap |
 //! | `crash` | workers and Postgres killed in mid-work |
+//! | `finding` | lists, attention, why, counts, the fleet |
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod crash;
+mod finding;
 mod outcomes;
 mod placing;
 mod promises;
 mod races;
+mod schedules;
 mod transactional;
 mod waits;

@@ -2,14 +2,21 @@
 //!
 //! `server` is the fixture; each other file is one promise or one noun.
 
+mod auth;
 mod bad_input;
 mod dashboards;
 mod events;
+mod finding;
 mod metrics;
 mod openapi;
 mod outage;
+mod refusal;
+mod roles;
 mod runs;
+mod schedules;
+mod secrets;
 mod server;
+mod session;
 mod shop;
 #[path = "../support/mod.rs"]
 mod support;

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use backstitch::{
-    engine::{Activity, ActivityContext, ActivityError, Context, Engine, Failure, Registry, WorkerConfig, Workflow},
+    engine::{
+        Activity, ActivityContext, ActivityError, Context, Engine, Failure, NewKey, Registry, Role, WorkerConfig,
+        Workflow,
+    },
     http::{App, serve},
     orders::{Orders, ShopSettings},
     payments::{Secret, install_crypto_provider},
@@ -82,6 +85,7 @@ impl Activity for Hold {
 pub(crate) struct Server {
     url: String,
     client: reqwest::Client,
+    pub(crate) engine: Engine,
     /// Stops the worker alone.
     pub(crate) worker: Option<CancellationToken>,
     pub(crate) stop: CancellationToken,
@@ -125,6 +129,17 @@ impl Server {
         Self::start(pool, None, false).await.0
     }
 
+    /// The API alone, and a key for each role: `keys.of(Role::Viewer)`.
+    pub(crate) async fn keyed() -> (Self, Keys) {
+        let server = Self::idle().await;
+        let mut tokens = Vec::new();
+        for role in Role::ALL {
+            let new = NewKey { name: role.to_string(), role, expires_in: None };
+            tokens.push(server.engine.create_key(&new, "test").await.expect("a key").token);
+        }
+        (server, Keys(tokens))
+    }
+
     async fn on_a_database(vouched: bool) -> (Self, Engine) {
         let database = TestDatabase::new().await;
         Self::start(database.pool().clone(), Some(database), vouched).await
@@ -144,9 +159,10 @@ impl Server {
         if vouched {
             app = app.with_worker(WORKER.to_owned(), Duration::from_secs(15));
         }
+        app.door = app.door.looking_again_every(Duration::from_millis(50));
         tokio::spawn(serve(listener, app, stop.clone().cancelled_owned()));
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().expect("a client");
-        (Self { url, client, worker: None, stop, database }, engine)
+        (Self { url, client, engine: engine.clone(), worker: None, stop, database }, engine)
     }
 
     async fn until_known(&self, workflow: &str) {
@@ -170,6 +186,10 @@ impl Server {
     /// A request that is not JSON, or has headers.
     pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -206,6 +226,15 @@ impl Server {
             + (SELECT count(*) FROM backstitch.audit) + (SELECT count(*) FROM backstitch.step)
             + (SELECT count(*) FROM shop.orders) + (SELECT count(*) FROM shop.items)";
         sqlx::query_scalar(query).fetch_one(self.pool()).await.expect("a count")
+    }
+}
+
+/// A token per role.
+pub(crate) struct Keys(Vec<String>);
+
+impl Keys {
+    pub(crate) fn of(&self, role: Role) -> &str {
+        &self.0[role as usize]
     }
 }
 

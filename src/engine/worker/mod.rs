@@ -198,8 +198,10 @@ impl Worker {
 async fn register(shared: &Shared) -> Result<(), Error> {
     let mut conn = shared.engine.pool().acquire().await?;
     let mut ids = Vec::new();
-    for code in shared.engine.shared_registry().workflows() {
-        let id = lanes::register_workflow(&mut conn, code.name(), code.version()).await?;
+    let registry = shared.engine.shared_registry();
+    for code in registry.workflows() {
+        let secret = registry.secret_fields(&**code);
+        let id = lanes::register_workflow(&mut conn, code.name(), code.version(), &secret).await?;
         shared.code.write().unwrap_or_else(PoisonError::into_inner).insert(id, code.clone());
         ids.push(id);
     }
