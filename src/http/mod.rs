@@ -9,6 +9,7 @@ mod events;
 mod extract;
 mod finding;
 mod health;
+mod holds;
 mod keys;
 mod metrics;
 pub mod openapi;
@@ -114,6 +115,7 @@ fn nouns(max_payload: usize) -> OpenApiRouter<App> {
     let api = OpenApiRouter::new()
         .merge(auth::routes().into())
         .merge(finding::routes())
+        .merge(holds::routes())
         .merge(keys::routes())
         .merge(orders::routes())
         .merge(runs::routes())

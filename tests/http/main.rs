@@ -7,6 +7,7 @@ mod bad_input;
 mod dashboards;
 mod events;
 mod finding;
+mod holds;
 mod metrics;
 mod openapi;
 mod outage;

@@ -9,7 +9,7 @@ use super::attention::ATTENTION_KINDS;
 use crate::engine::core::model::{Direction, Outcome, Status, StepKind};
 
 /// What a run can wait for.
-const WAITS: [&str; 8] = ["timer", "signal", "retry", "queue", "worker", "operator", "start", "hold"];
+const WAITS: [&str; 8] = ["timer", "signal", "retry", "queue", "worker", "hold", "operator", "start"];
 
 /// A run's status.
 pub fn run_status() -> Object {
