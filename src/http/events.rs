@@ -263,6 +263,7 @@ mod tests {
             finished_at: None,
             parent_id: None,
             steps: Some(steps),
+            attention: None,
         }
     }
 
