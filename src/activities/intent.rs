@@ -51,6 +51,10 @@ impl Activity for CreateIntent {
     type Input = IntentRequest;
     type Output = IntentRef;
 
+    fn secret_fields() -> &'static [&'static str] {
+        &["token"]
+    }
+
     fn schema() -> Schema {
         Schema::of::<Self::Input, Self::Output>()
     }

@@ -12,11 +12,14 @@ mod dev;
 mod doctor;
 mod fleet;
 pub mod gateway_sim;
+mod hold;
+mod key;
 mod migrate;
 mod openapi;
 mod order;
 pub mod output;
 mod run;
+mod schedule;
 mod serve;
 mod shapes;
 mod wiring;
@@ -73,6 +76,11 @@ enum Command {
     Serve(Box<serve::Args>),
     /// Work on runs, as a member of a worker pool
     Worker(Box<worker::Args>),
+    /// Make, list and revoke API keys
+    Key {
+        #[command(subcommand)]
+        verb: key::Verb,
+    },
     /// Bring the schema up to date
     Migrate(migrate::Args),
     /// Run a payment gateway that speaks the subset of Stripe's HTTP API that we use, with fault modes
@@ -84,12 +92,26 @@ enum Command {
         #[command(subcommand)]
         verb: run::Verb,
     },
+    /// Start runs by the clock
+    Schedule {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: schedule::Verb,
+    },
     /// Place, show and cancel orders
     Order {
         #[command(flatten)]
         server: ServerArgs,
         #[command(subcommand)]
         verb: order::Verb,
+    },
+    /// Hold back a workflow, an activity or a queue
+    Hold {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: hold::Verb,
     },
     /// Measure runs a second, latency, log and memory with the standard load
     Bench(bench::Args),
@@ -133,9 +155,12 @@ impl Cli {
             Command::Dev(args) => dev::run(*args).await,
             Command::Serve(args) => serve::run(*args).await,
             Command::Worker(args) => worker::run(*args).await,
+            Command::Key { verb } => key::run(verb, out).await,
             Command::Migrate(args) => migrate::run(args).await,
             Command::GatewaySim(args) => gateway_sim::run(args).await,
             Command::Run { server, verb } => run::run(verb, &server, out).await,
+            Command::Hold { server, verb } => hold::run(verb, &server, out).await,
+            Command::Schedule { server, verb } => schedule::run(verb, &server, out).await,
             Command::Order { server, verb } => order::run(verb, &server, out).await,
             Command::Openapi => openapi::run(),
             Command::Completions(args) => {

@@ -15,9 +15,12 @@ use super::{
     core::{
         holds::RESERVED,
         model::{Json, RunId, Time, to_json},
+        trace::Trace,
     },
+    credentials::Memory,
     error::Error,
     hints::Hints,
+    metrics::Meters,
     registry::Registry,
     store::{self, finding, reads, signals, start},
     view::{Run, RunResult, ServerSettings},
@@ -50,6 +53,8 @@ pub struct StartRun {
     pub parent_id: Option<RunId>,
     /// The id, where the caller has chosen it: a UUIDv7.
     pub id: Option<RunId>,
+    /// The caller's W3C trace context, so that the run belongs to the caller's trace; what is none is left out.
+    pub traceparent: Option<String>,
 }
 
 impl StartRun {
@@ -64,6 +69,7 @@ impl StartRun {
             tags: BTreeMap::new(),
             parent_id: None,
             id: None,
+            traceparent: None,
         }
     }
 
@@ -111,8 +117,11 @@ pub struct Engine {
     registry: Arc<Registry>,
     max_payload: usize,
     hints: Arc<Hints>,
+    meters: Arc<Meters>,
     /// Workflows whose newest registered version is this binary's own.
     known: Arc<Mutex<HashMap<String, i32>>>,
+    /// Credentials that were looked up a moment ago.
+    memory: Arc<Memory>,
 }
 
 impl Engine {
@@ -120,10 +129,12 @@ impl Engine {
     pub fn new(pool: PgPool, registry: Registry) -> Self {
         Self {
             pool,
+            meters: Arc::new(Meters::new(&registry)),
             registry: Arc::new(registry),
             max_payload: DEFAULT_MAX_PAYLOAD,
             hints: Arc::default(),
             known: Arc::default(),
+            memory: Arc::default(),
         }
     }
 
@@ -168,8 +179,16 @@ impl Engine {
         self.registry.clone()
     }
 
+    pub(crate) fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
     pub(crate) fn hints(&self) -> &Arc<Hints> {
         &self.hints
+    }
+
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// A worker that executes runs of the registered workflows, in this process.
@@ -232,6 +251,7 @@ impl Engine {
             }
         }
         let created: std::collections::HashSet<RunId> = start::start(conn, &runs).await?.into_iter().collect();
+        self.meters.started.increment(created.len() as u64);
         let mut runs = runs.into_iter();
         let mut started = Vec::with_capacity(answers.len());
         for answer in answers {
@@ -246,6 +266,28 @@ impl Engine {
         Ok(started)
     }
 
+    /// Checks what is to be started later, by a schedule: as a start would, but nobody need have registered the workflow yet
+    /// where this process knows it.
+    pub(super) async fn check_start(
+        &self,
+        conn: &mut PgConnection,
+        workflow: &str,
+        input: &Json,
+        queue: Option<&str>,
+    ) -> Result<(), Error> {
+        let size = input.get().len();
+        if size > self.max_payload {
+            return Err(Error::PayloadTooLarge { size, limit: self.max_payload });
+        }
+        check_name("queue", queue, 128)?;
+        match self.registry.newest(workflow) {
+            Some(code) => code
+                .check(input.get())
+                .map_err(|message| Error::InvalidInput { workflow: workflow.to_owned(), message }),
+            None => self.workflow_id(conn, workflow).await.map(drop),
+        }
+    }
+
     /// Checks a request, size first, and turns it into rows.
     async fn prepare(&self, conn: &mut PgConnection, request: StartRun) -> Result<start::NewRun, Error> {
         let size = request.input.get().len();
@@ -254,9 +296,7 @@ impl Engine {
         }
         check_name("key", request.key.as_deref(), 512)?;
         check_name("queue", request.queue.as_deref(), 128)?;
-        if request.queue.as_deref().is_some_and(|queue| queue.starts_with(RESERVED)) {
-            return Err(Error::InvalidRequest(format!("the queue's name does not begin with {RESERVED}")));
-        }
+        check_queue(request.queue.as_deref())?;
         let workflow_id = self.workflow_id(conn, &request.workflow).await?;
         let code = self.registry.newest(&request.workflow);
         if let Some(code) = code {
@@ -277,6 +317,7 @@ impl Engine {
             deadline_ms: code.and_then(|code| code.deadline()).and_then(|span| i64::try_from(span.as_millis()).ok()),
             workflow: request.workflow,
             key: request.key,
+            traceparent: request.traceparent.filter(|text| Trace::parse(text).is_some()),
         })
     }
 
@@ -394,6 +435,16 @@ pub(super) fn check_name(what: &str, name: Option<&str>, longest: usize) -> Resu
     match name {
         Some(name) if name.is_empty() || name.len() > longest || name.contains('\0') => {
             Err(Error::InvalidRequest(format!("the {what} has 1 to {longest} bytes and no NUL")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Names that begin so are ours: runs that wait for a held activity stand in such queues.
+pub(super) fn check_queue(name: Option<&str>) -> Result<(), Error> {
+    match name {
+        Some(name) if name.starts_with(RESERVED) => {
+            Err(Error::InvalidRequest(format!("a name that begins with {RESERVED} is not for callers")))
         }
         _ => Ok(()),
     }

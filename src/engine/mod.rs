@@ -6,14 +6,21 @@
 pub mod activity;
 mod client;
 pub mod core;
+mod credentials;
 mod error;
 mod finding;
+mod gauges;
 mod hints;
 mod holds;
+mod keys;
 mod limbo;
 mod maintenance;
+mod metrics;
+mod observer;
 mod operator;
 mod registry;
+mod role;
+mod schedules;
 mod store;
 pub mod testing;
 mod view;
@@ -22,21 +29,27 @@ mod worker;
 mod workflow;
 
 pub use self::{
-    activity::{Activity, ActivityContext, ActivityError, Verified},
+    activity::{Activity, ActivityContext, ActivityError, Verified, current_traceparent},
     client::{DEFAULT_MAX_PAYLOAD, DEFAULT_QUEUE, Engine, StartRun, Started},
     core::{
         action::{Action, Declared, PolicyOverride, StepDirection},
         context::{Call, Context, SideValue, StepFailure},
         holds::HoldKind,
         join::{join, join_all},
-        model::{Failure, Json, Outcome, RunId, Time, to_json},
+        model::{Direction, Failure, Json, Outcome, RunId, Time, to_json},
         policy::{Policy, Retry, Schema},
+        schedule::{CatchUp, Overlap},
+        trace::Trace,
     },
+    credentials::{Identity, VERDICT_FOR},
     error::Error,
+    keys::{OpenedSession, SESSION_FOR},
     limbo::Limbo,
     maintenance::{Maintenance, MaintenanceConfig},
+    observer::{Observed, Observer},
     operator::Operator,
     registry::Registry,
+    role::{NoRole, Role},
     view::*,
     worker::{Worker, WorkerConfig},
     workflow::Workflow,

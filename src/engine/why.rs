@@ -240,6 +240,7 @@ mod tests {
             started_at: None,
             finished_at: None,
             parent_id: None,
+            trace_id: String::new(),
             steps: None,
             attention: None,
         }

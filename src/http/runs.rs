@@ -12,8 +12,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     App,
     auth::Caller,
-    extract::{IdempotencyKey, Json, OptionalJson, Params, parse, run_id, wait},
+    extract::{IdempotencyKey, Json, OptionalJson, Params, TraceParent, parse, run_id, wait},
     problem::Problem,
+    request::is_about,
     wire::{ActionBody, BatchAnswer, BatchItem, LARGEST_BATCH, ListParams, SignalAnswer, StartBody, WaitParams},
 };
 use crate::engine::{Action, ActionPlan, Page, Run, RunResult, StartRun, Started};
@@ -46,7 +47,7 @@ type Id = Path<String>;
     path = "/v1/runs",
     operation_id = "start_run",
     tag = "runs",
-    params(IdempotencyKey),
+    params(IdempotencyKey, TraceParent),
     request_body = StartBody,
     responses(
         (
@@ -69,9 +70,11 @@ type Id = Path<String>;
 async fn start(
     State(app): State<App>,
     IdempotencyKey(key): IdempotencyKey,
+    TraceParent(traceparent): TraceParent,
     Json(body): Json<StartBody>,
 ) -> Result<Response, Problem> {
-    let started = app.engine.start(body.request(key)?).await?;
+    let started = app.engine.start(body.request(key, traceparent)?).await?;
+    is_about(started.run);
     let run = app.engine.run(started.run).await?;
     let id = run.id;
     let location = [(header::LOCATION, format!("/v1/runs/{id}"))];
@@ -90,14 +93,19 @@ const fn status(started: Started) -> StatusCode {
     path = "/v1/runs/batch",
     operation_id = "start_runs",
     tag = "runs",
+    params(TraceParent),
     request_body = Vec<StartBody>,
     responses((status = 200, description = "A result per item, in order.", body = BatchAnswer))
 )]
-async fn batch(State(app): State<App>, Json(bodies): Json<Vec<Box<RawValue>>>) -> Result<Answer<BatchAnswer>, Problem> {
+async fn batch(
+    State(app): State<App>,
+    TraceParent(traceparent): TraceParent,
+    Json(bodies): Json<Vec<Box<RawValue>>>,
+) -> Result<Answer<BatchAnswer>, Problem> {
     if bodies.len() > LARGEST_BATCH {
         return Err(Problem::invalid(format!("a batch has at most {LARGEST_BATCH} runs")));
     }
-    let read = |body: &RawValue| parse::<StartBody>(body.get().as_bytes())?.request(None);
+    let read = |body: &RawValue| parse::<StartBody>(body.get().as_bytes())?.request(None, traceparent.clone());
     let read: Vec<Result<StartRun, Problem>> = bodies.iter().map(|body| read(body)).collect();
     let good = read.iter().filter_map(|request| request.as_ref().ok().cloned()).collect();
     let mut started = app.engine.start_batch(good).await?.into_iter();
@@ -165,7 +173,7 @@ async fn result(
         // The server is about to go: better an early "not yet" than a connection that breaks off.
         () = app.draining.cancelled() => app.engine.result(id, std::time::Duration::ZERO).await?,
     };
-    Ok((if result.ended { StatusCode::OK } else { StatusCode::ACCEPTED }, Answer(result)))
+    Ok((if result.ended { StatusCode::OK } else { StatusCode::ACCEPTED }, Answer(result.shown())))
 }
 
 /// Send a run a signal.

@@ -42,7 +42,7 @@ pub(super) struct StartBody {
 
 impl StartBody {
     /// The engine's request.
-    pub(super) fn request(self, header_key: Option<String>) -> Result<StartRun, Problem> {
+    pub(super) fn request(self, header_key: Option<String>, traceparent: Option<String>) -> Result<StartRun, Problem> {
         if self.tags.len() > MOST_TAGS {
             return Err(Problem::invalid(format!("a run has at most {MOST_TAGS} tags")));
         }
@@ -55,6 +55,7 @@ impl StartBody {
             queue: self.queue,
             start_at: self.start_at,
             tags: self.tags,
+            traceparent,
             ..StartRun::named(self.workflow, self.input.into())
         })
     }
@@ -192,12 +193,27 @@ impl ActionBody {
     }
 }
 
+/// The body of what is done to something that is no run.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Reason {
+    /// Why, for the audit.
+    reason: Option<String>,
+}
+
+impl Reason {
+    /// Who acts and why.
+    pub(super) fn operator(self, actor: String) -> Result<Operator, Problem> {
+        ActionBody { reason: self.reason, dry_run: false }.operator(actor)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{super::extract::parse, *};
 
     fn start(body: &str) -> Result<StartRun, Problem> {
-        parse::<StartBody>(body.as_bytes())?.request(None)
+        parse::<StartBody>(body.as_bytes())?.request(None, None)
     }
 
     #[test]

@@ -88,6 +88,12 @@ pub struct SweepInput {
     pub keep_months: u32,
 }
 
+impl Default for SweepInput {
+    fn default() -> Self {
+        Self { after_ms: half_an_hour_ms(), keep_months: a_year_in_months() }
+    }
+}
+
 const fn half_an_hour_ms() -> u64 {
     30 * 60 * 1000
 }

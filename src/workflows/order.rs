@@ -33,6 +33,11 @@ impl Workflow for OrderWorkflow {
     type Input = OrderInput;
     type Output = Ended;
 
+    /// The payment method's: whoever has it may charge it.
+    fn secret_fields() -> &'static [&'static str] {
+        &["token"]
+    }
+
     fn schema() -> Schema {
         Schema::of::<Self::Input, Self::Output>()
     }

@@ -3,9 +3,12 @@
 mod attention;
 mod audit;
 mod fleet;
+mod gauges;
 mod holds;
+mod keys;
 mod plan;
 mod runs;
+mod schedules;
 mod server;
 mod why;
 pub mod words;
@@ -16,8 +19,11 @@ pub use self::fleet::{
     ActivityView, HoldNote, LaneView, PolicyView, QueueView, StatusCount, VersionView, WorkerView, WorkflowView,
     Workflows,
 };
+pub use self::gauges::Gauges;
 pub use self::holds::Hold;
+pub use self::keys::{ApiKey, CreatedKey, NewKey};
 pub use self::plan::{ActionPlan, PlannedUndo};
 pub use self::runs::{Page, Run, RunFilter, RunResult, StepView, WaitingOn};
+pub use self::schedules::{Schedule, ScheduleChange, ScheduleDetail, ScheduleSpec, ScheduledRun, Slot};
 pub use self::server::ServerSettings;
 pub use self::why::{Next, Why};

@@ -9,7 +9,7 @@ use super::attention::ATTENTION_KINDS;
 use crate::engine::core::model::{Direction, Outcome, Status, StepKind};
 
 /// What a run can wait for.
-const WAITS: [&str; 8] = ["timer", "signal", "retry", "queue", "worker", "operator", "start", "hold"];
+const WAITS: [&str; 8] = ["timer", "signal", "retry", "queue", "worker", "hold", "operator", "start"];
 
 /// A run's status.
 pub fn run_status() -> Object {
@@ -39,6 +39,11 @@ pub fn outcome() -> Object {
 /// What a run waits for.
 pub fn wait_kind() -> Object {
     one_of(WAITS.into_iter())
+}
+
+/// What became of a schedule's slot.
+pub fn slot_outcome() -> Object {
+    one_of(["started", "queued", "skipped", "missed", "refused"].into_iter())
 }
 
 /// Why something needs attention.
