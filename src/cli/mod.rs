@@ -2,14 +2,19 @@
 //!
 //! Data goes to stdout, everything else to stderr. Exit status: 0 done, 1 the operation failed or found a breach, 2 usage.
 
+mod attention;
+mod audit;
 mod bench;
 pub mod client;
 mod completions;
 mod demo;
 mod dev;
 mod doctor;
+mod fleet;
 pub mod gateway_sim;
+mod key;
 mod migrate;
+mod openapi;
 mod order;
 pub mod output;
 mod run;
@@ -40,6 +45,27 @@ pub struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Say what needs an operator, grouped by error
+    Attention {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: Option<attention::Verb>,
+    },
+    /// List what operators did and were refused, newest first
+    Audit {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(flatten)]
+        args: audit::Args,
+    },
+    /// Show queues, workers and workflows
+    Fleet {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        table: Option<fleet::Verb>,
+    },
     /// Run orders through every outcome on a Postgres of its own, and check the books
     Demo(demo::Args),
     /// Run everything in one process, on an embedded Postgres: API, worker, gateway simulator
@@ -48,6 +74,11 @@ enum Command {
     Serve(Box<serve::Args>),
     /// Work on runs, as a member of a worker pool
     Worker(Box<worker::Args>),
+    /// Make, list and revoke API keys
+    Key {
+        #[command(subcommand)]
+        verb: key::Verb,
+    },
     /// Bring the schema up to date
     Migrate(migrate::Args),
     /// Run a payment gateway that speaks the subset of Stripe's HTTP API that we use, with fault modes
@@ -70,6 +101,8 @@ enum Command {
     Bench(bench::Args),
     /// Check a database's settings, and the no-limbo and ledger invariants
     Doctor(doctor::Args),
+    /// Print the OpenAPI document of the API
+    Openapi,
     /// Print a completion script for a shell
     Completions(completions::Args),
 }
@@ -98,15 +131,20 @@ impl Cli {
         let out = Out::new(self.format);
         match self.command {
             Command::Demo(args) => demo::run(args, out).await,
+            Command::Attention { server, verb } => attention::run(verb, &server, out).await,
+            Command::Audit { server, args } => audit::run(args, &server, out).await,
+            Command::Fleet { server, table } => fleet::run(table, &server, out).await,
             Command::Bench(args) => bench::run(args, out).await,
             Command::Doctor(args) => doctor::run(args, out).await,
             Command::Dev(args) => dev::run(*args).await,
             Command::Serve(args) => serve::run(*args).await,
             Command::Worker(args) => worker::run(*args).await,
+            Command::Key { verb } => key::run(verb, out).await,
             Command::Migrate(args) => migrate::run(args).await,
             Command::GatewaySim(args) => gateway_sim::run(args).await,
             Command::Run { server, verb } => run::run(verb, &server, out).await,
             Command::Order { server, verb } => order::run(verb, &server, out).await,
+            Command::Openapi => openapi::run(),
             Command::Completions(args) => {
                 completions::run(&args);
                 Ok(())

@@ -1,16 +1,30 @@
 //! The engine. Authors use [`Workflow`], [`Activity`] and [`Context`]; callers and operators use [`Engine`].
+//!
+//! A process that works on runs has a [`Worker`] ([`Engine::worker`]). A process that works or serves also runs
+//! [`Engine::maintenance`]: what comes round by the clock, shared by as many processes as there are.
 
 pub mod activity;
 mod client;
 pub mod core;
+mod credentials;
 mod error;
+mod finding;
+mod gauges;
+mod forking;
 mod hints;
+mod holds;
+mod keys;
 mod limbo;
+mod maintenance;
+mod metrics;
+mod observer;
 mod operator;
 mod registry;
+mod role;
 mod store;
 pub mod testing;
 mod view;
+mod why;
 mod worker;
 mod workflow;
 
@@ -20,15 +34,22 @@ pub use self::{
     core::{
         action::{Action, Declared, StepDirection},
         context::{Call, Context, SideValue, StepFailure},
+        holds::HoldKind,
         join::{join, join_all},
-        model::{Failure, Json, Outcome, RunId, Time, to_json},
-        policy::{Policy, PolicyOverride, Retry},
+        model::{Direction, Failure, Json, Outcome, RunId, Time, to_json},
+        policy::{Policy, PolicyOverride, Retry, Schema},
+        trace::Trace,
     },
+    credentials::{Identity, VERDICT_FOR},
     error::Error,
+    keys::{OpenedSession, SESSION_FOR},
     limbo::Limbo,
     operator::{Operator, Subject},
+    maintenance::{Maintenance, MaintenanceConfig},
+    observer::{Observed, Observer},
     registry::Registry,
-    view::{ActionPlan, Page, PlannedUndo, Run, RunFilter, RunResult, ServerSettings, StepView, WaitingOn},
+    role::{NoRole, Role},
+    view::*,
     worker::{Worker, WorkerConfig},
     workflow::Workflow,
 };

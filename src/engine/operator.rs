@@ -11,10 +11,11 @@ use super::{
         action::Action,
         model::{Json, RunId, Step},
         plan::Undo,
+        redact::redact,
         verbs::Ruling,
     },
     error::Error,
-    store::{audit, operate},
+    store::{audit, operate, reads},
     view::{ActionPlan, PlannedUndo},
 };
 
@@ -41,7 +42,7 @@ pub enum Subject<'a> {
 }
 
 impl Operator {
-    fn by(&self) -> audit::By<'_> {
+    pub(super) fn by(&self) -> audit::By<'_> {
         audit::By { actor: &self.actor, reason: self.reason.as_deref(), operation: self.operation_id }
     }
 
@@ -59,7 +60,7 @@ impl Engine {
     /// `reason_required`, `unknown_run`, `unknown_step`, `wrong_state`, `past_pivot`, `held_by_worker`, `invalid_request`.
     pub async fn act(&self, run: RunId, action: &Action, by: &Operator) -> Result<ActionPlan, Error> {
         let acted = async { self.act_in(&mut *self.pool().acquire().await?, run, action, by).await };
-        let acted = self.audited(action.word(), Subject::Run(run), by, acted.await).await?;
+        let acted = self.on_record(action.word(), Subject::Run(run), by, acted.await).await?;
         self.rested(run);
         self.hint();
         Ok(acted)
@@ -79,7 +80,8 @@ impl Engine {
     ) -> Result<ActionPlan, Error> {
         by.check_reason(action.needs_reason(), action.word())?;
         let (before, ruling) = operate::act(conn, run, action, by.by(), by.dry_run).await?;
-        Ok(self.plan_of(run, action.word(), by, before.word(), ruling))
+        let secret = reads::secret_fields(conn, run).await?;
+        Ok(self.plan_of(run, action.word(), by, before.word(), ruling, &secret))
     }
 
     /// Sends a signal on an operator's behalf: as [`Engine::signal`], with an audit record in the same commit.
@@ -98,11 +100,10 @@ impl Engine {
             let mut tx = self.pool().begin().await?;
             self.signal_in(&mut tx, run, name, payload, key).await?;
             let after = serde_json::json!({"signal": name, "key": key});
-            let entry = audit::Entry { action: "signal", run: Some(run), before: None, after: Some(after) };
-            audit::done(&mut tx, &entry, by.by()).await?;
+            audit::done_to_run(&mut tx, run, "signal", None, Some(after), by.by()).await?;
             tx.commit().await.map_err(Error::from)
         };
-        self.audited("signal", Subject::Run(run), by, sent.await).await?;
+        self.on_record("signal", Subject::Run(run), by, sent.await).await?;
         self.hint();
         Ok(())
     }
@@ -114,14 +115,14 @@ impl Engine {
             Subject::Named(name) => (None, Some(name)),
         };
         let refused = audit::Refused { action, run, subject, code, message };
-        let written = async { audit::refused(&mut *self.pool().acquire().await?, &refused, by.by()).await };
+        let written = async { audit::refusal(&mut *self.pool().acquire().await?, &refused, by.by()).await };
         if let Err(error) = written.await {
             tracing::warn!(%error, action, code, actor = by.actor, "a refusal could not be put on record");
         }
     }
 
     /// Hands a result on; a refusal is put on record first, unless it was only a question.
-    pub(super) async fn audited<T>(
+    pub(super) async fn on_record<T>(
         &self,
         action: &str,
         about: Subject<'_>,
@@ -168,6 +169,7 @@ impl Engine {
         by: &Operator,
         status: &str,
         ruling: Ruling,
+        secret: &[String],
     ) -> ActionPlan {
         let alone = |step: Step| (Undo { seq: step.seq, after: Vec::new() }, step);
         ActionPlan {
@@ -175,21 +177,21 @@ impl Engine {
             action,
             dry_run: by.dry_run,
             status: status.to_owned(),
-            undo: ruling.undo.into_iter().map(|planned| self.planned_undo(planned)).collect(),
+            undo: ruling.undo.into_iter().map(|planned| self.planned_undo(planned, secret)).collect(),
             retry: ruling.retry,
-            stays: ruling.stays.into_iter().map(|step| self.planned_undo(alone(step))).collect(),
+            stays: ruling.stays.into_iter().map(|step| self.planned_undo(alone(step), secret)).collect(),
             says: ruling.says,
         }
     }
 
-    fn planned_undo(&self, (undo, step): (Undo, Step)) -> PlannedUndo {
+    fn planned_undo(&self, (undo, step): (Undo, Step), secret: &[String]) -> PlannedUndo {
         let code = self.registry().code(&step.name);
         PlannedUndo {
             seq: undo.seq,
             activity: step.name.to_string(),
             outcome: step.outcome.map_or("open", |outcome| outcome.word()).to_owned(),
             summary: code.and_then(|code| code.undo_summary(step.input.as_ref()?.get())),
-            input: step.input,
+            input: step.input.map(|input| redact(&input, secret)),
             after: undo.after,
         }
     }

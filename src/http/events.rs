@@ -68,7 +68,25 @@ struct News {
     data: String,
 }
 
-/// The handler.
+/// Follow a run.
+///
+/// Server-sent events: `step` (a step has ended; its data is the step) and `run` (the picture has changed). The stream ends
+/// with the `run` event of an end. A client that sends the last id it saw goes on after it.
+#[utoipa::path(
+    get,
+    path = "/v1/runs/{id}/events",
+    operation_id = "follow_run",
+    tag = "runs",
+    params(
+        ("id" = Uuid, Path, description = "The run."),
+        ("last-event-id" = Option<String>, Header, description = "The id of the last event that was seen."),
+    ),
+    responses(
+        (status = 200, description = "The run's changes, as they come.", body = String, content_type = "text/event-stream"),
+        (status = 204, description = "The run has ended and everything was seen."),
+    ),
+    extensions(("x-problems" = json!(["unknown_run"])))
+)]
 pub(super) async fn follow(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -245,6 +263,8 @@ mod tests {
             finished_at: None,
             parent_id: None,
             steps: Some(steps),
+            attention: None,
+            trace_id: String::new(),
         }
     }
 

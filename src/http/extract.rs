@@ -1,6 +1,6 @@
 //! Reading requests: bodies within their limit, JSON, query parameters, keys, ids. Whatever is wrong becomes a problem.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use axum::{
     body::{Body, Bytes, to_bytes},
@@ -11,10 +11,15 @@ use axum::{
 };
 use futures_util::StreamExt;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use utoipa::openapi::{
+    Required,
+    path::{Parameter, ParameterBuilder, ParameterIn},
+    schema::{ObjectBuilder, Type},
+};
 use uuid::Uuid;
 
 use super::problem::Problem;
-use crate::engine::{Error, RunId};
+use crate::engine::{Error, RunId, Trace};
 
 /// A body has to arrive within this time.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
@@ -131,6 +136,38 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
         let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
         Ok(Self(Some(text.to_owned())))
     }
+}
+
+impl utoipa::IntoParams for IdempotencyKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let key = ParameterBuilder::new()
+            .name("idempotency-key")
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some("Makes the request safe to repeat: a second one with the same key changes nothing."))
+            .schema(Some(
+                ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(LONGEST_LABEL)),
+            ))
+            .build();
+        vec![key]
+    }
+}
+
+/// The caller's `traceparent`, where it is one: what is none is treated as if it had not come, as W3C has it.
+pub(super) struct TraceParent(pub(super) Option<String>);
+
+impl<S: Sync> FromRequestParts<S> for TraceParent {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(traceparent(&parts.headers).map(|(text, _)| text.to_owned())))
+    }
+}
+
+/// The trace context of a request, as text and read.
+pub(super) fn traceparent(headers: &HeaderMap) -> Option<(&str, Trace)> {
+    let text = headers.get("traceparent")?.to_str().ok()?;
+    Trace::parse(text).map(|trace| (text, trace))
 }
 
 /// One key out of the header and the body: both may be given, if they say the same.

@@ -1,6 +1,7 @@
 //! Request bodies and parameters of the shop's routes. As in `wire`, what is not known is refused.
 
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     engine::Time,
@@ -11,32 +12,45 @@ use crate::{
 };
 
 /// `POST /v1/orders`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = PlaceOrder)]
 pub(super) struct PlaceBody {
+    /// Whose order it is.
     customer_id: String,
+    /// What is ordered; each item once.
     items: Vec<WantedBody>,
+    /// ISO code; may be left out: then it is the items'.
     currency: Option<String>,
+    /// How it is paid.
     payment: PaymentBody,
+    /// Where it goes.
     delivery: Option<DeliveryBody>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = WantedItem)]
 struct WantedBody {
+    /// The item.
     sku: String,
+    /// Units.
     quantity: i64,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = PaymentToken)]
 struct PaymentBody {
+    /// The gateway's token for a means of payment.
     token: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = DeliveryAddress)]
 struct DeliveryBody {
+    /// For people.
     address: String,
     /// Degrees; with `lon`.
     lat: Option<f64>,
@@ -62,11 +76,16 @@ impl PlaceBody {
 }
 
 /// `GET /v1/orders`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OrderParams {
+    /// Whose orders.
     customer_id: String,
+    /// 50 by default.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
+    /// The `next_cursor` of the page before.
     cursor: Option<String>,
 }
 
@@ -78,10 +97,13 @@ impl OrderParams {
 }
 
 /// `POST /v1/orders/{id}/cancel`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = CancelOrder)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct CancelBody {
+    /// Why, in the asker's words.
     reason: Option<String>,
+    /// Who asks; the customer unless said.
     by: Option<CancelBy>,
 }
 
@@ -93,19 +115,26 @@ impl CancelBody {
 }
 
 /// `PATCH /v1/orders/{id}`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ChangeOrder)]
 pub(super) struct ChangeBody {
+    /// The new delivery.
     delivery: NewDeliveryBody,
 }
 
 /// What is left out stays as it is; a new address without a position has none.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewDelivery)]
 struct NewDeliveryBody {
+    /// For people.
     address: Option<String>,
+    /// Degrees; with `lon`.
     lat: Option<f64>,
+    /// Degrees; with `lat`.
     lon: Option<f64>,
+    /// When.
     at: Option<Time>,
 }
 
@@ -118,21 +147,26 @@ impl ChangeBody {
 }
 
 /// `POST /v1/orders/{id}/fulfilment`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = FulfilmentReport)]
 pub(super) struct FulfilmentBody {
+    /// What has happened.
     pub(super) state: Fulfilment,
 }
 
 /// `PUT /v1/items/{sku}`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = PutItem)]
 pub(super) struct ItemBody {
+    /// For people.
     name: String,
-    /// Minor units.
+    /// Minor units for one.
     price: i64,
     /// ISO code.
     currency: String,
+    /// Units in the house, those that orders hold included.
     on_hand: i64,
 }
 

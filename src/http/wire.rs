@@ -3,14 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, value::RawValue};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     extract::{check_name, one_key},
+    openapi::problem_reference,
     problem::Problem,
 };
-use crate::engine::{Operator, RunFilter, StartRun, Time};
+use crate::engine::{RunFilter, RunId, StartRun, Started, Time, words::run_status};
 
 /// The most runs in one batch.
 pub(super) const LARGEST_BATCH: usize = 1000;
@@ -18,12 +20,14 @@ pub(super) const LARGEST_BATCH: usize = 1000;
 const MOST_TAGS: usize = 32;
 
 /// `POST /v1/runs`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = StartRun)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StartBody {
     /// The workflow's name.
     workflow: String,
     /// Any JSON; what the workflow takes.
+    #[schema(value_type = Value)]
     input: Box<RawValue>,
     /// The same as the `Idempotency-Key` header.
     key: Option<String>,
@@ -38,7 +42,7 @@ pub(super) struct StartBody {
 
 impl StartBody {
     /// The engine's request.
-    pub(super) fn request(self, header_key: Option<String>) -> Result<StartRun, Problem> {
+    pub(super) fn request(self, header_key: Option<String>, traceparent: Option<String>) -> Result<StartRun, Problem> {
         if self.tags.len() > MOST_TAGS {
             return Err(Problem::invalid(format!("a run has at most {MOST_TAGS} tags")));
         }
@@ -51,22 +55,44 @@ impl StartBody {
             queue: self.queue,
             start_at: self.start_at,
             tags: self.tags,
+            traceparent,
             ..StartRun::named(self.workflow, self.input.into())
         })
     }
 }
 
 /// `GET /v1/runs`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ListParams {
+    /// Only this workflow.
     workflow: Option<String>,
+    /// Only this version of it.
+    version: Option<i32>,
+    /// Only this status.
+    #[param(schema_with = run_status)]
     status: Option<String>,
+    /// Only the run with this key.
     key: Option<String>,
+    /// Only runs with this tag: `name:value`, or `name` for any value.
     tag: Option<String>,
+    /// Only runs with this error code.
+    error: Option<String>,
+    /// Only runs that need attention at this step.
+    step: Option<String>,
+    /// Only runs that need attention for this error: 16 hexadecimal digits.
+    fingerprint: Option<String>,
+    /// Only runs that an operator should look at.
     attention: bool,
+    /// Only runs started at or after this moment.
     since: Option<Time>,
+    /// Only runs started before this moment.
+    until: Option<Time>,
+    /// 50 by default.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
+    /// The `next_cursor` of the page before.
     cursor: Option<String>,
 }
 
@@ -75,42 +101,75 @@ impl ListParams {
     pub(super) fn filter(self) -> RunFilter {
         RunFilter {
             workflow: self.workflow,
+            version: self.version,
             status: self.status,
             key: self.key,
             tag: self.tag,
+            error: self.error,
+            step: self.step,
+            fingerprint: self.fingerprint,
             attention: self.attention,
             since: self.since,
+            until: self.until,
             limit: self.limit,
             cursor: self.cursor,
-            ..RunFilter::default()
         }
     }
+}
+
+/// What became of a batch, in the order of its items.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct BatchAnswer {
+    /// A result per item.
+    pub(super) items: Vec<BatchItem>,
+}
+
+/// What became of one item of a batch.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct BatchItem {
+    /// The status that the item alone would have been answered with.
+    status: u16,
+    /// The run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<RunId>,
+    /// Whether the run is new; false: its key was known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created: Option<bool>,
+    /// The problem, where the item was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = problem_reference)]
+    error: Option<Value>,
+}
+
+impl BatchItem {
+    /// A run that was started, or found by its key.
+    pub(super) const fn taken(status: u16, started: Started) -> Self {
+        Self { status, id: Some(started.run), created: Some(started.created), error: None }
+    }
+
+    /// An item that was refused.
+    pub(super) fn refused(problem: &Problem) -> Self {
+        Self { status: problem.status().as_u16(), id: None, created: None, error: Some(problem.document(None)) }
+    }
+}
+
+/// A signal that is durable.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SignalAnswer {
+    /// The run.
+    pub(super) run_id: RunId,
+    /// The signal's name.
+    pub(super) signal: String,
 }
 
 /// `?wait=`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct WaitParams {
+    /// How long to wait for it, as `250ms`, `10s` or `1m`; cut to 60 s. None unless said.
+    #[param(example = "5s")]
     pub(super) wait: Option<String>,
-}
-
-/// The body of an operator's action.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct ActionBody {
-    reason: Option<String>,
-    dry_run: bool,
-}
-
-impl ActionBody {
-    /// Who acts and why. Which actions demand a reason is the engine's to say.
-    pub(super) fn operator(self, actor: String) -> Result<Operator, Problem> {
-        let reason = self.reason.map(|reason| reason.trim().to_owned());
-        if reason.as_deref().is_some_and(|reason| reason.contains('\0')) {
-            return Err(Problem::invalid("reason has a NUL character"));
-        }
-        Ok(Operator { actor, reason, dry_run: self.dry_run, operation_id: None })
-    }
 }
 
 #[cfg(test)]
@@ -118,7 +177,7 @@ mod tests {
     use super::{super::extract::parse, *};
 
     fn start(body: &str) -> Result<StartRun, Problem> {
-        parse::<StartBody>(body.as_bytes())?.request(None)
+        parse::<StartBody>(body.as_bytes())?.request(None, None)
     }
 
     #[test]

@@ -3,17 +3,20 @@
 //!
 //! `context` is what workflow authors hold, `execution` polls their function, `machine` decides, `plan` says what is undone
 //! in which order, `transition` which status may follow which, `action` what operators can ask, `verbs` what comes of it, `attention`
-//! what they should look at.
+//! what they should look at, `trace` which trace a run belongs to, `redact` what nobody is shown.
 
 pub mod action;
 pub mod attention;
 pub mod context;
 pub mod decision;
 pub mod execution;
+pub mod holds;
 pub mod join;
 pub mod machine;
 pub mod model;
 pub mod plan;
 pub mod policy;
+pub mod redact;
+pub mod trace;
 pub mod transition;
 pub mod verbs;

@@ -149,7 +149,7 @@ impl Request {
 }
 
 /// Why a run failed or stands still.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error, utoipa::ToSchema)]
 #[error("{code}: {message}")]
 pub struct Failure {
     /// A stable code, from the activity, the workflow or the engine.
@@ -175,7 +175,7 @@ impl Failure {
 }
 
 /// What went wrong in a step, as its row keeps it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct StepError {
     /// The activity's stable code.
     pub code: String,

@@ -68,7 +68,7 @@ impl Default for Policy {
 }
 
 /// Another policy for the steps that a retry attempts again; what is not given stays the activity's own.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PolicyOverride {
     /// Attempts in all, counted from the retry; at least 1.
@@ -134,6 +134,22 @@ impl PolicyOverride {
     }
 }
 
+/// The JSON schemas of what something takes and gives, for people and for clients' generators. Nothing is checked by them.
+#[derive(Clone, Debug, Default)]
+pub struct Schema {
+    /// Of its input.
+    pub input: Option<serde_json::Value>,
+    /// Of its output.
+    pub output: Option<serde_json::Value>,
+}
+
+impl Schema {
+    /// Both are given.
+    pub const fn new(input: serde_json::Value, output: serde_json::Value) -> Self {
+        Self { input: Some(input), output: Some(output) }
+    }
+}
+
 /// What the core needs to know of an activity, without its types.
 #[derive(Clone, Debug)]
 pub struct ActivityMeta {
@@ -149,6 +165,8 @@ pub struct ActivityMeta {
     pub transactional: bool,
     /// The queue whose workers execute it; `None`: the run's.
     pub queue: Option<&'static str>,
+    /// What it takes and gives, where its author says it.
+    pub schema: Schema,
 }
 
 /// Looks activities up by name.

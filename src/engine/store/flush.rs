@@ -366,15 +366,12 @@ async fn flush_run(conn: &mut PgConnection, lane: i32, commit: &Commit, flushed:
     let run = commit.run;
     match &commit.writes.run {
         Some(RunWrite::Rest { wait: Some(wait), .. }) if flushed.rested.contains(&run) => {
+            // A wait without an end has a row too, whose time never comes: it is how waiting runs are found.
             let (at, span) = split(wait.until);
-            if at.is_some() || span.is_some() {
-                let query = "INSERT INTO backstitch.timer (run_id, due_at)
-                    VALUES ($1, coalesce($2, $4 + $3 * interval '1 microsecond'))
-                    ON CONFLICT (run_id) DO UPDATE SET due_at = excluded.due_at";
-                sqlx::query(query).bind(run).bind(at).bind(span).bind(flushed.now).execute(conn).await?;
-            } else if commit.parked_before {
-                sqlx::query("DELETE FROM backstitch.timer WHERE run_id = $1").bind(run).execute(conn).await?;
-            }
+            let query = "INSERT INTO backstitch.timer (run_id, due_at)
+                VALUES ($1, coalesce($2, $4 + $3 * interval '1 microsecond', 'infinity'))
+                ON CONFLICT (run_id) DO UPDATE SET due_at = excluded.due_at";
+            sqlx::query(query).bind(run).bind(at).bind(span).bind(flushed.now).execute(conn).await?;
         }
         Some(RunWrite::Rest { wait: None, .. }) if commit.parked_before && flushed.rested.contains(&run) => {
             sqlx::query("DELETE FROM backstitch.timer WHERE run_id = $1").bind(run).execute(conn).await?;

@@ -4,19 +4,29 @@
 //! | file | does |
 //! |---|---|
 //! | `start` | starts runs, once per key |
+//! | `audit` | what was done, and what was refused |
 //! | `claim` | takes due runs for a lane; loads what is on record of them |
 //! | `flush` | records steps and ends, fenced |
+//! | `keys` | API keys and sessions, with their audit |
 //! | `lanes` | registers workers and lanes; takeover; release |
 //! | `timers`, `signals` | wake parked runs |
+//! | `fork` | a new run with a part of another one's record |
 //! | `operate` | what operators' verbs write, with their audit |
-//! | `attention`, `exceptional`, `paused`, `audit` | one small table each, written by workers and verbs alike |
-//! | `reads`, `server` | what people see |
+//! | `attention`, `exceptional`, `paused` | one small table each, written by workers and verbs alike |
+//! | `holds` | what is held back, and the runs put aside for it |
+//! | `finding/` | which runs, what needs attention, what was done, who is there |
+//! | `reads`, `server`, `gauges` | what people see |
 
 mod attention;
 pub(crate) mod audit;
 pub(crate) mod claim;
 mod exceptional;
+pub(crate) mod finding;
 pub(crate) mod flush;
+pub(crate) mod fork;
+pub(crate) mod gauges;
+pub(crate) mod holds;
+pub(crate) mod keys;
 pub(crate) mod lanes;
 pub(crate) mod operate;
 mod paused;
@@ -33,6 +43,9 @@ use super::{core::model::Time, error::Error};
 
 /// The channel on which "something may be due" is hinted. Polling alone is enough; a hint only makes it sooner.
 pub(crate) const HINT_CHANNEL: &str = "backstitch_due";
+
+/// What a hint on that channel says where holds have changed.
+pub(crate) const HOLDS_HINT: &str = "holds";
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 

@@ -39,13 +39,12 @@ pub(crate) async fn act(
     let before = json!({"status": facts.status.word()});
     let mut after = ruling.noted.clone();
     after.insert("status".to_owned(), ruling.status.word().into());
-    let entry = audit::Entry { action: action.word(), run: Some(run), before: Some(before), after: Some(after.into()) };
-    audit::done(&mut tx, &entry, by).await?;
+    audit::done_to_run(&mut tx, run, action.word(), Some(before), Some(after.into()), by).await?;
     tx.commit().await?;
     Ok((facts.status, ruling))
 }
 
-fn refused(run: RunId, refusal: Refusal) -> Error {
+pub(super) fn refused(run: RunId, refusal: Refusal) -> Error {
     match refusal {
         Refusal::WrongState(sentence) => Error::WrongState(sentence),
         Refusal::PastPivot => Error::PastPivot(run),
@@ -191,7 +190,8 @@ async fn write_step(conn: &mut PgConnection, run: RunId, step: &Step, now: Time)
 
 /// Puts the run into `ready`, unless a worker holds it: then that sees the changed inbox. A row that nobody holds is made
 /// anew: a claim at the same moment, which began before this commit, then finds neither the old row nor the new one,
-/// and reads no status of before.
+/// and reads no status of before. One that was put aside for a held activity comes back to its home queue: what was asked of it
+/// may not need that activity, and if it does, the run is put aside again.
 pub(super) async fn make_due(conn: &mut PgConnection, run: RunId) -> Result<(), Error> {
     let query = "DELETE FROM backstitch.ready WHERE run_id = $1 AND lane IS NULL";
     sqlx::query(query).bind(run).execute(&mut *conn).await?;

@@ -21,6 +21,7 @@ use super::{Ending, Key, Machine, Phase, undoing::is_done};
 use crate::engine::core::{
     attention::{AttentionKind, RETRYING_AFTER},
     decision::{Act, Attempt, AttemptError, Found},
+    holds::aside,
     model::{Direction, Failure, Json, Outcome, Step, StepError, Time, idempotency_key, to_json},
     policy::{ActivityMeta, Retry},
 };
@@ -39,7 +40,12 @@ impl Machine {
             return self.get_stuck(Failure::new("unknown_activity", message).at(key.0));
         };
         let queue = meta.queue.map_or_else(|| self.queue.clone(), Into::into);
-        if !(self.serves)(&queue) {
+        if self.serves.holds(&step.name) {
+            // Whatever else of the run can be done elsewhere goes first.
+            self.elsewhere.get_or_insert_with(|| aside(&step.name).into());
+            return;
+        }
+        if !self.serves.serves(&queue) {
             self.elsewhere = Some(queue);
             return;
         }

@@ -32,6 +32,7 @@ use super::{
     attention::{Attention, AttentionKind},
     decision::{Decision, Event, RunWrite, Snapshot, Wait},
     execution::{Execution, WorkflowCode},
+    holds::Serves,
     model::{Direction, Due, Failure, Json, Outcome, Request, RunId, Signal, Status, Step, StepError, StepKind, Time},
     plan::undo_plan,
     policy::{ActivityMeta, Catalog},
@@ -68,9 +69,6 @@ enum Ending {
     /// An operator holds it back.
     Paused,
 }
-
-/// Which queues a worker serves.
-pub type Serves = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// A run as its worker holds it.
 pub struct Machine {
@@ -215,6 +213,8 @@ impl Machine {
 
     /// Tells, polls, starts what is open, ends what has settled, and says what to wait for.
     fn go_on(&mut self, now: Time) -> Decision {
+        // Found anew: what stood in the way when the run was last looked at may be gone.
+        self.elsewhere = None;
         loop {
             self.tell_all(now);
             if matches!(self.phase, Phase::Forward) {

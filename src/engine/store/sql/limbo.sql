@@ -1,5 +1,7 @@
 -- The runs in limbo: not ended, and neither due, nor held by a live lane, nor waiting for something named that can still
 -- come. There should be none, ever. Called by engine/limbo.rs for tests, `doctor` and the metric.
+-- A wait without an end has a row in `timer` whose time never comes, so that waiting runs are found by that table; such a
+-- row promises nothing.
 -- A lane that is alive by its row but silent counts as live: takeover sweeps it. A dead one must hold nothing.
 -- It reads every run that has not ended; no index on `run` names a status, so that ending a run stays cheap.
 SELECT f.id, f.status, f.why
@@ -24,12 +26,12 @@ FROM (
                 AND w.direction = CASE r.status WHEN 3 THEN 1 ELSE 0 END
                 AND least(w.due_at, w.next_attempt_at) < t.due_at - interval '5 seconds')
             THEN 'its timer is set later than what it waits for'
-        WHEN t.run_id IS NOT NULL THEN NULL
+        WHEN isfinite(t.due_at) THEN NULL
         WHEN r.wait_kind = 'signal' AND EXISTS (
             SELECT FROM backstitch.step w
             WHERE w.run_id = r.id AND w.kind = 2 AND w.name = r.wait_name AND w.outcome IS NULL AND w.due_at IS NULL)
             THEN NULL
-        ELSE 'what it waits for, ' || r.wait_kind || ' ' || coalesce(r.wait_name, '') || ', can not come: it has no timer'
+        ELSE 'what it waits for, ' || r.wait_kind || ' ' || coalesce(r.wait_name, '') || ', can not come: no timer of it ever fires'
         END AS why
     FROM backstitch.run r
     LEFT JOIN backstitch.ready q ON q.run_id = r.id
