@@ -18,6 +18,7 @@ use super::{
     extract::{OptionalJson, run_id},
     problem::Problem,
     request::is_about,
+    wire::ActionBody,
 };
 use crate::engine::{Action, ActionPlan, Declared, ForkPlan, Operator, PolicyOverride, RunId, StepDirection, Subject};
 
@@ -42,16 +43,6 @@ type StepId = Path<(String, String)>;
 /// What all bodies have.
 trait Body: DeserializeOwned + Default {
     fn who(&self) -> (Option<&str>, bool);
-}
-
-/// The body of an action that needs nothing else.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
-struct ActionBody {
-    /// Why, for the audit; dangerous actions demand it.
-    reason: Option<String>,
-    /// Show the plan and change nothing.
-    dry_run: bool,
 }
 
 /// The body of a retry.
@@ -114,7 +105,7 @@ struct ForkBody {
 
 impl Body for ActionBody {
     fn who(&self) -> (Option<&str>, bool) {
-        (self.reason.as_deref(), self.dry_run)
+        self.who()
     }
 }
 

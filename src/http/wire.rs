@@ -12,7 +12,7 @@ use super::{
     openapi::problem_reference,
     problem::Problem,
 };
-use crate::engine::{RunFilter, RunId, StartRun, Started, Time, words::run_status};
+use crate::engine::{Operator, RunFilter, RunId, StartRun, Started, Time, words::run_status};
 
 /// The most runs in one batch.
 pub(super) const LARGEST_BATCH: usize = 1000;
@@ -170,6 +170,47 @@ pub(super) struct WaitParams {
     /// How long to wait for it, as `250ms`, `10s` or `1m`; cut to 60 s. None unless said.
     #[param(example = "5s")]
     pub(super) wait: Option<String>,
+}
+
+/// The body of an operator's action.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ActionBody {
+    /// Why, for the audit; dangerous actions demand it.
+    reason: Option<String>,
+    /// Show the plan and change nothing.
+    dry_run: bool,
+}
+
+impl ActionBody {
+    /// Why, and whether it is only a question.
+    pub(super) fn who(&self) -> (Option<&str>, bool) {
+        (self.reason.as_deref(), self.dry_run)
+    }
+
+    /// Who acts and why. Which actions demand a reason is the engine's to say.
+    pub(super) fn operator(self, actor: String) -> Result<Operator, Problem> {
+        let reason = self.reason.map(|reason| reason.trim().to_owned());
+        if reason.as_deref().is_some_and(|reason| reason.contains('\0')) {
+            return Err(Problem::invalid("reason has a NUL character"));
+        }
+        Ok(Operator { actor, reason, dry_run: self.dry_run, operation_id: None })
+    }
+}
+
+/// The body of what is done to something that is no run.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Reason {
+    /// Why, for the audit.
+    reason: Option<String>,
+}
+
+impl Reason {
+    /// Who acts and why.
+    pub(super) fn operator(self, actor: String) -> Result<Operator, Problem> {
+        ActionBody { reason: self.reason, dry_run: false }.operator(actor)
+    }
 }
 
 #[cfg(test)]

@@ -4,10 +4,16 @@
 //! `context` is what workflow authors hold, `execution` polls their function, `machine` decides, `plan` says what is undone
 //! in which order, `transition` which status may follow which, `action` what operators can ask, `verbs` what comes of it, `attention`
 //! what they should look at, `trace` which trace a run belongs to, `redact` what nobody is shown.
+//! in which order, `transition` which status may follow which, `action` what operators can ask, `cron` when a schedule's slots
+//! are and `schedule` what becomes of them.
+//! in which order, `transition` which status may follow which, `action` what operators can ask,
+//! `trace` which trace a run belongs to.
+//! in which order, `transition` which status may follow which, `action` what operators can ask, `redact` what nobody is shown.
 
 pub mod action;
 pub mod attention;
 pub mod context;
+pub mod cron;
 pub mod decision;
 pub mod execution;
 pub mod holds;
@@ -17,6 +23,7 @@ pub mod model;
 pub mod plan;
 pub mod policy;
 pub mod redact;
+pub mod schedule;
 pub mod trace;
 pub mod transition;
 pub mod verbs;

@@ -14,6 +14,10 @@
 //! | `operate` | what operators' verbs write, with their audit |
 //! | `attention`, `exceptional`, `paused` | one small table each, written by workers and verbs alike |
 //! | `holds` | what is held back, and the runs put aside for it |
+//! | `operate` | cancel, compensate, retry, with their audit |
+//! | `schedules` | schedules and their slots |
+//! | `reads`, `server`, `gauges` | what people see |
+//! | `reads`, `server` | what people see |
 //! | `finding/` | which runs, what needs attention, what was done, who is there |
 //! | `reads`, `server`, `gauges` | what people see |
 
@@ -32,6 +36,7 @@ pub(crate) mod operate;
 mod paused;
 pub(crate) mod reads;
 pub(crate) mod rows;
+pub(crate) mod schedules;
 pub(crate) mod server;
 pub(crate) mod signals;
 pub(crate) mod start;
