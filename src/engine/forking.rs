@@ -25,7 +25,7 @@ impl Engine {
         by: &Operator,
     ) -> Result<ForkPlan, Error> {
         let forked = self.fork_unaudited(run, from, input, by).await;
-        let plan = self.on_record("fork", Subject::Run(run), by, forked).await?;
+        let plan = self.audited("fork", Subject::Run(run), by, forked).await?;
         self.hint();
         Ok(plan)
     }

@@ -60,7 +60,7 @@ impl Engine {
     /// `reason_required`, `unknown_run`, `unknown_step`, `wrong_state`, `past_pivot`, `held_by_worker`, `invalid_request`.
     pub async fn act(&self, run: RunId, action: &Action, by: &Operator) -> Result<ActionPlan, Error> {
         let acted = async { self.act_in(&mut *self.pool().acquire().await?, run, action, by).await };
-        let acted = self.on_record(action.word(), Subject::Run(run), by, acted.await).await?;
+        let acted = self.audited(action.word(), Subject::Run(run), by, acted.await).await?;
         self.rested(run);
         self.hint();
         Ok(acted)
@@ -100,10 +100,12 @@ impl Engine {
             let mut tx = self.pool().begin().await?;
             self.signal_in(&mut tx, run, name, payload, key).await?;
             let after = serde_json::json!({"signal": name, "key": key});
-            audit::done_to_run(&mut tx, run, "signal", None, Some(after), by.by()).await?;
+            let entry =
+                audit::Entry { action: "signal", run: Some(run), subject: None, before: None, after: Some(after) };
+            audit::done(&mut tx, &entry, by.by()).await?;
             tx.commit().await.map_err(Error::from)
         };
-        self.on_record("signal", Subject::Run(run), by, sent.await).await?;
+        self.audited("signal", Subject::Run(run), by, sent.await).await?;
         self.hint();
         Ok(())
     }
@@ -115,14 +117,14 @@ impl Engine {
             Subject::Named(name) => (None, Some(name)),
         };
         let refused = audit::Refused { action, run, subject, code, message };
-        let written = async { audit::refusal(&mut *self.pool().acquire().await?, &refused, by.by()).await };
+        let written = async { audit::refused(&mut *self.pool().acquire().await?, &refused, by.by()).await };
         if let Err(error) = written.await {
             tracing::warn!(%error, action, code, actor = by.actor, "a refusal could not be put on record");
         }
     }
 
     /// Hands a result on; a refusal is put on record first, unless it was only a question.
-    pub(super) async fn on_record<T>(
+    pub(super) async fn audited<T>(
         &self,
         action: &str,
         about: Subject<'_>,

@@ -7,9 +7,9 @@
 //! | `waits` | time, signals, branches, replay |
 //! | `placing` | starts and keys, queues, versions, workers that come and go |
 //! | `races` | two at the same moment, in both orders, forced by locks |
-//! | `verbs` | what operators do to one run |
 //! | `holds` | what is held back does not begin; what is under way ends; a release lets it go on |
 //! | `schedules` | runs by the clock: slots, downtime, overlap |
+//! | `verbs` | what operators do to one run |
 //! | `crash` | workers and Postgres killed in mid-work |
 //! | `finding` | lists, attention, why, counts, the fleet |
 

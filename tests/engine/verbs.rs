@@ -256,7 +256,8 @@ async fn a_step_resolved_as_failed_is_not_undone() {
     let run = t.ends(&[call("reserve"), call("charge")], "stuck").await.id;
     act(&t, run, &resolve(1, Declared::Failed, None)).await;
     let seen = t.is(run, "compensated").await;
-    let stands = [("charge", "forward"), ("charge", "undo"), ("reserve", "undo")].map(|at| outcome(&seen, at.0, at.1).to_owned());
+    let stands = [("charge", "forward"), ("charge", "undo"), ("reserve", "undo")]
+        .map(|at| outcome(&seen, at.0, at.1).to_owned());
     assert_eq!(stands, ["failed", "skipped", "ok"]);
     assert_eq!(t.count("attention").await, 0);
     t.finish().await;
@@ -275,7 +276,8 @@ async fn an_unknown_undo_can_be_resolved() {
         evidence: None,
     };
     act(&t, run, &undo(Declared::Failed)).await;
-    t.until(run, "stuck at a failed undo", |run| run.status == "stuck" && outcome(run, "ship", "undo") == "failed").await;
+    t.until(run, "stuck at a failed undo", |run| run.status == "stuck" && outcome(run, "ship", "undo") == "failed")
+        .await;
     let refused = t.engine.act(run, &undo(Declared::Ok), &operator()).await.expect_err("it is known");
     assert_eq!(refused.code(), "wrong_state");
     t.engine.retry(run, &operator()).await.expect("a stuck run can be retried");

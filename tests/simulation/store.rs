@@ -264,7 +264,6 @@ impl Store {
         }
         true
     }
-
 }
 
 /// What operators do: the core rules, and this writes, as src/engine/store/operate.rs.

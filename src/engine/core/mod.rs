@@ -9,6 +9,9 @@
 //! in which order, `transition` which status may follow which, `action` what operators can ask,
 //! `trace` which trace a run belongs to.
 //! in which order, `transition` which status may follow which, `action` what operators can ask, `redact` what nobody is shown.
+//! in which order, `transition` which status may follow which, `action` what operators can ask, `verbs` what comes of it,
+//! `attention` what they should look at, `holds` what is held back, `cron` when a schedule's slots are and `schedule` what
+//! becomes of them, `trace` which trace a run belongs to, `redact` what nobody is shown.
 
 pub mod action;
 pub mod attention;

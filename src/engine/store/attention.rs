@@ -3,11 +3,7 @@
 use sqlx::PgConnection;
 
 use crate::engine::{
-    core::{
-        attention::AttentionKind,
-        decision::Writes,
-        model::RunId,
-    },
+    core::{attention::AttentionKind, decision::Writes, model::RunId},
     error::Error,
 };
 

@@ -1,6 +1,6 @@
 //! Forks: a new run with a part of another one's record, in one commit with its audit.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 
 use super::{audit, operate};
@@ -60,11 +60,15 @@ pub(crate) async fn fork(
     let (kept, from) = (&forked.kept, what.from);
     let after = json!({"status": facts.status.word(), "new_run": what.new, "from_step": from, "kept": kept});
     let before = json!({"status": facts.status.word()});
-    audit::done_to_run(&mut tx, what.run, "fork", Some(before), Some(after), by).await?;
+    audit::done(&mut tx, &entry(what.run, Some(before), after), by).await?;
     let begun = json!({"status": Status::Active.word(), "forked_from": what.run, "from_step": from});
-    audit::done_to_run(&mut tx, what.new, "fork", None, Some(begun), by).await?;
+    audit::done(&mut tx, &entry(what.new, None, begun), by).await?;
     tx.commit().await?;
     Ok((facts.status, forked))
+}
+
+fn entry(run: RunId, before: Option<Value>, after: Value) -> audit::Entry<'static> {
+    audit::Entry { action: "fork", run: Some(run), subject: None, before, after: Some(after) }
 }
 
 /// The workflow that a run is of, by name and version.

@@ -18,6 +18,10 @@
 //! | `schedules` | schedules and their slots |
 //! | `reads`, `server`, `gauges` | what people see |
 //! | `reads`, `server` | what people see |
+//! | `holds` | what is held back, and the runs put aside for it |
+//! | `schedules` | schedules and their slots |
+//! | `operate` | what operators' verbs write, with their audit |
+//! | `attention`, `exceptional`, `paused`, `audit` | one small table each, written by workers and verbs alike |
 //! | `finding/` | which runs, what needs attention, what was done, who is there |
 //! | `reads`, `server`, `gauges` | what people see |
 

@@ -39,7 +39,14 @@ pub(crate) async fn act(
     let before = json!({"status": facts.status.word()});
     let mut after = ruling.noted.clone();
     after.insert("status".to_owned(), ruling.status.word().into());
-    audit::done_to_run(&mut tx, run, action.word(), Some(before), Some(after.into()), by).await?;
+    let entry = audit::Entry {
+        action: action.word(),
+        run: Some(run),
+        subject: None,
+        before: Some(before),
+        after: Some(after.into()),
+    };
+    audit::done(&mut tx, &entry, by).await?;
     tx.commit().await?;
     Ok((facts.status, ruling))
 }
@@ -190,14 +197,14 @@ async fn write_step(conn: &mut PgConnection, run: RunId, step: &Step, now: Time)
 
 /// Puts the run into `ready`, unless a worker holds it: then that sees the changed inbox. A row that nobody holds is made
 /// anew: a claim at the same moment, which began before this commit, then finds neither the old row nor the new one,
-/// and reads no status of before. One that was put aside for a held activity comes back to its home queue: what was asked of it
-/// may not need that activity, and if it does, the run is put aside again.
+/// and reads no status of before.
 pub(super) async fn make_due(conn: &mut PgConnection, run: RunId) -> Result<(), Error> {
     let query = "DELETE FROM backstitch.ready WHERE run_id = $1 AND lane IS NULL";
     sqlx::query(query).bind(run).execute(&mut *conn).await?;
     let query = "INSERT INTO backstitch.ready (run_id, due_at, workflow_id, fresh, queue)
         SELECT id, backstitch.now(), workflow_id, false, queue FROM backstitch.run WHERE id = $1
-        ON CONFLICT (run_id) DO NOTHING";
+        ON CONFLICT (run_id) DO UPDATE SET queue = excluded.queue, due_at = excluded.due_at
+        WHERE q.lane IS NULL AND starts_with(q.queue, '@')";
     sqlx::query(query).bind(run).execute(conn).await?;
     Ok(())
 }

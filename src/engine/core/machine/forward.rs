@@ -188,7 +188,8 @@ impl Machine {
 
     fn attend_to_step(&mut self, seq: u32, kind: AttentionKind) {
         let error = self.steps.get(&(seq, Direction::Forward)).and_then(|step| step.error.clone());
-        let (code, message) = error.map_or_else(|| ("failed".into(), String::new()), |error| (error.code, error.message));
+        let (code, message) =
+            error.map_or_else(|| ("failed".into(), String::new()), |error| (error.code, error.message));
         self.attend(Some(seq), kind, Failure::new(code, message).at(seq));
     }
 

@@ -16,9 +16,8 @@ pub(super) fn abandon(facts: &Facts) -> Result<Ruling, Refusal> {
         steps.iter().find(|closed| (closed.seq, closed.direction) == key).cloned().unwrap_or_else(|| step.clone())
     };
     let undone = |step: &Step| facts.undos().any(|undo| undo.seq == step.seq && is_done(undo));
-    let in_force = |step: &Step| {
-        step.undoable && matches!(step.outcome, Some(Outcome::Ok | Outcome::Unknown)) && !undone(step)
-    };
+    let in_force =
+        |step: &Step| step.undoable && matches!(step.outcome, Some(Outcome::Ok | Outcome::Unknown)) && !undone(step);
     let stays: Vec<Step> = facts.forward().map(after).filter(in_force).collect();
     let mut ruling = Ruling {
         status,

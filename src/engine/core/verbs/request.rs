@@ -19,7 +19,8 @@ pub(super) fn stop(facts: &Facts, what: Request) -> Result<Ruling, Refusal> {
     }
     let asked = facts.request == what || (cancel && facts.request == Request::Compensate);
     if asked && facts.due {
-        let repeated = Ruling::repeated(facts, "it has been asked for already, and a worker is about to do it".to_owned());
+        let repeated =
+            Ruling::repeated(facts, "it has been asked for already, and a worker is about to do it".to_owned());
         return Ok(Ruling { undo: planned(&facts.steps), ..repeated });
     }
     let undo = planned(&facts.steps);

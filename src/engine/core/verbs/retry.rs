@@ -40,7 +40,8 @@ pub(super) fn retry(facts: &Facts, policy: Option<&PolicyOverride>) -> Result<Ru
         ruling.says.push(sentence(step));
     }
     if reopen.is_empty() {
-        let again = "no step is attempted again: it failed by itself, and ends the same way unless its code has changed";
+        let again =
+            "no step is attempted again: it failed by itself, and ends the same way unless its code has changed";
         ruling.says.push(again.to_owned());
     }
     if let Some(policy) = policy {
@@ -83,7 +84,8 @@ fn ended_ill(step: &Step) -> bool {
 
 /// What waits for a later attempt; of a plan also what has failed meanwhile.
 fn waiting(facts: &Facts) -> Result<Vec<&Step>, Refusal> {
-    let waits = |step: &&Step| step.outcome.is_none() && step.kind == StepKind::Activity && step.next_attempt_at.is_some();
+    let waits =
+        |step: &&Step| step.outcome.is_none() && step.kind == StepKind::Activity && step.next_attempt_at.is_some();
     let found: Vec<&Step> = if facts.planned() {
         facts.undos().filter(|undo| waits(undo) || ended_ill(undo)).collect()
     } else {
@@ -93,7 +95,11 @@ fn waiting(facts: &Facts) -> Result<Vec<&Step>, Refusal> {
         return Ok(found);
     }
     let (kind, name) = facts.wait.clone().unwrap_or_default();
-    let what = if kind.is_empty() { "nothing of it waits for a retry".to_owned() } else { format!("it waits for {kind} {name}, not for a retry") };
+    let what = if kind.is_empty() {
+        "nothing of it waits for a retry".to_owned()
+    } else {
+        format!("it waits for {kind} {name}, not for a retry")
+    };
     Err(Refusal::WrongState(format!("{what}; allowed: {}", allowed(facts.status).join(", "))))
 }
 
