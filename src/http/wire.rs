@@ -163,22 +163,6 @@ impl ActionBody {
     }
 }
 
-/// The body of what demands a reason. Without one it is the engine that refuses, with `reason_required`.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct GivenReason {
-    /// Why, for the audit.
-    #[schema(required = true, value_type = String, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$")]
-    reason: Option<String>,
-}
-
-impl GivenReason {
-    /// Who acts and why.
-    pub(super) fn operator(self, actor: String) -> Result<Operator, Problem> {
-        ActionBody { reason: self.reason, dry_run: false }.operator(actor)
-    }
-}
-
 /// The body of what is done to something that is no run.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
