@@ -16,6 +16,7 @@ mod hold;
 mod key;
 mod migrate;
 mod openapi;
+mod operation;
 mod order;
 pub mod output;
 mod run;
@@ -106,6 +107,13 @@ enum Command {
         #[command(subcommand)]
         verb: order::Verb,
     },
+    /// List, follow and stop bulk operations
+    Operation {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: operation::Verb,
+    },
     /// Hold back a workflow, an activity or a queue
     Hold {
         #[command(flatten)]
@@ -161,6 +169,7 @@ impl Cli {
             Command::Run { server, verb } => run::run(verb, &server, out).await,
             Command::Hold { server, verb } => hold::run(verb, &server, out).await,
             Command::Schedule { server, verb } => schedule::run(verb, &server, out).await,
+            Command::Operation { server, verb } => operation::run(verb, &server, out).await,
             Command::Order { server, verb } => order::run(verb, &server, out).await,
             Command::Openapi => openapi::run(),
             Command::Completions(args) => {
