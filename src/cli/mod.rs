@@ -206,9 +206,14 @@ mod tests {
 
     #[test]
     fn usage_errors_are_usage_errors() {
-        for line in
-            ["backstitch run cancel x", "backstitch run list --limit 0", "backstitch order list", "backstitch x"]
-        {
+        for line in [
+            "backstitch run cancel x",
+            "backstitch run retry",
+            "backstitch run retry x --status stuck",
+            "backstitch run list --limit 0",
+            "backstitch order list",
+            "backstitch x",
+        ] {
             let error = Cli::try_parse_from(line.split(' ')).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");
         }

@@ -3,7 +3,7 @@
 
 use std::io::IsTerminal;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -13,6 +13,10 @@ use crate::cli::{
     operation,
     output::{Out, confirm, cut, table, tell},
 };
+
+/// The conditions, any of which stands in place of an id.
+pub(crate) const FILTERS: [&str; 9] =
+    ["workflow", "version", "status", "error", "step", "fingerprint", "tag", "since", "until"];
 
 /// Which runs, in place of an id.
 #[derive(Debug, Default, clap::Args)]
@@ -67,11 +71,6 @@ impl FilterArgs {
         ];
         conditions.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     }
-
-    /// Whether there is no condition.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.filter().is_empty()
-    }
 }
 
 /// What is to be done to the runs.
@@ -119,19 +118,13 @@ struct Undo {
     summary: Option<String>,
 }
 
-/// A verb is for one run or for many: exactly one of the two has to be said.
-pub(crate) fn one_or_many(id: Option<&str>, filter: &FilterArgs) -> anyhow::Result<()> {
-    match (id, filter.is_empty()) {
-        (Some(_), true) | (None, false) => Ok(()),
-        (Some(_), false) => bail!("an ID and a filter: give one of the two"),
-        (None, true) => bail!("which run? Give its ID, or a filter such as --status stuck"),
-    }
-}
-
 /// Shows, asks, creates, follows.
 pub(crate) async fn run(bulk: Bulk<'_>, filter: &FilterArgs, client: &Client, out: Out) -> anyhow::Result<()> {
     let Bulk { action, reason, .. } = bulk;
-    ensure!(reason.is_some(), "a bulk operation needs a reason\nSay why with --reason TEXT; it is kept in the audit log.");
+    ensure!(
+        reason.is_some(),
+        "a bulk operation needs a reason\nSay why with --reason TEXT; it is kept in the audit log."
+    );
     let body = |dry_run: bool| {
         json!({
             "action": action, "arguments": bulk.arguments, "filter": filter.filter(), "reason": reason, "rate": filter.rate,
@@ -211,13 +204,5 @@ mod tests {
         01998877-6655-7443-8221-100000000000  undo refund 25.00 EUR, reserve_stock
         01998877-6655-7443-8221-100000000001  refused: past_pivot
         ");
-    }
-
-    #[test]
-    fn a_verb_is_for_one_run_or_for_many() {
-        let many = FilterArgs { status: Some("stuck".to_owned()), ..FilterArgs::default() };
-        let none = FilterArgs::default();
-        assert!(one_or_many(Some("id"), &none).is_ok() && one_or_many(None, &many).is_ok());
-        assert!(one_or_many(Some("id"), &many).is_err() && one_or_many(None, &none).is_err());
     }
 }
