@@ -15,8 +15,8 @@
 //! | `schedules` | schedules and their slots |
 //! | `operate` | what operators' verbs write, with their audit |
 //! | `attention`, `exceptional`, `paused`, `audit` | one small table each, written by workers and verbs alike |
-//! | `finding/` | which runs, what needs attention, what was done, who is there |
 //! | `reads`, `server`, `gauges` | what people see |
+//! | `finding/` | which runs, what needs attention, what was done, who is there |
 
 mod attention;
 pub(crate) mod audit;
