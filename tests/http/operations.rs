@@ -41,6 +41,7 @@ async fn an_operation_is_previewed_created_and_tells_what_became_of_each_run() {
         if seen["status"] == "completed" {
             break seen;
         }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
     };
     assert_eq!((&operation["done"], &operation["refused"], &operation["open"]), (&json!(3), &json!(0), &json!(0)));
     let first = server.get(&format!("/v1/operations/{id}/runs?outcome=done&limit=2")).await.json;
