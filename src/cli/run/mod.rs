@@ -1,6 +1,7 @@
 //! `backstitch run …`: what one can do with runs, one verb per file.
 
 mod act;
+mod bulk;
 mod list;
 mod show;
 mod signal;

@@ -19,6 +19,8 @@
 //! | `reads`, `server`, `gauges` | what people see |
 //! | `reads`, `server` | what people see |
 //! | `holds` | what is held back, and the runs put aside for it |
+//! | `operations` | bulk operations and their runs |
+//! | `operate` | cancel, compensate, retry, with their audit |
 //! | `schedules` | schedules and their slots |
 //! | `operate` | what operators' verbs write, with their audit |
 //! | `attention`, `exceptional`, `paused`, `audit` | one small table each, written by workers and verbs alike |
@@ -37,6 +39,7 @@ pub(crate) mod holds;
 pub(crate) mod keys;
 pub(crate) mod lanes;
 pub(crate) mod operate;
+pub(crate) mod operations;
 mod paused;
 pub(crate) mod reads;
 pub(crate) mod rows;
