@@ -385,7 +385,14 @@ async fn fork(
 ) -> Result<Response, Problem> {
     let (run, by, body) = read(&app, "fork", &id, caller, body).await?;
     let Some(from) = body.from_step else {
-        return Err(refused(&app, "fork", &id, &by, Problem::invalid("`from_step` is missing: the first step that is made again")).await);
+        return Err(refused(
+            &app,
+            "fork",
+            &id,
+            &by,
+            Problem::invalid("`from_step` is missing: the first step that is made again"),
+        )
+        .await);
     };
     let plan = app.engine.fork(run, from, body.input, &by).await?;
     Ok(match plan.new_run {

@@ -9,7 +9,7 @@
 //! | `races` | two at the same moment, in both orders, forced by locks |
 //! | `holds` | what is held back does not begin; what is under way ends; a release lets it go on |
 //! | `schedules` | runs by the clock: slots, downtime, overlap |
-//! | `verbs` | what operators do to one run |
+//! | `verbs`, `verbs_table`, `forks` | what operators do to one run |
 //! | `crash` | workers and Postgres killed in mid-work |
 //! | `finding` | lists, attention, why, counts, the fleet |
 
@@ -18,6 +18,7 @@ mod support;
 
 mod crash;
 mod finding;
+mod forks;
 mod holds;
 mod outcomes;
 mod placing;
@@ -26,4 +27,5 @@ mod races;
 mod schedules;
 mod transactional;
 mod verbs;
+mod verbs_table;
 mod waits;

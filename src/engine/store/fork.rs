@@ -50,7 +50,8 @@ pub(crate) async fn fork(
         FROM backstitch.run WHERE id = $1";
     sqlx::query(query).bind(what.run).bind(what.new).bind(what.input).execute(&mut *tx).await?;
     // Only what replay tells again; never to be undone from here.
-    let query = "INSERT INTO backstitch.step (run_id, seq, direction, kind, name, ord, asked, outcome, attempts, generation,
+    let query =
+        "INSERT INTO backstitch.step (run_id, seq, direction, kind, name, ord, asked, outcome, attempts, generation,
             undoable, input, output, error, details, due_at, lane, started_at, finished_at)
         SELECT $2, seq, direction, kind, name, ord, asked, outcome, attempts, generation,
             false, input, output, error, details, due_at, lane, started_at, finished_at
