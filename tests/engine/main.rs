@@ -11,6 +11,7 @@
 //! | `schedules` | runs by the clock: slots, downtime, overlap |
 //! | `verbs` | what operators do to one run |
 //! | `operations` | bulk operations: each run once, whoever dies; paused, cancelled, refused |
+//! | `verbs`, `verbs_table`, `forks` | what operators do to one run |
 //! | `crash` | workers and Postgres killed in mid-work |
 //! | `finding` | lists, attention, why, counts, the fleet |
 
@@ -19,6 +20,7 @@ mod support;
 
 mod crash;
 mod finding;
+mod forks;
 mod holds;
 mod operations;
 mod outcomes;
@@ -28,4 +30,5 @@ mod races;
 mod schedules;
 mod transactional;
 mod verbs;
+mod verbs_table;
 mod waits;

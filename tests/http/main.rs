@@ -2,6 +2,7 @@
 //!
 //! `server` is the fixture; each other file is one promise or one noun.
 
+mod actions;
 mod auth;
 mod bad_input;
 mod dashboards;
