@@ -9,6 +9,7 @@ pub mod core;
 mod credentials;
 mod error;
 mod finding;
+mod forking;
 mod gauges;
 mod hints;
 mod holds;

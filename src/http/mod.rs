@@ -4,6 +4,7 @@
 //! anything else of it is looked at), then its handler, one file per noun. Handlers call [`Engine`] and [`crate::orders`] and
 //! wait for nobody else: a worker in the same process is met only in the database.
 
+mod actions;
 pub mod auth;
 mod events;
 mod extract;
@@ -113,6 +114,7 @@ pub fn router(app: App) -> Router {
 fn nouns(max_payload: usize) -> OpenApiRouter<App> {
     let bounded = |limit: usize| from_fn_with_state(limit, extract::bounded);
     let api = OpenApiRouter::new()
+        .merge(actions::routes())
         .merge(auth::routes().into())
         .merge(finding::routes())
         .merge(holds::routes())

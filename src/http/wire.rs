@@ -148,6 +148,11 @@ pub(super) struct ActionBody {
 }
 
 impl ActionBody {
+    /// Why, and whether it is only a question.
+    pub(super) fn who(&self) -> (Option<&str>, bool) {
+        (self.reason.as_deref(), self.dry_run)
+    }
+
     /// Who acts and why. Which actions demand a reason is the engine's to say.
     pub(super) fn operator(self, actor: String) -> Result<Operator, Problem> {
         let reason = self.reason.map(|reason| reason.trim().to_owned());

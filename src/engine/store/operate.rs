@@ -51,7 +51,7 @@ pub(crate) async fn act(
     Ok((facts.status, ruling))
 }
 
-fn refused(run: RunId, refusal: Refusal) -> Error {
+pub(super) fn refused(run: RunId, refusal: Refusal) -> Error {
     match refusal {
         Refusal::WrongState(sentence) => Error::WrongState(sentence),
         Refusal::PastPivot => Error::PastPivot(run),

@@ -22,7 +22,7 @@ pub use self::fleet::{
 pub use self::gauges::Gauges;
 pub use self::holds::Hold;
 pub use self::keys::{ApiKey, CreatedKey, NewKey};
-pub use self::plan::{ActionPlan, PlannedUndo};
+pub use self::plan::{ActionPlan, ForkPlan, PlannedUndo};
 pub use self::runs::{Page, Run, RunFilter, RunResult, StepView, WaitingOn};
 pub use self::schedules::{Schedule, ScheduleChange, ScheduleDetail, ScheduleSpec, ScheduledRun, Slot};
 pub use self::server::ServerSettings;
