@@ -19,6 +19,7 @@ mod metrics;
 mod observer;
 mod operator;
 mod registry;
+mod retention;
 mod role;
 mod schedules;
 mod store;
@@ -30,7 +31,7 @@ mod workflow;
 
 pub use self::{
     activity::{Activity, ActivityContext, ActivityError, Verified},
-    client::{DEFAULT_MAX_PAYLOAD, DEFAULT_QUEUE, Engine, StartRun, Started},
+    client::{DEFAULT_MAX_PAYLOAD, DEFAULT_QUEUE, DEFAULT_RETENTION, Engine, StartRun, Started},
     core::{
         action::{Action, Declared, PolicyOverride, StepDirection},
         context::{Call, Context, SideValue, StepFailure},

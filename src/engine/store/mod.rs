@@ -12,6 +12,7 @@
 //! | `timers`, `signals` | wake parked runs |
 //! | `holds` | what is held back, and the runs put aside for it |
 //! | `operate` | cancel, compensate, retry, with their audit |
+//! | `retention` | makes partitions ahead; drops and deletes what has been kept long enough |
 //! | `schedules` | schedules and their slots |
 //! | `reads`, `server` | what people see |
 //! | `finding/` | which runs, what needs attention, what was done, who is there |
@@ -27,6 +28,7 @@ pub(crate) mod keys;
 pub(crate) mod lanes;
 pub(crate) mod operate;
 pub(crate) mod reads;
+pub(crate) mod retention;
 pub(crate) mod rows;
 pub(crate) mod schedules;
 pub(crate) mod server;
