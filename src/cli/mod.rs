@@ -12,6 +12,7 @@ mod dev;
 mod doctor;
 mod fleet;
 pub mod gateway_sim;
+mod hold;
 mod key;
 mod migrate;
 mod openapi;
@@ -105,6 +106,13 @@ enum Command {
         #[command(subcommand)]
         verb: order::Verb,
     },
+    /// Hold back a workflow, an activity or a queue
+    Hold {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: hold::Verb,
+    },
     /// Measure runs a second, latency, log and memory with the standard load
     Bench(bench::Args),
     /// Check a database's settings, and the no-limbo and ledger invariants
@@ -151,6 +159,7 @@ impl Cli {
             Command::Migrate(args) => migrate::run(args).await,
             Command::GatewaySim(args) => gateway_sim::run(args).await,
             Command::Run { server, verb } => run::run(verb, &server, out).await,
+            Command::Hold { server, verb } => hold::run(verb, &server, out).await,
             Command::Schedule { server, verb } => schedule::run(verb, &server, out).await,
             Command::Order { server, verb } => order::run(verb, &server, out).await,
             Command::Openapi => openapi::run(),

@@ -4,7 +4,10 @@
 
 mod auth;
 mod bad_input;
+mod dashboards;
 mod events;
+mod finding;
+mod holds;
 mod metrics;
 mod openapi;
 mod outage;
@@ -18,3 +21,4 @@ mod session;
 mod shop;
 #[path = "../support/mod.rs"]
 mod support;
+mod traces;

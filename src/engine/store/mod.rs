@@ -14,6 +14,7 @@
 //! | `operate` | cancel, compensate, retry, with their audit |
 //! | `retention` | makes partitions ahead; drops and deletes what has been kept long enough |
 //! | `schedules` | schedules and their slots |
+//! | `reads`, `server`, `gauges` | what people see |
 //! | `reads`, `server` | what people see |
 //! | `finding/` | which runs, what needs attention, what was done, who is there |
 //! | `reads`, `server`, `gauges` | what people see |
