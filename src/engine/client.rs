@@ -170,7 +170,11 @@ impl Engine {
     /// # Errors
     /// When the database can't be reached or a migration fails.
     pub async fn migrate(&self) -> Result<(), Error> {
-        store::migrate(&self.pool).await
+        store::migrate(&self.pool).await?;
+        // A database that no server has looked after for a month has no partition for today.
+        let mut conn = self.pool.acquire().await?;
+        while store::retention::make_partition(&mut conn).await? {}
+        Ok(())
     }
 
     /// The migrations that the database still lacks.

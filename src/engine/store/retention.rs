@@ -204,17 +204,22 @@ async fn delete_from(conn: &mut PgConnection, name: &str, which: &str, default_s
     if !begin_turn(&mut tx).await? {
         return Ok(false);
     }
-    // The lock is what an operator's verb takes first: what it has made anew of a run is seen here, and stays.
-    let goes = format!(
-        "SELECT r.id FROM backstitch.\"run_{name}\" r WHERE {which} AND NOT {STAYS} LIMIT $2 FOR UPDATE OF r SKIP LOCKED"
-    );
+    // The row's lock is what an operator's verb takes first. What it has made of a run before that is seen by the second look.
+    let table = format!("backstitch.\"run_{name}\" r");
+    let lock = format!("SELECT r.id FROM {table} WHERE {which} AND NOT {STAYS} LIMIT $2 FOR UPDATE OF r SKIP LOCKED");
+    let locked: Vec<Uuid> =
+        sqlx::query_scalar(AssertSqlSafe(lock)).bind(default_s).bind(BATCH).fetch_all(&mut *tx).await?;
+    let goes = format!("SELECT r.id FROM {table} WHERE r.id = ANY ($2) AND NOT {STAYS}");
     let goes: Vec<Uuid> =
-        sqlx::query_scalar(AssertSqlSafe(goes)).bind(default_s).bind(BATCH).fetch_all(&mut *tx).await?;
+        sqlx::query_scalar(AssertSqlSafe(goes)).bind(default_s).bind(&locked).fetch_all(&mut *tx).await?;
     if goes.is_empty() {
         return Ok(false);
     }
     forget_keys_of(&mut tx, &goes).await?;
-    sqlx::query("DELETE FROM backstitch.step WHERE run_id = ANY ($1)").bind(&goes).execute(&mut *tx).await?;
+    for table in ["step", "signal", "compensation", "exceptional", "paused"] {
+        let delete = format!("DELETE FROM backstitch.{table} WHERE run_id = ANY ($1)");
+        sqlx::query(AssertSqlSafe(delete)).bind(&goes).execute(&mut *tx).await?;
+    }
     sqlx::query("DELETE FROM backstitch.run WHERE id = ANY ($1)").bind(&goes).execute(&mut *tx).await?;
     tx.commit().await?;
     Ok(true)
@@ -252,6 +257,11 @@ async fn leftovers(conn: &mut PgConnection, default_s: i64) -> Result<bool, Erro
     let slots = "DELETE FROM backstitch.schedule_slot WHERE ctid = ANY (ARRAY(SELECT ctid FROM backstitch.schedule_slot
         WHERE outcome <> 'queued' AND at < backstitch.now() - make_interval(secs => $1::float8) LIMIT $2))";
     gone += sqlx::query(slots).bind(default_s).bind(BATCH).execute(&mut *tx).await?.rows_affected();
+    let operations = "WITH old AS (SELECT id FROM backstitch.operation
+            WHERE finished_at < backstitch.now() - make_interval(secs => $1::float8) LIMIT 10),
+        runs AS (DELETE FROM backstitch.operation_run x USING old WHERE x.operation_id = old.id)
+        DELETE FROM backstitch.operation o USING old WHERE o.id = old.id";
+    gone += sqlx::query(operations).bind(default_s).execute(&mut *tx).await?.rows_affected();
     let lanes = "DELETE FROM backstitch.lane l WHERE NOT l.alive AND l.beat < clock_timestamp() - interval '1 day'
         AND NOT EXISTS (SELECT FROM backstitch.ready q WHERE q.lane = l.id)";
     gone += sqlx::query(lanes).execute(&mut *tx).await?.rows_affected();
