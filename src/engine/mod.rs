@@ -30,10 +30,8 @@ mod worker;
 mod workflow;
 
 pub use self::{
-    activity::{Activity, ActivityContext, ActivityError, Verified},
     activity::{Activity, ActivityContext, ActivityError, Verified, current_traceparent},
     client::{DEFAULT_MAX_PAYLOAD, DEFAULT_QUEUE, DEFAULT_RETENTION, Engine, StartRun, Started},
-    client::{DEFAULT_MAX_PAYLOAD, DEFAULT_QUEUE, Engine, StartRun, Started},
     core::{
         action::{Action, Declared, PolicyOverride, StepDirection},
         context::{Call, Context, SideValue, StepFailure},
