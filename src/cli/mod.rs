@@ -18,6 +18,7 @@ mod migrate;
 mod openapi;
 mod order;
 pub mod output;
+mod retention;
 mod run;
 mod schedule;
 mod serve;
@@ -92,6 +93,13 @@ enum Command {
         #[command(subcommand)]
         verb: run::Verb,
     },
+    /// Say how long ended runs are kept, and what would go
+    Retention {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: retention::Verb,
+    },
     /// Start runs by the clock
     Schedule {
         #[command(flatten)]
@@ -160,6 +168,7 @@ impl Cli {
             Command::GatewaySim(args) => gateway_sim::run(args).await,
             Command::Run { server, verb } => run::run(verb, &server, out).await,
             Command::Hold { server, verb } => hold::run(verb, &server, out).await,
+            Command::Retention { server, verb } => retention::run(verb, &server, out).await,
             Command::Schedule { server, verb } => schedule::run(verb, &server, out).await,
             Command::Order { server, verb } => order::run(verb, &server, out).await,
             Command::Openapi => openapi::run(),

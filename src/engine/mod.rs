@@ -8,6 +8,7 @@ mod client;
 pub mod core;
 mod credentials;
 mod error;
+mod export;
 mod finding;
 mod gauges;
 mod hints;

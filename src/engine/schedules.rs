@@ -315,7 +315,7 @@ const fn record<'a>(name: &'a str, action: &'a str, by: &'a Operator) -> Record<
 /// What the audit keeps of a schedule.
 fn told(stored: &Stored) -> Option<super::core::model::Json> {
     let spec = &stored.spec;
-    let input: Value = serde_json::from_str(spec.input.get()).unwrap_or_default();
+    let input: Value = serde_json::from_str(stored.shown.get()).unwrap_or_default();
     let told = json!({
         "cron": spec.cron, "time_zone": spec.time_zone, "workflow": spec.workflow, "input": input, "queue": spec.queue,
         "overlap": spec.overlap, "catch_up": spec.catch_up, "paused": stored.paused(),
@@ -345,7 +345,7 @@ fn view(stored: &Stored) -> Schedule {
         cron: spec.cron.clone(),
         time_zone: spec.time_zone.clone(),
         workflow: spec.workflow.clone(),
-        input: Some(spec.input.clone()),
+        input: Some(stored.shown.clone()),
         queue: spec.queue.clone(),
         overlap: spec.overlap,
         catch_up: spec.catch_up,

@@ -6,6 +6,7 @@
 
 pub mod auth;
 mod events;
+mod export;
 mod extract;
 mod finding;
 mod health;
@@ -18,6 +19,7 @@ mod orders;
 mod pages;
 pub mod problem;
 mod request;
+mod retention;
 mod runs;
 mod schedules;
 mod webhooks;
@@ -118,6 +120,8 @@ fn nouns(max_payload: usize) -> OpenApiRouter<App> {
         .merge(holds::routes())
         .merge(keys::routes())
         .merge(orders::routes())
+        .merge(export::routes())
+        .merge(retention::routes())
         .merge(runs::routes())
         .merge(schedules::routes())
         .merge(webhooks::routes())

@@ -12,6 +12,7 @@ mod metrics;
 mod openapi;
 mod outage;
 mod refusal;
+mod retention;
 mod roles;
 mod runs;
 mod schedules;

@@ -21,6 +21,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod claim;
+pub(crate) mod export;
 pub(crate) mod finding;
 pub(crate) mod flush;
 pub(crate) mod gauges;

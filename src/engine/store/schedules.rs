@@ -6,6 +6,7 @@ use super::rows::json;
 use crate::engine::{
     core::{
         model::{Json, RunId, Time},
+        redact::redact,
         schedule::{CatchUp, Overlap, Standing},
     },
     error::Error,
@@ -17,6 +18,8 @@ use crate::engine::{
 pub(crate) struct Stored {
     pub(crate) name: String,
     pub(crate) spec: ScheduleSpec,
+    /// Its input as it may be shown.
+    pub(crate) shown: Json,
     pub(crate) standing: Standing,
     pub(crate) missed: i64,
     pub(crate) last: Option<Slot>,
@@ -65,8 +68,10 @@ fn stored(row: &PgRow) -> Result<Stored, sqlx::Error> {
     let overlap = Overlap::ALL.into_iter().find(|known| known.word() == overlap);
     let catch_up = CatchUp::ALL.into_iter().find(|known| known.word() == catch_up);
     let input = json(row.try_get("input")?).ok_or_else(|| unheard("input"))?;
+    let secret: Vec<String> = row.try_get("secret_fields")?;
     Ok(Stored {
         name: row.try_get("name")?,
+        shown: redact(&input, &secret),
         spec: ScheduleSpec {
             cron: row.try_get("cron")?,
             time_zone: row.try_get("time_zone")?,

@@ -2,6 +2,7 @@
 
 mod attention;
 mod audit;
+mod export;
 mod fleet;
 mod gauges;
 mod holds;
@@ -16,6 +17,7 @@ pub mod words;
 
 pub use self::attention::{ATTENTION_KINDS, Attention, AttentionFilter, AttentionGroup};
 pub use self::audit::{AuditEntry, AuditFilter};
+pub use self::export::{CompensationView, RunExport, SignalView, SlotOfRun};
 pub use self::fleet::{
     ActivityView, HoldNote, LaneView, PolicyView, QueueView, StatusCount, VersionView, WorkerView, WorkflowView,
     Workflows,
