@@ -14,6 +14,7 @@ mod fleet;
 pub mod gateway_sim;
 mod hold;
 mod key;
+mod man;
 mod migrate;
 mod openapi;
 mod order;
@@ -37,7 +38,7 @@ use self::{
 
 /// Durable workflows and sagas on plain Postgres: start, watch and operate runs, or serve them
 #[derive(Debug, Parser)]
-#[command(name = "backstitch", version, arg_required_else_help = true)]
+#[command(name = "backstitch", version, arg_required_else_help = true, max_term_width = 80)]
 pub struct Cli {
     /// How data is printed
     #[arg(short = 'o', global = true, id = "format", value_name = "FORMAT", value_enum, default_value = "table")]
@@ -127,6 +128,8 @@ enum Command {
     Doctor(doctor::Args),
     /// Print the OpenAPI document of the API
     Openapi,
+    /// Print a manual page, or write all of them
+    Man(man::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
 }
@@ -172,6 +175,7 @@ impl Cli {
             Command::Schedule { server, verb } => schedule::run(verb, &server, out).await,
             Command::Order { server, verb } => order::run(verb, &server, out).await,
             Command::Openapi => openapi::run(),
+            Command::Man(args) => man::run(&args),
             Command::Completions(args) => {
                 completions::run(&args);
                 Ok(())

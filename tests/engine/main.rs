@@ -10,6 +10,7 @@
 //! | `holds` | what is held back does not begin; what is under way ends; a release lets it go on |
 //! | `retention` | what is kept, and what goes |
 //! | `schedules` | runs by the clock: slots, downtime, overlap |
+//! | `verbs` | what operators do to one run |
 //! | `crash` | workers and Postgres killed in mid-work |
 //! | `finding` | lists, attention, why, counts, the fleet |
 
@@ -26,4 +27,5 @@ mod races;
 mod retention;
 mod schedules;
 mod transactional;
+mod verbs;
 mod waits;

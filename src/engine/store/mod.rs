@@ -4,7 +4,6 @@
 //! | file | does |
 //! |---|---|
 //! | `start` | starts runs, once per key |
-//! | `audit` | what is done to what is no run |
 //! | `claim` | takes due runs for a lane; loads what is on record of them |
 //! | `flush` | records steps and ends, fenced |
 //! | `keys` | API keys and sessions, with their audit |
@@ -14,14 +13,16 @@
 //! | `operate` | cancel, compensate, retry, with their audit |
 //! | `retention` | makes partitions ahead; drops and deletes what has been kept long enough |
 //! | `schedules` | schedules and their slots |
+//! | `operate` | what operators' verbs write, with their audit |
+//! | `attention`, `exceptional`, `paused`, `audit` | one small table each, written by workers and verbs alike |
 //! | `reads`, `server`, `gauges` | what people see |
-//! | `reads`, `server` | what people see |
 //! | `finding/` | which runs, what needs attention, what was done, who is there |
-//! | `reads`, `server`, `gauges` | what people see |
 
+mod attention;
 pub(crate) mod audit;
 pub(crate) mod claim;
 pub(crate) mod export;
+mod exceptional;
 pub(crate) mod finding;
 pub(crate) mod flush;
 pub(crate) mod gauges;
@@ -29,6 +30,7 @@ pub(crate) mod holds;
 pub(crate) mod keys;
 pub(crate) mod lanes;
 pub(crate) mod operate;
+mod paused;
 pub(crate) mod reads;
 pub(crate) mod retention;
 pub(crate) mod rows;
