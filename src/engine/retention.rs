@@ -8,7 +8,7 @@ use sqlx::Connection;
 use super::{
     client::Engine,
     error::Error,
-    operator::Operator,
+    operator::{Operator, Subject},
     store::{audit, retention, start},
     view::{Keeping, Retention},
 };
@@ -62,14 +62,8 @@ impl Engine {
         by: &Operator,
     ) -> Result<Vec<Retention>, Error> {
         let subject = format!("retention {}", workflow.chars().take(100).collect::<String>());
-        let entry = audit::Entry { actor: &by.actor, action: "set", subject: &subject, reason: by.reason.as_deref() };
-        let done = self.set_keep(workflow, keep, by, entry).await;
-        if let Err(error) = &done
-            && !matches!(error, Error::Unavailable(_) | Error::Database(_))
-        {
-            audit::refused(&mut *self.pool().acquire().await?, entry, error).await?;
-        }
-        done?;
+        let done = self.set_keep(workflow, keep, by, &subject).await;
+        self.audited("set", Subject::Named(&subject), by, done).await?;
         self.retention().await
     }
 
@@ -78,7 +72,7 @@ impl Engine {
         workflow: &str,
         keep: Option<Duration>,
         by: &Operator,
-        entry: audit::Entry<'_>,
+        subject: &str,
     ) -> Result<(), Error> {
         if keep.is_some_and(|keep| !(SHORTEST..=LONGEST).contains(&keep)) {
             return Err(Error::InvalidRequest("a retention goes from 1h to 100 years; write it as 90d".to_owned()));
@@ -93,7 +87,9 @@ impl Engine {
         let before = before.map(|set| json!({"keep_s": set.keep_s}));
         let keep_s = keep.and_then(|keep| i64::try_from(keep.as_secs()).ok());
         retention::set(&mut tx, workflow, keep_s).await?;
-        audit::done(&mut tx, entry, before, Some(json!({"keep_s": keep_s}))).await?;
+        let after = Some(json!({"keep_s": keep_s}));
+        let entry = audit::Entry { action: "set", run: None, subject: Some(subject), before, after };
+        audit::done(&mut tx, &entry, by.by()).await?;
         if by.dry_run {
             tx.rollback().await?
         } else {

@@ -76,7 +76,7 @@ async fn set(
     Json(body): Json<RetentionBody>,
 ) -> Result<Answer<Page<Retention>>, Problem> {
     let keep = body.keep.as_deref().map(duration).transpose()?;
-    let by = Operator { actor: caller.actor, reason: body.reason, dry_run: body.dry_run };
+    let by = Operator { actor: caller.actor, reason: body.reason, dry_run: body.dry_run, operation_id: None };
     Ok(Answer(Page { items: app.engine.set_retention(&workflow, keep, &by).await?, next_cursor: None }))
 }
 

@@ -21,8 +21,8 @@
 mod attention;
 pub(crate) mod audit;
 pub(crate) mod claim;
-pub(crate) mod export;
 mod exceptional;
+pub(crate) mod export;
 pub(crate) mod finding;
 pub(crate) mod flush;
 pub(crate) mod gauges;

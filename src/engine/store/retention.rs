@@ -99,6 +99,9 @@ pub(crate) async fn look(conn: &mut PgConnection, default_s: i64) -> Result<Vec<
 
 /// Does one piece of what is to be done; false where nothing is.
 pub(crate) async fn sweep(conn: &mut PgConnection, default_s: i64) -> Result<bool, Error> {
+    if finish(conn, default_s).await? {
+        return Ok(true);
+    }
     let all = partitions(conn, default_s).await?;
     for old in all.iter().filter(|partition| partition.is_old) {
         if drop_partition(conn, &old.name, default_s).await? || delete_from(conn, &old.name, "true", default_s).await? {
@@ -143,48 +146,69 @@ async fn drop_partition(conn: &mut PgConnection, name: &str, default_s: i64) -> 
     if !begin_turn(&mut tx).await? {
         return Ok(false);
     }
-    match drop_locked(&mut tx, name, &stays, began).await {
-        Ok(true) => {
-            tx.commit().await?;
-            tracing::info!(partition = name, carried_over = stays.len(), "dropped a week of runs");
-            Ok(true)
-        }
-        Ok(false) => Ok(false),
-        Err(error) if gave_up(&error) => Ok(false),
-        Err(error) => Err(error.into()),
+    match detach(&mut tx, name, &stays, began).await {
+        Ok(()) => tx.commit().await?,
+        Err(error) if gave_up(&error) => return Ok(false),
+        Err(error) => return Err(error.into()),
     }
+    finish(conn, default_s).await
 }
 
-/// The part that holds up others: milliseconds, because what stays was looked for before. False: an operator has acted on a run
-/// of it since.
-async fn drop_locked(conn: &mut PgConnection, name: &str, stays: &[Uuid], began: Time) -> Result<bool, sqlx::Error> {
-    // Both at once, and in the order of a flush.
+/// The part that holds up others: milliseconds, because what stays was looked for before. What has come to it since then is
+/// due or parked, or an operator has acted on it. What has come *and ended* since then is found by [`finish`].
+async fn detach(conn: &mut PgConnection, name: &str, stays: &[Uuid], began: Time) -> Result<(), sqlx::Error> {
+    // In the order of a flush.
     sqlx::query("LOCK TABLE ONLY backstitch.step, ONLY backstitch.run IN ACCESS EXCLUSIVE MODE")
         .execute(&mut *conn)
         .await?;
-    let changed = format!(
-        "SELECT EXISTS (SELECT FROM backstitch.audit a JOIN backstitch.\"run_{name}\" r ON r.id = a.run_id
-            WHERE a.at >= $1 AND a.outcome = 'done' AND NOT r.id = ANY ($2))"
+    let late = format!(
+        "WITH ends AS (SELECT (SELECT id FROM backstitch.\"run_{name}\" ORDER BY id LIMIT 1) AS first,
+            (SELECT id FROM backstitch.\"run_{name}\" ORDER BY id DESC LIMIT 1) AS last)
+        SELECT r.id FROM backstitch.\"run_{name}\" r WHERE NOT r.id = ANY ($2) AND r.id = ANY (ARRAY(
+            SELECT q.run_id FROM ends, backstitch.ready q WHERE q.run_id BETWEEN ends.first AND ends.last
+            UNION ALL SELECT t.run_id FROM ends, backstitch.timer t WHERE t.run_id BETWEEN ends.first AND ends.last
+            UNION ALL SELECT a.run_id FROM backstitch.audit a WHERE a.at >= $1 AND a.run_id IS NOT NULL))"
     );
-    if sqlx::query_scalar(AssertSqlSafe(changed)).bind(began).bind(stays).fetch_one(&mut *conn).await? {
-        return Ok(false);
-    }
-    let mut statements = Vec::new();
+    let late: Vec<Uuid> = sqlx::query_scalar(AssertSqlSafe(late)).bind(began).bind(stays).fetch_all(&mut *conn).await?;
+    let stays = [stays, &late].concat();
     for table in ["step", "run"] {
-        statements.push(format!("ALTER TABLE backstitch.{table} DETACH PARTITION backstitch.\"{table}_{name}\""));
+        let detach = format!("ALTER TABLE backstitch.{table} DETACH PARTITION backstitch.\"{table}_{name}\"");
+        sqlx::query(AssertSqlSafe(detach)).execute(&mut *conn).await?;
     }
-    for statement in statements {
-        sqlx::query(AssertSqlSafe(statement)).execute(&mut *conn).await?;
-    }
-    // Now that nothing else covers their ids, they fall into the default partition.
+    carry_over(conn, name, &stays).await
+}
+
+/// Puts runs of a week that is detached where nothing else covers their ids: into the default partition.
+async fn carry_over(conn: &mut PgConnection, name: &str, runs: &[Uuid]) -> Result<(), sqlx::Error> {
     for (table, key) in [("run", "id"), ("step", "run_id")] {
         let carry = format!(
-            "INSERT INTO backstitch.{table} SELECT * FROM backstitch.\"{table}_{name}\" WHERE {key} = ANY ($1)"
+            "WITH carried AS (DELETE FROM backstitch.\"{table}_{name}\" WHERE {key} = ANY ($1) RETURNING *)
+            INSERT INTO backstitch.{table} SELECT * FROM carried"
         );
-        sqlx::query(AssertSqlSafe(carry)).bind(stays).execute(&mut *conn).await?;
+        sqlx::query(AssertSqlSafe(carry)).bind(runs).execute(&mut *conn).await?;
     }
+    Ok(())
+}
+
+/// Drops what was detached, in this turn or by a server that died of it: nobody reaches those tables any more, so they can be
+/// looked through without a lock. False where there is none.
+async fn finish(conn: &mut PgConnection, default_s: i64) -> Result<bool, Error> {
+    let query = "SELECT substr(c.relname, 5) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = 'backstitch' AND c.relkind = 'r' AND NOT c.relispartition
+          AND c.relname ~ '^run_([0-9]{4}_[0-9]{2}_[0-9]{2}|before)$' LIMIT 1";
+    let mut tx = conn.begin().await?;
+    if !begin_turn(&mut tx).await? {
+        return Ok(false);
+    }
+    let found: Option<String> = sqlx::query_scalar(query).fetch_optional(&mut *tx).await?;
+    let Some(name) = found else { return Ok(false) };
+    let stays = format!("SELECT r.id FROM backstitch.\"run_{name}\" r WHERE {STAYS}");
+    let stays: Vec<Uuid> = sqlx::query_scalar(AssertSqlSafe(stays)).bind(default_s).fetch_all(&mut *tx).await?;
+    carry_over(&mut tx, &name, &stays).await?;
     let gone = format!("DROP TABLE backstitch.\"step_{name}\", backstitch.\"run_{name}\"");
-    sqlx::query(AssertSqlSafe(gone)).execute(&mut *conn).await?;
+    sqlx::query(AssertSqlSafe(gone)).execute(&mut *tx).await?;
+    tx.commit().await?;
+    tracing::info!(week = name, "dropped a week of runs");
     Ok(true)
 }
 

@@ -202,38 +202,3 @@ pub(crate) async fn delete(conn: &mut PgConnection, name: &str) -> Result<(), Er
     sqlx::query("DELETE FROM backstitch.schedule_slot WHERE schedule = $1").bind(name).execute(conn).await?;
     Ok(())
 }
-
-/// What the audit keeps of something done to a schedule.
-#[derive(Debug)]
-pub(crate) struct Record<'a> {
-    pub(crate) schedule: &'a str,
-    pub(crate) action: &'a str,
-    pub(crate) actor: &'a str,
-    pub(crate) reason: Option<&'a str>,
-    pub(crate) run: Option<RunId>,
-    pub(crate) before: Option<Json>,
-    pub(crate) after: Option<Json>,
-    /// Code and sentence, where it was refused.
-    pub(crate) refused: Option<(&'a str, String)>,
-}
-
-/// Writes the audit, in the transaction that does what it tells of.
-pub(crate) async fn audit(conn: &mut PgConnection, record: Record<'_>) -> Result<(), Error> {
-    let query = "INSERT INTO backstitch.audit (at, actor, action, subject, run_id, reason, before, after, outcome, code, message)
-        VALUES (backstitch.now(), $1, $2, 'schedule ' || $3, $4, $5, $6::json, $7::json,
-            CASE WHEN $8::text IS NULL THEN 'done' ELSE 'refused' END, $8, $9)";
-    let (code, message) = record.refused.unzip();
-    sqlx::query(query)
-        .bind(record.actor)
-        .bind(record.action)
-        .bind(record.schedule)
-        .bind(record.run)
-        .bind(record.reason)
-        .bind(record.before.as_ref().map(|json| json.get()))
-        .bind(record.after.as_ref().map(|json| json.get()))
-        .bind(code)
-        .bind(message)
-        .execute(conn)
-        .await?;
-    Ok(())
-}
