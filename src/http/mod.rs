@@ -7,6 +7,7 @@
 mod actions;
 pub mod auth;
 mod events;
+mod export;
 mod extract;
 mod finding;
 mod health;
@@ -20,6 +21,7 @@ mod orders;
 mod pages;
 pub mod problem;
 mod request;
+mod retention;
 mod runs;
 mod schedules;
 mod webhooks;
@@ -122,6 +124,8 @@ fn nouns(max_payload: usize) -> OpenApiRouter<App> {
         .merge(keys::routes())
         .merge(operations::routes())
         .merge(orders::routes())
+        .merge(export::routes())
+        .merge(retention::routes())
         .merge(runs::routes())
         .merge(schedules::routes())
         .merge(webhooks::routes())

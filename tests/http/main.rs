@@ -14,6 +14,7 @@ mod openapi;
 mod operations;
 mod outage;
 mod refusal;
+mod retention;
 mod roles;
 mod runs;
 mod schedules;
