@@ -52,6 +52,9 @@ pub struct ServeArgs {
     /// The largest request body and payload
     #[arg(long, value_name = "SIZE", env = "BACKSTITCH_MAX_PAYLOAD", default_value = "1MiB")]
     pub max_payload: ByteSize,
+    /// Let everybody in while there are no API keys, also from other machines: only behind something that asks
+    #[arg(long, env = "BACKSTITCH_NO_AUTH")]
+    pub no_auth: bool,
 }
 
 /// How this process works on runs.

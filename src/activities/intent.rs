@@ -51,6 +51,10 @@ impl Activity for CreateIntent {
     type Input = IntentRequest;
     type Output = IntentRef;
 
+    fn secret_fields() -> &'static [&'static str] {
+        &["token"]
+    }
+
     async fn run(&self, cx: &ActivityContext, input: &IntentRequest) -> Result<IntentRef, ActivityError> {
         let new = NewIntent {
             amount: input.amount,

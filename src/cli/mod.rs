@@ -12,6 +12,7 @@ mod dev;
 mod doctor;
 mod fleet;
 pub mod gateway_sim;
+mod key;
 mod migrate;
 mod openapi;
 mod order;
@@ -73,6 +74,11 @@ enum Command {
     Serve(Box<serve::Args>),
     /// Work on runs, as a member of a worker pool
     Worker(Box<worker::Args>),
+    /// Make, list and revoke API keys
+    Key {
+        #[command(subcommand)]
+        verb: key::Verb,
+    },
     /// Bring the schema up to date
     Migrate(migrate::Args),
     /// Run a payment gateway that speaks the subset of Stripe's HTTP API that we use, with fault modes
@@ -133,6 +139,7 @@ impl Cli {
             Command::Dev(args) => dev::run(*args).await,
             Command::Serve(args) => serve::run(*args).await,
             Command::Worker(args) => worker::run(*args).await,
+            Command::Key { verb } => key::run(verb, out).await,
             Command::Migrate(args) => migrate::run(args).await,
             Command::GatewaySim(args) => gateway_sim::run(args).await,
             Command::Run { server, verb } => run::run(verb, &server, out).await,

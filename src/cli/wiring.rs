@@ -14,10 +14,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     activities::ShopDeps,
-    config::{GatewayArgs, WorkArgs},
+    config::{GatewayArgs, ServeArgs, WorkArgs},
     engine::{Engine, Error, MaintenanceConfig, Registry, WorkerConfig},
+    http::App,
     orders::{Orders, ShopSettings},
     payments::{StripeConfig, StripeGateway},
+    telemetry::Recorder,
     workflows,
 };
 
@@ -39,9 +41,24 @@ pub(super) fn shop(
     Ok(Orders::new(engine, settings).with_webhook_secrets(gateway.webhook_secret.into_iter().collect()))
 }
 
+/// The name that this process' worker goes by.
+pub(super) fn worker_name() -> String {
+    WorkerConfig::default().name
+}
+
+/// The API's state, with metrics: `recorder` is older than the shop's engine. `worker` says that this process works too.
+pub(super) fn app(orders: Orders, recorder: Recorder, worker: Option<&WorkArgs>) -> App {
+    let app = App::new(orders).with_metrics(recorder);
+    match worker {
+        Some(worker) => app.with_worker(worker_name(), worker.takeover_after),
+        None => app,
+    }
+}
+
 /// Works on runs until told to stop. A database that is not there, or whose schema is behind, is waited for.
 pub(super) async fn work(engine: Engine, args: WorkArgs, stop: CancellationToken) -> anyhow::Result<()> {
     let config = WorkerConfig {
+        name: worker_name(),
         queues: args.queues,
         slots: args.slots,
         takeover_after: args.takeover_after,
@@ -75,6 +92,26 @@ pub(super) async fn work(engine: Engine, args: WorkArgs, stop: CancellationToken
 /// Does what comes round by the clock until told to stop: every process that serves or works has its share in it.
 pub(super) async fn maintain(engine: Engine, stop: CancellationToken) {
     engine.maintenance(MaintenanceConfig::default()).run(stop.cancelled_owned()).await;
+}
+
+/// Refuses to serve other machines while there are no API keys, unless told to. A database that can't be asked just now
+/// refuses nothing: the server lets nobody in until it can.
+pub(super) async fn require_keys(engine: &Engine, args: &ServeArgs) -> anyhow::Result<()> {
+    if args.listen.ip().is_loopback() || args.no_auth {
+        return Ok(());
+    }
+    match engine.keys_exist().await {
+        Ok(true) => Ok(()),
+        Ok(false) => anyhow::bail!(
+            "{} can be reached from other machines, and there is no API key yet: anybody could do anything.\n\
+             `backstitch key create NAME --role admin` makes the first key; --no-auth (BACKSTITCH_NO_AUTH=1) does without.",
+            args.listen
+        ),
+        Err(error) => {
+            tracing::warn!(%error, "the database can't tell whether there are API keys: nobody is let in until it can");
+            Ok(())
+        }
+    }
 }
 
 /// Binds an address.

@@ -16,8 +16,9 @@ use tokio::sync::{MappedMutexGuard, Mutex as AsyncMutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use super::core::{
-    model::{Json, RunId, StepError, to_json},
+    model::{Direction, Json, RunId, StepError, to_json},
     policy::{Policy, Schema},
+    trace::{Trace, span_id},
 };
 
 /// A signal's payload, or anything else that is kept as JSON and sent between threads.
@@ -50,6 +51,11 @@ pub trait Activity: Send + Sync + 'static {
     /// The JSON schemas of its input and output, for people and clients; nothing is checked by them.
     fn schema() -> Schema {
         Schema::default()
+    }
+
+    /// Names of JSON fields that are never shown, at any depth of any payload of any run of the registry's workflows.
+    fn secret_fields() -> &'static [&'static str] {
+        &[]
     }
 
     /// Does it. Runs at least once; use [`ActivityContext::key`] where the other system honours keys.
@@ -135,6 +141,14 @@ impl From<sqlx::Error> for ActivityError {
     }
 }
 
+/// Where an attempt comes from, for logs and traces.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin {
+    pub(crate) workflow: &'static str,
+    pub(crate) trace: Trace,
+    pub(crate) lane: i32,
+}
+
 /// What an attempt is given.
 #[derive(Debug)]
 pub struct ActivityContext {
@@ -142,6 +156,9 @@ pub struct ActivityContext {
     pub(crate) seq: u32,
     pub(crate) attempt: u32,
     pub(crate) key: String,
+    pub(crate) origin: Origin,
+    /// Of this attempt.
+    pub(crate) span: u64,
     pub(crate) previous: Option<Json>,
     pub(crate) beat: Arc<Mutex<Option<Json>>>,
     pub(crate) cancelled: CancellationToken,
@@ -168,6 +185,11 @@ impl ActivityContext {
     /// direction, until a verification says that the earlier one never took effect.
     pub fn key(&self) -> &str {
         &self.key
+    }
+
+    /// The W3C trace context of this attempt, to be sent along with what it calls: the run is the trace, the attempt the span.
+    pub fn traceparent(&self) -> String {
+        self.origin.trace.traceparent(self.span)
     }
 
     /// Keeps a note of progress, which the next attempt finds in [`ActivityContext::details`], wherever it runs. It
@@ -216,6 +238,8 @@ impl ActivityContext {
             seq,
             attempt: 1,
             key: key.into(),
+            origin: Origin { workflow: "test", trace: Trace::of(run, None), lane: 0 },
+            span: span_id(run, seq, Direction::Forward, 1, false),
             previous: None,
             beat: Arc::default(),
             cancelled: CancellationToken::new(),

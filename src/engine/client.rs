@@ -15,9 +15,12 @@ use super::{
     core::{
         holds::RESERVED,
         model::{Json, RunId, Time, to_json},
+        trace::Trace,
     },
+    credentials::Memory,
     error::Error,
     hints::Hints,
+    metrics::Meters,
     registry::Registry,
     store::{self, finding, reads, signals, start},
     view::{Run, RunResult, ServerSettings},
@@ -50,6 +53,8 @@ pub struct StartRun {
     pub parent_id: Option<RunId>,
     /// The id, where the caller has chosen it: a UUIDv7.
     pub id: Option<RunId>,
+    /// The caller's W3C trace context, so that the run belongs to the caller's trace; what is none is left out.
+    pub traceparent: Option<String>,
 }
 
 impl StartRun {
@@ -64,6 +69,7 @@ impl StartRun {
             tags: BTreeMap::new(),
             parent_id: None,
             id: None,
+            traceparent: None,
         }
     }
 
@@ -111,8 +117,11 @@ pub struct Engine {
     registry: Arc<Registry>,
     max_payload: usize,
     hints: Arc<Hints>,
+    meters: Arc<Meters>,
     /// Workflows whose newest registered version is this binary's own.
     known: Arc<Mutex<HashMap<String, i32>>>,
+    /// Credentials that were looked up a moment ago.
+    memory: Arc<Memory>,
 }
 
 impl Engine {
@@ -120,10 +129,12 @@ impl Engine {
     pub fn new(pool: PgPool, registry: Registry) -> Self {
         Self {
             pool,
+            meters: Arc::new(Meters::new(&registry)),
             registry: Arc::new(registry),
             max_payload: DEFAULT_MAX_PAYLOAD,
             hints: Arc::default(),
             known: Arc::default(),
+            memory: Arc::default(),
         }
     }
 
@@ -168,8 +179,16 @@ impl Engine {
         self.registry.clone()
     }
 
+    pub(crate) fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
     pub(crate) fn hints(&self) -> &Arc<Hints> {
         &self.hints
+    }
+
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// A worker that executes runs of the registered workflows, in this process.
@@ -232,6 +251,7 @@ impl Engine {
             }
         }
         let created: std::collections::HashSet<RunId> = start::start(conn, &runs).await?.into_iter().collect();
+        self.meters.started.increment(created.len() as u64);
         let mut runs = runs.into_iter();
         let mut started = Vec::with_capacity(answers.len());
         for answer in answers {
@@ -277,6 +297,7 @@ impl Engine {
             deadline_ms: code.and_then(|code| code.deadline()).and_then(|span| i64::try_from(span.as_millis()).ok()),
             workflow: request.workflow,
             key: request.key,
+            traceparent: request.traceparent.filter(|text| Trace::parse(text).is_some()),
         })
     }
 

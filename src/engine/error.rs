@@ -74,6 +74,9 @@ pub enum Error {
     /// There is no such API key.
     #[error("there is no key {0}")]
     UnknownKey(String),
+    /// Nobody is known by this credential.
+    #[error("{0}")]
+    Unauthorized(String),
     /// The cursor was not made by this list.
     #[error("the cursor is not one that this list gave")]
     BadCursor,
@@ -112,6 +115,7 @@ impl Error {
             Self::UnknownSchedule(_) => "unknown_schedule",
             Self::UnknownHold(_) => "unknown_hold",
             Self::UnknownKey(_) => "unknown_key",
+            Self::Unauthorized(_) => "unauthorized",
             Self::BadCursor => "bad_cursor",
             Self::LeaseLost => "lease_lost",
             Self::Unavailable(_) => "database_unavailable",

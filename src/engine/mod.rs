@@ -6,14 +6,20 @@
 pub mod activity;
 mod client;
 pub mod core;
+mod credentials;
 mod error;
 mod finding;
+mod gauges;
 mod hints;
 mod holds;
+mod keys;
 mod limbo;
 mod maintenance;
+mod metrics;
+mod observer;
 mod operator;
 mod registry;
+mod role;
 mod store;
 pub mod testing;
 mod view;
@@ -29,14 +35,19 @@ pub use self::{
         context::{Call, Context, SideValue, StepFailure},
         holds::HoldKind,
         join::{join, join_all},
-        model::{Failure, Json, Outcome, RunId, Time, to_json},
+        model::{Direction, Failure, Json, Outcome, RunId, Time, to_json},
         policy::{Policy, Retry, Schema},
+        trace::Trace,
     },
+    credentials::{Identity, VERDICT_FOR},
     error::Error,
+    keys::{OpenedSession, SESSION_FOR},
     limbo::Limbo,
     maintenance::{Maintenance, MaintenanceConfig},
+    observer::{Observed, Observer},
     operator::Operator,
     registry::Registry,
+    role::{NoRole, Role},
     view::*,
     worker::{Worker, WorkerConfig},
     workflow::Workflow,

@@ -5,9 +5,10 @@ use super::{
     core::{
         action::Action,
         model::{Request, RunId},
+        redact::redact,
     },
     error::Error,
-    store::operate,
+    store::{operate, reads},
     view::{ActionPlan, PlannedUndo},
 };
 
@@ -39,7 +40,8 @@ impl Engine {
             other => return Err(Error::WrongState(format!("{} is not known here yet", other.word()))),
         };
         self.hint();
-        Ok(plan_of(run, action.word(), by, effect))
+        let secret = reads::secret_fields(&mut conn, run).await?;
+        Ok(plan_of(run, action.word(), by, effect, &secret))
     }
 
     /// [`Action::Cancel`], for short.
@@ -71,12 +73,12 @@ fn borrowed(by: &Operator) -> operate::By<'_> {
     operate::By { actor: &by.actor, reason: by.reason.as_deref(), dry_run: by.dry_run }
 }
 
-fn plan_of(run: RunId, action: &'static str, by: &Operator, effect: operate::Effect) -> ActionPlan {
+fn plan_of(run: RunId, action: &'static str, by: &Operator, effect: operate::Effect, secret: &[String]) -> ActionPlan {
     let undo = effect.undo.into_iter().map(|(undo, step)| PlannedUndo {
         seq: undo.seq,
         activity: step.name.to_string(),
         outcome: step.outcome.map_or("open", |outcome| outcome.word()).to_owned(),
-        input: step.input,
+        input: step.input.map(|input| redact(&input, secret)),
         after: undo.after,
         summary: None,
     });

@@ -1,7 +1,7 @@
 //! The only place where types are erased: from here on a workflow is code over JSON, an activity three calls over JSON.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     pin::Pin,
     sync::Arc,
 };
@@ -43,6 +43,8 @@ pub(crate) trait ActivityCode: Send + Sync {
 pub struct Registry {
     workflows: BTreeMap<(&'static str, i32), Arc<dyn WorkflowCode>>,
     activities: HashMap<&'static str, (ActivityMeta, Arc<dyn ActivityCode>)>,
+    /// Of all activities: nothing ties them to a workflow.
+    secret_fields: BTreeSet<&'static str>,
 }
 
 impl Registry {
@@ -68,6 +70,7 @@ impl Registry {
             queue: A::QUEUE,
             schema: A::schema(),
         };
+        self.secret_fields.extend(A::secret_fields());
         self.activities.insert(A::NAME, (meta, Arc::new(Typed(Arc::new(activity)))));
         self
     }
@@ -90,6 +93,12 @@ impl Registry {
         let mut all: Vec<_> = self.activities.values().map(|(meta, _)| meta).collect();
         all.sort_by_key(|meta| meta.name);
         all
+    }
+
+    /// Fields that are never shown of a workflow's runs: its own, and those of all activities here.
+    pub(crate) fn secret_fields(&self, code: &dyn WorkflowCode) -> Vec<String> {
+        let all: BTreeSet<&str> = self.secret_fields.iter().chain(code.secret_fields()).copied().collect();
+        all.into_iter().map(str::to_owned).collect()
     }
 
     /// The newest version of a workflow.
@@ -132,6 +141,10 @@ impl<W: Workflow> WorkflowCode for Typed<W> {
 
     fn schema(&self) -> Schema {
         W::schema()
+    }
+
+    fn secret_fields(&self) -> &'static [&'static str] {
+        W::secret_fields()
     }
 
     fn check(&self, input: &str) -> Result<(), String> {

@@ -28,6 +28,13 @@ pub trait Workflow: Send + Sync + 'static {
         Schema::default()
     }
 
+    /// Names of JSON fields that are never shown, at any depth of any payload of its runs: inputs, outputs, signals, steps.
+    /// The activities' ([`Activity::secret_fields`](super::Activity::secret_fields)) are hidden beside them. Once registered, a
+    /// name stays hidden.
+    fn secret_fields() -> &'static [&'static str] {
+        &[]
+    }
+
     /// The function.
     fn run(&self, cx: &Context, input: Self::Input) -> impl Future<Output = Result<Self::Output, Failure>> + Send;
 }

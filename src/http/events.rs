@@ -263,6 +263,8 @@ mod tests {
             finished_at: None,
             parent_id: None,
             steps: Some(steps),
+            attention: None,
+            trace_id: String::new(),
         }
     }
 

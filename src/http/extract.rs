@@ -1,6 +1,6 @@
 //! Reading requests: bodies within their limit, JSON, query parameters, keys, ids. Whatever is wrong becomes a problem.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use axum::{
     body::{Body, Bytes, to_bytes},
@@ -19,7 +19,7 @@ use utoipa::openapi::{
 use uuid::Uuid;
 
 use super::problem::Problem;
-use crate::engine::{Error, RunId};
+use crate::engine::{Error, RunId, Trace};
 
 /// A body has to arrive within this time.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
@@ -151,6 +151,23 @@ impl utoipa::IntoParams for IdempotencyKey {
             .build();
         vec![key]
     }
+}
+
+/// The caller's `traceparent`, where it is one: what is none is treated as if it had not come, as W3C has it.
+pub(super) struct TraceParent(pub(super) Option<String>);
+
+impl<S: Sync> FromRequestParts<S> for TraceParent {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(traceparent(&parts.headers).map(|(text, _)| text.to_owned())))
+    }
+}
+
+/// The trace context of a request, as text and read.
+pub(super) fn traceparent(headers: &HeaderMap) -> Option<(&str, Trace)> {
+    let text = headers.get("traceparent")?.to_str().ok()?;
+    Trace::parse(text).map(|trace| (text, trace))
 }
 
 /// One key out of the header and the body: both may be given, if they say the same.

@@ -1,14 +1,16 @@
 //! The HTTP face: the only floor that knows statuses, headers and JSON envelopes. docs/api.md describes it for clients.
 //!
-//! A request passes `request::observe` (id, log, problems), then `extract::bounded` (size before anything else), then its
-//! handler, one file per noun. Handlers call [`Engine`] and [`crate::orders`] and wait for nobody else: a worker in the same process
-//! is met only in the database. Authorization belongs between those two layers, see [`router`].
+//! A request passes `request::observe` (id, log, problems), `auth::guard` (who is it, and may they), `extract::bounded` (size before
+//! anything else of it is looked at), then its handler, one file per noun. Handlers call [`Engine`] and [`crate::orders`] and
+//! wait for nobody else: a worker in the same process is met only in the database.
 
-mod auth;
+pub mod auth;
 mod events;
 mod extract;
 mod finding;
 mod health;
+mod keys;
+mod metrics;
 pub mod openapi;
 mod order_wire;
 mod orders;
@@ -30,7 +32,8 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{engine::Engine, orders::Orders};
+use crate::{engine::Engine, orders::Orders, telemetry::Recorder};
+pub use auth::Door;
 use problem::Problem;
 
 /// How long open requests may take after the server was told to stop.
@@ -50,39 +53,81 @@ pub struct App {
     pub max_payload: usize,
     /// Cancelled when the server is told to stop: long waits end early, and `/readyz` says no.
     pub draining: CancellationToken,
+    /// What `/metrics` shows; none: there is no such route.
+    scraper: Option<metrics::Scraper>,
+    /// The worker in this process whose life `/readyz` vouches for.
+    worker: Option<health::OwnWorker>,
+    /// Whom it lets in while there are no keys.
+    pub door: Door,
 }
 
 impl App {
     /// The state of a server over the shop and its engine, whose largest payload is also the largest body.
     pub fn new(orders: Orders) -> Self {
         let engine = orders.engine().clone();
-        Self { max_payload: engine.max_payload(), engine, orders, draining: CancellationToken::new() }
+        Self {
+            max_payload: engine.max_payload(),
+            engine,
+            orders,
+            draining: CancellationToken::new(),
+            scraper: None,
+            worker: None,
+            door: Door::default(),
+        }
+    }
+
+    /// With `/metrics`, which shows what this recorder has got.
+    pub fn with_metrics(mut self, recorder: Recorder) -> Self {
+        self.scraper = Some(metrics::Scraper::new(recorder));
+        self
+    }
+
+    /// With a worker of that name in this process: `/readyz` says no when nothing has been heard of it for `silent`.
+    pub fn with_worker(mut self, name: String, silent: Duration) -> Self {
+        self.worker = Some(health::OwnWorker { name, silent });
+        self
+    }
+
+    /// Lets everybody in while there are no keys, wherever the server listens.
+    pub fn without_keys(mut self, no_auth: bool) -> Self {
+        self.door = self.door.without_keys(no_auth);
+        self
     }
 }
 
-/// All routes. Health stands outside of whatever guards the rest.
+/// All routes. Health stands outside of what guards the rest.
 pub fn router(app: App) -> Router {
-    let (router, _) = nouns(app.max_payload).split_for_parts();
     let pages = pages::routes(&app).layer(from_fn_with_state(app.max_payload, extract::bounded));
-    router.merge(pages).layer(CatchPanicLayer::custom(panicked)).layer(from_fn(request::observe)).with_state(app)
+    let (guarded, _) = guarded(app.max_payload).split_for_parts();
+    let (open, _) = open().split_for_parts();
+    // Before the size: who may not come in has no body read.
+    guarded
+        .merge(pages)
+        .layer(from_fn_with_state(app.clone(), auth::guard))
+        .merge(open)
+        .merge(metrics::routes(&app))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(request::observe))
+        .with_state(app)
 }
 
-/// Every noun's routes, with what they state for the OpenAPI document.
-fn nouns(max_payload: usize) -> OpenApiRouter<App> {
+/// The routes that ask who calls.
+fn guarded(max_payload: usize) -> OpenApiRouter<App> {
     let bounded = |limit: usize| from_fn_with_state(limit, extract::bounded);
-    let api = OpenApiRouter::new()
+    OpenApiRouter::with_openapi(openapi::begin())
+        .merge(auth::routes().into())
         .merge(finding::routes().into())
+        .merge(keys::routes().into())
         .merge(orders::routes())
         .merge(runs::routes())
         .merge(webhooks::routes())
-        .layer(bounded(max_payload));
-    let batch = runs::batch_routes().layer(bounded(max_payload.saturating_mul(BATCH_FACTOR)));
-    // Authentication and roles wrap `api` and `batch` here.
-    OpenApiRouter::with_openapi(openapi::begin())
-        .merge(api)
-        .merge(batch)
-        .merge(health::routes())
-        .merge(openapi::routes())
+        .layer(bounded(max_payload))
+        .merge(runs::batch_routes().layer(bounded(max_payload.saturating_mul(BATCH_FACTOR))))
+}
+
+/// The routes that are open to everybody.
+fn open() -> OpenApiRouter<App> {
+    health::routes().merge(openapi::routes())
 }
 
 /// Serves until `shutdown`, then lets open requests end, for ten seconds at most.
@@ -95,10 +140,12 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let draining = app.draining.clone();
+    let mut app = app;
+    app.door = app.door.at(listener.local_addr()?.ip());
     until(listener, router(app), draining, shutdown).await
 }
 
-/// The same for health alone: what a worker without an API shows.
+/// The same for health and metrics alone: what a worker without an API shows.
 ///
 /// # Errors
 /// When the listener fails.
@@ -109,7 +156,8 @@ pub async fn serve_health(
 ) -> io::Result<()> {
     let draining = app.draining.clone();
     let (health, _) = health::routes().split_for_parts();
-    let router = health.layer(from_fn(request::observe)).with_state(app);
+    let routes = health.merge(metrics::routes(&app));
+    let router = routes.layer(from_fn(request::observe)).with_state(app);
     until(listener, router, draining, shutdown).await
 }
 

@@ -11,9 +11,10 @@ use uuid::Uuid;
 
 use super::{
     App,
-    extract::{IdempotencyKey, Json, OptionalJson, Params, wait},
+    extract::{IdempotencyKey, Json, OptionalJson, Params, TraceParent, wait},
     order_wire::{CancelBody, ChangeBody, FulfilmentBody, ItemBody, OrderParams, PlaceBody},
     problem::Problem,
+    request::is_about,
     wire::WaitParams,
 };
 use crate::orders::{Fulfilment, Item, Order, OrderPage, state::OrderState};
@@ -67,10 +68,12 @@ async fn place(
     State(app): State<App>,
     Params(params): Params<WaitParams>,
     IdempotencyKey(key): IdempotencyKey,
+    TraceParent(traceparent): TraceParent,
     Json(body): Json<PlaceBody>,
 ) -> Result<Response, Problem> {
     let wait = wait(params.wait.as_deref())?;
-    let placed = app.orders.place(&body.request(), key.as_deref()).await?;
+    let placed = app.orders.place_in_trace(&body.request(), key.as_deref(), traceparent).await?;
+    is_about(placed.order.run_id);
     let id = placed.order.id;
     let mut order = placed.order;
     if !wait.is_zero() {

@@ -12,8 +12,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     App,
     auth::Caller,
-    extract::{IdempotencyKey, Json, OptionalJson, Params, parse, run_id, wait},
+    extract::{IdempotencyKey, Json, OptionalJson, Params, TraceParent, parse, run_id, wait},
     problem::Problem,
+    request::is_about,
     wire::{ActionBody, BatchAnswer, BatchItem, LARGEST_BATCH, ListParams, SignalAnswer, StartBody, WaitParams},
 };
 use crate::engine::{Action, ActionPlan, Page, Run, RunResult, StartRun, Started};
@@ -69,9 +70,11 @@ type Id = Path<String>;
 async fn start(
     State(app): State<App>,
     IdempotencyKey(key): IdempotencyKey,
+    TraceParent(traceparent): TraceParent,
     Json(body): Json<StartBody>,
 ) -> Result<Response, Problem> {
-    let started = app.engine.start(body.request(key)?).await?;
+    let started = app.engine.start(body.request(key, traceparent)?).await?;
+    is_about(started.run);
     let run = app.engine.run(started.run).await?;
     let id = run.id;
     let location = [(header::LOCATION, format!("/v1/runs/{id}"))];
@@ -93,11 +96,15 @@ const fn status(started: Started) -> StatusCode {
     request_body = Vec<StartBody>,
     responses((status = 200, description = "A result per item, in order.", body = BatchAnswer))
 )]
-async fn batch(State(app): State<App>, Json(bodies): Json<Vec<Box<RawValue>>>) -> Result<Answer<BatchAnswer>, Problem> {
+async fn batch(
+    State(app): State<App>,
+    TraceParent(traceparent): TraceParent,
+    Json(bodies): Json<Vec<Box<RawValue>>>,
+) -> Result<Answer<BatchAnswer>, Problem> {
     if bodies.len() > LARGEST_BATCH {
         return Err(Problem::invalid(format!("a batch has at most {LARGEST_BATCH} runs")));
     }
-    let read = |body: &RawValue| parse::<StartBody>(body.get().as_bytes())?.request(None);
+    let read = |body: &RawValue| parse::<StartBody>(body.get().as_bytes())?.request(None, traceparent.clone());
     let read: Vec<Result<StartRun, Problem>> = bodies.iter().map(|body| read(body)).collect();
     let good = read.iter().filter_map(|request| request.as_ref().ok().cloned()).collect();
     let mut started = app.engine.start_batch(good).await?.into_iter();
@@ -165,7 +172,7 @@ async fn result(
         // The server is about to go: better an early "not yet" than a connection that breaks off.
         () = app.draining.cancelled() => app.engine.result(id, std::time::Duration::ZERO).await?,
     };
-    Ok((if result.ended { StatusCode::OK } else { StatusCode::ACCEPTED }, Answer(result)))
+    Ok((if result.ended { StatusCode::OK } else { StatusCode::ACCEPTED }, Answer(result.shown())))
 }
 
 /// Send a run a signal.

@@ -42,7 +42,7 @@ pub(super) struct StartBody {
 
 impl StartBody {
     /// The engine's request.
-    pub(super) fn request(self, header_key: Option<String>) -> Result<StartRun, Problem> {
+    pub(super) fn request(self, header_key: Option<String>, traceparent: Option<String>) -> Result<StartRun, Problem> {
         if self.tags.len() > MOST_TAGS {
             return Err(Problem::invalid(format!("a run has at most {MOST_TAGS} tags")));
         }
@@ -55,6 +55,7 @@ impl StartBody {
             queue: self.queue,
             start_at: self.start_at,
             tags: self.tags,
+            traceparent,
             ..StartRun::named(self.workflow, self.input.into())
         })
     }
@@ -197,7 +198,7 @@ mod tests {
     use super::{super::extract::parse, *};
 
     fn start(body: &str) -> Result<StartRun, Problem> {
-        parse::<StartBody>(body.as_bytes())?.request(None)
+        parse::<StartBody>(body.as_bytes())?.request(None, None)
     }
 
     #[test]

@@ -33,6 +33,11 @@ impl Workflow for OrderWorkflow {
     type Input = OrderInput;
     type Output = Ended;
 
+    /// The payment method's: whoever has it may charge it.
+    fn secret_fields() -> &'static [&'static str] {
+        &["token"]
+    }
+
     async fn run(&self, cx: &Context, input: OrderInput) -> Result<Ended, Failure> {
         let order = OrderRef { order_id: input.order_id };
         cx.call::<Announce>(order).await?;

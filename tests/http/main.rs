@@ -2,12 +2,18 @@
 //!
 //! `server` is the fixture; each other file is one promise or one noun.
 
+mod auth;
 mod bad_input;
 mod events;
+mod metrics;
 mod openapi;
 mod outage;
+mod refusal;
+mod roles;
 mod runs;
+mod secrets;
 mod server;
+mod session;
 mod shop;
 #[path = "../support/mod.rs"]
 mod support;

@@ -36,6 +36,11 @@ pub trait WorkflowCode: Send + Sync {
     fn schema(&self) -> Schema {
         Schema::default()
     }
+
+    /// Fields of its payloads that are never shown.
+    fn secret_fields(&self) -> &'static [&'static str] {
+        &[]
+    }
     /// Whether `input` can be decoded; the message says why not.
     ///
     /// # Errors

@@ -2,7 +2,9 @@
 //! crashes and races can be simulated in seconds (tests/simulation), and why the rules can be read in one place.
 //!
 //! `context` is what workflow authors hold, `execution` polls their function, `machine` decides, `plan` says what is undone
-//! in which order, `transition` which status may follow which, `action` what operators can ask.
+//! in which order, `transition` which status may follow which, `action` what operators can ask,
+//! `trace` which trace a run belongs to.
+//! in which order, `transition` which status may follow which, `action` what operators can ask, `redact` what nobody is shown.
 
 pub mod action;
 pub mod context;
@@ -14,4 +16,6 @@ pub mod machine;
 pub mod model;
 pub mod plan;
 pub mod policy;
+pub mod redact;
+pub mod trace;
 pub mod transition;

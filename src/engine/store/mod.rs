@@ -7,18 +7,22 @@
 //! | `audit` | what is done to what is no run |
 //! | `claim` | takes due runs for a lane; loads what is on record of them |
 //! | `flush` | records steps and ends, fenced |
+//! | `keys` | API keys and sessions, with their audit |
 //! | `lanes` | registers workers and lanes; takeover; release |
 //! | `timers`, `signals` | wake parked runs |
 //! | `holds` | what is held back, and the runs put aside for it |
 //! | `operate` | cancel, compensate, retry, with their audit |
 //! | `reads`, `server` | what people see |
 //! | `finding/` | which runs, what needs attention, what was done, who is there |
+//! | `reads`, `server`, `gauges` | what people see |
 
 pub(crate) mod audit;
 pub(crate) mod claim;
 pub(crate) mod finding;
 pub(crate) mod flush;
+pub(crate) mod gauges;
 pub(crate) mod holds;
+pub(crate) mod keys;
 pub(crate) mod lanes;
 pub(crate) mod operate;
 pub(crate) mod reads;

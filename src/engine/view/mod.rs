@@ -3,7 +3,9 @@
 mod attention;
 mod audit;
 mod fleet;
+mod gauges;
 mod holds;
+mod keys;
 mod plan;
 mod runs;
 mod server;
@@ -16,7 +18,9 @@ pub use self::fleet::{
     ActivityView, HoldNote, LaneView, PolicyView, QueueView, StatusCount, VersionView, WorkerView, WorkflowView,
     Workflows,
 };
+pub use self::gauges::Gauges;
 pub use self::holds::Hold;
+pub use self::keys::{ApiKey, CreatedKey, NewKey};
 pub use self::plan::{ActionPlan, PlannedUndo};
 pub use self::runs::{Page, Run, RunFilter, RunResult, StepView, WaitingOn};
 pub use self::server::ServerSettings;

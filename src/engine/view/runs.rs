@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{attention::Attention, words};
-use crate::engine::core::model::{Failure, Json, RunId, StepError, Time};
+use crate::engine::core::{
+    model::{Failure, Json, RunId, StepError, Time},
+    redact::hide,
+};
 
 /// A run as people see it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -42,6 +45,8 @@ pub struct Run {
     pub finished_at: Option<Time>,
     /// The run that it takes on from.
     pub parent_id: Option<RunId>,
+    /// The trace that it belongs to: the caller's, or one of its own by its id.
+    pub trace_id: String,
     /// Its steps, undos after the forward ones; only where one run is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<Vec<StepView>>,
@@ -169,7 +174,8 @@ pub struct Page<T> {
     pub next_cursor: Option<String>,
 }
 
-/// How a run stands, for those who wait for it.
+/// How a run stands, for those who wait for it. Its output is the caller's own, with nothing hidden: who shows it to others
+/// shows [`RunResult::shown`].
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct RunResult {
     /// Its id.
@@ -183,4 +189,15 @@ pub struct RunResult {
     pub output: Option<Json>,
     /// Why it failed, is being undone or is stuck.
     pub failure: Option<Failure>,
+    /// Fields of the output that are shown to nobody else.
+    #[serde(skip)]
+    pub secret_fields: Vec<String>,
+}
+
+impl RunResult {
+    /// The same without what is secret.
+    pub fn shown(mut self) -> Self {
+        hide(&mut self.output, &self.secret_fields);
+        self
+    }
 }

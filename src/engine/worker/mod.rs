@@ -37,6 +37,7 @@ use super::{
     client::{DEFAULT_QUEUE, Engine},
     core::execution::WorkflowCode,
     error::Error,
+    observer::Observer,
     store::lanes,
 };
 
@@ -57,6 +58,8 @@ pub struct WorkerConfig {
     pub poll_interval: Duration,
     /// How long a drain lets attempts under way go on.
     pub drain: Duration,
+    /// Who is told of every attempt that has ended; nobody by default.
+    pub observer: Option<Arc<dyn Observer>>,
     /// For [`crate::engine::testing`] alone: what happens around commits. None in a service.
     pub faults: Option<Arc<dyn Faults>>,
 }
@@ -73,6 +76,7 @@ impl Default for WorkerConfig {
             takeover_after: Duration::from_secs(15),
             poll_interval: Duration::from_millis(500),
             drain: Duration::from_secs(30),
+            observer: None,
             faults: None,
         }
     }
@@ -160,6 +164,8 @@ impl Worker {
             stopped: CancellationToken::new(),
         });
         register(&shared).await?;
+        let (engine, slots) = (shared.engine.clone(), shared.config.slots as f64);
+        engine.meters().slots.increment(slots);
         let mut lanes_at_work = JoinSet::new();
         for _ in 0..shared.config.lanes.max(1) {
             lanes_at_work.spawn(lane::work(shared.clone()));
@@ -184,6 +190,7 @@ impl Worker {
         shared.stopped.cancel();
         while lanes_at_work.join_next().await.is_some() {}
         pumps.shutdown().await;
+        engine.meters().slots.decrement(slots);
         Ok(())
     }
 }
@@ -191,8 +198,10 @@ impl Worker {
 async fn register(shared: &Shared) -> Result<(), Error> {
     let mut conn = shared.engine.pool().acquire().await?;
     let mut ids = Vec::new();
-    for code in shared.engine.shared_registry().workflows() {
-        let id = lanes::register_workflow(&mut conn, code.name(), code.version()).await?;
+    let registry = shared.engine.shared_registry();
+    for code in registry.workflows() {
+        let secret = registry.secret_fields(&**code);
+        let id = lanes::register_workflow(&mut conn, code.name(), code.version(), &secret).await?;
         shared.code.write().unwrap_or_else(PoisonError::into_inner).insert(id, code.clone());
         ids.push(id);
     }

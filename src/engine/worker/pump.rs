@@ -25,12 +25,15 @@ pub(super) async fn fire_timers(shared: Arc<Shared>) {
     loop {
         let fired = async { timers::fire(&mut *shared.engine.pool().acquire().await?, TIMERS_AT_ONCE).await };
         match fired.await {
-            Ok(due) => {
-                if !due.is_empty() {
+            Ok(late) => {
+                let meters = shared.engine.meters();
+                meters.timers_fired.increment(late.len() as u64);
+                late.iter().for_each(|late| meters.timer_lateness.record(*late));
+                if !late.is_empty() {
                     shared.look_for_due();
                     shared.engine.hint();
                 }
-                if due.len() as i64 == TIMERS_AT_ONCE {
+                if late.len() as i64 == TIMERS_AT_ONCE {
                     continue;
                 }
             }
@@ -47,6 +50,7 @@ pub(super) async fn take_over(shared: Arc<Shared>) {
         match taken.await {
             Ok(taken) if taken.lanes > 0 || taken.runs > 0 => {
                 tracing::warn!(lanes = taken.lanes, runs = taken.runs, "took over from lost workers");
+                shared.engine.meters().takeovers.increment(taken.runs.unsigned_abs());
                 shared.look_for_due();
                 shared.engine.hint();
             }

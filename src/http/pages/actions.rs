@@ -14,14 +14,14 @@ use axum::{
 
 use super::{
     format,
-    layout::{Frame, page_with, problem_page, role_word, words},
+    layout::{Frame, page_with, problem_page, words},
     verbs::{self, Verb},
 };
 use crate::{
     engine::{Action, ActionPlan, Operator, Run},
     http::{
         App,
-        auth::{Caller, Role},
+        auth::{Caller, Role, check_csrf},
         extract::run_id,
         problem::Problem,
     },
@@ -41,9 +41,8 @@ pub(super) fn routes() -> Router<App> {
 }
 
 /// That a form came from a page of ours.
-pub(super) fn check_csrf(caller: &Caller, fields: &Fields) -> Result<(), Problem> {
-    let given = fields.get("csrf").map(String::as_str).unwrap_or_default();
-    if given == caller.csrf { Ok(()) } else { Err(Problem::new("forbidden", "the form is from another session: load the page again")) }
+pub(super) fn check_form(caller: &Caller, fields: &Fields) -> Result<(), Problem> {
+    check_csrf(caller, fields.get("csrf").map(String::as_str).unwrap_or_default())
 }
 
 /// That the caller may do what operators do.
@@ -51,7 +50,7 @@ pub(super) fn check_operator(caller: &Caller) -> Result<(), Problem> {
     if caller.role >= Role::Operator {
         return Ok(());
     }
-    Err(Problem::new("forbidden", format!("your key's role is {}: this needs an operator's key", role_word(caller.role))))
+    Err(Problem::new("forbidden", format!("your key's role is {}: this needs an operator's key", caller.role)))
 }
 
 /// The reason of a form, without the spaces around it.
@@ -126,7 +125,7 @@ async fn act(
 }
 
 async fn done(app: &App, caller: &Caller, id: &str, verb: &str, fields: &Fields) -> Result<Response, Problem> {
-    check_csrf(caller, fields)?;
+    check_form(caller, fields)?;
     check_operator(caller)?;
     let id = run_id(id)?;
     let by = Operator { actor: caller.actor.clone(), reason: reason(fields)?, dry_run: false };

@@ -29,8 +29,8 @@ c AS (
             SELECT w.id FROM backstitch.hold h JOIN backstitch.workflow w ON w.name = h.name WHERE h.kind = 'workflow'))
         LIMIT $4
     ))
-    RETURNING q.run_id, q.takeovers, q.fresh, t.now
+    RETURNING q.run_id, q.takeovers, q.fresh, q.due_at, t.now
 )
-SELECT c.run_id, c.takeovers, c.fresh, c.now, r.workflow_id, r.queue, r.created_at, r.started_at, r.deadline_at,
-    r.status, r.request, r.inbox, r.input::text AS input, r.failure::text AS failure
+SELECT c.run_id, c.takeovers, c.fresh, c.due_at, c.now, r.workflow_id, r.queue, r.created_at, r.started_at, r.deadline_at,
+    r.status, r.request, r.inbox, r.input::text AS input, r.failure::text AS failure, r.traceparent
 FROM c JOIN backstitch.run r ON r.id = c.run_id

@@ -3,8 +3,9 @@
 -- Pending and running are derived from `ready`, which is why the hot path never writes them. What nobody holds waits for a
 -- worker: `served` says whether one is alive that would take it. The last worker's lanes stay alive by their rows, with
 -- nobody left to take over: so they also must have been heard of lately.
-SELECT r.id, w.name AS workflow, w.version, r.key, r.queue, r.input::text AS input, r.output::text AS output,
-    r.failure::text AS failure, r.tags::text AS tags, r.created_at, r.started_at, r.finished_at, r.parent_id,
+SELECT r.id, w.name AS workflow, w.version, w.secret_fields, r.key, r.queue, r.input::text AS input,
+    r.output::text AS output, r.failure::text AS failure, r.tags::text AS tags, r.created_at, r.started_at, r.finished_at,
+    r.parent_id, r.traceparent,
     r.status, r.wait_kind, r.wait_name, r.wait_since, r.wait_until,
     q.run_id IS NOT NULL AS due, q.lane IS NOT NULL AS held, q.fresh, q.queue AS due_queue, q.due_at,
     (SELECT min(a.since) FROM backstitch.attention a WHERE a.run_id = r.id) AS attention_since,
