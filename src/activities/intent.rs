@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{ORDER_CANCELLED, from_gateway, lock, refused, void::void_or_refund};
 use crate::{
-    engine::{Activity, ActivityContext, ActivityError},
+    engine::{Activity, ActivityContext, ActivityError, Schema},
     orders::{
         state::{OrderState, PaymentState},
         store,
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What is to be charged, and how.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct IntentRequest {
     /// The order.
     pub order_id: Uuid,
@@ -31,7 +31,7 @@ pub struct IntentRequest {
 }
 
 /// A payment of an order, by the gateway's id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct IntentRef {
     /// The order.
     pub order_id: Uuid,
@@ -53,6 +53,10 @@ impl Activity for CreateIntent {
 
     fn secret_fields() -> &'static [&'static str] {
         &["token"]
+    }
+
+    fn schema() -> Schema {
+        Schema::of::<Self::Input, Self::Output>()
     }
 
     async fn run(&self, cx: &ActivityContext, input: &IntentRequest) -> Result<IntentRef, ActivityError> {
@@ -91,6 +95,10 @@ impl Activity for BeginPayment {
     const TRANSACTIONAL: bool = true;
     type Input = IntentRef;
     type Output = PaymentState;
+
+    fn schema() -> Schema {
+        Schema::of::<Self::Input, Self::Output>()
+    }
 
     async fn run(&self, cx: &ActivityContext, input: &IntentRef) -> Result<PaymentState, ActivityError> {
         let mut conn = cx.tx().await?;

@@ -111,7 +111,7 @@ pub fn register(registry: Registry, deps: &ShopDeps) -> Registry {
 }
 
 /// Which order; all that many steps need to know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct OrderRef {
     /// The order.
     pub order_id: Uuid,

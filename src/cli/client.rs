@@ -182,6 +182,7 @@ fn hint(code: &str, path: &str, run_id: Option<&str>) -> Option<String> {
         "wrong_state" | "window_closed" => format!("`backstitch order show {id}` says where it stands."),
         "run_ended" => format!("`backstitch run show {id}` shows how."),
         "reason_required" => "Say why with --reason TEXT; it is kept in the audit log.".to_owned(),
+        "unknown_schedule" => "`backstitch schedule list` lists schedules.".to_owned(),
         "unknown_run" => "`backstitch run list` lists runs.".to_owned(),
         "database_unavailable" => "The server runs, but its Postgres does not answer: ask again shortly.".to_owned(),
         "unauthorized" | "forbidden" => "--api-key (BACKSTITCH_API_KEY) says who you are.".to_owned(),

@@ -12,12 +12,14 @@ mod dev;
 mod doctor;
 mod fleet;
 pub mod gateway_sim;
+mod hold;
 mod key;
 mod migrate;
 mod openapi;
 mod order;
 pub mod output;
 mod run;
+mod schedule;
 mod serve;
 mod shapes;
 mod wiring;
@@ -90,12 +92,26 @@ enum Command {
         #[command(subcommand)]
         verb: run::Verb,
     },
+    /// Start runs by the clock
+    Schedule {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: schedule::Verb,
+    },
     /// Place, show and cancel orders
     Order {
         #[command(flatten)]
         server: ServerArgs,
         #[command(subcommand)]
         verb: order::Verb,
+    },
+    /// Hold back a workflow, an activity or a queue
+    Hold {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: hold::Verb,
     },
     /// Measure runs a second, latency, log and memory with the standard load
     Bench(bench::Args),
@@ -143,6 +159,8 @@ impl Cli {
             Command::Migrate(args) => migrate::run(args).await,
             Command::GatewaySim(args) => gateway_sim::run(args).await,
             Command::Run { server, verb } => run::run(verb, &server, out).await,
+            Command::Hold { server, verb } => hold::run(verb, &server, out).await,
+            Command::Schedule { server, verb } => schedule::run(verb, &server, out).await,
             Command::Order { server, verb } => order::run(verb, &server, out).await,
             Command::Openapi => openapi::run(),
             Command::Completions(args) => {

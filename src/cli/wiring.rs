@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     activities::ShopDeps,
     config::{GatewayArgs, ServeArgs, WorkArgs},
-    engine::{Engine, Error, MaintenanceConfig, Registry, WorkerConfig},
+    engine::{self, Engine, Error, MaintenanceConfig, Observer, Registry, WorkerConfig},
     http::App,
     orders::{Orders, ShopSettings},
     payments::{StripeConfig, StripeGateway},
@@ -35,6 +35,7 @@ pub(super) fn shop(
 ) -> anyhow::Result<Orders> {
     let mut config = StripeConfig::new(gateway.gateway_url, gateway.gateway_key);
     config.timeout = gateway.gateway_timeout;
+    config.traceparent = Some(engine::current_traceparent);
     let deps = ShopDeps::new(pool.clone(), Arc::new(StripeGateway::new(&config)?));
     let registry = workflows::register(Registry::new(), &deps);
     let engine = Engine::new(pool, registry).with_max_payload(max_payload);
@@ -56,13 +57,38 @@ pub(super) fn app(orders: Orders, recorder: Recorder, worker: Option<&WorkArgs>)
 }
 
 /// Works on runs until told to stop. A database that is not there, or whose schema is behind, is waited for.
+#[cfg(feature = "otlp")]
 pub(super) async fn work(engine: Engine, args: WorkArgs, stop: CancellationToken) -> anyhow::Result<()> {
+    let Some(traces) = crate::telemetry::Traces::from_environment()? else {
+        return work_until(engine, args, stop, None).await;
+    };
+    let worked = work_until(engine, args, stop, Some(traces.observer())).await;
+    traces.finish().await;
+    worked
+}
+
+/// The same for a build that knows nothing of traces.
+#[cfg(not(feature = "otlp"))]
+pub(super) async fn work(engine: Engine, args: WorkArgs, stop: CancellationToken) -> anyhow::Result<()> {
+    if std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some_and(|value| !value.is_empty()) {
+        tracing::warn!("OTEL_EXPORTER_OTLP_ENDPOINT is set, but this binary was built without the feature `otlp`");
+    }
+    work_until(engine, args, stop, None).await
+}
+
+async fn work_until(
+    engine: Engine,
+    args: WorkArgs,
+    stop: CancellationToken,
+    observer: Option<Arc<dyn Observer>>,
+) -> anyhow::Result<()> {
     let config = WorkerConfig {
         name: worker_name(),
         queues: args.queues,
         slots: args.slots,
         takeover_after: args.takeover_after,
         drain: args.drain,
+        observer,
         ..WorkerConfig::default()
     };
     let mut told = None;
@@ -91,7 +117,30 @@ pub(super) async fn work(engine: Engine, args: WorkArgs, stop: CancellationToken
 
 /// Does what comes round by the clock until told to stop: every process that serves or works has its share in it.
 pub(super) async fn maintain(engine: Engine, stop: CancellationToken) {
-    engine.maintenance(MaintenanceConfig::default()).run(stop.cancelled_owned()).await;
+    let maintenance = engine.maintenance(MaintenanceConfig::default()).run(stop.clone().cancelled_owned());
+    let schedules = async {
+        tokio::select! {
+            () = bring_schedules(&engine) => {}
+            () = stop.cancelled() => {}
+        }
+    };
+    tokio::join!(maintenance, schedules);
+}
+
+/// Makes the shop's schedules that are not there, as soon as the database and its schema are.
+async fn bring_schedules(engine: &Engine) {
+    let brought = async || {
+        for (name, spec) in workflows::schedules()? {
+            if engine.ensure_schedule(name, &spec).await? {
+                tracing::info!(schedule = name, "made a schedule");
+            }
+        }
+        Ok::<_, Error>(())
+    };
+    while let Err(error) = brought().await {
+        tracing::debug!(%error, "the schedules wait");
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
 }
 
 /// Refuses to serve other machines while there are no API keys, unless told to. A database that can't be asked just now

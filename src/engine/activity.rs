@@ -141,6 +141,17 @@ impl From<sqlx::Error> for ActivityError {
     }
 }
 
+tokio::task_local! {
+    /// The trace and the span of the attempt that this task is at.
+    static SPAN: (Trace, u64);
+}
+
+/// [`ActivityContext::traceparent`] of the attempt that calls this, for clients that are not handed its context. None
+/// outside of an attempt, and in tasks that it has spawned.
+pub fn current_traceparent() -> Option<String> {
+    SPAN.try_with(|(trace, span)| trace.traceparent(*span)).ok()
+}
+
 /// Where an attempt comes from, for logs and traces.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Origin {
@@ -185,6 +196,11 @@ impl ActivityContext {
     /// direction, until a verification says that the earlier one never took effect.
     pub fn key(&self) -> &str {
         &self.key
+    }
+
+    /// The call, as part of this attempt.
+    pub(crate) fn within<F: Future>(&self, call: F) -> impl Future<Output = F::Output> + use<F> {
+        SPAN.scope((self.origin.trace, self.span), call)
     }
 
     /// The W3C trace context of this attempt, to be sent along with what it calls: the run is the trace, the attempt the span.

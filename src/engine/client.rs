@@ -266,6 +266,28 @@ impl Engine {
         Ok(started)
     }
 
+    /// Checks what is to be started later, by a schedule: as a start would, but nobody need have registered the workflow yet
+    /// where this process knows it.
+    pub(super) async fn check_start(
+        &self,
+        conn: &mut PgConnection,
+        workflow: &str,
+        input: &Json,
+        queue: Option<&str>,
+    ) -> Result<(), Error> {
+        let size = input.get().len();
+        if size > self.max_payload {
+            return Err(Error::PayloadTooLarge { size, limit: self.max_payload });
+        }
+        check_name("queue", queue, 128)?;
+        match self.registry.newest(workflow) {
+            Some(code) => code
+                .check(input.get())
+                .map_err(|message| Error::InvalidInput { workflow: workflow.to_owned(), message }),
+            None => self.workflow_id(conn, workflow).await.map(drop),
+        }
+    }
+
     /// Checks a request, size first, and turns it into rows.
     async fn prepare(&self, conn: &mut PgConnection, request: StartRun) -> Result<start::NewRun, Error> {
         let size = request.input.get().len();
@@ -274,9 +296,7 @@ impl Engine {
         }
         check_name("key", request.key.as_deref(), 512)?;
         check_name("queue", request.queue.as_deref(), 128)?;
-        if request.queue.as_deref().is_some_and(|queue| queue.starts_with(RESERVED)) {
-            return Err(Error::InvalidRequest(format!("the queue's name does not begin with {RESERVED}")));
-        }
+        check_queue(request.queue.as_deref())?;
         let workflow_id = self.workflow_id(conn, &request.workflow).await?;
         let code = self.registry.newest(&request.workflow);
         if let Some(code) = code {
@@ -415,6 +435,16 @@ pub(super) fn check_name(what: &str, name: Option<&str>, longest: usize) -> Resu
     match name {
         Some(name) if name.is_empty() || name.len() > longest || name.contains('\0') => {
             Err(Error::InvalidRequest(format!("the {what} has 1 to {longest} bytes and no NUL")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Names that begin so are ours: runs that wait for a held activity stand in such queues.
+pub(super) fn check_queue(name: Option<&str>) -> Result<(), Error> {
+    match name {
+        Some(name) if name.starts_with(RESERVED) => {
+            Err(Error::InvalidRequest(format!("a name that begins with {RESERVED} is not for callers")))
         }
         _ => Ok(()),
     }

@@ -9,7 +9,7 @@
 use serde_json::json;
 
 use super::{
-    client::{Engine, check_name},
+    client::{Engine, check_name, check_queue},
     core::holds::HoldKind,
     error::Error,
     operator::Operator,
@@ -35,6 +35,7 @@ impl Engine {
 
     async fn try_hold(&self, kind: HoldKind, name: &str, by: &Operator, subject: &str) -> Result<Hold, Error> {
         check_name(kind.word(), Some(name), LONGEST_NAME)?;
+        check_queue(Some(name))?;
         let reason = by.reason.as_deref().map(str::trim).filter(|reason| !reason.is_empty());
         let reason = reason.ok_or(Error::ReasonRequired("hold"))?;
         let mut tx = self.pool().begin().await?;

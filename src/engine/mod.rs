@@ -20,6 +20,7 @@ mod observer;
 mod operator;
 mod registry;
 mod role;
+mod schedules;
 mod store;
 pub mod testing;
 mod view;
@@ -28,7 +29,7 @@ mod worker;
 mod workflow;
 
 pub use self::{
-    activity::{Activity, ActivityContext, ActivityError, Verified},
+    activity::{Activity, ActivityContext, ActivityError, Verified, current_traceparent},
     client::{DEFAULT_MAX_PAYLOAD, DEFAULT_QUEUE, Engine, StartRun, Started},
     core::{
         action::{Action, Declared, PolicyOverride, StepDirection},
@@ -37,6 +38,7 @@ pub use self::{
         join::{join, join_all},
         model::{Direction, Failure, Json, Outcome, RunId, Time, to_json},
         policy::{Policy, Retry, Schema},
+        schedule::{CatchUp, Overlap},
         trace::Trace,
     },
     credentials::{Identity, VERDICT_FOR},

@@ -138,6 +138,38 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
     }
 }
 
+/// The caller's `traceparent`, where it is one: what is none is treated as if it had not come, as W3C has it.
+pub(super) struct TraceParent(pub(super) Option<String>);
+
+impl<S: Sync> FromRequestParts<S> for TraceParent {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(traceparent(&parts.headers).map(|(text, _)| text.to_owned())))
+    }
+}
+
+impl utoipa::IntoParams for TraceParent {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let trace = ParameterBuilder::new()
+            .name("traceparent")
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some(
+                "The caller's W3C trace context: the run belongs to that trace. What is none is ignored.",
+            ))
+            .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+            .build();
+        vec![trace]
+    }
+}
+
+/// The trace context of a request, as text and read.
+pub(super) fn traceparent(headers: &HeaderMap) -> Option<(&str, Trace)> {
+    let text = headers.get("traceparent")?.to_str().ok()?;
+    Trace::parse(text).map(|trace| (text, trace))
+}
+
 impl utoipa::IntoParams for IdempotencyKey {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let key = ParameterBuilder::new()
@@ -151,23 +183,6 @@ impl utoipa::IntoParams for IdempotencyKey {
             .build();
         vec![key]
     }
-}
-
-/// The caller's `traceparent`, where it is one: what is none is treated as if it had not come, as W3C has it.
-pub(super) struct TraceParent(pub(super) Option<String>);
-
-impl<S: Sync> FromRequestParts<S> for TraceParent {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(traceparent(&parts.headers).map(|(text, _)| text.to_owned())))
-    }
-}
-
-/// The trace context of a request, as text and read.
-pub(super) fn traceparent(headers: &HeaderMap) -> Option<(&str, Trace)> {
-    let text = headers.get("traceparent")?.to_str().ok()?;
-    Trace::parse(text).map(|trace| (text, trace))
 }
 
 /// One key out of the header and the body: both may be given, if they say the same.

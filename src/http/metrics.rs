@@ -11,14 +11,13 @@ use std::{
 };
 
 use axum::{
-    Router,
     extract::State,
     http::{Method, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::get,
 };
 use metrics::{counter, histogram};
 use tokio::sync::Mutex;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{App, problem::Problem};
 use crate::{
@@ -58,13 +57,27 @@ impl Scraper {
     }
 }
 
-/// The route; none without a recorder.
-pub(super) fn routes(app: &App) -> Router<App> {
-    if app.scraper.is_some() { Router::new().route("/metrics", get(scrape)) } else { Router::new() }
+/// The route.
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(scrape))
 }
 
+/// What has this process done, and how do things stand?
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "get_metrics",
+    tag = "health",
+    security(()),
+    responses(
+        (status = 200, description = "In Prometheus' text format.", body = String, content_type = "text/plain"),
+        (status = 404, description = "This process records no metrics."),
+    )
+)]
 async fn scrape(State(app): State<App>) -> Response {
-    let Some(scraper) = &app.scraper else { return Problem::new("not_found", "no metrics here").into_response() };
+    let Some(scraper) = &app.scraper else {
+        return Problem::new("unknown_route", "this process records no metrics").into_response();
+    };
     let mut text = scraper.recorder.render();
     show_process(&app, &mut text);
     show_database(&app, scraper, &mut text).await;
@@ -92,9 +105,9 @@ async fn show_database(app: &App, scraper: &Scraper, text: &mut String) {
     gauge(text, "database_up", "1 if the database answers, else 0", &[("", f64::from(u8::from(said.is_some())))]);
     let Some((gauges, outbox_lag)) = said.clone() else { return };
     let by_status: Vec<_> =
-        gauges.runs.iter().map(|(status, count)| (format!("status=\"{status}\""), *count as f64)).collect();
+        gauges.runs.iter().map(|runs| (format!("status=\"{}\"", runs.status), runs.count as f64)).collect();
     let by_status: Vec<_> = by_status.iter().map(|(label, count)| (label.as_str(), *count)).collect();
-    gauge(text, "runs", "Runs that have not ended, by status; not those that wait for a signal for ever", &by_status);
+    gauge(text, "runs", "Runs that have not ended, by status, each counted up to 10,000", &by_status);
     let oldest = gauges.oldest_due_seconds;
     gauge(text, "oldest_due_seconds", "How long the oldest due run has been waiting for a worker", &[("", oldest)]);
     let attention = gauges.attention_runs as f64;

@@ -9,6 +9,7 @@ mod events;
 mod extract;
 mod finding;
 mod health;
+mod holds;
 mod keys;
 mod metrics;
 pub mod openapi;
@@ -18,6 +19,7 @@ mod pages;
 pub mod problem;
 mod request;
 mod runs;
+mod schedules;
 mod webhooks;
 mod wire;
 
@@ -70,9 +72,9 @@ impl App {
             engine,
             orders,
             draining: CancellationToken::new(),
+            door: Door::default(),
             scraper: None,
             worker: None,
-            door: Door::default(),
         }
     }
 
@@ -95,39 +97,38 @@ impl App {
     }
 }
 
-/// All routes. Health stands outside of what guards the rest.
+/// All routes. The guard stands before the size: of who may not come in no body is read.
 pub fn router(app: App) -> Router {
+    let (router, _) = nouns(app.max_payload).split_for_parts();
     let pages = pages::routes(&app).layer(from_fn_with_state(app.max_payload, extract::bounded));
-    let (guarded, _) = guarded(app.max_payload).split_for_parts();
-    let (open, _) = open().split_for_parts();
-    // Before the size: who may not come in has no body read.
-    guarded
+    router
         .merge(pages)
         .layer(from_fn_with_state(app.clone(), auth::guard))
-        .merge(open)
-        .merge(metrics::routes(&app))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(request::observe))
         .with_state(app)
 }
 
-/// The routes that ask who calls.
-fn guarded(max_payload: usize) -> OpenApiRouter<App> {
+/// Every noun's routes, with what they state for the OpenAPI document. Who may use them stands in [`auth::roles`].
+fn nouns(max_payload: usize) -> OpenApiRouter<App> {
     let bounded = |limit: usize| from_fn_with_state(limit, extract::bounded);
-    OpenApiRouter::with_openapi(openapi::begin())
+    let api = OpenApiRouter::new()
         .merge(auth::routes().into())
-        .merge(finding::routes().into())
-        .merge(keys::routes().into())
+        .merge(finding::routes())
+        .merge(holds::routes())
+        .merge(keys::routes())
         .merge(orders::routes())
         .merge(runs::routes())
+        .merge(schedules::routes())
         .merge(webhooks::routes())
-        .layer(bounded(max_payload))
-        .merge(runs::batch_routes().layer(bounded(max_payload.saturating_mul(BATCH_FACTOR))))
-}
-
-/// The routes that are open to everybody.
-fn open() -> OpenApiRouter<App> {
-    health::routes().merge(openapi::routes())
+        .layer(bounded(max_payload));
+    let batch = runs::batch_routes().layer(bounded(max_payload.saturating_mul(BATCH_FACTOR)));
+    OpenApiRouter::with_openapi(openapi::begin())
+        .merge(api)
+        .merge(batch)
+        .merge(health::routes())
+        .merge(metrics::routes())
+        .merge(openapi::routes())
 }
 
 /// Serves until `shutdown`, then lets open requests end, for ten seconds at most.
@@ -155,8 +156,7 @@ pub async fn serve_health(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let draining = app.draining.clone();
-    let (health, _) = health::routes().split_for_parts();
-    let routes = health.merge(metrics::routes(&app));
+    let (routes, _) = health::routes().merge(metrics::routes()).split_for_parts();
     let router = routes.layer(from_fn(request::observe)).with_state(app);
     until(listener, router, draining, shutdown).await
 }

@@ -43,7 +43,7 @@ fn order_id(text: &str) -> Result<Uuid, Problem> {
     path = "/v1/orders",
     operation_id = "place_order",
     tag = "orders",
-    params(WaitParams, IdempotencyKey),
+    params(WaitParams, IdempotencyKey, TraceParent),
     request_body = PlaceBody,
     responses(
         (

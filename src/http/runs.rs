@@ -47,7 +47,7 @@ type Id = Path<String>;
     path = "/v1/runs",
     operation_id = "start_run",
     tag = "runs",
-    params(IdempotencyKey),
+    params(IdempotencyKey, TraceParent),
     request_body = StartBody,
     responses(
         (
@@ -93,6 +93,7 @@ const fn status(started: Started) -> StatusCode {
     path = "/v1/runs/batch",
     operation_id = "start_runs",
     tag = "runs",
+    params(TraceParent),
     request_body = Vec<StartBody>,
     responses((status = 200, description = "A result per item, in order.", body = BatchAnswer))
 )]

@@ -193,6 +193,21 @@ impl ActionBody {
     }
 }
 
+/// The body of what is done to something that is no run.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Reason {
+    /// Why, for the audit.
+    reason: Option<String>,
+}
+
+impl Reason {
+    /// Who acts and why.
+    pub(super) fn operator(self, actor: String) -> Result<Operator, Problem> {
+        ActionBody { reason: self.reason, dry_run: false }.operator(actor)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{super::extract::parse, *};

@@ -4,11 +4,16 @@
 //! |---|---|
 //! | `logs` | where logs go and what they look like |
 //! | `metrics` | the recorder behind `/metrics` |
+//! | `otlp` | attempts as spans, to a collector; without the feature nothing of it is built |
 
 mod logs;
 mod metrics;
+#[cfg(feature = "otlp")]
+mod otlp;
 
+#[cfg(feature = "otlp")]
+pub use self::otlp::Traces;
 pub use self::{
-    logs::init,
+    logs::{init, json_layer},
     metrics::{Recorder, record},
 };

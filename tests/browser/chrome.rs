@@ -5,11 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fantoccini::{
-    Client, ClientBuilder, Locator,
-    elements::Element,
-    wd::WebDriverCompatibleCommand,
-};
+use fantoccini::{Client, ClientBuilder, Locator, elements::Element, wd::WebDriverCompatibleCommand};
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
 use tokio::{
@@ -93,7 +89,13 @@ impl Chrome {
 
     /// Keys for whatever has the focus.
     pub(crate) async fn keys(&self, keys: &str) {
-        self.client.active_element().await.expect("something has the focus").send_keys(keys).await.expect("it takes keys");
+        self.client
+            .active_element()
+            .await
+            .expect("something has the focus")
+            .send_keys(keys)
+            .await
+            .expect("it takes keys");
     }
 
     /// What an element says; empty where there is none.
@@ -147,7 +149,11 @@ impl Chrome {
     pub(crate) async fn complaints(&self) -> Vec<String> {
         let entries = self.command("se/log", json!({"type": "browser"})).await;
         let entries = entries.as_array().cloned().unwrap_or_default();
-        entries.iter().filter(|entry| entry["level"] != "INFO" && entry["level"] != "DEBUG").map(Value::to_string).collect()
+        entries
+            .iter()
+            .filter(|entry| entry["level"] != "INFO" && entry["level"] != "DEBUG")
+            .map(Value::to_string)
+            .collect()
     }
 
     async fn command(&self, path: &'static str, body: Value) -> Value {

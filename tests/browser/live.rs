@@ -13,7 +13,8 @@ async fn a_change_shows_without_loading_the_page_again() {
     chrome.until_text("#live", "live").await;
     chrome.ask("window.mark = 'the same page'; document.querySelector('#s0f details').open = true; document.querySelector('.verbs a').focus()", Vec::new()).await;
     stage.give_paper();
-    let by = backstitch::engine::Operator { actor: "somebody else".into(), reason: Some("paper".into()), dry_run: false };
+    let by =
+        backstitch::engine::Operator { actor: "somebody else".into(), reason: Some("paper".into()), dry_run: false };
     stage.engine.retry(run, &by).await.expect("it can be retried");
     chrome.until_text(".head", "completed").await;
     chrome.until_text("#audit", "somebody else").await;
@@ -34,7 +35,10 @@ async fn a_new_run_appears_in_the_list_and_not_while_it_is_paused() {
     chrome.click("#live").await;
     chrome.until_text("#live", "paused").await;
     stage.run("approval", "third", "waiting").await;
-    assert_eq!(chrome.ask("return performance.getEntriesByType('navigation').length", Vec::new()).await, Value::from(1));
+    assert_eq!(
+        chrome.ask("return performance.getEntriesByType('navigation').length", Vec::new()).await,
+        Value::from(1)
+    );
     assert!(!chrome.text("#view table").await.contains("approval-third"));
     chrome.click("#live").await;
     chrome.until_text("#view table", "approval-third").await;

@@ -26,7 +26,11 @@ async fn a_night(stage: &Stage) -> Vec<Look> {
     for parcel in &parcels {
         stage.until(*parcel, "stuck").await;
     }
-    let by = |reason: &str| backstitch::engine::Operator { actor: "night-shift".into(), reason: Some(reason.into()), dry_run: false };
+    let by = |reason: &str| backstitch::engine::Operator {
+        actor: "night-shift".into(),
+        reason: Some(reason.into()),
+        dry_run: false,
+    };
     let _ = stage.engine.retry(parcels[3], &by("the printer was switched on again")).await;
     let _ = stage.engine.cancel(trip, &by("the customer called")).await;
     stage.until(parcels[3], "stuck").await;
@@ -59,9 +63,14 @@ async fn every_page_is_clean_and_fits_wide_and_narrow_light_and_dark() {
             chrome.open(address).await;
             chrome.find("main h1, main h2").await;
             let wide = chrome.ask("return document.scrollingElement.scrollWidth", Vec::new()).await;
-            assert!(wide.as_u64() <= Some(u64::from(width)), "{name} is {wide} wide on {width}: {}", widest(&chrome).await);
+            assert!(
+                wide.as_u64() <= Some(u64::from(width)),
+                "{name} is {wide} wide on {width}: {}",
+                widest(&chrome).await
+            );
             let refused = chrome.complaints().await;
-            let ours: Vec<&String> = refused.iter().filter(|text| *name != "missing" || !text.contains("404")).collect();
+            let ours: Vec<&String> =
+                refused.iter().filter(|text| *name != "missing" || !text.contains("404")).collect();
             assert!(ours.is_empty(), "{name}: {ours:?}");
             keep(&chrome, &format!("{name}-{width}-{scheme}")).await;
         }
@@ -70,7 +79,8 @@ async fn every_page_is_clean_and_fits_wide_and_narrow_light_and_dark() {
 
 /// What sticks out, for the message.
 async fn widest(chrome: &Chrome) -> Value {
-    let script = "return [...document.querySelectorAll('body *')].filter((one) => !one.closest('.scroll, svg, nav, pre')
+    let script =
+        "return [...document.querySelectorAll('body *')].filter((one) => !one.closest('.scroll, svg, nav, pre')
         && one.getBoundingClientRect().right > innerWidth + 1).slice(0, 8).map((one) => one.outerHTML.slice(0, 90))";
     chrome.ask(script, Vec::new()).await
 }

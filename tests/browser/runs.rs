@@ -63,7 +63,10 @@ async fn payloads_are_shown_as_text_and_never_as_a_page() {
     let chrome = Chrome::at(&stage.url).await;
     chrome.open(&format!("/runs/{run}")).await;
     chrome.until_text("#view", "<b id=evil>").await;
-    assert_eq!(chrome.ask("return [document.getElementById('evil'), document.title.includes('broken')]", Vec::new()).await, json!([null, false]));
+    assert_eq!(
+        chrome.ask("return [document.getElementById('evil'), document.title.includes('broken')]", Vec::new()).await,
+        json!([null, false])
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

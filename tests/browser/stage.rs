@@ -14,7 +14,8 @@ use std::{
 use backstitch::{
     activities::ShopDeps,
     engine::{
-        Activity, ActivityContext, ActivityError, Context, Engine, Failure, Policy, Registry, Retry, RunId, StartRun, WorkerConfig, Workflow,
+        Activity, ActivityContext, ActivityError, Context, Engine, Failure, Policy, Registry, Retry, RunId, StartRun,
+        WorkerConfig, Workflow,
     },
     gateway_sim,
     http::{self, App},
@@ -164,7 +165,10 @@ impl Stage {
         };
         let any = "127.0.0.1:0".parse().expect("an address");
         let simulator = gateway_sim::start(any, config).await.expect("it starts");
-        let gateway = StripeConfig { timeout: Duration::from_millis(500), ..StripeConfig::new(simulator.url(), Secret::new("sk_test")) };
+        let gateway = StripeConfig {
+            timeout: Duration::from_millis(500),
+            ..StripeConfig::new(simulator.url(), Secret::new("sk_test"))
+        };
         let gateway: Arc<dyn PaymentGateway> = Arc::new(StripeGateway::new(&gateway).expect("a gateway"));
         let paper = Arc::new(AtomicBool::new(false));
         let registry = workflows::register(Registry::new(), &ShopDeps::new(pool.clone(), gateway))
@@ -177,12 +181,18 @@ impl Stage {
             .activity(Card)
             .activity(Printer(paper.clone()));
         let engine = Engine::new(pool, registry);
-        let orders = Orders::new(engine.clone(), ShopSettings::default()).with_webhook_secrets(vec![Secret::new(SECRET)]);
+        let orders =
+            Orders::new(engine.clone(), ShopSettings::default()).with_webhook_secrets(vec![Secret::new(SECRET)]);
         let stop = CancellationToken::new();
         tokio::spawn(http::serve(listener, App::new(orders.clone()), stop.clone().cancelled_owned()));
-        let config = WorkerConfig { name: "worker-1".to_owned(), poll_interval: Duration::from_millis(50), ..WorkerConfig::default() };
+        let config = WorkerConfig {
+            name: "worker-1".to_owned(),
+            poll_interval: Duration::from_millis(50),
+            ..WorkerConfig::default()
+        };
         tokio::spawn(engine.worker(config).run(stop.clone().cancelled_owned()));
-        let stage = Self { url, engine, orders, paper, _gateway: simulator, _stop: stop.drop_guard(), _database: database };
+        let stage =
+            Self { url, engine, orders, paper, _gateway: simulator, _stop: stop.drop_guard(), _database: database };
         wait_for("a worker has registered", async || {
             let known = stage.engine.workflows().await.map_err(|error| error.to_string())?;
             if known.items.is_empty() { Err("nothing is registered".to_owned()) } else { Ok(()) }

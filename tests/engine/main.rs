@@ -7,15 +7,21 @@
 //! | `waits` | time, signals, branches, replay |
 //! | `placing` | starts and keys, queues, versions, workers that come and go |
 //! | `races` | two at the same moment, in both orders, forced by locks |
+//! | `holds` | what is held back does not begin; what is under way ends; a release lets it go on |
+//! | `schedules` | runs by the clock: slots, downtime, overlap |
 //! | `crash` | workers and Postgres killed in mid-work |
+//! | `finding` | lists, attention, why, counts, the fleet |
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod crash;
+mod finding;
+mod holds;
 mod outcomes;
 mod placing;
 mod promises;
 mod races;
+mod schedules;
 mod transactional;
 mod waits;

@@ -4,16 +4,21 @@
 
 mod auth;
 mod bad_input;
+mod dashboards;
 mod events;
+mod finding;
+mod holds;
 mod metrics;
 mod openapi;
 mod outage;
 mod refusal;
 mod roles;
 mod runs;
+mod schedules;
 mod secrets;
 mod server;
 mod session;
 mod shop;
 #[path = "../support/mod.rs"]
 mod support;
+mod traces;

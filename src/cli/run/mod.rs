@@ -65,7 +65,7 @@ async fn read(client: &Client, id: &str) -> anyhow::Result<(Value, Run)> {
 }
 
 /// A JSON argument: the text itself, `@FILE`, or `-` for stdin.
-fn json_argument(name: &str, text: &str) -> anyhow::Result<Value> {
+pub(super) fn json_argument(name: &str, text: &str) -> anyhow::Result<Value> {
     let text = match text.strip_prefix('@') {
         Some(path) => std::fs::read_to_string(path).with_context(|| format!("{name}: {path} can't be read"))?,
         None if text == "-" => std::io::read_to_string(std::io::stdin()).context("stdin can't be read")?,

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use utoipa::ToSchema;
+
 /// When an attempt that had no effect, or an unknown one, is made again.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Retry {
@@ -75,9 +77,35 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// Both are given.
-    pub const fn new(input: serde_json::Value, output: serde_json::Value) -> Self {
-        Self { input: Some(input), output: Some(output) }
+    /// The schemas of two types, each complete in itself.
+    pub fn of<Input: ToSchema, Output: ToSchema>() -> Self {
+        Self { input: Some(schema_of::<Input>()), output: Some(schema_of::<Output>()) }
+    }
+}
+
+/// A type's schema, with what it refers to as its own definitions.
+fn schema_of<T: ToSchema>() -> serde_json::Value {
+    let mut named = Vec::new();
+    T::schemas(&mut named);
+    let mut schema = serde_json::to_value(T::schema()).unwrap_or_default();
+    if !named.is_empty() {
+        let named = named.into_iter().map(|(name, schema)| (name, serde_json::to_value(schema).unwrap_or_default()));
+        schema["$defs"] = named.collect::<serde_json::Map<_, _>>().into();
+    }
+    refer_to_defs(&mut schema);
+    schema
+}
+
+fn refer_to_defs(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Object(members) => {
+            if let Some(serde_json::Value::String(reference)) = members.get_mut("$ref") {
+                *reference = reference.replace("#/components/schemas/", "#/$defs/");
+            }
+            members.values_mut().for_each(refer_to_defs);
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(refer_to_defs),
+        _ => {}
     }
 }
 

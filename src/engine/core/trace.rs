@@ -5,7 +5,7 @@
 use super::model::{Direction, RunId};
 
 /// The trace that a run belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Trace {
     /// 16 bytes, never 0.
     pub id: u128,

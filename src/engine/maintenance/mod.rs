@@ -9,6 +9,7 @@
 //! says how long to wait for the next, and one line in [`TASKS`].
 
 mod holds;
+mod schedules;
 
 use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 
@@ -24,6 +25,7 @@ type Tick = for<'a> fn(&'a Engine) -> BoxFuture<'a, Result<Duration, Error>>;
 const TASKS: &[(&str, Tick)] = &[
     ("released holds", |engine| holds::tick(engine).boxed()),
     ("held runs", |engine| holds::look_after(engine).boxed()),
+    ("schedules", |engine| schedules::tick(engine).boxed()),
 ];
 
 /// How maintenance is done.
@@ -47,7 +49,7 @@ pub struct Maintenance {
 }
 
 impl Engine {
-    /// What keeps the engine's house besides its workers: released holds, bulk operations and whatever else comes round
+    /// What keeps the engine's house besides its workers: released holds, schedules, bulk operations and whatever else comes round
     /// by the clock. Run one in each process that serves or works; any number of them share the work.
     pub fn maintenance(&self, config: MaintenanceConfig) -> Maintenance {
         Maintenance { engine: self.clone(), config }

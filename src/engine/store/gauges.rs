@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use sqlx::{Connection, PgConnection, Row};
 
-use crate::engine::{error::Error, view::Gauges};
+use super::finding::fleet;
+use crate::engine::{core::model::Status, error::Error, view::Gauges};
 
 /// The counts. They are bounded in time by the server, so that a scrape never becomes a load of its own.
 pub(crate) async fn read(conn: &mut PgConnection, at_most: Duration) -> Result<Gauges, Error> {
@@ -12,11 +13,11 @@ pub(crate) async fn read(conn: &mut PgConnection, at_most: Duration) -> Result<G
     let millis = at_most.as_millis().to_string();
     sqlx::query("SELECT set_config('statement_timeout', $1, true)").bind(millis).execute(&mut *tx).await?;
     let row = sqlx::query(include_str!("sql/gauges.sql")).fetch_one(&mut *tx).await?;
+    let counts = fleet::counts(&mut tx).await?;
     tx.rollback().await?;
-    let runs = ["pending", "running", "waiting", "paused", "compensating", "stuck"];
-    let count = |status: &'static str| Ok::<_, sqlx::Error>((status, row.try_get(status)?));
+    let has_ended = |status: &str| Status::from_word(status).is_some_and(Status::is_end);
     Ok(Gauges {
-        runs: runs.into_iter().map(count).collect::<Result<_, _>>()?,
+        runs: counts.into_iter().filter(|count| !has_ended(count.status)).collect(),
         oldest_due_seconds: row.try_get("oldest_due")?,
         attention_runs: row.try_get("attention")?,
         holds: row.try_get("holds")?,

@@ -12,6 +12,8 @@
 //! | `timers`, `signals` | wake parked runs |
 //! | `holds` | what is held back, and the runs put aside for it |
 //! | `operate` | cancel, compensate, retry, with their audit |
+//! | `schedules` | schedules and their slots |
+//! | `reads`, `server`, `gauges` | what people see |
 //! | `reads`, `server` | what people see |
 //! | `finding/` | which runs, what needs attention, what was done, who is there |
 //! | `reads`, `server`, `gauges` | what people see |
@@ -27,6 +29,7 @@ pub(crate) mod lanes;
 pub(crate) mod operate;
 pub(crate) mod reads;
 pub(crate) mod rows;
+pub(crate) mod schedules;
 pub(crate) mod server;
 pub(crate) mod signals;
 pub(crate) mod start;

@@ -78,12 +78,22 @@ fn word(status: Status, row: &PgRow) -> Result<&'static str, sqlx::Error> {
     })
 }
 
+/// What keeps a due run from being taken.
+#[derive(serde::Deserialize)]
+struct HeldBy {
+    name: String,
+    since: Time,
+}
+
 fn waiting_on(status: Status, failure: Option<&Failure>, row: &PgRow) -> Result<Option<WaitingOn>, sqlx::Error> {
     let due: bool = row.try_get("due")?;
     let due_at: Option<Time> = row.try_get("due_at")?;
     let waiting =
         |kind: &str, name: Option<String>, since, until| Some(WaitingOn { kind: kind.to_owned(), name, since, until });
     if due {
+        if let Some(hold) = parse::<HeldBy>(row.try_get("hold")?) {
+            return Ok(waiting("hold", Some(hold.name), Some(hold.since), None));
+        }
         if row.try_get("served")? {
             return Ok(None);
         }
@@ -99,7 +109,7 @@ fn waiting_on(status: Status, failure: Option<&Failure>, row: &PgRow) -> Result<
             None => None,
         },
         Status::Stuck | Status::Paused => {
-            waiting("operator", failure.map(|failure| failure.code.clone()), row.try_get("attention_since")?, None)
+            waiting("operator", failure.map(|failure| failure.code.clone()), row.try_get("stands_since")?, None)
         }
         _ => None,
     })

@@ -1,15 +1,18 @@
 //! What needs an operator: errors in groups, and the entries of one run.
 
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
+use super::words;
 use crate::engine::core::model::{RunId, Time};
 
 /// Runs that need attention for the same reason.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct AttentionGroup {
     /// What finds its runs (`fingerprint` of a filter), as 16 hexadecimal digits; none for `overdue`, which is not stored.
     pub fingerprint: Option<String>,
     /// `stuck poison unknown undo_failed best_effort retrying overdue`.
+    #[schema(schema_with = words::attention_kind)]
     pub kind: String,
     /// The runs' workflow.
     pub workflow: Option<String>,
@@ -32,14 +35,17 @@ pub struct AttentionGroup {
 }
 
 /// Which groups: all conditions hold together.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default, deny_unknown_fields)]
 pub struct AttentionFilter {
     /// Only this workflow.
     pub workflow: Option<String>,
     /// Only this kind.
+    #[param(schema_with = words::attention_kind)]
     pub kind: Option<String>,
-    /// 1 to 200; 50 by default.
+    /// 50 by default.
+    #[param(minimum = 1, maximum = 200)]
     pub limit: Option<u32>,
     /// Where the last page ended.
     pub cursor: Option<String>,
@@ -50,7 +56,7 @@ pub const ATTENTION_KINDS: [&str; 7] =
     ["stuck", "poison", "unknown", "undo_failed", "best_effort", "retrying", "overdue"];
 
 /// Why one run needs attention.
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Attention {
     /// The step; none: the run as a whole.
     pub seq: Option<u32>,

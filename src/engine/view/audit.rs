@@ -1,11 +1,13 @@
 //! What operators did, and what they were refused.
 
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
+use super::words;
 use crate::engine::core::model::{Json, RunId, Time};
 
 /// One thing that an operator did or was refused.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct AuditEntry {
     /// Its number; newer ones are larger.
     pub id: i64,
@@ -22,6 +24,7 @@ pub struct AuditEntry {
     /// The bulk operation that it was part of.
     pub operation_id: Option<RunId>,
     /// `done` or `refused`.
+    #[schema(schema_with = words::audit_outcome)]
     pub outcome: String,
     /// Why it was refused: the error's code.
     pub code: Option<String>,
@@ -36,7 +39,8 @@ pub struct AuditEntry {
 }
 
 /// Which entries: all conditions hold together.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuditFilter {
     /// Only what was done to this run.
@@ -48,10 +52,12 @@ pub struct AuditFilter {
     /// Only this verb.
     pub action: Option<String>,
     /// Only `done`, or only `refused`.
+    #[param(schema_with = words::audit_outcome)]
     pub outcome: Option<String>,
     /// Only at or after this moment.
     pub since: Option<Time>,
-    /// 1 to 200; 50 by default.
+    /// 50 by default.
+    #[param(minimum = 1, maximum = 200)]
     pub limit: Option<u32>,
     /// Where the last page ended.
     pub cursor: Option<String>,

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::engine::core::{model::Time, policy::Policy};
 
 /// The workflows that were ever registered, and the activities that this server knows.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Workflows {
     /// By name.
     pub items: Vec<WorkflowView>,
@@ -19,7 +20,7 @@ pub struct Workflows {
 }
 
 /// A workflow.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct WorkflowView {
     /// Its name.
     pub name: String,
@@ -34,7 +35,7 @@ pub struct WorkflowView {
 }
 
 /// A version of a workflow.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct VersionView {
     /// The version.
     pub version: i32,
@@ -45,7 +46,7 @@ pub struct VersionView {
 }
 
 /// An activity.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ActivityView {
     /// Its name.
     pub name: String,
@@ -68,7 +69,7 @@ pub struct ActivityView {
 }
 
 /// How often and how long a step is tried.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct PolicyView {
     /// Attempts in all.
     pub max_attempts: u32,
@@ -85,7 +86,7 @@ pub struct PolicyView {
 }
 
 /// Who holds something back, and why.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct HoldNote {
     /// Who.
     pub actor: String,
@@ -96,7 +97,7 @@ pub struct HoldNote {
 }
 
 /// A queue.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct QueueView {
     /// Its name.
     pub name: String,
@@ -113,7 +114,7 @@ pub struct QueueView {
 }
 
 /// A worker process.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct WorkerView {
     /// Its number.
     pub id: i32,
@@ -138,7 +139,7 @@ pub struct WorkerView {
 }
 
 /// A worker's flushing connection.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct LaneView {
     /// Its number.
     pub id: i32,
@@ -151,7 +152,7 @@ pub struct LaneView {
 }
 
 /// How many runs have a status.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct StatusCount {
     /// The status.
     pub status: &'static str,

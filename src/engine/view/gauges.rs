@@ -2,11 +2,13 @@
 
 use serde::Serialize;
 
+use super::StatusCount;
+
 /// How many runs stand where, as the tables say at one moment.
 #[derive(Clone, Debug, Serialize)]
 pub struct Gauges {
     /// Runs that have not ended, by status; one that waits for a signal without any limit is not counted.
-    pub runs: Vec<(&'static str, i64)>,
+    pub runs: Vec<StatusCount>,
     /// How long the oldest due run has been waiting for a claim; 0 when none is due.
     pub oldest_due_seconds: f64,
     /// Runs that an operator should look at.

@@ -1,11 +1,12 @@
 //! What is held back, as people see it.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::engine::core::{holds::HoldKind, model::Time};
 
 /// Something that operators hold back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Hold {
     /// `workflow`, `activity` or `queue`.
     pub kind: HoldKind,

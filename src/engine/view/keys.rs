@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::engine::{core::model::Time, role::Role};
 
 /// An API key.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ApiKey {
     /// Its public part, by which it is revoked.
     pub id: String,
@@ -41,7 +42,7 @@ pub struct NewKey {
 }
 
 /// A key that was just made: the only time that its token is there to be read.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, ToSchema)]
 pub struct CreatedKey {
     /// The key.
     #[serde(flatten)]

@@ -58,10 +58,10 @@ pub struct Run {
 /// What a run waits for.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct WaitingOn {
-    /// `timer signal retry queue worker operator start`.
+    /// `timer signal retry queue worker hold operator start`.
     #[schema(schema_with = words::wait_kind)]
     pub kind: String,
-    /// The signal's, activity's, queue's or workflow's name.
+    /// The signal's, activity's, queue's or workflow's name, or that of what is held back.
     pub name: Option<String>,
     /// Since when.
     pub since: Option<Time>,

@@ -5,10 +5,11 @@ use utoipa::openapi::{
     schema::{SchemaType, Type},
 };
 
+use super::attention::ATTENTION_KINDS;
 use crate::engine::core::model::{Direction, Outcome, Status, StepKind};
 
 /// What a run can wait for.
-const WAITS: [&str; 7] = ["timer", "signal", "retry", "queue", "worker", "operator", "start"];
+const WAITS: [&str; 8] = ["timer", "signal", "retry", "queue", "worker", "hold", "operator", "start"];
 
 /// A run's status.
 pub fn run_status() -> Object {
@@ -38,6 +39,26 @@ pub fn outcome() -> Object {
 /// What a run waits for.
 pub fn wait_kind() -> Object {
     one_of(WAITS.into_iter())
+}
+
+/// What became of a schedule's slot.
+pub fn slot_outcome() -> Object {
+    one_of(["started", "queued", "skipped", "missed", "refused"].into_iter())
+}
+
+/// Why something needs attention.
+pub fn attention_kind() -> Object {
+    one_of(ATTENTION_KINDS.into_iter())
+}
+
+/// What became of what an operator asked.
+pub fn audit_outcome() -> Object {
+    one_of(["done", "refused"].into_iter())
+}
+
+/// Who can move a run.
+pub fn who() -> Object {
+    one_of(["worker", "timer", "caller", "operator", "nobody"].into_iter())
 }
 
 fn one_of(words: impl Iterator<Item = &'static str>) -> Object {

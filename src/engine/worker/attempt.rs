@@ -71,9 +71,9 @@ pub(super) async fn attempt(shared: Arc<Shared>, cx: Arc<ActivityContext>, attem
         Err(error) => (Err(error), None),
         // Boxed: it is large, and most attempts are made without it.
         Ok(code) if attempt.transactional => {
-            in_transaction(&shared, code, &cx, &attempt).instrument(span).boxed().await
+            cx.within(in_transaction(&shared, code, &cx, &attempt)).instrument(span).boxed().await
         }
-        Ok(code) => (bounded(code.as_ref(), &cx, &attempt).instrument(span).await, None),
+        Ok(code) => (cx.within(bounded(code.as_ref(), &cx, &attempt)).instrument(span).await, None),
     };
     if let Err(error) = &result {
         log_failure(&shared, &cx, &attempt, false, error);
@@ -179,7 +179,7 @@ pub(super) async fn verify(shared: Arc<Shared>, cx: Arc<ActivityContext>, attemp
         Err(error) => Err(error),
         Ok(code) => {
             let asking = AssertUnwindSafe(code.verify(&cx, attempt.input.get())).catch_unwind();
-            match tokio::time::timeout(attempt.timeout, asking).instrument(span).await {
+            match cx.within(tokio::time::timeout(attempt.timeout, asking)).instrument(span).await {
                 Ok(Ok(found)) => found,
                 Ok(Err(panic)) => Err(ActivityError::unknown("panic", panic_message(panic.as_ref()))),
                 Err(_) => Err(ActivityError::unknown("timeout", format!("no answer within {:?}", attempt.timeout))),

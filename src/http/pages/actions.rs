@@ -80,7 +80,14 @@ async fn ask(State(app): State<App>, caller: Caller, Path((id, verb)): Path<(Str
 }
 
 /// The form, with what would happen. `refused`: what came of the last try.
-async fn form(app: &App, caller: &Caller, id: &str, verb: &str, fields: Fields, refused: Option<&Problem>) -> Result<Response, Problem> {
+async fn form(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    verb: &str,
+    fields: Fields,
+    refused: Option<&Problem>,
+) -> Result<Response, Problem> {
     let verb = verbs::find(verb).ok_or_else(|| Problem::new("unknown_route", format!("there is no verb {verb}")))?;
     let run = app.engine.run(run_id(id)?).await?;
     let mut status = refused.map_or(StatusCode::OK, Problem::status);

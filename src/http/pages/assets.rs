@@ -31,14 +31,21 @@ pub(super) fn version() -> &'static str {
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/assets/backstitch.css", get(|headers: HeaderMap| asset(headers, "text/css; charset=utf-8", STYLE)))
-        .route("/assets/backstitch.js", get(|headers: HeaderMap| asset(headers, "text/javascript; charset=utf-8", SCRIPT)))
+        .route(
+            "/assets/backstitch.js",
+            get(|headers: HeaderMap| asset(headers, "text/javascript; charset=utf-8", SCRIPT)),
+        )
         .route("/assets/icon.svg", get(|headers: HeaderMap| asset(headers, "image/svg+xml", ICON)))
         .route("/favicon.ico", get(|headers: HeaderMap| asset(headers, "image/svg+xml", ICON)))
 }
 
 async fn asset(headers: HeaderMap, kind: &'static str, text: &'static str) -> Response {
     let tag = format!("\"{}\"", version());
-    let head = [(header::CONTENT_TYPE, kind.to_owned()), (header::ETAG, tag.clone()), (header::CACHE_CONTROL, "max-age=3600".to_owned())];
+    let head = [
+        (header::CONTENT_TYPE, kind.to_owned()),
+        (header::ETAG, tag.clone()),
+        (header::CACHE_CONTROL, "max-age=3600".to_owned()),
+    ];
     if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
         return (StatusCode::NOT_MODIFIED, head).into_response();
     }

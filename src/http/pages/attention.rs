@@ -59,7 +59,10 @@ fn bulk(action: &str, group: &AttentionGroup) -> String {
 pub(super) fn runs_of(group: &AttentionGroup) -> String {
     match &group.fingerprint {
         Some(fingerprint) => format::address("/runs", [("fingerprint", fingerprint.as_str())]),
-        None => format::address("/runs", [("workflow", group.workflow.as_deref().unwrap_or_default()), ("status", "pending")]),
+        None => format::address(
+            "/runs",
+            [("workflow", group.workflow.as_deref().unwrap_or_default()), ("status", "pending")],
+        ),
     }
 }
 

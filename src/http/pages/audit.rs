@@ -27,7 +27,8 @@ pub(super) async fn fragment(app: &App, view: &View) -> Result<Fragment, Problem
     let now = app.engine.now().await?;
     let text = |name: &str| view.param(name).map(str::to_owned);
     let id = |name: &str| {
-        let parse = |text: &str| Uuid::try_parse(text).map_err(|_| Problem::invalid(format!("{name} is {text}; it is an id")));
+        let parse =
+            |text: &str| Uuid::try_parse(text).map_err(|_| Problem::invalid(format!("{name} is {text}; it is an id")));
         view.param(name).map(parse).transpose()
     };
     let filter = AuditFilter {
@@ -43,7 +44,11 @@ pub(super) async fn fragment(app: &App, view: &View) -> Result<Fragment, Problem
     let page = app.engine.audit(&filter).await?;
     let next = page.next_cursor.map(|cursor| view.with("cursor", &cursor));
     let filtered = view.params().next().is_some();
-    Fragment::of("Audit", "audit", &AuditPage { view, entries: page.items, outcome: view.param("outcome"), filtered, next })
+    Fragment::of(
+        "Audit",
+        "audit",
+        &AuditPage { view, entries: page.items, outcome: view.param("outcome"), filtered, next },
+    )
 }
 
 /// The fields of the filter, with what they take.

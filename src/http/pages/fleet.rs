@@ -2,10 +2,7 @@
 
 use askama::Template;
 
-use super::{
-    format,
-    view::Fragment,
-};
+use super::{format, view::Fragment};
 use crate::{
     engine::{HoldNote, QueueView, WorkerView, Workflows},
     http::{App, problem::Problem},

@@ -84,7 +84,9 @@ const OUTCOMES: &[&str] = &["ok", "unknown", "skipped", "done", "refused", "miss
 /// A small drawing per status, so that shape tells them apart where colour does not.
 fn mark(status: &str) -> String {
     let stroke = |path: &str| {
-        format!(r#"<path d="{path}" fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round" stroke-linejoin="round"/>"#)
+        format!(
+            r#"<path d="{path}" fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round" stroke-linejoin="round"/>"#
+        )
     };
     let ring = r#"<circle cx="6" cy="6" r="4" fill="none" stroke="currentColor" stroke-width="1.6"/>"#;
     let drawing = match status {
@@ -215,7 +217,9 @@ pub(super) fn encode(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b':' | b'/' => encoded.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b':' | b'/' => {
+                encoded.push(char::from(byte))
+            }
             other => {
                 let _ = write!(encoded, "%{other:02X}");
             }
@@ -249,12 +253,18 @@ mod tests {
 
     #[test]
     fn an_address_leaves_out_what_is_empty_and_encodes_the_rest() {
-        assert_eq!(address("/runs", [("key", "a b&c"), ("tag", ""), ("status", "stuck")]), "/runs?key=a%20b%26c&status=stuck");
+        assert_eq!(
+            address("/runs", [("key", "a b&c"), ("tag", ""), ("status", "stuck")]),
+            "/runs?key=a%20b%26c&status=stuck"
+        );
     }
 
     #[test]
     fn spans_and_amounts_are_written_as_people_do() {
-        assert_eq!([span(12), span(1250), span(61_000), span(3_700_000), span(90_000_000)], ["12 ms", "1.2 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]);
+        assert_eq!(
+            [span(12), span(1250), span(61_000), span(3_700_000), span(90_000_000)],
+            ["12 ms", "1.2 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]
+        );
         assert_eq!(money(&-1005, "EUR"), "-10.05 EUR");
         assert_eq!(count(&1_234_567), "1\u{202f}234\u{202f}567");
     }

@@ -8,10 +8,7 @@ use axum::{
 };
 
 use super::assets;
-use crate::http::{
-    auth::Caller,
-    problem::Problem,
-};
+use crate::http::{auth::Caller, problem::Problem};
 
 /// The parts of the dashboard: address, name, and the word that pages name theirs by.
 const SECTIONS: &[(&str, &str, &str)] = &[

@@ -7,7 +7,10 @@
 use std::{
     collections::BTreeMap,
     convert::Infallible,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::{AtomicU64, Ordering}},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -20,7 +23,10 @@ use axum::{
 };
 use futures_util::stream;
 use serde::Deserialize;
-use tokio::{sync::watch, time::{Instant, MissedTickBehavior, interval, timeout}};
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior, interval, timeout},
+};
 
 use super::view::View;
 use crate::http::{App, problem::Problem};
@@ -51,7 +57,12 @@ pub(super) trait Render: Clone + Send + Sync + 'static {
 impl Render for App {
     async fn render(&self, view: &View) -> Option<String> {
         let rendered = view.render(self).await;
-        rendered.inspect_err(|problem| tracing::debug!(view = view.address(), code = problem.code(), "a view was not rendered")).ok().map(|fragment| fragment.html)
+        rendered
+            .inspect_err(|problem| {
+                tracing::debug!(view = view.address(), code = problem.code(), "a view was not rendered")
+            })
+            .ok()
+            .map(|fragment| fragment.html)
     }
 }
 

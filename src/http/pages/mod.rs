@@ -83,8 +83,10 @@ fn done(uri: &axum::http::Uri) -> Option<String> {
 
 /// `/find?q=`: the search of the list: an id leads to its run or order, anything else is taken for a key.
 async fn find(State(app): State<App>, OriginalUri(uri): OriginalUri) -> Response {
-    let params = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri).map(|params| params.0).unwrap_or_default();
-    let wanted = params.into_iter().find(|(name, _)| name == "q").map(|(_, value)| value.trim().to_owned()).unwrap_or_default();
+    let params =
+        axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri).map(|params| params.0).unwrap_or_default();
+    let wanted =
+        params.into_iter().find(|(name, _)| name == "q").map(|(_, value)| value.trim().to_owned()).unwrap_or_default();
     let address = match uuid::Uuid::try_parse(&wanted) {
         Ok(id) if app.engine.run(id).await.is_ok() => format!("/runs/{id}"),
         Ok(id) if app.orders.get(id).await.is_ok() => format!("/orders/{id}"),

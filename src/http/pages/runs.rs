@@ -3,8 +3,7 @@
 use askama::Template;
 
 use super::{
-    filter,
-    format,
+    filter, format,
     view::{Fragment, View},
 };
 use crate::{
@@ -14,7 +13,16 @@ use crate::{
 
 /// The statuses in the order of their chips.
 pub(super) const STATUSES: [&str; 10] = [
-    "pending", "running", "waiting", "paused", "compensating", "stuck", "completed", "compensated", "failed", "abandoned",
+    "pending",
+    "running",
+    "waiting",
+    "paused",
+    "compensating",
+    "stuck",
+    "completed",
+    "compensated",
+    "failed",
+    "abandoned",
 ];
 
 /// A chip: a filter that one click sets.
@@ -78,7 +86,9 @@ pub(super) async fn fragment(app: &App, view: &View) -> Result<Fragment, Problem
         chips: chips(view, &counts),
         rows: page.items.into_iter().map(RunRow::of).collect(),
         filtered: set.iter().any(|name| !matches!(*name, "cursor" | "limit")),
-        detailed: set.iter().any(|name| matches!(*name, "version" | "tag" | "error" | "step" | "fingerprint" | "since" | "until")),
+        detailed: set
+            .iter()
+            .any(|name| matches!(*name, "version" | "tag" | "error" | "step" | "fingerprint" | "since" | "until")),
         next: page.next_cursor.map(|cursor| view.with("cursor", &cursor)),
         first: view.param("cursor").map(|_| view.with("cursor", "")),
         problem,
@@ -106,10 +116,11 @@ fn chips(view: &View, counts: &[StatusCount]) -> Vec<Chip> {
         plain("all", "", all, status.is_none() && !attention),
         plain("needs attention", "s-attention", toggled, attention),
     ];
-    chips.extend(STATUSES.into_iter().map(|word| Chip {
-        current: status == Some(word),
-        ..of_status(word, view.with("status", word), counts)
-    }));
+    chips.extend(
+        STATUSES
+            .into_iter()
+            .map(|word| Chip { current: status == Some(word), ..of_status(word, view.with("status", word), counts) }),
+    );
     chips
 }
 
@@ -155,7 +166,6 @@ fn why(run: &Run) -> String {
         kind => format!("{kind} {name}").trim().to_owned(),
     }
 }
-
 
 /// The fields of the filter, with what they take.
 const FIELDS: [(&str, &str); 9] = [

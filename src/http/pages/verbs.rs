@@ -39,17 +39,59 @@ const fn verb(word: &'static str, label: &'static str, asks: Asks, grave: bool, 
 
 /// All of them, in the order of their buttons.
 pub(super) const VERBS: &[Verb] = &[
-    verb("retry", "Retry", Asks::Policy, false, "Tries again from the step that failed; the results of the steps before it are kept."),
+    verb(
+        "retry",
+        "Retry",
+        Asks::Policy,
+        false,
+        "Tries again from the step that failed; the results of the steps before it are kept.",
+    ),
     verb("resume", "Resume", Asks::Nothing, false, "Lets it go on. Timers go on with what was left of them."),
-    verb("pause", "Pause", Asks::Nothing, false, "Lets nothing more of it begin, and freezes its timers. What is under way ends."),
-    verb("skip", "Skip a step", Asks::Skip, true, "Passes over a step that has not succeeded, as if it had given this output."),
+    verb(
+        "pause",
+        "Pause",
+        Asks::Nothing,
+        false,
+        "Lets nothing more of it begin, and freezes its timers. What is under way ends.",
+    ),
+    verb(
+        "skip",
+        "Skip a step",
+        Asks::Skip,
+        true,
+        "Passes over a step that has not succeeded, as if it had given this output.",
+    ),
     verb("resolve", "Resolve a step", Asks::Resolve, true, "Declares what a step came to whose outcome nobody knows."),
-    verb("fork", "Fork", Asks::Fork, false, "Starts a new run that keeps the results of the steps before one, and does the rest again."),
+    verb(
+        "fork",
+        "Fork",
+        Asks::Fork,
+        false,
+        "Starts a new run that keeps the results of the steps before one, and does the rest again.",
+    ),
     verb("signal", "Send a signal", Asks::Signal, false, "Puts a message into its inbox."),
-    verb("acknowledge", "Acknowledge", Asks::Nothing, false, "Takes it off the list of what needs attention. Nothing else changes."),
+    verb(
+        "acknowledge",
+        "Acknowledge",
+        Asks::Nothing,
+        false,
+        "Takes it off the list of what needs attention. Nothing else changes.",
+    ),
     verb("cancel", "Cancel", Asks::Nothing, true, "Stops the run and undoes what it did, unless it is past its pivot."),
-    verb("compensate", "Compensate", Asks::Nothing, true, "Undoes what the run did, the last first, wherever it stands."),
-    verb("abandon", "Abandon", Asks::Nothing, true, "Ends it as it stands. Nothing is undone, and what it holds stays held."),
+    verb(
+        "compensate",
+        "Compensate",
+        Asks::Nothing,
+        true,
+        "Undoes what the run did, the last first, wherever it stands.",
+    ),
+    verb(
+        "abandon",
+        "Abandon",
+        Asks::Nothing,
+        true,
+        "Ends it as it stands. Nothing is undone, and what it holds stays held.",
+    ),
 ];
 
 /// The verb of this word.

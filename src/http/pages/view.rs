@@ -31,7 +31,11 @@ pub(super) struct Fragment {
 
 impl Fragment {
     /// Renders a template.
-    pub(super) fn of<T: askama::Template>(title: impl Into<String>, section: &'static str, template: &T) -> Result<Self, Problem> {
+    pub(super) fn of<T: askama::Template>(
+        title: impl Into<String>,
+        section: &'static str,
+        template: &T,
+    ) -> Result<Self, Problem> {
         let html = template.render().map_err(|error| Problem::internal("internal_error", &error))?;
         Ok(Self { title: title.into(), section, html })
     }

@@ -231,7 +231,12 @@ impl Clock {
                 let tried = if step.error.as_ref().is_some_and(|error| error.unknown) { "unknown" } else { "failed" };
                 found.push(stretch(started, started, Kind::Ended(tried), step));
                 let title = format!("{}: waits for attempt {}", step.name, step.attempts + 1);
-                found.push(Stretch { from: started, to: self.now.max(started), kind: Kind::Wait, title: title.clone() });
+                found.push(Stretch {
+                    from: started,
+                    to: self.now.max(started),
+                    kind: Kind::Wait,
+                    title: title.clone(),
+                });
                 if next > self.now {
                     found.push(Stretch { from: self.now, to: next, kind: Kind::Future, title });
                 }
@@ -304,18 +309,18 @@ struct Knot {
 
 impl Axis {
     fn of<'a>(begun: Time, end: Time, now: Option<Time>, all: impl Iterator<Item = &'a Stretch> + Clone) -> Self {
-        let mut marks: Vec<Time> = all.clone().flat_map(|one| [one.from, one.to]).chain([begun, end]).chain(now).collect();
+        let mut marks: Vec<Time> =
+            all.clone().flat_map(|one| [one.from, one.to]).chain([begun, end]).chain(now).collect();
         marks.retain(|at| (begun..=end).contains(at));
         marks.sort_unstable();
         marks.dedup();
         let worked = |from: Time, to: Time| {
-            let is_work = |one: &Stretch| matches!(one.kind, Kind::Ended(_) | Kind::Open) && one.from < to && one.to > from;
+            let is_work =
+                |one: &Stretch| matches!(one.kind, Kind::Ended(_) | Kind::Open) && one.from < to && one.to > from;
             all.clone().any(is_work)
         };
-        let parts: Vec<(Time, Time, f64, bool)> = marks
-            .windows(2)
-            .map(|pair| (pair[0], pair[1], ms(pair[0], pair[1]), worked(pair[0], pair[1])))
-            .collect();
+        let parts: Vec<(Time, Time, f64, bool)> =
+            marks.windows(2).map(|pair| (pair[0], pair[1], ms(pair[0], pair[1]), worked(pair[0], pair[1]))).collect();
         let busy: f64 = parts.iter().filter(|part| part.3).map(|part| part.2).sum();
         let most = if busy > 0.0 { busy.max(1.0) * WIDEST_WAIT } else { f64::INFINITY };
         let (mut knots, mut at) = (Vec::new(), 0.0);
@@ -350,7 +355,13 @@ impl Axis {
             let elapsed = ms(begun, knot.from) + share.clamp(0.0, 1.0) * ms(knot.from, knot.to);
             #[allow(clippy::cast_possible_truncation, reason = "milliseconds of a run fit")]
             let label = if quarter == 0 { "0".to_owned() } else { format!("+{}", span(elapsed as i64)) };
-            let anchor = if quarter == 0 { "start" } else if quarter == 4 { "end" } else { "middle" };
+            let anchor = if quarter == 0 {
+                "start"
+            } else if quarter == 4 {
+                "end"
+            } else {
+                "middle"
+            };
             Some(Tick { x: f64::from(quarter) * 25.0, label, anchor })
         };
         (0..=4).filter_map(tick).collect()

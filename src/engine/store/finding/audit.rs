@@ -4,6 +4,7 @@ use sqlx::{PgConnection, Postgres, QueryBuilder, Row, postgres::PgRow};
 
 use super::super::rows::json;
 use crate::engine::{
+    core::redact::hide,
     error::Error,
     view::{AuditEntry, AuditFilter},
 };
@@ -18,7 +19,9 @@ pub(crate) async fn page(
 ) -> Result<Vec<AuditEntry>, Error> {
     let mut query = QueryBuilder::<Postgres>::new(
         "SELECT id, at, actor, action, run_id, subject, operation_id, outcome, code, message, reason,
-            before::text AS before, after::text AS after
+            before::text AS before, after::text AS after,
+            (SELECT w.secret_fields FROM backstitch.run r JOIN backstitch.workflow w ON w.id = r.workflow_id
+             WHERE r.id = audit.run_id) AS secret_fields
          FROM backstitch.audit WHERE true",
     );
     if let Some(run) = filter.run_id {
@@ -44,6 +47,10 @@ pub(crate) async fn page(
 }
 
 fn entry(row: &PgRow) -> Result<AuditEntry, sqlx::Error> {
+    let secret: Vec<String> = row.try_get::<Option<_>, _>("secret_fields")?.unwrap_or_default();
+    let (mut before, mut after) = (json(row.try_get("before")?), json(row.try_get("after")?));
+    hide(&mut before, &secret);
+    hide(&mut after, &secret);
     Ok(AuditEntry {
         id: row.try_get("id")?,
         at: row.try_get("at")?,
@@ -56,7 +63,7 @@ fn entry(row: &PgRow) -> Result<AuditEntry, sqlx::Error> {
         code: row.try_get("code")?,
         message: row.try_get("message")?,
         reason: row.try_get("reason")?,
-        before: json(row.try_get("before")?),
-        after: json(row.try_get("after")?),
+        before,
+        after,
     })
 }

@@ -7,7 +7,7 @@ use sqlx::{PgConnection, Row};
 use crate::engine::{
     core::model::{Status, Time},
     error::Error,
-    view::{HoldNote, LaneView, QueueView, StatusCount, VersionView, WorkerView},
+    view::{Hold, HoldNote, LaneView, QueueView, StatusCount, VersionView, WorkerView},
 };
 
 /// A lane that has not been heard of for longer than this is not taken for alive, whatever its row says.
@@ -21,13 +21,12 @@ pub(crate) type Holds = HashMap<(String, String), HoldNote>;
 
 /// What is held back.
 pub(crate) async fn holds(conn: &mut PgConnection) -> Result<Holds, Error> {
-    let rows = sqlx::query("SELECT kind, name, actor, reason, since FROM backstitch.hold").fetch_all(conn).await?;
-    let hold = |row: &sqlx::postgres::PgRow| {
-        let note =
-            HoldNote { actor: row.try_get("actor")?, reason: row.try_get("reason")?, since: row.try_get("since")? };
-        Ok(((row.try_get("kind")?, row.try_get("name")?), note))
+    let held = super::super::holds::list(conn).await?.into_iter();
+    let note = |hold: Hold| {
+        let note = HoldNote { actor: hold.actor, reason: hold.reason, since: hold.since };
+        ((hold.kind.word().to_owned(), hold.name), note)
     };
-    rows.iter().map(hold).collect()
+    Ok(held.map(note).collect())
 }
 
 /// Every (workflow, version) that was ever registered, with the live workers that have it; newest version first.

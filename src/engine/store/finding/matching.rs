@@ -136,7 +136,7 @@ pub(crate) fn fingerprint(text: &str) -> Result<i64, Error> {
 impl Matching {
     /// Whether, going through the runs, many may have to be passed over before one matches.
     pub(super) fn may_be_rare(&self) -> bool {
-        self.source == Source::Runs && self.filter.tag.is_some()
+        self.source == Source::Runs && (self.filter.tag.is_some() || self.workflows.is_some())
     }
 
     /// The expression that pages go by, whose index gives them in order.
@@ -163,12 +163,13 @@ impl Matching {
         if let Some(until) = filter.until {
             query.push(" AND r.created_at < ").push_bind(until);
         }
-        match self.workflows.as_deref() {
-            // One is an equality, which an index takes in order.
-            Some([one]) => query.push(" AND r.workflow_id = ").push_bind(*one),
-            Some(several) => query.push(" AND r.workflow_id = ANY (").push_bind(several.to_vec()).push(")"),
-            None => query,
+        let workflow_id = match self.source {
+            Source::Exceptional | Source::Ready => "d.workflow_id",
+            _ => "r.workflow_id",
         };
+        if let Some(workflows) = &self.workflows {
+            query.push(format_args!(" AND {workflow_id} = ANY (")).push_bind(workflows.clone()).push(")");
+        }
         if let Some(tag) = filter.tag.as_deref() {
             query.push(" AND r.tags IS NOT NULL AND r.tags ");
             match tag.split_once(':') {
@@ -211,10 +212,12 @@ impl Matching {
                     Some(code) => ("code", code.clone()),
                     None => ("step_name", filter.step.clone().unwrap_or_default()),
                 };
-                query.push(format_args!("(SELECT run_id FROM backstitch.exceptional WHERE {column} = "));
-                query.push_bind(value.clone());
-                query.push(format_args!(" UNION SELECT run_id FROM backstitch.attention WHERE {column} = "));
-                query.push_bind(value).push(") d")
+                // Both in order, and merged: nothing is sorted, and nothing read beyond the page.
+                query.push("(SELECT DISTINCT u.run_id FROM ((SELECT run_id FROM backstitch.exceptional WHERE ");
+                query.push(format_args!("{column} = ")).push_bind(value.clone());
+                query.push(" ORDER BY run_id DESC) UNION ALL (SELECT run_id FROM backstitch.attention WHERE ");
+                query.push(format_args!("{column} = ")).push_bind(value);
+                query.push(" ORDER BY run_id DESC)) u ORDER BY u.run_id DESC) d")
             }
         };
         query.push(" JOIN backstitch.run r ON r.id = d.run_id");

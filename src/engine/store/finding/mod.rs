@@ -12,7 +12,7 @@ pub(crate) mod audit;
 pub(crate) mod fleet;
 mod matching;
 
-use sqlx::{PgConnection, Postgres, QueryBuilder, postgres::PgRow};
+use sqlx::{Connection, PgConnection, Postgres, QueryBuilder, postgres::PgRow};
 
 pub(crate) use self::matching::{Matching, matching};
 use crate::engine::{core::model::RunId, error::Error, view::RunFilter};
@@ -20,6 +20,14 @@ use crate::engine::{core::model::RunId, error::Error, view::RunFilter};
 /// How many of the newest runs are looked through before what may be rare is looked up by its index, which gives all there
 /// are and in no order: good for few, slow for many. What is common shows up among these.
 const NEAR: i64 = 2_000;
+
+/// As many among the newest [`NEAR`] make it common: the rest of the page is not far either.
+const COMMON: usize = 5;
+
+/// The plans of lists are told what the planner can't know: that a page ends soon. So nothing is hashed, compiled or handed
+/// to parallel workers first. In one round trip, and for this transaction only.
+const FOR_A_PAGE: &str = "SET LOCAL jit = off; SET LOCAL max_parallel_workers_per_gather = 0;
+    SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off";
 
 /// The rows of up to `limit` runs before a cursor, newest first. `columns`: a statement's rest, which reads them for the
 /// ids of `page`; the same statement, so that what is listed is what was matched.
@@ -31,14 +39,19 @@ pub(super) async fn rows(
     columns: &str,
 ) -> Result<Vec<PgRow>, Error> {
     let matching = matching(conn, filter).await?;
+    let mut tx = conn.begin().await?;
+    sqlx::raw_sql(FOR_A_PAGE).execute(&mut *tx).await?;
+    let mut reach = Reach::InOrder;
     if matching.may_be_rare() {
-        let near = fetch(conn, &matching, Reach::Near, before, limit, columns).await?;
+        let near = fetch(&mut tx, &matching, Reach::Near, before, limit, columns).await?;
         if near.len() as i64 == limit {
             return Ok(near);
         }
-        return fetch(conn, &matching, Reach::ByIndex, before, limit, columns).await;
+        if near.len() < COMMON {
+            reach = Reach::ByIndex;
+        }
     }
-    fetch(conn, &matching, Reach::InOrder, before, limit, columns).await
+    fetch(&mut tx, &matching, reach, before, limit, columns).await
 }
 
 /// How a page is come by.

@@ -3,7 +3,7 @@
 --    without its numbers, so the newest entry can speak for all. It is looked up per group, by index: sorting every group to
 --    find it costs more than the counting.
 -- overdue: computed. Due for more than a minute, and nobody takes it: no worker, or too few. What is held back on purpose
---    is not overdue.
+--    (a hold, or put aside in a queue of our own) is not overdue.
 -- key: makes the order total, so that pages follow each other.
 WITH stored AS (
     SELECT a.fingerprint, a.kind, a.workflow_id, count(DISTINCT a.run_id) AS runs, min(a.since) AS first_seen,
@@ -16,7 +16,7 @@ late AS (
     SELECT q.queue, q.workflow_id, count(*) AS runs, min(q.due_at) AS first_seen, max(q.due_at) AS last_seen
     FROM backstitch.ready q
     WHERE coalesce($2, 'overdue') = 'overdue' AND q.lane IS NULL
-        AND q.due_at < (SELECT backstitch.now() - interval '1 minute')
+        AND q.due_at < (SELECT backstitch.now() - interval '1 minute') AND NOT starts_with(q.queue, '@')
     GROUP BY q.queue, q.workflow_id
 ),
 g AS (

@@ -7,6 +7,9 @@
 SELECT f.id, f.status, f.why
 FROM (
     SELECT r.id, r.status, CASE
+        WHEN q.lane IS NULL AND starts_with(q.queue, '@') AND q.due_at < backstitch.now() - interval '1 minute'
+            AND NOT EXISTS (SELECT FROM backstitch.hold h WHERE h.kind = 'activity' AND '@activity/' || h.name = q.queue)
+            THEN 'it was put aside for a held activity, which is held no more: does any process run maintenance?'
         WHEN q.run_id IS NOT NULL AND q.lane IS NULL THEN NULL
         WHEN l.alive THEN NULL
         WHEN q.lane IS NOT NULL THEN 'it is held by a lane that is dead'

@@ -1,9 +1,12 @@
 -- The queues: what is due and what is held in each, and who serves it. Called by store/finding/fleet.rs.
+-- Queues of our own ('@…', where runs wait for a held activity) are left out: nobody serves them, and nobody should.
 -- `ready` holds only what is due or held, so counting it is cheap as long as work gets done.
+-- What is put aside for a held activity stands in queues that nobody serves or sees: their names begin with @.
 WITH q AS (
     SELECT r.queue AS name, count(*) FILTER (WHERE r.lane IS NULL AND r.due_at <= n.now) AS due,
         count(*) FILTER (WHERE r.lane IS NOT NULL) AS held, min(r.due_at) FILTER (WHERE r.lane IS NULL) AS oldest_due_at
     FROM backstitch.ready r, (SELECT backstitch.now() AS now) n
+    WHERE NOT starts_with(r.queue, '@')
     GROUP BY r.queue
 ),
 k AS (

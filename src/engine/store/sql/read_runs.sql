@@ -2,13 +2,20 @@
 -- store/reads.rs for one run, and with what store/finding makes of a filter.
 -- Pending and running are derived from `ready`, which is why the hot path never writes them. What nobody holds waits for a
 -- worker: `served` says whether one is alive that would take it. The last worker's lanes stay alive by their rows, with
--- nobody left to take over: so they also must have been heard of lately.
+-- nobody left to take over: so they also must have been heard of lately. `hold`: what keeps it from being taken.
 SELECT r.id, w.name AS workflow, w.version, w.secret_fields, r.key, r.queue, r.input::text AS input,
     r.output::text AS output, r.failure::text AS failure, r.tags::text AS tags, r.created_at, r.started_at, r.finished_at,
     r.parent_id, r.traceparent,
     r.status, r.wait_kind, r.wait_name, r.wait_since, r.wait_until,
     q.run_id IS NOT NULL AS due, q.lane IS NOT NULL AS held, q.fresh, q.queue AS due_queue, q.due_at,
-    (SELECT min(a.since) FROM backstitch.attention a WHERE a.run_id = r.id) AS attention_since,
+    coalesce((SELECT p.at FROM backstitch.paused p WHERE r.status = 2 AND p.run_id = r.id),
+        (SELECT x.since FROM backstitch.exceptional x WHERE r.status IN (2, 4) AND x.run_id = r.id),
+        (SELECT min(a.since) FROM backstitch.attention a WHERE r.status IN (2, 4) AND a.run_id = r.id)) AS stands_since,
+    CASE WHEN q.lane IS NULL THEN (
+        SELECT json_build_object('name', h.name, 'since', h.since)::text FROM backstitch.hold h
+        WHERE (h.kind, h.name) IN (('workflow', w.name), ('queue', q.queue))
+            OR (h.kind = 'activity' AND '@activity/' || h.name = q.queue)
+        ORDER BY h.since LIMIT 1) END AS hold,
     q.run_id IS NULL OR q.lane IS NOT NULL OR EXISTS (
         SELECT FROM backstitch.worker k JOIN backstitch.lane l ON l.worker_id = k.id
             AND l.alive AND l.beat > clock_timestamp() - interval '30 seconds'
