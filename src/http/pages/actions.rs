@@ -97,7 +97,12 @@ async fn form(
     match action(verb.word, &fields) {
         Ok(action) => {
             needs_reason = action.needs_reason();
-            let by = Operator { actor: caller.actor.clone(), reason: Some(PREVIEW.to_owned()), dry_run: true };
+            let by = Operator {
+                actor: caller.actor.clone(),
+                reason: Some(PREVIEW.to_owned()),
+                dry_run: true,
+                ..Operator::default()
+            };
             match app.engine.act(run.id, &action, &by).await.map_err(Problem::from) {
                 Ok(would) => plan = Some(would),
                 Err(problem) if problem.status().is_client_error() => {
@@ -135,7 +140,7 @@ async fn done(app: &App, caller: &Caller, id: &str, verb: &str, fields: &Fields)
     check_form(caller, fields)?;
     check_operator(caller)?;
     let id = run_id(id)?;
-    let by = Operator { actor: caller.actor.clone(), reason: reason(fields)?, dry_run: false };
+    let by = Operator { actor: caller.actor.clone(), reason: reason(fields)?, ..Operator::default() };
     app.engine.act(id, &action(verb, fields)?, &by).await?;
     Ok(Redirect::to(&format!("/runs/{id}?done={}", format::encode(verb))).into_response())
 }

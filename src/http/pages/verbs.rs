@@ -104,8 +104,25 @@ pub(super) fn offered(words: &[&str]) -> Vec<&'static Verb> {
     VERBS.iter().filter(|verb| words.contains(&verb.word)).collect()
 }
 
-/// That a verb was accepted, as a sentence.
+/// An address that tells, on the page that it leads to, what was done.
+pub(super) fn told(address: &str, word: &str) -> String {
+    super::format::address(address, [(super::view::DONE, word)])
+}
+
+/// That something was done, as a sentence.
 pub(super) fn done(word: &str) -> Option<String> {
-    let verb = find(word)?;
-    Some(format!("{}: accepted and on record. What comes of it shows below as it happens.", verb.label))
+    let sentence = match word {
+        "hold" => "Held back. Workers learn of it within a second.",
+        "release" => "Released. What was put aside goes on.",
+        "delete" => "Deleted. Its runs stay.",
+        "operation" => "Created. It goes on by itself, whether somebody looks or not.",
+        _ => {
+            let verb = find(word)?;
+            return Some(format!(
+                "{}: accepted and on record. What comes of it shows below as it happens.",
+                verb.label
+            ));
+        }
+    };
+    Some(sentence.to_owned())
 }
