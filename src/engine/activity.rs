@@ -74,6 +74,11 @@ pub trait Activity: Send + Sync + 'static {
         async { Ok(Verified::NotYet) }
     }
 
+    /// What undoing it means, in a few words for people who are about to ask for it: `refund 25.00 EUR`.
+    fn undo_summary(_input: &Self::Input) -> Option<String> {
+        None
+    }
+
     /// Undoes it. Must tolerate that it never happened, or was undone before. Called only with `UNDOABLE`.
     fn undo(
         &self,

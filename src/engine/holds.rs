@@ -6,13 +6,13 @@
 //! Attempts under way are let to their end, in both. Workers learn of a hold at once or, where the hint is lost, within
 //! about a second. A hold freezes no timers: a deadline that passes meanwhile has passed.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     client::{Engine, check_name, check_queue},
     core::holds::HoldKind,
     error::Error,
-    operator::Operator,
+    operator::{Operator, Subject},
     store::{audit, holds},
     view::Hold,
 };
@@ -30,7 +30,7 @@ impl Engine {
     pub async fn hold(&self, kind: HoldKind, name: &str, by: &Operator) -> Result<Hold, Error> {
         let subject = subject(kind, name);
         let held = self.try_hold(kind, name, by, &subject).await;
-        self.audited(held, by, "hold", &subject).await
+        self.audited("hold", Subject::Named(&subject), by, held).await
     }
 
     async fn try_hold(&self, kind: HoldKind, name: &str, by: &Operator, subject: &str) -> Result<Hold, Error> {
@@ -48,7 +48,7 @@ impl Engine {
             return Ok(hold);
         }
         if is_new {
-            audit::done(&mut tx, entry(by, "hold", subject), None, Some(json!({"held": true}))).await?;
+            audit::done(&mut tx, &entry("hold", subject, None, json!({"held": true})), by.by()).await?;
         }
         tx.commit().await?;
         Ok(hold)
@@ -61,7 +61,7 @@ impl Engine {
     pub async fn release(&self, kind: HoldKind, name: &str, by: &Operator) -> Result<Hold, Error> {
         let subject = subject(kind, name);
         let released = self.try_release(kind, name, by, &subject).await;
-        let hold = self.audited(released, by, "release", &subject).await?;
+        let hold = self.audited("release", Subject::Named(&subject), by, released).await?;
         if !by.dry_run {
             let mut conn = self.pool().acquire().await?;
             // What a crash leaves aside here, and what a worker puts aside that has not heard of it yet, maintenance sees to.
@@ -80,7 +80,7 @@ impl Engine {
             return Ok(hold);
         }
         let before = json!({"held": true, "since": hold.since, "reason": hold.reason});
-        audit::done(&mut tx, entry(by, "release", subject), Some(before), Some(json!({"held": false}))).await?;
+        audit::done(&mut tx, &entry("release", subject, Some(before), json!({"held": false})), by.by()).await?;
         tx.commit().await?;
         Ok(hold)
     }
@@ -92,23 +92,6 @@ impl Engine {
     pub async fn holds(&self) -> Result<Vec<Hold>, Error> {
         holds::list(&mut *self.pool().acquire().await?).await
     }
-
-    /// Puts a refusal down in the audit. What failed on our side is none.
-    pub(crate) async fn audited<T>(
-        &self,
-        result: Result<T, Error>,
-        by: &Operator,
-        action: &str,
-        subject: &str,
-    ) -> Result<T, Error> {
-        if let Err(error) = &result
-            && !by.dry_run
-            && !matches!(error, Error::Unavailable(_) | Error::Database(_))
-        {
-            audit::refused(&mut *self.pool().acquire().await?, entry(by, action, subject), error).await?;
-        }
-        result
-    }
 }
 
 fn subject(kind: HoldKind, name: &str) -> String {
@@ -118,6 +101,6 @@ fn subject(kind: HoldKind, name: &str) -> String {
 }
 
 /// What the audit keeps of who did what, and why.
-pub(super) fn entry<'a>(by: &'a Operator, action: &'a str, subject: &'a str) -> audit::Entry<'a> {
-    audit::Entry { actor: &by.actor, action, subject, reason: by.reason.as_deref() }
+fn entry<'a>(action: &'a str, subject: &'a str, before: Option<Value>, after: Value) -> audit::Entry<'a> {
+    audit::Entry { action, run: None, subject: Some(subject), before, after: Some(after) }
 }

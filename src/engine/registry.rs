@@ -36,6 +36,8 @@ pub(crate) trait ActivityCode: Send + Sync {
         input: &'a str,
         output: Option<&'a str>,
     ) -> BoxFuture<'a, Result<(), ActivityError>>;
+    /// None, too, where the input can't be read by this version.
+    fn undo_summary(&self, input: &str) -> Option<String>;
 }
 
 /// The workflows and activities that a process knows. Made once, at start-up.
@@ -201,6 +203,10 @@ impl<A: Activity> ActivityCode for Typed<A> {
             self.0.undo(cx, &input, output.as_ref()).await
         }
         .boxed()
+    }
+
+    fn undo_summary(&self, input: &str) -> Option<String> {
+        A::undo_summary(&serde_json::from_str(input).ok()?)
     }
 }
 

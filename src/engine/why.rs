@@ -6,7 +6,7 @@
 use super::{
     core::{
         model::{Status, Time},
-        transition::{Change, next},
+        transition::allowed,
     },
     view::{Next, Run, StepView, WaitingOn, Why},
 };
@@ -177,8 +177,7 @@ fn actions(run: &Run) -> Vec<&'static str> {
     }) else {
         return Vec::new();
     };
-    let verbs = [("retry", Change::Retry), ("cancel", Change::Cancel), ("compensate", Change::Compensate)].into_iter();
-    verbs.filter(|(_, change)| next(status, *change).is_ok()).map(|(verb, _)| verb).collect()
+    allowed(status)
 }
 
 /// A moment, as it is and from now.

@@ -138,7 +138,7 @@ async fn set(
     caller: Caller,
     Json(body): Json<ScheduleBody>,
 ) -> Result<Response, Problem> {
-    let by = Operator { actor: caller.actor, reason: body.reason, dry_run: body.dry_run };
+    let by = Operator { actor: caller.actor, reason: body.reason, dry_run: body.dry_run, operation_id: None };
     let spec = ScheduleSpec {
         cron: body.cron,
         time_zone: body.time_zone.unwrap_or_else(|| "UTC".to_owned()),
@@ -171,7 +171,7 @@ async fn delete(
     caller: Caller,
     Params(params): Params<DeleteParams>,
 ) -> Result<Answer<ScheduleChange>, Problem> {
-    let by = Operator { actor: caller.actor, reason: params.reason, dry_run: params.dry_run };
+    let by = Operator { actor: caller.actor, reason: params.reason, dry_run: params.dry_run, operation_id: None };
     Ok(Answer(app.engine.delete_schedule(&name, &by).await?))
 }
 

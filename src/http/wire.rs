@@ -189,7 +189,7 @@ impl ActionBody {
         if reason.as_deref().is_some_and(|reason| reason.contains('\0')) {
             return Err(Problem::invalid("reason has a NUL character"));
         }
-        Ok(Operator { actor, reason, dry_run: self.dry_run })
+        Ok(Operator { actor, reason, dry_run: self.dry_run, operation_id: None })
     }
 }
 

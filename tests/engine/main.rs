@@ -9,6 +9,7 @@
 //! | `races` | two at the same moment, in both orders, forced by locks |
 //! | `holds` | what is held back does not begin; what is under way ends; a release lets it go on |
 //! | `schedules` | runs by the clock: slots, downtime, overlap |
+//! | `verbs` | what operators do to one run |
 //! | `crash` | workers and Postgres killed in mid-work |
 //! | `finding` | lists, attention, why, counts, the fleet |
 
@@ -24,4 +25,5 @@ mod promises;
 mod races;
 mod schedules;
 mod transactional;
+mod verbs;
 mod waits;

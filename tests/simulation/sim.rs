@@ -83,6 +83,7 @@ impl Sim {
             steps: std::collections::BTreeMap::new(),
             signals: Vec::new(),
             planned: None,
+            paused_at: None,
         };
         Self {
             world: World::new(program.clone()),

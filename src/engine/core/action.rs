@@ -3,23 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Another policy for the steps that a retry attempts again; what is not given stays the activity's own.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct PolicyOverride {
-    /// Attempts in all, counted from the retry; at least 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_attempts: Option<u32>,
-    /// The wait before the second attempt, in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub first_ms: Option<u64>,
-    /// The longest wait, in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub longest_ms: Option<u64>,
-    /// How long one attempt may take, in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub attempt_timeout_ms: Option<u64>,
-}
+use super::policy::PolicyOverride;
 
 /// Which direction of a step is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -4,22 +4,22 @@
 //! | file | does |
 //! |---|---|
 //! | `start` | starts runs, once per key |
-//! | `audit` | what is done to what is no run |
 //! | `claim` | takes due runs for a lane; loads what is on record of them |
 //! | `flush` | records steps and ends, fenced |
 //! | `keys` | API keys and sessions, with their audit |
 //! | `lanes` | registers workers and lanes; takeover; release |
 //! | `timers`, `signals` | wake parked runs |
 //! | `holds` | what is held back, and the runs put aside for it |
-//! | `operate` | cancel, compensate, retry, with their audit |
 //! | `schedules` | schedules and their slots |
-//! | `reads`, `server`, `gauges` | what people see |
-//! | `reads`, `server` | what people see |
+//! | `operate` | what operators' verbs write, with their audit |
+//! | `attention`, `exceptional`, `paused`, `audit` | one small table each, written by workers and verbs alike |
 //! | `finding/` | which runs, what needs attention, what was done, who is there |
 //! | `reads`, `server`, `gauges` | what people see |
 
+mod attention;
 pub(crate) mod audit;
 pub(crate) mod claim;
+mod exceptional;
 pub(crate) mod finding;
 pub(crate) mod flush;
 pub(crate) mod gauges;
@@ -27,6 +27,7 @@ pub(crate) mod holds;
 pub(crate) mod keys;
 pub(crate) mod lanes;
 pub(crate) mod operate;
+mod paused;
 pub(crate) mod reads;
 pub(crate) mod rows;
 pub(crate) mod schedules;

@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Shared, drive};
 use crate::engine::{
     core::{
+        attention::{Attention, AttentionKind},
         decision::{RunWrite, Writes},
         model::{Failure, RunId, Status, Time},
     },
@@ -399,7 +400,9 @@ pub(super) fn ack(commit: &Commit, flushed: &Flushed) -> Ack {
 pub(super) fn quarantine(error: &sqlx::Error, seen: i32) -> Writes {
     let failure = Failure::new("unrecordable", format!("the database refused the run's record: {error}"));
     let run = RunWrite::Rest { status: Status::Stuck, output: None, failure: Some(failure.clone()), wait: None, seen };
-    Writes { run: Some(run), attention: vec![(None, failure)], ..Writes::default() }
+    // Which workflow it is is not known here; the code and the database's sentence tell enough apart.
+    let attention = Attention::new("", None, AttentionKind::Stuck, failure, None);
+    Writes { run: Some(run), attention: vec![attention], unpaused: true, ..Writes::default() }
 }
 
 /// Loads what is on record of runs that were advanced before.

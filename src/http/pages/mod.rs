@@ -23,6 +23,7 @@ mod schedules;
 mod verbs;
 mod view;
 mod waterfall;
+mod wish;
 
 use axum::{
     Extension, Router,

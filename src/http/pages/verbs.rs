@@ -27,8 +27,6 @@ pub(super) enum Asks {
     Skip,
     /// Which step, what it came to, and how the operator knows.
     Resolve,
-    /// From which step.
-    Fork,
     /// Which signal, with what.
     Signal,
 }
@@ -38,7 +36,7 @@ const fn verb(word: &'static str, label: &'static str, asks: Asks, grave: bool, 
 }
 
 /// All of them, in the order of their buttons.
-pub(super) const VERBS: &[Verb] = &[
+const VERBS: &[Verb] = &[
     verb(
         "retry",
         "Retry",
@@ -62,13 +60,6 @@ pub(super) const VERBS: &[Verb] = &[
         "Passes over a step that has not succeeded, as if it had given this output.",
     ),
     verb("resolve", "Resolve a step", Asks::Resolve, true, "Declares what a step came to whose outcome nobody knows."),
-    verb(
-        "fork",
-        "Fork",
-        Asks::Fork,
-        false,
-        "Starts a new run that keeps the results of the steps before one, and does the rest again.",
-    ),
     verb("signal", "Send a signal", Asks::Signal, false, "Puts a message into its inbox."),
     verb(
         "acknowledge",

@@ -15,7 +15,9 @@ FROM (
         WHEN q.lane IS NOT NULL THEN 'it is held by a lane that is dead'
         WHEN r.status IN (2, 4) AND t.run_id IS NOT NULL THEN 'it stands still, and yet a timer would wake it'
         WHEN r.status = 4 AND r.failure IS NULL THEN 'it is stuck, and nothing says why'
+        WHEN r.status = 2 AND p.run_id IS NULL THEN 'it is paused, and nothing says since when'
         WHEN r.status IN (2, 4) THEN NULL
+        WHEN p.run_id IS NOT NULL AND r.request <> 3 THEN 'a pause of it is on record that nobody asked for'
         WHEN r.wait_kind IS NULL THEN 'it is neither due nor held, and names nothing that it waits for'
         WHEN r.status = 1 AND EXISTS (
             SELECT FROM backstitch.signal s JOIN backstitch.step w ON w.run_id = r.id AND w.kind = 2 AND w.name = s.name
@@ -38,6 +40,7 @@ FROM (
     LEFT JOIN backstitch.ready q ON q.run_id = r.id
     LEFT JOIN backstitch.lane l ON l.id = q.lane
     LEFT JOIN backstitch.timer t ON t.run_id = r.id
+    LEFT JOIN backstitch.paused p ON p.run_id = r.id
     WHERE r.status < 5
 ) f
 WHERE f.why IS NOT NULL
