@@ -14,8 +14,10 @@ mod fleet;
 pub mod gateway_sim;
 mod hold;
 mod key;
+mod man;
 mod migrate;
 mod openapi;
+mod operation;
 mod order;
 pub mod output;
 mod run;
@@ -36,7 +38,7 @@ use self::{
 
 /// Durable workflows and sagas on plain Postgres: start, watch and operate runs, or serve them
 #[derive(Debug, Parser)]
-#[command(name = "backstitch", version, arg_required_else_help = true)]
+#[command(name = "backstitch", version, arg_required_else_help = true, max_term_width = 80)]
 pub struct Cli {
     /// How data is printed
     #[arg(short = 'o', global = true, id = "format", value_name = "FORMAT", value_enum, default_value = "table")]
@@ -106,6 +108,13 @@ enum Command {
         #[command(subcommand)]
         verb: order::Verb,
     },
+    /// List, follow and stop bulk operations
+    Operation {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: operation::Verb,
+    },
     /// Hold back a workflow, an activity or a queue
     Hold {
         #[command(flatten)]
@@ -119,6 +128,8 @@ enum Command {
     Doctor(doctor::Args),
     /// Print the OpenAPI document of the API
     Openapi,
+    /// Print a manual page, or write all of them
+    Man(man::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
 }
@@ -161,8 +172,10 @@ impl Cli {
             Command::Run { server, verb } => run::run(verb, &server, out).await,
             Command::Hold { server, verb } => hold::run(verb, &server, out).await,
             Command::Schedule { server, verb } => schedule::run(verb, &server, out).await,
+            Command::Operation { server, verb } => operation::run(verb, &server, out).await,
             Command::Order { server, verb } => order::run(verb, &server, out).await,
             Command::Openapi => openapi::run(),
+            Command::Man(args) => man::run(&args),
             Command::Completions(args) => {
                 completions::run(&args);
                 Ok(())
@@ -197,9 +210,14 @@ mod tests {
 
     #[test]
     fn usage_errors_are_usage_errors() {
-        for line in
-            ["backstitch run cancel x", "backstitch run list --limit 0", "backstitch order list", "backstitch x"]
-        {
+        for line in [
+            "backstitch run cancel x",
+            "backstitch run retry",
+            "backstitch run retry x --status stuck",
+            "backstitch run list --limit 0",
+            "backstitch order list",
+            "backstitch x",
+        ] {
             let error = Cli::try_parse_from(line.split(' ')).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");
         }

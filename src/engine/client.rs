@@ -280,6 +280,7 @@ impl Engine {
             return Err(Error::PayloadTooLarge { size, limit: self.max_payload });
         }
         check_name("queue", queue, 128)?;
+        check_queue(queue)?;
         match self.registry.newest(workflow) {
             Some(code) => code
                 .check(input.get())
@@ -433,8 +434,8 @@ impl Engine {
 
 pub(super) fn check_name(what: &str, name: Option<&str>, longest: usize) -> Result<(), Error> {
     match name {
-        Some(name) if name.is_empty() || name.len() > longest || name.contains('\0') => {
-            Err(Error::InvalidRequest(format!("the {what} has 1 to {longest} bytes and no NUL")))
+        Some(name) if name.is_empty() || name.chars().count() > longest || name.contains('\0') => {
+            Err(Error::InvalidRequest(format!("the {what} has 1 to {longest} characters and no NUL")))
         }
         _ => Ok(()),
     }

@@ -77,6 +77,9 @@ pub enum Error {
     /// Nobody is known by this credential.
     #[error("{0}")]
     Unauthorized(String),
+    /// Somebody is known, and may not do it.
+    #[error("{0}")]
+    Forbidden(String),
     /// The cursor was not made by this list.
     #[error("the cursor is not one that this list gave")]
     BadCursor,
@@ -116,6 +119,7 @@ impl Error {
             Self::UnknownHold(_) => "unknown_hold",
             Self::UnknownKey(_) => "unknown_key",
             Self::Unauthorized(_) => "unauthorized",
+            Self::Forbidden(_) => "forbidden",
             Self::BadCursor => "bad_cursor",
             Self::LeaseLost => "lease_lost",
             Self::Unavailable(_) => "database_unavailable",

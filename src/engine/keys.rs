@@ -11,7 +11,10 @@ use super::{
     client::Engine,
     credentials::{self, Identity, Token, Verdict, hash},
     error::Error,
-    store::keys::{self, Credential},
+    store::{
+        audit,
+        keys::{self, Credential},
+    },
     view::{ApiKey, CreatedKey, NewKey},
 };
 
@@ -150,12 +153,13 @@ impl Engine {
         Ok(())
     }
 
-    /// Writes down that somebody was refused for want of a role.
+    /// Puts down that somebody was refused for want of a role.
     ///
     /// # Errors
     /// When the database can't be reached.
-    pub async fn audit_forbidden(&self, actor: &str, action: &str, subject: &str, message: &str) -> Result<(), Error> {
-        keys::audit_refusal(&mut *self.pool().acquire().await?, actor, action, subject, message).await
+    pub async fn audit_forbidden(&self, actor: &str, action: &str, subject: &str, why: &Error) -> Result<(), Error> {
+        let entry = audit::Entry { actor, action, subject, reason: None };
+        audit::refused(&mut *self.pool().acquire().await?, entry, why).await
     }
 
     /// Decides on a credential whose secret was right, and remembers what was decided.

@@ -17,6 +17,7 @@ mod limbo;
 mod maintenance;
 mod metrics;
 mod observer;
+mod operations;
 mod operator;
 mod registry;
 mod role;
@@ -37,6 +38,7 @@ pub use self::{
         holds::HoldKind,
         join::{join, join_all},
         model::{Direction, Failure, Json, Outcome, RunId, Time, to_json},
+        operation::OperationStatus,
         policy::{Policy, PolicyOverride, Retry, Schema},
         schedule::{CatchUp, Overlap},
         trace::Trace,

@@ -13,6 +13,7 @@ mod holds;
 mod keys;
 mod metrics;
 pub mod openapi;
+mod operations;
 mod order_wire;
 mod orders;
 mod pages;
@@ -117,6 +118,7 @@ fn nouns(max_payload: usize) -> OpenApiRouter<App> {
         .merge(finding::routes())
         .merge(holds::routes())
         .merge(keys::routes())
+        .merge(operations::routes())
         .merge(orders::routes())
         .merge(runs::routes())
         .merge(schedules::routes())

@@ -12,12 +12,12 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     App,
     auth::Caller,
-    extract::{IdempotencyKey, Json, OptionalJson, Params, TraceParent, parse, run_id, wait},
+    extract::{IdempotencyKey, Json, JsonList, OptionalJson, Params, Payload, TraceParent, parse, run_id, wait},
     problem::Problem,
     request::is_about,
-    wire::{ActionBody, BatchAnswer, BatchItem, LARGEST_BATCH, ListParams, SignalAnswer, StartBody, WaitParams},
+    wire::{ActionBody, BatchAnswer, BatchItem, LARGEST_BATCH, SignalAnswer, StartBody, WaitParams},
 };
-use crate::engine::{Action, ActionPlan, Page, Run, RunResult, StartRun, Started};
+use crate::engine::{Action, ActionPlan, Page, Run, RunFilter, RunResult, StartRun, Started};
 
 /// The routes of this noun, except [`batch`], whose bodies may be larger.
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -55,6 +55,8 @@ type Id = Path<String>;
             headers(("location" = String, description = "The run's address.")),
             links(
                 ("run" = (operation_id = "get_run", parameters(("id" = "$response.body#/id")))),
+                ("events" = (operation_id = "follow_run", parameters(("id" = "$response.body#/id")))),
+                ("why" = (operation_id = "why_run", parameters(("id" = "$response.body#/id")))),
                 ("result" = (operation_id = "get_run_result", parameters(("id" = "$response.body#/id")))),
                 ("signal" = (operation_id = "send_signal", parameters(("id" = "$response.body#/id")))),
                 ("cancel" = (operation_id = "cancel_run", parameters(("id" = "$response.body#/id")))),
@@ -100,7 +102,7 @@ const fn status(started: Started) -> StatusCode {
 async fn batch(
     State(app): State<App>,
     TraceParent(traceparent): TraceParent,
-    Json(bodies): Json<Vec<Box<RawValue>>>,
+    JsonList(bodies): JsonList<Box<RawValue>>,
 ) -> Result<Answer<BatchAnswer>, Problem> {
     if bodies.len() > LARGEST_BATCH {
         return Err(Problem::invalid(format!("a batch has at most {LARGEST_BATCH} runs")));
@@ -127,12 +129,12 @@ async fn batch(
     path = "/v1/runs",
     operation_id = "list_runs",
     tag = "runs",
-    params(ListParams),
+    params(RunFilter),
     responses((status = 200, description = "A page, without steps.", body = Page<Run>)),
     extensions(("x-problems" = json!(["bad_cursor"])))
 )]
-async fn list(State(app): State<App>, Params(params): Params<ListParams>) -> Result<Answer<Page<Run>>, Problem> {
-    Ok(Answer(app.engine.list(&params.filter()).await?))
+async fn list(State(app): State<App>, Params(filter): Params<RunFilter>) -> Result<Answer<Page<Run>>, Problem> {
+    Ok(Answer(app.engine.list(&filter).await?))
 }
 
 /// Read a run with its steps.
@@ -186,7 +188,7 @@ async fn result(
     tag = "runs",
     params(
         ("id" = Uuid, Path, description = "The run."),
-        ("name" = String, Path, description = "The signal's name, as the workflow waits for it."),
+        ("name" = String, Path, description = "The signal's name, as the workflow waits for it.", max_length = 128),
         IdempotencyKey,
     ),
     request_body(content = Option<Value>, description = "The payload."),
@@ -197,7 +199,7 @@ async fn signal(
     State(app): State<App>,
     Path((id, name)): Path<(String, String)>,
     IdempotencyKey(key): IdempotencyKey,
-    OptionalJson(payload): OptionalJson<Box<RawValue>>,
+    Payload(payload): Payload,
 ) -> Result<(StatusCode, Answer<SignalAnswer>), Problem> {
     let id = run_id(&id)?;
     app.engine.signal(id, &name, payload.map(Into::into), key.as_deref()).await?;

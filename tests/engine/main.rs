@@ -10,6 +10,7 @@
 //! | `holds` | what is held back does not begin; what is under way ends; a release lets it go on |
 //! | `schedules` | runs by the clock: slots, downtime, overlap |
 //! | `verbs` | what operators do to one run |
+//! | `operations` | bulk operations: each run once, whoever dies; paused, cancelled, refused |
 //! | `crash` | workers and Postgres killed in mid-work |
 //! | `finding` | lists, attention, why, counts, the fleet |
 
@@ -19,6 +20,7 @@ mod support;
 mod crash;
 mod finding;
 mod holds;
+mod operations;
 mod outcomes;
 mod placing;
 mod promises;

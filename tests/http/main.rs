@@ -10,6 +10,7 @@ mod finding;
 mod holds;
 mod metrics;
 mod openapi;
+mod operations;
 mod outage;
 mod refusal;
 mod roles;

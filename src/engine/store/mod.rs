@@ -10,11 +10,13 @@
 //! | `lanes` | registers workers and lanes; takeover; release |
 //! | `timers`, `signals` | wake parked runs |
 //! | `holds` | what is held back, and the runs put aside for it |
+//! | `operations` | bulk operations and their runs |
+//! | `operate` | cancel, compensate, retry, with their audit |
 //! | `schedules` | schedules and their slots |
 //! | `operate` | what operators' verbs write, with their audit |
 //! | `attention`, `exceptional`, `paused`, `audit` | one small table each, written by workers and verbs alike |
-//! | `finding/` | which runs, what needs attention, what was done, who is there |
 //! | `reads`, `server`, `gauges` | what people see |
+//! | `finding/` | which runs, what needs attention, what was done, who is there |
 
 mod attention;
 pub(crate) mod audit;
@@ -27,6 +29,7 @@ pub(crate) mod holds;
 pub(crate) mod keys;
 pub(crate) mod lanes;
 pub(crate) mod operate;
+pub(crate) mod operations;
 mod paused;
 pub(crate) mod reads;
 pub(crate) mod rows;

@@ -122,12 +122,13 @@ pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) 
         Err(problem) => return problem.into_response(),
     };
     if caller.role < least {
-        let detail = format!("this needs the role {least}; the key `{key}` is {}", caller.role.with_article());
+        let word = caller.role.with_article();
+        let refused = Error::Forbidden(format!("this needs the role {least}; the key `{key}` is {word}"));
         let action = format!("{} {}", parts.method, route.as_deref().unwrap_or_default());
-        if let Err(error) = app.engine.audit_forbidden(&caller.actor, &action, parts.uri.path(), &detail).await {
+        if let Err(error) = app.engine.audit_forbidden(&caller.actor, &action, parts.uri.path(), &refused).await {
             tracing::warn!(%error, "a refusal could not be written down");
         }
-        return Problem::new("forbidden", detail).into_response();
+        return Problem::from(refused).into_response();
     }
     // Only what is read can go on for long.
     let again = (parts.method == Method::GET).then(|| parts.clone());

@@ -74,7 +74,7 @@ pub fn row(method: &str, route: &str) -> Option<&'static Row> {
 }
 
 /// Who may.
-pub(super) fn access(method: &str, route: &str) -> Access {
+pub(in crate::http) fn access(method: &str, route: &str) -> Access {
     row(method, route).map_or(Least(Admin), |row| row.2)
 }
 
