@@ -92,8 +92,9 @@ fn render(groups: &[Group], now: Time) -> String {
     };
     let header = ["RUNS", "KIND", "WORKFLOW", "STEP", "CODE", "FIRST", "LAST"];
     let mut text = table(&header, groups.iter().map(row));
+    text.push('\n');
     for group in groups {
-        let whole = format!("{} {}", group.code, group.message);
+        let whole = format!("{}: {}", group.code, group.message);
         text.push_str(&format!("\n{:>5}  {}", group.count, cut(&whole.replace('\n', " "), usize::from(WIDTH) - 7)));
     }
     text
@@ -130,6 +131,13 @@ mod tests {
         let text =
             render(&[group("best_effort", 12_345), group("stuck", 1)], "2026-01-01T01:00:00Z".parse().expect("a time"));
         assert!(text.lines().all(|line| line.chars().count() <= usize::from(WIDTH)), "{text}");
-        insta::assert_snapshot!(text);
+        insta::assert_snapshot!(text, @r"
+        RUNS   KIND         WORKFLOW      STEP    CODE              FIRST  LAST
+        12345  best_effort  order_fulfi…  charge  gateway_unavail…  1h00m  1m30s
+        1      stuck        order_fulfi…  charge  gateway_unavail…  1h00m  1m30s
+
+        12345  gateway_unavailable_for_long: the gateway answered 503 to every one of 8…
+            1  gateway_unavailable_for_long: the gateway answered 503 to every one of 8…
+        ");
     }
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::{
     client::{Client, ServerArgs},
-    output::{Out, cut, now, relative, table, tell},
+    output::{Out, WIDTH, cut, now, relative, table, tell},
     shapes::{List, Time},
 };
 
@@ -79,23 +79,29 @@ pub(super) async fn run(args: Args, server: &ServerArgs, out: Out) -> anyhow::Re
     Ok(())
 }
 
+/// One line each, and below it the reason, or why it was refused.
 fn render(entries: &[Entry], now: Time) -> String {
     let row = |entry: &Entry| {
         let to = entry.run_id.clone().or_else(|| entry.subject.clone()).unwrap_or_else(|| "-".to_owned());
-        let note = match (&entry.code, &entry.reason) {
-            (Some(code), _) => format!("{}: {code}", entry.outcome),
-            (None, Some(reason)) => reason.clone(),
-            (None, None) => String::new(),
-        };
         vec![
             relative(entry.at, now).trim_end_matches(" ago").to_owned(),
             cut(&entry.actor, 10),
             cut(&entry.action, 11),
             cut(&to, 36),
-            cut(&note, 60),
+            entry.outcome.clone(),
         ]
     };
-    table(&["AGE", "ACTOR", "ACTION", "TO", "NOTE"], entries.iter().map(row))
+    let text = table(&["AGE", "ACTOR", "ACTION", "TO", ""], entries.iter().map(row));
+    let mut lines = text.lines();
+    let mut all: Vec<String> = lines.next().map(str::to_owned).into_iter().collect();
+    for (line, entry) in lines.zip(entries) {
+        all.push(line.to_owned());
+        let said = [&entry.code, &entry.reason].into_iter().flatten().cloned().collect::<Vec<_>>().join("; ");
+        if !said.is_empty() {
+            all.push(format!("       {}", cut(&said.replace('\n', " "), usize::from(WIDTH) - 7)));
+        }
+    }
+    all.join("\n")
 }
 
 #[cfg(test)]
@@ -103,7 +109,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::cli::output::WIDTH;
 
     #[test]
     fn entries_fit_eighty_columns_and_keep_ids_whole() {
@@ -118,6 +123,12 @@ mod tests {
         let text = render(&[entry("done", None), entry("refused", Some("wrong_state"))], now);
         assert!(text.lines().all(|line| line.chars().count() <= usize::from(WIDTH)), "{text}");
         assert!(text.contains("01998877-6655-7443-8221-100000000000"), "{text}");
-        insta::assert_snapshot!(text);
+        insta::assert_snapshot!(text, @r"
+        AGE    ACTOR       ACTION      TO
+        1h00m  cli:annab…  compensate  01998877-6655-7443-8221-100000000000  done
+               the customer called about it
+        1h00m  cli:annab…  compensate  01998877-6655-7443-8221-100000000000  refused
+               wrong_state; the customer called about it
+        ");
     }
 }

@@ -92,8 +92,8 @@ fn age(at: Time, now: Time) -> String {
 fn names(all: &[String]) -> String {
     match all {
         [] => "none".to_owned(),
-        [one] => cut(one, 24),
-        [one, rest @ ..] => format!("{} +{}", cut(one, 20), rest.len()),
+        [one] => cut(one, 20),
+        [one, rest @ ..] => format!("{} +{}", cut(one, 16), rest.len()),
     }
 }
 
@@ -105,21 +105,21 @@ fn queues(queues: &[Queue], now: Time) -> String {
             queue.held.to_string(),
             queue.oldest_due_at.map_or_else(|| "-".to_owned(), |at| age(at, now)),
             names(&queue.workers),
-            queue.hold.as_ref().map_or_else(String::new, |hold| format!("held back by {}", cut(&hold.actor, 12))),
+            queue.hold.as_ref().map_or_else(String::new, |hold| cut(&hold.actor, 12)),
         ]
     };
-    table(&["QUEUE", "DUE", "HELD", "OLDEST", "WORKERS", ""], queues.iter().map(row))
+    table(&["QUEUE", "DUE", "HELD", "OLDEST", "WORKERS", "HELD BY"], queues.iter().map(row))
 }
 
 fn workers(workers: &[Worker], now: Time) -> String {
     let row = |worker: &Worker| {
         vec![
-            cut(&worker.name, 24),
+            cut(&worker.name, 22),
             if worker.alive { "alive" } else { "gone" }.to_owned(),
             format!("{}/{}", worker.holding, worker.slots),
             age(worker.started_at, now),
             worker.last_beat.map_or_else(|| "-".to_owned(), |at| age(at, now)),
-            cut(&worker.queues.join(", "), 20),
+            cut(&worker.queues.join(", "), 18),
         ]
     };
     table(&["WORKER", "STATE", "HOLDS", "UP", "HEARD OF", "QUEUES"], workers.iter().map(row))
@@ -128,9 +128,9 @@ fn workers(workers: &[Worker], now: Time) -> String {
 fn workflows(workflows: &[Workflow], now: Time) -> String {
     let rows = workflows.iter().flat_map(|workflow| {
         workflow.versions.iter().map(move |version| {
-            let hold = workflow.hold.as_ref().map(|hold| format!("held back by {}", cut(&hold.actor, 12)));
+            let hold = workflow.hold.as_ref().map(|hold| cut(&hold.actor, 12));
             vec![
-                cut(&workflow.name, 24),
+                cut(&workflow.name, 20),
                 version.version.to_string(),
                 age(version.registered_at, now),
                 names(&version.workers),
@@ -138,7 +138,7 @@ fn workflows(workflows: &[Workflow], now: Time) -> String {
             ]
         })
     });
-    table(&["WORKFLOW", "VERSION", "KNOWN FOR", "WORKERS", ""], rows)
+    table(&["WORKFLOW", "VERSION", "KNOWN FOR", "WORKERS", "HELD BY"], rows)
 }
 
 #[cfg(test)]
@@ -163,6 +163,15 @@ mod tests {
         ]
         .join("\n\n");
         assert!(text.lines().all(|line| line.chars().count() <= usize::from(WIDTH)), "{text}");
-        insta::assert_snapshot!(text);
+        insta::assert_snapshot!(text, @r"
+        QUEUE                 DUE     HELD  OLDEST  WORKERS              HELD BY
+        a-host-with-a-long-…  123456  500   1h00m   a-host-with-a-l… +1  a-host-with…
+
+        WORKER                  STATE  HOLDS   UP     HEARD OF  QUEUES
+        a-host-with-a-long-na…  alive  12/500  1h00m  1.0s      default, payments…
+
+        WORKFLOW              VERSION  KNOWN FOR  WORKERS               HELD BY
+        a-host-with-a-long-…  12       1h00m      a-host-with-a-long-…  a-host-with…
+        ");
     }
 }

@@ -14,10 +14,13 @@ mod fleet;
 pub mod gateway_sim;
 mod hold;
 mod key;
+mod man;
 mod migrate;
 mod openapi;
+mod operation;
 mod order;
 pub mod output;
+mod retention;
 mod run;
 mod schedule;
 mod serve;
@@ -36,7 +39,7 @@ use self::{
 
 /// Durable workflows and sagas on plain Postgres: start, watch and operate runs, or serve them
 #[derive(Debug, Parser)]
-#[command(name = "backstitch", version, arg_required_else_help = true)]
+#[command(name = "backstitch", version, arg_required_else_help = true, max_term_width = 80)]
 pub struct Cli {
     /// How data is printed
     #[arg(short = 'o', global = true, id = "format", value_name = "FORMAT", value_enum, default_value = "table")]
@@ -92,6 +95,13 @@ enum Command {
         #[command(subcommand)]
         verb: run::Verb,
     },
+    /// Say how long ended runs are kept, and what would go
+    Retention {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: retention::Verb,
+    },
     /// Start runs by the clock
     Schedule {
         #[command(flatten)]
@@ -106,6 +116,13 @@ enum Command {
         #[command(subcommand)]
         verb: order::Verb,
     },
+    /// List, follow and stop bulk operations
+    Operation {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: operation::Verb,
+    },
     /// Hold back a workflow, an activity or a queue
     Hold {
         #[command(flatten)]
@@ -119,6 +136,8 @@ enum Command {
     Doctor(doctor::Args),
     /// Print the OpenAPI document of the API
     Openapi,
+    /// Print a manual page, or write all of them
+    Man(man::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
 }
@@ -160,9 +179,12 @@ impl Cli {
             Command::GatewaySim(args) => gateway_sim::run(args).await,
             Command::Run { server, verb } => run::run(verb, &server, out).await,
             Command::Hold { server, verb } => hold::run(verb, &server, out).await,
+            Command::Retention { server, verb } => retention::run(verb, &server, out).await,
             Command::Schedule { server, verb } => schedule::run(verb, &server, out).await,
+            Command::Operation { server, verb } => operation::run(verb, &server, out).await,
             Command::Order { server, verb } => order::run(verb, &server, out).await,
             Command::Openapi => openapi::run(),
+            Command::Man(args) => man::run(&args),
             Command::Completions(args) => {
                 completions::run(&args);
                 Ok(())
@@ -197,9 +219,14 @@ mod tests {
 
     #[test]
     fn usage_errors_are_usage_errors() {
-        for line in
-            ["backstitch run cancel x", "backstitch run list --limit 0", "backstitch order list", "backstitch x"]
-        {
+        for line in [
+            "backstitch run cancel x",
+            "backstitch run retry",
+            "backstitch run retry x --status stuck",
+            "backstitch run list --limit 0",
+            "backstitch order list",
+            "backstitch x",
+        ] {
             let error = Cli::try_parse_from(line.split(' ')).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");
         }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     client::{DEFAULT_QUEUE, Engine},
-    core::model::RunId,
+    core::{model::RunId, policy::Schema},
     error::Error,
     store::{self, finding, reads},
     view::{
@@ -98,16 +98,19 @@ impl Engine {
                 }
             }
         }
-        let activities = self.registry().activities().into_iter().map(|meta| ActivityView {
-            name: meta.name.to_owned(),
-            input: meta.schema.input.clone(),
-            output: meta.schema.output.clone(),
-            undoable: meta.undoable,
-            verifiable: meta.verifiable,
-            transactional: meta.transactional,
-            queue: meta.queue.map(str::to_owned),
-            policy: PolicyView::of(&meta.policy),
-            hold: holds.remove(&("activity".to_owned(), meta.name.to_owned())),
+        let activities = self.registry().activities().into_iter().map(|meta| {
+            let Schema { input, output } = (meta.schema)();
+            ActivityView {
+                name: meta.name.to_owned(),
+                input,
+                output,
+                undoable: meta.undoable,
+                verifiable: meta.verifiable,
+                transactional: meta.transactional,
+                queue: meta.queue.map(str::to_owned),
+                policy: PolicyView::of(&meta.policy),
+                hold: holds.remove(&("activity".to_owned(), meta.name.to_owned())),
+            }
         });
         Ok(Workflows { activities: activities.collect(), items, next_cursor: None })
     }

@@ -150,14 +150,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Writes down that somebody was refused for want of a role.
-    ///
-    /// # Errors
-    /// When the database can't be reached.
-    pub async fn audit_forbidden(&self, actor: &str, action: &str, subject: &str, message: &str) -> Result<(), Error> {
-        keys::audit_refusal(&mut *self.pool().acquire().await?, actor, action, subject, message).await
-    }
-
     /// Decides on a credential whose secret was right, and remembers what was decided.
     async fn judge(&self, digest: [u8; 32], found: Option<Credential>, none: &str) -> Result<Identity, Error> {
         let left = found.as_ref().and_then(|found| found.left);

@@ -70,7 +70,7 @@ impl Registry {
             verifiable: A::VERIFIABLE && !A::TRANSACTIONAL,
             transactional: A::TRANSACTIONAL,
             queue: A::QUEUE,
-            schema: A::schema(),
+            schema: A::schema,
         };
         self.secret_fields.extend(A::secret_fields());
         self.activities.insert(A::NAME, (meta, Arc::new(Typed(Arc::new(activity)))));

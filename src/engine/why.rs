@@ -6,7 +6,7 @@
 use super::{
     core::{
         model::{Status, Time},
-        transition::{Change, next},
+        transition::allowed,
     },
     view::{Next, Run, StepView, WaitingOn, Why},
 };
@@ -90,9 +90,9 @@ fn stands(run: &Run, now: Time) -> String {
         "worker" => {
             format!("It has been due{began}, and no live worker has the workflow {name} in version {}.", run.version)
         }
-        "hold" => format!("It is held back{began}: an operator holds {name}."),
+        "hold" => format!("It has been held back{began}: an operator holds {name}."),
         "operator" if run.status == "paused" => {
-            format!("An operator paused it{began}; its timers stand still meanwhile.")
+            format!("It has been paused{began}, by an operator; its timers stand still meanwhile.")
         }
         "operator" => format!("It has been stuck{began}: it can't go on without an operator."),
         other => format!("It has waited for {other} {name}{began}."),
@@ -171,14 +171,8 @@ fn advice(run: &Run) -> Option<String> {
 
 /// The verbs that the status allows.
 fn actions(run: &Run) -> Vec<&'static str> {
-    let Some(status) = (match run.status.as_str() {
-        "pending" => Some(Status::Active),
-        word => Status::from_word(word),
-    }) else {
-        return Vec::new();
-    };
-    let verbs = [("retry", Change::Retry), ("cancel", Change::Cancel), ("compensate", Change::Compensate)].into_iter();
-    verbs.filter(|(_, change)| next(status, *change).is_ok()).map(|(verb, _)| verb).collect()
+    let status = if run.status == "pending" { Some(Status::Active) } else { Status::from_word(&run.status) };
+    status.map(allowed).unwrap_or_default()
 }
 
 /// A moment, as it is and from now.
@@ -199,5 +193,175 @@ fn span(ms: i64) -> String {
         60..3_600 => format!("{m}m{:02}s", s % 60),
         3_600..172_800 => format!("{h}h{:02}m", m % 60),
         _ => format!("{}d", h / 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::engine::{
+        core::model::{Failure, StepError},
+        view::Attention,
+    };
+
+    fn at(minutes: i64) -> Time {
+        let midnight: Time = "2026-01-01T00:00:00Z".parse().expect("a time");
+        midnight + chrono::TimeDelta::minutes(minutes)
+    }
+
+    fn run(status: &str, waiting_on: Option<(&str, &str, Option<Time>)>) -> Run {
+        let waiting_on = waiting_on.map(|(kind, name, until)| WaitingOn {
+            kind: kind.into(),
+            name: Some(name.into()),
+            since: Some(at(50)),
+            until,
+        });
+        Run {
+            id: uuid::Uuid::nil(),
+            workflow: "order".into(),
+            version: 2,
+            key: None,
+            queue: "default".into(),
+            status: status.into(),
+            input: None,
+            output: None,
+            failure: None,
+            waiting_on,
+            tags: BTreeMap::new(),
+            created_at: at(0),
+            started_at: None,
+            finished_at: None,
+            parent_id: None,
+            trace_id: String::new(),
+            steps: None,
+            attention: None,
+        }
+    }
+
+    fn open(attempts: u32, next: Option<Time>) -> StepView {
+        StepView {
+            seq: 2,
+            name: "charge".into(),
+            kind: "activity".into(),
+            activity: Some("charge".into()),
+            direction: "forward".into(),
+            outcome: None,
+            attempts,
+            idempotency_key: None,
+            input: None,
+            output: None,
+            error: Some(StepError { code: "timeout".into(), message: "no answer within 5 s".into(), unknown: true }),
+            started_at: None,
+            finished_at: None,
+            next_attempt_at: next,
+            due_at: None,
+            undo_after: Vec::new(),
+            worker: None,
+        }
+    }
+
+    fn told(run: &Run) -> String {
+        let why = why(run, at(60));
+        format!("{}\n[{}]", why.sentences.join("\n"), why.who)
+    }
+
+    #[test]
+    fn a_run_that_waits_for_a_signal_says_who_can_send_it_and_what_comes_without() {
+        let waits = run("waiting", Some(("signal", "paid", Some(at(90)))));
+        insta::assert_snapshot!(told(&waits), @r"
+        It has waited for the signal paid since 2026-01-01 00:50:00 UTC (10m00s ago).
+        Next: without paid it goes on 2026-01-01 01:30:00 UTC (in 30m00s).
+        Whoever may send paid can move it.
+        [caller]
+        ");
+    }
+
+    #[test]
+    fn a_run_that_waits_for_a_retry_tells_its_attempts_and_its_error() {
+        let mut waits = run("waiting", Some(("retry", "charge", Some(at(61)))));
+        waits.steps = Some(vec![open(4, Some(at(61)))]);
+        insta::assert_snapshot!(told(&waits), @r"
+        It has waited to try charge again since 2026-01-01 00:50:00 UTC (10m00s ago).
+        Step 2 (charge) is open, tried 4 times; the last error was timeout (it may have taken effect): no answer within 5 s; it is tried again 2026-01-01 01:01:00 UTC (in 1m00s).
+        Next: charge is tried again 2026-01-01 01:01:00 UTC (in 1m00s).
+        [timer]
+        ");
+    }
+
+    #[test]
+    fn a_stuck_run_says_what_failed_and_what_helps() {
+        let mut stuck = run("stuck", Some(("operator", "undo_failed", None)));
+        stuck.failure = Some(Failure::new("undo_failed", "the refund was refused").at(2));
+        stuck.steps = Some(vec![StepView { outcome: Some("ok".into()), error: None, ..open(1, None) }]);
+        stuck.attention = Some(vec![Attention {
+            seq: Some(4),
+            step: Some("mail".into()),
+            kind: "best_effort".into(),
+            code: "bounced".into(),
+            message: "no such box".into(),
+            since: at(55),
+            fingerprint: "00".into(),
+        }]);
+        insta::assert_snapshot!(told(&stuck), @r"
+        It has been stuck since 2026-01-01 00:50:00 UTC (10m00s ago): it can't go on without an operator.
+        undo_failed at step 2 (charge): the refund was refused
+        It needs attention (best_effort at mail): bounced: no such box
+        Mend what the undo meets, then retry: the failed undos are made again.
+        [operator]
+        ");
+    }
+
+    #[test]
+    fn what_nobody_serves_and_what_is_held_or_paused_name_what_is_missing() {
+        let runs = [
+            run("pending", Some(("queue", "mail", None))),
+            run("pending", Some(("worker", "order", None))),
+            run("waiting", Some(("hold", "activity charge", None))),
+            run("paused", Some(("operator", "paused", None))),
+        ];
+        insta::assert_snapshot!(runs.iter().map(told).collect::<Vec<_>>().join("\n\n"), @r"
+        It has been due since 2026-01-01 00:50:00 UTC (10m00s ago), and no live worker serves the queue mail.
+        Next: a worker that serves mail takes it.
+        Start a worker that serves mail.
+        [worker]
+
+        It has been due since 2026-01-01 00:50:00 UTC (10m00s ago), and no live worker has the workflow order in version 2.
+        Next: a worker that has order takes it.
+        Start a worker that has registered order version 2.
+        [worker]
+
+        It has been held back since 2026-01-01 00:50:00 UTC (10m00s ago): an operator holds activity charge.
+        It goes on when the hold on activity charge is lifted.
+        [operator]
+
+        It has been paused since 2026-01-01 00:50:00 UTC (10m00s ago), by an operator; its timers stand still meanwhile.
+        An operator's resume lets it go on.
+        [operator]
+        ");
+    }
+
+    #[test]
+    fn a_run_that_goes_on_or_has_ended_says_so() {
+        let ended = Run { finished_at: Some(at(30)), ..run("completed", None) };
+        let runs = [run("pending", None), run("running", None), run("compensating", None), ended];
+        insta::assert_snapshot!(runs.iter().map(told).collect::<Vec<_>>().join("\n\n"), @r"
+        It is due, and a worker takes it next.
+        Next: a worker begins it.
+        [worker]
+
+        A worker has it.
+        Next: its worker goes on with it.
+        [worker]
+
+        A worker is undoing what it did.
+        Next: its worker goes on undoing.
+        [worker]
+
+        It ended 2026-01-01 00:30:00 UTC (30m00s ago): completed.
+        Nothing more happens by itself.
+        [nobody]
+        ");
     }
 }

@@ -25,14 +25,16 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// `POST /v1/keys`.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = CreateKey)]
 #[serde(deny_unknown_fields)]
 struct KeyBody {
     /// Who or what is to have it: 1 to 100 visible characters, no space around them.
-    #[schema(min_length = 1, max_length = 100)]
+    #[schema(min_length = 1, max_length = 100, pattern = "^[!-~]( ?[!-~])*$", example = "till 7")]
     name: String,
     /// What it may.
     role: Role,
     /// For how long, as `90d`; until it is revoked unless said.
+    #[schema(pattern = "^[1-9][0-9]{0,2}d$", example = "90d")]
     expires_in: Option<String>,
 }
 

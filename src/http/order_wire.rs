@@ -17,10 +17,13 @@ use crate::{
 #[schema(as = PlaceOrder)]
 pub(super) struct PlaceBody {
     /// Whose order it is.
+    #[schema(max_length = 128, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$", example = "c1")]
     customer_id: String,
-    /// What is ordered; each item once.
+    /// What is ordered.
+    #[schema(min_items = 1, max_items = 100)]
     items: Vec<WantedBody>,
     /// ISO code; may be left out: then it is the items'.
+    #[schema(pattern = "^[A-Za-z]{3}$", example = "EUR")]
     currency: Option<String>,
     /// How it is paid.
     payment: PaymentBody,
@@ -33,8 +36,10 @@ pub(super) struct PlaceBody {
 #[schema(as = WantedItem)]
 struct WantedBody {
     /// The item.
+    #[schema(example = "apple")]
     sku: String,
     /// Units.
+    #[schema(minimum = 1, maximum = 100_000, example = 2)]
     quantity: i64,
 }
 
@@ -43,6 +48,7 @@ struct WantedBody {
 #[schema(as = PaymentToken)]
 struct PaymentBody {
     /// The gateway's token for a means of payment.
+    #[schema(max_length = 255, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$", example = "tok_ok")]
     token: String,
 }
 
@@ -51,10 +57,13 @@ struct PaymentBody {
 #[schema(as = DeliveryAddress)]
 struct DeliveryBody {
     /// For people.
+    #[schema(max_length = 500, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$", example = "1 Main Street")]
     address: String,
     /// Degrees; with `lon`.
+    #[schema(minimum = -90, maximum = 90)]
     lat: Option<f64>,
     /// Degrees; with `lat`.
+    #[schema(minimum = -180, maximum = 180)]
     lon: Option<f64>,
     /// None: as soon as may be.
     at: Option<Time>,
@@ -102,6 +111,7 @@ impl OrderParams {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct CancelBody {
     /// Why, in the asker's words.
+    #[schema(max_length = 500, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$")]
     reason: Option<String>,
     /// Who asks; the customer unless said.
     by: Option<CancelBy>,
@@ -129,10 +139,13 @@ pub(super) struct ChangeBody {
 #[schema(as = NewDelivery)]
 struct NewDeliveryBody {
     /// For people.
+    #[schema(max_length = 500, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$")]
     address: Option<String>,
     /// Degrees; with `lon`.
+    #[schema(minimum = -90, maximum = 90)]
     lat: Option<f64>,
     /// Degrees; with `lat`.
+    #[schema(minimum = -180, maximum = 180)]
     lon: Option<f64>,
     /// When.
     at: Option<Time>,
@@ -161,12 +174,16 @@ pub(super) struct FulfilmentBody {
 #[schema(as = PutItem)]
 pub(super) struct ItemBody {
     /// For people.
+    #[schema(max_length = 200, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$", example = "Apple")]
     name: String,
     /// Minor units for one.
+    #[schema(minimum = 0, example = 250)]
     price: i64,
     /// ISO code.
+    #[schema(pattern = "^[A-Za-z]{3}$", example = "EUR")]
     currency: String,
     /// Units in the house, those that orders hold included.
+    #[schema(minimum = 0, example = 100)]
     on_hand: i64,
 }
 

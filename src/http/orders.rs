@@ -213,9 +213,13 @@ async fn item(State(app): State<App>, Path(sku): Path<String>) -> Result<Answer<
     path = "/v1/items/{sku}",
     operation_id = "put_item",
     tag = "items",
-    params(("sku" = String, Path, description = "The item's key.")),
+    params(("sku" = String, Path, description = "The item's key.", max_length = 64, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$")),
     request_body = ItemBody,
-    responses((status = 200, description = "The item.", body = Item)),
+    responses(
+        (status = 200, description = "The item.", body = Item, links(
+            ("item" = (operation_id = "get_item", parameters(("sku" = "$request.path.sku"))))
+        ))
+    ),
     extensions(("x-problems" = json!(["wrong_state"])))
 )]
 async fn put_item(

@@ -234,6 +234,7 @@ mod tests {
             (E::UnknownHold("h".into()), 404),
             (E::UnknownKey("k".into()), 404),
             (E::Unauthorized("u".into()), 401),
+            (E::Forbidden("f".into()), 403),
             (E::BadCursor, 400),
             (E::Unavailable(sqlx::Error::PoolTimedOut), 503),
             (E::Database(sqlx::Error::RowNotFound), 500),

@@ -12,12 +12,12 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     App, actions,
     auth::Caller,
-    extract::{IdempotencyKey, Json, OptionalJson, Params, TraceParent, parse, run_id, wait},
+    extract::{IdempotencyKey, Json, JsonList, Params, Payload, TraceParent, parse, run_id, wait},
     problem::Problem,
     request::is_about,
-    wire::{BatchAnswer, BatchItem, LARGEST_BATCH, ListParams, SignalAnswer, StartBody, WaitParams},
+    wire::{BatchAnswer, BatchItem, LARGEST_BATCH, SignalAnswer, StartBody, WaitParams},
 };
-use crate::engine::{Operator, Page, Run, RunResult, StartRun, Started};
+use crate::engine::{Operator, Page, Run, RunFilter, RunResult, StartRun, Started};
 
 /// The routes of this noun, except [`batch`], whose bodies may be larger.
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -52,6 +52,8 @@ type Id = Path<String>;
             headers(("location" = String, description = "The run's address.")),
             links(
                 ("run" = (operation_id = "get_run", parameters(("id" = "$response.body#/id")))),
+                ("events" = (operation_id = "follow_run", parameters(("id" = "$response.body#/id")))),
+                ("why" = (operation_id = "why_run", parameters(("id" = "$response.body#/id")))),
                 ("result" = (operation_id = "get_run_result", parameters(("id" = "$response.body#/id")))),
                 ("signal" = (operation_id = "send_signal", parameters(("id" = "$response.body#/id")))),
                 ("cancel" = (operation_id = "cancel_run", parameters(("id" = "$response.body#/id")))),
@@ -97,7 +99,7 @@ const fn status(started: Started) -> StatusCode {
 async fn batch(
     State(app): State<App>,
     TraceParent(traceparent): TraceParent,
-    Json(bodies): Json<Vec<Box<RawValue>>>,
+    JsonList(bodies): JsonList<Box<RawValue>>,
 ) -> Result<Answer<BatchAnswer>, Problem> {
     if bodies.len() > LARGEST_BATCH {
         return Err(Problem::invalid(format!("a batch has at most {LARGEST_BATCH} runs")));
@@ -124,12 +126,12 @@ async fn batch(
     path = "/v1/runs",
     operation_id = "list_runs",
     tag = "runs",
-    params(ListParams),
+    params(RunFilter),
     responses((status = 200, description = "A page, without steps.", body = Page<Run>)),
     extensions(("x-problems" = json!(["bad_cursor"])))
 )]
-async fn list(State(app): State<App>, Params(params): Params<ListParams>) -> Result<Answer<Page<Run>>, Problem> {
-    Ok(Answer(app.engine.list(&params.filter()).await?))
+async fn list(State(app): State<App>, Params(filter): Params<RunFilter>) -> Result<Answer<Page<Run>>, Problem> {
+    Ok(Answer(app.engine.list(&filter).await?))
 }
 
 /// Read a run with its steps.
@@ -183,7 +185,7 @@ async fn result(
     tag = "runs",
     params(
         ("id" = Uuid, Path, description = "The run."),
-        ("name" = String, Path, description = "The signal's name, as the workflow waits for it."),
+        ("name" = String, Path, description = "The signal's name, as the workflow waits for it.", max_length = 128),
         IdempotencyKey,
     ),
     request_body(content = Option<Value>, description = "The payload."),
@@ -195,7 +197,7 @@ async fn signal(
     Path((id, name)): Path<(String, String)>,
     caller: Caller,
     IdempotencyKey(key): IdempotencyKey,
-    OptionalJson(payload): OptionalJson<Box<RawValue>>,
+    Payload(payload): Payload,
 ) -> Result<(StatusCode, Answer<SignalAnswer>), Problem> {
     let by = Operator { actor: caller.actor, ..Operator::default() };
     let id = actions::known_id(&app, "signal", &id, &by).await?;

@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{
+    IntoParams, ToSchema,
+    openapi::schema::{Object, ObjectBuilder, Type},
+};
 
 use super::{
     extract::{check_name, one_key},
     openapi::problem_reference,
     problem::Problem,
 };
-use crate::engine::{Operator, RunFilter, RunId, StartRun, Started, Time, words::run_status};
+use crate::engine::{Operator, RunId, StartRun, Started, Time};
 
 /// The most runs in one batch.
 pub(super) const LARGEST_BATCH: usize = 1000;
@@ -25,24 +28,42 @@ const MOST_TAGS: usize = 32;
 #[serde(deny_unknown_fields)]
 pub(super) struct StartBody {
     /// The workflow's name.
+    #[schema(min_length = 1, max_length = 255, example = "order")]
     workflow: String,
     /// Any JSON; what the workflow takes.
     #[schema(value_type = Value)]
     input: Box<RawValue>,
     /// The same as the `Idempotency-Key` header.
+    #[schema(min_length = 1, max_length = 512)]
     key: Option<String>,
     /// `default` unless said.
+    #[schema(min_length = 1, max_length = 128)]
     queue: Option<String>,
     /// Not before this moment.
     start_at: Option<Time>,
     /// The caller's labels.
     #[serde(default)]
+    #[schema(schema_with = tags)]
     tags: BTreeMap<String, String>,
+}
+
+fn tags() -> Object {
+    let label = || {
+        let label = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255));
+        label.pattern(Some(r"^[^\x00-\x1f\x7f-\x9f]+$"))
+    };
+    ObjectBuilder::new()
+        .description(Some(format!("The caller's labels; at most {MOST_TAGS}.")))
+        .property_names(Some(label()))
+        .additional_properties(Some(label()))
+        .max_properties(Some(MOST_TAGS))
+        .build()
 }
 
 impl StartBody {
     /// The engine's request.
     pub(super) fn request(self, header_key: Option<String>, traceparent: Option<String>) -> Result<StartRun, Problem> {
+        check_name("workflow", &self.workflow)?;
         if self.tags.len() > MOST_TAGS {
             return Err(Problem::invalid(format!("a run has at most {MOST_TAGS} tags")));
         }
@@ -58,62 +79,6 @@ impl StartBody {
             traceparent,
             ..StartRun::named(self.workflow, self.input.into())
         })
-    }
-}
-
-/// `GET /v1/runs`.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct ListParams {
-    /// Only this workflow.
-    workflow: Option<String>,
-    /// Only this version of it.
-    version: Option<i32>,
-    /// Only this status.
-    #[param(schema_with = run_status)]
-    status: Option<String>,
-    /// Only the run with this key.
-    key: Option<String>,
-    /// Only runs with this tag: `name:value`, or `name` for any value.
-    tag: Option<String>,
-    /// Only runs with this error code.
-    error: Option<String>,
-    /// Only runs that need attention at this step.
-    step: Option<String>,
-    /// Only runs that need attention for this error: 16 hexadecimal digits.
-    fingerprint: Option<String>,
-    /// Only runs that an operator should look at.
-    attention: bool,
-    /// Only runs started at or after this moment.
-    since: Option<Time>,
-    /// Only runs started before this moment.
-    until: Option<Time>,
-    /// 50 by default.
-    #[param(minimum = 1, maximum = 200)]
-    limit: Option<u32>,
-    /// The `next_cursor` of the page before.
-    cursor: Option<String>,
-}
-
-impl ListParams {
-    /// The engine's filter.
-    pub(super) fn filter(self) -> RunFilter {
-        RunFilter {
-            workflow: self.workflow,
-            version: self.version,
-            status: self.status,
-            key: self.key,
-            tag: self.tag,
-            error: self.error,
-            step: self.step,
-            fingerprint: self.fingerprint,
-            attention: self.attention,
-            since: self.since,
-            until: self.until,
-            limit: self.limit,
-            cursor: self.cursor,
-        }
     }
 }
 
@@ -168,7 +133,7 @@ pub(super) struct SignalAnswer {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct WaitParams {
     /// How long to wait for it, as `250ms`, `10s` or `1m`; cut to 60 s. None unless said.
-    #[param(example = "5s")]
+    #[param(example = "5s", pattern = "^[0-9]+(ms|s|m|h)$")]
     pub(super) wait: Option<String>,
 }
 
@@ -207,6 +172,11 @@ pub(super) struct Reason {
 }
 
 impl Reason {
+    /// One that came in another body.
+    pub(super) const fn of(reason: Option<String>) -> Self {
+        Self { reason }
+    }
+
     /// Who acts and why.
     pub(super) fn operator(self, actor: String) -> Result<Operator, Problem> {
         ActionBody { reason: self.reason, dry_run: false }.operator(actor)

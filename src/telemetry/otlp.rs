@@ -17,7 +17,7 @@ use opentelemetry::{
     InstrumentationScope, KeyValue, SpanId, TraceFlags, TraceId,
     trace::{SpanContext, SpanKind, Status, TraceState},
 };
-use opentelemetry_otlp::SpanExporter;
+use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::{
     Resource,
     trace::{SpanData, SpanEvents, SpanExporter as _, SpanLinks},
@@ -51,12 +51,23 @@ impl Traces {
     /// # Errors
     /// When a setting can't be used.
     pub fn from_environment() -> anyhow::Result<Option<Self>> {
-        let named = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
-        if named.iter().all(|name| env::var_os(name).is_none_or(|value| value.is_empty())) {
-            return Ok(None);
-        }
+        let endpoint = env::var("OTEL_EXPORTER_OTLP_ENDPOINT").unwrap_or_default();
+        if endpoint.is_empty() { Ok(None) } else { Self::to(&endpoint).map(Some) }
+    }
+
+    /// To a collector at this address, `/v1/traces` of it. It has to be called inside of a runtime.
+    ///
+    /// # Errors
+    /// When the address, or a setting in the environment, can't be used.
+    pub fn to(endpoint: &str) -> anyhow::Result<Self> {
+        let endpoint = endpoint.trim_end_matches('/');
+        anyhow::ensure!(
+            endpoint.starts_with("http://") || endpoint.starts_with("https://"),
+            "OTEL_EXPORTER_OTLP_ENDPOINT is {endpoint:?}; it is an http or https address"
+        );
         install_crypto_provider();
-        let mut exporter = SpanExporter::builder().with_http().build().context("traces can't be exported")?;
+        let exporter = SpanExporter::builder().with_http().with_endpoint(format!("{endpoint}/v1/traces"));
+        let mut exporter = exporter.build().context("traces can't be exported")?;
         let mut resource = Resource::builder();
         if env::var_os("OTEL_SERVICE_NAME").is_none() {
             resource = resource.with_service_name("backstitch");
@@ -64,7 +75,7 @@ impl Traces {
         exporter.set_resource(&resource.build());
         let (spans, queue) = mpsc::channel(QUEUED_AT_MOST);
         let scope = InstrumentationScope::builder("backstitch").with_version(env!("CARGO_PKG_VERSION")).build();
-        Ok(Some(Self { sink: Arc::new(Sink { spans, scope }), sending: tokio::spawn(send(exporter, queue)) }))
+        Ok(Self { sink: Arc::new(Sink { spans, scope }), sending: tokio::spawn(send(exporter, queue)) })
     }
 
     /// Who has to be told of attempts.

@@ -26,12 +26,18 @@ pub(crate) fn assert_stated(method: &str, path: &str, status: u16, code: Option<
     if operation.is_null() {
         return assert_eq!(status, 405, "{method} {template} is not in the document");
     }
-    let stated = &operation["responses"][status.to_string()];
+    let stated = resolved(&operation["responses"][status.to_string()]);
     assert!(stated.is_object(), "{method} {template} does not state {status} {code:?}");
     let codes = &stated["content"]["application/problem+json"]["schema"]["allOf"][1]["properties"]["code"]["enum"];
     if let (Some(code), Some(codes)) = (code, codes.as_array()) {
         assert!(codes.iter().any(|stated| stated == code), "{method} {template} does not state {code}");
     }
+}
+
+/// What a value refers to, or itself.
+fn resolved(value: &'static Value) -> &'static Value {
+    let to = value["$ref"].as_str().and_then(|to| document().pointer(to.trim_start_matches('#')));
+    to.unwrap_or(value)
 }
 
 /// Whether a path is one of a template: `/v1/runs/{id}`.

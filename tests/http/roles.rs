@@ -4,7 +4,10 @@ use std::{fs, path::Path};
 
 use backstitch::{
     engine::Role,
-    http::auth::roles::{Access, row},
+    http::{
+        auth::roles::{Access, row},
+        openapi::document,
+    },
 };
 use reqwest::{Method, StatusCode};
 
@@ -12,7 +15,8 @@ use crate::server::{Answer, Server};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
-/// Every `.route("path", method(..)..)` of the HTTP face, as it stands in the source.
+/// Every route: those of the OpenAPI document, which is made from the handlers, and every `.route("path", method(..)..)` of
+/// the HTTP face, as it stands in the source.
 fn routes() -> Vec<(String, String)> {
     let mut waiting = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http")];
     let mut found = Vec::new();
@@ -22,6 +26,10 @@ fn routes() -> Vec<(String, String)> {
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             found.extend(routes_of(&fs::read_to_string(&path).expect("source")));
         }
+    }
+    for (path, item) in document()["paths"].as_object().expect("paths") {
+        let methods = item.as_object().expect("operations").keys();
+        found.extend(methods.map(|method| (method.to_uppercase(), path.clone())));
     }
     found.sort();
     found.dedup();
@@ -134,7 +142,8 @@ async fn each_role_may_what_the_table_says_and_is_otherwise_refused_with_a_sente
 #[tokio::test]
 async fn what_is_not_there_is_told_to_those_who_may_read_and_to_everybody_outside_of_the_api() {
     let (server, keys) = Server::keyed().await;
-    server.get("/v1/nothing").await.is_problem(401, "unauthorized");
+    let stranger = server.request(Method::GET, "/v1/nothing").send().await.expect("an answer");
+    assert_eq!(stranger.status(), StatusCode::UNAUTHORIZED);
     let known = server.request(Method::GET, "/v1/nothing").bearer_auth(keys.of(Role::Viewer));
     Answer::to(known).await.is_problem(404, "unknown_route");
     server.get("/nothing/at/all").await.is_problem(404, "unknown_route");

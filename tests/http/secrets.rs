@@ -8,7 +8,7 @@ use std::{
 use backstitch::{
     activities::ShopDeps,
     engine::{Engine, Operator, Registry, WorkerConfig},
-    gateway_sim,
+    gateway_sim::{self, Running},
     http::{App, serve},
     orders::{Orders, ShopSettings},
     payments::{Secret, StripeConfig, StripeGateway, install_crypto_provider},
@@ -16,11 +16,11 @@ use backstitch::{
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::support::{TestDatabase, wait_for};
 
-/// The gateway takes any `tok_ok…`? It takes this one.
+/// What is never to be shown.
 const TOKEN: &str = "tok_ok";
 
 /// Everything that is logged.
@@ -42,14 +42,8 @@ async fn text(client: &reqwest::Client, url: &str) -> String {
     client.get(url).send().await.expect("an answer").text().await.expect("a body")
 }
 
-#[tokio::test]
-async fn a_payment_token_is_shown_by_no_route_no_stream_no_plan_and_no_log() {
-    let log = Log::default();
-    let writer = log.clone();
-    let logging = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
-    // Another test of this process may log already: then the others' checks remain.
-    let captured = logging.with_writer(move || writer.clone()).try_init().is_ok();
-
+/// A shop with a worker, behind the API: its database, engine and address, and what keeps it running.
+async fn shop() -> (TestDatabase, Engine, String, DropGuard, Running) {
     install_crypto_provider();
     let database = TestDatabase::new().await;
     let any = "127.0.0.1:0".parse().expect("an address");
@@ -59,20 +53,31 @@ async fn a_payment_token_is_shown_by_no_route_no_stream_no_plan_and_no_log() {
     let registry = workflows::register(Registry::new(), &ShopDeps::new(database.pool().clone(), gateway));
     let engine = Engine::new(database.pool().clone(), registry);
     let stop = CancellationToken::new();
-    let _stops = stop.clone().drop_guard();
+    let stops = stop.clone().drop_guard();
     tokio::spawn(engine.worker(WorkerConfig::default()).run(stop.clone().cancelled_owned()));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let base = format!("http://{}", listener.local_addr().expect("an address"));
     let orders = Orders::new(engine.clone(), ShopSettings::default());
     tokio::spawn(serve(listener, App::new(orders), stop.cancelled_owned()));
-    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     wait_for("the workflows are registered", async || {
         let query = "SELECT count(*) FROM backstitch.workflow WHERE name = 'order' AND secret_fields = '{token}'";
         let known: i64 = sqlx::query_scalar(query).fetch_one(database.pool()).await.map_err(|e| e.to_string())?;
         if known == 1 { Ok(()) } else { Err("not yet".to_owned()) }
     })
     .await;
+    (database, engine, base, stops, simulator)
+}
 
+#[tokio::test]
+async fn a_payment_token_is_shown_by_no_route_no_stream_no_plan_and_no_log() {
+    let log = Log::default();
+    let writer = log.clone();
+    let logging = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
+    // Another test of this process may log already: then the others' checks remain.
+    let captured = logging.with_writer(move || writer.clone()).try_init().is_ok();
+
+    let (database, engine, base, _stops, _simulator) = shop().await;
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let item = json!({"name": "Tea", "price": 1000, "currency": "EUR", "on_hand": 5});
     client.put(format!("{base}/v1/items/tea")).json(&item).send().await.expect("an item");
     let order = json!({"customer_id": "c", "items": [{"sku": "tea", "quantity": 1}], "payment": {"token": TOKEN},
@@ -107,7 +112,7 @@ async fn a_payment_token_is_shown_by_no_route_no_stream_no_plan_and_no_log() {
     assert!(plan.contains("create_intent") && plan.contains("[secret]"), "{plan}");
     shown.push(("the plan".to_owned(), plan));
     // Undone, it has undo steps too, and its stream ends.
-    let by = Operator { actor: "ann".to_owned(), reason: Some("a test".to_owned()), dry_run: false };
+    let by = Operator { actor: "ann".to_owned(), reason: Some("a test".to_owned()), ..Operator::default() };
     engine.compensate(run.parse().expect("an id"), &by).await.expect("accepted");
     shown.push(("events".to_owned(), text(&client, &format!("{base}/v1/runs/{run}/events")).await));
     shown.push(("the undone run".to_owned(), text(&client, &format!("{base}/v1/runs/{run}")).await));

@@ -107,12 +107,24 @@ impl Server {
     /// The same, with a worker of that name. One called [`WORKER`] is vouched for by `/readyz`.
     pub(crate) async fn working_as(name: &str) -> Self {
         let (mut server, engine) = Self::on_a_database(name == WORKER).await;
-        let stop = server.stop.child_token();
-        server.worker = Some(stop.clone());
-        let worker = engine.worker(WorkerConfig { name: name.to_owned(), slots: 20, ..WorkerConfig::default() });
-        tokio::spawn(async move { worker.run(stop.cancelled_owned()).await });
+        server.work(&engine, name);
         server.until_known("patient").await;
         server
+    }
+
+    /// API and the worker that `/readyz` vouches for, on a database that somebody else keeps.
+    pub(crate) async fn working_over(pool: PgPool) -> Self {
+        let (mut server, engine) = Self::start(pool, None, true).await;
+        engine.migrate().await.expect("the database is there");
+        server.work(&engine, WORKER);
+        server
+    }
+
+    fn work(&mut self, engine: &Engine, name: &str) {
+        let stop = self.stop.child_token();
+        self.worker = Some(stop.clone());
+        let worker = engine.worker(WorkerConfig { name: name.to_owned(), slots: 20, ..WorkerConfig::default() });
+        tokio::spawn(async move { worker.run(stop.cancelled_owned()).await });
     }
 
     /// The API alone: the workflows were known to a worker once, and nobody works on them.

@@ -105,7 +105,7 @@ impl Kinds {
                 verifiable: verifiable(kind),
                 transactional: transactional(kind),
                 queue: (kind >= 6).then_some(AWAY),
-                schema: Schema::default(),
+                schema: Schema::default,
             }
         };
         let missing = if deployed { None } else { program.missing_kind.map(|kind| NAMES[kind as usize]) };

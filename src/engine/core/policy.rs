@@ -192,8 +192,8 @@ pub struct ActivityMeta {
     pub transactional: bool,
     /// The queue whose workers execute it; `None`: the run's.
     pub queue: Option<&'static str>,
-    /// What it takes and gives, where its author says it.
-    pub schema: Schema,
+    /// What it takes and gives, where its author says it. Made when asked for: the hot path clones what is here.
+    pub schema: fn() -> Schema,
 }
 
 /// Looks activities up by name.

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use sqlx::{Connection, PgConnection, Row, postgres::PgRow};
 
+use super::audit;
 use crate::engine::{
     error::Error,
     role::Role,
@@ -62,7 +64,7 @@ pub(crate) async fn insert(
         .fetch_one(&mut *tx)
         .await?;
     let key = view(&row)?;
-    audit(&mut tx, "create_key", &key, actor).await?;
+    note(&mut tx, "create_key", &key, actor).await?;
     tx.commit().await?;
     Ok(key)
 }
@@ -84,7 +86,7 @@ pub(crate) async fn revoke(conn: &mut PgConnection, id: &str, actor: &str) -> Re
     let key = view(&row.ok_or_else(|| Error::UnknownKey(id.to_owned()))?)?;
     if revoked {
         sqlx::query("DELETE FROM backstitch.session WHERE key_id = $1").bind(id).execute(&mut *tx).await?;
-        audit(&mut tx, "revoke_key", &key, actor).await?;
+        note(&mut tx, "revoke_key", &key, actor).await?;
     }
     tx.commit().await?;
     Ok(key)
@@ -110,19 +112,12 @@ fn role(row: &PgRow) -> Result<Role, sqlx::Error> {
         .map_err(|error: crate::engine::role::NoRole| sqlx::Error::Decode(error.into()))
 }
 
-async fn audit(conn: &mut PgConnection, action: &str, key: &ApiKey, actor: &str) -> Result<(), Error> {
-    let query = "INSERT INTO backstitch.audit (at, actor, action, subject, after)
-        VALUES (backstitch.now(), $1, $2, $3, json_build_object('name', $4::text, 'role', $5::text, 'state', $6::text))";
-    sqlx::query(query)
-        .bind(actor)
-        .bind(action)
-        .bind(format!("key {}", key.id))
-        .bind(&key.name)
-        .bind(key.role.word())
-        .bind(&key.state)
-        .execute(conn)
-        .await?;
-    Ok(())
+/// Puts down what was done to a key, in the commit that does it.
+async fn note(conn: &mut PgConnection, action: &str, key: &ApiKey, actor: &str) -> Result<(), Error> {
+    let subject = format!("key {}", key.id);
+    let after = json!({"name": key.name, "role": key.role, "state": key.state});
+    let entry = audit::Entry { action, run: None, subject: Some(&subject), before: None, after: Some(after) };
+    audit::done(conn, &entry, audit::By { actor, reason: None, operation: None }).await
 }
 
 /// A key by its public part.
@@ -189,19 +184,5 @@ pub(crate) async fn open_session(
 /// Ends a session. One that is over, or never was, is none.
 pub(crate) async fn close_session(conn: &mut PgConnection, hash: &[u8]) -> Result<(), Error> {
     sqlx::query("DELETE FROM backstitch.session WHERE id = $1").bind(hash).execute(conn).await?;
-    Ok(())
-}
-
-/// Writes down that somebody was refused for want of a role.
-pub(crate) async fn audit_refusal(
-    conn: &mut PgConnection,
-    actor: &str,
-    action: &str,
-    subject: &str,
-    message: &str,
-) -> Result<(), Error> {
-    let query = "INSERT INTO backstitch.audit (at, actor, action, outcome, code, message, subject)
-        VALUES (backstitch.now(), $1, $2, 'refused', 'forbidden', $3, $4)";
-    sqlx::query(query).bind(actor).bind(action).bind(message).bind(subject).execute(conn).await?;
     Ok(())
 }

@@ -201,7 +201,7 @@ async fn write_step(conn: &mut PgConnection, run: RunId, step: &Step, now: Time)
 pub(super) async fn make_due(conn: &mut PgConnection, run: RunId) -> Result<(), Error> {
     let query = "DELETE FROM backstitch.ready WHERE run_id = $1 AND lane IS NULL";
     sqlx::query(query).bind(run).execute(&mut *conn).await?;
-    let query = "INSERT INTO backstitch.ready (run_id, due_at, workflow_id, fresh, queue)
+    let query = "INSERT INTO backstitch.ready AS q (run_id, due_at, workflow_id, fresh, queue)
         SELECT id, backstitch.now(), workflow_id, false, queue FROM backstitch.run WHERE id = $1
         ON CONFLICT (run_id) DO NOTHING";
     sqlx::query(query).bind(run).execute(conn).await?;

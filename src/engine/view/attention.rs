@@ -63,6 +63,7 @@ pub struct Attention {
     /// The step's name.
     pub step: Option<String>,
     /// `stuck poison unknown undo_failed best_effort retrying`.
+    #[schema(schema_with = words::attention_kind)]
     pub kind: String,
     /// The error's stable code.
     pub code: String,

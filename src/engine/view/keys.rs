@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::words;
 use crate::engine::{core::model::Time, role::Role};
 
 /// An API key.
@@ -17,6 +18,7 @@ pub struct ApiKey {
     /// What it may.
     pub role: Role,
     /// `active`, `expired` or `revoked`.
+    #[schema(schema_with = words::key_state)]
     pub state: String,
     /// Who made it.
     pub created_by: String,

@@ -38,6 +38,7 @@ pub const API: &[Row] = &[
     ("PUT", "/v1/items/{sku}", Least(Operator)),
     ("*", "/v1/operations*", Least(Operator)),
     ("*", "/v1/holds*", Least(Operator)),
+    ("*", "/v1/retention*", Least(Operator)),
     ("*", "/v1/schedules*", Least(Operator)),
     ("*", "/v1/attention*", Least(Operator)),
 ];
@@ -74,7 +75,7 @@ pub fn row(method: &str, route: &str) -> Option<&'static Row> {
 }
 
 /// Who may.
-pub(super) fn access(method: &str, route: &str) -> Access {
+pub(in crate::http) fn access(method: &str, route: &str) -> Access {
     row(method, route).map_or(Least(Admin), |row| row.2)
 }
 

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::problems;
+use crate::http::auth::roles::{self, Access};
 
 /// What a handler names its problems with. It does not stay in the document.
 pub(super) const PROBLEMS: &str = "x-problems";
@@ -17,12 +18,16 @@ const RAW_BODY: &str = "x-raw-body";
 pub(super) fn finish(mut document: Value) -> Value {
     if let Some(paths) = document["paths"].as_object_mut() {
         for (path, item) in paths.iter_mut() {
-            for operation in item.as_object_mut().into_iter().flat_map(|item| item.values_mut()) {
+            for (method, operation) in item.as_object_mut().into_iter().flatten() {
+                if let Access::Least(role) = roles::access(&method.to_uppercase(), path) {
+                    operation["x-required-role"] = role.word().into();
+                }
                 finish_operation(path, operation);
             }
         }
     }
     document["components"]["schemas"]["Problem"] = problems::schema();
+    document["components"]["responses"] = problems::shared_answers();
     document["components"]["headers"] = json!({
         "RequestId": {
             "description": "The request's id, as sent or as made here.",
@@ -39,25 +44,27 @@ pub(super) fn finish(mut document: Value) -> Value {
 
 fn finish_operation(path: &str, operation: &mut Value) {
     let own = operation.as_object_mut().and_then(|members| members.remove(PROBLEMS));
-    let own = own.as_ref().and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    let mut codes: Vec<&str> = own.collect();
-    codes.extend(shared(path, operation));
+    let own: Vec<&str> = own.iter().filter_map(Value::as_array).flatten().filter_map(Value::as_str).collect();
+    let shared = shared(path, operation);
     if let Some(members) = operation.as_object_mut() {
         members.remove(RAW_BODY);
     }
     if let Some(body) = operation.get_mut("requestBody") {
         not_null(body);
+        if own.contains(&"reason_required") {
+            demand_reason(body);
+        }
     }
     let answers = operation["responses"].as_object_mut();
     let Some(answers) = answers else { return };
-    for (status, answer) in problems::answers(&codes) {
-        answers.entry(status).or_insert(answer);
-    }
     for answer in answers.values_mut() {
         let headers = answer.as_object_mut().map(|answer| answer.entry("headers").or_insert_with(|| json!({})));
         if let Some(Value::Object(headers)) = headers {
             headers.insert("x-request-id".into(), json!({"$ref": "#/components/headers/RequestId"}));
         }
+    }
+    for (status, answer) in problems::answers(&own, &shared) {
+        answers.entry(status).or_insert(answer);
     }
 }
 
@@ -81,6 +88,15 @@ fn shared(path: &str, operation: &Value) -> Vec<&'static str> {
         codes.extend(["unauthorized", "forbidden"]);
     }
     codes
+}
+
+/// What can be refused for want of a reason has a body with one. The types leave it open, so that it is the engine that refuses,
+/// with that code and on record.
+fn demand_reason(body: &mut Value) {
+    body["required"] = true.into();
+    let schema = &mut body["content"]["application/json"]["schema"];
+    let reason = json!({"type": "string", "pattern": r"^[^\x00]*[^\s\x00][^\x00]*$", "example": "why"});
+    *schema = json!({"allOf": [schema.take(), {"required": ["reason"], "properties": {"reason": reason}}]});
 }
 
 /// A body that may be missing is none that may be null.

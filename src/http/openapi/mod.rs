@@ -4,7 +4,10 @@
 //! How to write a route: docs/decisions/0022.
 
 mod finish;
+mod page;
 mod problems;
+mod reading;
+mod schema;
 
 use std::sync::OnceLock;
 
@@ -39,6 +42,7 @@ const TAGS: &[(&str, &str)] = &[
     ("holds", "Workflows, activities and queues that are held back."),
     ("fleet", "Workflows, queues and workers."),
     ("schedules", "Runs that start by the clock."),
+    ("retention", "How long ended runs are kept."),
     ("audit", "What operators did."),
     ("keys", "API keys."),
     ("orders", "The shop's orders."),
@@ -52,7 +56,7 @@ const API_KEY: &str = "api_key";
 
 /// The routes of this noun.
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(show))
+    OpenApiRouter::new().routes(routes!(show)).merge(page::routes().into())
 }
 
 /// What the routes are added to.
@@ -67,13 +71,14 @@ pub(super) fn begin() -> OpenApi {
         .build();
     let key = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
-        .description(Some("An API key. Servers that listen on the loopback alone may go without."))
+        .description(Some(
+            "An API key: `bsk_…`. As long as no key has ever been made, a server on a loopback address asks for none.",
+        ))
         .build();
     let mut document = OpenApiBuilder::new()
         .info(info)
         .tags(Some(TAGS.iter().map(|(name, says)| tag(name, says))))
-        // Either is enough: a server without keys asks for none.
-        .security(Some([SecurityRequirement::new(API_KEY, [""; 0]), SecurityRequirement::default()]))
+        .security(Some([SecurityRequirement::new(API_KEY, [""; 0])]))
         .build();
     document.components.get_or_insert_default().add_security_scheme(API_KEY, SecurityScheme::Http(key));
     document

@@ -31,26 +31,60 @@ pub(super) fn schema() -> Value {
     })
 }
 
-/// The answers of an operation that can give these codes, by status. A code that is not listed is left out: a test looks for those.
-pub(super) fn answers(codes: &[&str]) -> Vec<(String, Value)> {
-    let mut by_status: BTreeMap<u16, Vec<(&str, &str)>> = BTreeMap::new();
-    for (code, status, title) in CODES.iter().filter(|(code, _, _)| codes.contains(code)) {
-        by_status.entry(*status).or_default().push((code, title));
-    }
-    by_status.into_iter().map(|(status, codes)| (status.to_string(), answer(status, &codes))).collect()
+/// Statuses whose answer is the same wherever it is given, by the name that operations refer to it with.
+const SHARED: &[(&str, &[&str])] = &[
+    ("Unauthorized", &["unauthorized"]),
+    ("Forbidden", &["forbidden"]),
+    ("RequestTimeout", &["request_timeout"]),
+    ("PayloadTooLarge", &["payload_too_large"]),
+    ("UnsupportedMediaType", &["unsupported_media_type"]),
+    ("ServerError", &["internal_error", "database_error"]),
+    ("Unavailable", &["database_unavailable"]),
+];
+
+/// Those answers.
+pub(super) fn shared_answers() -> Value {
+    let answer = |(name, codes): &(&str, &[&str])| {
+        let (_, answer) = by_status(codes).into_iter().map(answer).next().unwrap_or_default();
+        ((*name).to_owned(), answer)
+    };
+    Value::Object(SHARED.iter().map(answer).collect())
 }
 
-fn answer(status: u16, codes: &[(&str, &str)]) -> Value {
+/// The answers of an operation that can give these codes of its own, and these that it shares with others, by status.
+/// A code that is not listed is left out: a test looks for those.
+pub(super) fn answers(own: &[&str], shared: &[&str]) -> Vec<(String, Value)> {
+    let (common, single): (Vec<&str>, Vec<&str>) =
+        own.iter().chain(shared).partition(|code| SHARED.iter().any(|(_, codes)| codes.contains(code)));
+    let referred = SHARED.iter().filter(|(_, codes)| codes.iter().any(|code| common.contains(code)));
+    let referred = referred.filter_map(|(name, codes)| {
+        let status = by_status(codes).into_keys().next()?;
+        Some((status.to_string(), json!({"$ref": format!("#/components/responses/{name}")})))
+    });
+    referred.chain(by_status(&single).into_iter().map(answer)).collect()
+}
+
+/// Codes with their titles, by status.
+fn by_status(codes: &[&str]) -> BTreeMap<u16, Vec<(&'static str, &'static str)>> {
+    let mut by_status: BTreeMap<u16, Vec<_>> = BTreeMap::new();
+    for (code, status, title) in CODES.iter().filter(|(code, _, _)| codes.contains(code)) {
+        by_status.entry(*status).or_default().push((*code, *title));
+    }
+    by_status
+}
+
+fn answer((status, codes): (u16, Vec<(&str, &str)>)) -> (String, Value) {
     let says: Vec<String> = codes.iter().map(|(code, title)| format!("`{code}`: {title}.")).collect();
     let codes: Vec<&str> = codes.iter().map(|(code, _)| *code).collect();
     let schema = json!({
         "allOf": [{"$ref": "#/components/schemas/Problem"}, {"properties": {"code": {"enum": codes}}}]
     });
-    let mut answer = json!({"description": says.join(" "), "content": {MEDIA_TYPE: {"schema": schema}}});
+    let mut headers = json!({"x-request-id": {"$ref": "#/components/headers/RequestId"}});
     if status == 503 {
-        answer["headers"] = json!({"retry-after": {"$ref": "#/components/headers/RetryAfter"}});
+        headers["retry-after"] = json!({"$ref": "#/components/headers/RetryAfter"});
     }
-    answer
+    let content = json!({MEDIA_TYPE: {"schema": schema}});
+    (status.to_string(), json!({"description": says.join(" "), "content": content, "headers": headers}))
 }
 
 #[cfg(test)]

@@ -201,6 +201,9 @@ pub(super) fn within(what: &str, text: &str, most: usize) -> Result<(), Error> {
     if text.trim().is_empty() || length > most {
         return Err(Error::InvalidRequest(format!("{what} has {length} characters; it takes 1 to {most}")));
     }
+    if text.contains('\0') {
+        return Err(Error::InvalidRequest(format!("{what} has a NUL character")));
+    }
     Ok(())
 }
 
