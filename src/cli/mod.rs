@@ -17,8 +17,10 @@ mod key;
 mod man;
 mod migrate;
 mod openapi;
+mod operation;
 mod order;
 pub mod output;
+mod retention;
 mod run;
 mod schedule;
 mod serve;
@@ -93,6 +95,13 @@ enum Command {
         #[command(subcommand)]
         verb: run::Verb,
     },
+    /// Say how long ended runs are kept, and what would go
+    Retention {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: retention::Verb,
+    },
     /// Start runs by the clock
     Schedule {
         #[command(flatten)]
@@ -106,6 +115,13 @@ enum Command {
         server: ServerArgs,
         #[command(subcommand)]
         verb: order::Verb,
+    },
+    /// List, follow and stop bulk operations
+    Operation {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: operation::Verb,
     },
     /// Hold back a workflow, an activity or a queue
     Hold {
@@ -163,7 +179,9 @@ impl Cli {
             Command::GatewaySim(args) => gateway_sim::run(args).await,
             Command::Run { server, verb } => run::run(verb, &server, out).await,
             Command::Hold { server, verb } => hold::run(verb, &server, out).await,
+            Command::Retention { server, verb } => retention::run(verb, &server, out).await,
             Command::Schedule { server, verb } => schedule::run(verb, &server, out).await,
+            Command::Operation { server, verb } => operation::run(verb, &server, out).await,
             Command::Order { server, verb } => order::run(verb, &server, out).await,
             Command::Openapi => openapi::run(),
             Command::Man(args) => man::run(&args),
@@ -201,9 +219,14 @@ mod tests {
 
     #[test]
     fn usage_errors_are_usage_errors() {
-        for line in
-            ["backstitch run cancel x", "backstitch run list --limit 0", "backstitch order list", "backstitch x"]
-        {
+        for line in [
+            "backstitch run cancel x",
+            "backstitch run retry",
+            "backstitch run retry x --status stuck",
+            "backstitch run list --limit 0",
+            "backstitch order list",
+            "backstitch x",
+        ] {
             let error = Cli::try_parse_from(line.split(' ')).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");
         }

@@ -8,6 +8,7 @@ mod client;
 pub mod core;
 mod credentials;
 mod error;
+mod export;
 mod finding;
 mod forking;
 mod gauges;
@@ -18,8 +19,10 @@ mod limbo;
 mod maintenance;
 mod metrics;
 mod observer;
+mod operations;
 mod operator;
 mod registry;
+mod retention;
 mod role;
 mod schedules;
 mod store;
@@ -31,13 +34,14 @@ mod workflow;
 
 pub use self::{
     activity::{Activity, ActivityContext, ActivityError, Verified, current_traceparent},
-    client::{DEFAULT_MAX_PAYLOAD, DEFAULT_QUEUE, Engine, StartRun, Started},
+    client::{DEFAULT_MAX_PAYLOAD, DEFAULT_QUEUE, DEFAULT_RETENTION, Engine, StartRun, Started},
     core::{
         action::{Action, Declared, StepDirection},
         context::{Call, Context, SideValue, StepFailure},
         holds::HoldKind,
         join::{join, join_all},
         model::{Direction, Failure, Json, Outcome, RunId, Time, to_json},
+        operation::OperationStatus,
         policy::{Policy, PolicyOverride, Retry, Schema},
         schedule::{CatchUp, Overlap},
         trace::Trace,

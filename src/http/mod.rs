@@ -7,6 +7,7 @@
 mod actions;
 pub mod auth;
 mod events;
+mod export;
 mod extract;
 mod finding;
 mod health;
@@ -14,11 +15,13 @@ mod holds;
 mod keys;
 mod metrics;
 pub mod openapi;
+mod operations;
 mod order_wire;
 mod orders;
 mod pages;
 pub mod problem;
 mod request;
+mod retention;
 mod runs;
 mod schedules;
 mod webhooks;
@@ -119,7 +122,10 @@ fn nouns(max_payload: usize) -> OpenApiRouter<App> {
         .merge(finding::routes())
         .merge(holds::routes())
         .merge(keys::routes())
+        .merge(operations::routes())
         .merge(orders::routes())
+        .merge(export::routes())
+        .merge(retention::routes())
         .merge(runs::routes())
         .merge(schedules::routes())
         .merge(webhooks::routes())

@@ -172,6 +172,11 @@ pub(super) struct Reason {
 }
 
 impl Reason {
+    /// One that came in another body.
+    pub(super) const fn of(reason: Option<String>) -> Self {
+        Self { reason }
+    }
+
     /// Who acts and why.
     pub(super) fn operator(self, actor: String) -> Result<Operator, Problem> {
         ActionBody { reason: self.reason, dry_run: false }.operator(actor)

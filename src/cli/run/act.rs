@@ -8,7 +8,10 @@ use anyhow::Context;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::json_argument;
+use super::{
+    bulk::{self, Bulk, FILTERS, FilterArgs},
+    json_argument,
+};
 use crate::cli::{
     client::Client,
     output::{Out, confirm, cut, table, tell},
@@ -22,13 +25,19 @@ const LONGEST_SUMMARY: usize = 30;
 #[derive(Debug, clap::Args)]
 pub(crate) struct PlainArgs {
     /// The run's id
-    id: String,
+    #[arg(required_unless_present_any = FILTERS, conflicts_with_all = FILTERS)]
+    id: Option<String>,
     /// Why, for the audit log
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     /// Only show what would happen
     #[arg(long)]
     dry_run: bool,
+    /// Don't ask, also where it is for many runs
+    #[arg(long, short = 'y')]
+    yes: bool,
+    #[command(flatten)]
+    filter: FilterArgs,
 }
 
 /// A retry.
@@ -68,9 +77,12 @@ pub(crate) struct Sure {
 #[derive(Debug, clap::Args)]
 pub(crate) struct DangerousArgs {
     /// The run's id
-    id: String,
+    #[arg(required_unless_present_any = FILTERS, conflicts_with_all = FILTERS)]
+    id: Option<String>,
     #[command(flatten)]
     sure: Sure,
+    #[command(flatten)]
+    filter: FilterArgs,
 }
 
 /// A skip.
@@ -128,6 +140,14 @@ pub(crate) struct ForkArgs {
     sure: Sure,
 }
 
+impl PlainArgs {
+    /// The same for all runs that the filter matches.
+    async fn many(&self, verb: &str, arguments: Value, client: &Client, out: Out) -> anyhow::Result<()> {
+        let (reason, dry_run, yes) = (self.reason.as_deref(), self.dry_run, self.yes);
+        bulk::run(Bulk { action: verb, arguments, reason, dry_run, yes }, &self.filter, client, out).await
+    }
+}
+
 /// One request, ready to be sent: for a preview, and then for real.
 struct Request {
     verb: &'static str,
@@ -153,7 +173,8 @@ impl Request {
 }
 
 pub(super) async fn plain(verb: &'static str, args: PlainArgs, client: &Client, out: Out) -> anyhow::Result<()> {
-    let request = Request::of_run(verb, &args.id, json!({"reason": args.reason}));
+    let Some(id) = &args.id else { return args.many(verb, json!({}), client, out).await };
+    let request = Request::of_run(verb, id, json!({"reason": args.reason}));
     finish(&request.send(client, args.dry_run).await?, out)
 }
 
@@ -166,11 +187,10 @@ pub(super) async fn retry(args: RetryArgs, client: &Client, out: Out) -> anyhow:
     ];
     let policy: serde_json::Map<String, Value> =
         given.into_iter().filter_map(|(name, number)| Some((name.to_owned(), number?.into()))).collect();
-    let mut body = json!({"reason": args.plain.reason});
-    if !policy.is_empty() {
-        body["policy"] = policy.into();
-    }
-    let request = Request::of_run("retry", &args.plain.id, body);
+    let mut body = if policy.is_empty() { json!({}) } else { json!({"policy": policy}) };
+    let Some(id) = &args.plain.id else { return args.plain.many("retry", body, client, out).await };
+    body["reason"] = args.plain.reason.clone().into();
+    let request = Request::of_run("retry", id, body);
     finish(&request.send(client, args.plain.dry_run).await?, out)
 }
 
@@ -180,7 +200,13 @@ pub(super) async fn dangerous(
     client: &Client,
     out: Out,
 ) -> anyhow::Result<()> {
-    let request = Request::of_run(verb, &args.id, json!({"reason": args.sure.reason}));
+    let Some(id) = &args.id else {
+        let Sure { reason, dry_run, yes } = &args.sure;
+        let (arguments, reason) = (json!({}), Some(reason.as_str()));
+        let many = Bulk { action: verb, arguments, reason, dry_run: *dry_run, yes: *yes };
+        return bulk::run(many, &args.filter, client, out).await;
+    };
+    let request = Request::of_run(verb, id, json!({"reason": args.sure.reason}));
     finish(&asked_first(&request, &args.sure, client).await?, out)
 }
 

@@ -23,6 +23,7 @@ pub mod holds;
 pub mod join;
 pub mod machine;
 pub mod model;
+pub mod operation;
 pub mod plan;
 pub mod policy;
 pub mod redact;

@@ -19,6 +19,9 @@
 //! | `reads`, `server`, `gauges` | what people see |
 //! | `reads`, `server` | what people see |
 //! | `holds` | what is held back, and the runs put aside for it |
+//! | `operations` | bulk operations and their runs |
+//! | `operate` | cancel, compensate, retry, with their audit |
+//! | `retention` | makes partitions ahead; drops and deletes what has been kept long enough |
 //! | `schedules` | schedules and their slots |
 //! | `operate` | what operators' verbs write, with their audit |
 //! | `attention`, `exceptional`, `paused`, `audit` | one small table each, written by workers and verbs alike |
@@ -29,6 +32,7 @@ mod attention;
 pub(crate) mod audit;
 pub(crate) mod claim;
 mod exceptional;
+pub(crate) mod export;
 pub(crate) mod finding;
 pub(crate) mod flush;
 pub(crate) mod fork;
@@ -37,8 +41,10 @@ pub(crate) mod holds;
 pub(crate) mod keys;
 pub(crate) mod lanes;
 pub(crate) mod operate;
+pub(crate) mod operations;
 mod paused;
 pub(crate) mod reads;
+pub(crate) mod retention;
 pub(crate) mod rows;
 pub(crate) mod schedules;
 pub(crate) mod server;
