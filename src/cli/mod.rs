@@ -17,6 +17,7 @@ mod key;
 mod man;
 mod migrate;
 mod openapi;
+mod operation;
 mod order;
 pub mod output;
 mod retention;
@@ -115,6 +116,13 @@ enum Command {
         #[command(subcommand)]
         verb: order::Verb,
     },
+    /// List, follow and stop bulk operations
+    Operation {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: operation::Verb,
+    },
     /// Hold back a workflow, an activity or a queue
     Hold {
         #[command(flatten)]
@@ -173,6 +181,7 @@ impl Cli {
             Command::Hold { server, verb } => hold::run(verb, &server, out).await,
             Command::Retention { server, verb } => retention::run(verb, &server, out).await,
             Command::Schedule { server, verb } => schedule::run(verb, &server, out).await,
+            Command::Operation { server, verb } => operation::run(verb, &server, out).await,
             Command::Order { server, verb } => order::run(verb, &server, out).await,
             Command::Openapi => openapi::run(),
             Command::Man(args) => man::run(&args),
@@ -210,9 +219,14 @@ mod tests {
 
     #[test]
     fn usage_errors_are_usage_errors() {
-        for line in
-            ["backstitch run cancel x", "backstitch run list --limit 0", "backstitch order list", "backstitch x"]
-        {
+        for line in [
+            "backstitch run cancel x",
+            "backstitch run retry",
+            "backstitch run retry x --status stuck",
+            "backstitch run list --limit 0",
+            "backstitch order list",
+            "backstitch x",
+        ] {
             let error = Cli::try_parse_from(line.split(' ')).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");
         }

@@ -88,7 +88,10 @@ pub(super) struct Plan {
     pub dry_run: bool,
     pub status: String,
     pub undo: Vec<PlannedUndo>,
-    pub retry: Vec<u32>,
+    #[serde(default)]
+    pub stays: Vec<PlannedUndo>,
+    #[serde(default)]
+    pub says: Vec<String>,
 }
 
 /// One undo of a plan.
@@ -98,6 +101,18 @@ pub(super) struct PlannedUndo {
     pub activity: String,
     pub outcome: String,
     pub after: Vec<u32>,
+    pub summary: Option<String>,
+}
+
+/// What a fork keeps and makes again.
+#[derive(Debug, Deserialize)]
+pub(super) struct Forked {
+    pub run: String,
+    pub new_run: Option<String>,
+    pub from_step: u32,
+    pub kept: Vec<u32>,
+    pub again: Vec<u32>,
+    pub says: Vec<String>,
 }
 
 /// An order.

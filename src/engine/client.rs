@@ -300,6 +300,7 @@ impl Engine {
             return Err(Error::PayloadTooLarge { size, limit: self.max_payload });
         }
         check_name("queue", queue, 128)?;
+        check_queue(queue)?;
         match self.registry.newest(workflow) {
             Some(code) => code
                 .check(input.get())

@@ -10,6 +10,7 @@ mod credentials;
 mod error;
 mod export;
 mod finding;
+mod forking;
 mod gauges;
 mod hints;
 mod holds;
@@ -18,6 +19,7 @@ mod limbo;
 mod maintenance;
 mod metrics;
 mod observer;
+mod operations;
 mod operator;
 mod registry;
 mod retention;
@@ -39,6 +41,7 @@ pub use self::{
         holds::HoldKind,
         join::{join, join_all},
         model::{Direction, Failure, Json, Outcome, RunId, Time, to_json},
+        operation::OperationStatus,
         policy::{Policy, PolicyOverride, Retry, Schema},
         schedule::{CatchUp, Overlap},
         trace::Trace,

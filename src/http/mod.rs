@@ -4,6 +4,7 @@
 //! anything else of it is looked at), then its handler, one file per noun. Handlers call [`Engine`] and [`crate::orders`] and
 //! wait for nobody else: a worker in the same process is met only in the database.
 
+mod actions;
 pub mod auth;
 mod events;
 mod export;
@@ -14,6 +15,7 @@ mod holds;
 mod keys;
 mod metrics;
 pub mod openapi;
+mod operations;
 mod order_wire;
 mod orders;
 mod pages;
@@ -115,10 +117,12 @@ pub fn router(app: App) -> Router {
 fn nouns(max_payload: usize) -> OpenApiRouter<App> {
     let bounded = |limit: usize| from_fn_with_state(limit, extract::bounded);
     let api = OpenApiRouter::new()
+        .merge(actions::routes())
         .merge(auth::routes().into())
         .merge(finding::routes())
         .merge(holds::routes())
         .merge(keys::routes())
+        .merge(operations::routes())
         .merge(orders::routes())
         .merge(export::routes())
         .merge(retention::routes())

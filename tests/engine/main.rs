@@ -11,6 +11,8 @@
 //! | `retention` | what is kept, and what goes |
 //! | `schedules` | runs by the clock: slots, downtime, overlap |
 //! | `verbs` | what operators do to one run |
+//! | `operations` | bulk operations: each run once, whoever dies; paused, cancelled, refused |
+//! | `verbs`, `verbs_table`, `forks` | what operators do to one run |
 //! | `crash` | workers and Postgres killed in mid-work |
 //! | `finding` | lists, attention, why, counts, the fleet |
 
@@ -19,7 +21,9 @@ mod support;
 
 mod crash;
 mod finding;
+mod forks;
 mod holds;
+mod operations;
 mod outcomes;
 mod placing;
 mod promises;
@@ -28,4 +32,5 @@ mod retention;
 mod schedules;
 mod transactional;
 mod verbs;
+mod verbs_table;
 mod waits;

@@ -2,6 +2,7 @@
 //!
 //! `server` is the fixture; each other file is one promise or one noun.
 
+mod actions;
 mod auth;
 mod bad_input;
 mod dashboards;
@@ -10,6 +11,7 @@ mod finding;
 mod holds;
 mod metrics;
 mod openapi;
+mod operations;
 mod outage;
 mod refusal;
 mod retention;

@@ -1,6 +1,7 @@
 //! `backstitch run …`: what one can do with runs, one verb per file.
 
 mod act;
+mod bulk;
 mod export;
 mod list;
 mod show;
@@ -36,12 +37,26 @@ pub(super) enum Verb {
     Export(export::Args),
     /// Send a signal to a run
     Signal(signal::Args),
-    /// Have a stuck or failed run try again from where it failed
+    /// Have a stuck or failed run try again from where it failed, or a waiting one now
     Retry(act::RetryArgs),
     /// Stop a run and undo what it did, if it is not past its pivot
     Cancel(act::DangerousArgs),
     /// Undo what a run did, wherever it stands
     Compensate(act::DangerousArgs),
+    /// Let nothing of a run begin, and freeze its timers
+    Pause(act::PlainArgs),
+    /// Let a paused run go on
+    Resume(act::PlainArgs),
+    /// Pass over a step that has not succeeded, or over an undo
+    Skip(act::SkipArgs),
+    /// Declare what an unknown step came to
+    Resolve(act::ResolveArgs),
+    /// End a run as it stands, without undo
+    Abandon(act::DangerousArgs),
+    /// Take a run off the list of what needs attention
+    Acknowledge(act::PlainArgs),
+    /// Begin a new run from a step of this one
+    Fork(act::ForkArgs),
 }
 
 /// Carries out one verb.
@@ -58,6 +73,13 @@ pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Re
         Verb::Retry(args) => act::retry(args, &client, out).await,
         Verb::Cancel(args) => act::dangerous("cancel", args, &client, out).await,
         Verb::Compensate(args) => act::dangerous("compensate", args, &client, out).await,
+        Verb::Pause(args) => act::plain("pause", args, &client, out).await,
+        Verb::Resume(args) => act::plain("resume", args, &client, out).await,
+        Verb::Skip(args) => act::skip(args, &client, out).await,
+        Verb::Resolve(args) => act::resolve(args, &client, out).await,
+        Verb::Abandon(args) => act::dangerous("abandon", args, &client, out).await,
+        Verb::Acknowledge(args) => act::plain("acknowledge", args, &client, out).await,
+        Verb::Fork(args) => act::fork(args, &client, out).await,
     }
 }
 

@@ -4,12 +4,22 @@
 //! | file | does |
 //! |---|---|
 //! | `start` | starts runs, once per key |
+//! | `audit` | what was done, and what was refused |
 //! | `claim` | takes due runs for a lane; loads what is on record of them |
 //! | `flush` | records steps and ends, fenced |
 //! | `keys` | API keys and sessions, with their audit |
 //! | `lanes` | registers workers and lanes; takeover; release |
 //! | `timers`, `signals` | wake parked runs |
+//! | `fork` | a new run with a part of another one's record |
+//! | `operate` | what operators' verbs write, with their audit |
+//! | `attention`, `exceptional`, `paused` | one small table each, written by workers and verbs alike |
 //! | `holds` | what is held back, and the runs put aside for it |
+//! | `operate` | cancel, compensate, retry, with their audit |
+//! | `schedules` | schedules and their slots |
+//! | `reads`, `server`, `gauges` | what people see |
+//! | `reads`, `server` | what people see |
+//! | `holds` | what is held back, and the runs put aside for it |
+//! | `operations` | bulk operations and their runs |
 //! | `operate` | cancel, compensate, retry, with their audit |
 //! | `retention` | makes partitions ahead; drops and deletes what has been kept long enough |
 //! | `schedules` | schedules and their slots |
@@ -25,11 +35,13 @@ mod exceptional;
 pub(crate) mod export;
 pub(crate) mod finding;
 pub(crate) mod flush;
+pub(crate) mod fork;
 pub(crate) mod gauges;
 pub(crate) mod holds;
 pub(crate) mod keys;
 pub(crate) mod lanes;
 pub(crate) mod operate;
+pub(crate) mod operations;
 mod paused;
 pub(crate) mod reads;
 pub(crate) mod retention;

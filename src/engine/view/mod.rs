@@ -7,6 +7,7 @@ mod fleet;
 mod gauges;
 mod holds;
 mod keys;
+mod operations;
 mod plan;
 mod retention;
 mod runs;
@@ -25,7 +26,10 @@ pub use self::fleet::{
 pub use self::gauges::Gauges;
 pub use self::holds::Hold;
 pub use self::keys::{ApiKey, CreatedKey, NewKey};
-pub use self::plan::{ActionPlan, PlannedUndo};
+pub use self::operations::{
+    Operation, OperationPreview, OperationRefusals, OperationRun, OperationStatusCount, PreviewedRun,
+};
+pub use self::plan::{ActionPlan, ForkPlan, PlannedUndo};
 pub use self::retention::{Keeping, PartitionView, Retention};
 pub use self::runs::{Page, Run, RunFilter, RunResult, StepView, WaitingOn};
 pub use self::schedules::{Schedule, ScheduleChange, ScheduleDetail, ScheduleSpec, ScheduledRun, Slot};

@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::faults::{Faults, Moment};
 use self::{clock::DbClock, held::Held, holds::HoldsView};
 use super::{
-    client::{DEFAULT_QUEUE, Engine},
+    client::{DEFAULT_QUEUE, Engine, check_queue},
     core::execution::WorkflowCode,
     error::Error,
     observer::Observer,
@@ -196,6 +196,8 @@ impl Worker {
 }
 
 async fn register(shared: &Shared) -> Result<(), Error> {
+    // A worker that served the queue of a held activity would begin what is held.
+    shared.config.queues.iter().try_for_each(|queue| check_queue(Some(queue)))?;
     let mut conn = shared.engine.pool().acquire().await?;
     let mut ids = Vec::new();
     let registry = shared.engine.shared_registry();

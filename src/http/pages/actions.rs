@@ -14,14 +14,15 @@ use axum::{
 
 use super::{
     format,
-    layout::{Frame, page_with, problem_page, role_word, words},
-    verbs::{self, Verb},
+    layout::{Frame, page_with, problem_page, words},
+    verbs::{self, Asks, Verb},
+    wish::{self, Wish},
 };
 use crate::{
-    engine::{Action, ActionPlan, Operator, Run},
+    engine::{ActionPlan, Operator, Run},
     http::{
         App,
-        auth::{Caller, Role},
+        auth::{Caller, Role, check_csrf},
         extract::run_id,
         problem::Problem,
     },
@@ -41,13 +42,8 @@ pub(super) fn routes() -> Router<App> {
 }
 
 /// That a form came from a page of ours.
-pub(super) fn check_csrf(caller: &Caller, fields: &Fields) -> Result<(), Problem> {
-    let given = fields.get("csrf").map(String::as_str).unwrap_or_default();
-    if given == caller.csrf {
-        Ok(())
-    } else {
-        Err(Problem::new("forbidden", "the form is from another session: load the page again"))
-    }
+pub(super) fn check_form(caller: &Caller, fields: &Fields) -> Result<(), Problem> {
+    check_csrf(caller, fields.get("csrf").map(String::as_str).unwrap_or_default())
 }
 
 /// That the caller may do what operators do.
@@ -55,10 +51,7 @@ pub(super) fn check_operator(caller: &Caller) -> Result<(), Problem> {
     if caller.role >= Role::Operator {
         return Ok(());
     }
-    Err(Problem::new(
-        "forbidden",
-        format!("your key's role is {}: this needs an operator's key", role_word(caller.role)),
-    ))
+    Err(Problem::new("forbidden", format!("your key's role is {}: this needs an operator's key", caller.role)))
 }
 
 /// The reason of a form, without the spaces around it.
@@ -80,6 +73,8 @@ struct ActPage {
     refused: Option<String>,
     needs_reason: bool,
     fields: Fields,
+    /// The steps that may be meant.
+    steps: Vec<(String, String)>,
     may: Option<String>,
 }
 
@@ -93,39 +88,60 @@ async fn form(
     caller: &Caller,
     id: &str,
     verb: &str,
-    fields: Fields,
+    mut fields: Fields,
     refused: Option<&Problem>,
 ) -> Result<Response, Problem> {
     let verb = verbs::find(verb).ok_or_else(|| Problem::new("unknown_route", format!("there is no verb {verb}")))?;
     let run = app.engine.run(run_id(id)?).await?;
+    let steps = wish::steps(verb.word, run.steps.as_deref().unwrap_or_default());
+    if let Some((likeliest, _)) = steps.first().filter(|_| matches!(verb.asks, Asks::Skip | Asks::Resolve)) {
+        fields.entry("step".to_owned()).or_insert_with(|| likeliest.clone());
+    }
+    if verb.asks == Asks::Resolve {
+        fields.entry("outcome".to_owned()).or_insert_with(|| "ok".to_owned());
+    }
     let mut status = refused.map_or(StatusCode::OK, Problem::status);
     let mut told = refused.map(|problem| words(problem).1);
-    let mut plan = None;
-    let mut needs_reason = true;
-    match action(verb.word, &fields) {
-        Ok(action) => {
-            needs_reason = action.needs_reason();
-            let by = Operator {
-                actor: caller.actor.clone(),
-                reason: Some(PREVIEW.to_owned()),
-                dry_run: true,
-                operation_id: None,
-            };
-            match app.engine.act(run.id, &action, &by).await.map_err(Problem::from) {
-                Ok(would) => plan = Some(would),
-                Err(problem) if problem.status().is_client_error() => {
-                    if told.is_none() {
-                        (status, told) = (problem.status(), Some(words(&problem).1));
-                    }
-                }
-                Err(problem) => return Err(problem),
+    let needs_reason = needs_reason(verb, &fields);
+    let plan = match preview(app, caller, &run, verb, &fields).await {
+        Ok(plan) => plan,
+        Err(problem) if problem.status().is_client_error() => {
+            if told.is_none() {
+                (status, told) = (problem.status(), Some(words(&problem).1));
             }
+            None
         }
-        Err(problem) => told = told.or_else(|| Some(words(&problem).1)),
-    }
+        Err(problem) => return Err(problem),
+    };
     let may = check_operator(caller).err().map(|problem| words(&problem).1);
     let frame = Frame::new(format!("{} {}", verb.label, format::short(&run.id)), "runs", caller);
-    Ok(page_with(status, &ActPage { frame, run, verb, plan, refused: told, needs_reason, fields, may }))
+    let page = ActPage { frame, run, verb, plan, refused: told, needs_reason, fields, steps, may };
+    Ok(page_with(status, &page))
+}
+
+fn needs_reason(verb: &Verb, fields: &Fields) -> bool {
+    match wish::read(verb.word, fields) {
+        Ok(Wish::Act(action)) => action.needs_reason(),
+        Ok(Wish::Signal(..)) => false,
+        Err(_) => verb.grave,
+    }
+}
+
+/// What would happen; none where a verb has no dry run.
+async fn preview(
+    app: &App,
+    caller: &Caller,
+    run: &Run,
+    verb: &Verb,
+    fields: &Fields,
+) -> Result<Option<ActionPlan>, Problem> {
+    if verb.asks == Asks::Signal {
+        return Ok(None);
+    }
+    let Wish::Act(action) = wish::read(verb.word, fields)? else { return Ok(None) };
+    let reason = Some(PREVIEW.to_owned());
+    let by = Operator { actor: caller.actor.clone(), reason, dry_run: true, ..Operator::default() };
+    Ok(Some(app.engine.act(run.id, &action, &by).await?))
 }
 
 async fn act(
@@ -134,33 +150,30 @@ async fn act(
     Path((id, verb)): Path<(String, String)>,
     Form(fields): Form<Fields>,
 ) -> Response {
-    match done(&app, &caller, &id, &verb, &fields).await {
-        Ok(response) => response,
-        Err(problem) if problem.status() == StatusCode::FORBIDDEN => problem_page(&problem, &caller),
-        Err(problem) => match form(&app, &caller, &id, &verb, fields, Some(&problem)).await {
-            Ok(page) => page,
-            Err(problem) => problem_page(&problem, &caller),
+    let forged = check_form(&caller, &fields).err();
+    let looks_only = fields.get("go").is_some_and(|go| go == "preview");
+    let answer = match forged {
+        Some(problem) => return problem_page(&problem, &caller),
+        None if looks_only => form(&app, &caller, &id, &verb, fields, None).await,
+        None => match done(&app, &caller, &id, &verb, &fields).await {
+            Err(problem) if problem.status().is_client_error() => {
+                form(&app, &caller, &id, &verb, fields, Some(&problem)).await
+            }
+            answer => answer,
         },
-    }
+    };
+    answer.unwrap_or_else(|problem| problem_page(&problem, &caller))
 }
 
 async fn done(app: &App, caller: &Caller, id: &str, verb: &str, fields: &Fields) -> Result<Response, Problem> {
-    check_csrf(caller, fields)?;
     check_operator(caller)?;
     let id = run_id(id)?;
-    let by = Operator { actor: caller.actor.clone(), reason: reason(fields)?, dry_run: false, operation_id: None };
-    app.engine.act(id, &action(verb, fields)?, &by).await?;
-    Ok(Redirect::to(&format!("/runs/{id}?done={}", format::encode(verb))).into_response())
-}
-
-/// The action that a form describes.
-fn action(verb: &str, _fields: &Fields) -> Result<Action, Problem> {
-    Ok(match verb {
-        "retry" => Action::Retry { policy: None },
-        "cancel" => Action::Cancel,
-        "compensate" => Action::Compensate,
-        _ => return Err(Problem::new("unknown_route", format!("there is no verb {verb}"))),
-    })
+    let by = Operator { actor: caller.actor.clone(), reason: reason(fields)?, ..Operator::default() };
+    match wish::read(verb, fields)? {
+        Wish::Act(action) => drop(app.engine.act(id, &action, &by).await?),
+        Wish::Signal(name, payload) => app.engine.signal(id, &name, payload, None).await?,
+    }
+    Ok(Redirect::to(&verbs::told(&format!("/runs/{id}"), verb)).into_response())
 }
 
 fn field<'a>(name: &str, fields: &'a Fields) -> &'a str {

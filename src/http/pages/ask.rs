@@ -16,8 +16,6 @@ pub(super) struct Input {
     pub(super) label: &'static str,
     pub(super) value: String,
     pub(super) hint: &'static str,
-    /// What may be chosen; empty: anything.
-    pub(super) choices: &'static [&'static str],
 }
 
 /// Whether a reason is asked for.
@@ -25,7 +23,6 @@ pub(super) struct Input {
 pub(super) enum Reason {
     Required,
     Optional,
-    None,
 }
 
 /// A form.

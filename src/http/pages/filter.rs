@@ -66,6 +66,20 @@ pub(super) fn words<'a>(params: impl Iterator<Item = (&'a str, &'a str)>) -> Str
     told.collect::<Vec<_>>().join(", ")
 }
 
+/// The filter's fields as they stand in addresses.
+pub(super) fn pairs(filter: &RunFilter) -> Vec<(String, String)> {
+    let fields = serde_json::to_value(filter).unwrap_or_default();
+    let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let pairs = fields.as_object().into_iter().flatten();
+    pairs.filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.clone(), text(value))).collect()
+}
+
+/// A filter in words.
+pub(super) fn told(filter: &RunFilter) -> String {
+    let pairs = pairs(filter);
+    words(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -43,7 +43,8 @@ pub(super) fn when(at: &Time) -> Html {
 }
 
 /// The same where there may be none.
-pub(super) fn when_any(at: &Option<Time>) -> Html {
+pub(super) fn when_any(at: impl std::borrow::Borrow<Option<Time>>) -> Html {
+    let at = at.borrow();
     at.as_ref().map_or_else(|| Html("–".to_owned()), when)
 }
 
@@ -202,6 +203,23 @@ pub(super) fn address<N: AsRef<str>, V: AsRef<str>>(path: &str, params: impl Int
     text
 }
 
+/// Percent encoding of what is one part of a path.
+pub(super) fn encode_segment(text: &str) -> String {
+    encode(text).replace('/', "%2F")
+}
+
+/// What a part of a path stands for; bytes that are no text are replaced.
+pub(super) fn decode(part: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::new(), part.as_bytes());
+    while let Some((byte, ahead)) = rest.split_first() {
+        let hex = (*byte == b'%').then(|| ahead.get(..2)).flatten().and_then(|two| std::str::from_utf8(two).ok());
+        let encoded = hex.and_then(|two| u8::from_str_radix(two, 16).ok());
+        bytes.push(encoded.unwrap_or(*byte));
+        rest = if encoded.is_some() { &ahead[2..] } else { ahead };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// The same with parameters that are all text.
 pub(super) fn link(path: &str, params: &[(&str, &str)]) -> String {
     address(path, params.iter().copied())
@@ -257,6 +275,13 @@ mod tests {
             address("/runs", [("key", "a b&c"), ("tag", ""), ("status", "stuck")]),
             "/runs?key=a%20b%26c&status=stuck"
         );
+    }
+
+    #[test]
+    fn a_part_of_a_path_comes_back_as_it_was() {
+        for text in ["nightly", "a b/c", "100%", "ä%2F"] {
+            assert_eq!(decode(&encode_segment(text)), text);
+        }
     }
 
     #[test]

@@ -8,10 +8,7 @@ use axum::{
 };
 
 use super::assets;
-use crate::http::{
-    auth::{Caller, Role},
-    problem::Problem,
-};
+use crate::http::{auth::Caller, problem::Problem};
 
 /// The parts of the dashboard: address, name, and the word that pages name theirs by.
 const SECTIONS: &[(&str, &str, &str)] = &[
@@ -50,15 +47,9 @@ impl Frame {
             section,
             view: None,
             actor: caller.actor.clone(),
-            role: role_word(caller.role),
+            role: caller.role.word(),
             csrf: caller.csrf.clone(),
         }
-    }
-
-    /// A page for somebody who is not signed in.
-    #[allow(dead_code, reason = "for the sign-in page")]
-    pub(in crate::http) fn plain(title: impl Into<String>) -> Self {
-        Self { title: title.into(), section: "", view: None, actor: String::new(), role: "", csrf: String::new() }
     }
 
     /// The navigation.
@@ -69,16 +60,6 @@ impl Frame {
     /// What stands in the assets' addresses.
     pub(in crate::http) fn assets_version(&self) -> &'static str {
         assets::version()
-    }
-}
-
-/// A role's word.
-pub(in crate::http) const fn role_word(role: Role) -> &'static str {
-    match role {
-        Role::Viewer => "viewer",
-        Role::Starter => "starter",
-        Role::Operator => "operator",
-        Role::Admin => "admin",
     }
 }
 

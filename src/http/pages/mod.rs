@@ -12,15 +12,18 @@ mod audit;
 mod filter;
 mod fleet;
 mod format;
+mod holds;
 mod layout;
 mod live;
 mod orders;
 mod overview;
 mod run;
 mod runs;
+mod schedules;
 mod verbs;
 mod view;
 mod waterfall;
+mod wish;
 
 use axum::{
     Extension, Router,
@@ -47,12 +50,16 @@ pub(super) fn routes(app: &App) -> Router<App> {
         .route("/runs/{id}", get(show))
         .route("/attention", get(show))
         .route("/fleet", get(show))
+        .route("/schedules", get(show))
+        .route("/schedules/{name}", get(show))
         .route("/audit", get(show))
         .route("/orders", get(show))
         .route("/orders/{id}", get(show))
         .route("/live", get(live::follow))
         .route("/find", get(find))
         .merge(actions::routes())
+        .merge(holds::routes())
+        .merge(schedules::routes())
         .layer(Extension(hub))
         .merge(assets::routes())
         .layer(from_fn(guarded))

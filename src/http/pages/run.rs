@@ -43,7 +43,14 @@ pub(super) async fn fragment(app: &App, id: &str) -> Result<Fragment, Problem> {
     let chart = waterfall::chart(&steps, run.created_at, ended, now);
     let title = format!("{} {}", run.workflow, format::short(&run.id));
     let has_undos = steps.iter().any(|step| step.direction == "undo");
-    let verbs = verbs::offered(&why.actions);
+    let mut words = why.actions.clone();
+    if !self::ended(&run.status) {
+        words.push("signal");
+    }
+    if attention.is_empty() {
+        words.retain(|word| *word != "acknowledge");
+    }
+    let verbs = verbs::offered(&words);
     let template = RunPage { why, attention, audit, verbs, run, steps, chart, has_undos };
     Fragment::of(title, "runs", &template)
 }

@@ -27,8 +27,6 @@ pub(super) enum Asks {
     Skip,
     /// Which step, what it came to, and how the operator knows.
     Resolve,
-    /// From which step.
-    Fork,
     /// Which signal, with what.
     Signal,
 }
@@ -38,7 +36,7 @@ const fn verb(word: &'static str, label: &'static str, asks: Asks, grave: bool, 
 }
 
 /// All of them, in the order of their buttons.
-pub(super) const VERBS: &[Verb] = &[
+const VERBS: &[Verb] = &[
     verb(
         "retry",
         "Retry",
@@ -62,13 +60,6 @@ pub(super) const VERBS: &[Verb] = &[
         "Passes over a step that has not succeeded, as if it had given this output.",
     ),
     verb("resolve", "Resolve a step", Asks::Resolve, true, "Declares what a step came to whose outcome nobody knows."),
-    verb(
-        "fork",
-        "Fork",
-        Asks::Fork,
-        false,
-        "Starts a new run that keeps the results of the steps before one, and does the rest again.",
-    ),
     verb("signal", "Send a signal", Asks::Signal, false, "Puts a message into its inbox."),
     verb(
         "acknowledge",
@@ -104,8 +95,25 @@ pub(super) fn offered(words: &[&str]) -> Vec<&'static Verb> {
     VERBS.iter().filter(|verb| words.contains(&verb.word)).collect()
 }
 
-/// That a verb was accepted, as a sentence.
+/// An address that tells, on the page that it leads to, what was done.
+pub(super) fn told(address: &str, word: &str) -> String {
+    super::format::address(address, [(super::view::DONE, word)])
+}
+
+/// That something was done, as a sentence.
 pub(super) fn done(word: &str) -> Option<String> {
-    let verb = find(word)?;
-    Some(format!("{}: accepted and on record. What comes of it shows below as it happens.", verb.label))
+    let sentence = match word {
+        "hold" => "Held back. Workers learn of it within a second.",
+        "release" => "Released. What was put aside goes on.",
+        "delete" => "Deleted. Its runs stay.",
+        "operation" => "Created. It goes on by itself, whether somebody looks or not.",
+        _ => {
+            let verb = find(word)?;
+            return Some(format!(
+                "{}: accepted and on record. What comes of it shows below as it happens.",
+                verb.label
+            ));
+        }
+    };
+    Some(sentence.to_owned())
 }
