@@ -9,7 +9,9 @@ use super::output::{say, tell};
 
 /// Which pages.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Read one:     backstitch man run cancel | man -l -\nInstall all:  backstitch man --dir ~/.local/share/man/man1")]
+#[command(
+    after_help = "Read one:     backstitch man run cancel | man -l -\nInstall all:  backstitch man --dir ~/.local/share/man/man1"
+)]
 pub(super) struct Args {
     /// Whose page: `run cancel`; of backstitch itself unless said
     #[arg(value_name = "COMMAND", conflicts_with = "dir")]
@@ -25,7 +27,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     root.build();
     if let Some(dir) = &args.dir {
         std::fs::create_dir_all(dir).with_context(|| format!("{} can't be made", dir.display()))?;
-        clap_mangen::generate_to(super::Cli::command(), dir).with_context(|| format!("writing to {}", dir.display()))?;
+        clap_mangen::generate_to(super::Cli::command(), dir)
+            .with_context(|| format!("writing to {}", dir.display()))?;
         tell(format!("the pages are in {}", dir.display()));
         return Ok(());
     }
@@ -78,7 +81,9 @@ mod tests {
         for (name, mut command) in commands() {
             for help in [command.render_help(), command.render_long_help()] {
                 let help = help.to_string();
-                wide.extend(help.lines().filter(|line| line.chars().count() > 80).map(|line| format!("{name}: {line}")));
+                wide.extend(
+                    help.lines().filter(|line| line.chars().count() > 80).map(|line| format!("{name}: {line}")),
+                );
             }
         }
         assert!(wide.is_empty(), "{}", wide.join("\n"));

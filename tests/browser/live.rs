@@ -13,8 +13,11 @@ async fn a_change_shows_without_loading_the_page_again() {
     chrome.until_text("#live", "live").await;
     chrome.ask("window.mark = 'the same page'; document.querySelector('#s0f details').open = true; document.querySelector('.verbs a').focus()", Vec::new()).await;
     stage.give_paper();
-    let by =
-        backstitch::engine::Operator { actor: "somebody else".into(), reason: Some("paper".into()), dry_run: false };
+    let by = backstitch::engine::Operator {
+        actor: "somebody else".into(),
+        reason: Some("paper".into()),
+        ..Default::default()
+    };
     stage.engine.retry(run, &by).await.expect("it can be retried");
     chrome.until_text(".head", "completed").await;
     chrome.until_text("#audit", "somebody else").await;
