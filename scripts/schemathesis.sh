@@ -8,6 +8,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+command -v curl >/dev/null || { echo "curl is missing: THE API IS NOT TRIED AGAINST ITS DOCUMENT" >&2; exit 3; }
 st=st
 if ! command -v st >/dev/null; then
   st=target/schemathesis/bin/st

@@ -60,6 +60,9 @@ pub struct ServeArgs {
 /// How this process works on runs.
 #[derive(Clone, Debug, clap::Args)]
 pub struct WorkArgs {
+    /// How long ended runs are kept, of workflows that have no retention of their own
+    #[arg(long, value_name = "DURATION", env = "BACKSTITCH_RETENTION", default_value = "30d", value_parser = retention)]
+    pub retention: Duration,
     /// A queue to serve; may be given several times
     #[arg(long = "queue", value_name = "Q", default_value = "default")]
     pub queues: Vec<String>,
@@ -72,6 +75,13 @@ pub struct WorkArgs {
     /// How long attempts under way may go on when the process is told to stop
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
     pub drain: Duration,
+}
+
+fn retention(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(keep) if keep >= Duration::from_hours(1) => Ok(keep),
+        _ => Err("a duration of an hour or more, as 30d".to_owned()),
+    }
 }
 
 fn slots(text: &str) -> Result<usize, String> {

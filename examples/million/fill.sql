@@ -60,4 +60,3 @@ SELECT m.at, CASE WHEN m.n % 31800 = 0 THEN 'ben' ELSE 'ann' END, CASE WHEN m.n 
     CASE WHEN m.n % 1060 = 0 THEN 'refused' ELSE 'done' END
 FROM made m WHERE m.kind = 'compensated' OR m.n % 53 < 2 ORDER BY m.n;
 DROP TABLE made;
-VACUUM ANALYZE;

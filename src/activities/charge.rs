@@ -11,7 +11,7 @@ use sqlx::PgPool;
 use std::time::Duration;
 use uuid::Uuid;
 
-use super::{IntentRef, Paid, from_gateway, void::void_or_refund};
+use super::{IntentRef, Paid, from_gateway, shown, void::void_or_refund};
 use crate::{
     engine::{Activity, ActivityContext, ActivityError, Policy, Retry, Schema, Verified},
     payments::{GatewayError, Intent, IntentStatus, PaymentGateway, Refusal},
@@ -87,6 +87,10 @@ impl Activity for Charge {
                 Verified::NotYet
             }
         })
+    }
+
+    fn undo_summary(input: &ChargeRequest) -> Option<String> {
+        Some(format!("void or refund {}", shown(input.amount, &input.currency)))
     }
 
     async fn undo(

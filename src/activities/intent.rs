@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{ORDER_CANCELLED, from_gateway, lock, refused, void::void_or_refund};
+use super::{ORDER_CANCELLED, from_gateway, lock, refused, shown, void::void_or_refund};
 use crate::{
     engine::{Activity, ActivityContext, ActivityError, Schema},
     orders::{
@@ -69,6 +69,10 @@ impl Activity for CreateIntent {
         };
         let intent = self.gateway.create_intent(cx.key(), &new).await.map_err(|error| from_gateway(&error))?;
         Ok(IntentRef { order_id: input.order_id, intent_id: intent.id })
+    }
+
+    fn undo_summary(input: &IntentRequest) -> Option<String> {
+        Some(format!("leave no payment of {}", shown(input.amount, &input.currency)))
     }
 
     /// Sees to it that no money is left with us, whatever the charge's own undo made out. Without an output nobody ever

@@ -117,6 +117,11 @@ pub struct OrderRef {
     pub order_id: Uuid,
 }
 
+/// Money for people: minor units with two decimals, and the currency.
+fn shown(minor: i64, currency: &str) -> String {
+    format!("{}.{:02} {currency}", minor / 100, minor % 100)
+}
+
 /// The code of a step that found an accepted cancel in its way.
 pub const ORDER_CANCELLED: &str = "order_cancelled";
 

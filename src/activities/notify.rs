@@ -141,6 +141,10 @@ impl Activity for Announce {
         Ok(())
     }
 
+    fn undo_summary(_: &OrderRef) -> Option<String> {
+        Some("tell customer and seller".to_owned())
+    }
+
     async fn undo(&self, cx: &ActivityContext, input: &OrderRef, _output: Option<&()>) -> Result<(), ActivityError> {
         let order = read(&self.pool, input.order_id).await?;
         let about = if order.state == OrderState::Cancelled { About::Cancelled } else { About::Refunded };

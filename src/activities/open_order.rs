@@ -30,6 +30,10 @@ impl Activity for OpenOrder {
         Ok(lock(&mut *cx.tx().await?, input.order_id).await?.state)
     }
 
+    fn undo_summary(_: &OrderRef) -> Option<String> {
+        Some("close the order as cancelled".to_owned())
+    }
+
     /// What has left the house stays as it is: there only the money goes back.
     async fn undo(
         &self,

@@ -39,6 +39,10 @@ impl Activity for ReserveStock {
         Ok(order.stock_state)
     }
 
+    fn undo_summary(_: &OrderRef) -> Option<String> {
+        Some("release the order's stock".to_owned())
+    }
+
     async fn undo(
         &self,
         cx: &ActivityContext,

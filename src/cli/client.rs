@@ -178,6 +178,8 @@ fn hint(code: &str, path: &str, run_id: Option<&str>) -> Option<String> {
         "past_pivot" => {
             format!("`backstitch run compensate {id} --reason TEXT --dry-run` shows what undoing it takes.")
         }
+        "held_by_worker" => format!("`backstitch run pause {id}` lets it come to rest; then ask again."),
+        "unknown_step" => format!("`backstitch run show {id}` lists its steps."),
         "wrong_state" if noun == "run" => format!("`backstitch run why {id}` says where it stands."),
         "wrong_state" | "window_closed" => format!("`backstitch order show {id}` says where it stands."),
         "run_ended" => format!("`backstitch run show {id}` shows how."),

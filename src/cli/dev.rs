@@ -77,7 +77,13 @@ async fn serve(args: Args, url: &str, stop: tokio_util::sync::CancellationToken)
     let gateway =
         GatewayArgs { gateway_url: format!("http://{sim_address}"), webhook_secret: Some(secret), ..args.gateway };
     let recorder = telemetry::record()?;
-    let orders = wiring::shop(config::pool(url, CONNECTIONS)?, args.shop, gateway, args.serve.max_payload.0)?;
+    let orders = wiring::shop(
+        config::pool(url, CONNECTIONS)?,
+        args.shop,
+        gateway,
+        args.serve.max_payload.0,
+        args.work.retention,
+    )?;
     let engine = orders.engine().clone();
     engine.migrate().await.context("the schema could not be brought up to date")?;
     wiring::require_keys(&engine, &args.serve).await?;

@@ -20,6 +20,7 @@ mod openapi;
 mod operation;
 mod order;
 pub mod output;
+mod retention;
 mod run;
 mod schedule;
 mod serve;
@@ -93,6 +94,13 @@ enum Command {
         server: ServerArgs,
         #[command(subcommand)]
         verb: run::Verb,
+    },
+    /// Say how long ended runs are kept, and what would go
+    Retention {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: retention::Verb,
     },
     /// Start runs by the clock
     Schedule {
@@ -171,6 +179,7 @@ impl Cli {
             Command::GatewaySim(args) => gateway_sim::run(args).await,
             Command::Run { server, verb } => run::run(verb, &server, out).await,
             Command::Hold { server, verb } => hold::run(verb, &server, out).await,
+            Command::Retention { server, verb } => retention::run(verb, &server, out).await,
             Command::Schedule { server, verb } => schedule::run(verb, &server, out).await,
             Command::Operation { server, verb } => operation::run(verb, &server, out).await,
             Command::Order { server, verb } => order::run(verb, &server, out).await,

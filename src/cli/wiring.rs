@@ -32,13 +32,14 @@ pub(super) fn shop(
     settings: ShopSettings,
     gateway: GatewayArgs,
     max_payload: usize,
+    retention: Duration,
 ) -> anyhow::Result<Orders> {
     let mut config = StripeConfig::new(gateway.gateway_url, gateway.gateway_key);
     config.timeout = gateway.gateway_timeout;
     config.traceparent = Some(engine::current_traceparent);
     let deps = ShopDeps::new(pool.clone(), Arc::new(StripeGateway::new(&config)?));
     let registry = workflows::register(Registry::new(), &deps);
-    let engine = Engine::new(pool, registry).with_max_payload(max_payload);
+    let engine = Engine::new(pool, registry).with_max_payload(max_payload).with_retention(retention);
     Ok(Orders::new(engine, settings).with_webhook_secrets(gateway.webhook_secret.into_iter().collect()))
 }
 

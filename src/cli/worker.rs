@@ -37,7 +37,13 @@ pub(super) struct Args {
 /// Works until told to stop.
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let recorder = telemetry::record()?;
-    let orders = wiring::shop(args.database.pool(CONNECTIONS)?, args.shop, args.gateway, args.max_payload.0)?;
+    let orders = wiring::shop(
+        args.database.pool(CONNECTIONS)?,
+        args.shop,
+        args.gateway,
+        args.max_payload.0,
+        args.work.retention,
+    )?;
     let stop = wiring::stop_signal()?;
     let engine = orders.engine().clone();
     let app = wiring::app(orders, recorder, Some(&args.work));

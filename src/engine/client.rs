@@ -34,6 +34,9 @@ pub const DEFAULT_QUEUE: &str = "default";
 /// The largest payload taken unless set otherwise, in bytes.
 pub const DEFAULT_MAX_PAYLOAD: usize = 1024 * 1024;
 
+/// How long ended runs are kept unless set otherwise.
+pub const DEFAULT_RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 /// A request to start a run.
 #[derive(Clone, Debug)]
 pub struct StartRun {
@@ -116,6 +119,7 @@ pub struct Engine {
     pool: PgPool,
     registry: Arc<Registry>,
     max_payload: usize,
+    retention: Duration,
     hints: Arc<Hints>,
     meters: Arc<Meters>,
     /// Workflows whose newest registered version is this binary's own.
@@ -132,6 +136,7 @@ impl Engine {
             meters: Arc::new(Meters::new(&registry)),
             registry: Arc::new(registry),
             max_payload: DEFAULT_MAX_PAYLOAD,
+            retention: DEFAULT_RETENTION,
             hints: Arc::default(),
             known: Arc::default(),
             memory: Arc::default(),
@@ -144,6 +149,17 @@ impl Engine {
         self
     }
 
+    /// How long ended runs are kept, of workflows that have no retention of their own.
+    pub const fn with_retention(mut self, keep: Duration) -> Self {
+        self.retention = keep;
+        self
+    }
+
+    /// How long ended runs are kept, of workflows that have no retention of their own.
+    pub const fn default_retention(&self) -> Duration {
+        self.retention
+    }
+
     /// The largest payload taken, in bytes.
     pub const fn max_payload(&self) -> usize {
         self.max_payload
@@ -154,7 +170,11 @@ impl Engine {
     /// # Errors
     /// When the database can't be reached or a migration fails.
     pub async fn migrate(&self) -> Result<(), Error> {
-        store::migrate(&self.pool).await
+        store::migrate(&self.pool).await?;
+        // A database that no server has looked after for a month has no partition for today.
+        let mut conn = self.pool.acquire().await?;
+        while store::retention::make_partition(&mut conn).await? {}
+        Ok(())
     }
 
     /// The migrations that the database still lacks.

@@ -162,7 +162,8 @@ pub(crate) fn is_retryable(error: &sqlx::Error) -> bool {
 
 /// Whether a step that was to be new is on record already: whoever writes it decides from a view that is out of date.
 pub(crate) fn is_step_on_record(error: &sqlx::Error) -> bool {
-    error
-        .as_database_error()
-        .is_some_and(|error| error.is_unique_violation() && error.constraint() == Some("step_pkey"))
+    // Each partition's key has a name of its own: step_2026_11_16_pkey.
+    let is_steps = |name: &str| name.starts_with("step_") && name.ends_with("_pkey");
+    let database = error.as_database_error();
+    database.is_some_and(|error| error.is_unique_violation() && error.constraint().is_some_and(is_steps))
 }

@@ -11,10 +11,7 @@ use super::{
     client::Engine,
     credentials::{self, Identity, Token, Verdict, hash},
     error::Error,
-    store::{
-        audit,
-        keys::{self, Credential},
-    },
+    store::keys::{self, Credential},
     view::{ApiKey, CreatedKey, NewKey},
 };
 
@@ -151,15 +148,6 @@ impl Engine {
         keys::close_session(&mut *self.pool().acquire().await?, &hash(cookie)).await?;
         self.memory().forget();
         Ok(())
-    }
-
-    /// Puts down that somebody was refused for want of a role.
-    ///
-    /// # Errors
-    /// When the database can't be reached.
-    pub async fn audit_forbidden(&self, actor: &str, action: &str, subject: &str, why: &Error) -> Result<(), Error> {
-        let entry = audit::Entry { actor, action, subject, reason: None };
-        audit::refused(&mut *self.pool().acquire().await?, entry, why).await
     }
 
     /// Decides on a credential whose secret was right, and remembers what was decided.

@@ -8,7 +8,9 @@ mod client;
 pub mod core;
 mod credentials;
 mod error;
+mod export;
 mod finding;
+mod forking;
 mod gauges;
 mod hints;
 mod holds;
@@ -20,6 +22,7 @@ mod observer;
 mod operations;
 mod operator;
 mod registry;
+mod retention;
 mod role;
 mod schedules;
 mod store;
@@ -31,7 +34,7 @@ mod workflow;
 
 pub use self::{
     activity::{Activity, ActivityContext, ActivityError, Verified, current_traceparent},
-    client::{DEFAULT_MAX_PAYLOAD, DEFAULT_QUEUE, Engine, StartRun, Started},
+    client::{DEFAULT_MAX_PAYLOAD, DEFAULT_QUEUE, DEFAULT_RETENTION, Engine, StartRun, Started},
     core::{
         action::{Action, Declared, StepDirection},
         context::{Call, Context, SideValue, StepFailure},

@@ -80,6 +80,9 @@ impl Engine {
     ) -> Result<ActionPlan, Error> {
         by.check_reason(action.needs_reason(), action.word())?;
         let (before, ruling) = operate::act(conn, run, action, by.by(), by.dry_run).await?;
+        if ruling.changes && !by.dry_run && ruling.status != before {
+            self.meters().ended(ruling.status);
+        }
         let secret = reads::secret_fields(conn, run).await?;
         Ok(self.plan_of(run, action.word(), by, before.word(), ruling, &secret))
     }

@@ -11,14 +11,14 @@ use super::{
     client::{Engine, StartRun, Started},
     core::{
         cron::Cron,
-        model::{Time, to_json},
+        model::{RunId, Time},
         schedule::{QUEUED_AT_MOST, SlotDecision, Verdict, decide},
     },
     error::Error,
-    operator::Operator,
+    operator::{Operator, Subject},
     store::{
         self,
-        schedules::{self as rows, Record, Stored},
+        schedules::{self as rows, Stored},
     },
     view::{Page, Schedule, ScheduleChange, ScheduleDetail, ScheduleSpec, ScheduledRun},
 };
@@ -35,7 +35,7 @@ impl Engine {
     /// `invalid_request` for a name, expression or zone that is none; `unknown_workflow`, `invalid_input`, `payload_too_large`.
     pub async fn set_schedule(&self, name: &str, spec: &ScheduleSpec, by: &Operator) -> Result<ScheduleChange, Error> {
         let done = self.set(name, spec, by).await;
-        self.audited_refusal(name, "set", by, done).await
+        self.audited("set", Subject::Named(&subject(name)), by, done).await
     }
 
     async fn set(&self, name: &str, spec: &ScheduleSpec, by: &Operator) -> Result<ScheduleChange, Error> {
@@ -60,8 +60,7 @@ impl Engine {
         rows::put(&mut tx, name, spec, next_at, false).await?;
         let after = rows::read(&mut tx, name).await?.ok_or_else(|| unknown(name))?;
         let change = ScheduleChange { created: before.is_none(), dry_run: by.dry_run, schedule: view(&after) };
-        let record = Record { before: before.as_ref().and_then(told), after: told(&after), ..record(name, "set", by) };
-        rows::audit(&mut tx, record).await?;
+        audit(&mut tx, name, "set", by, (before.as_ref().map(told), Some(told(&after))), None).await?;
         if by.dry_run {
             tx.rollback().await?
         } else {
@@ -115,7 +114,7 @@ impl Engine {
     /// `unknown_schedule`.
     pub async fn pause_schedule(&self, name: &str, by: &Operator) -> Result<ScheduleChange, Error> {
         let done = self.pause(name, true, by).await;
-        self.audited_refusal(name, "pause", by, done).await
+        self.audited("pause", Subject::Named(&subject(name)), by, done).await
     }
 
     /// Lets a paused schedule go on.
@@ -124,7 +123,7 @@ impl Engine {
     /// `unknown_schedule`.
     pub async fn resume_schedule(&self, name: &str, by: &Operator) -> Result<ScheduleChange, Error> {
         let done = self.pause(name, false, by).await;
-        self.audited_refusal(name, "resume", by, done).await
+        self.audited("resume", Subject::Named(&subject(name)), by, done).await
     }
 
     async fn pause(&self, name: &str, paused: bool, by: &Operator) -> Result<ScheduleChange, Error> {
@@ -134,9 +133,8 @@ impl Engine {
         if before.paused() != paused {
             rows::pause(&mut tx, name, paused).await?;
             let action = if paused { "pause" } else { "resume" };
-            let (was, is) = (json!({"paused": !paused}), json!({"paused": paused}));
-            let record = Record { before: to_json(&was).ok(), after: to_json(&is).ok(), ..record(name, action, by) };
-            rows::audit(&mut tx, record).await?;
+            let change = (Some(json!({"paused": !paused})), Some(json!({"paused": paused})));
+            audit(&mut tx, name, action, by, change, None).await?;
         }
         let after = rows::read(&mut tx, name).await?.ok_or_else(|| unknown(name))?;
         if by.dry_run {
@@ -153,7 +151,7 @@ impl Engine {
     /// `unknown_schedule`.
     pub async fn delete_schedule(&self, name: &str, by: &Operator) -> Result<ScheduleChange, Error> {
         let done = self.delete(name, by).await;
-        self.audited_refusal(name, "delete", by, done).await
+        self.audited("delete", Subject::Named(&subject(name)), by, done).await
     }
 
     async fn delete(&self, name: &str, by: &Operator) -> Result<ScheduleChange, Error> {
@@ -161,7 +159,7 @@ impl Engine {
         let mut tx = conn.begin().await?;
         let before = locked(&mut tx, name).await?;
         rows::delete(&mut tx, name).await?;
-        rows::audit(&mut tx, Record { before: told(&before), ..record(name, "delete", by) }).await?;
+        audit(&mut tx, name, "delete", by, (Some(told(&before)), None), None).await?;
         if by.dry_run {
             tx.rollback().await?
         } else {
@@ -179,7 +177,7 @@ impl Engine {
         if done.is_ok() {
             self.hint();
         }
-        self.audited_refusal(name, "run", by, done).await
+        self.audited("run", Subject::Named(&subject(name)), by, done).await
     }
 
     async fn run_now(&self, name: &str, by: &Operator) -> Result<ScheduledRun, Error> {
@@ -191,7 +189,7 @@ impl Engine {
         rows::record(&mut tx, name, &[(slot, "started", Some(message))]).await?;
         let run = self.start_slot(&mut tx, &stored, slot).await?.run;
         rows::started(&mut tx, name, slot, run).await?;
-        rows::audit(&mut tx, Record { run: Some(run), ..record(name, "run", by) }).await?;
+        audit(&mut tx, name, "run", by, (None, None), Some(run)).await?;
         if by.dry_run {
             tx.rollback().await?
         } else {
@@ -253,25 +251,6 @@ impl Engine {
         request.tags = [("schedule".to_owned(), schedule.name.clone())].into();
         self.start_in(conn, request).await
     }
-
-    /// A refusal is on record too. What the database could not do is none.
-    async fn audited_refusal<T>(
-        &self,
-        name: &str,
-        action: &str,
-        by: &Operator,
-        done: Result<T, Error>,
-    ) -> Result<T, Error> {
-        if let Err(error) = &done
-            && !matches!(error, Error::Unavailable(_) | Error::Database(_))
-        {
-            let refused = Some((error.code(), error.to_string()));
-            let name: String = name.chars().take(LONGEST_NAME).collect();
-            let mut conn = self.pool().acquire().await?;
-            rows::audit(&mut conn, Record { refused, ..record(&name, action, by) }).await?;
-        }
-        done
-    }
 }
 
 async fn locked(conn: &mut PgConnection, name: &str) -> Result<Stored, Error> {
@@ -295,32 +274,32 @@ fn check_name(name: &str) -> Result<(), Error> {
     Err(Error::InvalidRequest(message))
 }
 
-const fn record<'a>(name: &'a str, action: &'a str, by: &'a Operator) -> Record<'a> {
-    let reason = match &by.reason {
-        Some(reason) => Some(reason.as_str()),
-        None => None,
-    };
-    Record {
-        schedule: name,
-        action,
-        actor: by.actor.as_str(),
-        reason,
-        run: None,
-        before: None,
-        after: None,
-        refused: None,
-    }
+/// What the audit knows a schedule by.
+fn subject(name: &str) -> String {
+    format!("schedule {}", name.chars().take(LONGEST_NAME).collect::<String>())
+}
+
+async fn audit(
+    conn: &mut PgConnection,
+    name: &str,
+    action: &str,
+    by: &Operator,
+    change: (Option<Value>, Option<Value>),
+    run: Option<RunId>,
+) -> Result<(), Error> {
+    let (before, after) = change;
+    let entry = store::audit::Entry { action, run, subject: Some(&subject(name)), before, after };
+    store::audit::done(conn, &entry, by.by()).await
 }
 
 /// What the audit keeps of a schedule.
-fn told(stored: &Stored) -> Option<super::core::model::Json> {
+fn told(stored: &Stored) -> Value {
     let spec = &stored.spec;
-    let input: Value = serde_json::from_str(spec.input.get()).unwrap_or_default();
-    let told = json!({
+    let input: Value = serde_json::from_str(stored.shown.get()).unwrap_or_default();
+    json!({
         "cron": spec.cron, "time_zone": spec.time_zone, "workflow": spec.workflow, "input": input, "queue": spec.queue,
         "overlap": spec.overlap, "catch_up": spec.catch_up, "paused": stored.paused(),
-    });
-    to_json(&told).ok()
+    })
 }
 
 fn recorded(decided: &SlotDecision) -> rows::SlotRecord {
@@ -345,7 +324,7 @@ fn view(stored: &Stored) -> Schedule {
         cron: spec.cron.clone(),
         time_zone: spec.time_zone.clone(),
         workflow: spec.workflow.clone(),
-        input: Some(spec.input.clone()),
+        input: Some(stored.shown.clone()),
         queue: spec.queue.clone(),
         overlap: spec.overlap,
         catch_up: spec.catch_up,

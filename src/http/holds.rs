@@ -13,7 +13,7 @@ use super::{
     auth::Caller,
     extract::{Json, OptionalJson},
     problem::Problem,
-    wire::{GivenReason, Reason},
+    wire::Reason,
 };
 use crate::engine::{Hold, HoldKind};
 
@@ -55,7 +55,7 @@ async fn list(State(app): State<App>) -> Result<Answer<Holds>, Problem> {
         ("kind" = HoldKind, Path, description = "What it is."),
         ("name" = String, Path, description = "Its name.", min_length = 1, max_length = 128),
     ),
-    request_body = GivenReason,
+    request_body = Reason,
     responses((status = 200, description = "It is held back.", body = Hold)),
     extensions(("x-problems" = json!(["reason_required", "unknown_workflow"])))
 )]
@@ -63,7 +63,7 @@ async fn hold(
     State(app): State<App>,
     Path((kind, name)): Path<(String, String)>,
     caller: Caller,
-    Json(body): Json<GivenReason>,
+    Json(body): Json<Reason>,
 ) -> Result<Answer<Hold>, Problem> {
     Ok(Answer(app.engine.hold(read_kind(&kind)?, &name, &body.operator(caller.actor)?).await?))
 }

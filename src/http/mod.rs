@@ -4,8 +4,10 @@
 //! anything else of it is looked at), then its handler, one file per noun. Handlers call [`Engine`] and [`crate::orders`] and
 //! wait for nobody else: a worker in the same process is met only in the database.
 
+mod actions;
 pub mod auth;
 mod events;
+mod export;
 mod extract;
 mod finding;
 mod health;
@@ -19,6 +21,7 @@ mod orders;
 mod pages;
 pub mod problem;
 mod request;
+mod retention;
 mod runs;
 mod schedules;
 mod webhooks;
@@ -114,12 +117,15 @@ pub fn router(app: App) -> Router {
 fn nouns(max_payload: usize) -> OpenApiRouter<App> {
     let bounded = |limit: usize| from_fn_with_state(limit, extract::bounded);
     let api = OpenApiRouter::new()
+        .merge(actions::routes())
         .merge(auth::routes().into())
         .merge(finding::routes())
         .merge(holds::routes())
         .merge(keys::routes())
         .merge(operations::routes())
         .merge(orders::routes())
+        .merge(export::routes())
+        .merge(retention::routes())
         .merge(runs::routes())
         .merge(schedules::routes())
         .merge(webhooks::routes())

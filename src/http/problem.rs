@@ -114,6 +114,11 @@ impl Problem {
         self
     }
 
+    /// The sentence about this case.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// The stable code.
     pub const fn code(&self) -> &'static str {
         self.code

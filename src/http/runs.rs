@@ -1,23 +1,23 @@
-//! `/v1/runs`: start, list, read, wait, signal, and what operators ask of one run.
+//! `/v1/runs`: start, list, read, wait, signal. What operators ask of one run is in `actions`.
 
 use axum::{
     Json as Answer,
     extract::{Path, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::value::RawValue;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    App,
+    App, actions,
     auth::Caller,
-    extract::{IdempotencyKey, Json, JsonList, OptionalJson, Params, Payload, TraceParent, parse, run_id, wait},
+    extract::{IdempotencyKey, Json, JsonList, Params, Payload, TraceParent, parse, run_id, wait},
     problem::Problem,
     request::is_about,
-    wire::{ActionBody, BatchAnswer, BatchItem, LARGEST_BATCH, SignalAnswer, StartBody, WaitParams},
+    wire::{BatchAnswer, BatchItem, LARGEST_BATCH, SignalAnswer, StartBody, WaitParams},
 };
-use crate::engine::{Action, ActionPlan, Page, Run, RunFilter, RunResult, StartRun, Started};
+use crate::engine::{Operator, Page, Run, RunFilter, RunResult, StartRun, Started};
 
 /// The routes of this noun, except [`batch`], whose bodies may be larger.
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -27,9 +27,6 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(result))
         .routes(routes!(super::events::follow))
         .routes(routes!(signal))
-        .routes(routes!(cancel))
-        .routes(routes!(retry))
-        .routes(routes!(compensate))
 }
 
 /// The route for many starts at a time.
@@ -198,93 +195,12 @@ async fn result(
 async fn signal(
     State(app): State<App>,
     Path((id, name)): Path<(String, String)>,
+    caller: Caller,
     IdempotencyKey(key): IdempotencyKey,
     Payload(payload): Payload,
 ) -> Result<(StatusCode, Answer<SignalAnswer>), Problem> {
-    let id = run_id(&id)?;
-    app.engine.signal(id, &name, payload.map(Into::into), key.as_deref()).await?;
+    let by = Operator { actor: caller.actor, ..Operator::default() };
+    let id = actions::known_id(&app, "signal", &id, &by).await?;
+    app.engine.operator_signal(id, &name, payload.map(Into::into), key.as_deref(), &by).await?;
     Ok((StatusCode::ACCEPTED, Answer(SignalAnswer { run_id: id, signal: name })))
-}
-
-/// Stop a run and undo what it did, before its pivot.
-#[utoipa::path(
-    post,
-    path = "/v1/runs/{id}/cancel",
-    operation_id = "cancel_run",
-    tag = "actions",
-    params(("id" = Uuid, Path, description = "The run.")),
-    request_body = Option<ActionBody>,
-    responses(
-        (status = 202, description = "It is recorded, and a worker carries it out: the plan.", body = ActionPlan),
-        (status = 200, description = "A dry run: the plan; nothing was changed.", body = ActionPlan),
-    ),
-    extensions(("x-problems" = json!(["unknown_run", "reason_required", "run_ended", "past_pivot", "wrong_state"])))
-)]
-async fn cancel(
-    State(app): State<App>,
-    Path(id): Id,
-    caller: Caller,
-    OptionalJson(body): OptionalJson<ActionBody>,
-) -> Result<Response, Problem> {
-    let by = body.unwrap_or_default().operator(caller.actor)?;
-    Ok(planned(app.engine.act(run_id(&id)?, &Action::Cancel, &by).await?))
-}
-
-/// Undo what a run did, wherever it stands.
-#[utoipa::path(
-    post,
-    path = "/v1/runs/{id}/compensate",
-    operation_id = "compensate_run",
-    tag = "actions",
-    params(("id" = Uuid, Path, description = "The run.")),
-    request_body = Option<ActionBody>,
-    responses(
-        (status = 202, description = "It is recorded, and a worker carries it out: the plan.", body = ActionPlan),
-        (status = 200, description = "A dry run: the plan; nothing was changed.", body = ActionPlan),
-    ),
-    extensions(("x-problems" = json!(["unknown_run", "reason_required", "wrong_state"])))
-)]
-async fn compensate(
-    State(app): State<App>,
-    Path(id): Id,
-    caller: Caller,
-    OptionalJson(body): OptionalJson<ActionBody>,
-) -> Result<Response, Problem> {
-    let by = body.unwrap_or_default().operator(caller.actor)?;
-    Ok(planned(app.engine.act(run_id(&id)?, &Action::Compensate, &by).await?))
-}
-
-/// Have a stuck or failed run try again from where it failed.
-#[utoipa::path(
-    post,
-    path = "/v1/runs/{id}/retry",
-    operation_id = "retry_run",
-    tag = "actions",
-    params(("id" = Uuid, Path, description = "The run.")),
-    request_body = Option<ActionBody>,
-    responses(
-        (status = 202, description = "It is recorded, and a worker carries it out: the plan.", body = ActionPlan),
-        (status = 200, description = "A dry run: the plan; nothing was changed.", body = ActionPlan),
-    ),
-    extensions(("x-problems" = json!(["unknown_run", "wrong_state"])))
-)]
-async fn retry(
-    State(app): State<App>,
-    Path(id): Id,
-    caller: Caller,
-    OptionalJson(body): OptionalJson<ActionBody>,
-) -> Result<Response, Problem> {
-    let by = body.unwrap_or_default().operator(caller.actor)?;
-    Ok(planned(app.engine.act(run_id(&id)?, &Action::Retry { policy: None }, &by).await?))
-}
-
-/// 202: it is durable that this is to happen; a worker does it. A dry run is done: 200.
-fn planned(plan: ActionPlan) -> Response {
-    let status = if plan.dry_run { StatusCode::OK } else { StatusCode::ACCEPTED };
-    let mut headers = HeaderMap::new();
-    let id = plan.run;
-    if let Ok(location) = format!("/v1/runs/{id}").parse() {
-        headers.insert(header::LOCATION, location);
-    }
-    (status, headers, Answer(plan)).into_response()
 }

@@ -148,6 +148,11 @@ pub(super) struct ActionBody {
 }
 
 impl ActionBody {
+    /// Why, and whether it is only a question.
+    pub(super) fn who(&self) -> (Option<&str>, bool) {
+        (self.reason.as_deref(), self.dry_run)
+    }
+
     /// Who acts and why. Which actions demand a reason is the engine's to say.
     pub(super) fn operator(self, actor: String) -> Result<Operator, Problem> {
         let reason = self.reason.map(|reason| reason.trim().to_owned());
@@ -155,22 +160,6 @@ impl ActionBody {
             return Err(Problem::invalid("reason has a NUL character"));
         }
         Ok(Operator { actor, reason, dry_run: self.dry_run, operation_id: None })
-    }
-}
-
-/// The body of what demands a reason. Without one it is the engine that refuses, with `reason_required`.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct GivenReason {
-    /// Why, for the audit.
-    #[schema(required = true, value_type = String, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$")]
-    reason: Option<String>,
-}
-
-impl GivenReason {
-    /// Who acts and why.
-    pub(super) fn operator(self, actor: String) -> Result<Operator, Problem> {
-        ActionBody { reason: self.reason, dry_run: false }.operator(actor)
     }
 }
 

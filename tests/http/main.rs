@@ -2,6 +2,7 @@
 //!
 //! `server` is the fixture; each other file is one promise or one noun.
 
+mod actions;
 mod auth;
 mod bad_input;
 mod dashboards;
@@ -13,6 +14,7 @@ mod openapi;
 mod operations;
 mod outage;
 mod refusal;
+mod retention;
 mod roles;
 mod runs;
 mod schedules;

@@ -2,6 +2,7 @@
 
 mod act;
 mod bulk;
+mod export;
 mod list;
 mod show;
 mod signal;
@@ -32,6 +33,8 @@ pub(super) enum Verb {
     Watch(watch::Args),
     /// Say what a run waits for, since when, and what happens next
     Why(why::Args),
+    /// Print a run with everything that is on record of it, as JSON
+    Export(export::Args),
     /// Send a signal to a run
     Signal(signal::Args),
     /// Have a stuck or failed run try again from where it failed, or a waiting one now
@@ -65,6 +68,7 @@ pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Re
         Verb::Show(args) => show::run(&args, &client, out).await,
         Verb::Watch(args) => watch::run(&args, &client, out).await,
         Verb::Why(args) => why::run(&args, &client, out).await,
+        Verb::Export(args) => export::run(&args, &client).await,
         Verb::Signal(args) => signal::run(args, &client).await,
         Verb::Retry(args) => act::retry(args, &client, out).await,
         Verb::Cancel(args) => act::dangerous("cancel", args, &client, out).await,

@@ -155,5 +155,5 @@ mod tests {
     }
 
     /// As it was the first time that this was written down.
-    const FIXED: i64 = 0;
+    const FIXED: i64 = -726_109_026_269_057_513;
 }

@@ -10,6 +10,7 @@
 
 mod holds;
 mod operations;
+mod retention;
 mod schedules;
 
 use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
@@ -27,6 +28,7 @@ const TASKS: &[(&str, Tick)] = &[
     ("released holds", |engine| holds::tick(engine).boxed()),
     ("held runs", |engine| holds::look_after(engine).boxed()),
     ("operations", |engine| operations::tick(engine).boxed()),
+    ("retention", |engine| retention::tick(engine).boxed()),
     ("schedules", |engine| schedules::tick(engine).boxed()),
 ];
 

@@ -20,11 +20,14 @@ pub(super) async fn write(
         sqlx::query("DELETE FROM backstitch.exceptional WHERE run_id = $1").bind(run).execute(conn).await?;
         return Ok(());
     }
-    let query = "INSERT INTO backstitch.exceptional (run_id, status, workflow_id, code, since)
-        SELECT r.id, $2, r.workflow_id, $3, backstitch.now() FROM backstitch.run r WHERE r.id = $1
-        ON CONFLICT (run_id) DO UPDATE SET status = excluded.status, code = excluded.code,
+    let query = "INSERT INTO backstitch.exceptional (run_id, status, workflow_id, code, step_name, since)
+        SELECT r.id, $2, r.workflow_id, $3,
+            (SELECT s.name FROM backstitch.step s WHERE s.run_id = r.id AND s.seq = $4 AND s.direction = 0), backstitch.now()
+        FROM backstitch.run r WHERE r.id = $1
+        ON CONFLICT (run_id) DO UPDATE SET status = excluded.status, code = excluded.code, step_name = excluded.step_name,
             since = CASE WHEN exceptional.status = excluded.status THEN exceptional.since ELSE excluded.since END";
     let code = failure.map(|failure| failure.code.as_str());
-    sqlx::query(query).bind(run).bind(status.code()).bind(code).execute(conn).await?;
+    let seq = failure.and_then(|failure| failure.step).map(|seq| seq as i32);
+    sqlx::query(query).bind(run).bind(status.code()).bind(code).bind(seq).execute(conn).await?;
     Ok(())
 }

@@ -116,7 +116,8 @@ fn role(row: &PgRow) -> Result<Role, sqlx::Error> {
 async fn note(conn: &mut PgConnection, action: &str, key: &ApiKey, actor: &str) -> Result<(), Error> {
     let subject = format!("key {}", key.id);
     let after = json!({"name": key.name, "role": key.role, "state": key.state});
-    audit::done(conn, audit::Entry { actor, action, subject: &subject, reason: None }, None, Some(after)).await
+    let entry = audit::Entry { action, run: None, subject: Some(&subject), before: None, after: Some(after) };
+    audit::done(conn, &entry, audit::By { actor, reason: None, operation: None }).await
 }
 
 /// A key by its public part.

@@ -51,7 +51,7 @@ pub(crate) async fn act(
     Ok((facts.status, ruling))
 }
 
-fn refused(run: RunId, refusal: Refusal) -> Error {
+pub(super) fn refused(run: RunId, refusal: Refusal) -> Error {
     match refusal {
         Refusal::WrongState(sentence) => Error::WrongState(sentence),
         Refusal::PastPivot => Error::PastPivot(run),
@@ -201,7 +201,7 @@ async fn write_step(conn: &mut PgConnection, run: RunId, step: &Step, now: Time)
 pub(super) async fn make_due(conn: &mut PgConnection, run: RunId) -> Result<(), Error> {
     let query = "DELETE FROM backstitch.ready WHERE run_id = $1 AND lane IS NULL";
     sqlx::query(query).bind(run).execute(&mut *conn).await?;
-    let query = "INSERT INTO backstitch.ready (run_id, due_at, workflow_id, fresh, queue)
+    let query = "INSERT INTO backstitch.ready AS q (run_id, due_at, workflow_id, fresh, queue)
         SELECT id, backstitch.now(), workflow_id, false, queue FROM backstitch.run WHERE id = $1
         ON CONFLICT (run_id) DO UPDATE SET queue = excluded.queue, due_at = excluded.due_at
         WHERE q.lane IS NULL AND starts_with(q.queue, '@')";

@@ -6,6 +6,7 @@ use super::rows::json;
 use crate::engine::{
     core::{
         model::{Json, RunId, Time},
+        redact::redact,
         schedule::{CatchUp, Overlap, Standing},
     },
     error::Error,
@@ -17,6 +18,8 @@ use crate::engine::{
 pub(crate) struct Stored {
     pub(crate) name: String,
     pub(crate) spec: ScheduleSpec,
+    /// Its input as it may be shown.
+    pub(crate) shown: Json,
     pub(crate) standing: Standing,
     pub(crate) missed: i64,
     pub(crate) last: Option<Slot>,
@@ -65,8 +68,10 @@ fn stored(row: &PgRow) -> Result<Stored, sqlx::Error> {
     let overlap = Overlap::ALL.into_iter().find(|known| known.word() == overlap);
     let catch_up = CatchUp::ALL.into_iter().find(|known| known.word() == catch_up);
     let input = json(row.try_get("input")?).ok_or_else(|| unheard("input"))?;
+    let secret: Vec<String> = row.try_get("secret_fields")?;
     Ok(Stored {
         name: row.try_get("name")?,
+        shown: redact(&input, &secret),
         spec: ScheduleSpec {
             cron: row.try_get("cron")?,
             time_zone: row.try_get("time_zone")?,
@@ -195,40 +200,5 @@ pub(crate) async fn pause(conn: &mut PgConnection, name: &str, paused: bool) -> 
 pub(crate) async fn delete(conn: &mut PgConnection, name: &str) -> Result<(), Error> {
     sqlx::query("DELETE FROM backstitch.schedule WHERE name = $1").bind(name).execute(&mut *conn).await?;
     sqlx::query("DELETE FROM backstitch.schedule_slot WHERE schedule = $1").bind(name).execute(conn).await?;
-    Ok(())
-}
-
-/// What the audit keeps of something done to a schedule.
-#[derive(Debug)]
-pub(crate) struct Record<'a> {
-    pub(crate) schedule: &'a str,
-    pub(crate) action: &'a str,
-    pub(crate) actor: &'a str,
-    pub(crate) reason: Option<&'a str>,
-    pub(crate) run: Option<RunId>,
-    pub(crate) before: Option<Json>,
-    pub(crate) after: Option<Json>,
-    /// Code and sentence, where it was refused.
-    pub(crate) refused: Option<(&'a str, String)>,
-}
-
-/// Writes the audit, in the transaction that does what it tells of.
-pub(crate) async fn audit(conn: &mut PgConnection, record: Record<'_>) -> Result<(), Error> {
-    let query = "INSERT INTO backstitch.audit (at, actor, action, subject, run_id, reason, before, after, outcome, code, message)
-        VALUES (backstitch.now(), $1, $2, 'schedule ' || $3, $4, $5, $6::json, $7::json,
-            CASE WHEN $8::text IS NULL THEN 'done' ELSE 'refused' END, $8, $9)";
-    let (code, message) = record.refused.unzip();
-    sqlx::query(query)
-        .bind(record.actor)
-        .bind(record.action)
-        .bind(record.schedule)
-        .bind(record.run)
-        .bind(record.reason)
-        .bind(record.before.as_ref().map(|json| json.get()))
-        .bind(record.after.as_ref().map(|json| json.get()))
-        .bind(code)
-        .bind(message)
-        .execute(conn)
-        .await?;
     Ok(())
 }

@@ -44,3 +44,27 @@ pub struct PlannedUndo {
     /// What undoing it means, as its activity says it: `refund 25.00 EUR`.
     pub summary: Option<String>,
 }
+
+/// What a fork keeps and makes again.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ForkPlan {
+    /// The run that it is made of.
+    pub run: RunId,
+    /// `fork`.
+    pub action: &'static str,
+    /// True: nothing was changed.
+    pub dry_run: bool,
+    /// The status of that run.
+    #[schema(schema_with = words::run_status)]
+    pub status: String,
+    /// The new run; none in a dry run.
+    pub new_run: Option<RunId>,
+    /// The first step that is made again.
+    pub from_step: u32,
+    /// The steps whose results the new run has.
+    pub kept: Vec<u32>,
+    /// The steps on record that are made again, where the workflow asks for them again.
+    pub again: Vec<u32>,
+    /// What happens, in sentences for people.
+    pub says: Vec<String>,
+}

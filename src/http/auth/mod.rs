@@ -28,7 +28,7 @@ pub(super) use self::login::routes;
 use self::roles::Access;
 use super::{App, problem::Problem};
 pub(super) use crate::engine::Role;
-use crate::engine::{Error, Identity};
+use crate::engine::{Error, Identity, Operator, Subject};
 
 /// The longest name that a client may claim.
 const LONGEST_CLAIM: usize = 100;
@@ -125,9 +125,9 @@ pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) 
         let word = caller.role.with_article();
         let refused = Error::Forbidden(format!("this needs the role {least}; the key `{key}` is {word}"));
         let action = format!("{} {}", parts.method, route.as_deref().unwrap_or_default());
-        if let Err(error) = app.engine.audit_forbidden(&caller.actor, &action, parts.uri.path(), &refused).await {
-            tracing::warn!(%error, "a refusal could not be written down");
-        }
+        let by = Operator { actor: caller.actor, ..Operator::default() };
+        let about = Subject::Named(parts.uri.path());
+        app.engine.audit_refusal(&action, about, &by, refused.code(), &refused.to_string()).await;
         return Problem::from(refused).into_response();
     }
     // Only what is read can go on for long.

@@ -38,6 +38,7 @@ pub const API: &[Row] = &[
     ("PUT", "/v1/items/{sku}", Least(Operator)),
     ("*", "/v1/operations*", Least(Operator)),
     ("*", "/v1/holds*", Least(Operator)),
+    ("*", "/v1/retention*", Least(Operator)),
     ("*", "/v1/schedules*", Least(Operator)),
     ("*", "/v1/attention*", Least(Operator)),
 ];

@@ -51,6 +51,9 @@ fn finish_operation(path: &str, operation: &mut Value) {
     }
     if let Some(body) = operation.get_mut("requestBody") {
         not_null(body);
+        if own.contains(&"reason_required") {
+            demand_reason(body);
+        }
     }
     let answers = operation["responses"].as_object_mut();
     let Some(answers) = answers else { return };
@@ -85,6 +88,15 @@ fn shared(path: &str, operation: &Value) -> Vec<&'static str> {
         codes.extend(["unauthorized", "forbidden"]);
     }
     codes
+}
+
+/// What can be refused for want of a reason has a body with one. The types leave it open, so that it is the engine that refuses,
+/// with that code and on record.
+fn demand_reason(body: &mut Value) {
+    body["required"] = true.into();
+    let schema = &mut body["content"]["application/json"]["schema"];
+    let reason = json!({"type": "string", "pattern": r"^[^\x00]*[^\s\x00][^\x00]*$", "example": "why"});
+    *schema = json!({"allOf": [schema.take(), {"required": ["reason"], "properties": {"reason": reason}}]});
 }
 
 /// A body that may be missing is none that may be null.

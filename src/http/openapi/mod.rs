@@ -42,6 +42,7 @@ const TAGS: &[(&str, &str)] = &[
     ("holds", "Workflows, activities and queues that are held back."),
     ("fleet", "Workflows, queues and workers."),
     ("schedules", "Runs that start by the clock."),
+    ("retention", "How long ended runs are kept."),
     ("audit", "What operators did."),
     ("keys", "API keys."),
     ("orders", "The shop's orders."),

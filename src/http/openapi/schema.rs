@@ -36,7 +36,7 @@ pub(super) fn name(schema: &Value) -> Option<&str> {
     if schema.get("items").is_some() {
         return name(&schema["items"]);
     }
-    choices(schema).first().and_then(|one| name(one))
+    choices(schema).into_iter().chain(list(&schema["allOf"])).next().and_then(name)
 }
 
 /// What kind of thing a schema describes, in a few words.
@@ -49,6 +49,9 @@ pub(super) fn kind(document: &Value, schema: &Value) -> String {
             Some(of) => format!("page of {of}"),
             None => name.to_owned(),
         };
+    }
+    if let Some(first) = list(&schema["allOf"]).first() {
+        return kind(document, first);
     }
     let among = choices(schema);
     if !among.is_empty() {
@@ -120,6 +123,9 @@ fn add(document: &Value, schema: &Value, depth: usize, nested: bool, rows: &mut 
     for one in choices(schema).into_iter().chain(list(&schema["allOf"])) {
         add(document, one, depth, nested, rows);
     }
+    if depth == 0 {
+        merge(rows);
+    }
     let required = list(&schema["required"]);
     for (field, stated) in in_order(schema) {
         rows.push(Row {
@@ -133,6 +139,17 @@ fn add(document: &Value, schema: &Value, depth: usize, nested: bool, rows: &mut 
         });
         if nested && depth + 1 < DEEPEST {
             add(document, stated, depth + 1, nested, rows);
+        }
+    }
+}
+
+/// A field that several parts of a schema name is one: the last of them only adds that it is required.
+fn merge(rows: &mut Vec<Row>) {
+    let again: Vec<Row> = rows.extract_if(.., |row| row.says.is_empty() && row.required && row.depth == 0).collect();
+    for row in again {
+        match rows.iter_mut().find(|known| known.depth == 0 && known.name == row.name) {
+            Some(known) => known.required = true,
+            None => rows.push(row),
         }
     }
 }
@@ -174,9 +191,14 @@ pub(super) fn sample(document: &Value, schema: &Value) -> Value {
     if let Some(one) = choices(schema).first() {
         return sample(document, one);
     }
+    let parts = list(&schema["allOf"]);
+    if !parts.is_empty() {
+        let parts = parts.iter().filter_map(|part| sample(document, part).as_object().cloned());
+        return Value::Object(parts.flatten().collect());
+    }
     let kind = schema["type"].as_str().or_else(|| list(&schema["type"]).first().and_then(Value::as_str));
     match (kind, schema["format"].as_str()) {
-        (Some("object"), _) => {
+        (Some("object"), _) | (None, _) if schema["properties"].is_object() => {
             let required = list(&schema["required"]);
             let wanted = |name: &str| required.is_empty() || required.iter().any(|one| one == name);
             let fields = in_order(schema).into_iter().filter(|(name, _)| wanted(name));

@@ -8,12 +8,15 @@
 //! holds the run. And a verb that is repeated changes nothing and says so: [`Ruling::changes`] is false.
 
 mod abandon;
+mod fork;
 mod pause;
 mod request;
 mod retry;
 mod settle;
 
 use serde_json::{Map, Value};
+
+pub use self::fork::{Forked, fork};
 
 use super::{
     action::Action,

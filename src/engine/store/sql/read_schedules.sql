@@ -6,6 +6,8 @@ SELECT s.name, s.cron, s.time_zone, s.workflow, s.input::text AS input, s.queue,
     ARRAY(SELECT q.slot FROM backstitch.schedule_slot q
         WHERE q.schedule = s.name AND q.outcome = 'queued' ORDER BY q.slot) AS queued,
     (SELECT count(*) FROM backstitch.schedule_slot m WHERE m.schedule = s.name AND m.outcome = 'missed') AS missed,
+    coalesce((SELECT w.secret_fields FROM backstitch.workflow w WHERE w.name = s.workflow ORDER BY w.version DESC LIMIT 1),
+        '{}') AS secret_fields,
     l.slot, l.outcome, l.run_id, l.message, l.at
 FROM backstitch.schedule s
 LEFT JOIN LATERAL (
