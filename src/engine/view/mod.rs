@@ -30,7 +30,6 @@ pub use self::operations::{
     Operation, OperationPreview, OperationRefusals, OperationRun, OperationStatusCount, PreviewedRun,
 };
 pub use self::plan::{ActionPlan, ForkPlan, PlannedUndo};
-pub use self::plan::{ActionPlan, PlannedUndo};
 pub use self::retention::{Keeping, PartitionView, Retention};
 pub use self::runs::{Page, Run, RunFilter, RunResult, StepView, WaitingOn};
 pub use self::schedules::{Schedule, ScheduleChange, ScheduleDetail, ScheduleSpec, ScheduledRun, Slot};
