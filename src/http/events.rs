@@ -282,7 +282,6 @@ mod tests {
             parent_id: None,
             steps: Some(steps),
             attention: None,
-            trace_id: None,
             trace_id: String::new(),
         }
     }

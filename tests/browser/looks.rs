@@ -30,7 +30,7 @@ async fn a_night(stage: &Stage) -> Vec<Look> {
     let by = |reason: &str| backstitch::engine::Operator {
         actor: "night-shift".into(),
         reason: Some(reason.into()),
-        dry_run: false,
+        ..backstitch::engine::Operator::default()
     };
     let _ = stage.engine.retry(parcels[3], &by("the printer was switched on again")).await;
     let _ = stage.engine.cancel(trip, &by("the customer called")).await;

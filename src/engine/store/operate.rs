@@ -203,8 +203,7 @@ pub(super) async fn make_due(conn: &mut PgConnection, run: RunId) -> Result<(), 
     sqlx::query(query).bind(run).execute(&mut *conn).await?;
     let query = "INSERT INTO backstitch.ready AS q (run_id, due_at, workflow_id, fresh, queue)
         SELECT id, backstitch.now(), workflow_id, false, queue FROM backstitch.run WHERE id = $1
-        ON CONFLICT (run_id) DO UPDATE SET queue = excluded.queue, due_at = excluded.due_at
-        WHERE q.lane IS NULL AND starts_with(q.queue, '@')";
+        ON CONFLICT (run_id) DO NOTHING";
     sqlx::query(query).bind(run).execute(conn).await?;
     Ok(())
 }

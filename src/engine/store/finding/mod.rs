@@ -18,10 +18,10 @@ pub(crate) use self::matching::{Matching, matching};
 use crate::engine::{core::model::RunId, error::Error, view::RunFilter};
 
 /// How many of the newest runs are looked through before what may be rare is looked up by its index, which gives all there
-/// are and in no order: good for few, slow for many. What is common shows up among these.
-const NEAR: i64 = 2_000;
+/// are and in no order: good for few, slow for many. What is common shows up among the first, what is less so among the second.
+const NEAR: [i64; 2] = [2_000, 20_000];
 
-/// As many among the newest [`NEAR`] make it common: the rest of the page is not far either.
+/// As many among the newest make it common: the rest of the page is not far either.
 const COMMON: usize = 5;
 
 /// The plans of lists are told what the planner can't know: that a page ends soon. So nothing is hashed, compiled or handed
@@ -44,12 +44,16 @@ pub(super) async fn rows(
     sqlx::raw_sql(FOR_A_PAGE).execute(&mut *tx).await?;
     let mut reach = Reach::InOrder;
     if matching.may_be_rare() {
-        let near = fetch(&mut tx, &matching, Reach::Near, before, limit, columns).await?;
-        if near.len() as i64 == limit {
-            return Ok(near);
-        }
-        if near.len() < COMMON {
-            reach = Reach::ByIndex;
+        reach = Reach::ByIndex;
+        for runs in NEAR {
+            let near = fetch(&mut tx, &matching, Reach::Near(runs), before, limit, columns).await?;
+            if near.len() as i64 == limit {
+                return Ok(near);
+            }
+            if near.len() >= COMMON {
+                reach = Reach::InOrder;
+                break;
+            }
         }
     }
     fetch(&mut tx, &matching, reach, before, limit, columns).await
@@ -60,8 +64,8 @@ pub(super) async fn rows(
 enum Reach {
     /// In the order of the ids, as far as it takes.
     InOrder,
-    /// The same, but no further than [`NEAR`] runs.
-    Near,
+    /// The same, but no further than so many runs.
+    Near(i64),
     /// All that match, by whatever index finds them; then sorted.
     ByIndex,
 }
@@ -88,12 +92,12 @@ async fn fetch(
     }
     match reach {
         Reach::InOrder => query.push(format_args!(" ORDER BY {id} DESC LIMIT ")).push_bind(limit),
-        Reach::Near => {
+        Reach::Near(runs) => {
             query.push(" AND r.id > coalesce((SELECT n.id FROM backstitch.run n");
             if let Some(before) = before {
                 query.push(" WHERE n.id < ").push_bind(before);
             }
-            query.push(format_args!(" ORDER BY n.id DESC OFFSET {NEAR} LIMIT 1), '{}')", RunId::nil()));
+            query.push(format_args!(" ORDER BY n.id DESC OFFSET {runs} LIMIT 1), '{}')", RunId::nil()));
             query.push(" ORDER BY r.id DESC LIMIT ").push_bind(limit)
         }
         Reach::ByIndex => {
