@@ -23,6 +23,51 @@ async fn a_stuck_run_is_retried_from_its_page_and_the_audit_tells_who_and_why() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_whole_group_is_retried_from_the_list_of_what_needs_attention() {
+    let stage = Stage::set().await;
+    let mut runs = Vec::new();
+    for traveller in ["grace", "ada", "barbara"] {
+        runs.push(stage.start("parcel", traveller).await);
+    }
+    for run in &runs {
+        stage.until(*run, "stuck").await;
+    }
+    let chrome = Chrome::at(&stage.url).await;
+    chrome.open("/attention").await;
+    chrome.until_text("#view table", "out_of_paper").await;
+    chrome.press("#view table", "Retry all…").await;
+    chrome.until_text("dialog .plan", "It is for 3 runs").await;
+    stage.give_paper();
+    chrome.write("dialog textarea[name=reason]", "paper in all printers").await;
+    chrome.click("dialog form button.primary").await;
+    chrome.until_text(".notice", "Created").await;
+    chrome.until_text("#view", "3 done").await;
+    for run in runs {
+        stage.until(run, "completed").await;
+    }
+    chrome.open("/attention").await;
+    chrome.until_text("#view", "Nothing needs you").await;
+    assert!(chrome.complaints().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_activity_is_held_back_and_released_and_the_audit_tells_both() {
+    let stage = Stage::set().await;
+    let chrome = Chrome::at(&stage.url).await;
+    chrome.open("/fleet").await;
+    chrome.click("a[href='/fleet/hold?kind=activity&name=print_label']").await;
+    chrome.write("dialog textarea[name=reason]", "printer 7 smokes").await;
+    chrome.click("dialog form button.danger").await;
+    chrome.until_text("#view", "printer 7 smokes").await;
+    chrome.click("a[href='/fleet/release?kind=activity&name=print_label']").await;
+    chrome.click("dialog form button.primary").await;
+    chrome.until("nothing is held back", async || !chrome.text("#view").await.contains("printer 7 smokes")).await;
+    chrome.open("/audit").await;
+    chrome.until_text("#view table", "release").await;
+    assert!(chrome.text("#view table").await.contains("hold"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_verb_that_needs_a_reason_is_refused_without_one_and_nothing_changes() {
     let stage = Stage::set().await;
     let run = stage.run("parcel", "grace", "stuck").await;

@@ -16,7 +16,7 @@ async fn a_change_shows_without_loading_the_page_again() {
     let by = backstitch::engine::Operator {
         actor: "somebody else".into(),
         reason: Some("paper".into()),
-        ..backstitch::engine::Operator::default()
+        ..Default::default()
     };
     stage.engine.retry(run, &by).await.expect("it can be retried");
     chrome.until_text(".head", "completed").await;

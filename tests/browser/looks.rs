@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use backstitch::engine::{Action, RunFilter};
 use serde_json::Value;
 
 use crate::{chrome::Chrome, stage::Stage};
@@ -34,6 +35,14 @@ async fn a_night(stage: &Stage) -> Vec<Look> {
     let _ = stage.engine.retry(parcels[3], &by("the printer was switched on again")).await;
     let _ = stage.engine.cancel(trip, &by("the customer called")).await;
     stage.until(parcels[3], "stuck").await;
+    let trips = RunFilter { workflow: Some("parcel".into()), ..RunFilter::default() };
+    let again = by("once more, before the morning shift");
+    let operation = stage
+        .engine
+        .operate_on(&Action::Retry { policy: None }, &trips, &again, Some(100))
+        .await
+        .expect("an operation");
+    stage.schedule("nightly-parcels").await;
     vec![
         ("overview", "/".to_owned()),
         ("runs", "/runs".to_owned()),
@@ -42,6 +51,10 @@ async fn a_night(stage: &Stage) -> Vec<Look> {
         ("run-stuck", format!("/runs/{}", parcels[0])),
         ("act", format!("/runs/{}/act/compensate", parcels[0])),
         ("attention", "/attention".to_owned()),
+        ("operations", "/operations".to_owned()),
+        ("operation", format!("/operations/{}", operation.id)),
+        ("schedules", "/schedules".to_owned()),
+        ("schedule", "/schedules/nightly-parcels".to_owned()),
         ("fleet", "/fleet".to_owned()),
         ("orders", "/orders?customer_id=ada".to_owned()),
         ("order", format!("/orders/{order}")),

@@ -14,8 +14,8 @@ use std::{
 use backstitch::{
     activities::ShopDeps,
     engine::{
-        Activity, ActivityContext, ActivityError, Context, Engine, Failure, Policy, Registry, Retry, RunId, StartRun,
-        WorkerConfig, Workflow,
+        Activity, ActivityContext, ActivityError, CatchUp, Context, Engine, Failure, MaintenanceConfig, Operator, Overlap,
+        Policy, Registry, Retry, RunId, ScheduleSpec, StartRun, WorkerConfig, Workflow,
     },
     gateway_sim,
     http::{self, App},
@@ -191,6 +191,7 @@ impl Stage {
             ..WorkerConfig::default()
         };
         tokio::spawn(engine.worker(config).run(stop.clone().cancelled_owned()));
+        tokio::spawn(engine.maintenance(MaintenanceConfig::default()).run(stop.clone().cancelled_owned()));
         let stage =
             Self { url, engine, orders, paper, _gateway: simulator, _stop: stop.drop_guard(), _database: database };
         wait_for("a worker has registered", async || {
@@ -213,6 +214,24 @@ impl Stage {
         let json = backstitch::engine::to_json(&input).expect("JSON");
         let request = StartRun::named(workflow, json).key(format!("{workflow}-{traveller}"));
         self.engine.start(request).await.expect("it starts").run
+    }
+
+    /// Sets a schedule that sends a parcel every night.
+    pub(crate) async fn schedule(&self, name: &str) {
+        let json = r#"{"traveller":"night mail","what":"a parcel","price":500}"#.to_owned();
+        let input = serde_json::value::RawValue::from_string(json).expect("JSON").into();
+        let spec = ScheduleSpec {
+            cron: "30 2 * * *".to_owned(),
+            time_zone: "Europe/Lisbon".to_owned(),
+            workflow: "parcel".to_owned(),
+            input,
+            queue: None,
+            overlap: Overlap::Skip,
+            catch_up: CatchUp::Latest,
+            paused: None,
+        };
+        let by = Operator { actor: "day-shift".to_owned(), ..Operator::default() };
+        self.engine.set_schedule(name, &spec, &by).await.expect("a schedule");
     }
 
     /// Starts a run, and waits until it has this status.

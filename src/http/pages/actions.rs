@@ -19,7 +19,7 @@ use super::{
     wish::{self, Wish},
 };
 use crate::{
-    engine::{ActionPlan, Operator, Run},
+    engine::{ActionPlan, ForkPlan, Operator, Run},
     http::{
         App,
         auth::{Caller, Role, check_csrf},
@@ -94,7 +94,7 @@ async fn form(
     let verb = verbs::find(verb).ok_or_else(|| Problem::new("unknown_route", format!("there is no verb {verb}")))?;
     let run = app.engine.run(run_id(id)?).await?;
     let steps = wish::steps(verb.word, run.steps.as_deref().unwrap_or_default());
-    if let Some((likeliest, _)) = steps.first().filter(|_| matches!(verb.asks, Asks::Skip | Asks::Resolve)) {
+    if let Some((likeliest, _)) = steps.first().filter(|_| matches!(verb.asks, Asks::Skip | Asks::Resolve | Asks::Fork)) {
         fields.entry("step".to_owned()).or_insert_with(|| likeliest.clone());
     }
     if verb.asks == Asks::Resolve {
@@ -123,6 +123,7 @@ fn needs_reason(verb: &Verb, fields: &Fields) -> bool {
     match wish::read(verb.word, fields) {
         Ok(Wish::Act(action)) => action.needs_reason(),
         Ok(Wish::Signal(..)) => false,
+        Ok(Wish::Fork(..)) => true,
         Err(_) => verb.grave,
     }
 }
@@ -138,10 +139,19 @@ async fn preview(
     if verb.asks == Asks::Signal {
         return Ok(None);
     }
-    let Wish::Act(action) = wish::read(verb.word, fields)? else { return Ok(None) };
     let reason = Some(PREVIEW.to_owned());
     let by = Operator { actor: caller.actor.clone(), reason, dry_run: true, ..Operator::default() };
-    Ok(Some(app.engine.act(run.id, &action, &by).await?))
+    Ok(match wish::read(verb.word, fields)? {
+        Wish::Act(action) => Some(app.engine.act(run.id, &action, &by).await?),
+        Wish::Fork(from, input) => Some(as_plan(app.engine.fork(run.id, from, input, &by).await?)),
+        Wish::Signal(..) => None,
+    })
+}
+
+/// A fork undoes nothing: what it keeps and does again stands in its sentences.
+fn as_plan(fork: ForkPlan) -> ActionPlan {
+    let ForkPlan { run, action, dry_run, status, says, .. } = fork;
+    ActionPlan { run, action, dry_run, status, undo: Vec::new(), retry: Vec::new(), stays: Vec::new(), says }
 }
 
 async fn act(
@@ -171,7 +181,12 @@ async fn done(app: &App, caller: &Caller, id: &str, verb: &str, fields: &Fields)
     let by = Operator { actor: caller.actor.clone(), reason: reason(fields)?, ..Operator::default() };
     match wish::read(verb, fields)? {
         Wish::Act(action) => drop(app.engine.act(id, &action, &by).await?),
-        Wish::Signal(name, payload) => app.engine.signal(id, &name, payload, None).await?,
+        Wish::Signal(name, payload) => app.engine.operator_signal(id, &name, payload, None, &by).await?,
+        Wish::Fork(from, input) => {
+            let forked = app.engine.fork(id, from, input, &by).await?;
+            let new = forked.new_run.unwrap_or(id);
+            return Ok(Redirect::to(&verbs::told(&format!("/runs/{new}"), verb)).into_response());
+        }
     }
     Ok(Redirect::to(&verbs::told(&format!("/runs/{id}"), verb)).into_response())
 }

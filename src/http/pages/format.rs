@@ -118,7 +118,8 @@ pub(super) fn money(minor: &i64, currency: &str) -> String {
 }
 
 /// A number with its thousands apart.
-pub(super) fn count(number: &i64) -> String {
+pub(super) fn count(number: impl std::borrow::Borrow<i64>) -> String {
+    let number = *number.borrow();
     let digits = number.unsigned_abs().to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -127,7 +128,7 @@ pub(super) fn count(number: &i64) -> String {
         }
         text.push(digit);
     }
-    if *number < 0 { format!("-{text}") } else { text }
+    if number < 0 { format!("-{text}") } else { text }
 }
 
 /// One or many of something.

@@ -15,6 +15,7 @@ mod format;
 mod holds;
 mod layout;
 mod live;
+mod operations;
 mod orders;
 mod overview;
 mod run;
@@ -50,6 +51,8 @@ pub(super) fn routes(app: &App) -> Router<App> {
         .route("/runs/{id}", get(show))
         .route("/attention", get(show))
         .route("/fleet", get(show))
+        .route("/operations", get(show))
+        .route("/operations/{id}", get(show))
         .route("/schedules", get(show))
         .route("/schedules/{name}", get(show))
         .route("/audit", get(show))
@@ -59,6 +62,7 @@ pub(super) fn routes(app: &App) -> Router<App> {
         .route("/find", get(find))
         .merge(actions::routes())
         .merge(holds::routes())
+        .merge(operations::routes())
         .merge(schedules::routes())
         .layer(Extension(hub))
         .merge(assets::routes())

@@ -147,7 +147,10 @@ fn sentences(preview: &OperationPreview) -> Vec<String> {
         preview.statuses.iter().map(|one| format!("{} {}", format::count(&one.count), one.status)).collect();
     let total = format::count(&preview.total);
     let runs = if preview.total == 1 { "run" } else { "runs" };
-    let mut told = vec![format!("It is for {total} {runs} that match now ({}). Runs that match later are not part of it.", statuses.join(", "))];
+    let mut told = vec![format!(
+        "It is for {total} {runs} that match now ({}). Runs that match later are not part of it.",
+        statuses.join(", ")
+    )];
     told.extend(preview.sample.iter().map(|one| {
         let what = match (&one.plan, &one.message) {
             (Some(plan), _) if plan.says.is_empty() => "would be accepted".to_owned(),

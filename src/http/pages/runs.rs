@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::{
-    filter, format,
+    filter, format, verbs,
     view::{Fragment, View},
 };
 use crate::{
@@ -47,6 +47,8 @@ struct RunsPage<'a> {
     next: Option<String>,
     first: Option<String>,
     problem: Option<String>,
+    /// Verbs for all that match: label and address.
+    bulk: Vec<(&'static str, String)>,
 }
 
 /// A run in a list.
@@ -91,11 +93,29 @@ pub(super) async fn fragment(app: &App, view: &View) -> Result<Fragment, Problem
             .any(|name| matches!(*name, "version" | "tag" | "error" | "step" | "fingerprint" | "since" | "until")),
         next: page.next_cursor.map(|cursor| view.with("cursor", &cursor)),
         first: view.param("cursor").map(|_| view.with("cursor", "")),
+        bulk: if problem.is_none() { bulk(view) } else { Vec::new() },
         problem,
     };
     let title = if told.is_empty() { "Runs".to_owned() } else { format!("Runs: {told}") };
     Fragment::of(title, "runs", &template)
 }
+
+/// What can be done to all runs that match, where there is a condition at all.
+fn bulk(view: &View) -> Vec<(&'static str, String)> {
+    let conditions: Vec<(&str, &str)> =
+        view.params().filter(|(name, _)| !matches!(*name, "cursor" | "limit")).collect();
+    if conditions.is_empty() {
+        return Vec::new();
+    }
+    let form = |word: &str| {
+        let all = conditions.iter().copied().chain([("action", word)]);
+        format::address("/operations/new", all)
+    };
+    BULK.iter().filter_map(|word| Some((verbs::find(word)?.label, form(word)))).collect()
+}
+
+/// The verbs that make sense for many runs at a time.
+const BULK: [&str; 6] = ["retry", "pause", "resume", "acknowledge", "cancel", "compensate"];
 
 /// The chips above the list: each sets one condition, and leaves the others as they are.
 fn chips(view: &View, counts: &[StatusCount]) -> Vec<Chip> {

@@ -27,6 +27,8 @@ pub(super) enum Asks {
     Skip,
     /// Which step, what it came to, and how the operator knows.
     Resolve,
+    /// From which step, with which input.
+    Fork,
     /// Which signal, with what.
     Signal,
 }
@@ -60,6 +62,13 @@ const VERBS: &[Verb] = &[
         "Passes over a step that has not succeeded, as if it had given this output.",
     ),
     verb("resolve", "Resolve a step", Asks::Resolve, true, "Declares what a step came to whose outcome nobody knows."),
+    verb(
+        "fork",
+        "Fork",
+        Asks::Fork,
+        false,
+        "Starts a new run that keeps the results of the steps before one, and does the rest again.",
+    ),
     verb("signal", "Send a signal", Asks::Signal, false, "Puts a message into its inbox."),
     verb(
         "acknowledge",

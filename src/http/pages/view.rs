@@ -3,7 +3,7 @@
 
 use axum::http::Uri;
 
-use super::{attention, audit, fleet, orders, overview, run, runs, schedules};
+use super::{attention, audit, fleet, operations, orders, overview, run, runs, schedules};
 use crate::http::{App, problem::Problem};
 
 /// What was done stands in an address for the one page that tells it; no view has it.
@@ -96,6 +96,8 @@ impl View {
             ["runs", id] => run::fragment(app, id).await,
             ["attention"] => attention::fragment(app, self).await,
             ["fleet"] => fleet::fragment(app).await,
+            ["operations"] => operations::list(app, self).await,
+            ["operations", id] => operations::one(app, self, id).await,
             ["schedules"] => schedules::list(app).await,
             ["schedules", name] => schedules::one(app, self, name).await,
             ["audit"] => audit::fragment(app, self).await,

@@ -386,3 +386,107 @@ fn ms(from: Time, to: Time) -> f64 {
 fn round(per_cent: f64) -> f64 {
     (per_cent * 100.0).round() / 100.0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: i64) -> Time {
+        Time::from_timestamp_millis(1_700_000_000_000 + ms).expect("a time")
+    }
+
+    fn step(seq: u32, direction: &str, from: i64, to: Option<i64>) -> StepView {
+        StepView {
+            seq,
+            name: format!("s{seq}"),
+            kind: "activity".into(),
+            activity: None,
+            direction: direction.into(),
+            outcome: to.map(|_| "ok".into()),
+            attempts: 1,
+            idempotency_key: None,
+            input: None,
+            output: None,
+            error: None,
+            started_at: Some(at(from)),
+            finished_at: to.map(at),
+            next_attempt_at: None,
+            due_at: None,
+            undo_after: Vec::new(),
+            worker: None,
+        }
+    }
+
+    fn bars(chart: &Chart, seq: u32, back: bool) -> Vec<Bar> {
+        let row = chart.rows.iter().find(|row| row.seq == Some(seq) && row.back == back).expect("a row");
+        row.bars.clone()
+    }
+
+    #[test]
+    fn while_something_is_attempted_the_axis_is_true_to_time() {
+        let steps = [step(0, "forward", 0, Some(250)), step(1, "forward", 250, Some(1000))];
+        let chart = chart(&steps, at(0), Some(at(1000)), at(5000));
+        let (first, second) = (&bars(&chart, 0, false)[0], &bars(&chart, 1, false)[0]);
+        assert_eq!((first.x, first.width, second.x, second.width), (0.0, 25.0, 25.0, 75.0));
+        assert!(chart.breaks.is_empty() && chart.now.is_none());
+    }
+
+    #[test]
+    fn a_long_wait_is_cut_and_marked_and_what_was_attempted_can_still_be_seen() {
+        let month = 30 * 86_400_000;
+        let mut wait = step(1, "forward", 200, Some(month));
+        wait.kind = "signal".into();
+        wait.started_at = None;
+        let steps = [step(0, "forward", 0, Some(200)), wait, step(2, "forward", month, Some(month + 200))];
+        let chart = chart(&steps, at(0), Some(at(month + 200)), at(month * 2));
+        assert!(bars(&chart, 0, false)[0].width > 30.0 && bars(&chart, 2, false)[0].width > 30.0);
+        assert_eq!(chart.breaks.len(), 1);
+        assert_eq!(bars(&chart, 1, false)[0].kind, Kind::Wait);
+    }
+
+    #[test]
+    fn undos_stand_below_in_their_own_lane_and_point_to_their_steps() {
+        let steps = [
+            step(0, "forward", 0, Some(100)),
+            step(1, "forward", 100, Some(200)),
+            step(1, "undo", 300, Some(400)),
+            step(0, "undo", 400, Some(500)),
+        ];
+        let chart = chart(&steps, at(0), Some(at(500)), at(900));
+        assert_eq!(chart.back_at, Some(3 * ROW));
+        let order: Vec<(Option<u32>, bool)> = chart.rows.iter().map(|row| (row.seq, row.back)).collect();
+        assert_eq!(order, [(Some(0), false), (Some(1), false), (None, true), (Some(1), true), (Some(0), true)]);
+        let last = chart.arrows.last().expect("an arrow");
+        assert_eq!((last.from_y, last.to_y), (5 * ROW + ROW / 2, ROW + ROW / 2));
+        assert!(chart.arrows.iter().all(|arrow| arrow.to_x <= arrow.from_x), "an undo comes after what it undoes");
+    }
+
+    #[test]
+    fn earlier_attempts_and_the_one_to_come_are_waits_around_now() {
+        let mut failing = step(1, "forward", 900, None);
+        failing.attempts = 3;
+        failing.next_attempt_at = Some(at(2000));
+        let steps = [step(0, "forward", 0, Some(100)), failing];
+        let chart = chart(&steps, at(0), None, at(1000));
+        let kinds: Vec<Kind> = bars(&chart, 1, false).iter().map(|bar| bar.kind).collect();
+        assert_eq!(kinds, [Kind::Wait, Kind::Ended("failed"), Kind::Wait, Kind::Future]);
+        let now = chart.now.expect("it has not ended");
+        assert!(now > 0.0 && now < 100.0);
+    }
+
+    #[test]
+    fn nothing_leaves_the_picture() {
+        let steps = [step(0, "forward", -500, Some(-400)), step(1, "forward", 10, None)];
+        let chart = chart(&steps, at(0), None, at(20));
+        let all = chart.rows.iter().flat_map(|row| &row.bars);
+        for bar in all {
+            assert!(bar.x >= 0.0 && bar.width > 0.0 && bar.x + bar.width <= 100.01, "{bar:?}");
+        }
+    }
+
+    #[test]
+    fn a_run_without_steps_has_an_empty_picture() {
+        let chart = chart(&[], at(0), None, at(10));
+        assert!(chart.rows.is_empty() && chart.arrows.is_empty());
+    }
+}

@@ -15,6 +15,8 @@ pub(super) enum Wish {
     Act(Action),
     /// A signal to it.
     Signal(String, Option<Json>),
+    /// A new run from one of its steps, with this input if any is given.
+    Fork(u32, Option<serde_json::Value>),
 }
 
 /// Reads the form of a verb.
@@ -41,6 +43,7 @@ pub(super) fn read(verb: &str, fields: &Fields) -> Result<Wish, Problem> {
             let evidence = said(fields, "evidence").map(str::to_owned);
             Action::Resolve { seq, direction: Some(direction), outcome, output: json(fields, "output")?, evidence }
         }
+        "fork" => return Ok(Wish::Fork(step(fields)?.0, json(fields, "input")?)),
         "signal" => {
             let name = said(fields, "name").ok_or_else(|| Problem::invalid("name the signal"))?;
             return Ok(Wish::Signal(name.to_owned(), raw(fields, "payload")?));
@@ -56,6 +59,7 @@ pub(super) fn steps(verb: &str, steps: &[StepView]) -> Vec<(String, String)> {
         "skip" => {
             step.outcome.as_deref() != Some("ok") && step.outcome.as_deref() != Some("skipped") && step.kind != "pivot"
         }
+        "fork" => step.direction != "undo",
         _ => step.kind == "activity" && (step.outcome.as_deref() == Some("unknown") || step.outcome.is_none()),
     };
     let offered = steps.iter().filter(open);
