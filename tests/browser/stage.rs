@@ -14,8 +14,8 @@ use std::{
 use backstitch::{
     activities::ShopDeps,
     engine::{
-        Activity, ActivityContext, ActivityError, CatchUp, Context, Engine, Failure, MaintenanceConfig, Operator, Overlap,
-        Policy, Registry, Retry, RunId, ScheduleSpec, StartRun, WorkerConfig, Workflow,
+        Activity, ActivityContext, ActivityError, CatchUp, Context, Engine, Failure, MaintenanceConfig, Operator,
+        Overlap, Policy, Registry, Retry, RunId, ScheduleSpec, StartRun, WorkerConfig, Workflow,
     },
     gateway_sim,
     http::{self, App},
