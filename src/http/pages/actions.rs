@@ -94,7 +94,8 @@ async fn form(
     let verb = verbs::find(verb).ok_or_else(|| Problem::new("unknown_route", format!("there is no verb {verb}")))?;
     let run = app.engine.run(run_id(id)?).await?;
     let steps = wish::steps(verb.word, run.steps.as_deref().unwrap_or_default());
-    if let Some((likeliest, _)) = steps.first().filter(|_| matches!(verb.asks, Asks::Skip | Asks::Resolve | Asks::Fork)) {
+    if let Some((likeliest, _)) = steps.first().filter(|_| matches!(verb.asks, Asks::Skip | Asks::Resolve | Asks::Fork))
+    {
         fields.entry("step".to_owned()).or_insert_with(|| likeliest.clone());
     }
     if verb.asks == Asks::Resolve {

@@ -47,6 +47,8 @@ pub(super) struct Row {
     pub(super) seq: Option<u32>,
     /// The step's name.
     pub(super) label: String,
+    /// How many attempts there were, if more than one.
+    pub(super) tries: Option<u32>,
     /// In the lane of undos.
     pub(super) back: bool,
     /// What is drawn.
@@ -166,19 +168,29 @@ pub(super) fn chart(steps: &[StepView], begun: Time, ended: Option<Time>, now: T
     let axis = Axis::of(begun, end, ended.is_none().then_some(now), stretches.iter().flat_map(|(_, all)| all));
     let mut chart = Chart { ticks: axis.ticks(), breaks: axis.breaks(), ..Chart::default() };
     chart.now = clock.open.then(|| axis.x(now));
+    // Where now is written there is no room for another moment.
+    chart.ticks.retain(|tick| chart.now.is_none_or(|now| (tick.x - now).abs() > 9.0));
     let mut y = ROW;
     for (step, all) in &stretches {
         let back = step.direction == "undo";
         if back && chart.back_at.is_none() {
             chart.back_at = Some(y);
-            chart.rows.push(Row { y, seq: None, label: "Undo, last first".to_owned(), back, bars: Vec::new() });
+            chart.rows.push(Row {
+                y,
+                seq: None,
+                label: "Undo, last first".to_owned(),
+                tries: None,
+                back,
+                bars: Vec::new(),
+            });
             y += ROW;
         }
         let bars: Vec<Bar> = all.iter().map(|one| axis.bar(one)).collect();
         if step.kind == "pivot" && step.outcome.is_some() {
             chart.pivot = bars.first().map(|bar| bar.x);
         }
-        chart.rows.push(Row { y, seq: Some(step.seq), label: step.name.clone(), back, bars });
+        let tries = Some(step.attempts).filter(|attempts| *attempts > 1);
+        chart.rows.push(Row { y, seq: Some(step.seq), label: step.name.clone(), tries, back, bars });
         y += ROW;
     }
     chart.arrows = arrows(&chart.rows);
@@ -218,7 +230,9 @@ impl Clock {
             // It never began: it is asked for, or it was passed over.
             return ended.map(|word| stretch(until, until, Kind::Ended(word), step)).into_iter().collect();
         };
-        let started = started.clamp(asked.min(until), until);
+        // An undo is on record from the moment of the plan; it begins when those before it are done.
+        let begun = if step.direction == "undo" { started.max(asked) } else { started };
+        let started = begun.clamp(asked.min(until), until);
         let mut found = Vec::new();
         if step.attempts > 1 && started > asked {
             let earlier = step.attempts - 1;
@@ -263,8 +277,9 @@ impl Clock {
 
     /// When a step was asked for, as well as it is known: when the last of those before it was done.
     fn asked(&self, step: &StepView, all: &[StepView]) -> Time {
-        let limit = step.started_at.or(step.finished_at).unwrap_or(self.now);
         let undo = step.direction == "undo";
+        let begun = step.started_at.filter(|_| !undo);
+        let limit = begun.or(step.finished_at).unwrap_or(self.now);
         let before = |other: &&StepView| {
             let earlier = if other.direction == step.direction {
                 if undo { step.undo_after.contains(&other.seq) } else { other.seq < step.seq }
