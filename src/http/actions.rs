@@ -80,6 +80,7 @@ struct ResolveBody {
     /// Show what would happen and change nothing.
     dry_run: bool,
     /// What the step came to. Required.
+    #[schema(required = true, value_type = Declared)]
     outcome: Option<Declared>,
     /// The step or its undo; the one that is unknown unless said.
     direction: Option<StepDirection>,
@@ -98,6 +99,7 @@ struct ForkBody {
     /// Show what would be kept and change nothing.
     dry_run: bool,
     /// The first step that is made again. Required.
+    #[schema(required = true, value_type = u32)]
     from_step: Option<u32>,
     /// Another input; only with `from_step` 0.
     input: Option<Value>,

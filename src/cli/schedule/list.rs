@@ -38,13 +38,12 @@ fn render(schedules: &[Schedule], out: Out, now: DateTime<Utc>) -> String {
         vec![
             cut(&schedule.name, 20),
             cut(&schedule.cron, 14),
-            cut(&schedule.workflow, 14),
             next,
             last,
             if schedule.missed > 0 { schedule.missed.to_string() } else { String::new() },
         ]
     };
-    table(&["NAME", "CRON", "WORKFLOW", "NEXT", "LAST", "MISSED"], schedules.iter().map(row))
+    table(&["NAME", "CRON", "NEXT", "LAST", "MISSED"], schedules.iter().map(row))
 }
 
 #[cfg(test)]
@@ -70,7 +69,9 @@ mod tests {
         let text = render(&schedules, Out { format: Format::Table, colour: false }, now);
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         insta::assert_snapshot!(text, @r"
-        NAME                  CRON          WORKFLOW        NEXT       LAST               MISSED
+        NAME                  CRON          NEXT       LAST               MISSED
+        archive-sweep         */30 * * * *  in 28m30s  started 1m30s ago  12
+        a-report-with-a-lon…  */30 * * * *  paused     started 1m30s ago  12
         ");
     }
 }

@@ -81,6 +81,17 @@ mod tests {
         let now = "2026-01-01T00:01:30Z".parse().expect("a time");
         let text = render(&schedule, Out { format: Format::Table, colour: false }, now);
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r"
+        schedule report: 0 9 * * 1 (Europe/Berlin)
+          starts report in queue default
+          while the previous run goes on: skip; after downtime: latest
+          next Mon 05 Jan 09:00 CET (in 4d)
+          next Mon 12 Jan 09:00 CET (in 11d)
+          0 queued, 1 missed
+
+        SLOT                  OUTCOME  RUN OR REASON
+        Mon 29 Dec 09:00 CET  started  01998877-6655-7443-8221-100000000000
+        Mon 22 Dec 09:00 CET  missed   nobody saw to it in time
+        ");
     }
 }

@@ -126,7 +126,28 @@ pub(crate) async fn sweep(conn: &mut PgConnection, default_s: i64) -> Result<boo
             }
         }
     }
-    leftovers(conn, default_s).await
+    if leftovers(conn, default_s).await? {
+        return Ok(true);
+    }
+    analyze(conn).await?;
+    Ok(false)
+}
+
+/// Autovacuum analyzes partitions but not the whole that they make up; without that, searches are planned blindly.
+async fn analyze(conn: &mut PgConnection) -> Result<(), Error> {
+    for (table, columns) in
+        [("run", "id, workflow_id, status, queue, created_at, parent_id, tags"), ("step", "run_id, seq, name")]
+    {
+        let query =
+            "SELECT coalesce(last_analyze < clock_timestamp() - interval '1 day', true) FROM pg_stat_user_tables
+            WHERE schemaname = 'backstitch' AND relname = $1";
+        let is_due: Option<bool> = sqlx::query_scalar(query).bind(table).fetch_optional(&mut *conn).await?;
+        if is_due == Some(true) {
+            let analyze = format!("ANALYZE backstitch.{table} ({columns})");
+            sqlx::query(AssertSqlSafe(analyze)).execute(&mut *conn).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Drops a week whose runs have been kept long enough. False: too many of it stay, or somebody was in the way.

@@ -20,4 +20,5 @@ SELECT
     (SELECT runs FROM x WHERE status = 6) AS compensated,
     (SELECT runs FROM x WHERE status = 7) AS failed,
     (SELECT runs FROM x WHERE status = 8) AS abandoned,
-    (SELECT greatest(c.reltuples, 0)::bigint FROM pg_class c WHERE c.oid = 'backstitch.run'::regclass) AS all_runs
+    (SELECT coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+        WHERE i.inhparent = 'backstitch.run'::regclass) AS all_runs
