@@ -19,7 +19,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "EXPR")]
     cron: String,
     /// The workflow that is started
-    #[arg(long)]
+    #[arg(long, value_name = "NAME")]
     workflow: String,
     /// Its input: JSON, @FILE, or - for stdin
     #[arg(long, value_name = "JSON")]
