@@ -12,6 +12,8 @@ use crate::cli::{
 
 /// What to set.
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "backstitch schedule set [OPTIONS] --cron <EXPR> --workflow <WORKFLOW>
+                               --input <JSON> <NAME>")]
 pub(crate) struct Args {
     /// Its name
     name: String,
@@ -19,7 +21,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "EXPR")]
     cron: String,
     /// The workflow that is started
-    #[arg(long, value_name = "NAME")]
+    #[arg(long)]
     workflow: String,
     /// Its input: JSON, @FILE, or - for stdin
     #[arg(long, value_name = "JSON")]
