@@ -52,11 +52,17 @@ pub struct ServeArgs {
     /// The largest request body and payload
     #[arg(long, value_name = "SIZE", env = "BACKSTITCH_MAX_PAYLOAD", default_value = "1MiB")]
     pub max_payload: ByteSize,
+    /// Let everybody in while there are no API keys, also from other machines: only behind something that asks
+    #[arg(long, env = "BACKSTITCH_NO_AUTH")]
+    pub no_auth: bool,
 }
 
 /// How this process works on runs.
 #[derive(Clone, Debug, clap::Args)]
 pub struct WorkArgs {
+    /// How long ended runs are kept, of workflows that have no retention of their own
+    #[arg(long, value_name = "DURATION", env = "BACKSTITCH_RETENTION", default_value = "30d", value_parser = retention)]
+    pub retention: Duration,
     /// A queue to serve; may be given several times
     #[arg(long = "queue", value_name = "Q", default_value = "default")]
     pub queues: Vec<String>,
@@ -69,6 +75,13 @@ pub struct WorkArgs {
     /// How long attempts under way may go on when the process is told to stop
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
     pub drain: Duration,
+}
+
+fn retention(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(keep) if keep >= Duration::from_hours(1) => Ok(keep),
+        _ => Err("a duration of an hour or more, as 30d".to_owned()),
+    }
 }
 
 fn slots(text: &str) -> Result<usize, String> {

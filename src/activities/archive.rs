@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{OrderRef, lock};
 use crate::{
-    engine::{Activity, ActivityContext, ActivityError},
+    engine::{Activity, ActivityContext, ActivityError, Schema},
     orders::{
         History,
         runs::SweepInput,
@@ -30,6 +30,10 @@ impl Activity for Archive {
     type Input = OrderRef;
     type Output = OrderState;
 
+    fn schema() -> Schema {
+        Schema::of::<Self::Input, Self::Output>()
+    }
+
     async fn run(&self, cx: &ActivityContext, input: &OrderRef) -> Result<OrderState, ActivityError> {
         let mut conn = cx.tx().await?;
         let order = lock(&mut conn, input.order_id).await?;
@@ -45,7 +49,7 @@ impl Activity for Archive {
 }
 
 /// What a sweep did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Swept {
     /// Orders that were archived.
     pub archived: u32,
@@ -65,6 +69,10 @@ impl Activity for SweepArchive {
     const TRANSACTIONAL: bool = true;
     type Input = SweepInput;
     type Output = Swept;
+
+    fn schema() -> Schema {
+        Schema::of::<Self::Input, Self::Output>()
+    }
 
     async fn run(&self, cx: &ActivityContext, input: &SweepInput) -> Result<Swept, ActivityError> {
         let mut conn = cx.tx().await?;

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{OrderRef, lock, refused};
 use crate::{
-    engine::{Activity, ActivityContext, ActivityError},
+    engine::{Activity, ActivityContext, ActivityError, Schema},
     orders::{
         state::{CancelReason, OrderState, PaymentState},
         store,
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Why an order is given up before it was placed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct GivingUp {
     /// The order.
     pub order_id: Uuid,
@@ -33,6 +33,10 @@ impl Activity for GiveUp {
     const TRANSACTIONAL: bool = true;
     type Input = GivingUp;
     type Output = CancelReason;
+
+    fn schema() -> Schema {
+        Schema::of::<Self::Input, Self::Output>()
+    }
 
     async fn run(&self, cx: &ActivityContext, input: &GivingUp) -> Result<CancelReason, ActivityError> {
         let mut conn = cx.tx().await?;
@@ -55,6 +59,10 @@ impl Activity for CloseOrder {
     const TRANSACTIONAL: bool = true;
     type Input = OrderRef;
     type Output = OrderState;
+
+    fn schema() -> Schema {
+        Schema::of::<Self::Input, Self::Output>()
+    }
 
     async fn run(&self, cx: &ActivityContext, input: &OrderRef) -> Result<OrderState, ActivityError> {
         let mut conn = cx.tx().await?;

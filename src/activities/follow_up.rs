@@ -5,12 +5,12 @@ use uuid::Uuid;
 
 use super::{lock, refused};
 use crate::{
-    engine::{Activity, ActivityContext, ActivityError},
+    engine::{Activity, ActivityContext, ActivityError, Schema},
     orders::{state::OrderState, store},
 };
 
 /// Which order, and its window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Following {
     /// The order.
     pub order_id: Uuid,
@@ -19,7 +19,7 @@ pub struct Following {
 }
 
 /// Where the order stands now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Seen {
     /// Its state.
     pub state: OrderState,
@@ -36,6 +36,10 @@ impl Activity for FollowUp {
     const TRANSACTIONAL: bool = true;
     type Input = Following;
     type Output = Seen;
+
+    fn schema() -> Schema {
+        Schema::of::<Self::Input, Self::Output>()
+    }
 
     async fn run(&self, cx: &ActivityContext, input: &Following) -> Result<Seen, ActivityError> {
         let mut conn = cx.tx().await?;

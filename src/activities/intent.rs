@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{ORDER_CANCELLED, from_gateway, lock, refused, void::void_or_refund};
+use super::{ORDER_CANCELLED, from_gateway, lock, refused, shown, void::void_or_refund};
 use crate::{
-    engine::{Activity, ActivityContext, ActivityError},
+    engine::{Activity, ActivityContext, ActivityError, Schema},
     orders::{
         state::{OrderState, PaymentState},
         store,
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What is to be charged, and how.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct IntentRequest {
     /// The order.
     pub order_id: Uuid,
@@ -31,7 +31,7 @@ pub struct IntentRequest {
 }
 
 /// A payment of an order, by the gateway's id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct IntentRef {
     /// The order.
     pub order_id: Uuid,
@@ -51,6 +51,14 @@ impl Activity for CreateIntent {
     type Input = IntentRequest;
     type Output = IntentRef;
 
+    fn secret_fields() -> &'static [&'static str] {
+        &["token"]
+    }
+
+    fn schema() -> Schema {
+        Schema::of::<Self::Input, Self::Output>()
+    }
+
     async fn run(&self, cx: &ActivityContext, input: &IntentRequest) -> Result<IntentRef, ActivityError> {
         let new = NewIntent {
             amount: input.amount,
@@ -61,6 +69,10 @@ impl Activity for CreateIntent {
         };
         let intent = self.gateway.create_intent(cx.key(), &new).await.map_err(|error| from_gateway(&error))?;
         Ok(IntentRef { order_id: input.order_id, intent_id: intent.id })
+    }
+
+    fn undo_summary(input: &IntentRequest) -> Option<String> {
+        Some(format!("leave no payment of {}", shown(input.amount, &input.currency)))
     }
 
     /// Sees to it that no money is left with us, whatever the charge's own undo made out. Without an output nobody ever
@@ -87,6 +99,10 @@ impl Activity for BeginPayment {
     const TRANSACTIONAL: bool = true;
     type Input = IntentRef;
     type Output = PaymentState;
+
+    fn schema() -> Schema {
+        Schema::of::<Self::Input, Self::Output>()
+    }
 
     async fn run(&self, cx: &ActivityContext, input: &IntentRef) -> Result<PaymentState, ActivityError> {
         let mut conn = cx.tx().await?;

@@ -111,10 +111,15 @@ pub fn register(registry: Registry, deps: &ShopDeps) -> Registry {
 }
 
 /// Which order; all that many steps need to know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct OrderRef {
     /// The order.
     pub order_id: Uuid,
+}
+
+/// Money for people: minor units with two decimals, and the currency.
+fn shown(minor: i64, currency: &str) -> String {
+    format!("{}.{:02} {currency}", minor / 100, minor % 100)
 }
 
 /// The code of a step that found an accepted cancel in its way.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{OrderRef, refused};
 use crate::{
-    engine::{Activity, ActivityContext, ActivityError},
+    engine::{Activity, ActivityContext, ActivityError, Schema},
     orders::{
         Error, Order,
         state::{OrderState, Word},
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// What is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum About {
     /// It is paid and placed.
@@ -38,7 +38,7 @@ pub enum About {
 }
 
 /// Whom it is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Recipient {
     /// The one who ordered.
@@ -48,7 +48,7 @@ pub enum Recipient {
 }
 
 /// A notice to be given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Notice {
     /// The order.
     pub order_id: Uuid,
@@ -110,6 +110,10 @@ impl Activity for Notify {
     type Input = Notice;
     type Output = ();
 
+    fn schema() -> Schema {
+        Schema::of::<Self::Input, Self::Output>()
+    }
+
     async fn run(&self, cx: &ActivityContext, input: &Notice) -> Result<(), ActivityError> {
         let order = read(&self.pool, input.order_id).await?;
         send(self.notifier.as_ref(), cx.key(), &order, *input).await
@@ -129,8 +133,16 @@ impl Activity for Announce {
     type Input = OrderRef;
     type Output = ();
 
+    fn schema() -> Schema {
+        Schema::of::<Self::Input, Self::Output>()
+    }
+
     async fn run(&self, _cx: &ActivityContext, _input: &OrderRef) -> Result<(), ActivityError> {
         Ok(())
+    }
+
+    fn undo_summary(_: &OrderRef) -> Option<String> {
+        Some("tell customer and seller".to_owned())
     }
 
     async fn undo(&self, cx: &ActivityContext, input: &OrderRef, _output: Option<&()>) -> Result<(), ActivityError> {

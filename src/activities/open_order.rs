@@ -3,7 +3,7 @@
 
 use super::{OrderRef, lock, refused};
 use crate::{
-    engine::{Activity, ActivityContext, ActivityError},
+    engine::{Activity, ActivityContext, ActivityError, Schema},
     orders::{
         state::{CancelReason, OrderState},
         store,
@@ -21,9 +21,17 @@ impl Activity for OpenOrder {
     type Input = OrderRef;
     type Output = OrderState;
 
+    fn schema() -> Schema {
+        Schema::of::<Self::Input, Self::Output>()
+    }
+
     /// Never fails for what the order is: were it to fail, its undo would not be made.
     async fn run(&self, cx: &ActivityContext, input: &OrderRef) -> Result<OrderState, ActivityError> {
         Ok(lock(&mut *cx.tx().await?, input.order_id).await?.state)
+    }
+
+    fn undo_summary(_: &OrderRef) -> Option<String> {
+        Some("close the order as cancelled".to_owned())
     }
 
     /// What has left the house stays as it is: there only the money goes back.

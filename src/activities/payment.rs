@@ -8,13 +8,13 @@ use sqlx::PgPool;
 
 use super::{IntentRef, after_effect, from_gateway, lock, refused};
 use crate::{
-    engine::{Activity, ActivityContext, ActivityError, Policy, Retry, Time},
+    engine::{Activity, ActivityContext, ActivityError, Policy, Retry, Schema, Time},
     orders::{state::PaymentState, store},
     payments::{Intent, IntentStatus, PaymentGateway},
 };
 
 /// Money that the gateway captured.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Paid {
     /// Minor units.
     pub amount: i64,
@@ -29,7 +29,7 @@ impl Paid {
 }
 
 /// How a payment stood when it was looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Checked {
     /// When, on the database's clock.
     pub at: Time,
@@ -38,7 +38,7 @@ pub struct Checked {
 }
 
 /// Whether a payment is settled, and how.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case", tag = "status")]
 pub enum Settled {
     /// The money is captured.
@@ -71,6 +71,10 @@ impl Activity for CheckPayment {
     type Input = IntentRef;
     type Output = Checked;
 
+    fn schema() -> Schema {
+        Schema::of::<Self::Input, Self::Output>()
+    }
+
     async fn run(&self, _cx: &ActivityContext, input: &IntentRef) -> Result<Checked, ActivityError> {
         let read = self.gateway.get_intent(&input.intent_id).await;
         let settled = settled(&read.map_err(|error| from_gateway(&error))?);
@@ -80,7 +84,7 @@ impl Activity for CheckPayment {
 }
 
 /// What is to be settled.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Settling {
     /// The payment.
     #[serde(flatten)]
@@ -99,6 +103,10 @@ impl Activity for SettlePayment {
     const NAME: &'static str = "settle_payment";
     type Input = Settling;
     type Output = Settled;
+
+    fn schema() -> Schema {
+        Schema::of::<Self::Input, Self::Output>()
+    }
 
     /// An hour: the order can't end before this is known, and a gateway that is down for long should be seen.
     fn policy() -> Policy {

@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 
 use super::{ORDER_CANCELLED, OrderRef, lock, refused};
 use crate::{
-    engine::{Activity, ActivityContext, ActivityError},
+    engine::{Activity, ActivityContext, ActivityError, Schema},
     orders::{
         state::{OrderState, StockState},
         store::{self, holds},
@@ -22,6 +22,10 @@ impl Activity for ReserveStock {
     type Input = OrderRef;
     type Output = StockState;
 
+    fn schema() -> Schema {
+        Schema::of::<Self::Input, Self::Output>()
+    }
+
     async fn run(&self, cx: &ActivityContext, input: &OrderRef) -> Result<StockState, ActivityError> {
         let mut conn = cx.tx().await?;
         let mut order = lock(&mut conn, input.order_id).await?;
@@ -33,6 +37,10 @@ impl Activity for ReserveStock {
         order.become_stocked(StockState::Held).map_err(refused)?;
         store::orders::save(&mut conn, &order).await?;
         Ok(order.stock_state)
+    }
+
+    fn undo_summary(_: &OrderRef) -> Option<String> {
+        Some("release the order's stock".to_owned())
     }
 
     async fn undo(
@@ -54,6 +62,10 @@ impl Activity for Restock {
     const TRANSACTIONAL: bool = true;
     type Input = OrderRef;
     type Output = StockState;
+
+    fn schema() -> Schema {
+        Schema::of::<Self::Input, Self::Output>()
+    }
 
     async fn run(&self, cx: &ActivityContext, input: &OrderRef) -> Result<StockState, ActivityError> {
         release(&mut *cx.tx().await?, input).await

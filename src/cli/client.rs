@@ -178,10 +178,13 @@ fn hint(code: &str, path: &str, run_id: Option<&str>) -> Option<String> {
         "past_pivot" => {
             format!("`backstitch run compensate {id} --reason TEXT --dry-run` shows what undoing it takes.")
         }
+        "held_by_worker" => format!("`backstitch run pause {id}` lets it come to rest; then ask again."),
+        "unknown_step" => format!("`backstitch run show {id}` lists its steps."),
         "wrong_state" if noun == "run" => format!("`backstitch run why {id}` says where it stands."),
         "wrong_state" | "window_closed" => format!("`backstitch order show {id}` says where it stands."),
         "run_ended" => format!("`backstitch run show {id}` shows how."),
         "reason_required" => "Say why with --reason TEXT; it is kept in the audit log.".to_owned(),
+        "unknown_schedule" => "`backstitch schedule list` lists schedules.".to_owned(),
         "unknown_run" => "`backstitch run list` lists runs.".to_owned(),
         "database_unavailable" => "The server runs, but its Postgres does not answer: ask again shortly.".to_owned(),
         "unauthorized" | "forbidden" => "--api-key (BACKSTITCH_API_KEY) says who you are.".to_owned(),

@@ -13,10 +13,10 @@ use super::{
 use crate::{
     config::{self, GatewayArgs, ServeArgs, WorkArgs},
     embedded::{self, Embedded},
-    gateway_sim,
-    http::{self, App},
+    gateway_sim, http,
     orders::ShopSettings,
     payments::Secret,
+    telemetry,
 };
 
 const CONNECTIONS: u32 = 20;
@@ -63,6 +63,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
 }
 
 async fn serve(args: Args, url: &str, stop: tokio_util::sync::CancellationToken) -> anyhow::Result<()> {
+    let no_auth = args.serve.no_auth;
     let listener = wiring::listen(args.serve.listen).await?;
     let address = listener.local_addr()?;
     let sim_listener = wiring::listen(args.gateway_listen).await?;
@@ -75,24 +76,33 @@ async fn serve(args: Args, url: &str, stop: tokio_util::sync::CancellationToken)
     };
     let gateway =
         GatewayArgs { gateway_url: format!("http://{sim_address}"), webhook_secret: Some(secret), ..args.gateway };
-    let orders = wiring::shop(config::pool(url, CONNECTIONS)?, args.shop, gateway, args.serve.max_payload.0)?;
+    let recorder = telemetry::record()?;
+    let orders = wiring::shop(
+        config::pool(url, CONNECTIONS)?,
+        args.shop,
+        gateway,
+        args.serve.max_payload.0,
+        args.work.retention,
+    )?;
     let engine = orders.engine().clone();
     engine.migrate().await.context("the schema could not be brought up to date")?;
+    wiring::require_keys(&engine, &args.serve).await?;
 
     say(&format!("ready: http://{address}"));
     tell(format!("gateway simulator: http://{sim_address} (what it did: /sim/ledger)"));
     let told = |result: anyhow::Result<()>| result.inspect_err(|_| stop.cancel());
-    let api = async {
-        told(http::serve(listener, App::new(orders), stop.clone().cancelled_owned()).await.context("the server failed"))
-    };
-    let work = async { told(wiring::work(engine, args.work, stop.clone()).await) };
+    let app = wiring::app(orders, recorder, Some(&args.work)).without_keys(no_auth);
+    let api =
+        async { told(http::serve(listener, app, stop.clone().cancelled_owned()).await.context("the server failed")) };
+    let work = async { told(wiring::work(engine.clone(), args.work, stop.clone()).await) };
+    let upkeep = wiring::maintain(engine.clone(), stop.clone());
     let sim = async {
         // It goes last: a draining worker may still be talking to it.
         let served = gateway_sim::serve(sim_listener, simulator, std::future::pending());
         served.await.context("the gateway simulator failed")
     };
     tokio::select! {
-        (served, worked) = async { tokio::join!(api, work) } => served.and(worked),
+        (served, worked, ()) = async { tokio::join!(api, work, upkeep) } => served.and(worked),
         failed = sim => failed,
     }
 }

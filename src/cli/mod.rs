@@ -2,17 +2,27 @@
 //!
 //! Data goes to stdout, everything else to stderr. Exit status: 0 done, 1 the operation failed or found a breach, 2 usage.
 
+mod attention;
+mod audit;
 mod bench;
 pub mod client;
 mod completions;
 mod demo;
 mod dev;
 mod doctor;
+mod fleet;
 pub mod gateway_sim;
+mod hold;
+mod key;
+mod man;
 mod migrate;
+mod openapi;
+mod operation;
 mod order;
 pub mod output;
+mod retention;
 mod run;
+mod schedule;
 mod serve;
 mod shapes;
 mod wiring;
@@ -29,7 +39,7 @@ use self::{
 
 /// Durable workflows and sagas on plain Postgres: start, watch and operate runs, or serve them
 #[derive(Debug, Parser)]
-#[command(name = "backstitch", version, arg_required_else_help = true)]
+#[command(name = "backstitch", version, arg_required_else_help = true, max_term_width = 80)]
 pub struct Cli {
     /// How data is printed
     #[arg(short = 'o', global = true, id = "format", value_name = "FORMAT", value_enum, default_value = "table")]
@@ -40,6 +50,27 @@ pub struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Say what needs an operator, grouped by error
+    Attention {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: Option<attention::Verb>,
+    },
+    /// List what operators did and were refused, newest first
+    Audit {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(flatten)]
+        args: audit::Args,
+    },
+    /// Show queues, workers and workflows
+    Fleet {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        table: Option<fleet::Verb>,
+    },
     /// Run orders through every outcome on a Postgres of its own, and check the books
     Demo(demo::Args),
     /// Run everything in one process, on an embedded Postgres: API, worker, gateway simulator
@@ -48,6 +79,11 @@ enum Command {
     Serve(Box<serve::Args>),
     /// Work on runs, as a member of a worker pool
     Worker(Box<worker::Args>),
+    /// Make, list and revoke API keys
+    Key {
+        #[command(subcommand)]
+        verb: key::Verb,
+    },
     /// Bring the schema up to date
     Migrate(migrate::Args),
     /// Run a payment gateway that speaks the subset of Stripe's HTTP API that we use, with fault modes
@@ -59,6 +95,20 @@ enum Command {
         #[command(subcommand)]
         verb: run::Verb,
     },
+    /// Say how long ended runs are kept, and what would go
+    Retention {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: retention::Verb,
+    },
+    /// Start runs by the clock
+    Schedule {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: schedule::Verb,
+    },
     /// Place, show and cancel orders
     Order {
         #[command(flatten)]
@@ -66,10 +116,28 @@ enum Command {
         #[command(subcommand)]
         verb: order::Verb,
     },
+    /// List, follow and stop bulk operations
+    Operation {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: operation::Verb,
+    },
+    /// Hold back a workflow, an activity or a queue
+    Hold {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: hold::Verb,
+    },
     /// Measure runs a second, latency, log and memory with the standard load
     Bench(bench::Args),
     /// Check a database's settings, and the no-limbo and ledger invariants
     Doctor(doctor::Args),
+    /// Print the OpenAPI document of the API
+    Openapi,
+    /// Print a manual page, or write all of them
+    Man(man::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
 }
@@ -98,15 +166,25 @@ impl Cli {
         let out = Out::new(self.format);
         match self.command {
             Command::Demo(args) => demo::run(args, out).await,
+            Command::Attention { server, verb } => attention::run(verb, &server, out).await,
+            Command::Audit { server, args } => audit::run(args, &server, out).await,
+            Command::Fleet { server, table } => fleet::run(table, &server, out).await,
             Command::Bench(args) => bench::run(args, out).await,
             Command::Doctor(args) => doctor::run(args, out).await,
             Command::Dev(args) => dev::run(*args).await,
             Command::Serve(args) => serve::run(*args).await,
             Command::Worker(args) => worker::run(*args).await,
+            Command::Key { verb } => key::run(verb, out).await,
             Command::Migrate(args) => migrate::run(args).await,
             Command::GatewaySim(args) => gateway_sim::run(args).await,
             Command::Run { server, verb } => run::run(verb, &server, out).await,
+            Command::Hold { server, verb } => hold::run(verb, &server, out).await,
+            Command::Retention { server, verb } => retention::run(verb, &server, out).await,
+            Command::Schedule { server, verb } => schedule::run(verb, &server, out).await,
+            Command::Operation { server, verb } => operation::run(verb, &server, out).await,
             Command::Order { server, verb } => order::run(verb, &server, out).await,
+            Command::Openapi => openapi::run(),
+            Command::Man(args) => man::run(&args),
             Command::Completions(args) => {
                 completions::run(&args);
                 Ok(())
@@ -141,9 +219,14 @@ mod tests {
 
     #[test]
     fn usage_errors_are_usage_errors() {
-        for line in
-            ["backstitch run cancel x", "backstitch run list --limit 0", "backstitch order list", "backstitch x"]
-        {
+        for line in [
+            "backstitch run cancel x",
+            "backstitch run retry",
+            "backstitch run retry x --status stuck",
+            "backstitch run list --limit 0",
+            "backstitch order list",
+            "backstitch x",
+        ] {
             let error = Cli::try_parse_from(line.split(' ')).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");
         }

@@ -1,15 +1,17 @@
 //! `backstitch serve`: the API in one process, by default with a worker.
 //!
 //! It starts without its database: `/healthz` answers, `/readyz` says what is missing, and requests are told
-//! `database_unavailable` until it comes. It never changes the schema: `backstitch migrate` does.
+//! `database_unavailable` until it comes. It never changes the schema: `backstitch migrate` does. Where other machines can
+//! reach it, it does not start without API keys, unless it is told to.
 
 use anyhow::Context;
 
 use super::{output::say, wiring};
 use crate::{
     config::{DatabaseArgs, GatewayArgs, ServeArgs, WorkArgs},
-    http::{self, App},
+    http,
     orders::ShopSettings,
+    telemetry,
 };
 
 /// Connections that requests and the worker's slow path share.
@@ -36,13 +38,16 @@ pub(super) struct Args {
 /// Serves until told to stop.
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let pool = args.database.pool(CONNECTIONS)?;
-    let orders = wiring::shop(pool, args.shop, args.gateway, args.serve.max_payload.0)?;
+    let recorder = telemetry::record()?;
+    let orders = wiring::shop(pool, args.shop, args.gateway, args.serve.max_payload.0, args.work.retention)?;
+    wiring::require_keys(orders.engine(), &args.serve).await?;
     let listener = wiring::listen(args.serve.listen).await?;
     let stop = wiring::stop_signal()?;
     say(&format!("ready: http://{}", listener.local_addr()?));
     let engine = orders.engine().clone();
+    let app = wiring::app(orders, recorder, (!args.no_worker).then_some(&args.work)).without_keys(args.serve.no_auth);
     let api = async {
-        let served = http::serve(listener, App::new(orders), stop.clone().cancelled_owned()).await;
+        let served = http::serve(listener, app, stop.clone().cancelled_owned()).await;
         stop.cancel();
         served.context("the server failed")
     };
@@ -51,8 +56,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
             return Ok(());
         }
         // A process whose worker has failed must not look healthy.
-        wiring::work(engine, args.work, stop.clone()).await.inspect_err(|_| stop.cancel())
+        wiring::work(engine.clone(), args.work, stop.clone()).await.inspect_err(|_| stop.cancel())
     };
-    let (served, worked) = tokio::join!(api, worker);
+    let (served, worked, ()) = tokio::join!(api, worker, wiring::maintain(engine.clone(), stop.clone()));
     served.and(worked)
 }

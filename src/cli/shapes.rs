@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 
-type Time = DateTime<Utc>;
+/// A moment.
+pub(super) type Time = DateTime<Utc>;
 
 /// A list.
 #[derive(Debug, Deserialize)]
@@ -32,13 +33,6 @@ pub(super) struct Run {
     pub parent_id: Option<String>,
     #[serde(default)]
     pub steps: Vec<Step>,
-}
-
-impl Run {
-    /// Whether it has ended.
-    pub(super) fn ended(&self) -> bool {
-        ended(&self.status)
-    }
 }
 
 /// Whether a run with this status has ended.
@@ -94,7 +88,10 @@ pub(super) struct Plan {
     pub dry_run: bool,
     pub status: String,
     pub undo: Vec<PlannedUndo>,
-    pub retry: Vec<u32>,
+    #[serde(default)]
+    pub stays: Vec<PlannedUndo>,
+    #[serde(default)]
+    pub says: Vec<String>,
 }
 
 /// One undo of a plan.
@@ -104,6 +101,18 @@ pub(super) struct PlannedUndo {
     pub activity: String,
     pub outcome: String,
     pub after: Vec<u32>,
+    pub summary: Option<String>,
+}
+
+/// What a fork keeps and makes again.
+#[derive(Debug, Deserialize)]
+pub(super) struct Forked {
+    pub run: String,
+    pub new_run: Option<String>,
+    pub from_step: u32,
+    pub kept: Vec<u32>,
+    pub again: Vec<u32>,
+    pub says: Vec<String>,
 }
 
 /// An order.

@@ -14,10 +14,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     activities::ShopDeps,
-    config::{GatewayArgs, WorkArgs},
-    engine::{Engine, Error, Registry, WorkerConfig},
+    config::{GatewayArgs, ServeArgs, WorkArgs},
+    engine::{self, Engine, Error, MaintenanceConfig, Observer, Registry, WorkerConfig},
+    http::App,
     orders::{Orders, ShopSettings},
     payments::{StripeConfig, StripeGateway},
+    telemetry::Recorder,
     workflows,
 };
 
@@ -30,22 +32,64 @@ pub(super) fn shop(
     settings: ShopSettings,
     gateway: GatewayArgs,
     max_payload: usize,
+    retention: Duration,
 ) -> anyhow::Result<Orders> {
     let mut config = StripeConfig::new(gateway.gateway_url, gateway.gateway_key);
     config.timeout = gateway.gateway_timeout;
+    config.traceparent = Some(engine::current_traceparent);
     let deps = ShopDeps::new(pool.clone(), Arc::new(StripeGateway::new(&config)?));
     let registry = workflows::register(Registry::new(), &deps);
-    let engine = Engine::new(pool, registry).with_max_payload(max_payload);
+    let engine = Engine::new(pool, registry).with_max_payload(max_payload).with_retention(retention);
     Ok(Orders::new(engine, settings).with_webhook_secrets(gateway.webhook_secret.into_iter().collect()))
 }
 
+/// The name that this process' worker goes by.
+pub(super) fn worker_name() -> String {
+    WorkerConfig::default().name
+}
+
+/// The API's state, with metrics: `recorder` is older than the shop's engine. `worker` says that this process works too.
+pub(super) fn app(orders: Orders, recorder: Recorder, worker: Option<&WorkArgs>) -> App {
+    let app = App::new(orders).with_metrics(recorder);
+    match worker {
+        Some(worker) => app.with_worker(worker_name(), worker.takeover_after),
+        None => app,
+    }
+}
+
 /// Works on runs until told to stop. A database that is not there, or whose schema is behind, is waited for.
+#[cfg(feature = "otlp")]
 pub(super) async fn work(engine: Engine, args: WorkArgs, stop: CancellationToken) -> anyhow::Result<()> {
+    let Some(traces) = crate::telemetry::Traces::from_environment()? else {
+        return work_until(engine, args, stop, None).await;
+    };
+    let worked = work_until(engine, args, stop, Some(traces.observer())).await;
+    traces.finish().await;
+    worked
+}
+
+/// The same for a build that knows nothing of traces.
+#[cfg(not(feature = "otlp"))]
+pub(super) async fn work(engine: Engine, args: WorkArgs, stop: CancellationToken) -> anyhow::Result<()> {
+    if std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some_and(|value| !value.is_empty()) {
+        tracing::warn!("OTEL_EXPORTER_OTLP_ENDPOINT is set, but this binary was built without the feature `otlp`");
+    }
+    work_until(engine, args, stop, None).await
+}
+
+async fn work_until(
+    engine: Engine,
+    args: WorkArgs,
+    stop: CancellationToken,
+    observer: Option<Arc<dyn Observer>>,
+) -> anyhow::Result<()> {
     let config = WorkerConfig {
+        name: worker_name(),
         queues: args.queues,
         slots: args.slots,
         takeover_after: args.takeover_after,
         drain: args.drain,
+        observer,
         ..WorkerConfig::default()
     };
     let mut told = None;
@@ -68,6 +112,54 @@ pub(super) async fn work(engine: Engine, args: WorkArgs, stop: CancellationToken
         tokio::select! {
             () = tokio::time::sleep(LOOK_AGAIN) => {}
             () = stop.cancelled() => return Ok(()),
+        }
+    }
+}
+
+/// Does what comes round by the clock until told to stop: every process that serves or works has its share in it.
+pub(super) async fn maintain(engine: Engine, stop: CancellationToken) {
+    let maintenance = engine.maintenance(MaintenanceConfig::default()).run(stop.clone().cancelled_owned());
+    let schedules = async {
+        tokio::select! {
+            () = bring_schedules(&engine) => {}
+            () = stop.cancelled() => {}
+        }
+    };
+    tokio::join!(maintenance, schedules);
+}
+
+/// Makes the shop's schedules that are not there, as soon as the database and its schema are.
+async fn bring_schedules(engine: &Engine) {
+    let brought = async || {
+        for (name, spec) in workflows::schedules()? {
+            if engine.ensure_schedule(name, &spec).await? {
+                tracing::info!(schedule = name, "made a schedule");
+            }
+        }
+        Ok::<_, Error>(())
+    };
+    while let Err(error) = brought().await {
+        tracing::debug!(%error, "the schedules wait");
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// Refuses to serve other machines while there are no API keys, unless told to. A database that can't be asked just now
+/// refuses nothing: the server lets nobody in until it can.
+pub(super) async fn require_keys(engine: &Engine, args: &ServeArgs) -> anyhow::Result<()> {
+    if args.listen.ip().is_loopback() || args.no_auth {
+        return Ok(());
+    }
+    match engine.keys_exist().await {
+        Ok(true) => Ok(()),
+        Ok(false) => anyhow::bail!(
+            "{} can be reached from other machines, and there is no API key yet: anybody could do anything.\n\
+             `backstitch key create NAME --role admin` makes the first key; --no-auth (BACKSTITCH_NO_AUTH=1) does without.",
+            args.listen
+        ),
+        Err(error) => {
+            tracing::warn!(%error, "the database can't tell whether there are API keys: nobody is let in until it can");
+            Ok(())
         }
     }
 }

@@ -7,8 +7,9 @@ use anyhow::Context;
 use super::{output::say, wiring};
 use crate::{
     config::{ByteSize, DatabaseArgs, GatewayArgs, WorkArgs},
-    http::{self, App},
+    http,
     orders::ShopSettings,
+    telemetry,
 };
 
 /// Connections besides those of its lanes.
@@ -28,28 +29,37 @@ pub(super) struct Args {
     /// The largest payload
     #[arg(long, value_name = "SIZE", env = "BACKSTITCH_MAX_PAYLOAD", default_value = "1MiB")]
     max_payload: ByteSize,
-    /// Where to serve its health; nowhere unless given
+    /// Where to serve its health and metrics; nowhere unless given
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
 }
 
 /// Works until told to stop.
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
-    let orders = wiring::shop(args.database.pool(CONNECTIONS)?, args.shop, args.gateway, args.max_payload.0)?;
+    let recorder = telemetry::record()?;
+    let orders = wiring::shop(
+        args.database.pool(CONNECTIONS)?,
+        args.shop,
+        args.gateway,
+        args.max_payload.0,
+        args.work.retention,
+    )?;
     let stop = wiring::stop_signal()?;
     let engine = orders.engine().clone();
+    let app = wiring::app(orders, recorder, Some(&args.work));
     let health = async {
         let Some(address) = args.listen else { return Ok(()) };
         let listener = wiring::listen(address).await?;
         say(&format!("ready: http://{}", listener.local_addr()?));
-        let served = http::serve_health(listener, App::new(orders), stop.clone().cancelled_owned()).await;
+        let served = http::serve_health(listener, app, stop.clone().cancelled_owned()).await;
         served.context("the health server failed")
     };
     let worker = async {
-        let worked = wiring::work(engine, args.work, stop.clone()).await;
+        let worked = wiring::work(engine.clone(), args.work, stop.clone()).await;
         stop.cancel();
         worked
     };
-    let (served, worked) = tokio::join!(async { health.await.inspect_err(|_| stop.cancel()) }, worker);
+    let health = async { health.await.inspect_err(|_| stop.cancel()) };
+    let (served, worked, ()) = tokio::join!(health, worker, wiring::maintain(engine.clone(), stop.clone()));
     served.and(worked)
 }

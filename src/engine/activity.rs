@@ -16,8 +16,9 @@ use tokio::sync::{MappedMutexGuard, Mutex as AsyncMutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use super::core::{
-    model::{Json, RunId, StepError, to_json},
-    policy::Policy,
+    model::{Direction, Json, RunId, StepError, to_json},
+    policy::{Policy, Schema},
+    trace::{Trace, span_id},
 };
 
 /// A signal's payload, or anything else that is kept as JSON and sent between threads.
@@ -47,6 +48,16 @@ pub trait Activity: Send + Sync + 'static {
         Policy::default()
     }
 
+    /// The JSON schemas of its input and output, for people and clients; nothing is checked by them.
+    fn schema() -> Schema {
+        Schema::default()
+    }
+
+    /// Names of JSON fields that are never shown, at any depth of any payload of any run of the registry's workflows.
+    fn secret_fields() -> &'static [&'static str] {
+        &[]
+    }
+
     /// Does it. Runs at least once; use [`ActivityContext::key`] where the other system honours keys.
     fn run(
         &self,
@@ -61,6 +72,11 @@ pub trait Activity: Send + Sync + 'static {
         _input: &Self::Input,
     ) -> impl Future<Output = Result<Verified<Self::Output>, ActivityError>> + Send {
         async { Ok(Verified::NotYet) }
+    }
+
+    /// What undoing it means, in a few words for people who are about to ask for it: `refund 25.00 EUR`.
+    fn undo_summary(_input: &Self::Input) -> Option<String> {
+        None
     }
 
     /// Undoes it. Must tolerate that it never happened, or was undone before. Called only with `UNDOABLE`.
@@ -130,6 +146,25 @@ impl From<sqlx::Error> for ActivityError {
     }
 }
 
+tokio::task_local! {
+    /// The trace and the span of the attempt that this task is at.
+    static SPAN: (Trace, u64);
+}
+
+/// [`ActivityContext::traceparent`] of the attempt that calls this, for clients that are not handed its context. None
+/// outside of an attempt, and in tasks that it has spawned.
+pub fn current_traceparent() -> Option<String> {
+    SPAN.try_with(|(trace, span)| trace.traceparent(*span)).ok()
+}
+
+/// Where an attempt comes from, for logs and traces.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin {
+    pub(crate) workflow: &'static str,
+    pub(crate) trace: Trace,
+    pub(crate) lane: i32,
+}
+
 /// What an attempt is given.
 #[derive(Debug)]
 pub struct ActivityContext {
@@ -137,6 +172,9 @@ pub struct ActivityContext {
     pub(crate) seq: u32,
     pub(crate) attempt: u32,
     pub(crate) key: String,
+    pub(crate) origin: Origin,
+    /// Of this attempt.
+    pub(crate) span: u64,
     pub(crate) previous: Option<Json>,
     pub(crate) beat: Arc<Mutex<Option<Json>>>,
     pub(crate) cancelled: CancellationToken,
@@ -163,6 +201,16 @@ impl ActivityContext {
     /// direction, until a verification says that the earlier one never took effect.
     pub fn key(&self) -> &str {
         &self.key
+    }
+
+    /// The call, as part of this attempt.
+    pub(crate) fn within<F: Future>(&self, call: F) -> impl Future<Output = F::Output> + use<F> {
+        SPAN.scope((self.origin.trace, self.span), call)
+    }
+
+    /// The W3C trace context of this attempt, to be sent along with what it calls: the run is the trace, the attempt the span.
+    pub fn traceparent(&self) -> String {
+        self.origin.trace.traceparent(self.span)
     }
 
     /// Keeps a note of progress, which the next attempt finds in [`ActivityContext::details`], wherever it runs. It
@@ -211,6 +259,8 @@ impl ActivityContext {
             seq,
             attempt: 1,
             key: key.into(),
+            origin: Origin { workflow: "test", trace: Trace::of(run, None), lane: 0 },
+            span: span_id(run, seq, Direction::Forward, 1, false),
             previous: None,
             beat: Arc::default(),
             cancelled: CancellationToken::new(),

@@ -12,12 +12,18 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{
-    core::model::{Json, RunId, Status, Time, to_json},
+    core::{
+        holds::RESERVED,
+        model::{Json, RunId, Time, to_json},
+        trace::Trace,
+    },
+    credentials::Memory,
     error::Error,
     hints::Hints,
+    metrics::Meters,
     registry::Registry,
-    store::{self, reads, signals, start},
-    view::{Page, Run, RunFilter, RunResult, ServerSettings},
+    store::{self, finding, reads, signals, start},
+    view::{Run, RunResult, ServerSettings},
     worker::{Worker, WorkerConfig},
     workflow::Workflow,
 };
@@ -27,6 +33,9 @@ pub const DEFAULT_QUEUE: &str = "default";
 
 /// The largest payload taken unless set otherwise, in bytes.
 pub const DEFAULT_MAX_PAYLOAD: usize = 1024 * 1024;
+
+/// How long ended runs are kept unless set otherwise.
+pub const DEFAULT_RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// A request to start a run.
 #[derive(Clone, Debug)]
@@ -47,6 +56,8 @@ pub struct StartRun {
     pub parent_id: Option<RunId>,
     /// The id, where the caller has chosen it: a UUIDv7.
     pub id: Option<RunId>,
+    /// The caller's W3C trace context, so that the run belongs to the caller's trace; what is none is left out.
+    pub traceparent: Option<String>,
 }
 
 impl StartRun {
@@ -61,6 +72,7 @@ impl StartRun {
             tags: BTreeMap::new(),
             parent_id: None,
             id: None,
+            traceparent: None,
         }
     }
 
@@ -107,9 +119,13 @@ pub struct Engine {
     pool: PgPool,
     registry: Arc<Registry>,
     max_payload: usize,
+    retention: Duration,
     hints: Arc<Hints>,
+    meters: Arc<Meters>,
     /// Workflows whose newest registered version is this binary's own.
     known: Arc<Mutex<HashMap<String, i32>>>,
+    /// Credentials that were looked up a moment ago.
+    memory: Arc<Memory>,
 }
 
 impl Engine {
@@ -117,10 +133,13 @@ impl Engine {
     pub fn new(pool: PgPool, registry: Registry) -> Self {
         Self {
             pool,
+            meters: Arc::new(Meters::new(&registry)),
             registry: Arc::new(registry),
             max_payload: DEFAULT_MAX_PAYLOAD,
+            retention: DEFAULT_RETENTION,
             hints: Arc::default(),
             known: Arc::default(),
+            memory: Arc::default(),
         }
     }
 
@@ -128,6 +147,17 @@ impl Engine {
     pub const fn with_max_payload(mut self, bytes: usize) -> Self {
         self.max_payload = bytes;
         self
+    }
+
+    /// How long ended runs are kept, of workflows that have no retention of their own.
+    pub const fn with_retention(mut self, keep: Duration) -> Self {
+        self.retention = keep;
+        self
+    }
+
+    /// How long ended runs are kept, of workflows that have no retention of their own.
+    pub const fn default_retention(&self) -> Duration {
+        self.retention
     }
 
     /// The largest payload taken, in bytes.
@@ -140,7 +170,11 @@ impl Engine {
     /// # Errors
     /// When the database can't be reached or a migration fails.
     pub async fn migrate(&self) -> Result<(), Error> {
-        store::migrate(&self.pool).await
+        store::migrate(&self.pool).await?;
+        // A database that no server has looked after for a month has no partition for today.
+        let mut conn = self.pool.acquire().await?;
+        while store::retention::make_partition(&mut conn).await? {}
+        Ok(())
     }
 
     /// The migrations that the database still lacks.
@@ -165,8 +199,16 @@ impl Engine {
         self.registry.clone()
     }
 
+    pub(crate) fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
     pub(crate) fn hints(&self) -> &Arc<Hints> {
         &self.hints
+    }
+
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// A worker that executes runs of the registered workflows, in this process.
@@ -229,6 +271,7 @@ impl Engine {
             }
         }
         let created: std::collections::HashSet<RunId> = start::start(conn, &runs).await?.into_iter().collect();
+        self.meters.started.increment(created.len() as u64);
         let mut runs = runs.into_iter();
         let mut started = Vec::with_capacity(answers.len());
         for answer in answers {
@@ -243,6 +286,29 @@ impl Engine {
         Ok(started)
     }
 
+    /// Checks what is to be started later, by a schedule: as a start would, but nobody need have registered the workflow yet
+    /// where this process knows it.
+    pub(super) async fn check_start(
+        &self,
+        conn: &mut PgConnection,
+        workflow: &str,
+        input: &Json,
+        queue: Option<&str>,
+    ) -> Result<(), Error> {
+        let size = input.get().len();
+        if size > self.max_payload {
+            return Err(Error::PayloadTooLarge { size, limit: self.max_payload });
+        }
+        check_name("queue", queue, 128)?;
+        check_queue(queue)?;
+        match self.registry.newest(workflow) {
+            Some(code) => code
+                .check(input.get())
+                .map_err(|message| Error::InvalidInput { workflow: workflow.to_owned(), message }),
+            None => self.workflow_id(conn, workflow).await.map(drop),
+        }
+    }
+
     /// Checks a request, size first, and turns it into rows.
     async fn prepare(&self, conn: &mut PgConnection, request: StartRun) -> Result<start::NewRun, Error> {
         let size = request.input.get().len();
@@ -251,6 +317,7 @@ impl Engine {
         }
         check_name("key", request.key.as_deref(), 512)?;
         check_name("queue", request.queue.as_deref(), 128)?;
+        check_queue(request.queue.as_deref())?;
         let workflow_id = self.workflow_id(conn, &request.workflow).await?;
         let code = self.registry.newest(&request.workflow);
         if let Some(code) = code {
@@ -271,6 +338,7 @@ impl Engine {
             deadline_ms: code.and_then(|code| code.deadline()).and_then(|span| i64::try_from(span.as_millis()).ok()),
             workflow: request.workflow,
             key: request.key,
+            traceparent: request.traceparent.filter(|text| Trace::parse(text).is_some()),
         })
     }
 
@@ -329,7 +397,7 @@ impl Engine {
         signals::send(conn, run, name, payload.as_ref(), key).await
     }
 
-    /// One run with its steps.
+    /// One run with its steps, and why it needs attention.
     ///
     /// # Errors
     /// `unknown_run`.
@@ -337,30 +405,8 @@ impl Engine {
         let mut conn = self.pool.acquire().await?;
         let mut found = reads::run(&mut conn, run).await?;
         found.steps = Some(reads::steps(&mut conn, run).await?);
+        found.attention = Some(finding::attention::of_run(&mut conn, run).await?);
         Ok(found)
-    }
-
-    /// A page of runs, newest first.
-    ///
-    /// # Errors
-    /// `bad_cursor`; `invalid_request` for a limit outside 1 to 200 or an unknown status.
-    pub async fn list(&self, filter: &RunFilter) -> Result<Page<Run>, Error> {
-        const STATUSES: [&str; 2] = ["pending", "running"];
-        let limit = filter.limit.unwrap_or(50);
-        if !(1..=200).contains(&limit) {
-            return Err(Error::InvalidRequest(format!("limit is {limit}; it goes from 1 to 200")));
-        }
-        let unheard = |status: &&String| !STATUSES.contains(&status.as_str()) && Status::from_word(status).is_none();
-        if let Some(status) = filter.status.as_ref().filter(unheard) {
-            return Err(Error::InvalidRequest(format!("there is no status {status}")));
-        }
-        let before = filter.cursor.as_deref().map(|text| Uuid::try_parse(text).map_err(|_| Error::BadCursor));
-        let mut conn = self.pool.acquire().await?;
-        let mut items = reads::page(&mut conn, filter, before.transpose()?, i64::from(limit) + 1).await?;
-        let more = items.len() > limit as usize;
-        items.truncate(limit as usize);
-        let next_cursor = items.last().filter(|_| more).map(|run| run.id.simple().to_string());
-        Ok(Page { items, next_cursor })
     }
 
     /// How the run stands; waits up to `wait` for its end.
@@ -406,10 +452,20 @@ impl Engine {
     }
 }
 
-fn check_name(what: &str, name: Option<&str>, longest: usize) -> Result<(), Error> {
+pub(super) fn check_name(what: &str, name: Option<&str>, longest: usize) -> Result<(), Error> {
     match name {
-        Some(name) if name.is_empty() || name.len() > longest || name.contains('\0') => {
-            Err(Error::InvalidRequest(format!("the {what} has 1 to {longest} bytes and no NUL")))
+        Some(name) if name.is_empty() || name.chars().count() > longest || name.contains('\0') => {
+            Err(Error::InvalidRequest(format!("the {what} has 1 to {longest} characters and no NUL")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Names that begin so are ours: runs that wait for a held activity stand in such queues.
+pub(super) fn check_queue(name: Option<&str>) -> Result<(), Error> {
+    match name {
+        Some(name) if name.starts_with(RESERVED) => {
+            Err(Error::InvalidRequest(format!("a name that begins with {RESERVED} is not for callers")))
         }
         _ => Ok(()),
     }

@@ -74,6 +74,12 @@ pub enum Error {
     /// There is no such API key.
     #[error("there is no key {0}")]
     UnknownKey(String),
+    /// Nobody is known by this credential.
+    #[error("{0}")]
+    Unauthorized(String),
+    /// Somebody is known, and may not do it.
+    #[error("{0}")]
+    Forbidden(String),
     /// The cursor was not made by this list.
     #[error("the cursor is not one that this list gave")]
     BadCursor,
@@ -112,6 +118,8 @@ impl Error {
             Self::UnknownSchedule(_) => "unknown_schedule",
             Self::UnknownHold(_) => "unknown_hold",
             Self::UnknownKey(_) => "unknown_key",
+            Self::Unauthorized(_) => "unauthorized",
+            Self::Forbidden(_) => "forbidden",
             Self::BadCursor => "bad_cursor",
             Self::LeaseLost => "lease_lost",
             Self::Unavailable(_) => "database_unavailable",
@@ -154,7 +162,8 @@ pub(crate) fn is_retryable(error: &sqlx::Error) -> bool {
 
 /// Whether a step that was to be new is on record already: whoever writes it decides from a view that is out of date.
 pub(crate) fn is_step_on_record(error: &sqlx::Error) -> bool {
-    error
-        .as_database_error()
-        .is_some_and(|error| error.is_unique_violation() && error.constraint() == Some("step_pkey"))
+    // Each partition's key has a name of its own: step_2026_11_16_pkey.
+    let is_steps = |name: &str| name.starts_with("step_") && name.ends_with("_pkey");
+    let database = error.as_database_error();
+    database.is_some_and(|error| error.is_unique_violation() && error.constraint().is_some_and(is_steps))
 }

@@ -1,13 +1,21 @@
 //! What operators do to runs: the part of [`Engine`] behind every verb, wherever it is given.
+//!
+//! What is done is audited in the commit that does it; what is refused is audited too, after the rollback. Neither is a dry run.
+
+use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::{
     client::Engine,
     core::{
         action::Action,
-        model::{Request, RunId},
+        model::{Json, RunId, Step},
+        plan::Undo,
+        redact::redact,
+        verbs::Ruling,
     },
     error::Error,
-    store::operate,
+    store::{audit, operate, reads},
     view::{ActionPlan, PlannedUndo},
 };
 
@@ -20,26 +28,119 @@ pub struct Operator {
     pub reason: Option<String>,
     /// Only say what would happen.
     pub dry_run: bool,
+    /// The bulk operation that it is part of.
+    pub operation_id: Option<Uuid>,
+}
+
+/// What a refused action was about.
+#[derive(Clone, Copy, Debug)]
+pub enum Subject<'a> {
+    /// A run, whether there is one with this id or not.
+    Run(RunId),
+    /// Anything else, by what it was called.
+    Named(&'a str),
+}
+
+impl Operator {
+    pub(super) fn by(&self) -> audit::By<'_> {
+        audit::By { actor: &self.actor, reason: self.reason.as_deref(), operation: self.operation_id }
+    }
+
+    /// Whether there is a reason, where one is demanded.
+    pub(super) fn check_reason(&self, needed: bool, action: &'static str) -> Result<(), Error> {
+        let none = self.reason.as_deref().is_none_or(|reason| reason.trim().is_empty());
+        if needed && none { Err(Error::ReasonRequired(action)) } else { Ok(()) }
+    }
 }
 
 impl Engine {
-    /// Carries out an operator's action, or says what it would do.
+    /// Carries out an operator's action, or says what it would do. A refusal is audited.
     ///
     /// # Errors
-    /// `reason_required`, `unknown_run`, `wrong_state`, `past_pivot`.
+    /// `reason_required`, `unknown_run`, `unknown_step`, `wrong_state`, `past_pivot`, `held_by_worker`, `invalid_request`.
     pub async fn act(&self, run: RunId, action: &Action, by: &Operator) -> Result<ActionPlan, Error> {
-        if action.needs_reason() && by.reason.as_deref().is_none_or(|reason| reason.trim().is_empty()) {
-            return Err(Error::ReasonRequired(action.word()));
-        }
-        let mut conn = self.pool().acquire().await?;
-        let effect = match action {
-            Action::Retry { .. } => operate::retry(&mut conn, run, borrowed(by)).await?,
-            Action::Cancel => operate::request(&mut conn, run, Request::Cancel, borrowed(by)).await?,
-            Action::Compensate => operate::request(&mut conn, run, Request::Compensate, borrowed(by)).await?,
-            other => return Err(Error::WrongState(format!("{} is not known here yet", other.word()))),
-        };
+        let acted = async { self.act_in(&mut *self.pool().acquire().await?, run, action, by).await };
+        let acted = self.audited(action.word(), Subject::Run(run), by, acted.await).await?;
+        self.rested(run);
         self.hint();
-        Ok(plan_of(run, action.word(), by, effect))
+        Ok(acted)
+    }
+
+    /// The same inside the caller's transaction, or on a connection of theirs. A refusal leaves that transaction as it was, and is
+    /// the caller's to record. Call [`Engine::hint`] after the commit.
+    ///
+    /// # Errors
+    /// As [`Engine::act`].
+    pub async fn act_in(
+        &self,
+        conn: &mut PgConnection,
+        run: RunId,
+        action: &Action,
+        by: &Operator,
+    ) -> Result<ActionPlan, Error> {
+        by.check_reason(action.needs_reason(), action.word())?;
+        let (before, ruling) = operate::act(conn, run, action, by.by(), by.dry_run).await?;
+        if ruling.changes && !by.dry_run && ruling.status != before {
+            self.meters().ended(ruling.status);
+        }
+        let secret = reads::secret_fields(conn, run).await?;
+        Ok(self.plan_of(run, action.word(), by, before.word(), ruling, &secret))
+    }
+
+    /// Sends a signal on an operator's behalf: as [`Engine::signal`], with an audit record in the same commit.
+    ///
+    /// # Errors
+    /// As [`Engine::signal`].
+    pub async fn operator_signal(
+        &self,
+        run: RunId,
+        name: &str,
+        payload: Option<Json>,
+        key: Option<&str>,
+        by: &Operator,
+    ) -> Result<(), Error> {
+        let sent = async {
+            let mut tx = self.pool().begin().await?;
+            self.signal_in(&mut tx, run, name, payload, key).await?;
+            let after = serde_json::json!({"signal": name, "key": key});
+            let entry =
+                audit::Entry { action: "signal", run: Some(run), subject: None, before: None, after: Some(after) };
+            audit::done(&mut tx, &entry, by.by()).await?;
+            tx.commit().await.map_err(Error::from)
+        };
+        self.audited("signal", Subject::Run(run), by, sent.await).await?;
+        self.hint();
+        Ok(())
+    }
+
+    /// Puts a refusal on record, wherever it was made: a malformed id, a role that is not enough. What can't be recorded is logged.
+    pub async fn audit_refusal(&self, action: &str, about: Subject<'_>, by: &Operator, code: &str, message: &str) {
+        let (run, subject) = match about {
+            Subject::Run(run) => (Some(run), None),
+            Subject::Named(name) => (None, Some(name)),
+        };
+        let refused = audit::Refused { action, run, subject, code, message };
+        let written = async { audit::refused(&mut *self.pool().acquire().await?, &refused, by.by()).await };
+        if let Err(error) = written.await {
+            tracing::warn!(%error, action, code, actor = by.actor, "a refusal could not be put on record");
+        }
+    }
+
+    /// Hands a result on; a refusal is put on record first, unless it was only a question.
+    pub(super) async fn audited<T>(
+        &self,
+        action: &str,
+        about: Subject<'_>,
+        by: &Operator,
+        result: Result<T, Error>,
+    ) -> Result<T, Error> {
+        if let Err(error) = &result
+            && !by.dry_run
+            && !matches!(error, Error::Unavailable(_) | Error::Database(_) | Error::Migrate(_) | Error::LeaseLost)
+        {
+            self.audit_refusal(action, about, by, error.code(), &error.to_string()).await;
+        }
+        result
     }
 
     /// [`Action::Cancel`], for short.
@@ -65,29 +166,43 @@ impl Engine {
     pub async fn retry(&self, run: RunId, by: &Operator) -> Result<ActionPlan, Error> {
         self.act(run, &Action::Retry { policy: None }, by).await
     }
-}
 
-fn borrowed(by: &Operator) -> operate::By<'_> {
-    operate::By { actor: &by.actor, reason: by.reason.as_deref(), dry_run: by.dry_run }
-}
+    fn plan_of(
+        &self,
+        run: RunId,
+        action: &'static str,
+        by: &Operator,
+        status: &str,
+        ruling: Ruling,
+        secret: &[String],
+    ) -> ActionPlan {
+        let alone = |step: Step| (Undo { seq: step.seq, after: Vec::new() }, step);
+        ActionPlan {
+            run,
+            action,
+            dry_run: by.dry_run,
+            status: status.to_owned(),
+            undo: ruling.undo.into_iter().map(|planned| self.planned_undo(planned, secret)).collect(),
+            retry: ruling.retry,
+            stays: ruling.stays.into_iter().map(|step| self.planned_undo(alone(step), secret)).collect(),
+            says: ruling.says,
+        }
+    }
 
-fn plan_of(run: RunId, action: &'static str, by: &Operator, effect: operate::Effect) -> ActionPlan {
-    let undo = effect.undo.into_iter().map(|(undo, step)| PlannedUndo {
-        seq: undo.seq,
-        activity: step.name.to_string(),
-        outcome: step.outcome.map_or("open", |outcome| outcome.word()).to_owned(),
-        input: step.input,
-        after: undo.after,
-        summary: None,
-    });
-    ActionPlan {
-        run,
-        action,
-        dry_run: by.dry_run,
-        status: effect.status.word().to_owned(),
-        undo: undo.collect(),
-        retry: effect.retry,
-        stays: Vec::new(),
-        says: Vec::new(),
+    fn planned_undo(&self, (undo, step): (Undo, Step), secret: &[String]) -> PlannedUndo {
+        let code = self.registry().code(&step.name);
+        PlannedUndo {
+            seq: undo.seq,
+            activity: step.name.to_string(),
+            outcome: step.outcome.map_or("open", |outcome| outcome.word()).to_owned(),
+            summary: code.and_then(|code| code.undo_summary(step.input.as_ref()?.get())),
+            input: step.input.map(|input| redact(&input, secret)),
+            after: undo.after,
+        }
+    }
+
+    /// Those who wait for the run's end in this process look again.
+    fn rested(&self, run: RunId) {
+        self.hints().rested([run]);
     }
 }

@@ -1,7 +1,7 @@
 //! The only place where types are erased: from here on a workflow is code over JSON, an activity three calls over JSON.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     pin::Pin,
     sync::Arc,
 };
@@ -15,7 +15,7 @@ use super::{
         context::Context,
         execution::{WorkflowCode, WorkflowFuture},
         model::{Failure, Json, to_json},
-        policy::{ActivityMeta, Catalog},
+        policy::{ActivityMeta, Catalog, Schema},
     },
     workflow::Workflow,
 };
@@ -36,6 +36,8 @@ pub(crate) trait ActivityCode: Send + Sync {
         input: &'a str,
         output: Option<&'a str>,
     ) -> BoxFuture<'a, Result<(), ActivityError>>;
+    /// None, too, where the input can't be read by this version.
+    fn undo_summary(&self, input: &str) -> Option<String>;
 }
 
 /// The workflows and activities that a process knows. Made once, at start-up.
@@ -43,6 +45,8 @@ pub(crate) trait ActivityCode: Send + Sync {
 pub struct Registry {
     workflows: BTreeMap<(&'static str, i32), Arc<dyn WorkflowCode>>,
     activities: HashMap<&'static str, (ActivityMeta, Arc<dyn ActivityCode>)>,
+    /// Of all activities: nothing ties them to a workflow.
+    secret_fields: BTreeSet<&'static str>,
 }
 
 impl Registry {
@@ -66,7 +70,9 @@ impl Registry {
             verifiable: A::VERIFIABLE && !A::TRANSACTIONAL,
             transactional: A::TRANSACTIONAL,
             queue: A::QUEUE,
+            schema: A::schema,
         };
+        self.secret_fields.extend(A::secret_fields());
         self.activities.insert(A::NAME, (meta, Arc::new(Typed(Arc::new(activity)))));
         self
     }
@@ -89,6 +95,12 @@ impl Registry {
         let mut all: Vec<_> = self.activities.values().map(|(meta, _)| meta).collect();
         all.sort_by_key(|meta| meta.name);
         all
+    }
+
+    /// Fields that are never shown of a workflow's runs: its own, and those of all activities here.
+    pub(crate) fn secret_fields(&self, code: &dyn WorkflowCode) -> Vec<String> {
+        let all: BTreeSet<&str> = self.secret_fields.iter().chain(code.secret_fields()).copied().collect();
+        all.into_iter().map(str::to_owned).collect()
     }
 
     /// The newest version of a workflow.
@@ -127,6 +139,14 @@ impl<W: Workflow> WorkflowCode for Typed<W> {
 
     fn deadline(&self) -> Option<std::time::Duration> {
         W::DEADLINE
+    }
+
+    fn schema(&self) -> Schema {
+        W::schema()
+    }
+
+    fn secret_fields(&self) -> &'static [&'static str] {
+        W::secret_fields()
     }
 
     fn check(&self, input: &str) -> Result<(), String> {
@@ -183,6 +203,10 @@ impl<A: Activity> ActivityCode for Typed<A> {
             self.0.undo(cx, &input, output.as_ref()).await
         }
         .boxed()
+    }
+
+    fn undo_summary(&self, input: &str) -> Option<String> {
+        A::undo_summary(&serde_json::from_str(input).ok()?)
     }
 }
 

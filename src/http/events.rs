@@ -19,6 +19,7 @@ use axum::{
 use futures_util::stream;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use super::{App, extract::run_id, problem::Problem};
 use crate::engine::{self, Failure, Run, RunId, StepView, Time, WaitingOn};
@@ -28,6 +29,23 @@ const POLL: Duration = Duration::from_millis(250);
 
 /// A comment is sent this often, so that proxies keep the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// One event of the stream.
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code, reason = "only described: what is sent is text, see `News`")]
+struct RunEvent {
+    /// `step`: a step has ended. `run`: the picture has changed.
+    #[schema(schema_with = event_kind)]
+    event: String,
+    /// What a client sends as `Last-Event-ID` to go on after it.
+    id: String,
+    /// JSON: the step, or the picture of the run.
+    data: String,
+}
+
+fn event_kind() -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["step", "run"])).build()
+}
 
 /// What a client has seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,7 +86,25 @@ struct News {
     data: String,
 }
 
-/// The handler.
+/// Follow a run.
+///
+/// Server-sent events: `step` (a step has ended; its data is the step) and `run` (the picture has changed). The stream ends
+/// with the `run` event of an end. A client that sends the last id it saw goes on after it.
+#[utoipa::path(
+    get,
+    path = "/v1/runs/{id}/events",
+    operation_id = "follow_run",
+    tag = "runs",
+    params(
+        ("id" = Uuid, Path, description = "The run."),
+        ("last-event-id" = Option<String>, Header, description = "The id of the last event that was seen."),
+    ),
+    responses(
+        (status = 200, description = "The run's changes, as they come.", body = RunEvent, content_type = "text/event-stream"),
+        (status = 204, description = "The run has ended and everything was seen."),
+    ),
+    extensions(("x-problems" = json!(["unknown_run"])))
+)]
 pub(super) async fn follow(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -245,6 +281,8 @@ mod tests {
             finished_at: None,
             parent_id: None,
             steps: Some(steps),
+            attention: None,
+            trace_id: String::new(),
         }
     }
 

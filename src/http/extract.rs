@@ -1,6 +1,6 @@
 //! Reading requests: bodies within their limit, JSON, query parameters, keys, ids. Whatever is wrong becomes a problem.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use axum::{
     body::{Body, Bytes, to_bytes},
@@ -11,10 +11,16 @@ use axum::{
 };
 use futures_util::StreamExt;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::value::RawValue;
+use utoipa::openapi::{
+    Required,
+    path::{Parameter, ParameterBuilder, ParameterIn},
+    schema::{ObjectBuilder, Type},
+};
 use uuid::Uuid;
 
 use super::problem::Problem;
-use crate::engine::{Error, RunId};
+use crate::engine::{Error, RunId, Trace};
 
 /// A body has to arrive within this time.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
@@ -24,9 +30,13 @@ pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 const LONGEST_LABEL: usize = 255;
 
-/// A layer that reads the whole body before anything looks at the request, so that its size is judged first.
+/// A layer that reads the whole body before anything looks at the request, so that its size is judged first. It also refuses
+/// NULs in the address: Postgres can neither store nor look for them.
 pub(super) async fn bounded(State(limit): State<usize>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
+    if parts.uri.path_and_query().is_some_and(|address| address.as_str().contains("%00")) {
+        return Problem::invalid("the address has a NUL character").into_response();
+    }
     match tokio::time::timeout(BODY_WITHIN, read(&parts.headers, body, limit)).await {
         Ok(Ok(bytes)) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
         Ok(Err(problem)) => problem.into_response(),
@@ -52,10 +62,22 @@ async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Pr
     Ok(bytes.into())
 }
 
-/// A JSON body. Its media type has to say so, which also keeps other sites' forms out.
+/// A JSON object as body. Its media type has to say so, which also keeps other sites' forms out.
 pub(super) struct Json<T>(pub(super) T);
 
 impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        require_json(request.headers())?;
+        parse_object(&all(request).await).map(Self)
+    }
+}
+
+/// A JSON array as body.
+pub(super) struct JsonList<T>(pub(super) Vec<T>);
+
+impl<S: Sync, T: DeserializeOwned> FromRequest<S> for JsonList<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
@@ -64,21 +86,36 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     }
 }
 
-/// A JSON body that may be missing.
+/// Any JSON as body, kept as it came; it may be missing.
+pub(super) struct Payload(pub(super) Option<Box<RawValue>>);
+
+impl<S: Sync> FromRequest<S> for Payload {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        optional(request, parse).await.map(Self)
+    }
+}
+
+/// A JSON object as body, which may be missing.
 pub(super) struct OptionalJson<T>(pub(super) Option<T>);
 
 impl<S: Sync, T: DeserializeOwned> FromRequest<S> for OptionalJson<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let media_type = require_json(request.headers());
-        let bytes = all(request).await;
-        if bytes.is_empty() {
-            return Ok(Self(None));
-        }
-        media_type?;
-        parse(&bytes).map(|value| Self(Some(value)))
+        optional(request, parse_object).await.map(Self)
     }
+}
+
+async fn optional<T>(request: Request, parse: fn(&[u8]) -> Result<T, Problem>) -> Result<Option<T>, Problem> {
+    let media_type = require_json(request.headers());
+    let bytes = all(request).await;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    media_type?;
+    parse(&bytes).map(Some)
 }
 
 /// The body, which [`bounded`] has read already: this neither blocks nor fails.
@@ -93,6 +130,15 @@ fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::new("unsupported_media_type", "send `content-type: application/json`"))
+}
+
+/// Parses a JSON object. What derives `Deserialize` would also be read from an array, by position: nobody means that.
+fn parse_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        parse::<IgnoredAny>(bytes)?;
+        return Err(Problem::invalid("the body is an array; it has to be an object"));
+    }
+    parse(bytes)
 }
 
 /// Parses JSON: text that is no JSON is `malformed_json`, JSON of another shape `invalid_request`.
@@ -133,6 +179,53 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
     }
 }
 
+/// The caller's `traceparent`, where it is one: what is none is treated as if it had not come, as W3C has it.
+pub(super) struct TraceParent(pub(super) Option<String>);
+
+impl<S: Sync> FromRequestParts<S> for TraceParent {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(traceparent(&parts.headers).map(|(text, _)| text.to_owned())))
+    }
+}
+
+impl utoipa::IntoParams for TraceParent {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let trace = ParameterBuilder::new()
+            .name("traceparent")
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some(
+                "The caller's W3C trace context: the run belongs to that trace. What is none is ignored.",
+            ))
+            .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+            .build();
+        vec![trace]
+    }
+}
+
+/// The trace context of a request, as text and read.
+pub(super) fn traceparent(headers: &HeaderMap) -> Option<(&str, Trace)> {
+    let text = headers.get("traceparent")?.to_str().ok()?;
+    Trace::parse(text).map(|trace| (text, trace))
+}
+
+impl utoipa::IntoParams for IdempotencyKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let key = ParameterBuilder::new()
+            .name("idempotency-key")
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some("Makes the request safe to repeat: a second one with the same key changes nothing."))
+            .schema(Some(
+                ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(LONGEST_LABEL)),
+            ))
+            .build();
+        vec![key]
+    }
+}
+
 /// One key out of the header and the body: both may be given, if they say the same.
 pub(super) fn one_key(header: Option<String>, body: Option<String>) -> Result<Option<String>, Problem> {
     match (header, body) {
@@ -143,11 +236,11 @@ pub(super) fn one_key(header: Option<String>, body: Option<String>) -> Result<Op
     }
 }
 
-/// Labels: not empty, at most 255 bytes, no control characters (Postgres can't store a NUL).
+/// Labels: not empty, at most 255 characters, no control characters (Postgres can't store a NUL).
 pub(super) fn check_name(what: &str, text: &str) -> Result<(), Problem> {
-    if text.is_empty() || text.len() > LONGEST_LABEL || text.chars().any(char::is_control) {
+    if text.is_empty() || text.chars().count() > LONGEST_LABEL || text.chars().any(char::is_control) {
         return Err(Problem::invalid(format!(
-            "{what} has to have 1 to {LONGEST_LABEL} bytes and no control characters"
+            "{what} has to have 1 to {LONGEST_LABEL} characters and no control characters"
         )));
     }
     Ok(())
@@ -161,9 +254,20 @@ pub(super) fn run_id(text: &str) -> Result<RunId, Problem> {
 /// A `wait` parameter such as `30s`, cut to [`LONGEST_WAIT`]; none is zero.
 pub(super) fn wait(text: Option<&str>) -> Result<Duration, Problem> {
     let Some(text) = text else { return Ok(Duration::ZERO) };
-    let wait = humantime::parse_duration(text)
-        .map_err(|error| Problem::invalid(format!("wait: {error}; write it as 250ms, 10s or 1m")))?;
-    Ok(wait.min(LONGEST_WAIT))
+    let (number, unit) = text.split_at(text.bytes().take_while(u8::is_ascii_digit).count());
+    let per_unit = match unit {
+        "ms" => Some(1),
+        "s" => Some(1000),
+        "m" => Some(60_000),
+        "h" => Some(3_600_000),
+        _ => None,
+    };
+    // A number that is too large for us is as good as the longest wait.
+    let ms = per_unit
+        .filter(|_| !number.is_empty())
+        .map(|per_unit| number.parse().unwrap_or(u64::MAX).saturating_mul(per_unit));
+    let ms = ms.ok_or_else(|| Problem::invalid(format!("wait is {text:?}; write it as 250ms, 10s or 1m")))?;
+    Ok(Duration::from_millis(ms).min(LONGEST_WAIT))
 }
 
 #[cfg(test)]
@@ -193,7 +297,10 @@ mod tests {
         assert_eq!(wait(Some("250ms")).ok(), Some(Duration::from_millis(250)));
         assert_eq!(wait(Some("10h")).ok(), Some(LONGEST_WAIT));
         assert_eq!(wait(None).ok(), Some(Duration::ZERO));
-        assert!(wait(Some("soon")).is_err());
+        assert_eq!(wait(Some("99999999999999999999m")).ok(), Some(LONGEST_WAIT));
+        for bad in ["soon", "", "s", "1", "-1s", "1.5s", "1m 30s", " 1s", "1\u{663}s"] {
+            assert!(wait(Some(bad)).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

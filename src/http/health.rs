@@ -1,35 +1,90 @@
 //! `/healthz`: the process answers; it asks nobody, so that an outage of the database does not have servers restarted.
-//! `/readyz`: this server can do its work now: the database answers, its schema is current, and we were not told to stop.
+//! `/readyz`: this process can do its work now: the database answers, its schema is current, we were not told to stop, and
+//! the worker in it, if it has one, has been heard of lately. Each check says for itself what is wrong.
 
 use std::time::Duration;
 
-use axum::{Json as Answer, Router, extract::State, http::StatusCode, routing::get};
+use axum::{Json as Answer, extract::State, http::StatusCode};
 use serde_json::{Value, json};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::App;
 
 /// The database has to answer within this time.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
-/// The routes.
-pub(super) fn routes() -> Router<App> {
-    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz))
+/// The worker in this process.
+#[derive(Clone, Debug)]
+pub(super) struct OwnWorker {
+    pub(super) name: String,
+    /// Longer than that without a word from any of its lanes, and it is not at work.
+    pub(super) silent: Duration,
 }
 
+/// The routes.
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz))
+}
+
+/// Does the process answer?
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    operation_id = "get_health",
+    tag = "health",
+    security(()),
+    responses((status = 200, description = "It does. The database is not asked.", body = Value))
+)]
 async fn healthz() -> Answer<Value> {
     Answer(json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
 }
 
+/// Can this server do its work now?
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "get_readiness",
+    tag = "health",
+    security(()),
+    responses(
+        (status = 200, description = "It can.", body = Value),
+        (status = 503, description = "It can't; `checks` says why.", body = Value),
+    )
+)]
 async fn readyz(State(app): State<App>) -> (StatusCode, Answer<Value>) {
     let draining = app.draining.is_cancelled();
-    let (database, migrations) = match tokio::time::timeout(ANSWER_WITHIN, app.engine.missing_migrations()).await {
-        Ok(Ok(missing)) if missing.is_empty() => ("ok", "ok"),
-        Ok(Ok(_)) => ("ok", "behind: run `backstitch migrate`"),
-        Ok(Err(error)) => (error.code(), "unknown"),
-        Err(_) => ("no answer within 2 s", "unknown"),
-    };
-    let ready = !draining && database == "ok" && migrations == "ok";
+    let asked = tokio::time::timeout(ANSWER_WITHIN, ask(&app)).await;
+    let [database, migrations, worker] =
+        asked.unwrap_or_else(|_| ["no answer within 2 s", UNKNOWN, UNKNOWN].map(str::to_owned));
+    let mut checks = json!({"database": database, "migrations": migrations, "draining": draining});
+    let mut ready = !draining && database == OK && migrations == OK;
+    if app.worker.is_some() {
+        ready &= worker == OK;
+        checks["worker"] = worker.into();
+    }
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let checks = json!({"database": database, "migrations": migrations, "draining": draining});
     (status, Answer(json!({"status": if ready { "ready" } else { "not ready" }, "checks": checks})))
+}
+
+const OK: &str = "ok";
+const UNKNOWN: &str = "unknown";
+
+/// Database, migrations, worker: each is ok, or what is wrong with it.
+async fn ask(app: &App) -> [String; 3] {
+    let migrations = match app.engine.missing_migrations().await {
+        Ok(missing) if missing.is_empty() => OK,
+        Ok(_) => return [OK, "behind: run `backstitch migrate`", UNKNOWN].map(str::to_owned),
+        Err(error) => return [error.code(), UNKNOWN, UNKNOWN].map(str::to_owned),
+    };
+    [OK.to_owned(), migrations.to_owned(), own_worker(app).await]
+}
+
+async fn own_worker(app: &App) -> String {
+    let Some(worker) = &app.worker else { return OK.to_owned() };
+    match app.engine.worker_silent_for(&worker.name).await {
+        Ok(Some(silent)) if silent <= worker.silent => OK.to_owned(),
+        Ok(Some(silent)) => format!("its lanes have not been heard of for {} s", silent.as_secs()),
+        Ok(None) => "it has no lane".to_owned(),
+        Err(error) => error.code().to_owned(),
+    }
 }

@@ -1,18 +1,29 @@
 //! The HTTP face: the only floor that knows statuses, headers and JSON envelopes. docs/api.md describes it for clients.
 //!
-//! A request passes `request::observe` (id, log, problems), then `extract::bounded` (size before anything else), then its
-//! handler, one file per noun. Handlers call [`Engine`] and [`crate::orders`] and wait for nobody else: a worker in the same process
-//! is met only in the database. Authorization belongs between those two layers, see [`router`].
+//! A request passes `request::observe` (id, log, problems), `auth::guard` (who is it, and may they), `extract::bounded` (size before
+//! anything else of it is looked at), then its handler, one file per noun. Handlers call [`Engine`] and [`crate::orders`] and
+//! wait for nobody else: a worker in the same process is met only in the database.
 
-mod auth;
+mod actions;
+pub mod auth;
 mod events;
+mod export;
 mod extract;
+mod finding;
 mod health;
+mod holds;
+mod keys;
+mod metrics;
+pub mod openapi;
+mod operations;
 mod order_wire;
 mod orders;
+mod pages;
 pub mod problem;
 mod request;
+mod retention;
 mod runs;
+mod schedules;
 mod webhooks;
 mod wire;
 
@@ -25,8 +36,10 @@ use axum::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
 
-use crate::{engine::Engine, orders::Orders};
+use crate::{engine::Engine, orders::Orders, telemetry::Recorder};
+pub use auth::Door;
 use problem::Problem;
 
 /// How long open requests may take after the server was told to stop.
@@ -46,27 +59,84 @@ pub struct App {
     pub max_payload: usize,
     /// Cancelled when the server is told to stop: long waits end early, and `/readyz` says no.
     pub draining: CancellationToken,
+    /// What `/metrics` shows; none: there is no such route.
+    scraper: Option<metrics::Scraper>,
+    /// The worker in this process whose life `/readyz` vouches for.
+    worker: Option<health::OwnWorker>,
+    /// Whom it lets in while there are no keys.
+    pub door: Door,
 }
 
 impl App {
     /// The state of a server over the shop and its engine, whose largest payload is also the largest body.
     pub fn new(orders: Orders) -> Self {
         let engine = orders.engine().clone();
-        Self { max_payload: engine.max_payload(), engine, orders, draining: CancellationToken::new() }
+        Self {
+            max_payload: engine.max_payload(),
+            engine,
+            orders,
+            draining: CancellationToken::new(),
+            door: Door::default(),
+            scraper: None,
+            worker: None,
+        }
+    }
+
+    /// With `/metrics`, which shows what this recorder has got.
+    pub fn with_metrics(mut self, recorder: Recorder) -> Self {
+        self.scraper = Some(metrics::Scraper::new(recorder));
+        self
+    }
+
+    /// With a worker of that name in this process: `/readyz` says no when nothing has been heard of it for `silent`.
+    pub fn with_worker(mut self, name: String, silent: Duration) -> Self {
+        self.worker = Some(health::OwnWorker { name, silent });
+        self
+    }
+
+    /// Lets everybody in while there are no keys, wherever the server listens.
+    pub fn without_keys(mut self, no_auth: bool) -> Self {
+        self.door = self.door.without_keys(no_auth);
+        self
     }
 }
 
-/// All routes. Health stands outside of whatever guards the rest.
+/// All routes. The guard stands before the size: of who may not come in no body is read.
 pub fn router(app: App) -> Router {
-    let bounded = |limit: usize| from_fn_with_state(limit, extract::bounded);
-    let api = runs::routes().merge(orders::routes()).merge(webhooks::routes()).layer(bounded(app.max_payload));
-    let batch = runs::batch_routes().layer(bounded(app.max_payload.saturating_mul(BATCH_FACTOR)));
-    // Authentication and roles wrap `api` and `batch` here.
-    api.merge(batch)
-        .merge(health::routes())
+    let (router, _) = nouns(app.max_payload).split_for_parts();
+    let pages = pages::routes(&app).layer(from_fn_with_state(app.max_payload, extract::bounded));
+    router
+        .merge(pages)
+        .layer(from_fn_with_state(app.clone(), auth::guard))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(request::observe))
         .with_state(app)
+}
+
+/// Every noun's routes, with what they state for the OpenAPI document. Who may use them stands in [`auth::roles`].
+fn nouns(max_payload: usize) -> OpenApiRouter<App> {
+    let bounded = |limit: usize| from_fn_with_state(limit, extract::bounded);
+    let api = OpenApiRouter::new()
+        .merge(actions::routes())
+        .merge(auth::routes().into())
+        .merge(finding::routes())
+        .merge(holds::routes())
+        .merge(keys::routes())
+        .merge(operations::routes())
+        .merge(orders::routes())
+        .merge(export::routes())
+        .merge(retention::routes())
+        .merge(runs::routes())
+        .merge(schedules::routes())
+        .merge(webhooks::routes())
+        .layer(bounded(max_payload));
+    let batch = runs::batch_routes().layer(bounded(max_payload.saturating_mul(BATCH_FACTOR)));
+    OpenApiRouter::with_openapi(openapi::begin())
+        .merge(api)
+        .merge(batch)
+        .merge(health::routes())
+        .merge(metrics::routes())
+        .merge(openapi::routes())
 }
 
 /// Serves until `shutdown`, then lets open requests end, for ten seconds at most.
@@ -79,10 +149,12 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let draining = app.draining.clone();
+    let mut app = app;
+    app.door = app.door.at(listener.local_addr()?.ip());
     until(listener, router(app), draining, shutdown).await
 }
 
-/// The same for health alone: what a worker without an API shows.
+/// The same for health and metrics alone: what a worker without an API shows.
 ///
 /// # Errors
 /// When the listener fails.
@@ -92,7 +164,8 @@ pub async fn serve_health(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let draining = app.draining.clone();
-    let router = health::routes().layer(from_fn(request::observe)).with_state(app);
+    let (routes, _) = health::routes().merge(metrics::routes()).split_for_parts();
+    let router = routes.layer(from_fn(request::observe)).with_state(app);
     until(listener, router, draining, shutdown).await
 }
 

@@ -1,31 +1,32 @@
 //! `/v1/orders` and `/v1/items`: what customers, the seller and fulfilment do.
 
 use axum::{
-    Json as Answer, Router,
+    Json as Answer,
     extract::{Path, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use super::{
     App,
-    extract::{IdempotencyKey, Json, OptionalJson, Params, wait},
+    extract::{IdempotencyKey, Json, OptionalJson, Params, TraceParent, wait},
     order_wire::{CancelBody, ChangeBody, FulfilmentBody, ItemBody, OrderParams, PlaceBody},
     problem::Problem,
+    request::is_about,
     wire::WaitParams,
 };
 use crate::orders::{Fulfilment, Item, Order, OrderPage, state::OrderState};
 
 /// The routes of these nouns.
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/orders", get(list).post(place))
-        .route("/v1/orders/{id}", get(show).patch(change))
-        .route("/v1/orders/{id}/cancel", post(cancel))
-        .route("/v1/orders/{id}/fulfilment", post(report))
-        .route("/v1/items/{sku}", get(item).put(put_item))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list, place))
+        .routes(routes!(show, change))
+        .routes(routes!(cancel))
+        .routes(routes!(report))
+        .routes(routes!(item, put_item))
 }
 
 /// An order's id in a path. Whatever is no id is an id that no order has.
@@ -33,15 +34,46 @@ fn order_id(text: &str) -> Result<Uuid, Problem> {
     Uuid::parse_str(text).map_err(|_| Problem::new("unknown_order", format!("there is no order {text}")))
 }
 
-/// 201 for a new order, 200 for one that the key knew; with `?wait=` it is answered once it is placed or cancelled.
+/// Place an order.
+///
+/// Answers once order and run are durable; with `wait`, once it is placed or cancelled. Whether there is enough in stock and
+/// whether the payment goes through comes after that: see `state` and `cancel_reason`.
+#[utoipa::path(
+    post,
+    path = "/v1/orders",
+    operation_id = "place_order",
+    tag = "orders",
+    params(WaitParams, IdempotencyKey, TraceParent),
+    request_body = PlaceBody,
+    responses(
+        (
+            status = 201, description = "A new order.", body = Order,
+            headers(("location" = String, description = "The order's address.")),
+            links(
+                ("order" = (operation_id = "get_order", parameters(("id" = "$response.body#/id")))),
+                ("cancel" = (operation_id = "cancel_order", parameters(("id" = "$response.body#/id")))),
+                ("change" = (operation_id = "change_order", parameters(("id" = "$response.body#/id")))),
+                ("fulfilment" = (operation_id = "report_fulfilment", parameters(("id" = "$response.body#/id")))),
+                ("run" = (operation_id = "get_run", parameters(("id" = "$response.body#/run_id")))),
+            )
+        ),
+        (status = 200, description = "The key was known: the first order.", body = Order,
+            headers(("location" = String, description = "The order's address."))),
+    ),
+    extensions(("x-problems" = json!([
+        "unknown_item", "currency_mismatch", "price_overflow", "delivery_too_far", "key_conflict"
+    ])))
+)]
 async fn place(
     State(app): State<App>,
     Params(params): Params<WaitParams>,
     IdempotencyKey(key): IdempotencyKey,
+    TraceParent(traceparent): TraceParent,
     Json(body): Json<PlaceBody>,
 ) -> Result<Response, Problem> {
     let wait = wait(params.wait.as_deref())?;
-    let placed = app.orders.place(&body.request(), key.as_deref()).await?;
+    let placed = app.orders.place_in_trace(&body.request(), key.as_deref(), traceparent).await?;
+    is_about(placed.order.run_id);
     let id = placed.order.id;
     let mut order = placed.order;
     if !wait.is_zero() {
@@ -54,15 +86,52 @@ async fn place(
     Ok((status, [(header::LOCATION, format!("/v1/orders/{id}"))], Answer(order)).into_response())
 }
 
+/// List a customer's orders, newest first.
+///
+/// Six months, live and archived together.
+#[utoipa::path(
+    get,
+    path = "/v1/orders",
+    operation_id = "list_orders",
+    tag = "orders",
+    params(OrderParams),
+    responses((status = 200, description = "A page.", body = OrderPage)),
+    extensions(("x-problems" = json!(["bad_cursor"])))
+)]
 async fn list(State(app): State<App>, Params(params): Params<OrderParams>) -> Result<Answer<OrderPage>, Problem> {
     Ok(Answer(app.orders.list(&params.filter()).await?))
 }
 
+/// Read an order.
+#[utoipa::path(
+    get,
+    path = "/v1/orders/{id}",
+    operation_id = "get_order",
+    tag = "orders",
+    params(("id" = Uuid, Path, description = "The order.")),
+    responses((status = 200, description = "The order.", body = Order)),
+    extensions(("x-problems" = json!(["unknown_order"])))
+)]
 async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Answer<Order>, Problem> {
     Ok(Answer(app.orders.get(order_id(&id)?).await?))
 }
 
-/// 202 while the cancel is accepted but not carried out yet.
+/// Cancel an order.
+///
+/// What goes back to the customer is fixed at the moment when the cancel is accepted.
+#[utoipa::path(
+    post,
+    path = "/v1/orders/{id}/cancel",
+    operation_id = "cancel_order",
+    tag = "orders",
+    params(("id" = Uuid, Path, description = "The order.")),
+    request_body = Option<CancelBody>,
+    responses(
+        (status = 202, description = "Accepted, but not carried out yet.", body = Order),
+        (status = 200, description = "It is cancelled.", body = Order),
+    ),
+    extensions(("x-problems" = json!(["unknown_order", "window_closed", "wrong_state"])))
+)]
 async fn cancel(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -72,6 +141,17 @@ async fn cancel(
     Ok((done(order.state == OrderState::Cancelled), Answer(order)))
 }
 
+/// Change where an order goes, until it is dispatched.
+#[utoipa::path(
+    patch,
+    path = "/v1/orders/{id}",
+    operation_id = "change_order",
+    tag = "orders",
+    params(("id" = Uuid, Path, description = "The order.")),
+    request_body = ChangeBody,
+    responses((status = 200, description = "The order.", body = Order)),
+    extensions(("x-problems" = json!(["unknown_order", "wrong_state", "delivery_too_far"])))
+)]
 async fn change(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -80,7 +160,20 @@ async fn change(
     Ok(Answer(app.orders.change_delivery(order_id(&id)?, &body.request()).await?))
 }
 
-/// 202 while the report is recorded but the order's run has not moved its state yet.
+/// Report what fulfilment did.
+#[utoipa::path(
+    post,
+    path = "/v1/orders/{id}/fulfilment",
+    operation_id = "report_fulfilment",
+    tag = "orders",
+    params(("id" = Uuid, Path, description = "The order.")),
+    request_body = FulfilmentBody,
+    responses(
+        (status = 202, description = "Recorded, but the order's run has not moved its state yet.", body = Order),
+        (status = 200, description = "The order is in this state.", body = Order),
+    ),
+    extensions(("x-problems" = json!(["unknown_order", "wrong_state"])))
+)]
 async fn report(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -98,10 +191,37 @@ const fn done(done: bool) -> StatusCode {
     if done { StatusCode::OK } else { StatusCode::ACCEPTED }
 }
 
+/// Read an item and its stock.
+#[utoipa::path(
+    get,
+    path = "/v1/items/{sku}",
+    operation_id = "get_item",
+    tag = "items",
+    params(("sku" = String, Path, description = "The item's key.")),
+    responses((status = 200, description = "The item.", body = Item)),
+    extensions(("x-problems" = json!(["unknown_item"])))
+)]
 async fn item(State(app): State<App>, Path(sku): Path<String>) -> Result<Answer<Item>, Problem> {
     Ok(Answer(app.orders.item(&sku).await?))
 }
 
+/// Make or change an item.
+///
+/// Orders that exist keep their price.
+#[utoipa::path(
+    put,
+    path = "/v1/items/{sku}",
+    operation_id = "put_item",
+    tag = "items",
+    params(("sku" = String, Path, description = "The item's key.", max_length = 64, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$")),
+    request_body = ItemBody,
+    responses(
+        (status = 200, description = "The item.", body = Item, links(
+            ("item" = (operation_id = "get_item", parameters(("sku" = "$request.path.sku"))))
+        ))
+    ),
+    extensions(("x-problems" = json!(["wrong_state"])))
+)]
 async fn put_item(
     State(app): State<App>,
     Path(sku): Path<String>,

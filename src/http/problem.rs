@@ -114,6 +114,11 @@ impl Problem {
         self
     }
 
+    /// The sentence about this case.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// The stable code.
     pub const fn code(&self) -> &'static str {
         self.code
@@ -145,6 +150,9 @@ impl IntoResponse for Problem {
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response.extensions_mut().insert(self);
         response
@@ -225,6 +233,8 @@ mod tests {
             (E::UnknownSchedule("s".into()), 404),
             (E::UnknownHold("h".into()), 404),
             (E::UnknownKey("k".into()), 404),
+            (E::Unauthorized("u".into()), 401),
+            (E::Forbidden("f".into()), 403),
             (E::BadCursor, 400),
             (E::Unavailable(sqlx::Error::PoolTimedOut), 503),
             (E::Database(sqlx::Error::RowNotFound), 500),

@@ -13,10 +13,14 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use tracing::Instrument;
+use tracing::{Instrument, field::Empty};
 use uuid::Uuid;
 
-use super::problem::{MEDIA_TYPE, Problem};
+use super::{
+    extract::traceparent,
+    problem::{MEDIA_TYPE, Problem},
+};
+use crate::engine::RunId;
 
 /// The header that carries the request id, in and out.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -31,8 +35,9 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let quiet = matches!(route.as_str(), "/healthz" | "/readyz" | "/metrics");
-    let trace_id = trace_id(request.headers()).unwrap_or_default().to_owned();
-    let span = tracing::info_span!("request", id, method = %request.method(), route, trace_id);
+    let trace_id = traceparent(request.headers()).map(|(_, trace)| trace.id_text());
+    let method = request.method().clone();
+    let span = tracing::info_span!("request", request_id = id, %method, route, trace_id, run_id = Empty);
     async move {
         let begun = Instant::now();
         let mut response = with_problem(next.run(request).await, &id).await;
@@ -40,6 +45,7 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
             response.headers_mut().insert(REQUEST_ID, value);
         }
         response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        super::metrics::answered(&route, &method, response.status(), begun.elapsed());
         let (status, ms) = (response.status().as_u16(), begun.elapsed().as_secs_f64() * 1000.0);
         if quiet {
             tracing::debug!(status, ms, "answered");
@@ -52,6 +58,11 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     .await
 }
 
+/// The run that this request is about, for its log line.
+pub(super) fn is_about(run: RunId) {
+    tracing::Span::current().record("run_id", tracing::field::display(run));
+}
+
 /// Writes the problem out, and turns a plain error into one.
 async fn with_problem(response: Response, id: &str) -> Response {
     let status = response.status();
@@ -59,9 +70,11 @@ async fn with_problem(response: Response, id: &str) -> Response {
     let problem = match parts.extensions.remove::<Problem>() {
         Some(problem) => problem,
         None if status.is_client_error() || status.is_server_error() => {
-            if parts.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/"))
-            {
-                return Response::from_parts(parts, body); // an answer of ours that is no problem: /readyz
+            let ours = |kind: &HeaderValue| {
+                kind.as_bytes().starts_with(b"application/") || kind.as_bytes().starts_with(b"text/html")
+            };
+            if parts.headers.get(header::CONTENT_TYPE).is_some_and(ours) {
+                return Response::from_parts(parts, body); // an answer of ours that is no problem: /readyz, a page
             }
             Problem::of_status(status, detail(status, body).await)
         }
@@ -90,15 +103,6 @@ fn request_id(headers: &HeaderMap) -> String {
     given.filter(usable).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
 }
 
-/// The trace id of a W3C `traceparent`: `00-<32 hex>-<16 hex>-<2 hex>`.
-fn trace_id(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get("traceparent")?.to_str().ok()?;
-    let mut parts = value.split('-');
-    let (_version, trace, parent) = (parts.next()?, parts.next()?, parts.next()?);
-    let hex = |text: &str, len: usize| text.len() == len && text.bytes().all(|b| b.is_ascii_hexdigit());
-    (hex(trace, 32) && hex(parent, 16) && trace.bytes().any(|b| b != b'0')).then_some(trace)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,17 +116,6 @@ mod tests {
         assert_eq!(request_id(&headers("x-request-id", "abc-1")), "abc-1");
         for bad in ["", "a b", &"x".repeat(129)] {
             assert_eq!(request_id(&headers("x-request-id", bad)).len(), 36, "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn only_a_well_formed_traceparent_gives_a_trace_id() {
-        let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-        assert_eq!(trace_id(&headers("traceparent", good)), Some("0af7651916cd43dd8448eb211c80319c"));
-        for bad in
-            ["", "00", "00-xyz-b7ad6b7169203331-01", &good.replace("0af7651916cd43dd8448eb211c80319c", &"0".repeat(32))]
-        {
-            assert_eq!(trace_id(&headers("traceparent", bad)), None, "{bad:?}");
         }
     }
 }

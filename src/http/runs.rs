@@ -1,49 +1,79 @@
-//! `/v1/runs`: start, list, read, wait, signal, and what operators ask of one run.
+//! `/v1/runs`: start, list, read, wait, signal. What operators ask of one run is in `actions`.
 
 use axum::{
-    Json as Answer, Router,
+    Json as Answer,
     extract::{Path, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
-use serde_json::{json, value::RawValue};
+use serde_json::value::RawValue;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    App,
+    App, actions,
     auth::Caller,
-    extract::{IdempotencyKey, Json, OptionalJson, Params, parse, run_id, wait},
+    extract::{IdempotencyKey, Json, JsonList, Params, Payload, TraceParent, parse, run_id, wait},
     problem::Problem,
-    wire::{ActionBody, LARGEST_BATCH, ListParams, StartBody, WaitParams},
+    request::is_about,
+    wire::{BatchAnswer, BatchItem, LARGEST_BATCH, SignalAnswer, StartBody, WaitParams},
 };
-use crate::engine::{Action, ActionPlan, Page, Run, RunResult, StartRun, Started};
+use crate::engine::{Operator, Page, Run, RunFilter, RunResult, StartRun, Started};
 
 /// The routes of this noun, except [`batch`], whose bodies may be larger.
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/runs", get(list).post(start))
-        .route("/v1/runs/{id}", get(show))
-        .route("/v1/runs/{id}/result", get(result))
-        .route("/v1/runs/{id}/events", get(super::events::follow))
-        .route("/v1/runs/{id}/signals/{name}", post(signal))
-        .route("/v1/runs/{id}/cancel", post(cancel))
-        .route("/v1/runs/{id}/retry", post(retry))
-        .route("/v1/runs/{id}/compensate", post(compensate))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list, start))
+        .routes(routes!(show))
+        .routes(routes!(result))
+        .routes(routes!(super::events::follow))
+        .routes(routes!(signal))
 }
 
 /// The route for many starts at a time.
-pub(super) fn batch_routes() -> Router<App> {
-    Router::new().route("/v1/runs/batch", post(batch))
+pub(super) fn batch_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(batch))
 }
 
 type Id = Path<String>;
 
+/// Start a run.
+///
+/// The same key with the same workflow and request gives the first run. A workflow that is known is taken even while no worker lives.
+#[utoipa::path(
+    post,
+    path = "/v1/runs",
+    operation_id = "start_run",
+    tag = "runs",
+    params(IdempotencyKey, TraceParent),
+    request_body = StartBody,
+    responses(
+        (
+            status = 201, description = "Started.", body = Run,
+            headers(("location" = String, description = "The run's address.")),
+            links(
+                ("run" = (operation_id = "get_run", parameters(("id" = "$response.body#/id")))),
+                ("events" = (operation_id = "follow_run", parameters(("id" = "$response.body#/id")))),
+                ("why" = (operation_id = "why_run", parameters(("id" = "$response.body#/id")))),
+                ("result" = (operation_id = "get_run_result", parameters(("id" = "$response.body#/id")))),
+                ("signal" = (operation_id = "send_signal", parameters(("id" = "$response.body#/id")))),
+                ("cancel" = (operation_id = "cancel_run", parameters(("id" = "$response.body#/id")))),
+                ("compensate" = (operation_id = "compensate_run", parameters(("id" = "$response.body#/id")))),
+                ("retry" = (operation_id = "retry_run", parameters(("id" = "$response.body#/id")))),
+            )
+        ),
+        (status = 200, description = "The key was known: the first run.", body = Run,
+            headers(("location" = String, description = "The run's address."))),
+    ),
+    extensions(("x-problems" = json!(["unknown_workflow", "invalid_input", "key_conflict"])))
+)]
 async fn start(
     State(app): State<App>,
     IdempotencyKey(key): IdempotencyKey,
+    TraceParent(traceparent): TraceParent,
     Json(body): Json<StartBody>,
 ) -> Result<Response, Problem> {
-    let started = app.engine.start(body.request(key)?).await?;
+    let started = app.engine.start(body.request(key, traceparent)?).await?;
+    is_about(started.run);
     let run = app.engine.run(started.run).await?;
     let id = run.id;
     let location = [(header::LOCATION, format!("/v1/runs/{id}"))];
@@ -54,36 +84,83 @@ const fn status(started: Started) -> StatusCode {
     if started.created { StatusCode::CREATED } else { StatusCode::OK }
 }
 
+/// Start up to 1000 runs.
+///
 /// Each item is judged by itself: a bad one is a problem in its place, and the others start.
-async fn batch(State(app): State<App>, Json(bodies): Json<Vec<Box<RawValue>>>) -> Result<Response, Problem> {
+#[utoipa::path(
+    post,
+    path = "/v1/runs/batch",
+    operation_id = "start_runs",
+    tag = "runs",
+    params(TraceParent),
+    request_body = Vec<StartBody>,
+    responses((status = 200, description = "A result per item, in order.", body = BatchAnswer))
+)]
+async fn batch(
+    State(app): State<App>,
+    TraceParent(traceparent): TraceParent,
+    JsonList(bodies): JsonList<Box<RawValue>>,
+) -> Result<Answer<BatchAnswer>, Problem> {
     if bodies.len() > LARGEST_BATCH {
         return Err(Problem::invalid(format!("a batch has at most {LARGEST_BATCH} runs")));
     }
-    let read = |body: &RawValue| parse::<StartBody>(body.get().as_bytes())?.request(None);
+    let read = |body: &RawValue| parse::<StartBody>(body.get().as_bytes())?.request(None, traceparent.clone());
     let read: Vec<Result<StartRun, Problem>> = bodies.iter().map(|body| read(body)).collect();
     let good = read.iter().filter_map(|request| request.as_ref().ok().cloned()).collect();
     let mut started = app.engine.start_batch(good).await?.into_iter();
     let missing = || Problem::new("internal_error", "the engine gave no result for this item");
-    let items: Vec<_> = read
+    let items = read
         .into_iter()
         .map(|request| request.and_then(|_| Ok(started.next().ok_or_else(missing)??)))
         .map(|result: Result<Started, Problem>| match result {
-            Ok(started) => json!({"status": status(started).as_u16(), "id": started.run, "created": started.created}),
-            Err(problem) => json!({"status": problem.status().as_u16(), "error": problem.document(None)}),
+            Ok(started) => BatchItem::taken(status(started).as_u16(), started),
+            Err(problem) => BatchItem::refused(&problem),
         })
         .collect();
-    Ok(Answer(json!({"items": items})).into_response())
+    Ok(Answer(BatchAnswer { items }))
 }
 
-async fn list(State(app): State<App>, Params(params): Params<ListParams>) -> Result<Answer<Page<Run>>, Problem> {
-    Ok(Answer(app.engine.list(&params.filter()).await?))
+/// List runs, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/runs",
+    operation_id = "list_runs",
+    tag = "runs",
+    params(RunFilter),
+    responses((status = 200, description = "A page, without steps.", body = Page<Run>)),
+    extensions(("x-problems" = json!(["bad_cursor"])))
+)]
+async fn list(State(app): State<App>, Params(filter): Params<RunFilter>) -> Result<Answer<Page<Run>>, Problem> {
+    Ok(Answer(app.engine.list(&filter).await?))
 }
 
+/// Read a run with its steps.
+#[utoipa::path(
+    get,
+    path = "/v1/runs/{id}",
+    operation_id = "get_run",
+    tag = "runs",
+    params(("id" = Uuid, Path, description = "The run.")),
+    responses((status = 200, description = "The run.", body = Run)),
+    extensions(("x-problems" = json!(["unknown_run"])))
+)]
 async fn show(State(app): State<App>, Path(id): Id) -> Result<Answer<Run>, Problem> {
     Ok(Answer(app.engine.run(run_id(&id)?).await?))
 }
 
-/// 200 with the result of a run that has ended, 202 with how it stands after the wait.
+/// Wait for a run's end.
+#[utoipa::path(
+    get,
+    path = "/v1/runs/{id}/result",
+    operation_id = "get_run_result",
+    tag = "runs",
+    params(("id" = Uuid, Path, description = "The run."), WaitParams),
+    responses(
+        (status = 200, description = "It has ended.", body = RunResult),
+        (status = 202, description = "Not yet: how it stands after the wait.", body = RunResult),
+    ),
+    extensions(("x-problems" = json!(["unknown_run"])))
+)]
 async fn result(
     State(app): State<App>,
     Path(id): Id,
@@ -95,58 +172,35 @@ async fn result(
         // The server is about to go: better an early "not yet" than a connection that breaks off.
         () = app.draining.cancelled() => app.engine.result(id, std::time::Duration::ZERO).await?,
     };
-    Ok((if result.ended { StatusCode::OK } else { StatusCode::ACCEPTED }, Answer(result)))
+    Ok((if result.ended { StatusCode::OK } else { StatusCode::ACCEPTED }, Answer(result.shown())))
 }
 
-/// The body, if there is one, is the payload: any JSON.
+/// Send a run a signal.
+///
+/// The body, if there is one, is the payload: any JSON. It is durable before this answers.
+#[utoipa::path(
+    post,
+    path = "/v1/runs/{id}/signals/{name}",
+    operation_id = "send_signal",
+    tag = "runs",
+    params(
+        ("id" = Uuid, Path, description = "The run."),
+        ("name" = String, Path, description = "The signal's name, as the workflow waits for it.", max_length = 128),
+        IdempotencyKey,
+    ),
+    request_body(content = Option<Value>, description = "The payload."),
+    responses((status = 202, description = "The signal is in the run's inbox.", body = SignalAnswer)),
+    extensions(("x-problems" = json!(["unknown_run", "run_ended"])))
+)]
 async fn signal(
     State(app): State<App>,
     Path((id, name)): Path<(String, String)>,
+    caller: Caller,
     IdempotencyKey(key): IdempotencyKey,
-    OptionalJson(payload): OptionalJson<Box<RawValue>>,
-) -> Result<(StatusCode, Answer<serde_json::Value>), Problem> {
-    let id = run_id(&id)?;
-    app.engine.signal(id, &name, payload.map(Into::into), key.as_deref()).await?;
-    Ok((StatusCode::ACCEPTED, Answer(json!({"run_id": id, "signal": name}))))
-}
-
-async fn cancel(
-    State(app): State<App>,
-    Path(id): Id,
-    caller: Caller,
-    OptionalJson(body): OptionalJson<ActionBody>,
-) -> Result<Response, Problem> {
-    let by = body.unwrap_or_default().operator(caller.actor)?;
-    Ok(planned(app.engine.act(run_id(&id)?, &Action::Cancel, &by).await?))
-}
-
-async fn compensate(
-    State(app): State<App>,
-    Path(id): Id,
-    caller: Caller,
-    OptionalJson(body): OptionalJson<ActionBody>,
-) -> Result<Response, Problem> {
-    let by = body.unwrap_or_default().operator(caller.actor)?;
-    Ok(planned(app.engine.act(run_id(&id)?, &Action::Compensate, &by).await?))
-}
-
-async fn retry(
-    State(app): State<App>,
-    Path(id): Id,
-    caller: Caller,
-    OptionalJson(body): OptionalJson<ActionBody>,
-) -> Result<Response, Problem> {
-    let by = body.unwrap_or_default().operator(caller.actor)?;
-    Ok(planned(app.engine.act(run_id(&id)?, &Action::Retry { policy: None }, &by).await?))
-}
-
-/// 202: it is durable that this is to happen; a worker does it. A dry run is done: 200.
-fn planned(plan: ActionPlan) -> Response {
-    let status = if plan.dry_run { StatusCode::OK } else { StatusCode::ACCEPTED };
-    let mut headers = HeaderMap::new();
-    let id = plan.run;
-    if let Ok(location) = format!("/v1/runs/{id}").parse() {
-        headers.insert(header::LOCATION, location);
-    }
-    (status, headers, Answer(plan)).into_response()
+    Payload(payload): Payload,
+) -> Result<(StatusCode, Answer<SignalAnswer>), Problem> {
+    let by = Operator { actor: caller.actor, ..Operator::default() };
+    let id = actions::known_id(&app, "signal", &id, &by).await?;
+    app.engine.operator_signal(id, &name, payload.map(Into::into), key.as_deref(), &by).await?;
+    Ok((StatusCode::ACCEPTED, Answer(SignalAnswer { run_id: id, signal: name })))
 }

@@ -4,26 +4,55 @@
 //! authenticates by its signature alone: API keys do not apply to it.
 
 use axum::{
-    Json as Answer, Router,
+    Json as Answer,
     body::{Body, to_bytes},
     extract::State,
     http::HeaderMap,
-    routing::post,
 };
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{App, problem::Problem};
-use crate::payments::SIGNATURE_HEADER;
+use crate::{orders::WebhookTaken, payments::SIGNATURE_HEADER};
 
 /// The routes.
-pub(super) fn routes() -> Router<App> {
-    Router::new().route("/v1/webhooks/stripe", post(stripe))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(stripe))
 }
 
-async fn stripe(State(app): State<App>, headers: HeaderMap, body: Body) -> Result<Answer<Value>, Problem> {
+/// An event that is recorded: it need not be sent again.
+#[derive(Debug, Serialize, ToSchema)]
+struct WebhookAnswer {
+    /// Always true.
+    received: bool,
+    /// What came of it.
+    taken: WebhookTaken,
+}
+
+/// Take an event of the gateway.
+///
+/// The raw body is what is signed. 200 means: recorded, don't send it again.
+#[utoipa::path(
+    post,
+    path = "/v1/webhooks/stripe",
+    operation_id = "receive_stripe_event",
+    tag = "webhooks",
+    security(()),
+    params(("stripe-signature" = String, Header, description = "The gateway's signature: `t=…,v1=…`.")),
+    request_body(content = Value, description = "The event, as the gateway wrote it."),
+    responses((status = 200, description = "Recorded.", body = WebhookAnswer)),
+    extensions(
+        ("x-problems" = json!([
+            "signature_malformed", "signature_mismatch", "signature_stale", "signature_no_secret", "webhook_unreadable"
+        ])),
+        ("x-raw-body" = json!(true)),
+    )
+)]
+async fn stripe(State(app): State<App>, headers: HeaderMap, body: Body) -> Result<Answer<WebhookAnswer>, Problem> {
     // A missing or unreadable header is an empty signature, so that it is refused and recorded like a wrong one.
     let signature = headers.get(SIGNATURE_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let body = to_bytes(body, usize::MAX).await.map_err(|_| Problem::invalid("the body broke off"))?;
     let taken = app.orders.webhook(signature, &body).await?;
-    Ok(Answer(json!({"received": true, "taken": taken})))
+    Ok(Answer(WebhookAnswer { received: true, taken }))
 }

@@ -3,14 +3,19 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, value::RawValue};
+use utoipa::{
+    IntoParams, ToSchema,
+    openapi::schema::{Object, ObjectBuilder, Type},
+};
 
 use super::{
     extract::{check_name, one_key},
+    openapi::problem_reference,
     problem::Problem,
 };
-use crate::engine::{Operator, RunFilter, StartRun, Time};
+use crate::engine::{Operator, RunId, StartRun, Started, Time};
 
 /// The most runs in one batch.
 pub(super) const LARGEST_BATCH: usize = 1000;
@@ -18,27 +23,47 @@ pub(super) const LARGEST_BATCH: usize = 1000;
 const MOST_TAGS: usize = 32;
 
 /// `POST /v1/runs`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = StartRun)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StartBody {
     /// The workflow's name.
+    #[schema(min_length = 1, max_length = 255, example = "order")]
     workflow: String,
     /// Any JSON; what the workflow takes.
+    #[schema(value_type = Value)]
     input: Box<RawValue>,
     /// The same as the `Idempotency-Key` header.
+    #[schema(min_length = 1, max_length = 512)]
     key: Option<String>,
     /// `default` unless said.
+    #[schema(min_length = 1, max_length = 128)]
     queue: Option<String>,
     /// Not before this moment.
     start_at: Option<Time>,
     /// The caller's labels.
     #[serde(default)]
+    #[schema(schema_with = tags)]
     tags: BTreeMap<String, String>,
+}
+
+fn tags() -> Object {
+    let label = || {
+        let label = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255));
+        label.pattern(Some(r"^[^\x00-\x1f\x7f-\x9f]+$"))
+    };
+    ObjectBuilder::new()
+        .description(Some(format!("The caller's labels; at most {MOST_TAGS}.")))
+        .property_names(Some(label()))
+        .additional_properties(Some(label()))
+        .max_properties(Some(MOST_TAGS))
+        .build()
 }
 
 impl StartBody {
     /// The engine's request.
-    pub(super) fn request(self, header_key: Option<String>) -> Result<StartRun, Problem> {
+    pub(super) fn request(self, header_key: Option<String>, traceparent: Option<String>) -> Result<StartRun, Problem> {
+        check_name("workflow", &self.workflow)?;
         if self.tags.len() > MOST_TAGS {
             return Err(Problem::invalid(format!("a run has at most {MOST_TAGS} tags")));
         }
@@ -51,65 +76,110 @@ impl StartBody {
             queue: self.queue,
             start_at: self.start_at,
             tags: self.tags,
+            traceparent,
             ..StartRun::named(self.workflow, self.input.into())
         })
     }
 }
 
-/// `GET /v1/runs`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct ListParams {
-    workflow: Option<String>,
-    status: Option<String>,
-    key: Option<String>,
-    tag: Option<String>,
-    attention: bool,
-    since: Option<Time>,
-    limit: Option<u32>,
-    cursor: Option<String>,
+/// What became of a batch, in the order of its items.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct BatchAnswer {
+    /// A result per item.
+    pub(super) items: Vec<BatchItem>,
 }
 
-impl ListParams {
-    /// The engine's filter.
-    pub(super) fn filter(self) -> RunFilter {
-        RunFilter {
-            workflow: self.workflow,
-            status: self.status,
-            key: self.key,
-            tag: self.tag,
-            attention: self.attention,
-            since: self.since,
-            limit: self.limit,
-            cursor: self.cursor,
-            ..RunFilter::default()
-        }
+/// What became of one item of a batch.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct BatchItem {
+    /// The status that the item alone would have been answered with.
+    status: u16,
+    /// The run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<RunId>,
+    /// Whether the run is new; false: its key was known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created: Option<bool>,
+    /// The problem, where the item was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = problem_reference)]
+    error: Option<Value>,
+}
+
+impl BatchItem {
+    /// A run that was started, or found by its key.
+    pub(super) const fn taken(status: u16, started: Started) -> Self {
+        Self { status, id: Some(started.run), created: Some(started.created), error: None }
+    }
+
+    /// An item that was refused.
+    pub(super) fn refused(problem: &Problem) -> Self {
+        Self { status: problem.status().as_u16(), id: None, created: None, error: Some(problem.document(None)) }
     }
 }
 
+/// A signal that is durable.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SignalAnswer {
+    /// The run.
+    pub(super) run_id: RunId,
+    /// The signal's name.
+    pub(super) signal: String,
+}
+
 /// `?wait=`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct WaitParams {
+    /// How long to wait for it, as `250ms`, `10s` or `1m`; cut to 60 s. None unless said.
+    #[param(example = "5s", pattern = "^[0-9]+(ms|s|m|h)$")]
     pub(super) wait: Option<String>,
 }
 
 /// The body of an operator's action.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ActionBody {
+    /// Why, for the audit; dangerous actions demand it.
     reason: Option<String>,
+    /// Show the plan and change nothing.
     dry_run: bool,
 }
 
 impl ActionBody {
+    /// Why, and whether it is only a question.
+    pub(super) fn who(&self) -> (Option<&str>, bool) {
+        (self.reason.as_deref(), self.dry_run)
+    }
+
     /// Who acts and why. Which actions demand a reason is the engine's to say.
     pub(super) fn operator(self, actor: String) -> Result<Operator, Problem> {
         let reason = self.reason.map(|reason| reason.trim().to_owned());
         if reason.as_deref().is_some_and(|reason| reason.contains('\0')) {
             return Err(Problem::invalid("reason has a NUL character"));
         }
-        Ok(Operator { actor, reason, dry_run: self.dry_run })
+        Ok(Operator { actor, reason, dry_run: self.dry_run, operation_id: None })
+    }
+}
+
+/// The body of what is done to something that is no run.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Reason {
+    /// Why, for the audit.
+    reason: Option<String>,
+}
+
+impl Reason {
+    /// One that came in another body.
+    pub(super) const fn of(reason: Option<String>) -> Self {
+        Self { reason }
+    }
+
+    /// Who acts and why.
+    pub(super) fn operator(self, actor: String) -> Result<Operator, Problem> {
+        ActionBody { reason: self.reason, dry_run: false }.operator(actor)
     }
 }
 
@@ -118,7 +188,7 @@ mod tests {
     use super::{super::extract::parse, *};
 
     fn start(body: &str) -> Result<StartRun, Problem> {
-        parse::<StartBody>(body.as_bytes())?.request(None)
+        parse::<StartBody>(body.as_bytes())?.request(None, None)
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub struct Position {
 }
 
 /// Where and when an order is to be delivered.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Delivery {
     /// For people.
     pub address: String,

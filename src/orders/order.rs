@@ -1,6 +1,7 @@
 //! An order as the domain, the API and the history see it. The first fields are the contract's; the rest is ours.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
@@ -11,7 +12,7 @@ use super::{
 use crate::engine::{RunId, Time};
 
 /// An order.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Order {
     /// Its id, a UUIDv7.
     pub id: Uuid,
@@ -60,7 +61,8 @@ pub struct Order {
 }
 
 /// One line of an order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = OrderLine)]
 pub struct Line {
     /// The item.
     pub sku: String,
@@ -71,7 +73,8 @@ pub struct Line {
 }
 
 /// An accepted cancel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = OrderCancel)]
 pub struct Cancel {
     /// When it was accepted, on the database's clock.
     pub at: Time,
@@ -152,7 +155,7 @@ impl Order {
 }
 
 /// An item and its stock.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Item {
     /// Its key.
     pub sku: String,
@@ -171,7 +174,7 @@ pub struct Item {
 }
 
 /// One page of a list, newest first.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct OrderPage {
     /// The orders.
     pub items: Vec<Order>,

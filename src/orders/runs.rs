@@ -22,7 +22,7 @@ pub const ARCHIVE_SWEEP: &str = "archive_sweep";
 pub const ORDER_CHANGED: &str = "order_changed";
 
 /// What an order's run is started with. The windows are those of the settings when the order was placed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct OrderInput {
     /// The order.
     pub order_id: Uuid,
@@ -56,7 +56,7 @@ impl OrderInput {
 }
 
 /// What a late payment's run is started with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct LatePaymentInput {
     /// The order.
     pub order_id: Uuid,
@@ -78,7 +78,7 @@ impl LatePaymentInput {
 }
 
 /// What a sweep of the archive is started with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SweepInput {
     /// How long an ended order stays where it is, in milliseconds.
     #[serde(default = "half_an_hour_ms")]
@@ -86,6 +86,12 @@ pub struct SweepInput {
     /// How many months are kept.
     #[serde(default = "a_year_in_months")]
     pub keep_months: u32,
+}
+
+impl Default for SweepInput {
+    fn default() -> Self {
+        Self { after_ms: half_an_hour_ms(), keep_months: a_year_in_months() }
+    }
 }
 
 const fn half_an_hour_ms() -> u64 {
@@ -97,7 +103,7 @@ const fn a_year_in_months() -> u32 {
 }
 
 /// What happened to an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum News {
     /// A cancel was accepted.
@@ -111,7 +117,7 @@ pub enum News {
 }
 
 /// The signal's payload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct OrderChanged {
     /// What it is about.
     pub news: News,

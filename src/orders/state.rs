@@ -21,6 +21,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A state that stands in a table as a word.
 pub trait Word: Copy + PartialEq + fmt::Debug + 'static {
@@ -62,7 +63,7 @@ pub struct IllegalMove {
 }
 
 /// Where the order as a whole stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderState {
     /// Taken; its stock has not been looked for yet.
@@ -127,7 +128,7 @@ impl OrderState {
 }
 
 /// Where its money stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PaymentState {
     /// Nothing was asked for.
@@ -188,7 +189,7 @@ impl Word for PaymentState {
 }
 
 /// Where its stock stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StockState {
     /// Nothing was held.
@@ -215,7 +216,7 @@ impl Word for StockState {
 }
 
 /// Why an order was cancelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CancelReason {
     /// Declined, or it could not be made out in time and is void.
@@ -245,7 +246,7 @@ impl Word for CancelReason {
 }
 
 /// Who asks for a cancel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CancelBy {
     /// The customer: by the refund tiers.

@@ -42,12 +42,14 @@ pub struct StripeConfig {
     pub api_key: Secret,
     /// The bound of one call.
     pub timeout: Duration,
+    /// Gives the W3C trace context that a call belongs to, which is sent along with it.
+    pub traceparent: Option<fn() -> Option<String>>,
 }
 
 impl StripeConfig {
     /// A configuration with the default timeout.
     pub fn new(base_url: impl Into<String>, api_key: impl Into<Secret>) -> Self {
-        Self { base_url: base_url.into(), api_key: api_key.into(), timeout: DEFAULT_TIMEOUT }
+        Self { base_url: base_url.into(), api_key: api_key.into(), timeout: DEFAULT_TIMEOUT, traceparent: None }
     }
 }
 
@@ -57,6 +59,7 @@ pub struct StripeGateway {
     client: Client,
     base: Url,
     headers: HeaderMap,
+    traceparent: Option<fn() -> Option<String>>,
 }
 
 impl std::fmt::Debug for StripeGateway {
@@ -87,7 +90,7 @@ impl StripeGateway {
         headers.insert(AUTHORIZATION, bearer);
         headers.insert("Stripe-Version", HeaderValue::from_static(API_VERSION));
         let client = http::client(&base, config.timeout).map_err(SetupError::Client)?;
-        Ok(Self { client, base, headers })
+        Ok(Self { client, base, headers, traceparent: config.traceparent })
     }
 
     fn url(&self, path: &str) -> Url {
@@ -96,8 +99,18 @@ impl StripeGateway {
         url
     }
 
+    /// Those of every request, with the trace of this one.
+    fn headers(&self) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        let trace = self.traceparent.and_then(|of_this_call| of_this_call());
+        if let Some(trace) = trace.and_then(|text| HeaderValue::from_str(&text).ok()) {
+            headers.insert("traceparent", trace);
+        }
+        headers
+    }
+
     fn get(&self, path: &str) -> RequestBuilder {
-        self.client.get(self.url(path)).headers(self.headers.clone())
+        self.client.get(self.url(path)).headers(self.headers())
     }
 
     /// A POST under an idempotency key, form-encoded.
@@ -106,7 +119,7 @@ impl StripeGateway {
             .ok()
             .filter(|_| (1..=255).contains(&key.len()))
             .ok_or_else(|| GatewayError::rejected(0, "bad_key", "the idempotency key is not usable"))?;
-        Ok(self.client.post(self.url(path)).headers(self.headers.clone()).header("Idempotency-Key", header).form(form))
+        Ok(self.client.post(self.url(path)).headers(self.headers()).header("Idempotency-Key", header).form(form))
     }
 
     async fn change_intent(&self, key: &str, id: &str, verb: &str) -> Result<Intent, GatewayError> {

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How an order's run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Ended {
     /// The order.
     pub order_id: Uuid,

@@ -18,7 +18,8 @@ mod refunding;
 
 use crate::{
     activities::{self, ShopDeps},
-    engine::Registry,
+    engine::{CatchUp, Error, Overlap, Registry, ScheduleSpec, to_json},
+    orders::runs::{ARCHIVE_SWEEP, SweepInput},
 };
 
 pub use self::{archive_sweep::ArchiveSweep, following::Ended, late_payment::LatePayment, order::OrderWorkflow};
@@ -26,4 +27,24 @@ pub use self::{archive_sweep::ArchiveSweep, following::Ended, late_payment::Late
 /// Adds the workflows and their activities to a registry.
 pub fn register(registry: Registry, deps: &ShopDeps) -> Registry {
     activities::register(registry, deps).workflow(OrderWorkflow).workflow(LatePayment).workflow(ArchiveSweep)
+}
+
+/// The schedules that the shop brings along, by name. A server makes those that are not there when it starts; what an
+/// operator has changed or paused stays so. One that was deleted comes back: to be rid of it, pause it.
+///
+/// # Errors
+/// When an input has no JSON form.
+pub fn schedules() -> Result<Vec<(&'static str, ScheduleSpec)>, Error> {
+    let input = to_json(&SweepInput::default()).map_err(|error| Error::InvalidRequest(error.to_string()))?;
+    let archive_sweep = ScheduleSpec {
+        cron: "*/30 * * * *".to_owned(),
+        time_zone: "UTC".to_owned(),
+        workflow: ARCHIVE_SWEEP.to_owned(),
+        input,
+        queue: None,
+        overlap: Overlap::Skip,
+        catch_up: CatchUp::Latest,
+        paused: None,
+    };
+    Ok(vec![("archive-sweep", archive_sweep)])
 }

@@ -17,7 +17,7 @@ use crate::{
     activities::{
         Announce, Confirm, Confirmation, Confirmed, Following, GiveUp, GivingUp, OpenOrder, OrderRef, ReserveStock,
     },
-    engine::{Context, Failure, Workflow},
+    engine::{Context, Failure, Schema, Workflow},
     orders::{
         runs::{self, OrderInput},
         state::{CancelReason, Word},
@@ -32,6 +32,15 @@ impl Workflow for OrderWorkflow {
     const NAME: &'static str = runs::ORDER;
     type Input = OrderInput;
     type Output = Ended;
+
+    /// The payment method's: whoever has it may charge it.
+    fn secret_fields() -> &'static [&'static str] {
+        &["token"]
+    }
+
+    fn schema() -> Schema {
+        Schema::of::<Self::Input, Self::Output>()
+    }
 
     async fn run(&self, cx: &Context, input: OrderInput) -> Result<Ended, Failure> {
         let order = OrderRef { order_id: input.order_id };

@@ -7,15 +7,30 @@
 //! | `waits` | time, signals, branches, replay |
 //! | `placing` | starts and keys, queues, versions, workers that come and go |
 //! | `races` | two at the same moment, in both orders, forced by locks |
+//! | `holds` | what is held back does not begin; what is under way ends; a release lets it go on |
+//! | `retention` | what is kept, and what goes |
+//! | `schedules` | runs by the clock: slots, downtime, overlap |
+//! | `verbs` | what operators do to one run |
+//! | `operations` | bulk operations: each run once, whoever dies; paused, cancelled, refused |
+//! | `verbs`, `verbs_table`, `forks` | what operators do to one run |
 //! | `crash` | workers and Postgres killed in mid-work |
+//! | `finding` | lists, attention, why, counts, the fleet |
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod crash;
+mod finding;
+mod forks;
+mod holds;
+mod operations;
 mod outcomes;
 mod placing;
 mod promises;
 mod races;
+mod retention;
+mod schedules;
 mod transactional;
+mod verbs;
+mod verbs_table;
 mod waits;

@@ -124,3 +124,15 @@ async fn a_run_past_its_pivot_is_not_cancelled_and_an_ended_one_takes_no_signal(
     server.until(&id, "completed").await;
     server.post(&format!("/v1/runs/{id}/signals/end"), json!(1)).await.is_problem(409, "run_ended");
 }
+
+#[tokio::test]
+async fn a_body_of_another_shape_a_wrong_method_and_a_nul_in_the_address_are_refused() {
+    let server = Server::idle().await;
+    let run = format!("/v1/runs/{NOBODY}/cancel");
+    server.post(&run, json!([null, null])).await.is_problem(400, "invalid_request");
+    server.post("/v1/runs/batch", json!({})).await.is_problem(400, "invalid_request");
+    Answer::to(server.request(Method::PUT, "/v1/runs")).await.is_problem(405, "method_not_allowed");
+    for address in ["/v1/runs?workflow=%00", "/v1/items/%00", "/v1/orders?customer_id=a%00b"] {
+        server.get(address).await.is_problem(400, "invalid_request");
+    }
+}

@@ -2,11 +2,26 @@
 //!
 //! `server` is the fixture; each other file is one promise or one noun.
 
+mod actions;
+mod auth;
 mod bad_input;
+mod dashboards;
 mod events;
+mod finding;
+mod holds;
+mod metrics;
+mod openapi;
+mod operations;
 mod outage;
+mod refusal;
+mod retention;
+mod roles;
 mod runs;
+mod schedules;
+mod secrets;
 mod server;
+mod session;
 mod shop;
 #[path = "../support/mod.rs"]
 mod support;
+mod traces;

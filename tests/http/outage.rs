@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use backstitch::embedded::{Embedded, Options};
 use reqwest::Method;
 use serde_json::json;
 use sqlx::postgres::PgPoolOptions;
 
 use crate::{
     server::{Answer, Server},
-    support::TestDatabase,
+    support::{TestDatabase, wait_for},
 };
 
 #[tokio::test]
@@ -25,6 +26,52 @@ async fn without_a_database_requests_are_told_so_and_only_readiness_fails() {
     assert_eq!(server.get("/healthz").await.status, 200);
     let ready = server.get("/readyz").await;
     assert_eq!((ready.status, &ready.json["checks"]["database"]), (503, &json!("database_unavailable")));
+}
+
+#[tokio::test]
+async fn in_an_outage_readiness_and_metrics_say_so_and_all_goes_well_again_by_itself() {
+    let dir = std::env::temp_dir().join(format!("backstitch-test-{}", uuid::Uuid::new_v4()));
+    std::fs::create_dir(&dir).expect("the temporary directory is writable");
+    let start = || Embedded::start_with(&dir, Options::default().set("shared_buffers", "16MB"));
+    let postgres = start().await.expect("the server starts");
+    let pool = PgPoolOptions::new().max_connections(8).acquire_timeout(Duration::from_secs(1));
+    let server = Server::working_over(pool.connect_lazy(&postgres.url()).expect("a URL")).await;
+    let ready = async |status: u16, what: &str| {
+        wait_for(what, async || {
+            let ready = server.get("/readyz").await;
+            if ready.status == status { Ok(ready.json) } else { Err(ready.json.to_string()) }
+        })
+        .await
+    };
+    let metrics = async || {
+        let answer = server.request(Method::GET, "/metrics").send().await.expect("an answer");
+        answer.text().await.expect("a text")
+    };
+    let all_well = ready(200, "the process is ready").await;
+    assert_eq!(all_well["checks"]["worker"], "ok");
+
+    postgres.stop().await;
+    let said = ready(503, "the process is not ready").await;
+    assert_ne!(said["checks"]["database"], "ok", "{said}");
+    assert_eq!(server.get("/healthz").await.status, 200);
+    wait_for("metrics say that the database is away", async || {
+        let text = metrics().await;
+        if text.contains("backstitch_database_up 0") { Ok(()) } else { Err(text) }
+    })
+    .await;
+
+    let postgres = start().await.expect("the server starts again");
+    ready(200, "the process is ready again").await;
+    wait_for("metrics say that the database is back", async || {
+        let text = metrics().await;
+        if text.contains("backstitch_database_up 1") { Ok(()) } else { Err(text) }
+    })
+    .await;
+    let run = server.started("echo", json!({"text": "a"})).await;
+    server.until(&run, "completed").await;
+    server.stop.cancel();
+    postgres.stop().await;
+    let _ = std::fs::remove_dir_all(&dir);
 }
 
 #[tokio::test]

@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use backstitch::{
-    engine::{Activity, ActivityContext, ActivityError, Context, Engine, Failure, Registry, WorkerConfig, Workflow},
+    engine::{
+        Activity, ActivityContext, ActivityError, Context, Engine, Failure, NewKey, Registry, Role, WorkerConfig,
+        Workflow,
+    },
     http::{App, serve},
     orders::{Orders, ShopSettings},
     payments::{Secret, install_crypto_provider},
+    telemetry::record,
 };
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde::{Deserialize, Serialize};
@@ -15,10 +19,13 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::TestDatabase;
+use crate::{openapi::assert_stated, support::TestDatabase};
 
 /// What webhooks are signed with here.
 pub(crate) const SECRET: &str = "whsec_test";
+
+/// The worker that `/readyz` vouches for.
+pub(crate) const WORKER: &str = "vouched-for";
 
 /// The largest body of these servers.
 pub(crate) const MAX_PAYLOAD: usize = 4096;
@@ -78,6 +85,9 @@ impl Activity for Hold {
 pub(crate) struct Server {
     url: String,
     client: reqwest::Client,
+    pub(crate) engine: Engine,
+    /// Stops the worker alone.
+    pub(crate) worker: Option<CancellationToken>,
     pub(crate) stop: CancellationToken,
     pub(crate) database: Option<TestDatabase>,
 }
@@ -91,12 +101,30 @@ impl Drop for Server {
 impl Server {
     /// API and worker.
     pub(crate) async fn working() -> Self {
-        let (server, engine) = Self::on_a_database().await;
-        let stop = server.stop.clone();
-        let worker = engine.worker(WorkerConfig { slots: 20, ..WorkerConfig::default() });
-        tokio::spawn(async move { worker.run(stop.cancelled_owned()).await });
+        Self::working_as(&WorkerConfig::default().name).await
+    }
+
+    /// The same, with a worker of that name. One called [`WORKER`] is vouched for by `/readyz`.
+    pub(crate) async fn working_as(name: &str) -> Self {
+        let (mut server, engine) = Self::on_a_database(name == WORKER).await;
+        server.work(&engine, name);
         server.until_known("patient").await;
         server
+    }
+
+    /// API and the worker that `/readyz` vouches for, on a database that somebody else keeps.
+    pub(crate) async fn working_over(pool: PgPool) -> Self {
+        let (mut server, engine) = Self::start(pool, None, true).await;
+        engine.migrate().await.expect("the database is there");
+        server.work(&engine, WORKER);
+        server
+    }
+
+    fn work(&mut self, engine: &Engine, name: &str) {
+        let stop = self.stop.child_token();
+        self.worker = Some(stop.clone());
+        let worker = engine.worker(WorkerConfig { name: name.to_owned(), slots: 20, ..WorkerConfig::default() });
+        tokio::spawn(async move { worker.run(stop.cancelled_owned()).await });
     }
 
     /// The API alone: the workflows were known to a worker once, and nobody works on them.
@@ -110,26 +138,43 @@ impl Server {
 
     /// The API over a pool, whatever the database is.
     pub(crate) async fn over(pool: PgPool) -> Self {
-        Self::start(pool, None).await.0
+        Self::start(pool, None, false).await.0
     }
 
-    async fn on_a_database() -> (Self, Engine) {
+    /// The API alone, and a key for each role: `keys.of(Role::Viewer)`.
+    pub(crate) async fn keyed() -> (Self, Keys) {
+        let server = Self::idle().await;
+        let mut tokens = Vec::new();
+        for role in Role::ALL {
+            let new = NewKey { name: role.to_string(), role, expires_in: None };
+            tokens.push(server.engine.create_key(&new, "test").await.expect("a key").token);
+        }
+        (server, Keys(tokens))
+    }
+
+    async fn on_a_database(vouched: bool) -> (Self, Engine) {
         let database = TestDatabase::new().await;
-        Self::start(database.pool().clone(), Some(database)).await
+        Self::start(database.pool().clone(), Some(database), vouched).await
     }
 
-    async fn start(pool: PgPool, database: Option<TestDatabase>) -> (Self, Engine) {
+    async fn start(pool: PgPool, database: Option<TestDatabase>, vouched: bool) -> (Self, Engine) {
         install_crypto_provider();
         let registry = Registry::new().workflow(Echo).workflow(Patient).activity(Hold);
+        let recorder = record().expect("the recorder is ours");
         let engine = Engine::new(pool, registry).with_max_payload(MAX_PAYLOAD);
         let orders =
             Orders::new(engine.clone(), ShopSettings::default()).with_webhook_secrets(vec![Secret::new(SECRET)]);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let stop = CancellationToken::new();
-        tokio::spawn(serve(listener, App::new(orders), stop.clone().cancelled_owned()));
+        let mut app = App::new(orders).with_metrics(recorder);
+        if vouched {
+            app = app.with_worker(WORKER.to_owned(), Duration::from_secs(15));
+        }
+        app.door = app.door.looking_again_every(Duration::from_millis(50));
+        tokio::spawn(serve(listener, app, stop.clone().cancelled_owned()));
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().expect("a client");
-        (Self { url, client, stop, database }, engine)
+        (Self { url, client, engine: engine.clone(), worker: None, stop, database }, engine)
     }
 
     async fn until_known(&self, workflow: &str) {
@@ -153,6 +198,10 @@ impl Server {
     /// A request that is not JSON, or has headers.
     pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -192,6 +241,15 @@ impl Server {
     }
 }
 
+/// A token per role.
+pub(crate) struct Keys(Vec<String>);
+
+impl Keys {
+    pub(crate) fn of(&self, role: Role) -> &str {
+        &self.0[role as usize]
+    }
+}
+
 /// An answer, read whole.
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -201,11 +259,15 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) async fn to(request: reqwest::RequestBuilder) -> Self {
-        let response = request.send().await.expect("the server answers");
+        let (client, request) = request.build_split();
+        let request = request.expect("a request");
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let response = client.execute(request).await.expect("the server answers");
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await.expect("a body");
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
         assert!(status == StatusCode::NO_CONTENT || !json.is_null(), "{status}: {text}");
+        assert_stated(method.as_str(), &path, status.as_u16(), json["code"].as_str());
         Self { status: status.as_u16(), headers, json }
     }
 

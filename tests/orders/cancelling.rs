@@ -145,7 +145,8 @@ async fn an_operator_can_have_a_placed_order_undone() {
     shop.stock("tea", 10).await;
     let id = shop.order("tok_ok", 2).await;
     shop.until(id, "it is placed", |order| order.state == OrderState::Placed).await;
-    let by = backstitch::engine::Operator { actor: "test".into(), reason: Some("a mistake".into()), dry_run: false };
+    let by =
+        backstitch::engine::Operator { actor: "test".into(), reason: Some("a mistake".into()), ..Default::default() };
     let plan = shop.engine.compensate(shop.get(id).await.run_id, &by).await.expect("it can be undone");
     let undone: Vec<&str> = plan.undo.iter().map(|undo| undo.activity.as_str()).collect();
     assert_eq!(undone, ["charge", "create_intent", "reserve_stock", "open_order", "announce"]);

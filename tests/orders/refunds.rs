@@ -74,7 +74,8 @@ async fn an_undo_that_fails_leaves_the_run_stuck_until_an_operator_retries() {
     shop.stock("tea", 5).await;
     let id = shop.order("tok_refund_fails", 1).await;
     shop.until(id, "it is placed", |order| order.state == OrderState::Placed).await;
-    let by = backstitch::engine::Operator { actor: "test".into(), reason: Some("a mistake".into()), dry_run: false };
+    let by =
+        backstitch::engine::Operator { actor: "test".into(), reason: Some("a mistake".into()), ..Default::default() };
     shop.engine.compensate(shop.get(id).await.run_id, &by).await.expect("it can be undone");
     let run = shop.until_run(id, "stuck").await;
     assert_eq!(run.failure.expect("a reason").code, "undo_failed");

@@ -165,7 +165,7 @@ impl Shop {
     }
 
     pub(crate) async fn retry(&self, id: Uuid) {
-        let by = Operator { actor: "test".into(), reason: Some("it is healed".into()), dry_run: false };
+        let by = Operator { actor: "test".into(), reason: Some("it is healed".into()), ..Default::default() };
         self.engine.retry(self.get(id).await.run_id, &by).await.expect("it can be tried again");
     }
 

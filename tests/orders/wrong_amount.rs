@@ -56,7 +56,7 @@ async fn another_amount_than_the_orders_is_left_to_an_operator() {
     let order = shop.get(id).await;
     assert_eq!((order.state, order.placed_at), (OrderState::AwaitingPayment, None));
     assert_eq!(shop.shelf("tea").await, (5, 2));
-    let by = Operator { actor: "test".into(), reason: Some("give it back".into()), dry_run: false };
+    let by = Operator { actor: "test".into(), reason: Some("give it back".into()), ..Default::default() };
     shop.engine.compensate(order.run_id, &by).await.expect("it can be undone");
     shop.until_run(id, "compensated").await;
     let order = shop.get(id).await;

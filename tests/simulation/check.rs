@@ -40,6 +40,7 @@ impl Sim {
             .any(|step| step.kind == StepKind::Signal && step.outcome.is_none() && store.status == Status::Waiting);
         let accounted = store.status.is_end()
             || store.status == Status::Stuck
+            || (store.status == Status::Paused && store.paused_at.is_some())
             || store.ready.is_some()
             || store.timer.is_some()
             || open_wait;

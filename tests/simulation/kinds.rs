@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use backstitch::engine::{
-    Activity, ActivityContext, ActivityError, Context, Policy, Retry, StepFailure,
+    Activity, ActivityContext, ActivityError, Context, Policy, Retry, Schema, StepFailure,
     core::policy::{ActivityMeta, Catalog},
 };
 
@@ -105,6 +105,7 @@ impl Kinds {
                 verifiable: verifiable(kind),
                 transactional: transactional(kind),
                 queue: (kind >= 6).then_some(AWAY),
+                schema: Schema::default,
             }
         };
         let missing = if deployed { None } else { program.missing_kind.map(|kind| NAMES[kind as usize]) };

@@ -17,7 +17,10 @@ mod sim;
 mod store;
 mod world;
 
-use backstitch::engine::core::model::{Request, Status};
+use backstitch::engine::{
+    Action,
+    core::model::{Request, Status},
+};
 use sim::{Checked, Sim};
 
 /// Seeds that are run unless `BACKSTITCH_SEEDS` says otherwise.
@@ -40,6 +43,11 @@ fn play(sim: &mut Sim) -> Checked<Told> {
     sim.calm_down();
     let mut interventions = 0;
     for _ in 0..PATIENCE {
+        if sim.store.paused_at.is_some() {
+            // Nobody leaves a run paused for ever.
+            let resumed = sim.store.act(&Action::Resume).is_ok();
+            sim.tell(|| format!("an operator: resume: {resumed}"));
+        }
         if sim.store.status == Status::Stuck && sim.held.is_none() && sim.store.ready.is_none() {
             interventions += 1;
             if interventions > 30 {

@@ -62,6 +62,7 @@ fn row(seq: u32, kind: u8) -> Step {
         due: None,
         next_attempt_at: None,
         undo_after: vec![],
+        policy: None,
         took: Duration::ZERO,
         recorded: true,
     }

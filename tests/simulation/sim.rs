@@ -9,7 +9,7 @@ use std::{
 };
 
 use backstitch::engine::{
-    RunId, Time,
+    Action, RunId, Time,
     core::{
         decision::{Act, Attempt, Decision, Event, Found, Writes},
         machine::Machine,
@@ -83,6 +83,7 @@ impl Sim {
             steps: std::collections::BTreeMap::new(),
             signals: Vec::new(),
             planned: None,
+            paused_at: None,
         };
         Self {
             world: World::new(program.clone()),
@@ -158,6 +159,11 @@ impl Sim {
                 }
             }
             95..130 => self.world.arrive(),
+            134..146 => {
+                let action = if self.rng.chance(50) { Action::Pause } else { Action::Resume };
+                let ruled = self.store.act(&action).map(|ruling| ruling.changes);
+                self.tell(|| format!("an operator: {}: {ruled:?}", action.word()));
+            }
             130..134 => self.deployed = true,
             _ => {}
         }

@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 use backstitch::engine::{
     Failure, Json, Outcome, RunId, Time,
     core::{
+        action::Action,
         decision::{RunWrite, Snapshot, Writes},
         model::{Direction, Due, Request, Signal, Status, Step, StepKind},
+        verbs::{Facts, PauseMark, Place, Refusal, Ruling, rule},
     },
 };
 
@@ -52,6 +54,8 @@ pub(crate) struct Store {
     /// With the step that took it.
     pub(crate) signals: Vec<(Signal, Option<u32>)>,
     pub(crate) planned: Option<Failure>,
+    /// Since when it is held back.
+    pub(crate) paused_at: Option<Time>,
 }
 
 impl Store {
@@ -167,7 +171,7 @@ impl Store {
             Some(RunWrite::Compensating { failure }) => {
                 self.status = Status::Compensating;
                 self.failure = Some(failure.clone());
-                self.request = Request::None;
+                self.forget_request();
             }
             Some(RunWrite::Rest { status, failure, wait, seen, .. }) => {
                 if *seen != self.inbox {
@@ -179,7 +183,11 @@ impl Store {
                 self.status = *status;
                 self.failure = failure.clone();
                 if *status == Status::Compensating {
+                    self.forget_request();
+                }
+                if writes.unpaused {
                     self.request = Request::None;
+                    self.paused_at = None;
                 }
                 let until = wait.as_ref().and_then(|wait| wait.until);
                 self.timer = until.map(|until| match until {
@@ -202,6 +210,13 @@ impl Store {
             }
         }
         Ok(Ack::Done)
+    }
+
+    /// The plan is what was asked for; a pause is still to come after it.
+    fn forget_request(&mut self) {
+        if self.request != Request::Pause {
+            self.request = Request::None;
+        }
     }
 
     fn make_due(&mut self) {
@@ -249,81 +264,65 @@ impl Store {
         }
         true
     }
-
-    /// False: refused.
-    pub(crate) fn ask(&mut self, request: Request) -> bool {
-        use backstitch::engine::core::transition::{Change, next};
-        let change = if request == Request::Cancel { Change::Cancel } else { Change::Compensate };
-        let past = request == Request::Cancel && self.is_pivoted();
-        if past || next(self.status, change).is_err() || self.planned.is_some() {
-            return false;
-        }
-        self.request = request;
-        self.inbox += 1;
-        self.make_due();
-        true
-    }
 }
 
-/// What operators do: as src/engine/store/operate.rs.
+/// What operators do: the core rules, and this writes, as src/engine/store/operate.rs.
 impl Store {
     /// False: refused.
-    pub(crate) fn retry(&mut self) -> bool {
-        let was_failed = self.status == Status::Failed;
-        if !matches!(self.status, Status::Stuck | Status::Failed) {
-            return false;
-        }
-        // A cancel that came too late is none.
-        let about_to_undo = match self.request {
-            Request::None => false,
-            Request::Cancel => !self.is_pivoted(),
-            Request::Compensate => true,
-        };
-        if self.status == Status::Stuck && about_to_undo {
-            return false;
-        }
-        let reopen: Vec<Key> = if self.planned.is_some() {
-            let failed = |step: &&Step| matches!(step.outcome, Some(Outcome::Failed | Outcome::Unknown));
-            let undos = self.steps.values().filter(|step| step.direction == Direction::Undo);
-            undos.filter(failed).map(|step| (step.seq, Direction::Undo)).collect()
-        } else {
-            let Some(failed) = self.failed_step() else { return false };
-            let ended = |step: &Step| step.outcome.is_some_and(|outcome| outcome != Outcome::Ok);
-            let closed = |step: &&Step| was_failed && ended(step) && step.ord.is_none();
-            let closed = self.steps.values().filter(closed).map(|step| (step.seq, step.direction));
-            failed.into_iter().chain(closed).collect()
-        };
-        for key in reopen {
-            let Some(step) = self.steps.get_mut(&key) else { continue };
-            step.generation += u32::from(step.outcome == Some(Outcome::Failed));
-            step.outcome = None;
-            step.ord = None;
-            step.attempts = 0;
-            step.next_attempt_at = None;
-            if step.kind == StepKind::Activity {
-                step.due = None;
-            }
-        }
-        if self.planned.is_some() {
-            self.status = Status::Compensating;
-            self.failure = self.planned.clone();
-        } else {
-            self.status = Status::Active;
-            self.failure = None;
-        }
-        self.request = Request::None;
-        self.inbox += 1;
-        self.make_due();
-        true
+    pub(crate) fn ask(&mut self, request: Request) -> bool {
+        self.act(if request == Request::Cancel { &Action::Cancel } else { &Action::Compensate }).is_ok()
     }
 
-    fn failed_step(&self) -> Option<Option<Key>> {
-        let Some(seq) = self.failure.as_ref().and_then(|failure| failure.step) else { return Some(None) };
-        let Some(step) = self.steps.get(&(seq, Direction::Forward)) else { return Some(None) };
-        if !matches!(step.outcome, Some(Outcome::Failed | Outcome::Unknown)) {
-            return Some(None);
+    /// False: refused.
+    pub(crate) fn retry(&mut self) -> bool {
+        self.act(&Action::Retry { policy: None }).is_ok()
+    }
+
+    /// # Errors
+    /// Why the core refuses it.
+    pub(crate) fn act(&mut self, action: &Action) -> Result<Ruling, Refusal> {
+        let ruling = rule(&self.facts(), action)?;
+        if !ruling.changes {
+            return Ok(ruling);
         }
-        let built_on = self.steps.values().any(|other| other.ord > step.ord);
-        (!built_on).then_some(Some((seq, Direction::Forward)))
+        self.status = ruling.status;
+        self.request = ruling.request;
+        self.failure = ruling.failure.clone();
+        self.deadline_at = ruling.deadline_at;
+        self.inbox += 1;
+        for step in &ruling.steps {
+            self.steps.insert((step.seq, step.direction), step.clone());
+        }
+        match ruling.place {
+            Place::Keep => {}
+            Place::Due => self.make_due(),
+            Place::StartAt(at) => self.timer = Some(at),
+            Place::Away => (self.ready, self.timer) = (None, None),
+        }
+        match ruling.pause {
+            PauseMark::Keep => {}
+            PauseMark::Now => self.paused_at = self.paused_at.or(Some(self.now)),
+            PauseMark::Over => self.paused_at = None,
+        }
+        Ok(ruling)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts {
+            run: self.run,
+            status: self.status,
+            request: self.request,
+            failure: self.failure.clone(),
+            cause: self.planned.clone(),
+            deadline_at: self.deadline_at,
+            wait: None,
+            wait_until: None,
+            paused_at: self.paused_at,
+            due: self.ready.is_some(),
+            held: self.ready.as_ref().is_some_and(|ready| ready.lane.is_some()),
+            steps: self.steps.values().cloned().collect(),
+            attention: Vec::new(),
+            now: self.now,
+        }
     }
 }

@@ -218,7 +218,7 @@ pub fn request(workflow: &str, input: &(impl serde::Serialize + ?Sized)) -> Star
 
 /// An operator with a reason.
 pub fn operator() -> Operator {
-    Operator { actor: "ann".to_owned(), reason: Some("a customer called".to_owned()), dry_run: false }
+    Operator { actor: "ann".to_owned(), reason: Some("a customer called".to_owned()), ..Default::default() }
 }
 
 fn pool(url: &str, connections: u32) -> sqlx::PgPool {

@@ -167,7 +167,7 @@ fn operator() -> Operator {
     Operator {
         actor: "demo operator".to_owned(),
         reason: Some("the gateway takes refunds again".to_owned()),
-        dry_run: false,
+        ..Operator::default()
     }
 }
 

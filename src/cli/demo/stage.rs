@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cli::wiring,
     config::GatewayArgs,
-    engine::{DEFAULT_MAX_PAYLOAD, Engine, WorkerConfig},
+    engine::{DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION, Engine, WorkerConfig},
     gateway_sim,
     http::{self, App},
     orders::{Orders, PutItem, ShopSettings},
@@ -60,7 +60,7 @@ impl Stage {
             refund_tiers: REFUND_TIERS.parse()?,
             ..ShopSettings::default()
         };
-        let orders = wiring::shop(pool, shop, gateway, DEFAULT_MAX_PAYLOAD)?;
+        let orders = wiring::shop(pool, shop, gateway, DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION)?;
         let engine = orders.engine().clone();
         engine.migrate().await?;
 

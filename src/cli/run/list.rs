@@ -16,6 +16,9 @@ pub(crate) struct Args {
     /// Only this workflow
     #[arg(long)]
     workflow: Option<String>,
+    /// Only this version of it
+    #[arg(long)]
+    version: Option<i32>,
     /// Only this status
     #[arg(long)]
     status: Option<String>,
@@ -25,9 +28,21 @@ pub(crate) struct Args {
     /// Only runs with this tag: NAME or NAME:VALUE
     #[arg(long)]
     tag: Option<String>,
+    /// Only runs with this error code: of their failure, or of a step that needs attention
+    #[arg(long, value_name = "CODE")]
+    error: Option<String>,
+    /// Only runs that failed, stand or need attention at this step
+    #[arg(long, value_name = "NAME")]
+    step: Option<String>,
+    /// Only runs with the same error, as `backstitch attention` groups them
+    #[arg(long, value_name = "HEX")]
+    fingerprint: Option<String>,
     /// Only runs started at or after this time (RFC 3339)
-    #[arg(long)]
+    #[arg(long, value_name = "TIME")]
     since: Option<String>,
+    /// Only runs started before this time (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
     /// Only runs that an operator should look at
     #[arg(long)]
     attention: bool,
@@ -42,10 +57,15 @@ pub(crate) struct Args {
 pub(super) async fn run(args: Args, client: &Client, out: Out) -> anyhow::Result<()> {
     let given = [
         ("workflow", args.workflow),
+        ("version", args.version.map(|version| version.to_string())),
         ("status", args.status),
         ("key", args.key),
         ("tag", args.tag),
+        ("error", args.error),
+        ("step", args.step),
+        ("fingerprint", args.fingerprint),
         ("since", args.since),
+        ("until", args.until),
         ("attention", args.attention.then(|| "true".to_owned())),
         ("limit", Some(args.limit.to_string())),
         ("cursor", args.cursor),

@@ -1,6 +1,8 @@
 //! `backstitch run …`: what one can do with runs, one verb per file.
 
 mod act;
+mod bulk;
+mod export;
 mod list;
 mod show;
 mod signal;
@@ -31,14 +33,30 @@ pub(super) enum Verb {
     Watch(watch::Args),
     /// Say what a run waits for, since when, and what happens next
     Why(why::Args),
+    /// Print a run with everything that is on record of it, as JSON
+    Export(export::Args),
     /// Send a signal to a run
     Signal(signal::Args),
-    /// Have a stuck or failed run try again from where it failed
+    /// Have a stuck or failed run try again from where it failed, or a waiting one now
     Retry(act::RetryArgs),
     /// Stop a run and undo what it did, if it is not past its pivot
     Cancel(act::DangerousArgs),
     /// Undo what a run did, wherever it stands
     Compensate(act::DangerousArgs),
+    /// Let nothing of a run begin, and freeze its timers
+    Pause(act::PlainArgs),
+    /// Let a paused run go on
+    Resume(act::PlainArgs),
+    /// Pass over a step that has not succeeded, or over an undo
+    Skip(act::SkipArgs),
+    /// Declare what an unknown step came to
+    Resolve(act::ResolveArgs),
+    /// End a run as it stands, without undo
+    Abandon(act::DangerousArgs),
+    /// Take a run off the list of what needs attention
+    Acknowledge(act::PlainArgs),
+    /// Begin a new run from a step of this one
+    Fork(act::ForkArgs),
 }
 
 /// Carries out one verb.
@@ -50,10 +68,18 @@ pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Re
         Verb::Show(args) => show::run(&args, &client, out).await,
         Verb::Watch(args) => watch::run(&args, &client, out).await,
         Verb::Why(args) => why::run(&args, &client, out).await,
+        Verb::Export(args) => export::run(&args, &client).await,
         Verb::Signal(args) => signal::run(args, &client).await,
         Verb::Retry(args) => act::retry(args, &client, out).await,
         Verb::Cancel(args) => act::dangerous("cancel", args, &client, out).await,
         Verb::Compensate(args) => act::dangerous("compensate", args, &client, out).await,
+        Verb::Pause(args) => act::plain("pause", args, &client, out).await,
+        Verb::Resume(args) => act::plain("resume", args, &client, out).await,
+        Verb::Skip(args) => act::skip(args, &client, out).await,
+        Verb::Resolve(args) => act::resolve(args, &client, out).await,
+        Verb::Abandon(args) => act::dangerous("abandon", args, &client, out).await,
+        Verb::Acknowledge(args) => act::plain("acknowledge", args, &client, out).await,
+        Verb::Fork(args) => act::fork(args, &client, out).await,
     }
 }
 
@@ -65,7 +91,7 @@ async fn read(client: &Client, id: &str) -> anyhow::Result<(Value, Run)> {
 }
 
 /// A JSON argument: the text itself, `@FILE`, or `-` for stdin.
-fn json_argument(name: &str, text: &str) -> anyhow::Result<Value> {
+pub(super) fn json_argument(name: &str, text: &str) -> anyhow::Result<Value> {
     let text = match text.strip_prefix('@') {
         Some(path) => std::fs::read_to_string(path).with_context(|| format!("{name}: {path} can't be read"))?,
         None if text == "-" => std::io::read_to_string(std::io::stdin()).context("stdin can't be read")?,

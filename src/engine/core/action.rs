@@ -1,27 +1,12 @@
 //! What an operator can ask of a run: one type for the API, the command line, the pages and bulk operations.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-/// Another policy for the steps that a retry attempts again; what is not given stays the activity's own.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PolicyOverride {
-    /// Attempts in all, counted from the retry; at least 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_attempts: Option<u32>,
-    /// The wait before the second attempt, in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub first_ms: Option<u64>,
-    /// The longest wait, in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub longest_ms: Option<u64>,
-    /// How long one attempt may take, in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub attempt_timeout_ms: Option<u64>,
-}
+use super::policy::PolicyOverride;
 
 /// Which direction of a step is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StepDirection {
     /// The step itself.
@@ -31,7 +16,7 @@ pub enum StepDirection {
 }
 
 /// What an operator declares an unknown step to have come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Declared {
     /// It took effect.
@@ -41,7 +26,7 @@ pub enum Declared {
 }
 
 /// An action on one run. What it needs stands in it; who asks, why, and whether for real stands in `Operator`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Action {
     /// Try again from the step that failed, with the results of those before it; or try the failed undos again.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
+    attention::Attention,
     context::SideValue,
     model::{Direction, Due, Failure, Json, Request, RunId, Signal, Status, Step, StepError, Time},
 };
@@ -211,8 +212,12 @@ pub struct Writes {
     pub run: Option<RunWrite>,
     /// The cause, where the plan of undos is made with this commit.
     pub planned: Option<Failure>,
-    /// What an operator should look at: the step (none: the run) and why.
-    pub attention: Vec<(Option<u32>, Failure)>,
+    /// What an operator should look at.
+    pub attention: Vec<Attention>,
+    /// Steps that need no more looking at.
+    pub settled: Vec<u32>,
+    /// A pause was asked for, and the run has ended or stands still already: it is off.
+    pub unpaused: bool,
     /// Takeovers had been counted, and the run has made progress since.
     pub progress: bool,
 }
@@ -225,6 +230,7 @@ impl Writes {
             && self.run.is_none()
             && self.planned.is_none()
             && self.attention.is_empty()
+            && self.settled.is_empty()
     }
 }
 

@@ -18,6 +18,7 @@ use std::{
 use super::{
     context::{Ask, Context, Told},
     model::{Failure, Json, RunId, Time},
+    policy::Schema,
 };
 
 /// A workflow function under way.
@@ -31,6 +32,15 @@ pub trait WorkflowCode: Send + Sync {
     fn version(&self) -> i32;
     /// How long a run may take before its pivot.
     fn deadline(&self) -> Option<std::time::Duration>;
+    /// What it takes and gives, where its author says it.
+    fn schema(&self) -> Schema {
+        Schema::default()
+    }
+
+    /// Fields of its payloads that are never shown.
+    fn secret_fields(&self) -> &'static [&'static str] {
+        &[]
+    }
     /// Whether `input` can be decoded; the message says why not.
     ///
     /// # Errors

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::policy::PolicyOverride;
+
 /// A moment on the database's clock.
 pub type Time = DateTime<Utc>;
 
@@ -125,6 +127,8 @@ pub enum Request {
     Cancel,
     /// Undo and end, wherever it stands.
     Compensate,
+    /// Begin nothing more, and stand still.
+    Pause,
 }
 
 impl Request {
@@ -138,13 +142,14 @@ impl Request {
         match code {
             1 => Self::Cancel,
             2 => Self::Compensate,
+            3 => Self::Pause,
             _ => Self::None,
         }
     }
 }
 
 /// Why a run failed or stands still.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error, utoipa::ToSchema)]
 #[error("{code}: {message}")]
 pub struct Failure {
     /// A stable code, from the activity, the workflow or the engine.
@@ -170,7 +175,7 @@ impl Failure {
 }
 
 /// What went wrong in a step, as its row keeps it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct StepError {
     /// The activity's stable code.
     pub code: String,
@@ -218,6 +223,8 @@ pub struct Step {
     pub next_attempt_at: Option<Time>,
     /// For an undo: the steps (`seq`) whose undo has to be done first.
     pub undo_after: Vec<u32>,
+    /// Other rules than its activity's, from an operator's retry.
+    pub policy: Option<Arc<PolicyOverride>>,
     /// How long the last attempt took.
     pub took: Duration,
     /// It has, or may have, a row: what is written next changes it.

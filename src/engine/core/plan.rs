@@ -68,6 +68,7 @@ mod tests {
             due: None,
             next_attempt_at: None,
             undo_after: vec![],
+            policy: None,
             took: Duration::ZERO,
             recorded: true,
         }

@@ -4,6 +4,9 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
 /// When an attempt that had no effect, or an unknown one, is made again.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Retry {
@@ -65,6 +68,115 @@ impl Default for Policy {
     }
 }
 
+/// Another policy for the steps that a retry attempts again; what is not given stays the activity's own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PolicyOverride {
+    /// Attempts in all, counted from the retry; at least 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_attempts: Option<u32>,
+    /// The wait before the second attempt, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_ms: Option<u64>,
+    /// The longest wait, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub longest_ms: Option<u64>,
+    /// How long one attempt may take, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt_timeout_ms: Option<u64>,
+}
+
+impl PolicyOverride {
+    /// The longest time that may be asked for: a day.
+    pub const LONGEST_MS: u64 = 86_400_000;
+    /// The most attempts that may be asked for.
+    pub const MOST_ATTEMPTS: u32 = 1_000;
+
+    /// Whether its numbers make sense.
+    ///
+    /// # Errors
+    /// A sentence that says what is allowed.
+    pub fn check(&self) -> Result<(), String> {
+        if self.max_attempts.is_some_and(|count| !(1..=Self::MOST_ATTEMPTS).contains(&count)) {
+            return Err(format!("policy.max_attempts goes from 1 to {}", Self::MOST_ATTEMPTS));
+        }
+        if self.attempt_timeout_ms.is_some_and(|ms| !(1..=Self::LONGEST_MS).contains(&ms)) {
+            return Err(format!("policy.attempt_timeout_ms goes from 1 to {}", Self::LONGEST_MS));
+        }
+        for (name, ms) in [("first_ms", self.first_ms), ("longest_ms", self.longest_ms)] {
+            if ms.is_some_and(|ms| ms > Self::LONGEST_MS) {
+                return Err(format!("policy.{name} goes from 0 to {}", Self::LONGEST_MS));
+            }
+        }
+        match (self.first_ms, self.longest_ms) {
+            (Some(first), Some(longest)) if first > longest => {
+                Err("policy.first_ms is longer than policy.longest_ms".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The rules of retries with these in place of what they name.
+    pub fn retry(&self, own: Retry) -> Retry {
+        let ms = |ms: Option<u64>| ms.map(Duration::from_millis);
+        let first = ms(self.first_ms).unwrap_or(own.first);
+        Retry {
+            max_attempts: self.max_attempts.unwrap_or(own.max_attempts),
+            first,
+            // A first wait that is said counts, also where the activity's own longest is shorter.
+            longest: ms(self.longest_ms).unwrap_or_else(|| own.longest.max(ms(self.first_ms).unwrap_or_default())),
+            factor: own.factor,
+        }
+    }
+
+    /// How long one attempt may take.
+    pub fn attempt_timeout(&self, own: Duration) -> Duration {
+        self.attempt_timeout_ms.map_or(own, Duration::from_millis)
+    }
+}
+
+/// The JSON schemas of what something takes and gives, for people and for clients' generators. Nothing is checked by them.
+#[derive(Clone, Debug, Default)]
+pub struct Schema {
+    /// Of its input.
+    pub input: Option<serde_json::Value>,
+    /// Of its output.
+    pub output: Option<serde_json::Value>,
+}
+
+impl Schema {
+    /// The schemas of two types, each complete in itself.
+    pub fn of<Input: ToSchema, Output: ToSchema>() -> Self {
+        Self { input: Some(schema_of::<Input>()), output: Some(schema_of::<Output>()) }
+    }
+}
+
+/// A type's schema, with what it refers to as its own definitions.
+fn schema_of<T: ToSchema>() -> serde_json::Value {
+    let mut named = Vec::new();
+    T::schemas(&mut named);
+    let mut schema = serde_json::to_value(T::schema()).unwrap_or_default();
+    if !named.is_empty() {
+        let named = named.into_iter().map(|(name, schema)| (name, serde_json::to_value(schema).unwrap_or_default()));
+        schema["$defs"] = named.collect::<serde_json::Map<_, _>>().into();
+    }
+    refer_to_defs(&mut schema);
+    schema
+}
+
+fn refer_to_defs(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Object(members) => {
+            if let Some(serde_json::Value::String(reference)) = members.get_mut("$ref") {
+                *reference = reference.replace("#/components/schemas/", "#/$defs/");
+            }
+            members.values_mut().for_each(refer_to_defs);
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(refer_to_defs),
+        _ => {}
+    }
+}
+
 /// What the core needs to know of an activity, without its types.
 #[derive(Clone, Debug)]
 pub struct ActivityMeta {
@@ -80,6 +192,8 @@ pub struct ActivityMeta {
     pub transactional: bool,
     /// The queue whose workers execute it; `None`: the run's.
     pub queue: Option<&'static str>,
+    /// What it takes and gives, where its author says it. Made when asked for: the hot path clones what is here.
+    pub schema: fn() -> Schema,
 }
 
 /// Looks activities up by name.
@@ -98,6 +212,30 @@ mod tests {
         let total: Duration = (1..retry.max_attempts).map(|n| retry.wait(n, 0.0)).sum();
         assert_eq!(retry.wait(1, 0.0), Duration::from_millis(250));
         assert!(total > Duration::from_secs(30) && total < Duration::from_secs(75), "{total:?}");
+    }
+
+    #[test]
+    fn another_policy_replaces_what_it_names_and_nothing_else() {
+        let other = PolicyOverride { max_attempts: Some(20), first_ms: Some(60_000), ..PolicyOverride::default() };
+        let (own, minute) = (Retry::default(), Duration::from_secs(60));
+        assert_eq!(other.retry(own), Retry { max_attempts: 20, first: minute, longest: minute, ..own });
+        assert_eq!(other.attempt_timeout(minute), minute);
+        assert_eq!(PolicyOverride::default().retry(own), own);
+    }
+
+    #[test]
+    fn another_policy_is_checked() {
+        let none = PolicyOverride::default;
+        assert!(none().check().is_ok());
+        for bad in [
+            PolicyOverride { max_attempts: Some(0), ..none() },
+            PolicyOverride { max_attempts: Some(1_001), ..none() },
+            PolicyOverride { first_ms: Some(2), longest_ms: Some(1), ..none() },
+            PolicyOverride { longest_ms: Some(u64::MAX), ..none() },
+            PolicyOverride { attempt_timeout_ms: Some(0), ..none() },
+        ] {
+            assert!(bad.check().is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub(crate) struct Claimed {
     /// It has been advanced before: its steps (and signals) must be loaded.
     pub(crate) has_history: bool,
     pub(crate) started_at: Option<Time>,
+    pub(crate) due_at: Time,
+    pub(crate) traceparent: Option<String>,
     pub(crate) now: Time,
     pub(crate) snapshot: Snapshot,
 }
@@ -51,6 +53,8 @@ fn claimed(row: &sqlx::postgres::PgRow) -> Result<Claimed, sqlx::Error> {
         workflow_id: row.try_get("workflow_id")?,
         has_history: !fresh,
         started_at: row.try_get("started_at")?,
+        due_at: row.try_get("due_at")?,
+        traceparent: row.try_get("traceparent")?,
         now: row.try_get("now")?,
         snapshot: Snapshot {
             run: row.try_get("run_id")?,

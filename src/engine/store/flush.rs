@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use sqlx::{Connection, PgConnection, Row};
 
+use super::{attention, exceptional, paused};
 use crate::engine::{
     core::{
         decision::{RunWrite, Writes},
@@ -79,13 +80,16 @@ fn pivots(commit: &Commit) -> bool {
 
 /// Whether a commit needs more than the hot statement.
 fn has_rare(commit: &Commit) -> bool {
-    let Writes { consumed, run, planned, attention, progress, .. } = &commit.writes;
+    let Writes { consumed, run, planned, attention, settled, unpaused, progress, .. } = &commit.writes;
     let rare_run = match run {
-        Some(RunWrite::Rest { wait, .. }) => wait.is_some() || commit.parked_before,
-        Some(RunWrite::HandOver { .. } | RunWrite::NotDue { .. }) => true,
-        Some(RunWrite::Compensating { .. }) | None => false,
+        Some(RunWrite::Rest { status, wait, .. }) => {
+            wait.is_some() || commit.parked_before || *status != Status::Completed
+        }
+        Some(RunWrite::HandOver { .. } | RunWrite::NotDue { .. } | RunWrite::Compensating { .. }) => true,
+        None => false,
     };
-    rare_run || !consumed.is_empty() || planned.is_some() || !attention.is_empty() || *progress || pivots(commit)
+    let looked_at = !attention.is_empty() || !settled.is_empty() || *unpaused;
+    rare_run || !consumed.is_empty() || planned.is_some() || looked_at || *progress || pivots(commit)
 }
 
 async fn flush_hot<'a>(
@@ -326,26 +330,35 @@ async fn flush_rare(
                     (SELECT FROM backstitch.compensation WHERE run_id = $1 AND cause::text = $2)";
             sqlx::query(query).bind(run).bind(text(cause)).execute(&mut *conn).await?;
         }
-        for (seq, failure) in &writes.attention {
-            let query = "INSERT INTO backstitch.attention (run_id, seq, code, message, since)
-                VALUES ($1, $2, $3, $4, backstitch.now())
-                ON CONFLICT (run_id, seq) DO UPDATE SET code = excluded.code, message = excluded.message";
-            let seq = seq.map_or(-1, |seq| seq as i32);
-            sqlx::query(query)
-                .bind(run)
-                .bind(seq)
-                .bind(&failure.code)
-                .bind(&failure.message)
-                .execute(&mut *conn)
-                .await?;
-        }
+        attention::write(conn, run, writes).await?;
         if writes.progress {
             let query = "UPDATE backstitch.ready SET takeovers = 0 WHERE run_id = $1 AND lane = $2";
             sqlx::query(query).bind(run).bind(lane).execute(&mut *conn).await?;
         }
         flush_run(conn, lane, commit, flushed).await?;
+        flush_exceptional(conn, commit, flushed).await?;
     }
     Ok(())
+}
+
+/// Keeps `exceptional` true to the status that the same commit writes; takes a pause away that came too late.
+async fn flush_exceptional(conn: &mut PgConnection, commit: &Commit, flushed: &Flushed) -> Result<(), Error> {
+    let (status, failure) = match &commit.writes.run {
+        Some(RunWrite::Compensating { failure }) => (Status::Compensating, Some(failure)),
+        // A run that parks between two undos is there already.
+        Some(RunWrite::Rest { status, failure, wait: None, .. }) if flushed.rested.contains(&commit.run) => {
+            (*status, failure.as_ref())
+        }
+        _ => return Ok(()),
+    };
+    if commit.writes.unpaused {
+        paused::forget(conn, commit.run).await?;
+    }
+    // Whatever brought the run back to a good way has taken its row away already.
+    if status == Status::Completed {
+        return Ok(());
+    }
+    exceptional::write(conn, commit.run, status, failure).await
 }
 
 /// What becomes of the run's place in `ready` and `timer`.
@@ -353,15 +366,12 @@ async fn flush_run(conn: &mut PgConnection, lane: i32, commit: &Commit, flushed:
     let run = commit.run;
     match &commit.writes.run {
         Some(RunWrite::Rest { wait: Some(wait), .. }) if flushed.rested.contains(&run) => {
+            // A wait without an end has a row too, whose time never comes: it is how waiting runs are found.
             let (at, span) = split(wait.until);
-            if at.is_some() || span.is_some() {
-                let query = "INSERT INTO backstitch.timer (run_id, due_at)
-                    VALUES ($1, coalesce($2, $4 + $3 * interval '1 microsecond'))
-                    ON CONFLICT (run_id) DO UPDATE SET due_at = excluded.due_at";
-                sqlx::query(query).bind(run).bind(at).bind(span).bind(flushed.now).execute(conn).await?;
-            } else if commit.parked_before {
-                sqlx::query("DELETE FROM backstitch.timer WHERE run_id = $1").bind(run).execute(conn).await?;
-            }
+            let query = "INSERT INTO backstitch.timer (run_id, due_at)
+                VALUES ($1, coalesce($2, $4 + $3 * interval '1 microsecond', 'infinity'))
+                ON CONFLICT (run_id) DO UPDATE SET due_at = excluded.due_at";
+            sqlx::query(query).bind(run).bind(at).bind(span).bind(flushed.now).execute(conn).await?;
         }
         Some(RunWrite::Rest { wait: None, .. }) if commit.parked_before && flushed.rested.contains(&run) => {
             sqlx::query("DELETE FROM backstitch.timer WHERE run_id = $1").bind(run).execute(conn).await?;

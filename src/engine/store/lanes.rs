@@ -10,9 +10,25 @@ use sqlx::PgConnection;
 use crate::engine::error::Error;
 
 /// Registers a workflow's version and gives its id. Safe side by side.
-pub(crate) async fn register_workflow(conn: &mut PgConnection, name: &str, version: i32) -> Result<i32, Error> {
-    let insert = "INSERT INTO backstitch.workflow (name, version) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-    sqlx::query(insert).bind(name).bind(version).execute(&mut *conn).await?;
+///
+/// Secret fields are added to those of all its versions, and never taken away: while an old and a new process run beside each
+/// other, whichever registers last must not show what the other hides.
+pub(crate) async fn register_workflow(
+    conn: &mut PgConnection,
+    name: &str,
+    version: i32,
+    secret_fields: &[String],
+) -> Result<i32, Error> {
+    let insert =
+        "INSERT INTO backstitch.workflow (name, version, secret_fields) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+    sqlx::query(insert).bind(name).bind(version).bind(secret_fields).execute(&mut *conn).await?;
+    let hide = "UPDATE backstitch.workflow w SET secret_fields =
+            (SELECT array_agg(DISTINCT field ORDER BY field)
+             FROM backstitch.workflow v, unnest(v.secret_fields || $2::text[]) field WHERE v.name = $1)
+        WHERE name = $1 AND NOT secret_fields @> $2::text[]";
+    if !secret_fields.is_empty() {
+        sqlx::query(hide).bind(name).bind(secret_fields).execute(&mut *conn).await?;
+    }
     let select = "SELECT id FROM backstitch.workflow WHERE name = $1 AND version = $2";
     Ok(sqlx::query_scalar(select).bind(name).bind(version).fetch_one(conn).await?)
 }

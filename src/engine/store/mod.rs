@@ -4,19 +4,49 @@
 //! | file | does |
 //! |---|---|
 //! | `start` | starts runs, once per key |
+//! | `audit` | what was done, and what was refused |
 //! | `claim` | takes due runs for a lane; loads what is on record of them |
 //! | `flush` | records steps and ends, fenced |
+//! | `keys` | API keys and sessions, with their audit |
 //! | `lanes` | registers workers and lanes; takeover; release |
 //! | `timers`, `signals` | wake parked runs |
+//! | `fork` | a new run with a part of another one's record |
+//! | `operate` | what operators' verbs write, with their audit |
+//! | `attention`, `exceptional`, `paused` | one small table each, written by workers and verbs alike |
+//! | `holds` | what is held back, and the runs put aside for it |
 //! | `operate` | cancel, compensate, retry, with their audit |
+//! | `schedules` | schedules and their slots |
+//! | `reads`, `server`, `gauges` | what people see |
 //! | `reads`, `server` | what people see |
+//! | `holds` | what is held back, and the runs put aside for it |
+//! | `operations` | bulk operations and their runs |
+//! | `operate` | cancel, compensate, retry, with their audit |
+//! | `retention` | makes partitions ahead; drops and deletes what has been kept long enough |
+//! | `schedules` | schedules and their slots |
+//! | `operate` | what operators' verbs write, with their audit |
+//! | `attention`, `exceptional`, `paused`, `audit` | one small table each, written by workers and verbs alike |
+//! | `reads`, `server`, `gauges` | what people see |
+//! | `finding/` | which runs, what needs attention, what was done, who is there |
 
+mod attention;
+pub(crate) mod audit;
 pub(crate) mod claim;
+mod exceptional;
+pub(crate) mod export;
+pub(crate) mod finding;
 pub(crate) mod flush;
+pub(crate) mod fork;
+pub(crate) mod gauges;
+pub(crate) mod holds;
+pub(crate) mod keys;
 pub(crate) mod lanes;
 pub(crate) mod operate;
+pub(crate) mod operations;
+mod paused;
 pub(crate) mod reads;
+pub(crate) mod retention;
 pub(crate) mod rows;
+pub(crate) mod schedules;
 pub(crate) mod server;
 pub(crate) mod signals;
 pub(crate) mod start;
@@ -28,6 +58,9 @@ use super::{core::model::Time, error::Error};
 
 /// The channel on which "something may be due" is hinted. Polling alone is enough; a hint only makes it sooner.
 pub(crate) const HINT_CHANNEL: &str = "backstitch_due";
+
+/// What a hint on that channel says where holds have changed.
+pub(crate) const HOLDS_HINT: &str = "holds";
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 

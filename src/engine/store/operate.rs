@@ -1,202 +1,209 @@
-//! Operators' and callers' actions on one run, each with its audit in the same commit.
+//! Operators' verbs: locks a run's rows, asks the core what comes of the verb, and writes that with its audit in one commit.
 //!
-//! A request (cancel, compensate) is left on the run's row, and the run is made due: the worker that acts on it makes the
-//! plan, in one place for all ways into it. A retry reopens the rows that failed and makes the run due.
+//! Locks, in order: run, timer, ready. With them no worker can take the run, let go of it or end it before the commit, and
+//! a worker that holds it is seen. Steps are written only where none does, or where it can't be writing them.
 
+use serde_json::json;
 use sqlx::{Connection, PgConnection, Row};
 
-use super::{claim, rows::json};
+use super::{attention, audit, claim, exceptional, paused, rows::json};
 use crate::engine::{
     core::{
-        model::{Direction, Failure, Json, Outcome, Request, RunId, Status, Step, StepKind},
-        plan::{Undo, undo_plan},
-        transition::{Change, next},
+        action::Action,
+        model::{Failure, Json, Request, RunId, Status, Step, Time},
+        verbs::{Facts, Look, PauseMark, Place, Refusal, Ruling, rule},
     },
     error::Error,
 };
 
-/// Who acts, and why.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct By<'a> {
-    pub(crate) actor: &'a str,
-    pub(crate) reason: Option<&'a str>,
-    pub(crate) dry_run: bool,
+/// Carries out an action, or says what it would do.
+///
+/// # Errors
+/// What the core refuses; `unknown_run`.
+pub(crate) async fn act(
+    conn: &mut PgConnection,
+    run: RunId,
+    action: &Action,
+    by: audit::By<'_>,
+    dry_run: bool,
+) -> Result<(Status, Ruling), Error> {
+    // Inside of a caller's transaction: a savepoint, so that a refusal leaves theirs as it was.
+    let mut tx = conn.begin().await?;
+    let facts = lock(&mut tx, run).await?;
+    let ruling = rule(&facts, action).map_err(|refusal| refused(run, refusal))?;
+    if dry_run || !ruling.changes {
+        tx.rollback().await?;
+        return Ok((facts.status, ruling));
+    }
+    write(&mut tx, &facts, &ruling).await?;
+    let before = json!({"status": facts.status.word()});
+    let mut after = ruling.noted.clone();
+    after.insert("status".to_owned(), ruling.status.word().into());
+    let entry = audit::Entry {
+        action: action.word(),
+        run: Some(run),
+        subject: None,
+        before: Some(before),
+        after: Some(after.into()),
+    };
+    audit::done(&mut tx, &entry, by).await?;
+    tx.commit().await?;
+    Ok((facts.status, ruling))
 }
 
-/// What an action does, or would do.
-#[derive(Debug)]
-pub(crate) struct Effect {
-    pub(crate) status: Status,
-    pub(crate) undo: Vec<(Undo, Step)>,
-    pub(crate) retry: Vec<u32>,
+pub(super) fn refused(run: RunId, refusal: Refusal) -> Error {
+    match refusal {
+        Refusal::WrongState(sentence) => Error::WrongState(sentence),
+        Refusal::PastPivot => Error::PastPivot(run),
+        Refusal::Held => Error::HeldByWorker(run),
+        Refusal::UnknownStep(seq) => Error::UnknownStep { run, seq },
+        Refusal::Invalid(sentence) => Error::InvalidRequest(sentence),
+    }
 }
 
-/// A run's row, locked, and its steps.
-struct Locked {
-    status: Status,
-    failure: Option<Failure>,
-    request: Request,
-    planned: bool,
-    steps: Vec<Step>,
-}
-
-async fn lock(conn: &mut PgConnection, run: RunId) -> Result<Locked, Error> {
-    let query = "SELECT r.status, r.request, r.failure::text AS failure,
-        EXISTS (SELECT FROM backstitch.compensation c WHERE c.run_id = r.id) AS planned
-        FROM backstitch.run r WHERE r.id = $1 FOR UPDATE OF r";
+/// A run's facts, with its rows locked.
+///
+/// # Errors
+/// `unknown_run`.
+pub(super) async fn lock(conn: &mut PgConnection, run: RunId) -> Result<Facts, Error> {
+    let query = "SELECT status, request, failure::text AS failure, deadline_at, wait_kind, wait_name, wait_until
+        FROM backstitch.run WHERE id = $1 FOR UPDATE";
     let row = sqlx::query(query).bind(run).fetch_optional(&mut *conn).await?.ok_or(Error::UnknownRun(run))?;
-    let failure: Option<Json> = json(row.try_get("failure")?);
+    // A timer that fires just now has its row in `ready` before this goes on.
+    sqlx::query("SELECT FROM backstitch.timer WHERE run_id = $1 FOR UPDATE").bind(run).execute(&mut *conn).await?;
+    let query = "SELECT lane FROM backstitch.ready WHERE run_id = $1 FOR UPDATE";
+    let ready: Option<Option<i32>> = sqlx::query_scalar(query).bind(run).fetch_optional(&mut *conn).await?;
+    let query = "SELECT backstitch.now() AS now, (SELECT at FROM backstitch.paused WHERE run_id = $1) AS paused_at,
+        (SELECT cause::text FROM backstitch.compensation WHERE run_id = $1) AS cause";
+    let more = sqlx::query(query).bind(run).fetch_one(&mut *conn).await?;
     let steps = claim::steps(conn, &[run]).await?.remove(&run).unwrap_or_default();
-    Ok(Locked {
-        status: Status::from_code(row.try_get("status")?)
-            .ok_or_else(|| Error::WrongState("unreadable status".into()))?,
-        failure: failure.and_then(|json| serde_json::from_str(json.get()).ok()),
+    let status = Status::from_code(row.try_get("status")?);
+    let cause: Option<Option<Failure>> = more.try_get::<Option<String>, _>("cause")?.map(|text| failure(Some(text)));
+    let kind: Option<String> = row.try_get("wait_kind")?;
+    let name: Option<String> = row.try_get("wait_name")?;
+    Ok(Facts {
+        run,
+        status: status.ok_or_else(|| sqlx::Error::Decode("run.status holds a number that means nothing".into()))?,
         request: Request::from_code(row.try_get("request")?),
-        planned: row.try_get("planned")?,
+        failure: failure(row.try_get("failure")?),
+        cause: cause.map(|cause| cause.unwrap_or_else(|| Failure::new("compensated", "its cause can't be read"))),
+        deadline_at: row.try_get("deadline_at")?,
+        wait: kind.map(|kind| (kind, name.unwrap_or_default())),
+        wait_until: row.try_get("wait_until")?,
+        paused_at: more.try_get("paused_at")?,
+        due: ready.is_some(),
+        held: ready.flatten().is_some(),
+        attention: attention::of(conn, run).await?,
         steps,
+        now: more.try_get("now")?,
     })
 }
 
-/// Asks a run to stop and undo. `Cancel` is refused after the pivot; `Compensate` is not.
-pub(crate) async fn request(conn: &mut PgConnection, run: RunId, what: Request, by: By<'_>) -> Result<Effect, Error> {
-    let mut tx = conn.begin().await?;
-    let locked = lock(&mut tx, run).await?;
-    let change = if what == Request::Cancel { Change::Cancel } else { Change::Compensate };
-    let pivoted = locked.steps.iter().any(|step| step.kind == StepKind::Pivot);
-    if what == Request::Cancel && pivoted && !locked.status.is_end() {
-        return Err(Error::PastPivot(run));
-    }
-    next(locked.status, change)?;
-    if locked.planned {
-        let message = "its plan of undos has been made already; `retry` tries the failed ones again";
-        return Err(Error::WrongState(message.to_owned()));
-    }
-    let effect = Effect { status: locked.status, undo: planned(&locked.steps), retry: Vec::new() };
-    if by.dry_run {
-        return Ok(effect);
-    }
-    let query = "UPDATE backstitch.run SET request = $2, inbox = inbox + 1 WHERE id = $1";
-    sqlx::query(query).bind(run).bind(what.code()).execute(&mut *tx).await?;
-    // Somebody has looked at it: what needs another look from here on is put there anew.
-    sqlx::query("DELETE FROM backstitch.attention WHERE run_id = $1").bind(run).execute(&mut *tx).await?;
-    make_due(&mut tx, run).await?;
-    let action = if what == Request::Cancel { "cancel" } else { "compensate" };
-    audit(&mut tx, run, action, by, locked.status, "requested").await?;
-    tx.commit().await?;
-    Ok(effect)
+fn failure(text: Option<String>) -> Option<Failure> {
+    let json: Option<Json> = json(text);
+    json.and_then(|json| serde_json::from_str(json.get()).ok())
 }
 
-/// Has a stuck run, or one that failed with nothing to undo, try again: its failed undos, or the step that failed.
-pub(crate) async fn retry(conn: &mut PgConnection, run: RunId, by: By<'_>) -> Result<Effect, Error> {
-    let mut tx = conn.begin().await?;
-    let locked = lock(&mut tx, run).await?;
-    let change = if locked.planned { Change::RetryUndo } else { Change::Retry };
-    let status = next(locked.status, change)?;
-    let pivoted = locked.steps.iter().any(|step| step.kind == StepKind::Pivot);
-    let about_to_undo = match locked.request {
-        Request::None => false,
-        // One that came too late is none.
-        Request::Cancel => !pivoted,
-        Request::Compensate => true,
-    };
-    if locked.status == Status::Stuck && about_to_undo {
-        return Err(Error::WrongState("it has been asked to undo, and is about to".to_owned()));
+async fn write(conn: &mut PgConnection, facts: &Facts, ruling: &Ruling) -> Result<(), Error> {
+    let run = facts.run;
+    write_run(conn, facts, ruling).await?;
+    for step in &ruling.steps {
+        write_step(conn, run, step, facts.now).await?;
     }
-    let mut reopen = if locked.planned { failed_undos(&locked.steps) } else { failed_step(&locked)? };
-    if locked.status == Status::Failed {
-        reopen.extend(closed_at_the_end(&locked.steps));
-        reopen.sort_unstable();
-        reopen.dedup();
+    match ruling.place {
+        Place::Keep => {}
+        Place::Due => make_due(conn, run).await?,
+        Place::StartAt(at) => {
+            let query = "INSERT INTO backstitch.timer (run_id, due_at) VALUES ($1, $2)
+                ON CONFLICT (run_id) DO UPDATE SET due_at = excluded.due_at";
+            sqlx::query(query).bind(run).bind(at).execute(&mut *conn).await?;
+        }
+        Place::Away => {
+            for query in
+                ["DELETE FROM backstitch.timer WHERE run_id = $1", "DELETE FROM backstitch.ready WHERE run_id = $1"]
+            {
+                sqlx::query(query).bind(run).execute(&mut *conn).await?;
+            }
+        }
     }
-    let retried: Vec<u32> = reopen.iter().map(|(seq, _)| *seq).collect();
-    let effect = Effect { status: locked.status, undo: Vec::new(), retry: retried };
-    if by.dry_run {
-        return Ok(effect);
+    match ruling.pause {
+        PauseMark::Keep => {}
+        PauseMark::Now => paused::write(conn, run, facts.now).await?,
+        PauseMark::Over => paused::delete(conn, run).await?,
     }
-    for (seq, direction) in reopen {
-        // A failed step had no effect, but a gateway may replay its stored refusal: the next attempt gets a new key.
-        // A call's deadline that has passed would end it at once; timers and waits keep theirs.
-        let query = "UPDATE backstitch.step SET outcome = NULL, ord = NULL, attempts = 0, next_attempt_at = NULL,
-            due_at = CASE WHEN kind = 0 THEN NULL ELSE due_at END,
-            finished_at = NULL, generation = generation + CASE WHEN outcome = 2 THEN 1 ELSE 0 END
-            WHERE run_id = $1 AND seq = $2 AND direction = $3";
-        sqlx::query(query).bind(run).bind(seq as i32).bind(direction.code()).execute(&mut *tx).await?;
+    match ruling.look {
+        Look::Keep => {}
+        Look::Settled => attention::settle(conn, run).await?,
+        Look::SettledStep(seq) => attention::settle_step(conn, run, seq).await?,
+        Look::Acknowledged => attention::acknowledge(conn, run).await?,
     }
-    let query = "UPDATE backstitch.run SET status = $2, request = 0, finished_at = NULL,
-        failure = (SELECT cause FROM backstitch.compensation c WHERE $2 = 3 AND c.run_id = run.id),
-        inbox = inbox + 1 WHERE id = $1";
-    sqlx::query(query).bind(run).bind(status.code()).execute(&mut *tx).await?;
-    sqlx::query("DELETE FROM backstitch.attention WHERE run_id = $1").bind(run).execute(&mut *tx).await?;
-    make_due(&mut tx, run).await?;
-    audit(&mut tx, run, "retry", by, locked.status, status.word()).await?;
-    tx.commit().await?;
-    Ok(effect)
-}
-
-fn planned(steps: &[Step]) -> Vec<(Undo, Step)> {
-    let step = |seq| steps.iter().find(|step| step.seq == seq && step.direction == Direction::Forward).cloned();
-    undo_plan(steps).into_iter().filter_map(|undo| step(undo.seq).map(|step| (undo, step))).collect()
-}
-
-fn failed_undos(steps: &[Step]) -> Vec<(u32, Direction)> {
-    let failed = |step: &&Step| matches!(step.outcome, Some(Outcome::Failed | Outcome::Unknown));
-    let undos = steps.iter().filter(|step| step.direction == Direction::Undo);
-    undos.filter(failed).map(|step| (step.seq, step.direction)).collect()
-}
-
-/// What was still open when the run ended, and was closed without having been told: it goes on where it was. What was ok
-/// stays so, and is told.
-fn closed_at_the_end(steps: &[Step]) -> impl Iterator<Item = (u32, Direction)> {
-    let closed = |step: &&Step| {
-        let ended = step.outcome.is_some_and(|outcome| outcome != Outcome::Ok);
-        ended && step.ord.is_none() && step.direction == Direction::Forward
-    };
-    steps.iter().filter(closed).map(|step| (step.seq, step.direction))
-}
-
-/// The step that the run failed at. It can be tried again where nothing was told to the workflow after it, because what
-/// came after would no longer follow from what came before.
-fn failed_step(locked: &Locked) -> Result<Vec<(u32, Direction)>, Error> {
-    let Some(seq) = locked.failure.as_ref().and_then(|failure| failure.step) else { return Ok(Vec::new()) };
-    let forward = || locked.steps.iter().filter(|step| step.direction == Direction::Forward);
-    let Some(step) = forward().find(|step| step.seq == seq) else { return Ok(Vec::new()) };
-    if !matches!(step.outcome, Some(Outcome::Failed | Outcome::Unknown)) {
-        return Ok(Vec::new());
+    if ruling.status != facts.status {
+        exceptional::write(conn, run, ruling.status, ruling.failure.as_ref()).await?;
     }
-    if let Some(later) = forward().filter(|other| other.ord > step.ord).map(|other| other.seq).min() {
-        let message = format!("step {seq} can't be tried again: step {later} has built on its failure");
-        return Err(Error::WrongState(message));
-    }
-    Ok(vec![(seq, Direction::Forward)])
-}
-
-/// Puts the run into `ready`, unless it is there: then its worker sees the changed inbox.
-async fn make_due(conn: &mut PgConnection, run: RunId) -> Result<(), Error> {
-    let query = "INSERT INTO backstitch.ready (run_id, due_at, workflow_id, fresh, queue)
-        SELECT id, backstitch.now(), workflow_id, false, queue FROM backstitch.run WHERE id = $1
-        ON CONFLICT (run_id) DO NOTHING";
-    sqlx::query(query).bind(run).execute(conn).await?;
     Ok(())
 }
 
-async fn audit(
-    conn: &mut PgConnection,
-    run: RunId,
-    action: &str,
-    by: By<'_>,
-    before: Status,
-    after: &str,
-) -> Result<(), Error> {
-    let query = "INSERT INTO backstitch.audit (at, actor, action, run_id, reason, before, after)
-        VALUES (backstitch.now(), $1, $2, $3, $4, json_build_object('status', $5::text), json_build_object('status', $6::text))";
+/// The run's row. A worker that has the run sees by `inbox` that something has changed.
+async fn write_run(conn: &mut PgConnection, facts: &Facts, ruling: &Ruling) -> Result<(), Error> {
+    if ruling.status == facts.status && ruling.request == facts.request && ruling.place == Place::Keep {
+        return Ok(());
+    }
+    let failure = ruling.failure.as_ref().and_then(|failure| serde_json::to_string(failure).ok());
+    // A run that is held back waits for nothing but its resume; only a start that is to come is still to be known then.
+    let query = "UPDATE backstitch.run SET status = $2, request = $3, failure = $4::json, deadline_at = $5,
+        inbox = inbox + 1, finished_at = CASE WHEN $2 >= 5 THEN coalesce(finished_at, $7) END,
+        wait_name = CASE WHEN $6 THEN NULL ELSE wait_name END, wait_since = CASE WHEN $6 THEN NULL ELSE wait_since END,
+        wait_kind = CASE WHEN $6 THEN NULL ELSE wait_kind END, wait_until = CASE WHEN $6 THEN NULL ELSE wait_until END
+        WHERE id = $1";
+    let starts_later = facts.wait.as_ref().is_some_and(|(kind, _)| kind == "start") && !ruling.status.is_end();
     sqlx::query(query)
-        .bind(by.actor)
-        .bind(action)
-        .bind(run)
-        .bind(by.reason)
-        .bind(before.word())
-        .bind(after)
+        .bind(facts.run)
+        .bind(ruling.status.code())
+        .bind(ruling.request.code())
+        .bind(failure)
+        .bind(ruling.deadline_at)
+        .bind(ruling.place == Place::Away && !starts_later)
+        .bind(facts.now)
         .execute(conn)
         .await?;
+    Ok(())
+}
+
+/// What a verb may change of a step.
+async fn write_step(conn: &mut PgConnection, run: RunId, step: &Step, now: Time) -> Result<(), Error> {
+    let json = |json: Option<&Json>| json.map(|json| json.get().to_owned());
+    let query = "UPDATE backstitch.step SET outcome = $4, ord = $5, attempts = $6, generation = $7, output = $8::json,
+        error = $9::json, due_at = $10, next_attempt_at = $11, policy = $12::json,
+        finished_at = CASE WHEN $4 IS NOT NULL THEN coalesce(finished_at, $13) END
+        WHERE run_id = $1 AND seq = $2 AND direction = $3";
+    sqlx::query(query)
+        .bind(run)
+        .bind(step.seq as i32)
+        .bind(step.direction.code())
+        .bind(step.outcome.map(|outcome| outcome.code()))
+        .bind(step.ord.map(|ord| ord as i32))
+        .bind(i16::try_from(step.attempts).unwrap_or(i16::MAX))
+        .bind(i16::try_from(step.generation).unwrap_or(i16::MAX))
+        .bind(json(step.output.as_ref()))
+        .bind(step.error.as_ref().and_then(|error| serde_json::to_string(error).ok()))
+        .bind(step.due.map(|due| due.estimate()))
+        .bind(step.next_attempt_at)
+        .bind(step.policy.as_deref().and_then(|policy| serde_json::to_string(policy).ok()))
+        .bind(now)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Puts the run into `ready`, unless a worker holds it: then that sees the changed inbox. A row that nobody holds is made
+/// anew: a claim at the same moment, which began before this commit, then finds neither the old row nor the new one,
+/// and reads no status of before.
+pub(super) async fn make_due(conn: &mut PgConnection, run: RunId) -> Result<(), Error> {
+    let query = "DELETE FROM backstitch.ready WHERE run_id = $1 AND lane IS NULL";
+    sqlx::query(query).bind(run).execute(&mut *conn).await?;
+    let query = "INSERT INTO backstitch.ready AS q (run_id, due_at, workflow_id, fresh, queue)
+        SELECT id, backstitch.now(), workflow_id, false, queue FROM backstitch.run WHERE id = $1
+        ON CONFLICT (run_id) DO NOTHING";
+    sqlx::query(query).bind(run).execute(conn).await?;
     Ok(())
 }

@@ -4,17 +4,28 @@ use std::collections::BTreeMap;
 
 use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow};
 
-use super::rows::{STEP_COLUMNS, json, step};
+use super::{
+    finding,
+    rows::{STEP_COLUMNS, json, step},
+};
 use crate::engine::{
-    core::model::{Failure, RunId, Status, StepKind, Time, idempotency_key},
+    core::{
+        model::{Failure, Json, RunId, Status, StepKind, Time, idempotency_key},
+        redact::redact,
+        trace::Trace,
+    },
     error::Error,
     view::{Run, RunFilter, RunResult, StepView, WaitingOn},
 };
 
+/// Follows a WITH that has the ids of the runs as `page`.
+const READ_RUNS: &str = include_str!("sql/read_runs.sql");
+
 /// One run, without its steps.
 pub(crate) async fn run(conn: &mut PgConnection, id: RunId) -> Result<Run, Error> {
-    let rows = select(conn, Some(id), None, &RunFilter::default(), 1).await?;
-    rows.into_iter().next().ok_or(Error::UnknownRun(id))
+    let query = concat!("WITH page AS (SELECT $1::uuid AS id) ", include_str!("sql/read_runs.sql"));
+    let row = sqlx::query(query).bind(id).fetch_optional(conn).await?.ok_or(Error::UnknownRun(id))?;
+    Ok(view(&row)?)
 }
 
 /// Up to `limit` runs before a cursor, newest first.
@@ -24,34 +35,7 @@ pub(crate) async fn page(
     before: Option<RunId>,
     limit: i64,
 ) -> Result<Vec<Run>, Error> {
-    select(conn, None, before, filter, limit).await
-}
-
-async fn select(
-    conn: &mut PgConnection,
-    id: Option<RunId>,
-    before: Option<RunId>,
-    filter: &RunFilter,
-    limit: i64,
-) -> Result<Vec<Run>, Error> {
-    let (tag, value) = match filter.tag.as_deref().map(|tag| tag.split_once(':').ok_or(tag)) {
-        Some(Ok((tag, value))) => (Some(tag), Some(value)),
-        Some(Err(tag)) => (Some(tag), None),
-        None => (None, None),
-    };
-    let rows = sqlx::query(include_str!("sql/read_runs.sql"))
-        .bind(id)
-        .bind(before)
-        .bind(&filter.workflow)
-        .bind(&filter.status)
-        .bind(&filter.key)
-        .bind(tag)
-        .bind(value)
-        .bind(filter.attention)
-        .bind(filter.since)
-        .bind(limit)
-        .fetch_all(conn)
-        .await?;
+    let rows = finding::rows(conn, filter, before, limit, READ_RUNS).await?;
     rows.iter().map(|row| view(row).map_err(Error::from)).collect()
 }
 
@@ -60,6 +44,7 @@ fn view(row: &PgRow) -> Result<Run, sqlx::Error> {
         .ok_or_else(|| sqlx::Error::Decode("run.status holds a number that means nothing".into()))?;
     let failure = parse::<Failure>(row.try_get("failure")?);
     let tags: Option<BTreeMap<String, String>> = parse(row.try_get("tags")?);
+    let secret: Vec<String> = row.try_get("secret_fields")?;
     Ok(Run {
         id: row.try_get("id")?,
         workflow: row.try_get("workflow")?,
@@ -68,15 +53,17 @@ fn view(row: &PgRow) -> Result<Run, sqlx::Error> {
         queue: row.try_get("queue")?,
         status: word(status, row)?.to_owned(),
         waiting_on: waiting_on(status, failure.as_ref(), row)?,
-        input: json(row.try_get("input")?),
-        output: json(row.try_get("output")?),
+        input: shown(json(row.try_get("input")?), &secret),
+        output: shown(json(row.try_get("output")?), &secret),
         failure,
         tags: tags.unwrap_or_default(),
         created_at: row.try_get("created_at")?,
         started_at: row.try_get("started_at")?,
         finished_at: row.try_get("finished_at")?,
         parent_id: row.try_get("parent_id")?,
+        trace_id: Trace::of(row.try_get("id")?, row.try_get("traceparent")?).id_text(),
         steps: None,
+        attention: None,
     })
 }
 
@@ -91,12 +78,22 @@ fn word(status: Status, row: &PgRow) -> Result<&'static str, sqlx::Error> {
     })
 }
 
+/// What keeps a due run from being taken.
+#[derive(serde::Deserialize)]
+struct HeldBy {
+    name: String,
+    since: Time,
+}
+
 fn waiting_on(status: Status, failure: Option<&Failure>, row: &PgRow) -> Result<Option<WaitingOn>, sqlx::Error> {
     let due: bool = row.try_get("due")?;
     let due_at: Option<Time> = row.try_get("due_at")?;
     let waiting =
         |kind: &str, name: Option<String>, since, until| Some(WaitingOn { kind: kind.to_owned(), name, since, until });
     if due {
+        if let Some(hold) = parse::<HeldBy>(row.try_get("hold")?) {
+            return Ok(waiting("hold", Some(hold.name), Some(hold.since), None));
+        }
         if row.try_get("served")? {
             return Ok(None);
         }
@@ -112,7 +109,7 @@ fn waiting_on(status: Status, failure: Option<&Failure>, row: &PgRow) -> Result<
             None => None,
         },
         Status::Stuck | Status::Paused => {
-            waiting("operator", failure.map(|failure| failure.code.clone()), row.try_get("attention_since")?, None)
+            waiting("operator", failure.map(|failure| failure.code.clone()), row.try_get("stands_since")?, None)
         }
         _ => None,
     })
@@ -126,14 +123,27 @@ fn parse<T: serde::de::DeserializeOwned>(text: Option<String>) -> Option<T> {
 pub(crate) async fn steps(conn: &mut PgConnection, run: RunId) -> Result<Vec<StepView>, Error> {
     let sql = format!(
         "SELECT {STEP_COLUMNS}, started_at, finished_at,
+            (SELECT w.secret_fields FROM backstitch.run r JOIN backstitch.workflow w ON w.id = r.workflow_id WHERE r.id = $1)
+                AS secret_fields,
             (SELECT k.name FROM backstitch.lane l JOIN backstitch.worker k ON k.id = l.worker_id WHERE l.id = step.lane) AS worker
          FROM backstitch.step WHERE run_id = $1 ORDER BY direction, CASE WHEN direction = 0 THEN seq ELSE -seq END"
     );
     let rows = sqlx::query(AssertSqlSafe(sql)).bind(run).fetch_all(conn).await?;
-    rows.iter().map(|row| step_view(run, row).map_err(Error::from)).collect()
+    let secret: Vec<String> = rows.first().map(|row| row.try_get("secret_fields")).transpose()?.unwrap_or_default();
+    rows.iter().map(|row| step_view(run, row, &secret).map_err(Error::from)).collect()
 }
 
-fn step_view(run: RunId, row: &PgRow) -> Result<StepView, sqlx::Error> {
+/// Fields of a run's payloads that are never shown.
+pub(crate) async fn secret_fields(conn: &mut PgConnection, run: RunId) -> Result<Vec<String>, Error> {
+    let query = "SELECT w.secret_fields FROM backstitch.run r JOIN backstitch.workflow w ON w.id = r.workflow_id WHERE r.id = $1";
+    Ok(sqlx::query_scalar(query).bind(run).fetch_optional(conn).await?.unwrap_or_default())
+}
+
+fn shown(json: Option<Json>, secret: &[String]) -> Option<Json> {
+    json.map(|json| redact(&json, secret))
+}
+
+fn step_view(run: RunId, row: &PgRow, secret: &[String]) -> Result<StepView, sqlx::Error> {
     let step = step(row)?;
     let is_activity = step.kind == StepKind::Activity;
     Ok(StepView {
@@ -146,8 +156,8 @@ fn step_view(run: RunId, row: &PgRow) -> Result<StepView, sqlx::Error> {
         attempts: step.attempts,
         idempotency_key: is_activity.then(|| idempotency_key(run, step.seq, step.direction, step.generation)),
         due_at: step.due.map(|due| due.estimate()),
-        input: step.input,
-        output: step.output,
+        input: shown(step.input, secret),
+        output: shown(step.output, secret),
         error: step.error,
         next_attempt_at: step.next_attempt_at,
         undo_after: step.undo_after,
@@ -159,18 +169,23 @@ fn step_view(run: RunId, row: &PgRow) -> Result<StepView, sqlx::Error> {
 
 /// How a run ended; none while it has not. One look at one row, because those who wait look often.
 pub(crate) async fn ended(conn: &mut PgConnection, run: RunId) -> Result<Option<RunResult>, Error> {
-    let query = "SELECT status, output::text AS output, failure::text AS failure FROM backstitch.run WHERE id = $1";
+    let query = "SELECT status, output::text AS output, failure::text AS failure,
+            CASE WHEN output IS NOT NULL THEN
+                (SELECT w.secret_fields FROM backstitch.workflow w WHERE w.id = workflow_id) END AS secret_fields
+        FROM backstitch.run WHERE id = $1";
     let row = sqlx::query(query).bind(run).fetch_optional(conn).await?.ok_or(Error::UnknownRun(run))?;
     let Some(status) = Status::from_code(row.try_get("status")?).filter(|status| status.is_end()) else {
         return Ok(None);
     };
     let (output, failure) = (json(row.try_get("output")?), parse(row.try_get("failure")?));
-    Ok(Some(RunResult { id: run, status: status.word().to_owned(), ended: true, output, failure }))
+    let secret_fields = row.try_get::<Option<_>, _>("secret_fields")?.unwrap_or_default();
+    Ok(Some(RunResult { id: run, status: status.word().to_owned(), ended: true, output, failure, secret_fields }))
 }
 
 /// How a run stands.
 pub(crate) async fn result(conn: &mut PgConnection, run: RunId) -> Result<RunResult, Error> {
     let found = self::run(conn, run).await?;
     let ended = Status::from_word(&found.status).is_some_and(Status::is_end);
-    Ok(RunResult { id: run, status: found.status, ended, output: found.output, failure: found.failure })
+    let (output, failure) = (found.output, found.failure);
+    Ok(RunResult { id: run, status: found.status, ended, output, failure, secret_fields: Vec::new() })
 }

@@ -10,7 +10,7 @@ use crate::engine::core::model::{Direction, Due, Json, Outcome, Step, StepKind, 
 /// The columns that [`step`] reads, in its order.
 pub(crate) const STEP_COLUMNS: &str = "run_id, seq, direction, kind, name, ord, asked, outcome, attempts, generation, \
     undoable, input::text AS input, output::text AS output, error::text AS error, details::text AS details, due_at, \
-    next_attempt_at, undo_after";
+    next_attempt_at, undo_after, policy::text AS policy";
 
 /// A JSON column read as text.
 pub(crate) fn json(text: Option<String>) -> Option<Json> {
@@ -24,6 +24,7 @@ pub(crate) fn step(row: &PgRow) -> Result<Step, sqlx::Error> {
     let code = |column: &str| row.try_get::<i16, _>(column);
     let decode = |column: &str| sqlx::Error::Decode(format!("step.{column} holds a number that means nothing").into());
     let error: Option<String> = row.try_get("error")?;
+    let policy: Option<String> = row.try_get("policy")?;
     Ok(Step {
         seq: number("seq")?,
         direction: Direction::from_code(code("direction")?).ok_or_else(|| decode("direction"))?,
@@ -47,6 +48,7 @@ pub(crate) fn step(row: &PgRow) -> Result<Step, sqlx::Error> {
             .iter()
             .map(|n| *n as u32)
             .collect(),
+        policy: policy.and_then(|text| serde_json::from_str(&text).ok()).map(Arc::new),
         took: Duration::ZERO,
         recorded: true,
     })

@@ -22,6 +22,7 @@ pub(crate) struct NewRun {
     pub(crate) tags: Option<String>,
     pub(crate) parent_id: Option<RunId>,
     pub(crate) deadline_ms: Option<i64>,
+    pub(crate) traceparent: Option<String>,
 }
 
 /// The run that a key belongs to, and the hash of the request that it came with.
@@ -41,6 +42,7 @@ pub(crate) async fn start(conn: &mut PgConnection, runs: &[NewRun]) -> Result<Ve
         .bind(runs.iter().map(|run| run.tags.as_deref()).collect::<Vec<_>>())
         .bind(runs.iter().map(|run| run.parent_id).collect::<Vec<_>>())
         .bind(runs.iter().map(|run| run.deadline_ms).collect::<Vec<_>>())
+        .bind(runs.iter().map(|run| run.traceparent.as_deref()).collect::<Vec<_>>())
         .fetch_all(conn)
         .await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()

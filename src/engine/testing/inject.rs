@@ -127,4 +127,8 @@ impl ActivityCode for Faulty {
     ) -> BoxFuture<'a, Result<(), ActivityError>> {
         self.attempt(cx, Direction::Undo, move || self.inner.undo(cx, input, output)).boxed()
     }
+
+    fn undo_summary(&self, input: &str) -> Option<String> {
+        self.inner.undo_summary(input)
+    }
 }

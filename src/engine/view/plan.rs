@@ -1,11 +1,13 @@
 //! What an operator's action does, or would do.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use super::words;
 use crate::engine::core::model::{Json, RunId};
 
 /// What an operator's action does, or would do.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ActionPlan {
     /// The run.
     pub run: RunId,
@@ -14,6 +16,7 @@ pub struct ActionPlan {
     /// True: nothing was changed.
     pub dry_run: bool,
     /// The status before.
+    #[schema(schema_with = words::run_status)]
     pub status: String,
     /// The undos that it leads to, in the order in which they are made.
     pub undo: Vec<PlannedUndo>,
@@ -26,7 +29,7 @@ pub struct ActionPlan {
 }
 
 /// One undo of a plan.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct PlannedUndo {
     /// The step.
     pub seq: u32,
@@ -40,4 +43,28 @@ pub struct PlannedUndo {
     pub after: Vec<u32>,
     /// What undoing it means, as its activity says it: `refund 25.00 EUR`.
     pub summary: Option<String>,
+}
+
+/// What a fork keeps and makes again.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ForkPlan {
+    /// The run that it is made of.
+    pub run: RunId,
+    /// `fork`.
+    pub action: &'static str,
+    /// True: nothing was changed.
+    pub dry_run: bool,
+    /// The status of that run.
+    #[schema(schema_with = words::run_status)]
+    pub status: String,
+    /// The new run; none in a dry run.
+    pub new_run: Option<RunId>,
+    /// The first step that is made again.
+    pub from_step: u32,
+    /// The steps whose results the new run has.
+    pub kept: Vec<u32>,
+    /// The steps on record that are made again, where the workflow asks for them again.
+    pub again: Vec<u32>,
+    /// What happens, in sentences for people.
+    pub says: Vec<String>,
 }

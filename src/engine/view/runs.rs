@@ -3,11 +3,16 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
-use crate::engine::core::model::{Failure, Json, RunId, StepError, Time};
+use super::{attention::Attention, words};
+use crate::engine::core::{
+    model::{Failure, Json, RunId, StepError, Time},
+    redact::hide,
+};
 
 /// A run as people see it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Run {
     /// Its id.
     pub id: RunId,
@@ -20,6 +25,7 @@ pub struct Run {
     /// Its home queue.
     pub queue: String,
     /// `pending running waiting paused compensating stuck completed compensated failed abandoned`.
+    #[schema(schema_with = words::run_status)]
     pub status: String,
     /// What it was started with.
     pub input: Option<Json>,
@@ -39,17 +45,23 @@ pub struct Run {
     pub finished_at: Option<Time>,
     /// The run that it takes on from.
     pub parent_id: Option<RunId>,
+    /// The trace that it belongs to: the caller's, or one of its own by its id.
+    pub trace_id: String,
     /// Its steps, undos after the forward ones; only where one run is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<Vec<StepView>>,
+    /// Why it needs attention; only where one run is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attention: Option<Vec<Attention>>,
 }
 
 /// What a run waits for.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct WaitingOn {
-    /// `timer signal retry queue worker operator start`.
+    /// `timer signal retry queue worker hold operator start`.
+    #[schema(schema_with = words::wait_kind)]
     pub kind: String,
-    /// The signal's, activity's, queue's or workflow's name.
+    /// The signal's, activity's, queue's or workflow's name, or that of what is held back.
     pub name: Option<String>,
     /// Since when.
     pub since: Option<Time>,
@@ -58,19 +70,23 @@ pub struct WaitingOn {
 }
 
 /// A step as people see it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Step)]
 pub struct StepView {
     /// Position in its run, from 0.
     pub seq: u32,
     /// What was asked for: the activity's, signal's or side value's name.
     pub name: String,
     /// `activity timer signal side pivot`.
+    #[schema(schema_with = words::step_kind)]
     pub kind: String,
     /// The activity's name, where it is one.
     pub activity: Option<String>,
     /// `forward` or `undo`.
+    #[schema(schema_with = words::direction)]
     pub direction: String,
     /// `ok failed unknown skipped`; none while open.
+    #[schema(schema_with = words::outcome)]
     pub outcome: Option<String>,
     /// Attempts and verifications begun.
     pub attempts: u32,
@@ -98,7 +114,8 @@ pub struct StepView {
 }
 
 /// Which runs: all conditions hold together. The same for lists, for bulk operations and in the pages' addresses.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunFilter {
     /// Only this workflow.
@@ -109,6 +126,8 @@ pub struct RunFilter {
     pub version: Option<i32>,
     /// Only this status, in the words of [`Run::status`].
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = words::run_status)]
+    #[param(schema_with = words::run_status)]
     pub status: Option<String>,
     /// Only the run with this key (and workflow, if given).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -124,6 +143,8 @@ pub struct RunFilter {
     pub step: Option<String>,
     /// Only runs that need attention for this error (see `Attention`), as 16 hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^[0-9a-f]{16}$")]
+    #[param(pattern = "^[0-9a-f]{16}$")]
     pub fingerprint: Option<String>,
     /// Only runs that an operator should look at.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -136,6 +157,8 @@ pub struct RunFilter {
     pub until: Option<Time>,
     /// 1 to 200; 50 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 200)]
+    #[param(minimum = 1, maximum = 200)]
     pub limit: Option<u32>,
     /// Where the last page ended.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -143,7 +166,7 @@ pub struct RunFilter {
 }
 
 /// A page of a list, newest first.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
@@ -151,12 +174,14 @@ pub struct Page<T> {
     pub next_cursor: Option<String>,
 }
 
-/// How a run stands, for those who wait for it.
-#[derive(Clone, Debug, Serialize)]
+/// How a run stands, for those who wait for it. Its output is the caller's own, with nothing hidden: who shows it to others
+/// shows [`RunResult::shown`].
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct RunResult {
     /// Its id.
     pub id: RunId,
     /// Its status.
+    #[schema(schema_with = words::run_status)]
     pub status: String,
     /// Whether it has ended.
     pub ended: bool,
@@ -164,4 +189,15 @@ pub struct RunResult {
     pub output: Option<Json>,
     /// Why it failed, is being undone or is stuck.
     pub failure: Option<Failure>,
+    /// Fields of the output that are shown to nobody else.
+    #[serde(skip)]
+    pub secret_fields: Vec<String>,
+}
+
+impl RunResult {
+    /// The same without what is secret.
+    pub fn shown(mut self) -> Self {
+        hide(&mut self.output, &self.secret_fields);
+        self
+    }
 }

@@ -14,15 +14,19 @@ use sqlx::{Postgres, Transaction};
 use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
+use tracing::Instrument;
+
 use super::Shared;
 use crate::engine::{
-    activity::{ActivityContext, ActivityError, Verified},
+    activity::{ActivityContext, ActivityError, Origin, Verified},
     core::{
         context::SideValue,
         decision::{Attempt, AttemptError, Event, Found},
         execution::panic_message,
         model::{Direction, Json, RunId, to_json},
+        trace::span_id,
     },
+    observer::Observed,
     registry::ActivityCode,
 };
 
@@ -33,12 +37,20 @@ pub(super) struct Happened {
 }
 
 /// The context of an attempt.
-pub(super) fn context(run: RunId, attempt: &Attempt, cancelled: CancellationToken) -> ActivityContext {
+pub(super) fn context(
+    run: RunId,
+    origin: Origin,
+    attempt: &Attempt,
+    verifies: bool,
+    cancelled: CancellationToken,
+) -> ActivityContext {
     ActivityContext {
         run,
         seq: attempt.seq,
         attempt: attempt.attempt,
         key: attempt.key.clone(),
+        origin,
+        span: span_id(run, attempt.seq, attempt.direction, attempt.attempt, verifies),
         previous: attempt.details.clone(),
         beat: Arc::default(),
         cancelled,
@@ -54,12 +66,25 @@ pub(super) fn take_beat(cx: &ActivityContext) -> Option<Json> {
 /// Attempts a step or an undo.
 pub(super) async fn attempt(shared: Arc<Shared>, cx: Arc<ActivityContext>, attempt: Attempt) -> Happened {
     let began = Instant::now();
+    let span = log_span(&shared, &cx, &attempt, false);
     let (result, tx) = match code(&shared, &attempt) {
         Err(error) => (Err(error), None),
         // Boxed: it is large, and most attempts are made without it.
-        Ok(code) if attempt.transactional => in_transaction(&shared, code, &cx, &attempt).boxed().await,
-        Ok(code) => (bounded(code.as_ref(), &cx, &attempt).await, None),
+        Ok(code) if attempt.transactional => {
+            cx.within(in_transaction(&shared, code, &cx, &attempt)).instrument(span).boxed().await
+        }
+        Ok(code) => (cx.within(bounded(code.as_ref(), &cx, &attempt)).instrument(span).await, None),
     };
+    if let Err(error) = &result {
+        log_failure(&shared, &cx, &attempt, false, error);
+    }
+    if let Some(observer) = &shared.config.observer {
+        let (outcome, code) = match &result {
+            Ok(_) => ("ok", None),
+            Err(error) => (if error.unknown { "unknown" } else { "failed" }, Some(error.code.as_str())),
+        };
+        observer.attempted(&observed(&shared, &cx, &attempt, false, began, outcome, code));
+    }
     let result = result.map_err(|error| AttemptError { error: error.record(), retryable: error.retryable });
     let event = Event::Attempted { seq: attempt.seq, direction: attempt.direction, result, took: began.elapsed() };
     Happened { event, tx }
@@ -119,6 +144,8 @@ async fn in_transaction(
         seq: cx.seq,
         attempt: cx.attempt,
         key: cx.key.clone(),
+        origin: cx.origin,
+        span: cx.span,
         previous: cx.previous.clone(),
         beat: cx.beat.clone(),
         cancelled: cx.cancelled.clone(),
@@ -146,17 +173,31 @@ async fn in_transaction(
 
 /// Asks whether an unknown attempt took effect.
 pub(super) async fn verify(shared: Arc<Shared>, cx: Arc<ActivityContext>, attempt: Attempt) -> Happened {
+    let began = Instant::now();
+    let span = log_span(&shared, &cx, &attempt, true);
     let found = match code(&shared, &attempt) {
         Err(error) => Err(error),
         Ok(code) => {
             let asking = AssertUnwindSafe(code.verify(&cx, attempt.input.get())).catch_unwind();
-            match tokio::time::timeout(attempt.timeout, asking).await {
+            match cx.within(tokio::time::timeout(attempt.timeout, asking)).instrument(span).await {
                 Ok(Ok(found)) => found,
                 Ok(Err(panic)) => Err(ActivityError::unknown("panic", panic_message(panic.as_ref()))),
                 Err(_) => Err(ActivityError::unknown("timeout", format!("no answer within {:?}", attempt.timeout))),
             }
         }
     };
+    if let Err(error) = &found {
+        log_failure(&shared, &cx, &attempt, true, error);
+    }
+    if let Some(observer) = &shared.config.observer {
+        let (outcome, code) = match &found {
+            Ok(Verified::Happened(_)) => ("happened", None),
+            Ok(Verified::NeverWill) => ("never_will", None),
+            Ok(Verified::NotYet) => ("not_yet", None),
+            Err(error) => ("unknown", Some(error.code.as_str())),
+        };
+        observer.attempted(&observed(&shared, &cx, &attempt, true, began, outcome, code));
+    }
     let not_yet = |code: &str, message: &str| Found::NotYet(ActivityError::unknown(code, message).record());
     let found = match found {
         Ok(Verified::Happened(output)) => Found::Happened(output),
@@ -165,6 +206,71 @@ pub(super) async fn verify(shared: Arc<Shared>, cx: Arc<ActivityContext>, attemp
         Err(error) => not_yet(&error.code, &error.message),
     };
     Happened { event: Event::Verified { seq: attempt.seq, direction: attempt.direction, found }, tx: None }
+}
+
+/// What every log line of an attempt bears. Not made where nobody reads lines of this level.
+fn log_span(shared: &Shared, cx: &ActivityContext, attempt: &Attempt, verifies: bool) -> tracing::Span {
+    tracing::info_span!(
+        "attempt",
+        run_id = %cx.run,
+        trace_id = %cx.origin.trace.id_text(),
+        step = cx.seq,
+        activity = %attempt.activity,
+        direction = attempt.direction.word(),
+        attempt = cx.attempt,
+        verifies,
+        worker = %shared.config.name,
+        lane = cx.origin.lane,
+    )
+}
+
+/// Its code only: the message is in the step's row, and may speak of what is nobody's business here.
+fn log_failure(shared: &Shared, cx: &ActivityContext, attempt: &Attempt, verifies: bool, error: &ActivityError) {
+    // In a span, so that both levels bear the same fields; a filter may have left the attempt's own one out.
+    let span = tracing::warn_span!(
+        "attempt",
+        run_id = %cx.run,
+        trace_id = %cx.origin.trace.id_text(),
+        step = cx.seq,
+        activity = %attempt.activity,
+        direction = attempt.direction.word(),
+        attempt = cx.attempt,
+        verifies,
+        worker = %shared.config.name,
+        lane = cx.origin.lane,
+    );
+    let (code, retryable) = (error.code.as_str(), error.retryable);
+    if error.unknown {
+        span.in_scope(|| tracing::warn!(code, retryable, "the outcome of an attempt is unknown"));
+    } else {
+        span.in_scope(|| tracing::info!(code, retryable, "an attempt failed"));
+    }
+}
+
+fn observed<'a>(
+    shared: &Shared,
+    cx: &'a ActivityContext,
+    attempt: &'a Attempt,
+    verifies: bool,
+    began: Instant,
+    outcome: &'a str,
+    code: Option<&'a str>,
+) -> Observed<'a> {
+    Observed {
+        run: cx.run,
+        workflow: cx.origin.workflow,
+        trace: cx.origin.trace,
+        span: cx.span,
+        seq: cx.seq,
+        activity: &attempt.activity,
+        direction: attempt.direction,
+        verifies,
+        attempt: cx.attempt,
+        ended_at: shared.clock.now(),
+        took: began.elapsed(),
+        outcome,
+        code,
+    }
 }
 
 /// Draws a side value. None when it can't be had just now: the run is looked at again later.

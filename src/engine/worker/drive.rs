@@ -17,11 +17,13 @@ use super::{
     lane::{self, Ack, LaneHandle, Request},
 };
 use crate::engine::{
-    activity::{ActivityContext, VISIBLE_AFTER},
+    activity::{ActivityContext, Origin, VISIBLE_AFTER},
     core::{
         decision::{Act, Attempt, Decision, Event, Writes},
+        holds::HoldKind,
         machine::Machine,
         model::{Direction, RunId, Time},
+        trace::Trace,
     },
     error::{Error, is_retryable, is_step_on_record},
     store::{claim, flush},
@@ -34,8 +36,11 @@ struct Driver {
     shared: Arc<Shared>,
     lane: LaneHandle,
     run: RunId,
+    origin: Origin,
     claimed_at: Time,
     parked_before: bool,
+    /// Attempts were held back, and the machine takes them for begun: the run can only be given back any more.
+    lets_go: bool,
     holding: Arc<Holding>,
     machine: Machine,
     acts: FuturesUnordered<BoxFuture<'static, Option<Happened>>>,
@@ -60,22 +65,25 @@ pub(super) fn spawn(shared: Arc<Shared>, lane: LaneHandle, claimed: claim::Claim
         code.get(&claimed.workflow_id).cloned()
     };
     let Some(code) = code else {
-        tracing::error!(%run, "a run was claimed whose workflow is not registered here");
+        tracing::error!(run_id = %run, lane = lane.id, "a run was claimed whose workflow is not registered here");
         return;
     };
+    shared.engine.meters().held.increment(1);
     let holding = shared.held.hold(run, lane.id, claimed.snapshot.inbox);
     tokio::spawn(async move {
         let (claimed_at, parked_before, now) = (lane::first_claimed(&claimed), claimed.has_history, claimed.now);
-        let serving = shared.clone();
-        let serves = Arc::new(move |queue: &str| serving.serves(queue));
-        let machine = Machine::new(claimed.snapshot, code, shared.engine.shared_registry(), serves);
+        let trace = Trace::of(run, claimed.traceparent.as_deref());
+        let origin = Origin { workflow: code.name(), trace, lane: lane.id };
+        let machine = Machine::new(claimed.snapshot, code, shared.engine.shared_registry(), shared.clone());
         let dead = lane.dead.clone();
         let mut driver = Driver {
             shared: shared.clone(),
             lane,
             run,
+            origin,
             claimed_at,
             parked_before,
+            lets_go: false,
             holding: holding.clone(),
             machine,
             acts: FuturesUnordered::new(),
@@ -89,6 +97,7 @@ pub(super) fn spawn(shared: Arc<Shared>, lane: LaneHandle, claimed: claim::Claim
             () = shared.stopped.cancelled() => {}
         }
         shared.held.let_go(run, &holding);
+        shared.engine.meters().held.decrement(1);
         drop(slot);
         if shared.may_be_due.load(std::sync::atomic::Ordering::Relaxed) {
             shared.engine.hints().due.notify_one();
@@ -120,9 +129,13 @@ impl Driver {
     /// Commits a decision's writes, then begins its acts. None: the run is let go of.
     async fn carry_out(&mut self, mut decision: Decision, tx: Option<OpenTransaction>) -> Option<Next> {
         let rests = decision.rests();
-        let draining = self.shared.draining.is_cancelled();
-        if draining {
+        if self.shared.draining.is_cancelled() {
+            self.lets_go = true;
             self.cancelled.cancel();
+        }
+        // What is under way of a held workflow is let to its end: a hold is not a cancel.
+        self.lets_go |= self.shared.holds.holds(HoldKind::Workflow, self.origin.workflow);
+        if self.lets_go {
             decision.hold_back(self.shared.clock.now());
         }
         let ack = if decision.writes.is_empty() && tx.is_none() {
@@ -146,7 +159,7 @@ impl Driver {
             Ack::Done => {}
         }
         decision.acts.into_iter().for_each(|act| self.begin(act));
-        if draining && self.acts.is_empty() {
+        if self.lets_go && self.acts.is_empty() {
             self.release().await;
             return None;
         }
@@ -178,6 +191,7 @@ impl Driver {
 
     /// The step's own SQL and its record, in one commit, behind the same fence.
     async fn commit_with(&mut self, mut open: OpenTransaction, commit: flush::Commit) -> Option<Ack> {
+        let began = tokio::time::Instant::now();
         let flushed = match flush::flush(&mut open.tx, self.lane.id, std::slice::from_ref(&commit)).await {
             Ok(flushed) => flushed,
             Err(Error::LeaseLost) => return None,
@@ -194,6 +208,7 @@ impl Driver {
         }
         match open.tx.commit().await {
             Ok(()) => {
+                self.shared.engine.meters().flushed(std::slice::from_ref(&commit), &flushed, began.elapsed());
                 self.shared.engine.hints().rested(flushed.rested);
                 Some(ack)
             }
@@ -207,7 +222,7 @@ impl Driver {
     async fn forget(&mut self, commit: flush::Commit, what: &str, error: Error) -> Option<Ack> {
         match error {
             Error::Database(error) if !is_retryable(&error) && !is_step_on_record(&error) => {
-                tracing::error!(run = %self.run, %error, "{what}: the run stands still");
+                tracing::error!(run_id = %self.run, %error, "{what}: the run stands still");
                 let inbox = async { claim::inbox(&mut *self.shared.engine.pool().acquire().await?, self.run).await };
                 let writes = lane::quarantine(&error, inbox.await.map_or(0, |inbox| inbox.inbox));
                 if self.commit_by_lane(flush::Commit { writes, ..commit }).await != Some(Ack::Done) {
@@ -215,7 +230,7 @@ impl Driver {
                 }
             }
             error => {
-                tracing::warn!(run = %self.run, %error, "{what}: the run is begun anew from its rows");
+                tracing::warn!(run_id = %self.run, %error, "{what}: the run is begun anew from its rows");
                 self.release().await;
             }
         }
@@ -234,11 +249,11 @@ impl Driver {
         let shared = self.shared.clone();
         match act {
             Act::Attempt(what) => {
-                let cx = self.context(&what);
+                let cx = self.context(&what, false);
                 self.acts.push(attempt::attempt(shared, cx, what).map(Some).boxed());
             }
             Act::Verify(what) => {
-                let cx = self.context(&what);
+                let cx = self.context(&what, true);
                 self.acts.push(attempt::verify(shared, cx, what).map(Some).boxed());
             }
             Act::Draw { seq, what } => self.acts.push(async move { attempt::draw(&shared, seq, what).await }.boxed()),
@@ -247,8 +262,8 @@ impl Driver {
         }
     }
 
-    fn context(&mut self, what: &Attempt) -> Arc<ActivityContext> {
-        let cx = Arc::new(attempt::context(self.run, what, self.cancelled.clone()));
+    fn context(&mut self, what: &Attempt, verifies: bool) -> Arc<ActivityContext> {
+        let cx = Arc::new(attempt::context(self.run, self.origin, what, verifies, self.cancelled.clone()));
         self.under_way.push(UnderWay {
             seq: what.seq,
             direction: what.direction,
@@ -349,7 +364,7 @@ impl Driver {
                 Some(Event::Inbox { inbox, request, signals })
             }
             Err(error) => {
-                tracing::warn!(run = %self.run, %error, "the inbox can't be read: the run is given back");
+                tracing::warn!(run_id = %self.run, %error, "the inbox can't be read: the run is given back");
                 self.release().await;
                 None
             }

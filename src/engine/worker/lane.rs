@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Shared, drive};
 use crate::engine::{
     core::{
+        attention::{Attention, AttentionKind},
         decision::{RunWrite, Writes},
         model::{Failure, RunId, Status, Time},
     },
@@ -100,6 +101,9 @@ pub(super) async fn work(shared: Arc<Shared>) {
                 }
             }
             Err(error) => {
+                if matches!(error, Error::LeaseLost) && !shared.stopped.is_cancelled() {
+                    shared.engine.meters().lanes_fenced.increment(1);
+                }
                 tracing::warn!(%error, lane = lane.handle.id, "the lane was lost: its runs are left to whoever took it over");
             }
         }
@@ -254,7 +258,9 @@ impl Lane {
             return Ok(());
         }
         self.last_beat = Instant::now();
+        let delay = &self.shared.engine.meters().claim_delay;
         for run in claimed {
+            delay.record((run.now - run.due_at).to_std().unwrap_or_default());
             let Some(slot) = permits.split(1) else { break };
             drive::spawn(self.shared.clone(), self.handle.clone(), run, slot);
         }
@@ -292,8 +298,12 @@ impl Lane {
     async fn flush_all(&mut self, commits: Vec<Commit>, done: &mut Vec<Ack>) -> Result<(), Error> {
         let mut pending = vec![commits];
         while let Some(mut batch) = pending.pop() {
+            let began = Instant::now();
             match flush::flush(&mut self.conn, self.handle.id, &batch).await {
-                Ok(flushed) => self.answer(&batch, &flushed, done),
+                Ok(flushed) => {
+                    self.shared.engine.meters().flushed(&batch, &flushed, began.elapsed());
+                    self.answer(&batch, &flushed, done);
+                }
                 Err(Error::Unavailable(error)) => {
                     self.reconnect(&error).await?;
                     may_be_recorded(&mut batch);
@@ -314,7 +324,7 @@ impl Lane {
                 }
                 Err(Error::Database(error)) => {
                     for commit in &mut batch {
-                        tracing::error!(%error, run = %commit.run, "what the run wants to record is refused by the database");
+                        tracing::error!(%error, run_id = %commit.run, "what the run wants to record is refused by the database");
                         let seen = claim::inbox(&mut self.conn, commit.run).await.map_or(0, |inbox| inbox.inbox);
                         commit.writes = quarantine(&error, seen);
                     }
@@ -390,7 +400,9 @@ pub(super) fn ack(commit: &Commit, flushed: &Flushed) -> Ack {
 pub(super) fn quarantine(error: &sqlx::Error, seen: i32) -> Writes {
     let failure = Failure::new("unrecordable", format!("the database refused the run's record: {error}"));
     let run = RunWrite::Rest { status: Status::Stuck, output: None, failure: Some(failure.clone()), wait: None, seen };
-    Writes { run: Some(run), attention: vec![(None, failure)], ..Writes::default() }
+    // Which workflow it is is not known here; the code and the database's sentence tell enough apart.
+    let attention = Attention::new("", None, AttentionKind::Stuck, failure, None);
+    Writes { run: Some(run), attention: vec![attention], unpaused: true, ..Writes::default() }
 }
 
 /// Loads what is on record of runs that were advanced before.

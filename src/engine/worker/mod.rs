@@ -5,7 +5,7 @@
 //! | `lane` | a flushing connection: claims, flushes whatever has accumulated, beats |
 //! | `drive` | one run: decision, commit, acts, event, decision … |
 //! | `attempt` | one attempt: timeout, panic, transaction |
-//! | `pump` | wakes parked runs; takes over from lost workers; listens for hints; looks into held runs' inboxes |
+//! | `pump` | wakes parked runs; takes over from lost workers; listens for hints; looks into held runs' inboxes and at holds |
 //!
 //! Nothing durable is in memory only: a worker that is killed loses its lanes, and others take its runs over.
 
@@ -14,6 +14,7 @@ mod clock;
 mod drive;
 mod faults;
 mod held;
+mod holds;
 mod lane;
 mod pump;
 
@@ -31,11 +32,12 @@ use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 pub use self::faults::{Faults, Moment};
-use self::{clock::DbClock, held::Held};
+use self::{clock::DbClock, held::Held, holds::HoldsView};
 use super::{
-    client::{DEFAULT_QUEUE, Engine},
+    client::{DEFAULT_QUEUE, Engine, check_queue},
     core::execution::WorkflowCode,
     error::Error,
+    observer::Observer,
     store::lanes,
 };
 
@@ -56,6 +58,8 @@ pub struct WorkerConfig {
     pub poll_interval: Duration,
     /// How long a drain lets attempts under way go on.
     pub drain: Duration,
+    /// Who is told of every attempt that has ended; nobody by default.
+    pub observer: Option<Arc<dyn Observer>>,
     /// For [`crate::engine::testing`] alone: what happens around commits. None in a service.
     pub faults: Option<Arc<dyn Faults>>,
 }
@@ -72,6 +76,7 @@ impl Default for WorkerConfig {
             takeover_after: Duration::from_secs(15),
             poll_interval: Duration::from_millis(500),
             drain: Duration::from_secs(30),
+            observer: None,
             faults: None,
         }
     }
@@ -100,6 +105,7 @@ pub(crate) struct Shared {
     may_be_due: AtomicBool,
     turn: AtomicUsize,
     held: Held,
+    holds: HoldsView,
     /// No more claims; runs are given back between two steps.
     draining: CancellationToken,
     /// The end of everything.
@@ -107,10 +113,6 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    fn serves(&self, queue: &str) -> bool {
-        self.config.queues.iter().any(|served| served == queue)
-    }
-
     /// The (queue, workflow) pairs to claim for, in another order each time: the claim reads them in order and stops when
     /// it has enough.
     fn served(&self) -> Vec<(String, i32)> {
@@ -157,10 +159,13 @@ impl Worker {
             may_be_due: AtomicBool::new(true),
             turn: AtomicUsize::new(0),
             held: Held::default(),
+            holds: HoldsView::default(),
             draining: CancellationToken::new(),
             stopped: CancellationToken::new(),
         });
         register(&shared).await?;
+        let (engine, slots) = (shared.engine.clone(), shared.config.slots as f64);
+        engine.meters().slots.increment(slots);
         let mut lanes_at_work = JoinSet::new();
         for _ in 0..shared.config.lanes.max(1) {
             lanes_at_work.spawn(lane::work(shared.clone()));
@@ -170,6 +175,7 @@ impl Worker {
         pumps.spawn(pump::take_over(shared.clone()));
         pumps.spawn(pump::listen(shared.clone()));
         pumps.spawn(pump::look_into_inboxes(shared.clone()));
+        pumps.spawn(pump::look_at_holds(shared.clone()));
 
         shutdown.await;
         tracing::info!(held = shared.held.len(), "draining");
@@ -184,15 +190,20 @@ impl Worker {
         shared.stopped.cancel();
         while lanes_at_work.join_next().await.is_some() {}
         pumps.shutdown().await;
+        engine.meters().slots.decrement(slots);
         Ok(())
     }
 }
 
 async fn register(shared: &Shared) -> Result<(), Error> {
+    // A worker that served the queue of a held activity would begin what is held.
+    shared.config.queues.iter().try_for_each(|queue| check_queue(Some(queue)))?;
     let mut conn = shared.engine.pool().acquire().await?;
     let mut ids = Vec::new();
-    for code in shared.engine.shared_registry().workflows() {
-        let id = lanes::register_workflow(&mut conn, code.name(), code.version()).await?;
+    let registry = shared.engine.shared_registry();
+    for code in registry.workflows() {
+        let secret = registry.secret_fields(&**code);
+        let id = lanes::register_workflow(&mut conn, code.name(), code.version(), &secret).await?;
         shared.code.write().unwrap_or_else(PoisonError::into_inner).insert(id, code.clone());
         ids.push(id);
     }
@@ -200,6 +211,8 @@ async fn register(shared: &Shared) -> Result<(), Error> {
     let slots = i32::try_from(config.slots).unwrap_or(i32::MAX);
     let id = lanes::register_worker(&mut conn, &config.name, &config.queues, &ids, slots).await?;
     let _ = shared.worker_id.set(id);
+    // Before the first claim: the first run may come to a held activity.
+    shared.holds.set(super::store::holds::held_back(&mut conn).await?);
     shared.clock.set(super::store::now(&mut conn).await?);
     Ok(())
 }

@@ -87,6 +87,14 @@ impl Orders {
         book_breaches(self.engine.pool()).await
     }
 
+    /// How long the oldest refund has been on record without the gateway having taken it, in seconds; 0 when there is none.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn outbox_lag(&self) -> Result<f64, Error> {
+        Ok(store::refunds::oldest_untold(&mut *self.engine.pool().acquire().await?).await?)
+    }
+
     /// Units of an item that orders have taken for good.
     ///
     /// # Errors

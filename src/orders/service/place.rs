@@ -75,6 +75,20 @@ impl Orders {
     /// `invalid_request`, `unknown_item`, `currency_mismatch`, `price_overflow`, `delivery_too_far`, `key_conflict`, and
     /// the engine's.
     pub async fn place(&self, request: &PlaceOrder, key: Option<&str>) -> Result<Placed, Error> {
+        self.place_in_trace(request, key, None).await
+    }
+
+    /// The same, with the caller's W3C trace context: the order's run belongs to that trace. It is no part of what is
+    /// asked, so the same key with another trace is the same request.
+    ///
+    /// # Errors
+    /// As [`Orders::place`].
+    pub async fn place_in_trace(
+        &self,
+        request: &PlaceOrder,
+        key: Option<&str>,
+        traceparent: Option<String>,
+    ) -> Result<Placed, Error> {
         self.check(request, key)?;
         let mut conn = self.engine.pool().acquire().await?;
         let mut tx = conn.begin().await?;
@@ -96,7 +110,7 @@ impl Orders {
         let input = OrderInput::new(&order, &request.payment.token, self.settings.payment_window)?;
         let input = to_json(&input).map_err(|error| Error::InvalidRequest(error.to_string()))?;
         let tags = BTreeMap::from([("order".to_owned(), id.to_string())]);
-        let start = StartRun { id: Some(run_id), tags, ..StartRun::named(ORDER, input) };
+        let start = StartRun { id: Some(run_id), tags, traceparent, ..StartRun::named(ORDER, input) };
         self.engine.start_in(&mut tx, start).await?;
         tx.commit().await?;
         self.engine.hint();
@@ -186,6 +200,9 @@ pub(super) fn within(what: &str, text: &str, most: usize) -> Result<(), Error> {
     let length = text.chars().count();
     if text.trim().is_empty() || length > most {
         return Err(Error::InvalidRequest(format!("{what} has {length} characters; it takes 1 to {most}")));
+    }
+    if text.contains('\0') {
+        return Err(Error::InvalidRequest(format!("{what} has a NUL character")));
     }
     Ok(())
 }

@@ -84,3 +84,10 @@ pub(crate) async fn any(conn: &mut PgConnection, order: Uuid) -> Result<bool, sq
     let query = "SELECT EXISTS (SELECT FROM shop.refunds WHERE order_id = $1)";
     sqlx::query_scalar(query).bind(order).fetch_one(conn).await
 }
+
+/// The age in seconds of the oldest refund that the gateway has not taken; 0 when there is none.
+pub(crate) async fn oldest_untold(conn: &mut PgConnection) -> Result<f64, sqlx::Error> {
+    let query = "SELECT coalesce(greatest(extract(epoch FROM backstitch.now() - min(created_at)), 0), 0)::float8
+        FROM shop.refunds WHERE state IN ('requested', 'pending') AND state = 'requested'";
+    sqlx::query_scalar(query).fetch_one(conn).await
+}

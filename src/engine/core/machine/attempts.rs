@@ -17,9 +17,11 @@ use std::{
 
 use chrono::SubsecRound;
 
-use super::{Ending, Key, Machine, Phase};
+use super::{Ending, Key, Machine, Phase, undoing::is_done};
 use crate::engine::core::{
+    attention::{AttentionKind, RETRYING_AFTER},
     decision::{Act, Attempt, AttemptError, Found},
+    holds::aside,
     model::{Direction, Failure, Json, Outcome, Step, StepError, Time, idempotency_key, to_json},
     policy::{ActivityMeta, Retry},
 };
@@ -38,12 +40,17 @@ impl Machine {
             return self.get_stuck(Failure::new("unknown_activity", message).at(key.0));
         };
         let queue = meta.queue.map_or_else(|| self.queue.clone(), Into::into);
-        if !(self.serves)(&queue) {
+        if self.serves.holds(&step.name) {
+            // Whatever else of the run can be done elsewhere goes first.
+            self.elsewhere.get_or_insert_with(|| aside(&step.name).into());
+            return;
+        }
+        if !self.serves.serves(&queue) {
             self.elsewhere = Some(queue);
             return;
         }
         let verify = meta.verifiable && self.unknown_forward(key);
-        let retry = retry_of(&meta, key.1);
+        let retry = self.retry_of(key, &meta);
         let Some(step) = self.steps.get_mut(&key) else { return };
         if step.attempts >= retry.max_attempts && step.error.is_some() {
             // Only a takeover gets here: the last attempt was under way when its worker was lost.
@@ -90,7 +97,9 @@ impl Machine {
         let step = self.steps.get(&key)?;
         let forward = self.steps.get(&(key.0, Direction::Forward))?;
         let left = step.due.map(|due| (due.estimate() - now).to_std().unwrap_or(Duration::ZERO));
-        let timeout = left.map_or(meta.policy.attempt_timeout, |left| left.min(meta.policy.attempt_timeout));
+        let own = meta.policy.attempt_timeout;
+        let most = step.policy.as_ref().map_or(own, |policy| policy.attempt_timeout(own));
+        let timeout = left.map_or(most, |left| left.min(most));
         // An input that is JSON's null comes back from an intent's row as none; a step without input has nothing else.
         let input = step.input.clone().or_else(|| forward.input.clone()).or_else(|| to_json(&()).ok())?;
         Some(Attempt {
@@ -192,30 +201,46 @@ impl Machine {
         }
     }
 
+    /// The rules of a step's retries: its activity's, or those that came with an operator's retry.
+    fn retry_of(&self, key: Key, meta: &ActivityMeta) -> Retry {
+        let own = match key.1 {
+            Direction::Forward => meta.policy.retry,
+            Direction::Undo => meta.policy.undo_retry,
+        };
+        let other = self.steps.get(&key).and_then(|step| step.policy.as_ref());
+        other.map_or(own, |policy| policy.retry(own))
+    }
+
     /// Whether attempts and time are left, and anybody still wants the outcome.
     fn may_retry(&self, key: Key, meta: &ActivityMeta, now: Time) -> bool {
         let Some(step) = self.steps.get(&key) else { return false };
         let wanted = match key.1 {
-            // A run that gets stuck goes on where it was, once an operator has seen to it.
+            // A run that gets stuck or is paused goes on where it was, once an operator has seen to it.
             Direction::Forward => match &self.phase {
-                Phase::Forward | Phase::Settling(Ending::Stuck(_)) => true,
+                Phase::Forward | Phase::Settling(Ending::Stuck(_) | Ending::Paused) => true,
                 Phase::Settling(Ending::Returned(Err(_))) => self.pivoted,
                 Phase::Settling(_) | Phase::Undoing | Phase::Resting => false,
             },
             Direction::Undo => true,
         };
         let in_time = step.due.is_none_or(|due| due.estimate() > now);
-        wanted && in_time && step.attempts < retry_of(meta, key.1).max_attempts
+        wanted && in_time && step.attempts < self.retry_of(key, meta).max_attempts
     }
 
     fn wait_for_next(&mut self, key: Key, error: StepError, meta: &ActivityMeta, now: Time) {
         let jitter = self.jitter(key);
-        let retry = retry_of(meta, key.1);
+        let retry = self.retry_of(key, meta);
         let Some(step) = self.steps.get_mut(&key) else { return };
+        let another = step.error.as_ref().is_none_or(|last| last.code != error.code);
+        let retrying = step.attempts == RETRYING_AFTER || (step.attempts > RETRYING_AFTER && another);
+        let failure = Failure::new(error.code.clone(), error.message.clone()).at(key.0);
         step.error = Some(error);
         // As the database keeps it, so that the step, the run and its timer all name the same moment.
         step.next_attempt_at = Some((now + retry.wait(step.attempts, jitter)).trunc_subsecs(6));
         self.dirty.insert(key);
+        if retrying {
+            self.attend(Some(key.0), AttentionKind::Retrying, failure);
+        }
     }
 
     /// The call's deadline passed while it waited for its next attempt.
@@ -247,7 +272,12 @@ impl Machine {
                 step.outcome = Some(outcome);
                 step.error = error;
                 step.next_attempt_at = None;
+                let attempts = step.attempts;
                 self.dirty.insert(key);
+                let forward = self.steps.get(&(key.0, Direction::Forward)).and_then(|step| step.outcome);
+                if attempts >= RETRYING_AFTER || (forward == Some(Outcome::Unknown) && is_done(outcome)) {
+                    self.out.writes.settled.push(key.0);
+                }
             }
         }
     }
@@ -260,6 +290,7 @@ impl Machine {
             step.output = output;
             step.error = error;
             self.dirty.insert(key);
+            self.out.writes.settled.push(seq);
         }
         self.undo_afresh(seq);
     }
@@ -293,13 +324,6 @@ impl Machine {
 
 /// On the step itself, so that it outlasts whatever its undo meets.
 const GAVE_UP_ASKING: &str = "still_unknown";
-
-fn retry_of(meta: &ActivityMeta, direction: Direction) -> Retry {
-    match direction {
-        Direction::Forward => meta.policy.retry,
-        Direction::Undo => meta.policy.undo_retry,
-    }
-}
 
 fn step_name(steps: &std::collections::BTreeMap<Key, Step>, key: Key) -> std::sync::Arc<str> {
     steps.get(&key).map_or_else(|| "".into(), |step| step.name.clone())

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Ending, Machine, Phase};
 use crate::engine::core::{
+    attention::{AttentionKind, RETRYING_AFTER},
     context::{Ask, Asked, SideValue, Told, Until},
     decision::Act,
     execution::{Ended, Execution, Turn},
@@ -172,13 +173,24 @@ impl Machine {
         step.next_attempt_at = None;
         self.dirty.insert(key);
         let ended_ill = matches!(outcome, Outcome::Failed | Outcome::Unknown);
+        let tried_for_long = step.attempts >= RETRYING_AFTER;
         if self.best_effort.contains(&seq) && ended_ill {
-            let error = step.error.clone().map_or_else(|| ("failed".into(), String::new()), |e| (e.code, e.message));
-            self.out.writes.attention.push((Some(seq), Failure::new(error.0, error.1).at(seq)));
+            self.attend_to_step(seq, AttentionKind::BestEffort);
+        } else if outcome == Outcome::Unknown {
+            self.attend_to_step(seq, AttentionKind::Unknown);
+        } else if tried_for_long {
+            self.out.writes.settled.push(seq);
         }
         if matches!(self.phase, Phase::Forward) {
             self.to_tell.push_back(seq);
         }
+    }
+
+    fn attend_to_step(&mut self, seq: u32, kind: AttentionKind) {
+        let error = self.steps.get(&(seq, Direction::Forward)).and_then(|step| step.error.clone());
+        let (code, message) =
+            error.map_or_else(|| ("failed".into(), String::new()), |error| (error.code, error.message));
+        self.attend(Some(seq), kind, Failure::new(code, message).at(seq));
     }
 
     /// Timers, waits and calls that have come due, by the database's clock.
@@ -230,6 +242,7 @@ impl Machine {
 
     /// Before a run ends: what is still open will not be told any more.
     pub(super) fn close_open_steps(&mut self) {
+        let mut left_unknown = Vec::new();
         for (key, step) in &mut self.steps {
             if step.outcome.is_some() || key.1 == Direction::Undo {
                 continue;
@@ -243,6 +256,12 @@ impl Machine {
             };
             step.next_attempt_at = None;
             self.dirty.insert(*key);
+            if step.outcome == Some(Outcome::Unknown) {
+                left_unknown.push(key.0);
+            }
+        }
+        for seq in left_unknown {
+            self.attend_to_step(seq, AttentionKind::Unknown);
         }
     }
 }
@@ -286,6 +305,7 @@ fn new_step(
         due,
         next_attempt_at: None,
         undo_after: Vec::new(),
+        policy: None,
         took: std::time::Duration::ZERO,
         recorded: false,
     }

@@ -15,8 +15,9 @@
 //! of which nothing was done. The simulation in tests/simulation crashes it at every point.
 //!
 //! The parts: `forward` (replay, asks, telling), `attempts` (three outcomes, retries, verification), `undoing` (the plan
-//! at work). The worker that carries decisions out is engine/worker/drive.rs.
+//! at work), `asked` (cancel, compensate, pause, and what else comes into the inbox). The worker that carries decisions out is engine/worker/drive.rs.
 
+mod asked;
 mod attempts;
 mod forward;
 mod undoing;
@@ -28,9 +29,12 @@ use std::{
 };
 
 use super::{
-    decision::{Act, Decision, Event, RunWrite, Snapshot, Wait},
+    attention::{Attention, AttentionKind},
+    decision::{Decision, Event, RunWrite, Snapshot, Wait},
     execution::{Execution, WorkflowCode},
+    holds::Serves,
     model::{Direction, Due, Failure, Json, Outcome, Request, RunId, Signal, Status, Step, StepError, StepKind, Time},
+    plan::undo_plan,
     policy::{ActivityMeta, Catalog},
     transition::{Change, next},
 };
@@ -62,10 +66,9 @@ enum Ending {
     Stopped(Failure),
     /// It can't go on without an operator.
     Stuck(Failure),
+    /// An operator holds it back.
+    Paused,
 }
-
-/// Which queues a worker serves.
-pub type Serves = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// A run as its worker holds it.
 pub struct Machine {
@@ -171,8 +174,12 @@ impl Machine {
                     self.fire_due(now);
                 }
             }
-            Status::Compensating => self.phase = Phase::Undoing,
-            Status::Stuck | Status::Completed if self.request != Request::None => {
+            Status::Compensating => {
+                self.phase = Phase::Undoing;
+                self.stop_if_asked(now);
+            }
+            Status::Failed if undo_plan(self.steps.values()).is_empty() => self.rest_as_it_is(),
+            Status::Paused | Status::Stuck | Status::Completed | Status::Failed if self.is_asked_to_stop() => {
                 self.stop_if_asked(now);
                 if matches!(self.phase, Phase::Forward) {
                     self.rest_as_it_is();
@@ -206,6 +213,8 @@ impl Machine {
 
     /// Tells, polls, starts what is open, ends what has settled, and says what to wait for.
     fn go_on(&mut self, now: Time) -> Decision {
+        // Found anew: what stood in the way when the run was last looked at may be gone.
+        self.elsewhere = None;
         loop {
             self.tell_all(now);
             if matches!(self.phase, Phase::Forward) {
@@ -253,72 +262,12 @@ impl Machine {
                 let unknown = self.catalog.activity(&step.name).is_none_or(|meta| !meta.transactional);
                 step.error = Some(StepError { code: "worker_lost".to_owned(), message, unknown });
                 step.next_attempt_at = Some(now);
+                if self.request == Request::Pause {
+                    // Nobody looks at it for a while but people: they find on record how it stands.
+                    self.dirty.insert((step.seq, step.direction));
+                }
             }
         }
-    }
-
-    /// Whether somebody asked for what can still be done: a cancel that comes too late is none.
-    fn is_asked_to_stop(&self) -> bool {
-        match self.request {
-            Request::None => false,
-            Request::Cancel => !self.pivoted,
-            Request::Compensate => true,
-        }
-    }
-
-    /// Cancel and compensate requests and the run's deadline: all stop the function. True when it is stopped.
-    fn stop_if_asked(&mut self, now: Time) -> bool {
-        if self.status == Status::Compensating {
-            return true;
-        }
-        let overdue = !self.pivoted && self.deadline_at.is_some_and(|at| at <= now);
-        let failure = match self.request {
-            Request::Compensate => Failure::new("compensated", "an operator had it undone"),
-            Request::Cancel if !self.pivoted => Failure::new("cancelled", "it was cancelled"),
-            _ if overdue && self.status != Status::Completed => {
-                Failure::new("deadline_exceeded", "it was not past its pivot in time")
-            }
-            Request::Cancel | Request::None => return false,
-        };
-        if matches!(self.phase, Phase::Undoing | Phase::Settling(Ending::Stopped(_))) {
-            return true;
-        }
-        self.execution = None;
-        self.to_tell.clear();
-        self.phase = Phase::Settling(Ending::Stopped(failure));
-        if self.busy() {
-            self.out.acts.push(Act::Cancel);
-        }
-        true
-    }
-
-    fn open_inbox(&mut self, inbox: i32, request: Request, signals: Vec<Signal>, now: Time) {
-        self.seen = inbox;
-        self.request = request;
-        self.signals = signals.into();
-        match self.rested.take() {
-            Some(rested) => self.go_back(rested),
-            None if matches!(self.phase, Phase::Resting) => self.rest_as_it_is(),
-            None => {}
-        }
-        if !self.stop_if_asked(now) {
-            self.match_signals();
-        }
-    }
-
-    /// The commit refused to let go of the run, because the inbox had changed: the decision is due again.
-    fn go_back(&mut self, rested: Rested) {
-        self.status = rested.before;
-        self.phase = match (rested.status, rested.failure) {
-            (Status::Completed, _) => {
-                let output = rested.output.map_or_else(|| Err(Failure::new("no_output", "")), Ok);
-                Phase::Settling(Ending::Returned(output))
-            }
-            (Status::Failed, Some(failure)) => Phase::Settling(Ending::Stopped(failure)),
-            (Status::Stuck, Some(failure)) => Phase::Settling(Ending::Stuck(failure)),
-            _ if rested.before == Status::Compensating => Phase::Undoing,
-            _ => Phase::Forward,
-        };
     }
 
     /// The due times as the rows have them, in place of the worker's estimates.
@@ -343,6 +292,7 @@ impl Machine {
         self.out.wake_at = None;
         let (output_kept, failure_kept) = (output.clone(), failure.clone());
         self.rested = Some(Rested { before: self.before, status, output: output_kept, failure: failure_kept });
+        self.out.writes.unpaused = self.request == Request::Pause && status != Status::Paused;
         self.out.writes.run = Some(RunWrite::Rest { status, output, failure, wait, seen: self.seen });
     }
 
@@ -361,7 +311,7 @@ impl Machine {
         }
         self.change(Change::GetStuck);
         self.failure = Some(failure.clone());
-        self.out.writes.attention.push((None, failure.clone()));
+        self.attend(None, AttentionKind::of_stuck(&failure), failure.clone());
         self.rest(Status::Stuck, None, Some(failure), None);
     }
 
@@ -373,11 +323,16 @@ impl Machine {
         match ending {
             Ending::Returned(Ok(output)) => {
                 self.close_open_steps();
+                self.settle_unknown();
                 let status = self.change(Change::Complete);
                 self.rest(status, Some(output), None, None);
             }
             Ending::Returned(Err(failure)) if self.pivoted => self.get_stuck(failure),
             Ending::Stuck(failure) => self.get_stuck(failure),
+            Ending::Paused => {
+                let (status, failure) = (self.change(Change::Pause), self.failure.clone());
+                self.rest(status, None, failure, None);
+            }
             Ending::Returned(Err(failure)) | Ending::Stopped(failure) => {
                 self.close_open_steps();
                 self.make_plan(failure);
@@ -465,6 +420,20 @@ impl Machine {
         let dues = open.flat_map(|step| [step.due, step.next_attempt_at.map(Due::At)]).flatten();
         let deadline = (matches!(self.phase, Phase::Forward) && !self.pivoted).then_some(self.deadline_at).flatten();
         dues.chain(deadline.map(Due::At)).min_by_key(|due| due.estimate())
+    }
+
+    /// Has an operator look at a step, or at the run.
+    fn attend(&mut self, seq: Option<u32>, kind: AttentionKind, failure: Failure) {
+        let at = seq.or(failure.step).and_then(|seq| self.steps.get(&(seq, Direction::Forward)));
+        let step_name = at.map(|step| step.name.clone());
+        self.out.writes.attention.push(Attention::new(self.code.name(), seq, kind, failure, step_name));
+    }
+
+    /// The workflow has dealt with what it was told.
+    fn settle_unknown(&mut self) {
+        let unknown = |step: &&Step| step.outcome == Some(Outcome::Unknown) && step.ord.is_some();
+        let seqs = self.steps.values().filter(unknown).map(|step| step.seq);
+        self.out.writes.settled.extend(seqs.filter(|seq| !self.best_effort.contains(seq)));
     }
 
     fn meta(&self, name: &str) -> Option<&ActivityMeta> {

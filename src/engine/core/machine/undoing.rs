@@ -32,6 +32,7 @@ impl Machine {
                 due: None,
                 next_attempt_at: None,
                 undo_after: undo.after,
+                policy: None,
                 took: std::time::Duration::ZERO,
                 recorded: false,
                 ..forward.clone()
@@ -84,6 +85,6 @@ impl Machine {
     }
 }
 
-const fn is_done(outcome: Outcome) -> bool {
+pub(super) const fn is_done(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Ok | Outcome::Skipped)
 }

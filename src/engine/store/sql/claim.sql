@@ -6,6 +6,8 @@
 -- c: `ctid = ANY(ARRAY(..))` is evaluated once; `IN (SELECT .. LIMIT)` may be run again per row and take too many.
 --    One index range per (queue, workflow), read lazily: later pairs are not touched once the limit is reached, so the
 --    caller changes their order from claim to claim.
+-- Holds: what is held when the statement begins is left out. Neither array depends on a row, so each is made once in a
+--    claim, from a table that is empty most of the time (docs/decisions/0017).
 WITH f AS (
     UPDATE backstitch.lane SET beat = clock_timestamp() WHERE id = $1 AND alive RETURNING id
 ),
@@ -22,10 +24,13 @@ c AS (
             WHERE r.lane IS NULL AND r.queue = k.queue AND r.workflow_id = k.workflow_id AND r.due_at <= due.now
             ORDER BY r.due_at LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED
         ) d
+        WHERE k.queue <> ALL (ARRAY(SELECT h.name FROM backstitch.hold h WHERE h.kind = 'queue'))
+          AND k.workflow_id <> ALL (ARRAY(
+            SELECT w.id FROM backstitch.hold h JOIN backstitch.workflow w ON w.name = h.name WHERE h.kind = 'workflow'))
         LIMIT $4
     ))
-    RETURNING q.run_id, q.takeovers, q.fresh, t.now
+    RETURNING q.run_id, q.takeovers, q.fresh, q.due_at, t.now
 )
-SELECT c.run_id, c.takeovers, c.fresh, c.now, r.workflow_id, r.queue, r.created_at, r.started_at, r.deadline_at,
-    r.status, r.request, r.inbox, r.input::text AS input, r.failure::text AS failure
+SELECT c.run_id, c.takeovers, c.fresh, c.due_at, c.now, r.workflow_id, r.queue, r.created_at, r.started_at, r.deadline_at,
+    r.status, r.request, r.inbox, r.input::text AS input, r.failure::text AS failure, r.traceparent
 FROM c JOIN backstitch.run r ON r.id = c.run_id

@@ -15,4 +15,4 @@ SELECT f.run_id, f.due_at, r.workflow_id, false, r.queue
 FROM fired f JOIN backstitch.run r ON r.id = f.run_id
 WHERE r.status IN (0, 1, 3)
 ON CONFLICT (run_id) DO NOTHING
-RETURNING due_at
+RETURNING due_at, backstitch.now() AS now

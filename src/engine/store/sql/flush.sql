@@ -8,7 +8,8 @@
 -- x: all others (intents, retries, undos, changes of a row on record, whatever may or may not have landed before a lost
 --    connection), as one JSON text, which is empty most of the time. An outcome on record never changes (unknown may be
 --    resolved); writing the same again is harmless.
--- r: a run that is let go of must have seen the latest inbox counter, on the row that this updates: NOT EXISTS (a
+-- r: the plan is what a cancel or compensate asked for; a pause (3) is still to come after it.
+--    A run that is let go of must have seen the latest inbox counter, on the row that this updates: NOT EXISTS (a
 --    signal) would miss one that commits while this waits for the row (tried).
 -- Locks, in order: lane, step, run, ready.
 WITH f AS (
@@ -49,7 +50,7 @@ x AS (
 r AS (
     UPDATE backstitch.run SET
         status = u.status, output = u.output::json, failure = u.failure::json,
-        request = CASE WHEN u.status = 3 THEN 0 ELSE run.request END,
+        request = CASE WHEN u.status = 3 AND run.request <> 3 THEN 0 ELSE run.request END,
         wait_kind = u.wait_kind, wait_name = u.wait_name,
         wait_since = CASE WHEN u.wait_kind IS NOT NULL THEN f.now END,
         wait_until = coalesce(u.wake_at, f.now + u.wake_in * interval '1 microsecond'),

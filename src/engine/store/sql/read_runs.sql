@@ -1,12 +1,21 @@
--- Runs as people see them. Called by store/reads.rs, for one run ($1) or a page of them, newest first by id.
+-- Runs as people see them, newest first: those whose ids are in `page`, which comes before this, in a WITH. Called by
+-- store/reads.rs for one run, and with what store/finding makes of a filter.
 -- Pending and running are derived from `ready`, which is why the hot path never writes them. What nobody holds waits for a
 -- worker: `served` says whether one is alive that would take it. The last worker's lanes stay alive by their rows, with
--- nobody left to take over: so they also must have been heard of lately.
-SELECT r.id, w.name AS workflow, w.version, r.key, r.queue, r.input::text AS input, r.output::text AS output,
-    r.failure::text AS failure, r.tags::text AS tags, r.created_at, r.started_at, r.finished_at, r.parent_id,
+-- nobody left to take over: so they also must have been heard of lately. `hold`: what keeps it from being taken.
+SELECT r.id, w.name AS workflow, w.version, w.secret_fields, r.key, r.queue, r.input::text AS input,
+    r.output::text AS output, r.failure::text AS failure, r.tags::text AS tags, r.created_at, r.started_at, r.finished_at,
+    r.parent_id, r.traceparent,
     r.status, r.wait_kind, r.wait_name, r.wait_since, r.wait_until,
     q.run_id IS NOT NULL AS due, q.lane IS NOT NULL AS held, q.fresh, q.queue AS due_queue, q.due_at,
-    (SELECT min(a.since) FROM backstitch.attention a WHERE a.run_id = r.id) AS attention_since,
+    coalesce((SELECT p.at FROM backstitch.paused p WHERE r.status = 2 AND p.run_id = r.id),
+        (SELECT x.since FROM backstitch.exceptional x WHERE r.status IN (2, 4) AND x.run_id = r.id),
+        (SELECT min(a.since) FROM backstitch.attention a WHERE r.status IN (2, 4) AND a.run_id = r.id)) AS stands_since,
+    CASE WHEN q.lane IS NULL THEN (
+        SELECT json_build_object('name', h.name, 'since', h.since)::text FROM backstitch.hold h
+        WHERE (h.kind, h.name) IN (('workflow', w.name), ('queue', q.queue))
+            OR (h.kind = 'activity' AND '@activity/' || h.name = q.queue)
+        ORDER BY h.since LIMIT 1) END AS hold,
     q.run_id IS NULL OR q.lane IS NOT NULL OR EXISTS (
         SELECT FROM backstitch.worker k JOIN backstitch.lane l ON l.worker_id = k.id
             AND l.alive AND l.beat > clock_timestamp() - interval '30 seconds'
@@ -15,21 +24,8 @@ SELECT r.id, w.name AS workflow, w.version, r.key, r.queue, r.input::text AS inp
         SELECT FROM backstitch.worker k JOIN backstitch.lane l ON l.worker_id = k.id
             AND l.alive AND l.beat > clock_timestamp() - interval '30 seconds'
         WHERE r.workflow_id = ANY (k.workflows)) AS known
-FROM backstitch.run r
+FROM page
+JOIN backstitch.run r ON r.id = page.id
 JOIN backstitch.workflow w ON w.id = r.workflow_id
 LEFT JOIN backstitch.ready q ON q.run_id = r.id
-WHERE ($1::uuid IS NULL OR r.id = $1)
-  AND ($2::uuid IS NULL OR r.id < $2)
-  AND ($3::text IS NULL OR w.name = $3)
-  AND ($4::text IS NULL OR $4 = CASE
-        WHEN r.status = 0 OR (r.status = 1 AND q.run_id IS NOT NULL)
-            THEN CASE WHEN q.fresh AND q.lane IS NULL THEN 'pending' ELSE 'running' END
-        ELSE (ARRAY['waiting', 'paused', 'compensating', 'stuck', 'completed', 'compensated', 'failed', 'abandoned'])[r.status]
-      END)
-  AND ($5::text IS NULL OR r.id IN (
-        SELECT x.run_id FROM backstitch.run_key x WHERE x.key = $5 AND ($3 IS NULL OR x.workflow = $3)))
-  AND ($6::text IS NULL OR r.tags @> jsonb_build_object($6::text, $7::text) OR ($7::text IS NULL AND r.tags ? $6::text))
-  AND (NOT $8::boolean OR EXISTS (SELECT FROM backstitch.attention a WHERE a.run_id = r.id))
-  AND ($9::timestamptz IS NULL OR r.created_at >= $9)
 ORDER BY r.id DESC
-LIMIT $10

@@ -5,6 +5,8 @@
 --    would break the caller's transaction.
 -- w: a run that is to start later starts then, and finds the signal in its inbox.
 --    A run that a worker holds is not in need of waking: its worker looks, or its park is refused.
+-- b: one that was put aside for a held activity comes back for it. (What comes while a worker is about to put the run
+--    aside, maintenance sees.)
 WITH m AS (
     UPDATE backstitch.run SET inbox = inbox + 1
     WHERE id = $1 AND status < 5
@@ -20,5 +22,9 @@ w AS (
     INSERT INTO backstitch.ready (run_id, due_at, workflow_id, fresh, queue)
     SELECT m.id, backstitch.now(), m.workflow_id, false, m.queue FROM m WHERE m.status = 1 AND m.wait_kind <> 'start'
     ON CONFLICT (run_id) DO NOTHING
+),
+b AS (
+    UPDATE backstitch.ready q SET queue = m.queue, due_at = backstitch.now() FROM m
+    WHERE q.run_id = m.id AND q.lane IS NULL AND starts_with(q.queue, '@')
 )
 SELECT count(*) FROM m

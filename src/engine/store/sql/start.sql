@@ -6,8 +6,8 @@
 WITH t AS MATERIALIZED (SELECT backstitch.now() AS now),
 u AS MATERIALIZED (
     SELECT u.* FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[],
-        $8::timestamptz[], $9::text[], $10::uuid[], $11::bigint[])
-        u(id, workflow_id, workflow, queue, input, key, hash, start_at, tags, parent_id, deadline_ms)
+        $8::timestamptz[], $9::text[], $10::uuid[], $11::bigint[], $12::text[])
+        u(id, workflow_id, workflow, queue, input, key, hash, start_at, tags, parent_id, deadline_ms, traceparent)
 ),
 k AS (
     INSERT INTO backstitch.run_key (workflow, key, run_id, hash)
@@ -21,11 +21,11 @@ n AS MATERIALIZED (
 ),
 r AS (
     INSERT INTO backstitch.run (id, created_at, workflow_id, queue, key, input, tags, parent_id, deadline_at,
-        status, wait_kind, wait_since, wait_until)
+        status, wait_kind, wait_since, wait_until, traceparent)
     SELECT n.id, n.now, n.workflow_id, n.queue, n.key, n.input::json, n.tags::jsonb, n.parent_id,
         n.now + n.deadline_ms * interval '1 ms',
         CASE WHEN n.later THEN 1 ELSE 0 END, CASE WHEN n.later THEN 'start' END,
-        CASE WHEN n.later THEN n.now END, CASE WHEN n.later THEN n.start_at END
+        CASE WHEN n.later THEN n.now END, CASE WHEN n.later THEN n.start_at END, n.traceparent
     FROM n
 ),
 q AS (

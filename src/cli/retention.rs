@@ -1,0 +1,99 @@
+//! `backstitch retention …`: how long ended runs are kept, and what would go.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    client::{Client, ServerArgs},
+    output::{Out, table},
+    shapes::List,
+};
+
+/// The verbs.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Verb {
+    /// List how long ended runs are kept
+    List,
+    /// Set how long the ended runs of a workflow are kept
+    Set {
+        /// The workflow
+        workflow: String,
+        /// How long, as 90d; `default` is as long as all others
+        keep: String,
+        /// Why, for the audit log
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        /// Only check
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Count what goes at the next turn; servers let it go by themselves
+    Run {
+        /// The only way: nothing is dropped by hand
+        #[arg(long, required = true)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Debug, Deserialize)]
+struct Retention {
+    workflow: Option<String>,
+    keep_s: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Keeping {
+    partitions: Vec<Partition>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Partition {
+    name: String,
+    go: i64,
+    stay: i64,
+    is_old: bool,
+}
+
+/// Carries out one verb.
+pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Result<()> {
+    let client = Client::new(server)?;
+    match verb {
+        Verb::List => listed(&client.get("/v1/retention", &[]).await?, out),
+        Verb::Set { workflow, keep, reason, dry_run } => {
+            let keep = (keep != "default").then_some(keep);
+            let body = json!({"keep": keep, "reason": reason, "dry_run": dry_run});
+            listed(&client.send(Method::PUT, &format!("/v1/retention/{workflow}"), Some(&body), None).await?, out)
+        }
+        Verb::Run { .. } => {
+            let answer = client.get("/v1/retention/plan", &[]).await?;
+            let keeping: Keeping =
+                serde_json::from_value(answer.clone()).context("the server's answer is new to us")?;
+            out.show(&answer, || planned(&keeping))
+        }
+    }
+}
+
+fn listed(answer: &Value, out: Out) -> anyhow::Result<()> {
+    let page: List<Retention> = serde_json::from_value(answer.clone()).context("the server's answer is new to us")?;
+    let row = |set: &Retention| {
+        let keep = humantime::format_duration(Duration::from_secs(set.keep_s)).to_string();
+        vec![set.workflow.clone().unwrap_or_else(|| "(all others)".to_owned()), keep]
+    };
+    out.show(answer, || table(&["WORKFLOW", "KEPT FOR"], page.items.iter().map(row)))
+}
+
+fn planned(keeping: &Keeping) -> String {
+    let row = |partition: &Partition| {
+        let how = match (partition.is_old, partition.go) {
+            (true, _) => "the week is dropped, what stays is carried over",
+            (false, 0) => "",
+            (false, _) => "row by row",
+        };
+        vec![partition.name.clone(), partition.go.to_string(), partition.stay.to_string(), how.to_owned()]
+    };
+    table(&["WEEK", "GO", "STAY", "HOW"], keeping.partitions.iter().map(row))
+}

@@ -1,0 +1,72 @@
+//! `backstitch schedule pause`, `resume`, `run`, `delete`.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{encoded, path, read};
+use crate::cli::{
+    client::Client,
+    output::{Out, confirm, tell},
+};
+
+/// Which schedule, and why.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Its name
+    name: String,
+    /// Why, for the audit log
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Only check, change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// A deletion.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DeleteArgs {
+    #[command(flatten)]
+    which: Args,
+    /// Don't ask
+    #[arg(long, short = 'y')]
+    yes: bool,
+}
+
+impl Args {
+    fn body(&self) -> Value {
+        json!({"reason": self.reason, "dry_run": self.dry_run})
+    }
+}
+
+pub(super) async fn change(action: &str, args: &Args, client: &Client, out: Out) -> anyhow::Result<()> {
+    let answer = client.send(Method::POST, &format!("{}/{action}", path(&args.name)), Some(&args.body()), None).await?;
+    let schedule = read(&answer)?;
+    out.show(&answer, || {
+        let (would, state) =
+            (if args.dry_run { "would be" } else { "is" }, if schedule.paused { "paused" } else { "on" });
+        format!("schedule {} {would} {state}", schedule.name)
+    })
+}
+
+pub(super) async fn run(args: &Args, client: &Client, out: Out) -> anyhow::Result<()> {
+    let answer = client.send(Method::POST, &format!("{}/run", path(&args.name)), Some(&args.body()), None).await?;
+    let id = answer["run_id"].as_str().unwrap_or("a run would be started").to_owned();
+    out.show(&answer, || id.clone())?;
+    if !out.json() && !args.dry_run {
+        tell(format!("`backstitch run watch {id}` follows it."));
+    }
+    Ok(())
+}
+
+pub(super) async fn delete(args: &DeleteArgs, client: &Client, out: Out) -> anyhow::Result<()> {
+    let DeleteArgs { which, yes } = args;
+    if !yes && !which.dry_run {
+        let question = format!("delete schedule {} and the record of its slots?", which.name);
+        anyhow::ensure!(confirm(&question)?, "nothing was changed");
+    }
+    let reason = which.reason.as_deref().map_or_else(String::new, |reason| format!("&reason={}", encoded(reason)));
+    let path = format!("{}?dry_run={}{reason}", path(&which.name), which.dry_run);
+    let answer = client.send(Method::DELETE, &path, None, None).await?;
+    let would = if which.dry_run { "would be" } else { "is" };
+    out.show(&answer, || format!("schedule {} {would} deleted", which.name))
+}

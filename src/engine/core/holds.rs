@@ -1,0 +1,127 @@
+//! What operators hold back, and what a run's machine asks of its worker before it begins anything.
+//!
+//! Holds are of three kinds. A held *queue* or *workflow* is left out by claims. A held *activity* holds back single steps:
+//! a run that comes to one is put aside, into a queue that bears the activity's name and that nobody serves.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+/// Names that begin with this are queues of our own.
+pub const RESERVED: char = '@';
+
+/// What can be held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldKind {
+    /// All runs of a workflow, in all its versions.
+    Workflow,
+    /// Attempts, verifications and undos of an activity, in whatever workflow.
+    Activity,
+    /// All runs that are due in a queue, and all activities that it serves.
+    Queue,
+}
+
+impl HoldKind {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Workflow, Self::Activity, Self::Queue];
+
+    /// Its word, in the API, on the command line and in the table.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Workflow => "workflow",
+            Self::Activity => "activity",
+            Self::Queue => "queue",
+        }
+    }
+
+    /// The kind of a word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+}
+
+/// The queue of runs that wait for a held activity.
+pub fn aside(activity: &str) -> String {
+    format!("{RESERVED}activity/{activity}")
+}
+
+/// What is held back, as somebody last saw it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeldBack {
+    workflows: BTreeSet<String>,
+    activities: BTreeSet<String>,
+    queues: BTreeSet<String>,
+}
+
+impl HeldBack {
+    /// Whether something of this kind and name is held back.
+    pub fn holds(&self, kind: HoldKind, name: &str) -> bool {
+        match kind {
+            HoldKind::Workflow => self.workflows.contains(name),
+            HoldKind::Activity => self.activities.contains(name),
+            HoldKind::Queue => self.queues.contains(name),
+        }
+    }
+
+    /// Whether nothing is held back: nearly always.
+    pub fn is_empty(&self) -> bool {
+        self.workflows.is_empty() && self.activities.is_empty() && self.queues.is_empty()
+    }
+}
+
+impl FromIterator<(HoldKind, String)> for HeldBack {
+    fn from_iter<T: IntoIterator<Item = (HoldKind, String)>>(holds: T) -> Self {
+        let mut held = Self::default();
+        for (kind, name) in holds {
+            match kind {
+                HoldKind::Workflow => held.workflows.insert(name),
+                HoldKind::Activity => held.activities.insert(name),
+                HoldKind::Queue => held.queues.insert(name),
+            };
+        }
+        held
+    }
+}
+
+/// What a worker would begin here and now. A closure over queue names is one of those that nothing is held back from.
+pub trait Begins: Send + Sync {
+    /// Whether activities of this queue may begin here.
+    fn serves(&self, queue: &str) -> bool;
+
+    /// Whether attempts, verifications and undos of this activity are held back.
+    fn holds(&self, activity: &str) -> bool;
+}
+
+impl<F: Fn(&str) -> bool + Send + Sync> Begins for F {
+    fn serves(&self, queue: &str) -> bool {
+        self(queue)
+    }
+
+    fn holds(&self, _: &str) -> bool {
+        false
+    }
+}
+
+/// What a worker would begin, as its machines hold it.
+pub type Serves = Arc<dyn Begins>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hold_is_of_one_kind_and_name() {
+        let held: HeldBack = [(HoldKind::Activity, "charge".to_owned())].into_iter().collect();
+        assert!(held.holds(HoldKind::Activity, "charge") && !held.is_empty());
+        assert!(!held.holds(HoldKind::Queue, "charge") && !held.holds(HoldKind::Activity, "notify"));
+    }
+
+    #[test]
+    fn kinds_keep_their_words() {
+        for kind in HoldKind::ALL {
+            assert_eq!(HoldKind::from_word(kind.word()), Some(kind));
+        }
+        assert_eq!(HoldKind::from_word("run"), None);
+    }
+}

@@ -1,0 +1,113 @@
+//! What others ask of a run while a worker has it: cancel, compensate, pause; and whatever else comes into its inbox.
+
+use super::{Ending, Machine, Phase, Rested};
+use crate::engine::core::{
+    decision::{Act, RunWrite},
+    model::{Failure, Json, Request, Signal, Status, Time},
+};
+
+impl Machine {
+    /// Whether somebody asked for what can still be done: a cancel that comes too late is none.
+    pub(super) fn is_asked_to_stop(&self) -> bool {
+        match self.request {
+            Request::None => false,
+            Request::Cancel => !self.pivoted,
+            Request::Compensate => true,
+            Request::Pause => !matches!(self.status, Status::Paused | Status::Stuck) && !self.status.is_end(),
+        }
+    }
+
+    /// Cancel, compensate and pause requests and the run's deadline: all stop the function. True when it is stopped.
+    pub(super) fn stop_if_asked(&mut self, now: Time) -> bool {
+        if self.request == Request::Pause {
+            self.pause();
+            return true;
+        }
+        if self.status == Status::Compensating {
+            return true;
+        }
+        let overdue = !self.pivoted && self.deadline_at.is_some_and(|at| at <= now);
+        let failure = match self.request {
+            Request::Compensate => Failure::new("compensated", "an operator had it undone"),
+            Request::Cancel if !self.pivoted => Failure::new("cancelled", "it was cancelled"),
+            _ if overdue && self.status != Status::Completed => {
+                Failure::new("deadline_exceeded", "it was not past its pivot in time")
+            }
+            Request::Cancel | Request::Pause | Request::None => return false,
+        };
+        if matches!(self.phase, Phase::Undoing | Phase::Settling(Ending::Stopped(_))) {
+            return true;
+        }
+        self.execution = None;
+        self.to_tell.clear();
+        self.phase = Phase::Settling(Ending::Stopped(failure));
+        if self.busy() {
+            self.out.acts.push(Act::Cancel);
+        }
+        true
+    }
+
+    /// Begins nothing more, tells nothing more, and lets attempts under way end. What is on its way to its end, or to
+    /// standing still, just gets there.
+    fn pause(&mut self) {
+        if matches!(self.phase, Phase::Forward | Phase::Undoing) {
+            self.execution = None;
+            self.to_tell.clear();
+            self.phase = Phase::Settling(Ending::Paused);
+        }
+    }
+
+    /// The pause is off before the run came to rest: it goes on from what is known of it, as after any replay.
+    fn unpause(&mut self, now: Time) {
+        if !matches!(self.phase, Phase::Settling(Ending::Paused)) {
+            return;
+        }
+        if self.status == Status::Compensating {
+            self.phase = Phase::Undoing;
+            return;
+        }
+        self.phase = Phase::Forward;
+        (self.asked, self.told) = (0, 0);
+        self.best_effort.clear();
+        self.replay(now);
+    }
+
+    pub(super) fn open_inbox(&mut self, inbox: i32, request: Request, signals: Vec<Signal>, now: Time) {
+        self.seen = inbox;
+        self.request = request;
+        self.signals = signals.into();
+        match self.rested.take() {
+            Some(rested) => self.go_back(rested),
+            None if matches!(self.phase, Phase::Resting) => {
+                // It was not due, and now something has come: what we know of it is of before that, its rows know more.
+                self.out.writes.run = Some(RunWrite::HandOver { queue: self.queue.clone() });
+                return;
+            }
+            None => {}
+        }
+        self.stop_if_asked(now);
+        if self.request != Request::Pause {
+            self.unpause(now);
+        }
+        if matches!(self.phase, Phase::Forward) {
+            self.match_signals();
+        }
+    }
+
+    /// The commit refused to let go of the run, because the inbox had changed: the decision is due again.
+    fn go_back(&mut self, rested: Rested) {
+        self.status = rested.before;
+        self.phase = match (rested.status, rested.failure) {
+            (Status::Completed, _) => {
+                let returned: Result<Json, Failure> =
+                    rested.output.map_or_else(|| Err(Failure::new("no_output", "")), Ok);
+                Phase::Settling(Ending::Returned(returned))
+            }
+            (Status::Failed, Some(failure)) => Phase::Settling(Ending::Stopped(failure)),
+            (Status::Stuck, Some(failure)) => Phase::Settling(Ending::Stuck(failure)),
+            (Status::Paused, _) => Phase::Settling(Ending::Paused),
+            _ if rested.before == Status::Compensating => Phase::Undoing,
+            _ => Phase::Forward,
+        };
+    }
+}

@@ -1,0 +1,57 @@
+//! Cancel and compensate: left on the run's row for a worker, who makes the plan; in one place for all ways into it.
+
+use super::{Facts, Look, PauseMark, Place, Refusal, Ruling};
+use crate::engine::core::{
+    model::{Direction, Request, Step},
+    plan::{Undo, undo_plan},
+    transition::Change,
+};
+
+pub(super) fn stop(facts: &Facts, what: Request) -> Result<Ruling, Refusal> {
+    let cancel = what == Request::Cancel;
+    if cancel && facts.pivoted() && !facts.status.is_end() {
+        return Err(Refusal::PastPivot);
+    }
+    let status = facts.next(if cancel { Change::Cancel } else { Change::Compensate })?;
+    if facts.planned() {
+        let message = "its plan of undos has been made already; `resume` and `retry` go on with it";
+        return Err(Refusal::WrongState(message.to_owned()));
+    }
+    let asked = facts.request == what || (cancel && facts.request == Request::Compensate);
+    if asked && facts.due {
+        let repeated =
+            Ruling::repeated(facts, "it has been asked for already, and a worker is about to do it".to_owned());
+        return Ok(Ruling { undo: planned(&facts.steps), ..repeated });
+    }
+    let undo = planned(&facts.steps);
+    let mut ruling = Ruling {
+        status,
+        request: what,
+        place: Place::Due,
+        pause: PauseMark::Over,
+        look: Look::Settled,
+        ..Ruling::of(facts)
+    };
+    if facts.held {
+        ruling.says.push("attempts under way are let to their end first; what they come to is in the plan".to_owned());
+    }
+    ruling.says.push(match undo.len() {
+        0 if facts.status.is_end() => "nothing has to be undone: it stays as it is".to_owned(),
+        0 => "nothing has to be undone: it ends as failed".to_owned(),
+        1 => "1 step is undone".to_owned(),
+        count => format!("{count} steps are undone, the last first"),
+    });
+    if facts.pivoted() {
+        ruling.says.push("it is past its pivot: others may rely on what is undone".to_owned());
+    }
+    ruling.note("request", if cancel { "cancel" } else { "compensate" });
+    ruling.note("undo", undo.iter().map(|(undo, _)| undo.seq).collect::<Vec<_>>());
+    ruling.undo = undo;
+    Ok(ruling)
+}
+
+/// The undos that a plan made now would have.
+fn planned(steps: &[Step]) -> Vec<(Undo, Step)> {
+    let step = |seq| steps.iter().find(|step| step.seq == seq && step.direction == Direction::Forward).cloned();
+    undo_plan(steps).into_iter().filter_map(|undo| step(undo.seq).map(|step| (undo, step))).collect()
+}

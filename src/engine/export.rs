@@ -1,0 +1,49 @@
+//! A run as one document: the part of [`Engine`] for taking a run along, into a ticket or an archive.
+
+use super::{
+    client::Engine,
+    core::model::RunId,
+    error::Error,
+    store::{self, export, reads},
+    view::{AuditFilter, RunExport},
+};
+
+/// The form of the document.
+const FORMAT: &str = "backstitch.run/1";
+
+impl Engine {
+    /// A run with everything that is on record of it. What is marked as secret is hidden, as everywhere.
+    ///
+    /// # Errors
+    /// `unknown_run`.
+    pub async fn export(&self, run: RunId) -> Result<RunExport, Error> {
+        let found = self.run(run).await?;
+        let mut audit = Vec::new();
+        let mut filter = AuditFilter { run_id: Some(run), limit: Some(200), ..AuditFilter::default() };
+        loop {
+            let page = self.audit(&filter).await?;
+            audit.extend(page.items);
+            filter.cursor = page.next_cursor;
+            if filter.cursor.is_none() {
+                break;
+            }
+        }
+        audit.reverse();
+        let mut conn = self.pool().acquire().await?;
+        let secret = reads::secret_fields(&mut conn, run).await?;
+        let slot = match found.tags.get("schedule") {
+            Some(schedule) => export::slot(&mut conn, schedule, run).await?,
+            None => None,
+        };
+        Ok(RunExport {
+            format: FORMAT,
+            exported_at: store::now(&mut conn).await?,
+            signals: export::signals(&mut conn, run, &secret).await?,
+            compensation: export::compensation(&mut conn, run).await?,
+            slot,
+            children: export::children(&mut conn, run).await?,
+            audit,
+            run: found,
+        })
+    }
+}

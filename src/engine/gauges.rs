@@ -1,0 +1,24 @@
+//! What metrics and readiness ask of the database.
+
+use std::time::Duration;
+
+use super::{client::Engine, error::Error, store::gauges, view::Gauges};
+
+impl Engine {
+    /// How many runs stand where. Reads small tables only; the database gives up after `at_most`.
+    ///
+    /// # Errors
+    /// When the database can't be reached, or does not answer in time.
+    pub async fn gauges(&self, at_most: Duration) -> Result<Gauges, Error> {
+        gauges::read(&mut *self.pool().acquire().await?, at_most).await
+    }
+
+    /// How long ago the newest worker of that name was last heard of. None: it has no lane.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn worker_silent_for(&self, name: &str) -> Result<Option<Duration>, Error> {
+        let seconds = gauges::silent_for(&mut *self.pool().acquire().await?, name).await?;
+        Ok(seconds.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))))
+    }
+}

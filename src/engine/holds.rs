@@ -1,0 +1,106 @@
+//! Holding back: pause by workflow, activity or queue, for when what they need is down.
+//!
+//! - A held *queue* or *workflow*: no run of it is claimed; of runs that a worker holds already, nothing more begins.
+//! - A held *activity*: none of its attempts, verifications and undos begins, in whatever workflow; everything else goes on.
+//!
+//! Attempts under way are let to their end, in both. Workers learn of a hold at once or, where the hint is lost, within
+//! about a second. A hold freezes no timers: a deadline that passes meanwhile has passed.
+
+use serde_json::{Value, json};
+
+use super::{
+    client::{Engine, check_name, check_queue},
+    core::holds::HoldKind,
+    error::Error,
+    operator::{Operator, Subject},
+    store::{audit, holds},
+    view::Hold,
+};
+
+/// Runs that a release brings back in one statement.
+const AT_ONCE: i64 = 1_000;
+
+const LONGEST_NAME: usize = 128;
+
+impl Engine {
+    /// Holds something back. Where it is held already, that hold stays as it is.
+    ///
+    /// # Errors
+    /// `reason_required`, `invalid_request`, `unknown_workflow`.
+    pub async fn hold(&self, kind: HoldKind, name: &str, by: &Operator) -> Result<Hold, Error> {
+        let subject = subject(kind, name);
+        let held = self.try_hold(kind, name, by, &subject).await;
+        self.audited("hold", Subject::Named(&subject), by, held).await
+    }
+
+    async fn try_hold(&self, kind: HoldKind, name: &str, by: &Operator, subject: &str) -> Result<Hold, Error> {
+        check_name(kind.word(), Some(name), LONGEST_NAME)?;
+        check_queue(Some(name))?;
+        let reason = by.reason.as_deref().map(str::trim).filter(|reason| !reason.is_empty());
+        let reason = reason.ok_or(Error::ReasonRequired("hold"))?;
+        let mut tx = self.pool().begin().await?;
+        if kind == HoldKind::Workflow && !holds::knows_workflow(&mut tx, name).await? {
+            return Err(Error::UnknownWorkflow(name.to_owned()));
+        }
+        let (hold, is_new) = holds::set(&mut tx, kind, name, &by.actor, reason).await?;
+        if by.dry_run {
+            tx.rollback().await?;
+            return Ok(hold);
+        }
+        if is_new {
+            audit::done(&mut tx, &entry("hold", subject, None, json!({"held": true})), by.by()).await?;
+        }
+        tx.commit().await?;
+        Ok(hold)
+    }
+
+    /// Releases something; gives the hold that was on it. What was put aside for it goes on.
+    ///
+    /// # Errors
+    /// `unknown_hold` where it is not held.
+    pub async fn release(&self, kind: HoldKind, name: &str, by: &Operator) -> Result<Hold, Error> {
+        let subject = subject(kind, name);
+        let released = self.try_release(kind, name, by, &subject).await;
+        let hold = self.audited("release", Subject::Named(&subject), by, released).await?;
+        if !by.dry_run {
+            let mut conn = self.pool().acquire().await?;
+            // What a crash leaves aside here, and what a worker puts aside that has not heard of it yet, maintenance sees to.
+            while holds::bring_back_released(&mut conn, AT_ONCE).await? == AT_ONCE as u64 {}
+            self.hint();
+        }
+        Ok(hold)
+    }
+
+    async fn try_release(&self, kind: HoldKind, name: &str, by: &Operator, subject: &str) -> Result<Hold, Error> {
+        let mut tx = self.pool().begin().await?;
+        let hold = holds::release(&mut tx, kind, name).await?;
+        let hold = hold.ok_or_else(|| Error::UnknownHold(subject.to_owned()))?;
+        if by.dry_run {
+            tx.rollback().await?;
+            return Ok(hold);
+        }
+        let before = json!({"held": true, "since": hold.since, "reason": hold.reason});
+        audit::done(&mut tx, &entry("release", subject, Some(before), json!({"held": false})), by.by()).await?;
+        tx.commit().await?;
+        Ok(hold)
+    }
+
+    /// Everything that is held back, oldest first.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn holds(&self) -> Result<Vec<Hold>, Error> {
+        holds::list(&mut *self.pool().acquire().await?).await
+    }
+}
+
+fn subject(kind: HoldKind, name: &str) -> String {
+    // A name that no hold can have is not worth its length in the audit.
+    let name: String = name.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
+    format!("{} {name}", kind.word())
+}
+
+/// What the audit keeps of who did what, and why.
+fn entry<'a>(action: &'a str, subject: &'a str, before: Option<Value>, after: Value) -> audit::Entry<'a> {
+    audit::Entry { action, run: None, subject: Some(subject), before, after: Some(after) }
+}

@@ -1,0 +1,35 @@
+//! Runs that were put aside for a held activity come back when it is held no more, and when something else of them is due.
+//!
+//! A release brings them back itself. But a worker that had not heard of the release yet may put one aside after it, and
+//! what else is due of a run (a timer, a deadline, another step's retry, a signal that came as it was put aside) does not
+//! wait for the release. So both are asked for again and again, here, and never relied on to have been done once.
+
+use std::time::Duration;
+
+use crate::engine::{client::Engine, error::Error, store::holds};
+
+/// How long a run may stay aside after the release of what it waits for.
+const RELEASED_EVERY: Duration = Duration::from_secs(1);
+/// How late the other things of a run that was put aside may be.
+const DUE_EVERY: Duration = Duration::from_secs(2);
+/// Runs in one statement.
+const AT_ONCE: i64 = 1_000;
+
+/// Brings back runs whose activity is held no more.
+pub(super) async fn tick(engine: &Engine) -> Result<Duration, Error> {
+    let back = holds::bring_back_released(&mut *engine.pool().acquire().await?, AT_ONCE).await?;
+    Ok(again(engine, back, RELEASED_EVERY))
+}
+
+/// Brings back runs of which something else is due.
+pub(super) async fn look_after(engine: &Engine) -> Result<Duration, Error> {
+    let back = holds::bring_back_due(&mut *engine.pool().acquire().await?, AT_ONCE).await?;
+    Ok(again(engine, back, DUE_EVERY))
+}
+
+fn again(engine: &Engine, back: u64, pause: Duration) -> Duration {
+    if back > 0 {
+        engine.hint();
+    }
+    if back == AT_ONCE as u64 { Duration::ZERO } else { pause }
+}

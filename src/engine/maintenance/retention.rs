@@ -1,0 +1,15 @@
+//! Keeping: partitions for the weeks to come are made, and what has been kept long enough goes, a bounded piece a turn.
+
+use std::time::Duration;
+
+use crate::engine::{client::Engine, error::Error};
+
+/// How often there is a look where nothing was to be done.
+const EVERY: Duration = Duration::from_mins(10);
+/// Between two pieces, so that a large backlog leaves the database to others.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// One piece of what is to be done.
+pub(super) async fn tick(engine: &Engine) -> Result<Duration, Error> {
+    Ok(if engine.keep().await? { PAUSE } else { EVERY })
+}

@@ -1,0 +1,230 @@
+//! Bulk operations: one action over all runs that a filter matches, as data.
+//!
+//! Which runs is settled when the operation is created. What is done, by whom, why and how fast stands in its row; what
+//! became of each run in rows of their own. [`Engine::maintenance`] carries it out, in whichever process comes to it first.
+
+use uuid::Uuid;
+
+use super::{
+    client::Engine,
+    core::{
+        action::Action,
+        model::RunId,
+        operation::{DEFAULT_RATE, HIGHEST_RATE, OperationChange},
+    },
+    error::Error,
+    operator::{Operator, Subject},
+    store::{audit, finding, operations},
+    view::{Operation, OperationPreview, OperationRun, Page, PreviewedRun, RunFilter},
+};
+
+/// The runs whose plans a preview shows.
+const SAMPLE: i64 = 10;
+
+impl Engine {
+    /// Creates an operation over the runs that the filter matches now. It is durable when this returns, and goes on by
+    /// itself. `rate`: runs a second, 50 unless said.
+    ///
+    /// # Errors
+    /// `empty_filter`, `reason_required`, `invalid_request`.
+    pub async fn operate_on(
+        &self,
+        action: &Action,
+        filter: &RunFilter,
+        by: &Operator,
+        rate: Option<u32>,
+    ) -> Result<Operation, Error> {
+        let created = self.create_operation(action, filter, by, rate).await;
+        self.audited(action.word(), Subject::Named("operation"), by, created).await
+    }
+
+    async fn create_operation(
+        &self,
+        action: &Action,
+        filter: &RunFilter,
+        by: &Operator,
+        rate: Option<u32>,
+    ) -> Result<Operation, Error> {
+        let filter = checked(filter)?;
+        let reason = by.reason.as_deref().map(str::trim).filter(|reason| !reason.is_empty());
+        let reason = reason.ok_or(Error::ReasonRequired("a bulk operation"))?;
+        let rate = rate.unwrap_or(DEFAULT_RATE);
+        if !(1..=HIGHEST_RATE).contains(&rate) {
+            return Err(Error::InvalidRequest(format!(
+                "rate is {rate}; it goes from 1 to {HIGHEST_RATE} runs a second"
+            )));
+        }
+        let mut tx = self.pool().begin().await?;
+        let matching = finding::matching(&mut tx, &filter).await?;
+        let id = Uuid::now_v7();
+        let new = operations::NewOperation { id, action, filter: &filter, actor: &by.actor, reason, rate };
+        operations::create(&mut tx, &new, &matching).await?;
+        let created = operations::get(&mut tx, id).await?;
+        let after = serde_json::json!({
+            "action": action, "filter": filter, "rate": rate, "total": created.total, "status": created.status,
+        });
+        self.audit_operation(&mut tx, "operate", id, by, None, after).await?;
+        tx.commit().await?;
+        Ok(created)
+    }
+
+    /// What [`Engine::operate_on`] would do: how many runs, how they stand, and the plans of the first. Changes nothing.
+    ///
+    /// # Errors
+    /// As [`Engine::operate_on`].
+    pub async fn preview_operation(
+        &self,
+        action: &Action,
+        filter: &RunFilter,
+        by: &Operator,
+    ) -> Result<OperationPreview, Error> {
+        let filter = checked(filter)?;
+        by.check_reason(true, "a bulk operation")?;
+        let mut conn = self.pool().acquire().await?;
+        let matching = finding::matching(&mut conn, &filter).await?;
+        let statuses = operations::statuses(&mut conn, &matching).await?;
+        let mut sample = Vec::new();
+        let by = Operator { dry_run: true, ..by.clone() };
+        for run_id in operations::first(&mut conn, &matching, SAMPLE).await? {
+            sample.push(match self.act_in(&mut conn, run_id, action, &by).await {
+                Ok(plan) => PreviewedRun { run_id, plan: Some(plan), code: None, message: None },
+                Err(error @ (Error::Unavailable(_) | Error::Database(_))) => return Err(error),
+                Err(refused) => PreviewedRun {
+                    run_id,
+                    plan: None,
+                    code: Some(refused.code().to_owned()),
+                    message: Some(refused.to_string()),
+                },
+            });
+        }
+        let total = statuses.iter().map(|status| status.count).sum();
+        Ok(OperationPreview { dry_run: true, action: action.word(), total, statuses, sample })
+    }
+
+    /// One bulk operation.
+    ///
+    /// # Errors
+    /// `unknown_operation`.
+    pub async fn operation(&self, id: Uuid) -> Result<Operation, Error> {
+        operations::get(&mut *self.pool().acquire().await?, id).await
+    }
+
+    /// A page of bulk operations, newest first.
+    ///
+    /// # Errors
+    /// `bad_cursor`, `invalid_request`.
+    pub async fn operations(&self, limit: Option<u32>, cursor: Option<&str>) -> Result<Page<Operation>, Error> {
+        let (limit, before) = page(limit, cursor)?;
+        let found = operations::list(&mut *self.pool().acquire().await?, before, limit + 1).await?;
+        Ok(cut(found, limit, |operation| operation.id))
+    }
+
+    /// A page of an operation's runs, in the order in which they are taken up. `outcome`: `open`, `done` or `refused`.
+    ///
+    /// # Errors
+    /// `unknown_operation`, `bad_cursor`, `invalid_request`.
+    pub async fn operation_runs(
+        &self,
+        id: Uuid,
+        outcome: Option<&str>,
+        limit: Option<u32>,
+        cursor: Option<&str>,
+    ) -> Result<Page<OperationRun>, Error> {
+        if let Some(word) = outcome.filter(|word| !matches!(*word, "open" | "done" | "refused")) {
+            return Err(Error::InvalidRequest(format!("there is no outcome {word}; there are open, done and refused")));
+        }
+        let (limit, after) = page(limit, cursor)?;
+        let mut conn = self.pool().acquire().await?;
+        operations::get(&mut conn, id).await?;
+        let found = operations::runs(&mut conn, id, outcome, after, limit + 1).await?;
+        Ok(cut(found, limit, |run: &OperationRun| run.run_id))
+    }
+
+    /// Stops a bulk operation for now. When this returns, none of its runs is in the middle of being acted on.
+    ///
+    /// # Errors
+    /// `unknown_operation`, `wrong_state`.
+    pub async fn pause_operation(&self, id: Uuid, by: &Operator) -> Result<Operation, Error> {
+        self.change_operation(id, OperationChange::Pause, by).await
+    }
+
+    /// Lets a bulk operation go on.
+    ///
+    /// # Errors
+    /// `unknown_operation`, `wrong_state`.
+    pub async fn resume_operation(&self, id: Uuid, by: &Operator) -> Result<Operation, Error> {
+        self.change_operation(id, OperationChange::Resume, by).await
+    }
+
+    /// Ends a bulk operation. What was done stays done; the rest is left as it is.
+    ///
+    /// # Errors
+    /// `unknown_operation`, `wrong_state`.
+    pub async fn cancel_operation(&self, id: Uuid, by: &Operator) -> Result<Operation, Error> {
+        self.change_operation(id, OperationChange::Cancel, by).await
+    }
+
+    async fn change_operation(&self, id: Uuid, change: OperationChange, by: &Operator) -> Result<Operation, Error> {
+        let changed = self.try_change_operation(id, change, by).await;
+        self.audited(change.word(), Subject::Named(&subject(id)), by, changed).await
+    }
+
+    async fn try_change_operation(&self, id: Uuid, change: OperationChange, by: &Operator) -> Result<Operation, Error> {
+        let mut tx = self.pool().begin().await?;
+        let before = operations::lock(&mut tx, id).await?;
+        let Some(after) = before.after(change) else {
+            let (word, verb) = (before.word(), change.word());
+            return Err(Error::WrongState(format!("an operation that is {word} can't be told to {verb}")));
+        };
+        if before != after && !by.dry_run {
+            operations::set_status(&mut tx, id, after).await?;
+            let status = |status| serde_json::json!({"status": status});
+            self.audit_operation(&mut tx, change.word(), id, by, Some(status(before)), status(after)).await?;
+        }
+        let changed = operations::get(&mut tx, id).await?;
+        tx.commit().await?;
+        Ok(changed)
+    }
+
+    async fn audit_operation(
+        &self,
+        conn: &mut sqlx::PgConnection,
+        action: &str,
+        id: Uuid,
+        by: &Operator,
+        before: Option<serde_json::Value>,
+        after: serde_json::Value,
+    ) -> Result<(), Error> {
+        let subject = subject(id);
+        let entry = audit::Entry { action, run: None, subject: Some(&subject), before, after: Some(after) };
+        let by = audit::By { actor: &by.actor, reason: by.reason.as_deref(), operation: Some(id) };
+        audit::done(conn, &entry, by).await
+    }
+}
+
+fn subject(id: Uuid) -> String {
+    format!("operation {id}")
+}
+
+/// A filter without the page that it may have come with.
+fn checked(filter: &RunFilter) -> Result<RunFilter, Error> {
+    let filter = RunFilter { limit: None, cursor: None, ..filter.clone() };
+    if filter == RunFilter::default() { Err(Error::EmptyFilter) } else { Ok(filter) }
+}
+
+fn page(limit: Option<u32>, cursor: Option<&str>) -> Result<(i64, Option<RunId>), Error> {
+    let limit = limit.unwrap_or(50);
+    if !(1..=200).contains(&limit) {
+        return Err(Error::InvalidRequest(format!("limit is {limit}; it goes from 1 to 200")));
+    }
+    let cursor = cursor.map(|text| Uuid::try_parse(text).map_err(|_| Error::BadCursor)).transpose()?;
+    Ok((i64::from(limit), cursor))
+}
+
+fn cut<T>(mut items: Vec<T>, limit: i64, id: impl Fn(&T) -> Uuid) -> Page<T> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next_cursor = items.last().filter(|_| more).map(|last| id(last).simple().to_string());
+    Page { items, next_cursor }
+}

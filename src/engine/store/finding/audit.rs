@@ -1,0 +1,69 @@
+//! What operators did, newest first.
+
+use sqlx::{PgConnection, Postgres, QueryBuilder, Row, postgres::PgRow};
+
+use super::super::rows::json;
+use crate::engine::{
+    core::redact::hide,
+    error::Error,
+    view::{AuditEntry, AuditFilter},
+};
+
+/// Up to `limit` entries before a number. As with runs the statement has only the conditions that are asked for, and is
+/// planned with their values: each has an index of its own.
+pub(crate) async fn page(
+    conn: &mut PgConnection,
+    filter: &AuditFilter,
+    before: Option<i64>,
+    limit: i64,
+) -> Result<Vec<AuditEntry>, Error> {
+    let mut query = QueryBuilder::<Postgres>::new(
+        "SELECT id, at, actor, action, run_id, subject, operation_id, outcome, code, message, reason,
+            before::text AS before, after::text AS after,
+            (SELECT w.secret_fields FROM backstitch.run r JOIN backstitch.workflow w ON w.id = r.workflow_id
+             WHERE r.id = audit.run_id) AS secret_fields
+         FROM backstitch.audit WHERE true",
+    );
+    if let Some(run) = filter.run_id {
+        query.push(" AND run_id = ").push_bind(run);
+    }
+    if let Some(operation) = filter.operation_id {
+        query.push(" AND operation_id = ").push_bind(operation);
+    }
+    for (column, value) in [("actor", &filter.actor), ("action", &filter.action), ("outcome", &filter.outcome)] {
+        if let Some(value) = value {
+            query.push(format_args!(" AND {column} = ")).push_bind(value.clone());
+        }
+    }
+    if let Some(since) = filter.since {
+        query.push(" AND at >= ").push_bind(since);
+    }
+    if let Some(before) = before {
+        query.push(" AND id < ").push_bind(before);
+    }
+    query.push(" ORDER BY id DESC LIMIT ").push_bind(limit);
+    let rows = query.build().persistent(false).fetch_all(conn).await?;
+    rows.iter().map(|row| entry(row).map_err(Error::from)).collect()
+}
+
+fn entry(row: &PgRow) -> Result<AuditEntry, sqlx::Error> {
+    let secret: Vec<String> = row.try_get::<Option<_>, _>("secret_fields")?.unwrap_or_default();
+    let (mut before, mut after) = (json(row.try_get("before")?), json(row.try_get("after")?));
+    hide(&mut before, &secret);
+    hide(&mut after, &secret);
+    Ok(AuditEntry {
+        id: row.try_get("id")?,
+        at: row.try_get("at")?,
+        actor: row.try_get("actor")?,
+        action: row.try_get("action")?,
+        run_id: row.try_get("run_id")?,
+        subject: row.try_get("subject")?,
+        operation_id: row.try_get("operation_id")?,
+        outcome: row.try_get("outcome")?,
+        code: row.try_get("code")?,
+        message: row.try_get("message")?,
+        reason: row.try_get("reason")?,
+        before,
+        after,
+    })
+}

@@ -1,0 +1,302 @@
+//! A filter as SQL: from which rows the runs that it matches are found, and what they have to fulfil.
+//!
+//! No index on `run` names a status, an error or anything else that changes: that would cost each end of a run its HOT
+//! update (docs/decisions/0019). So a status is found from the table whose rows mean it (`exceptional`, `ready`, `timer`),
+//! an error from where errors are kept; completed runs, which are nearly all, by going backwards through the runs.
+//! [`Source`] is that choice. What is looked at is always the run's own row: the source only says where to look.
+//!
+//! The statement is put together from constant pieces; values are bound. It is planned anew each time, because a plan that
+//! does not know the values is a bad one for either the rare or the common ones.
+
+use chrono::TimeDelta;
+use sqlx::{PgConnection, Postgres, QueryBuilder, types::Json};
+use uuid::Uuid;
+
+use crate::engine::{
+    core::model::{Status, Time},
+    error::Error,
+    view::RunFilter,
+};
+
+/// Ids are made by the callers' clocks, `created_at` by the database's: they may be this far apart.
+const SLACK: TimeDelta = TimeDelta::hours(1);
+
+/// Where the runs are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// The key's own table.
+    Key,
+    /// `attention`, by fingerprint.
+    Fingerprint,
+    /// `exceptional`, by status.
+    Exceptional,
+    /// `ready`: pending and running.
+    Ready,
+    /// `timer`: waiting.
+    Timer,
+    /// `exceptional` and `attention`, by error code or step.
+    Errors,
+    /// `attention`.
+    Attention,
+    /// The runs themselves, newest first.
+    Runs,
+}
+
+/// A filter that has been checked, with what had to be looked up for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Matching {
+    filter: RunFilter,
+    source: Source,
+    /// The ids of the workflow and version that are asked for; none where neither is.
+    workflows: Option<Vec<i32>>,
+    fingerprint: Option<i64>,
+    /// No id of a run that matches is smaller.
+    from: Option<Uuid>,
+    /// Every id of a run that matches is smaller.
+    to: Option<Uuid>,
+}
+
+/// Checks a filter and makes it ready to be used in a statement.
+///
+/// # Errors
+/// `invalid_request`, with a sentence that says what is allowed.
+pub(crate) async fn matching(conn: &mut PgConnection, filter: &RunFilter) -> Result<Matching, Error> {
+    let fingerprint = check(filter)?;
+    let workflows = if filter.workflow.is_some() || filter.version.is_some() {
+        let query = "SELECT id FROM backstitch.workflow
+            WHERE ($1::text IS NULL OR name = $1) AND ($2::int IS NULL OR version = $2)";
+        Some(sqlx::query_scalar(query).bind(&filter.workflow).bind(filter.version).fetch_all(&mut *conn).await?)
+    } else {
+        None
+    };
+    let (mut from, mut to) = (None, None);
+    if filter.since.is_some() || filter.until.is_some() {
+        // A clock that a test has moved: ids were made by the unmoved one.
+        let query = "SELECT (extract(epoch FROM shift) * 1000)::bigint FROM backstitch.clock";
+        let shift = TimeDelta::milliseconds(sqlx::query_scalar(query).fetch_one(&mut *conn).await?);
+        from = filter.since.map(|since| first_id(since - SLACK - shift.max(TimeDelta::zero())));
+        to = filter.until.map(|until| first_id(until + SLACK - shift.min(TimeDelta::zero())));
+    }
+    Ok(Matching { source: source(filter), filter: filter.clone(), workflows, fingerprint, from, to })
+}
+
+/// The smallest UUIDv7 of a moment.
+fn first_id(at: Time) -> Uuid {
+    let ms = u64::try_from(at.timestamp_millis()).unwrap_or(0).min((1 << 48) - 1);
+    Uuid::from_u128(u128::from(ms) << 80)
+}
+
+fn source(filter: &RunFilter) -> Source {
+    let status = filter.status.as_deref();
+    match status.and_then(Status::from_word) {
+        _ if filter.key.is_some() => Source::Key,
+        _ if filter.fingerprint.is_some() => Source::Fingerprint,
+        Some(Status::Waiting) => Source::Timer,
+        Some(Status::Active) => Source::Ready,
+        None if status.is_some() => Source::Ready,
+        Some(status) if status != Status::Completed => Source::Exceptional,
+        _ if filter.error.is_some() || filter.step.is_some() => Source::Errors,
+        _ if filter.attention => Source::Attention,
+        _ => Source::Runs,
+    }
+}
+
+/// What can be said of a filter without the database; gives the fingerprint as the tables hold it.
+fn check(filter: &RunFilter) -> Result<Option<i64>, Error> {
+    let refuse = |sentence: String| Err(Error::InvalidRequest(sentence));
+    let RunFilter { workflow, status, key, tag, error, step, .. } = filter;
+    for (name, text) in
+        [("workflow", workflow), ("status", status), ("key", key), ("tag", tag), ("error", error), ("step", step)]
+    {
+        if text.as_ref().is_some_and(|text| text.is_empty() || text.contains('\0')) {
+            return refuse(format!("{name} is empty or has a NUL character; leave it out to have no such condition"));
+        }
+    }
+    if let Some(status) = status.as_ref().filter(|word| *word != "pending" && Status::from_word(word).is_none()) {
+        let all: Vec<&str> = Status::ALL.iter().map(|status| status.word()).collect();
+        return refuse(format!("there is no status {status}; there are pending, {}", all.join(", ")));
+    }
+    if let (Some(since), Some(until)) = (filter.since, filter.until)
+        && since >= until
+    {
+        return refuse(format!("since ({since}) is not before until ({until})"));
+    }
+    filter.fingerprint.as_deref().map(fingerprint).transpose()
+}
+
+/// A fingerprint from its 16 hexadecimal digits.
+pub(crate) fn fingerprint(text: &str) -> Result<i64, Error> {
+    let digits = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let number = u64::from_str_radix(text, 16).ok().filter(|_| digits);
+    number.map(u64::cast_signed).ok_or_else(|| {
+        Error::InvalidRequest(format!("a fingerprint has 16 hexadecimal digits; {text} does not look like one"))
+    })
+}
+
+impl Matching {
+    /// Whether, going through the runs, many may have to be passed over before one matches.
+    pub(super) fn may_be_rare(&self) -> bool {
+        self.source == Source::Runs && (self.filter.tag.is_some() || self.workflows.is_some())
+    }
+
+    /// The expression that pages go by, whose index gives them in order.
+    pub(crate) fn id(&self) -> &'static str {
+        if self.source == Source::Runs { "r.id" } else { "d.run_id" }
+    }
+
+    /// Adds `FROM … WHERE …`; the run's row is `r` in it.
+    pub(crate) fn push_to(&self, query: &mut QueryBuilder<Postgres>) {
+        self.push_source(query);
+        query.push(" WHERE true");
+        self.push_status(query);
+        self.push_errors(query);
+        let (id, filter) = (self.id(), &self.filter);
+        if let Some(from) = self.from {
+            query.push(format_args!(" AND {id} >= ")).push_bind(from);
+        }
+        if let Some(to) = self.to {
+            query.push(format_args!(" AND {id} < ")).push_bind(to);
+        }
+        if let Some(since) = filter.since {
+            query.push(" AND r.created_at >= ").push_bind(since);
+        }
+        if let Some(until) = filter.until {
+            query.push(" AND r.created_at < ").push_bind(until);
+        }
+        let workflow_id = match self.source {
+            Source::Exceptional | Source::Ready => "d.workflow_id",
+            _ => "r.workflow_id",
+        };
+        if let Some(workflows) = &self.workflows {
+            query.push(format_args!(" AND {workflow_id} = ANY (")).push_bind(workflows.clone()).push(")");
+        }
+        if let Some(tag) = filter.tag.as_deref() {
+            query.push(" AND r.tags IS NOT NULL AND r.tags ");
+            match tag.split_once(':') {
+                Some((name, value)) => {
+                    query.push("@> ").push_bind(Json(serde_json::Map::from_iter([(name.to_owned(), value.into())])))
+                }
+                None => query.push("? ").push_bind(tag.to_owned()),
+            };
+        }
+    }
+
+    fn push_source(&self, query: &mut QueryBuilder<Postgres>) {
+        const DISTINCT: &str = "(SELECT DISTINCT run_id FROM backstitch.attention";
+        let filter = &self.filter;
+        query.push(" FROM ");
+        match self.source {
+            Source::Runs => {
+                query.push("backstitch.run r");
+                return;
+            }
+            Source::Exceptional => query.push("backstitch.exceptional d"),
+            Source::Ready => query.push("backstitch.ready d"),
+            Source::Timer => query.push("backstitch.timer d"),
+            Source::Attention => query.push(DISTINCT).push(" ORDER BY run_id DESC) d"),
+            Source::Fingerprint => {
+                query.push(DISTINCT).push(" WHERE fingerprint = ").push_bind(self.fingerprint);
+                query.push(" ORDER BY run_id DESC) d")
+            }
+            Source::Key => {
+                // The table's key begins with the workflow, and there are few of those.
+                query.push("(SELECT run_id FROM backstitch.run_key WHERE key = ").push_bind(filter.key.clone());
+                match &filter.workflow {
+                    Some(workflow) => query.push(" AND workflow = ").push_bind(workflow.clone()),
+                    None => query.push(" AND workflow = ANY (ARRAY(SELECT DISTINCT name FROM backstitch.workflow))"),
+                };
+                query.push(") d")
+            }
+            Source::Errors => {
+                let (column, value) = match &filter.error {
+                    Some(code) => ("code", code.clone()),
+                    None => ("step_name", filter.step.clone().unwrap_or_default()),
+                };
+                // Both in order, and merged: nothing is sorted, and nothing read beyond the page.
+                query.push("(SELECT DISTINCT u.run_id FROM ((SELECT run_id FROM backstitch.exceptional WHERE ");
+                query.push(format_args!("{column} = ")).push_bind(value.clone());
+                query.push(" ORDER BY run_id DESC) UNION ALL (SELECT run_id FROM backstitch.attention WHERE ");
+                query.push(format_args!("{column} = ")).push_bind(value);
+                query.push(" ORDER BY run_id DESC)) u ORDER BY u.run_id DESC) d")
+            }
+        };
+        query.push(" JOIN backstitch.run r ON r.id = d.run_id");
+    }
+
+    fn push_status(&self, query: &mut QueryBuilder<Postgres>) {
+        const NEVER_HELD: &str =
+            "EXISTS (SELECT FROM backstitch.ready q WHERE q.run_id = r.id AND q.fresh AND q.lane IS NULL)";
+        const DUE: &str = "EXISTS (SELECT FROM backstitch.ready q WHERE q.run_id = r.id)";
+        let Some(word) = self.filter.status.as_deref() else { return };
+        match (Status::from_word(word), self.source) {
+            (None, Source::Ready) => query.push(" AND d.fresh AND d.lane IS NULL AND r.status IN (0, 1)"),
+            (None, _) => query.push(format_args!(" AND r.status IN (0, 1) AND {NEVER_HELD}")),
+            (Some(Status::Active), Source::Ready) => {
+                query.push(" AND NOT (d.fresh AND d.lane IS NULL) AND r.status IN (0, 1)")
+            }
+            (Some(Status::Active), _) => {
+                query.push(format_args!(" AND (r.status = 0 OR r.status = 1 AND {DUE}) AND NOT {NEVER_HELD}"))
+            }
+            (Some(Status::Waiting), _) => query.push(format_args!(" AND r.status = 1 AND NOT {DUE}")),
+            (Some(status), Source::Exceptional) => {
+                query.push(" AND d.status = ").push_bind(status.code()).push(" AND r.status = d.status")
+            }
+            (Some(status), _) => query.push(" AND r.status = ").push_bind(status.code()),
+        };
+    }
+
+    /// What the source does not say already. As sets that are made once, not as a look per run.
+    fn push_errors(&self, query: &mut QueryBuilder<Postgres>) {
+        let id = self.id();
+        let filter = &self.filter;
+        let by_code = self.source == Source::Errors && filter.error.is_some();
+        let by_step = self.source == Source::Errors && filter.error.is_none();
+        for (column, value) in [
+            ("code", filter.error.as_ref().filter(|_| !by_code)),
+            ("step_name", filter.step.as_ref().filter(|_| !by_step)),
+        ] {
+            let Some(value) = value else { continue };
+            if self.source == Source::Exceptional {
+                query.push(format_args!(" AND (d.{column} = ")).push_bind(value.clone());
+            } else {
+                query.push(format_args!(
+                    " AND ({id} IN (SELECT x.run_id FROM backstitch.exceptional x WHERE x.{column} = "
+                ));
+                query.push_bind(value.clone()).push(")");
+            }
+            query.push(format_args!(" OR {id} IN (SELECT a.run_id FROM backstitch.attention a WHERE a.{column} = "));
+            query.push_bind(value.clone()).push("))");
+        }
+        if filter.attention && !matches!(self.source, Source::Attention | Source::Fingerprint) {
+            query.push(format_args!(" AND {id} IN (SELECT a.run_id FROM backstitch.attention a)"));
+        }
+        if let Some(fingerprint) = self.fingerprint.filter(|_| self.source != Source::Fingerprint) {
+            query
+                .push(format_args!(" AND {id} IN (SELECT a.run_id FROM backstitch.attention a WHERE a.fingerprint = "));
+            query.push_bind(fingerprint).push(")");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_is_sixteen_digits() {
+        assert_eq!(fingerprint("ffffffffffffffff").ok(), Some(-1));
+        assert_eq!(fingerprint("000000000000000a").ok(), Some(10));
+        for wrong in ["", "a", "+00000000000000a", "000000000000000g", "00000000000000000"] {
+            assert!(fingerprint(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_first_id_of_a_moment_is_not_after_any_other_of_it() {
+        let at: Time = "2026-11-21T00:00:00Z".parse().expect("a time");
+        let first = first_id(at);
+        assert_eq!(first.simple().to_string()[..12], format!("{:012x}", at.timestamp_millis())[..]);
+        assert!(first_id(at - TimeDelta::milliseconds(1)) < first);
+        assert_eq!(first_id(chrono::DateTime::UNIX_EPOCH - TimeDelta::hours(1)), Uuid::nil());
+    }
+}

@@ -1,0 +1,34 @@
+//! How many runs stand where, for metrics; and whether a worker's lanes are alive, for its readiness.
+
+use std::time::Duration;
+
+use sqlx::{Connection, PgConnection, Row};
+
+use super::finding::fleet;
+use crate::engine::{core::model::Status, error::Error, view::Gauges};
+
+/// The counts. They are bounded in time by the server, so that a scrape never becomes a load of its own.
+pub(crate) async fn read(conn: &mut PgConnection, at_most: Duration) -> Result<Gauges, Error> {
+    let mut tx = conn.begin().await?;
+    let millis = at_most.as_millis().to_string();
+    sqlx::query("SELECT set_config('statement_timeout', $1, true)").bind(millis).execute(&mut *tx).await?;
+    let row = sqlx::query(include_str!("sql/gauges.sql")).fetch_one(&mut *tx).await?;
+    let counts = fleet::counts(&mut tx).await?;
+    tx.rollback().await?;
+    let has_ended = |status: &str| Status::from_word(status).is_some_and(Status::is_end);
+    Ok(Gauges {
+        runs: counts.into_iter().filter(|count| !has_ended(count.status)).collect(),
+        oldest_due_seconds: row.try_get("oldest_due")?,
+        attention_runs: row.try_get("attention")?,
+        holds: row.try_get("holds")?,
+        operations_open: row.try_get("operations")?,
+        workers_alive: row.try_get("workers")?,
+    })
+}
+
+/// How long ago the newest worker of that name was heard of, in seconds, through the lane that spoke last. None: it has no lane.
+pub(crate) async fn silent_for(conn: &mut PgConnection, worker: &str) -> Result<Option<f64>, Error> {
+    let query = "SELECT extract(epoch FROM clock_timestamp() - max(l.beat))::float8 FROM backstitch.lane l
+        WHERE l.alive AND l.worker_id = (SELECT max(id) FROM backstitch.worker WHERE name = $1)";
+    Ok(sqlx::query_scalar(query).bind(worker).fetch_one(conn).await?)
+}

@@ -1,0 +1,94 @@
+//! Holds: what operators hold back, and the runs that were put aside for a held activity.
+//!
+//! A held queue or workflow is left out by claims. A held activity's runs stand in `ready` under a queue of their own that
+//! nobody serves; see docs/decisions/0017.
+
+use sqlx::{PgConnection, Row, postgres::PgRow};
+
+use super::{HINT_CHANNEL, HOLDS_HINT};
+use crate::engine::{
+    core::holds::{HeldBack, HoldKind},
+    error::Error,
+    view::Hold,
+};
+
+const COLUMNS: &str = "kind, name, actor, reason, since";
+
+/// Everything that is held back, oldest first.
+pub(crate) async fn list(conn: &mut PgConnection) -> Result<Vec<Hold>, Error> {
+    let sql = format!("SELECT {COLUMNS} FROM backstitch.hold ORDER BY since, kind, name");
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(conn).await?;
+    rows.iter().map(|row| hold(row).map_err(Error::from)).collect()
+}
+
+/// The same, as workers look at it.
+pub(crate) async fn held_back(conn: &mut PgConnection) -> Result<HeldBack, Error> {
+    let rows: Vec<(String, String)> = sqlx::query_as("SELECT kind, name FROM backstitch.hold").fetch_all(conn).await?;
+    Ok(rows.into_iter().filter_map(|(kind, name)| Some((HoldKind::from_word(&kind)?, name))).collect())
+}
+
+/// Whether any version of this workflow was ever registered.
+pub(crate) async fn knows_workflow(conn: &mut PgConnection, name: &str) -> Result<bool, Error> {
+    let query = "SELECT EXISTS (SELECT FROM backstitch.workflow WHERE name = $1)";
+    Ok(sqlx::query_scalar(query).bind(name).fetch_one(conn).await?)
+}
+
+/// Holds something back. False: it was held already, and that hold stays as it is.
+pub(crate) async fn set(
+    conn: &mut PgConnection,
+    kind: HoldKind,
+    name: &str,
+    actor: &str,
+    reason: &str,
+) -> Result<(Hold, bool), Error> {
+    let sql = format!(
+        "INSERT INTO backstitch.hold (kind, name, actor, reason, since) VALUES ($1, $2, $3, $4, backstitch.now())
+         ON CONFLICT DO NOTHING RETURNING {COLUMNS}"
+    );
+    let insert = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(kind.word()).bind(name).bind(actor).bind(reason);
+    if let Some(row) = insert.fetch_optional(&mut *conn).await? {
+        tell(conn).await?;
+        return Ok((hold(&row)?, true));
+    }
+    // A statement of its own: it sees whose insert the other one waited for.
+    let sql = format!("SELECT {COLUMNS} FROM backstitch.hold WHERE kind = $1 AND name = $2");
+    let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(kind.word()).bind(name).fetch_optional(conn).await?;
+    let row =
+        row.ok_or_else(|| Error::WrongState("its hold was released at this very moment: ask again".to_owned()))?;
+    Ok((hold(&row)?, false))
+}
+
+/// Releases something. None: it was not held.
+pub(crate) async fn release(conn: &mut PgConnection, kind: HoldKind, name: &str) -> Result<Option<Hold>, Error> {
+    let sql = format!("DELETE FROM backstitch.hold WHERE kind = $1 AND name = $2 RETURNING {COLUMNS}");
+    let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(kind.word()).bind(name).fetch_optional(&mut *conn).await?;
+    tell(conn).await?;
+    row.as_ref().map(hold).transpose().map_err(Error::from)
+}
+
+/// Workers look at once, when this commits.
+async fn tell(conn: &mut PgConnection) -> Result<(), Error> {
+    sqlx::query("SELECT pg_notify($1, $2)").bind(HINT_CHANNEL).bind(HOLDS_HINT).execute(conn).await?;
+    Ok(())
+}
+
+fn hold(row: &PgRow) -> Result<Hold, sqlx::Error> {
+    let word: String = row.try_get("kind")?;
+    Ok(Hold {
+        kind: HoldKind::from_word(&word).ok_or_else(|| sqlx::Error::Decode("hold.kind means nothing".into()))?,
+        name: row.try_get("name")?,
+        actor: row.try_get("actor")?,
+        reason: row.try_get("reason")?,
+        since: row.try_get("since")?,
+    })
+}
+
+/// Brings up to `limit` runs back whose activity is held no more.
+pub(crate) async fn bring_back_released(conn: &mut PgConnection, limit: i64) -> Result<u64, Error> {
+    Ok(sqlx::query(include_str!("sql/release_held.sql")).bind(limit).execute(conn).await?.rows_affected())
+}
+
+/// Brings up to `limit` runs back of which something else is due.
+pub(crate) async fn bring_back_due(conn: &mut PgConnection, limit: i64) -> Result<u64, Error> {
+    Ok(sqlx::query(include_str!("sql/held_and_due.sql")).bind(limit).execute(conn).await?.rows_affected())
+}

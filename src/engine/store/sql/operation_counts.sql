@@ -1,0 +1,8 @@
+-- An operation's columns, with what became of its runs. Called by store/operations.rs, which adds which operations.
+-- Every run of an operation is looked at: ten thousand are some milliseconds.
+SELECT o.id, o.action::text AS action, o.filter::text AS filter, o.reason, o.actor, o.rate, o.status, o.total, o.created_at,
+    o.started_at, o.finished_at, backstitch.now() AS now, c.done, c.refused
+FROM backstitch.operation o, LATERAL (
+    SELECT count(*) FILTER (WHERE u.outcome = 'done') AS done, count(*) FILTER (WHERE u.outcome = 'refused') AS refused
+    FROM backstitch.operation_run u WHERE u.operation_id = o.id
+) c

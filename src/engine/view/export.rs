@@ -1,0 +1,63 @@
+//! One run with everything that is on record of it, in one document.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{AuditEntry, Run};
+use crate::engine::core::model::{Json, RunId, Time};
+
+/// A run, whole. Fields that are marked as secret are hidden in it as everywhere.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct RunExport {
+    /// The form of this document: `backstitch.run/1`. Members may be added; a change of meaning gets another number.
+    pub format: &'static str,
+    /// When it was made.
+    pub exported_at: Time,
+    /// The run with its steps, undos included, and why it needs attention.
+    pub run: Run,
+    /// Its inbox, oldest first.
+    pub signals: Vec<SignalView>,
+    /// Why it was or is being undone, where its plan of undos was made. The undos are steps of the run.
+    pub compensation: Option<CompensationView>,
+    /// The slot of a schedule that started it.
+    pub slot: Option<SlotOfRun>,
+    /// Runs that take on from it.
+    pub children: Vec<RunId>,
+    /// What operators did to it or were refused, oldest first.
+    pub audit: Vec<AuditEntry>,
+}
+
+/// An entry of a run's inbox.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SignalView {
+    /// Its number; they are taken in this order.
+    pub id: i64,
+    /// Its name.
+    pub name: String,
+    /// What it carries.
+    pub payload: Option<Json>,
+    /// The sender's key.
+    pub key: Option<String>,
+    /// The step that took it.
+    pub consumed_by: Option<i32>,
+    /// When it came.
+    pub created_at: Time,
+}
+
+/// That a run's plan of undos was made.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct CompensationView {
+    /// Why.
+    pub cause: Option<Json>,
+    /// When.
+    pub planned_at: Time,
+}
+
+/// The slot that started a run.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SlotOfRun {
+    /// The schedule.
+    pub schedule: String,
+    /// The moment that it names.
+    pub slot: Time,
+}

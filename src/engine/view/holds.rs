@@ -1,0 +1,21 @@
+//! What is held back, as people see it.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::engine::core::{holds::HoldKind, model::Time};
+
+/// Something that operators hold back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Hold {
+    /// `workflow`, `activity` or `queue`.
+    pub kind: HoldKind,
+    /// Its name.
+    pub name: String,
+    /// Who holds it back.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub since: Time,
+}

@@ -1,0 +1,49 @@
+//! What is held back, as this worker last saw it: at its start, about every second, and when it is told of a change.
+//!
+//! Claims ask the table itself, so a held queue or workflow is claimed by nobody. This view is for runs that are in a
+//! worker's hands already: it begins nothing more of them that is held, and lets what is under way end.
+
+use std::sync::{
+    PoisonError, RwLock,
+    atomic::{AtomicBool, Ordering},
+};
+
+use tokio::sync::Notify;
+
+use super::Shared;
+use crate::engine::core::holds::{Begins, HeldBack, HoldKind};
+
+#[derive(Debug, Default)]
+pub(super) struct HoldsView {
+    /// Looked at for every step, so that the good case costs one load.
+    any: AtomicBool,
+    seen: RwLock<HeldBack>,
+    /// Somebody told of a change.
+    pub(super) changed: Notify,
+}
+
+impl HoldsView {
+    pub(super) fn set(&self, held: HeldBack) {
+        let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
+        if *seen != held {
+            tracing::info!(?held, "what is held back has changed");
+            self.any.store(!held.is_empty(), Ordering::Release);
+            *seen = held;
+        }
+    }
+
+    pub(super) fn holds(&self, kind: HoldKind, name: &str) -> bool {
+        self.any.load(Ordering::Acquire) && self.seen.read().unwrap_or_else(PoisonError::into_inner).holds(kind, name)
+    }
+}
+
+impl Begins for Shared {
+    /// A held queue is served by nobody: a run that comes to one of its activities is handed over to it, and waits there.
+    fn serves(&self, queue: &str) -> bool {
+        self.config.queues.iter().any(|served| served == queue) && !self.holds.holds(HoldKind::Queue, queue)
+    }
+
+    fn holds(&self, activity: &str) -> bool {
+        self.holds.holds(HoldKind::Activity, activity)
+    }
+}

@@ -1,0 +1,104 @@
+//! The one table of who may what: the least role per method and route. The guard asks it, the API description is made from
+//! it, and a test holds that every route of the router is in it.
+//!
+//! The first row that fits counts. `*` as a method fits any; a `*` at the end of a route fits any rest. What no row fits
+//! needs an admin, so that a forgotten route is closed and not open.
+
+use crate::engine::Role;
+
+/// Who may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody, without a key.
+    Open,
+    /// Whoever has this role or a later one.
+    Least(Role),
+}
+
+use Access::{Least, Open};
+use Role::{Admin, Operator, Starter, Viewer};
+
+/// Method, route, who may.
+pub type Row = (&'static str, &'static str, Access);
+
+/// The API.
+pub const API: &[Row] = &[
+    // Authenticates by its signature, over the raw bytes.
+    ("POST", "/v1/webhooks/*", Open),
+    ("*", "/v1/keys*", Least(Admin)),
+    ("GET", "/v1/*", Least(Viewer)),
+    ("POST", "/v1/runs", Least(Starter)),
+    ("POST", "/v1/runs/batch", Least(Starter)),
+    ("POST", "/v1/runs/{id}/signals/{name}", Least(Starter)),
+    ("POST", "/v1/runs/{id}/*", Least(Operator)),
+    ("POST", "/v1/orders", Least(Starter)),
+    ("PATCH", "/v1/orders/{id}", Least(Starter)),
+    ("POST", "/v1/orders/{id}/cancel", Least(Starter)),
+    ("POST", "/v1/orders/{id}/fulfilment", Least(Starter)),
+    ("PUT", "/v1/items/{sku}", Least(Operator)),
+    ("*", "/v1/operations*", Least(Operator)),
+    ("*", "/v1/holds*", Least(Operator)),
+    ("*", "/v1/retention*", Least(Operator)),
+    ("*", "/v1/schedules*", Least(Operator)),
+    ("*", "/v1/attention*", Least(Operator)),
+];
+
+/// Everything that is not under `/v1`: health, documents, pages.
+pub const PAGES: &[Row] = &[
+    ("GET", "/healthz", Open),
+    ("GET", "/readyz", Open),
+    ("GET", "/metrics", Open),
+    ("GET", "/openapi.json", Open),
+    ("GET", "/docs*", Open),
+    ("GET", "/assets/*", Open),
+    ("GET", "/favicon.ico", Open),
+    ("*", "/login", Open),
+    ("POST", "/logout", Open),
+    ("GET", "/*", Least(Viewer)),
+    ("POST", "/*", Least(Operator)),
+];
+
+/// Whether a path belongs to the API.
+pub(super) fn is_api(path: &str) -> bool {
+    path == "/v1" || path.starts_with("/v1/")
+}
+
+/// The row for a method and a route, written as in the router.
+pub fn row(method: &str, route: &str) -> Option<&'static Row> {
+    let method = if method == "HEAD" { "GET" } else { method };
+    let fits = |row: &&Row| {
+        let (any, pattern) = (row.0 == "*", row.1);
+        let route_fits = pattern.strip_suffix('*').map_or(pattern == route, |begin| route.starts_with(begin));
+        (any || row.0 == method) && route_fits
+    };
+    if is_api(route) { API } else { PAGES }.iter().find(fits)
+}
+
+/// Who may.
+pub(in crate::http) fn access(method: &str, route: &str) -> Access {
+    row(method, route).map_or(Least(Admin), |row| row.2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_row_that_fits_counts_and_a_forgotten_route_is_closed() {
+        let cases = [
+            ("GET", "/v1/runs/{id}", Least(Viewer)),
+            ("HEAD", "/v1/runs/{id}", Least(Viewer)),
+            ("GET", "/v1/keys", Least(Admin)),
+            ("POST", "/v1/runs/{id}/signals/{name}", Least(Starter)),
+            ("POST", "/v1/runs/{id}/cancel", Least(Operator)),
+            ("POST", "/v1/webhooks/stripe", Open),
+            ("DELETE", "/v1/runs/{id}", Least(Admin)),
+            ("GET", "/runs", Least(Viewer)),
+            ("GET", "/", Least(Viewer)),
+            ("DELETE", "/runs", Least(Admin)),
+        ];
+        for (method, route, expected) in cases {
+            assert_eq!(access(method, route), expected, "{method} {route}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The OpenAPI document. It is made from the handlers: `routes!` registers a handler under the very path and method that
+//! its `#[utoipa::path]` states, so that neither can drift from the other. [`finish`] adds what holds for all of them.
+//!
+//! How to write a route: docs/decisions/0022.
+
+mod finish;
+mod page;
+mod problems;
+mod reading;
+mod schema;
+
+use std::sync::OnceLock;
+
+use axum::{Json as Answer, http::header, response::IntoResponse};
+use serde_json::Value;
+use utoipa::openapi::{
+    Info, License, OpenApi, OpenApiBuilder,
+    security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+    tag::{Tag, TagBuilder},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub(super) use self::problems::problem_reference;
+use super::App;
+
+/// What a client has to know beside the single routes.
+const DESCRIPTION: &str = "\
+Durable workflows and sagas on plain Postgres.
+
+JSON over HTTP. Times are RFC 3339 in UTC, money is whole minor units beside an ISO currency code, durations in parameters \
+are written `250ms`, `10s`, `1m`. Fields and parameters that are not known are refused: a typing error is not taken for a default.
+
+Every error is an RFC 9457 problem with a stable `code`. A request id goes in and out as `x-request-id` and stands in each problem; \
+a W3C `traceparent` is honoured. Lists are pages: ask the next one with the `next_cursor` of the one before as `cursor`.";
+
+/// Groups of routes, in the order of reading. Each tag that a handler names stands here.
+const TAGS: &[(&str, &str)] = &[
+    ("runs", "Start runs, read them, wait for them, send them signals."),
+    ("actions", "What operators do to one run."),
+    ("operations", "The same action on many runs: durable, rate-limited, with a result per run."),
+    ("attention", "What an operator should look at, and why a run stands still."),
+    ("holds", "Workflows, activities and queues that are held back."),
+    ("fleet", "Workflows, queues and workers."),
+    ("schedules", "Runs that start by the clock."),
+    ("retention", "How long ended runs are kept."),
+    ("audit", "What operators did."),
+    ("keys", "API keys."),
+    ("orders", "The shop's orders."),
+    ("items", "The shop's items and their stock."),
+    ("webhooks", "What payment gateways tell."),
+    ("health", "Whether this server lives and can do its work, and what it is."),
+];
+
+/// The name of the security scheme.
+const API_KEY: &str = "api_key";
+
+/// The routes of this noun.
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(show)).merge(page::routes().into())
+}
+
+/// What the routes are added to.
+pub(super) fn begin() -> OpenApi {
+    let info = Info::builder()
+        .title("Backstitch")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(DESCRIPTION))
+        .license(Some(
+            License::builder().name(env!("CARGO_PKG_LICENSE")).identifier(Some(env!("CARGO_PKG_LICENSE"))).build(),
+        ))
+        .build();
+    let key = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some(
+            "An API key: `bsk_…`. As long as no key has ever been made, a server on a loopback address asks for none.",
+        ))
+        .build();
+    let mut document = OpenApiBuilder::new()
+        .info(info)
+        .tags(Some(TAGS.iter().map(|(name, says)| tag(name, says))))
+        .security(Some([SecurityRequirement::new(API_KEY, [""; 0])]))
+        .build();
+    document.components.get_or_insert_default().add_security_scheme(API_KEY, SecurityScheme::Http(key));
+    document
+}
+
+fn tag(name: &str, says: &str) -> Tag {
+    TagBuilder::new().name(name).description(Some(says)).build()
+}
+
+/// The document, made once.
+pub fn document() -> &'static Value {
+    static DOCUMENT: OnceLock<Value> = OnceLock::new();
+    DOCUMENT.get_or_init(|| finish::finish(raw()))
+}
+
+/// The document as the handlers state it.
+fn raw() -> Value {
+    let (_, document) = super::nouns(0).split_for_parts();
+    serde_json::to_value(document).unwrap_or_default()
+}
+
+/// This document.
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    operation_id = "get_openapi",
+    tag = "health",
+    security(()),
+    responses((status = 200, description = "The OpenAPI document of this server.", body = Value))
+)]
+async fn show() -> impl IntoResponse {
+    // Browsers and gateways look at it from elsewhere; it holds nothing of anybody's.
+    ([(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")], Answer(document()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tag_of_a_handler_is_explained() {
+        for (path, item) in raw()["paths"].as_object().expect("paths") {
+            for operation in item.as_object().expect("operations").values() {
+                let tags = operation["tags"].as_array().expect("a tag");
+                for tag in tags {
+                    assert!(TAGS.iter().any(|(name, _)| tag == name), "{path}: {tag}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! `/attention`: what needs an operator, grouped by what is the same error, with one button for the whole group.
+
+use askama::Template;
+
+use super::{
+    format,
+    view::{Fragment, View},
+};
+use crate::{
+    engine::{ATTENTION_KINDS, AttentionFilter, AttentionGroup},
+    http::{App, problem::Problem},
+};
+
+#[derive(Template)]
+#[template(path = "attention.html")]
+struct AttentionPage<'a> {
+    view: &'a View,
+    kinds: &'static [&'static str],
+    kind: Option<&'a str>,
+    groups: Vec<AttentionGroup>,
+    runs: i64,
+    next: Option<String>,
+}
+
+/// The groups.
+pub(super) async fn fragment(app: &App, view: &View) -> Result<Fragment, Problem> {
+    let text = |name: &str| view.param(name).map(str::to_owned);
+    let filter =
+        AttentionFilter { workflow: text("workflow"), kind: text("kind"), limit: None, cursor: text("cursor") };
+    let page = app.engine.attention(&filter).await?;
+    let next = page.next_cursor.map(|cursor| view.with("cursor", &cursor));
+    let runs = page.items.iter().map(|group| group.count).sum();
+    let template =
+        AttentionPage { view, kinds: &ATTENTION_KINDS, kind: view.param("kind"), groups: page.items, runs, next };
+    Fragment::of("Needs attention", "attention", &template)
+}
+
+/// What a kind of attention means, in a few words.
+pub(super) fn means(kind: &str) -> &'static str {
+    match kind {
+        "stuck" => "can't go on by themselves",
+        "poison" => "ended their workers again and again",
+        "unknown" => "nobody could tell whether a step took effect",
+        "undo_failed" => "an undo failed for good",
+        "best_effort" => "a step that may fail did; the run went on",
+        "retrying" => "have been trying for long",
+        "overdue" => "are due, and no worker comes",
+        _ => "",
+    }
+}
+
+/// The address of a bulk form over a group.
+fn bulk(action: &str, group: &AttentionGroup) -> String {
+    let fingerprint = group.fingerprint.as_deref().unwrap_or_default();
+    format::address("/operations/new", [("action", action), ("fingerprint", fingerprint)])
+}
+
+/// The runs of a group.
+pub(super) fn runs_of(group: &AttentionGroup) -> String {
+    match &group.fingerprint {
+        Some(fingerprint) => format::address("/runs", [("fingerprint", fingerprint.as_str())]),
+        None => format::address(
+            "/runs",
+            [("workflow", group.workflow.as_deref().unwrap_or_default()), ("status", "pending")],
+        ),
+    }
+}
+
+fn is(set: &Option<&str>, one: &str) -> bool {
+    *set == Some(one)
+}

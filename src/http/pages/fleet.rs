@@ -1,0 +1,53 @@
+//! `/fleet`: who is there to do the work, and what there is to do: queues, workers, workflows, activities.
+
+use askama::Template;
+
+use super::{format, view::Fragment};
+use crate::{
+    engine::{HoldNote, QueueView, WorkerView, Workflows},
+    http::{App, problem::Problem},
+};
+
+#[derive(Template)]
+#[template(path = "fleet.html")]
+struct FleetPage {
+    queues: Vec<QueueView>,
+    workers: Vec<WorkerView>,
+    workflows: Workflows,
+    alive: usize,
+    held: usize,
+}
+
+/// The page.
+pub(super) async fn fragment(app: &App) -> Result<Fragment, Problem> {
+    let queues = app.engine.queues().await?.items;
+    let workers = app.engine.workers().await?.items;
+    let workflows = app.engine.workflows().await?;
+    let alive = workers.iter().filter(|worker| worker.alive).count();
+    let holds: [Vec<bool>; 3] = [
+        queues.iter().map(|one| one.hold.is_some()).collect(),
+        workflows.items.iter().map(|one| one.hold.is_some()).collect(),
+        workflows.activities.iter().map(|one| one.hold.is_some()).collect(),
+    ];
+    let held = holds.iter().flatten().filter(|held| **held).count();
+    Fragment::of("Fleet", "fleet", &FleetPage { queues, workers, workflows, alive, held })
+}
+
+/// The button that holds something back, or lets it go.
+fn hold_link(kind: &str, name: &str, hold: &Option<HoldNote>) -> String {
+    let verb = if hold.is_some() { "release" } else { "hold" };
+    format::address(&format!("/fleet/{verb}"), [("kind", kind), ("name", name)])
+}
+
+fn milliseconds(ms: &u64) -> String {
+    format::span(i64::try_from(*ms).unwrap_or(i64::MAX))
+}
+
+/// When a worker was last heard of. Of a live one that changes all the time, and says nothing.
+fn heard(worker: &WorkerView) -> String {
+    match worker.last_beat {
+        _ if worker.alive => "now".to_owned(),
+        Some(at) => format::moment(&at),
+        None => "never".to_owned(),
+    }
+}

@@ -1,0 +1,78 @@
+//! `/runs/{id}`: one run: how it stands and why, its steps as a picture and as a table, its payloads, what can be done.
+
+use askama::Template;
+
+use super::{
+    format::{self, Html},
+    verbs::{self, Verb},
+    view::Fragment,
+    waterfall::{self, Bar, Chart, ROW},
+};
+use crate::{
+    engine::{Attention, AuditEntry, AuditFilter, Run, StepView, Why},
+    http::{App, extract::run_id, problem::Problem},
+};
+
+/// Entries of the audit.
+const SHOWN: u32 = 50;
+
+#[derive(Template)]
+#[template(path = "run.html")]
+struct RunPage {
+    run: Run,
+    steps: Vec<StepView>,
+    why: Why,
+    attention: Vec<Attention>,
+    audit: Vec<AuditEntry>,
+    verbs: Vec<&'static Verb>,
+    chart: Chart,
+    has_undos: bool,
+}
+
+/// The page.
+pub(super) async fn fragment(app: &App, id: &str) -> Result<Fragment, Problem> {
+    let id = run_id(id)?;
+    let mut run = app.engine.run(id).await?;
+    let why = app.engine.why(id).await?;
+    let of_run = AuditFilter { run_id: Some(id), limit: Some(SHOWN), ..AuditFilter::default() };
+    let audit = app.engine.audit(&of_run).await?.items;
+    let attention = run.attention.take().unwrap_or_default();
+    let steps = run.steps.take().unwrap_or_default();
+    let now = app.engine.now().await?;
+    let ended = run.finished_at.filter(|_| ended(&run.status));
+    let chart = waterfall::chart(&steps, run.created_at, ended, now);
+    let title = format!("{} {}", run.workflow, format::short(&run.id));
+    let has_undos = steps.iter().any(|step| step.direction == "undo");
+    let mut words = why.actions.clone();
+    if !self::ended(&run.status) {
+        words.push("signal");
+    }
+    if attention.is_empty() {
+        words.retain(|word| *word != "acknowledge");
+    }
+    let verbs = verbs::offered(&words);
+    let template = RunPage { why, attention, audit, verbs, run, steps, chart, has_undos };
+    Fragment::of(title, "runs", &template)
+}
+
+/// Whether nothing more happens to a run by itself.
+pub(super) fn ended(status: &str) -> bool {
+    matches!(status, "completed" | "compensated" | "failed" | "abandoned")
+}
+
+fn anchor(step: &StepView) -> String {
+    format!("s{}{}", step.seq, if step.direction == "undo" { "u" } else { "f" })
+}
+
+/// A bar's place, as the picture's coordinates.
+fn bar_class(bar: &Bar, back: &bool) -> String {
+    format!("bar {}{}", bar.class(), if *back { " back" } else { "" })
+}
+
+fn outcome(step: &StepView) -> Html {
+    format::badge(step.outcome.as_deref().unwrap_or("open"))
+}
+
+fn with_payload(step: &StepView) -> bool {
+    step.input.is_some() || step.output.is_some() || step.error.is_some() || step.idempotency_key.is_some()
+}

@@ -1,0 +1,492 @@
+//! A run's steps as a picture: a forward lane, and below it, in the order of the plan, the undos, each with an arrow to
+//! what it undoes. Pure: steps and times in, rectangles out; positions are per cent of the width, so that nothing has to be scaled.
+//!
+//! The axis is true to time while something is attempted. Where nothing is, a long wait is cut to a fraction of the
+//! width and marked as cut, so that a payment of 200 ms and a refund window of a month fit on one page.
+
+use crate::engine::{StepView, Time};
+
+use super::format::span;
+
+/// Height of a row, in pixels. The labels beside the picture have the same.
+pub(super) const ROW: u32 = 26;
+
+/// The widest that a wait may be, as a share of what the attempts take together.
+const WIDEST_WAIT: f64 = 0.14;
+
+/// The least that a bar is wide, in per cent.
+const THINNEST: f64 = 0.5;
+
+/// The picture.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Chart {
+    /// From top to bottom.
+    pub(super) rows: Vec<Row>,
+    /// Moments on the axis.
+    pub(super) ticks: Vec<Tick>,
+    /// Waits that are drawn shorter than they were.
+    pub(super) breaks: Vec<Break>,
+    /// Where now is, while the run has not ended.
+    pub(super) now: Option<f64>,
+    /// Where the pivot was passed.
+    pub(super) pivot: Option<f64>,
+    /// From each undo to what it undoes.
+    pub(super) arrows: Vec<Arrow>,
+    /// In pixels.
+    pub(super) height: u32,
+    /// Where the undos begin, in pixels.
+    pub(super) back_at: Option<u32>,
+}
+
+/// A step, or the heading of a lane.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    /// Its upper edge, in pixels.
+    pub(super) y: u32,
+    /// None: the heading of a lane.
+    pub(super) seq: Option<u32>,
+    /// The step's name.
+    pub(super) label: String,
+    /// In the lane of undos.
+    pub(super) back: bool,
+    /// What is drawn.
+    pub(super) bars: Vec<Bar>,
+}
+
+impl Row {
+    /// Its middle, in pixels.
+    pub(super) fn middle(&self) -> u32 {
+        self.y + ROW / 2
+    }
+
+    /// Upper edge of its bars.
+    pub(super) fn bar_y(&self) -> u32 {
+        self.y + 6
+    }
+
+    /// Where the row's table row is.
+    pub(super) fn anchor(&self) -> String {
+        format!("s{}{}", self.seq.unwrap_or_default(), if self.back { "u" } else { "f" })
+    }
+}
+
+/// A stretch of time in a row.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Bar {
+    /// Left edge, in per cent.
+    pub(super) x: f64,
+    /// In per cent.
+    pub(super) width: f64,
+    /// What it was.
+    pub(super) kind: Kind,
+    /// In words.
+    pub(super) title: String,
+}
+
+/// What a bar stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// An attempt that ended so: `ok failed unknown skipped`.
+    Ended(&'static str),
+    /// An attempt that is under way.
+    Open,
+    /// Waiting: for a timer, a signal, another attempt; earlier attempts.
+    Wait,
+    /// A wait that is still to come.
+    Future,
+    /// The pivot.
+    Pivot,
+}
+
+impl Bar {
+    /// Its class in the style sheet.
+    pub(super) fn class(&self) -> &'static str {
+        match self.kind {
+            Kind::Ended(word) => word,
+            Kind::Open => "open",
+            Kind::Wait => "wait",
+            Kind::Future => "future",
+            Kind::Pivot => "pivot",
+        }
+    }
+}
+
+/// A moment on the axis.
+#[derive(Clone, Debug)]
+pub(super) struct Tick {
+    /// In per cent.
+    pub(super) x: f64,
+    /// How long after the start.
+    pub(super) label: String,
+    /// How its text stands to it.
+    pub(super) anchor: &'static str,
+}
+
+/// A wait that is drawn shorter than it was.
+#[derive(Clone, Debug)]
+pub(super) struct Break {
+    /// Left edge, in per cent.
+    pub(super) x: f64,
+    /// In per cent.
+    pub(super) width: f64,
+    /// How long it was.
+    pub(super) label: String,
+}
+
+/// From an undo to its step.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Arrow {
+    /// The undo's left edge, in per cent.
+    pub(super) from_x: f64,
+    /// The undo's middle, in pixels.
+    pub(super) from_y: u32,
+    /// The step's right edge, in per cent.
+    pub(super) to_x: f64,
+    /// The step's middle, in pixels.
+    pub(super) to_y: u32,
+}
+
+/// One stretch of a step, in time.
+struct Stretch {
+    from: Time,
+    to: Time,
+    kind: Kind,
+    title: String,
+}
+
+/// Draws a run that was created at `begun`. `ended`: when it ended; none: it is going on, and now is `now`.
+pub(super) fn chart(steps: &[StepView], begun: Time, ended: Option<Time>, now: Time) -> Chart {
+    let clock = Clock { begun, now, open: ended.is_none() };
+    let forward: Vec<&StepView> = steps.iter().filter(|step| step.direction != "undo").collect();
+    let undos: Vec<&StepView> = steps.iter().filter(|step| step.direction == "undo").collect();
+    let stretches: Vec<(&StepView, Vec<Stretch>)> =
+        forward.iter().chain(&undos).map(|step| (*step, clock.stretches(step, steps))).collect();
+    let last = stretches.iter().flat_map(|(_, all)| all.iter().map(|one| one.to)).max().unwrap_or(now);
+    let end = last.max(ended.unwrap_or(now)).max(begun + chrono::Duration::milliseconds(1));
+    let axis = Axis::of(begun, end, ended.is_none().then_some(now), stretches.iter().flat_map(|(_, all)| all));
+    let mut chart = Chart { ticks: axis.ticks(), breaks: axis.breaks(), ..Chart::default() };
+    chart.now = clock.open.then(|| axis.x(now));
+    let mut y = ROW;
+    for (step, all) in &stretches {
+        let back = step.direction == "undo";
+        if back && chart.back_at.is_none() {
+            chart.back_at = Some(y);
+            chart.rows.push(Row { y, seq: None, label: "Undo, last first".to_owned(), back, bars: Vec::new() });
+            y += ROW;
+        }
+        let bars: Vec<Bar> = all.iter().map(|one| axis.bar(one)).collect();
+        if step.kind == "pivot" && step.outcome.is_some() {
+            chart.pivot = bars.first().map(|bar| bar.x);
+        }
+        chart.rows.push(Row { y, seq: Some(step.seq), label: step.name.clone(), back, bars });
+        y += ROW;
+    }
+    chart.arrows = arrows(&chart.rows);
+    chart.height = y;
+    chart
+}
+
+fn arrows(rows: &[Row]) -> Vec<Arrow> {
+    let undone = rows.iter().filter(|row| row.back && row.seq.is_some());
+    let arrow = |undo: &Row| {
+        let step = rows.iter().find(|row| !row.back && row.seq == undo.seq)?;
+        let (from, to) = (undo.bars.last()?, step.bars.last()?);
+        let (from_x, from_y) = (from.x, undo.middle());
+        Some(Arrow { from_x, from_y, to_x: (to.x + to.width).min(from_x), to_y: step.middle() })
+    };
+    undone.filter_map(arrow).collect()
+}
+
+/// The times that a picture needs beside those of its steps.
+struct Clock {
+    begun: Time,
+    now: Time,
+    open: bool,
+}
+
+impl Clock {
+    /// What is known of a step's time. Of its attempts the last one is on record; the time before it, since the step
+    /// before was done, went to the earlier ones and to the waits between them.
+    fn stretches(&self, step: &StepView, all: &[StepView]) -> Vec<Stretch> {
+        let asked = self.asked(step, all);
+        let until = step.finished_at.unwrap_or(self.now).max(asked);
+        let ended = step.outcome.as_deref().map(word);
+        if step.kind != "activity" {
+            return self.wait(step, asked, until);
+        }
+        let Some(started) = step.started_at else {
+            // It never began: it is asked for, or it was passed over.
+            return ended.map(|word| stretch(until, until, Kind::Ended(word), step)).into_iter().collect();
+        };
+        let started = started.clamp(asked.min(until), until);
+        let mut found = Vec::new();
+        if step.attempts > 1 && started > asked {
+            let earlier = step.attempts - 1;
+            let title = format!("{}: {earlier} earlier, and the waits between, {}", step.name, length(asked, started));
+            found.push(Stretch { from: asked, to: started, kind: Kind::Wait, title });
+        }
+        match (ended, step.next_attempt_at) {
+            (Some(word), _) => found.push(stretch(started, until, Kind::Ended(word), step)),
+            (None, Some(next)) if self.open => {
+                let tried = if step.error.as_ref().is_some_and(|error| error.unknown) { "unknown" } else { "failed" };
+                found.push(stretch(started, started, Kind::Ended(tried), step));
+                let title = format!("{}: waits for attempt {}", step.name, step.attempts + 1);
+                found.push(Stretch {
+                    from: started,
+                    to: self.now.max(started),
+                    kind: Kind::Wait,
+                    title: title.clone(),
+                });
+                if next > self.now {
+                    found.push(Stretch { from: self.now, to: next, kind: Kind::Future, title });
+                }
+            }
+            (None, _) => found.push(stretch(started, until, Kind::Open, step)),
+        }
+        found
+    }
+
+    /// A timer, a signal, a side value, the pivot.
+    fn wait(&self, step: &StepView, asked: Time, until: Time) -> Vec<Stretch> {
+        match step.kind.as_str() {
+            "pivot" => vec![stretch(until, until, Kind::Pivot, step)],
+            "side" => vec![stretch(until, until, Kind::Ended("ok"), step)],
+            _ => {
+                let mut found = vec![stretch(asked, until, Kind::Wait, step)];
+                if let Some(due) = step.due_at.filter(|due| self.open && step.outcome.is_none() && *due > self.now) {
+                    found.push(stretch(self.now, due, Kind::Future, step));
+                }
+                found
+            }
+        }
+    }
+
+    /// When a step was asked for, as well as it is known: when the last of those before it was done.
+    fn asked(&self, step: &StepView, all: &[StepView]) -> Time {
+        let limit = step.started_at.or(step.finished_at).unwrap_or(self.now);
+        let undo = step.direction == "undo";
+        let before = |other: &&StepView| {
+            let earlier = if other.direction == step.direction {
+                if undo { step.undo_after.contains(&other.seq) } else { other.seq < step.seq }
+            } else {
+                undo
+            };
+            earlier && other.finished_at.is_some_and(|at| at <= limit)
+        };
+        all.iter().filter(before).filter_map(|other| other.finished_at).max().unwrap_or(self.begun).max(self.begun)
+    }
+}
+
+fn stretch(from: Time, to: Time, kind: Kind, step: &StepView) -> Stretch {
+    let what = if step.direction == "undo" { "undo of " } else { "" };
+    let outcome = step.outcome.as_deref().unwrap_or("open");
+    let tries = if step.attempts > 1 { format!(", attempt {}", step.attempts) } else { String::new() };
+    let title = format!("{what}{}: {outcome}{tries}, {}", step.name, length(from, to));
+    Stretch { from, to: to.max(from), kind, title }
+}
+
+fn length(from: Time, to: Time) -> String {
+    span((to - from).num_milliseconds().max(0))
+}
+
+fn word(outcome: &str) -> &'static str {
+    ["ok", "failed", "unknown", "skipped"].into_iter().find(|known| *known == outcome).unwrap_or("ok")
+}
+
+/// Time to per cent: straight lines between knots, and a wait between two knots may be cut.
+struct Axis {
+    knots: Vec<Knot>,
+    width: f64,
+}
+
+struct Knot {
+    from: Time,
+    to: Time,
+    /// Where it begins and how wide it is, in milliseconds of busy time.
+    at: f64,
+    wide: f64,
+}
+
+impl Axis {
+    fn of<'a>(begun: Time, end: Time, now: Option<Time>, all: impl Iterator<Item = &'a Stretch> + Clone) -> Self {
+        let mut marks: Vec<Time> =
+            all.clone().flat_map(|one| [one.from, one.to]).chain([begun, end]).chain(now).collect();
+        marks.retain(|at| (begun..=end).contains(at));
+        marks.sort_unstable();
+        marks.dedup();
+        let worked = |from: Time, to: Time| {
+            let is_work =
+                |one: &Stretch| matches!(one.kind, Kind::Ended(_) | Kind::Open) && one.from < to && one.to > from;
+            all.clone().any(is_work)
+        };
+        let parts: Vec<(Time, Time, f64, bool)> =
+            marks.windows(2).map(|pair| (pair[0], pair[1], ms(pair[0], pair[1]), worked(pair[0], pair[1]))).collect();
+        let busy: f64 = parts.iter().filter(|part| part.3).map(|part| part.2).sum();
+        let most = if busy > 0.0 { busy.max(1.0) * WIDEST_WAIT } else { f64::INFINITY };
+        let (mut knots, mut at) = (Vec::new(), 0.0);
+        for (from, to, long, works) in parts {
+            let wide = if works { long } else { long.min(most) };
+            knots.push(Knot { from, to, at, wide });
+            at += wide;
+        }
+        Self { knots, width: at.max(f64::MIN_POSITIVE) }
+    }
+
+    /// Per cent of the width.
+    fn x(&self, at: Time) -> f64 {
+        let Some(knot) = self.knots.iter().find(|knot| at <= knot.to).or(self.knots.last()) else { return 0.0 };
+        let share = (ms(knot.from, at) / ms(knot.from, knot.to).max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
+        round((knot.at + share * knot.wide) / self.width * 100.0)
+    }
+
+    fn bar(&self, one: &Stretch) -> Bar {
+        let x = self.x(one.from);
+        let width = round((self.x(one.to) - x).max(THINNEST));
+        let x = round(x.min(100.0 - width));
+        Bar { x, width, kind: one.kind, title: one.title.clone() }
+    }
+
+    fn ticks(&self) -> Vec<Tick> {
+        let Some(begun) = self.knots.first().map(|knot| knot.from) else { return Vec::new() };
+        let tick = |quarter: u32| {
+            let wanted = self.width * f64::from(quarter) / 4.0;
+            let knot = self.knots.iter().find(|knot| wanted <= knot.at + knot.wide).or(self.knots.last())?;
+            let share = if knot.wide > 0.0 { (wanted - knot.at) / knot.wide } else { 0.0 };
+            let elapsed = ms(begun, knot.from) + share.clamp(0.0, 1.0) * ms(knot.from, knot.to);
+            #[allow(clippy::cast_possible_truncation, reason = "milliseconds of a run fit")]
+            let label = if quarter == 0 { "0".to_owned() } else { format!("+{}", span(elapsed as i64)) };
+            let anchor = if quarter == 0 {
+                "start"
+            } else if quarter == 4 {
+                "end"
+            } else {
+                "middle"
+            };
+            Some(Tick { x: f64::from(quarter) * 25.0, label, anchor })
+        };
+        (0..=4).filter_map(tick).collect()
+    }
+
+    fn breaks(&self) -> Vec<Break> {
+        let cut = self.knots.iter().filter(|knot| knot.wide < ms(knot.from, knot.to) * 0.99);
+        let drawn = cut.map(|knot| Break {
+            x: round(knot.at / self.width * 100.0),
+            width: round(knot.wide / self.width * 100.0),
+            label: length(knot.from, knot.to),
+        });
+        drawn.collect()
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a picture's precision")]
+fn ms(from: Time, to: Time) -> f64 {
+    (to - from).num_microseconds().unwrap_or(i64::MAX) as f64 / 1000.0
+}
+
+fn round(per_cent: f64) -> f64 {
+    (per_cent * 100.0).round() / 100.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: i64) -> Time {
+        Time::from_timestamp_millis(1_700_000_000_000 + ms).expect("a time")
+    }
+
+    fn step(seq: u32, direction: &str, from: i64, to: Option<i64>) -> StepView {
+        StepView {
+            seq,
+            name: format!("s{seq}"),
+            kind: "activity".into(),
+            activity: None,
+            direction: direction.into(),
+            outcome: to.map(|_| "ok".into()),
+            attempts: 1,
+            idempotency_key: None,
+            input: None,
+            output: None,
+            error: None,
+            started_at: Some(at(from)),
+            finished_at: to.map(at),
+            next_attempt_at: None,
+            due_at: None,
+            undo_after: Vec::new(),
+            worker: None,
+        }
+    }
+
+    fn bars(chart: &Chart, seq: u32, back: bool) -> Vec<Bar> {
+        let row = chart.rows.iter().find(|row| row.seq == Some(seq) && row.back == back).expect("a row");
+        row.bars.clone()
+    }
+
+    #[test]
+    fn while_something_is_attempted_the_axis_is_true_to_time() {
+        let steps = [step(0, "forward", 0, Some(250)), step(1, "forward", 250, Some(1000))];
+        let chart = chart(&steps, at(0), Some(at(1000)), at(5000));
+        let (first, second) = (&bars(&chart, 0, false)[0], &bars(&chart, 1, false)[0]);
+        assert_eq!((first.x, first.width, second.x, second.width), (0.0, 25.0, 25.0, 75.0));
+        assert!(chart.breaks.is_empty() && chart.now.is_none());
+    }
+
+    #[test]
+    fn a_long_wait_is_cut_and_marked_and_what_was_attempted_can_still_be_seen() {
+        let month = 30 * 86_400_000;
+        let mut wait = step(1, "forward", 200, Some(month));
+        wait.kind = "signal".into();
+        wait.started_at = None;
+        let steps = [step(0, "forward", 0, Some(200)), wait, step(2, "forward", month, Some(month + 200))];
+        let chart = chart(&steps, at(0), Some(at(month + 200)), at(month * 2));
+        assert!(bars(&chart, 0, false)[0].width > 30.0 && bars(&chart, 2, false)[0].width > 30.0);
+        assert_eq!(chart.breaks.len(), 1);
+        assert_eq!(bars(&chart, 1, false)[0].kind, Kind::Wait);
+    }
+
+    #[test]
+    fn undos_stand_below_in_their_own_lane_and_point_to_their_steps() {
+        let steps = [
+            step(0, "forward", 0, Some(100)),
+            step(1, "forward", 100, Some(200)),
+            step(1, "undo", 300, Some(400)),
+            step(0, "undo", 400, Some(500)),
+        ];
+        let chart = chart(&steps, at(0), Some(at(500)), at(900));
+        assert_eq!(chart.back_at, Some(3 * ROW));
+        let order: Vec<(Option<u32>, bool)> = chart.rows.iter().map(|row| (row.seq, row.back)).collect();
+        assert_eq!(order, [(Some(0), false), (Some(1), false), (None, true), (Some(1), true), (Some(0), true)]);
+        let last = chart.arrows.last().expect("an arrow");
+        assert_eq!((last.from_y, last.to_y), (5 * ROW + ROW / 2, ROW + ROW / 2));
+        assert!(chart.arrows.iter().all(|arrow| arrow.to_x <= arrow.from_x), "an undo comes after what it undoes");
+    }
+
+    #[test]
+    fn earlier_attempts_and_the_one_to_come_are_waits_around_now() {
+        let mut failing = step(1, "forward", 900, None);
+        failing.attempts = 3;
+        failing.next_attempt_at = Some(at(2000));
+        let steps = [step(0, "forward", 0, Some(100)), failing];
+        let chart = chart(&steps, at(0), None, at(1000));
+        let kinds: Vec<Kind> = bars(&chart, 1, false).iter().map(|bar| bar.kind).collect();
+        assert_eq!(kinds, [Kind::Wait, Kind::Ended("failed"), Kind::Wait, Kind::Future]);
+        let now = chart.now.expect("it has not ended");
+        assert!(now > 0.0 && now < 100.0);
+    }
+
+    #[test]
+    fn nothing_leaves_the_picture() {
+        let steps = [step(0, "forward", -500, Some(-400)), step(1, "forward", 10, None)];
+        let chart = chart(&steps, at(0), None, at(20));
+        let all = chart.rows.iter().flat_map(|row| &row.bars);
+        for bar in all {
+            assert!(bar.x >= 0.0 && bar.width > 0.0 && bar.x + bar.width <= 100.01, "{bar:?}");
+        }
+    }
+
+    #[test]
+    fn a_run_without_steps_has_an_empty_picture() {
+        let chart = chart(&[], at(0), None, at(10));
+        assert!(chart.rows.is_empty() && chart.arrows.is_empty());
+    }
+}

@@ -1,0 +1,85 @@
+//! `/v1/retention`: how long ended runs are kept, and what would go.
+
+use std::time::Duration;
+
+use axum::{
+    Json as Answer,
+    extract::{Path, State},
+};
+use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{App, auth::Caller, extract::Json, problem::Problem};
+use crate::engine::{Keeping, Operator, Page, Retention};
+
+/// The routes of this noun.
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(keeping)).routes(routes!(set))
+}
+
+/// `PUT /v1/retention/{workflow}`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = SetRetention)]
+#[serde(deny_unknown_fields)]
+struct RetentionBody {
+    /// How long, as `90d`; null: as long as all others.
+    keep: Option<String>,
+    /// For the audit.
+    reason: Option<String>,
+    /// Only check.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// List how long ended runs are kept.
+#[utoipa::path(
+    get,
+    path = "/v1/retention",
+    operation_id = "list_retention",
+    tag = "retention",
+    responses((status = 200, description = "The server's default first, then each workflow that has its own.", body = Page<Retention>))
+)]
+async fn list(State(app): State<App>) -> Result<Answer<Page<Retention>>, Problem> {
+    Ok(Answer(Page { items: app.engine.retention().await?, next_cursor: None }))
+}
+
+/// Count what has been kept long enough, partition by partition.
+///
+/// It looks at every run: slow where there are many.
+#[utoipa::path(
+    get,
+    path = "/v1/retention/plan",
+    operation_id = "plan_retention",
+    tag = "retention",
+    responses((status = 200, description = "What would go and what would stay.", body = Keeping))
+)]
+async fn keeping(State(app): State<App>) -> Result<Answer<Keeping>, Problem> {
+    Ok(Answer(app.engine.keeping().await?))
+}
+
+/// Set how long the ended runs of a workflow are kept.
+#[utoipa::path(
+    put,
+    path = "/v1/retention/{workflow}",
+    operation_id = "set_retention",
+    tag = "retention",
+    params(("workflow" = String, Path, description = "The workflow.")),
+    request_body = RetentionBody,
+    responses((status = 200, description = "All that is set.", body = Page<Retention>)),
+    extensions(("x-problems" = json!(["unknown_workflow"])))
+)]
+async fn set(
+    State(app): State<App>,
+    Path(workflow): Path<String>,
+    caller: Caller,
+    Json(body): Json<RetentionBody>,
+) -> Result<Answer<Page<Retention>>, Problem> {
+    let keep = body.keep.as_deref().map(duration).transpose()?;
+    let by = Operator { actor: caller.actor, reason: body.reason, dry_run: body.dry_run, operation_id: None };
+    Ok(Answer(Page { items: app.engine.set_retention(&workflow, keep, &by).await?, next_cursor: None }))
+}
+
+fn duration(text: &str) -> Result<Duration, Problem> {
+    humantime::parse_duration(text).map_err(|error| Problem::invalid(format!("keep: {error}; write it as 90d or 12h")))
+}

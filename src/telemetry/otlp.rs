@@ -1,0 +1,164 @@
+//! Attempts as spans, to an OpenTelemetry collector (feature `otlp`): a run is one trace, each attempt, verification and undo
+//! a span under the caller's. Time that a run spends parked is a gap between spans, and costs nothing.
+//!
+//! `OTEL_EXPORTER_OTLP_ENDPOINT` says where the collector is, in HTTP with protobuf; the SDK's other variables (headers,
+//! timeout, `OTEL_SERVICE_NAME`) are honoured. Work never waits for a collector: what does not fit into the queue is
+//! dropped and counted.
+
+use std::{
+    env,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use anyhow::Context;
+use metrics::counter;
+use opentelemetry::{
+    InstrumentationScope, KeyValue, SpanId, TraceFlags, TraceId,
+    trace::{SpanContext, SpanKind, Status, TraceState},
+};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_sdk::{
+    Resource,
+    trace::{SpanData, SpanEvents, SpanExporter as _, SpanLinks},
+};
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use crate::{
+    engine::{Observed, Observer},
+    payments::install_crypto_provider,
+};
+
+/// Spans that may wait for their export.
+const QUEUED_AT_MOST: usize = 8_192;
+/// Spans in one request.
+const SENT_AT_ONCE: usize = 512;
+/// Spans are gathered for this long before a request is made.
+const GATHER: Duration = Duration::from_millis(500);
+/// How long the end of the process waits for the last of them.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// The way to the collector.
+#[derive(Debug)]
+pub struct Traces {
+    sink: Arc<Sink>,
+    sending: JoinHandle<()>,
+}
+
+impl Traces {
+    /// As the environment says; none where it names no collector. It has to be called inside of a runtime.
+    ///
+    /// # Errors
+    /// When a setting can't be used.
+    pub fn from_environment() -> anyhow::Result<Option<Self>> {
+        let endpoint = env::var("OTEL_EXPORTER_OTLP_ENDPOINT").unwrap_or_default();
+        if endpoint.is_empty() { Ok(None) } else { Self::to(&endpoint).map(Some) }
+    }
+
+    /// To a collector at this address, `/v1/traces` of it. It has to be called inside of a runtime.
+    ///
+    /// # Errors
+    /// When the address, or a setting in the environment, can't be used.
+    pub fn to(endpoint: &str) -> anyhow::Result<Self> {
+        let endpoint = endpoint.trim_end_matches('/');
+        anyhow::ensure!(
+            endpoint.starts_with("http://") || endpoint.starts_with("https://"),
+            "OTEL_EXPORTER_OTLP_ENDPOINT is {endpoint:?}; it is an http or https address"
+        );
+        install_crypto_provider();
+        let exporter = SpanExporter::builder().with_http().with_endpoint(format!("{endpoint}/v1/traces"));
+        let mut exporter = exporter.build().context("traces can't be exported")?;
+        let mut resource = Resource::builder();
+        if env::var_os("OTEL_SERVICE_NAME").is_none() {
+            resource = resource.with_service_name("backstitch");
+        }
+        exporter.set_resource(&resource.build());
+        let (spans, queue) = mpsc::channel(QUEUED_AT_MOST);
+        let scope = InstrumentationScope::builder("backstitch").with_version(env!("CARGO_PKG_VERSION")).build();
+        Ok(Self { sink: Arc::new(Sink { spans, scope }), sending: tokio::spawn(send(exporter, queue)) })
+    }
+
+    /// Who has to be told of attempts.
+    pub fn observer(&self) -> Arc<dyn Observer> {
+        self.sink.clone()
+    }
+
+    /// Sends what is left, once nobody observes any more.
+    pub async fn finish(self) {
+        drop(self.sink);
+        if tokio::time::timeout(LAST_WORDS, self.sending).await.is_err() {
+            tracing::warn!("the collector did not take the last spans in time");
+        }
+    }
+}
+
+async fn send(exporter: SpanExporter, mut queue: mpsc::Receiver<SpanData>) {
+    let mut batch = Vec::new();
+    while queue.recv_many(&mut batch, SENT_AT_ONCE).await > 0 {
+        // Few at a time are worth a little patience; none once the queue is closed.
+        if batch.len() < SENT_AT_ONCE && !queue.is_closed() {
+            tokio::time::sleep(GATHER).await;
+            while batch.len() < SENT_AT_ONCE
+                && let Ok(span) = queue.try_recv()
+            {
+                batch.push(span);
+            }
+        }
+        let count = batch.len() as u64;
+        match exporter.export(std::mem::take(&mut batch)).await {
+            Ok(()) => counter!("backstitch_spans_exported_total").increment(count),
+            Err(error) => {
+                counter!("backstitch_spans_dropped_total").increment(count);
+                tracing::warn!(%error, count, "spans were not taken by the collector");
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Sink {
+    spans: mpsc::Sender<SpanData>,
+    scope: InstrumentationScope,
+}
+
+impl Observer for Sink {
+    fn attempted(&self, attempt: &Observed<'_>) {
+        let flags = TraceFlags::new(attempt.trace.flags);
+        if flags.is_sampled() && self.spans.try_send(span(attempt, flags, &self.scope)).is_err() {
+            counter!("backstitch_spans_dropped_total").increment(1);
+        }
+    }
+}
+
+fn span(attempt: &Observed<'_>, flags: TraceFlags, scope: &InstrumentationScope) -> SpanData {
+    let id = |id: u64| SpanId::from_bytes(id.to_be_bytes());
+    let trace = TraceId::from_bytes(attempt.trace.id.to_be_bytes());
+    let what = if attempt.verifies { "verify" } else { attempt.direction.word() };
+    let ended: SystemTime = attempt.ended_at.into();
+    let mut attributes = vec![
+        KeyValue::new("backstitch.run_id", attempt.run.to_string()),
+        KeyValue::new("backstitch.workflow", attempt.workflow.to_owned()),
+        KeyValue::new("backstitch.step", i64::from(attempt.seq)),
+        KeyValue::new("backstitch.activity", attempt.activity.to_owned()),
+        KeyValue::new("backstitch.attempt", i64::from(attempt.attempt)),
+        KeyValue::new("backstitch.direction", attempt.direction.word()),
+        KeyValue::new("backstitch.verification", attempt.verifies),
+        KeyValue::new("backstitch.outcome", attempt.outcome.to_owned()),
+    ];
+    attributes.extend(attempt.code.map(|code| KeyValue::new("error.type", code.to_owned())));
+    SpanData {
+        span_context: SpanContext::new(trace, id(attempt.span), flags, false, TraceState::default()),
+        parent_span_id: attempt.trace.parent.map_or(SpanId::INVALID, id),
+        parent_span_is_remote: attempt.trace.parent.is_some(),
+        span_kind: SpanKind::Internal,
+        name: format!("{what} {}", attempt.activity).into(),
+        start_time: ended - attempt.took,
+        end_time: ended,
+        attributes,
+        dropped_attributes_count: 0,
+        events: SpanEvents::default(),
+        links: SpanLinks::default(),
+        status: attempt.code.map_or(Status::Unset, |code| Status::error(code.to_owned())),
+        instrumentation_scope: scope.clone(),
+    }
+}

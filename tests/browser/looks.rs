@@ -1,0 +1,107 @@
+//! Every page, wide and narrow, light and dark: nothing is refused by the policy, no script fails, nothing sticks out.
+//!
+//! With `BACKSTITCH_SCREENSHOTS=DIR` the same test keeps pictures of the pages: scripts/screenshots.sh.
+
+use std::path::PathBuf;
+
+use backstitch::engine::{Action, RunFilter};
+use serde_json::Value;
+
+use crate::{chrome::Chrome, stage::Stage};
+
+/// A page to look at: its name and its address.
+type Look = (&'static str, String);
+
+/// A shop in an ordinary night: things that went well, went wrong and were undone, wait, and are stuck.
+async fn a_night(stage: &Stage) -> Vec<Look> {
+    let mut parcels = Vec::new();
+    for traveller in ["grace", "edsger", "barbara", "alan"] {
+        parcels.push(stage.start("parcel", traveller).await);
+    }
+    let trip = stage.start("trip", "ada").await;
+    stage.start("approval", "donald").await;
+    stage.order_until("tok_ok", 1, "waiting").await;
+    stage.order_until("tok_flaky_2", 3, "waiting").await;
+    let (order, declined) = stage.order_until("tok_declined", 2, "compensated").await;
+    stage.until(trip, "compensated").await;
+    for parcel in &parcels {
+        stage.until(*parcel, "stuck").await;
+    }
+    let by = |reason: &str| backstitch::engine::Operator {
+        actor: "night-shift".into(),
+        reason: Some(reason.into()),
+        ..backstitch::engine::Operator::default()
+    };
+    let _ = stage.engine.retry(parcels[3], &by("the printer was switched on again")).await;
+    let _ = stage.engine.cancel(trip, &by("the customer called")).await;
+    stage.until(parcels[3], "stuck").await;
+    let trips = RunFilter { workflow: Some("parcel".into()), ..RunFilter::default() };
+    let again = by("once more, before the morning shift");
+    let operation = stage
+        .engine
+        .operate_on(&Action::Retry { policy: None }, &trips, &again, Some(100))
+        .await
+        .expect("an operation");
+    stage.schedule("nightly-parcels").await;
+    vec![
+        ("overview", "/".to_owned()),
+        ("runs", "/runs".to_owned()),
+        ("run-compensated", format!("/runs/{trip}")),
+        ("run-order", format!("/runs/{declined}")),
+        ("run-stuck", format!("/runs/{}", parcels[0])),
+        ("act", format!("/runs/{}/act/compensate", parcels[0])),
+        ("attention", "/attention".to_owned()),
+        ("operations", "/operations".to_owned()),
+        ("operation", format!("/operations/{}", operation.id)),
+        ("schedules", "/schedules".to_owned()),
+        ("schedule", "/schedules/nightly-parcels".to_owned()),
+        ("fleet", "/fleet".to_owned()),
+        ("orders", "/orders?customer_id=ada".to_owned()),
+        ("order", format!("/orders/{order}")),
+        ("audit", "/audit".to_owned()),
+        ("nothing", "/runs?key=nobodys".to_owned()),
+        ("missing", "/runs/nothing-like-this".to_owned()),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_is_clean_and_fits_wide_and_narrow_light_and_dark() {
+    let stage = Stage::set().await;
+    let looks = a_night(&stage).await;
+    let chrome = Chrome::at(&stage.url).await;
+    for (width, height, scheme) in [(1280, 900, "light"), (1280, 900, "dark"), (360, 740, "light")] {
+        chrome.size(width, height).await;
+        chrome.scheme(scheme).await;
+        for (name, address) in &looks {
+            chrome.open(address).await;
+            chrome.find("main h1, main h2").await;
+            let wide = chrome.ask("return document.scrollingElement.scrollWidth", Vec::new()).await;
+            assert!(
+                wide.as_u64() <= Some(u64::from(width)),
+                "{name} is {wide} wide on {width}: {}",
+                widest(&chrome).await
+            );
+            let refused = chrome.complaints().await;
+            let ours: Vec<&String> =
+                refused.iter().filter(|text| *name != "missing" || !text.contains("404")).collect();
+            assert!(ours.is_empty(), "{name}: {ours:?}");
+            keep(&chrome, &format!("{name}-{width}-{scheme}")).await;
+        }
+    }
+}
+
+/// What sticks out, for the message.
+async fn widest(chrome: &Chrome) -> Value {
+    let script =
+        "return [...document.querySelectorAll('body *')].filter((one) => !one.closest('.scroll, svg, nav, pre')
+        && one.getBoundingClientRect().right > innerWidth + 1).slice(0, 8).map((one) => one.outerHTML.slice(0, 90))";
+    chrome.ask(script, Vec::new()).await
+}
+
+/// Keeps a picture, where pictures are wanted.
+async fn keep(chrome: &Chrome, name: &str) {
+    let Some(dir) = std::env::var_os("BACKSTITCH_SCREENSHOTS").map(PathBuf::from) else { return };
+    let picture = chrome.client.screenshot().await.expect("a picture");
+    std::fs::create_dir_all(&dir).expect("a directory");
+    std::fs::write(dir.join(format!("{name}.png")), picture).expect("it can be written");
+}

@@ -1,0 +1,188 @@
+//! What is kept and what goes: by age and workflow, never what is open, and nobody notices.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use backstitch::engine::{Error, RunId};
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::support::{engine::*, script::*, wait_until};
+
+const DAY: f64 = 24.0 * 3600.0;
+
+/// Does all that there is to do, though others may be in its way now and then.
+async fn keep(t: &TestEngine) {
+    while t.engine.keep().await.expect("the database is there") {}
+}
+
+async fn partitions(t: &TestEngine) -> Vec<String> {
+    let query =
+        "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'backstitch.run'::regclass ORDER BY 1";
+    sqlx::query_scalar(query).fetch_all(t.engine.pool()).await.expect("reads")
+}
+
+async fn is_there(t: &TestEngine, run: RunId) -> bool {
+    match t.engine.run(run).await {
+        Ok(_) => true,
+        Err(Error::UnknownRun(_)) => false,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn days(days: u64) -> Option<Duration> {
+    Some(Duration::from_secs(days * 24 * 3600))
+}
+
+#[tokio::test]
+async fn ended_runs_go_with_their_week_and_what_has_not_ended_never_does() {
+    let t = TestEngine::new().await;
+    let ended = t.engine.start(request("scripted", &[call("reserve")]).key("k")).await.expect("it is accepted").run;
+    t.is(ended, "completed").await;
+    let waits = t.start(&[call("reserve"), signal("go", None), call("ship")]).await;
+    t.is(waits, "waiting").await;
+    let seen = t.ends(&[call("reserve")], "completed").await.id;
+    let attention = "INSERT INTO backstitch.attention (run_id, code, message, since) SELECT id, 'x', 'x', now()
+        FROM backstitch.run WHERE id = '";
+    t.execute(&format!("{attention}{seen}'")).await;
+
+    t.advance(20.0 * DAY).await;
+    keep(&t).await;
+    assert!(is_there(&t, ended).await, "it is not old enough");
+    let before = partitions(&t).await;
+    t.advance(20.0 * DAY).await;
+    keep(&t).await;
+    let after = partitions(&t).await;
+    assert!(!after.contains(&before[0]), "{} is dropped: {after:?}", before[0]);
+    assert!(!is_there(&t, ended).await);
+    assert_eq!(t.count(&format!("step WHERE run_id = '{ended}'")).await, 0);
+    assert_eq!(t.count("run_key").await, 0, "its key is free");
+    assert!(is_there(&t, seen).await, "it wants attention");
+
+    // What was carried over goes on as if nothing had been.
+    t.send(waits, "go", json!(null)).await;
+    let run = t.is(waits, "completed").await;
+    assert_eq!(forward(&run).len(), 2);
+    assert_eq!(t.count("run_default").await, 2);
+    t.execute("DELETE FROM backstitch.attention").await;
+    keep(&t).await;
+    assert!(!is_there(&t, seen).await && is_there(&t, waits).await, "one ended long ago, the other just now");
+    t.advance(31.0 * DAY).await;
+    keep(&t).await;
+    assert_eq!((t.count("run").await, t.count("step").await, t.count("signal").await), (0, 0, 0));
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn a_workflow_can_be_kept_longer_or_shorter_than_the_others() {
+    let t = TestEngine::new().await;
+    let by = operator();
+    let run = t.ends(&[call("note")], "completed").await.id;
+    let all = t.engine.set_retention("scripted", days(90), &by).await.expect("it can be set");
+    assert_eq!(all.iter().map(|set| set.keep_s).collect::<Vec<_>>(), [30 * 24 * 3600, 90 * 24 * 3600]);
+    t.advance(45.0 * DAY).await;
+    keep(&t).await;
+    assert!(is_there(&t, run).await, "its week is gone, and it is not");
+    assert_eq!(t.count("run_default").await, 1);
+    t.engine.set_retention("scripted", None, &by).await.expect("it can be taken back");
+    keep(&t).await;
+    assert!(!is_there(&t, run).await);
+
+    let run = t.ends(&[call("note")], "completed").await.id;
+    t.engine.set_retention("scripted", days(2), &by).await.expect("it can be set");
+    t.advance(1.0 * DAY).await;
+    keep(&t).await;
+    assert!(is_there(&t, run).await);
+    t.advance(1.5 * DAY).await;
+    keep(&t).await;
+    assert!(!is_there(&t, run).await, "before its week");
+
+    let refused = t.engine.set_retention("nobody_knows", days(2), &by).await;
+    assert!(matches!(refused, Err(Error::UnknownWorkflow(_))), "{refused:?}");
+    let refused = t.engine.set_retention("scripted", Some(Duration::from_secs(5)), &by).await;
+    assert!(matches!(refused, Err(Error::InvalidRequest(_))), "{refused:?}");
+    assert_eq!(t.count("audit WHERE subject LIKE 'retention %' AND outcome = 'done'").await, 3);
+    assert_eq!(t.count("audit WHERE subject LIKE 'retention %' AND outcome = 'refused'").await, 2);
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn partitions_are_made_ahead_of_the_time() {
+    let t = TestEngine::idle().await;
+    let lacking = "SELECT count(*) FROM generate_series(0, 4) n WHERE to_regclass('backstitch.run_' || to_char(
+        (backstitch.week_of(backstitch.now()) + n * interval '168 hours') AT TIME ZONE 'UTC', 'YYYY_MM_DD')) IS NULL";
+    let lacking = async || sqlx::query_scalar::<_, i64>(lacking).fetch_one(t.engine.pool()).await.expect("reads");
+    assert_eq!(lacking().await, 0, "the migration has made them");
+    t.advance(70.0 * DAY).await;
+    assert_eq!(lacking().await, 5);
+    keep(&t).await;
+    assert_eq!(lacking().await, 0);
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn a_run_older_than_any_partition_works_as_any_other() {
+    let t = TestEngine::new().await;
+    let timestamp = uuid::Timestamp::from_unix(uuid::NoContext, 1_500_000_000, 0);
+    let mut old = request("scripted", &[call("reserve"), call("ship")]);
+    old.id = Some(uuid::Uuid::new_v7(timestamp));
+    let run = t.engine.start(old).await.expect("it is accepted").run;
+    let run = t.is(run, "completed").await;
+    assert_eq!((forward(&run).len(), t.count("run_default").await, t.count("step_default").await), (2, 1, 2));
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn starts_go_on_while_partitions_are_made_and_dropped() {
+    let t = TestEngine::idle().await;
+    let (stop, mut callers) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
+    for _ in 0..4 {
+        let (engine, stop) = (t.engine.clone(), stop.clone());
+        callers.spawn(async move {
+            let mut started = 0;
+            while !stop.load(Ordering::Relaxed) {
+                engine.start(request("scripted", &[call("note")])).await.expect("a start never fails for that");
+                started += 1;
+            }
+            started
+        });
+    }
+    let first = partitions(&t).await[0].clone();
+    wait_until("the first week has runs", async || t.count("run").await > 50).await;
+    for _ in 0..8 {
+        t.advance(7.0 * DAY).await;
+        keep(&t).await;
+    }
+    wait_until("the first week is dropped", async || {
+        keep(&t).await;
+        !partitions(&t).await.contains(&first)
+    })
+    .await;
+    stop.store(true, Ordering::Relaxed);
+    let started: i64 = callers.join_all().await.into_iter().sum();
+    assert!(started > 50, "{started}");
+    assert_eq!(
+        (t.count("run").await, t.count("ready").await),
+        (started, started),
+        "none has ended: all were carried over"
+    );
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn a_week_in_which_an_operator_acts_just_now_is_left_for_later() {
+    let t = TestEngine::new().await;
+    let run = t.ends(&[call("reserve")], "completed").await.id;
+    t.advance(45.0 * DAY).await;
+    t.engine.compensate(run, &operator()).await.expect("a completed run can be compensated");
+    keep(&t).await;
+    let run = t.is(run, "compensated").await.id;
+    keep(&t).await;
+    assert!(is_there(&t, run).await, "it ended just now");
+    t.finish().await;
+}

@@ -1,0 +1,160 @@
+//! Every verb in every status: what is allowed is done, and what is not changes nothing and is audited.
+
+use backstitch::engine::{
+    Action, Declared, RunId,
+    core::{model::Status, transition::allowed},
+};
+use serde_json::json;
+use sqlx::Row;
+
+use crate::support::{engine::*, script::*};
+
+/// The tables that a verb may write, but for the audit.
+const TABLES: [&str; 8] = ["run", "ready", "timer", "step", "signal", "compensation", "attention", "exceptional"];
+
+fn verbs() -> Vec<Action> {
+    vec![
+        Action::Retry { policy: None },
+        Action::Cancel,
+        Action::Compensate,
+        Action::Pause,
+        Action::Resume,
+        Action::Skip { seq: 0, direction: None, output: Some(json!(1)) },
+        Action::Resolve { seq: 0, direction: None, outcome: Declared::Ok, output: None, evidence: None },
+        Action::Abandon,
+        Action::Acknowledge,
+    ]
+}
+
+/// A run in this status, with nobody who moves it on.
+async fn run_that_is(t: &mut TestEngine, status: Status) -> RunId {
+    let acts = async |t: &TestEngine, run, action| {
+        t.engine.act(run, &action, &operator()).await.expect("it is allowed");
+        run
+    };
+    t.add_worker(config("w")).await;
+    t.script.always("ship", Side::Undo, Do::Fatal("gone"));
+    let failing = [call("reserve"), Op::Fail("no".into())];
+    let stuck = [call("note"), call("ship"), Op::Fail("no".into())];
+    let waiting = [call("note"), signal("go", None)];
+    let run = match status {
+        Status::Active => t.start(&waiting).await,
+        Status::Waiting => t.start(&waiting).await,
+        Status::Paused => {
+            let run = t.start(&waiting).await;
+            t.is(run, "waiting").await;
+            acts(t, run, Action::Pause).await
+        }
+        Status::Compensating => t.start(&[call("note"), call("ship"), Op::Fail("no".into())]).await,
+        Status::Stuck => t.ends(&stuck, "stuck").await.id,
+        Status::Completed => t.ends(&[call("note")], "completed").await.id,
+        Status::Compensated => t.ends(&failing, "compensated").await.id,
+        Status::Failed => {
+            t.script.on("note", Side::Run, [Do::Fatal("no")]);
+            t.ends(&[call("note")], "failed").await.id
+        }
+        Status::Abandoned => {
+            let run = t.ends(&stuck, "stuck").await.id;
+            acts(t, run, Action::Abandon).await
+        }
+    };
+    match status {
+        Status::Active | Status::Waiting => drop(t.is(run, "waiting").await),
+        Status::Compensating => drop(t.is(run, "stuck").await),
+        _ => {}
+    }
+    t.workers[0].drain().await;
+    match status {
+        // Due, and nobody there to take it.
+        Status::Active => t.send(run, "other", json!(1)).await,
+        Status::Compensating => drop(acts(t, run, Action::Retry { policy: None }).await),
+        _ => {}
+    }
+    if status == Status::Active {
+        t.execute("UPDATE backstitch.run SET status = 0, wait_kind = NULL").await;
+    }
+    run
+}
+
+/// Everything that is on record, as text.
+async fn everything(t: &TestEngine) -> Vec<String> {
+    let mut rows = Vec::new();
+    for table in TABLES {
+        let sql = format!("SELECT '{table} ' || x::text FROM backstitch.{table} x ORDER BY 1");
+        let found = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(t.engine.pool()).await.expect("it can be read");
+        rows.extend(found.iter().map(|row| row.get::<String, _>(0)));
+    }
+    rows
+}
+
+#[tokio::test]
+async fn a_refused_verb_changes_nothing_and_is_audited() {
+    for status in Status::ALL.iter().copied() {
+        for verb in verbs() {
+            let word = verb.word();
+            if allowed(status).contains(&word) {
+                continue;
+            }
+            let mut t = TestEngine::idle().await;
+            let run = run_that_is(&mut t, status).await;
+            let before = everything(&t).await;
+            let refused = t.engine.act(run, &verb, &operator()).await.map(|plan| plan.says);
+            let refused = refused.expect_err(&format!("{word} of a run that is {status}"));
+            assert_eq!(refused.code(), "wrong_state", "{word} of a run that is {status}: {refused}");
+            assert!(refused.to_string().contains("allowed"), "it says what is allowed: {refused}");
+            assert_eq!(everything(&t).await, before, "{word} of a run that is {status}");
+            let row = format!(
+                "audit WHERE outcome = 'refused' AND action = '{word}' AND code = 'wrong_state' AND run_id = '{run}'"
+            );
+            assert_eq!(t.count(&row).await, 1, "{word} of a run that is {status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_dry_run_of_any_verb_changes_nothing_at_all() {
+    for status in Status::ALL.iter().copied() {
+        let mut t = TestEngine::idle().await;
+        let run = run_that_is(&mut t, status).await;
+        let (before, audited) = (everything(&t).await, t.count("audit").await);
+        let mut by = operator();
+        by.dry_run = true;
+        for verb in verbs() {
+            let _ = t.engine.act(run, &verb, &by).await;
+        }
+        let _ = t.engine.fork(run, 0, None, &by).await;
+        assert_eq!((everything(&t).await, t.count("audit").await), (before, audited), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_exceptional_is_told_apart_from_what_is_not() {
+    let told_apart = "SELECT count(*) FROM backstitch.run r FULL JOIN backstitch.exceptional e ON e.run_id = r.id
+        WHERE (r.status IN (2, 3, 4, 6, 7, 8)) IS DISTINCT FROM (e.run_id IS NOT NULL) OR e.status <> r.status
+            OR e.code IS DISTINCT FROM r.failure ->> 'code' AND r.status <> 2";
+    for status in Status::ALL.iter().copied() {
+        let mut t = TestEngine::idle().await;
+        let run = run_that_is(&mut t, status).await;
+        let wrong = async || sqlx::query_scalar::<_, i64>(told_apart).fetch_one(t.engine.pool()).await.expect("counts");
+        assert_eq!(wrong().await, 0, "{status}");
+        for verb in verbs() {
+            let _ = t.engine.act(run, &verb, &operator()).await;
+            assert_eq!(wrong().await, 0, "after {} of what was {status}", verb.word());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_verb_without_its_reason_run_or_step_is_refused_and_audited() {
+    let mut t = TestEngine::idle().await;
+    let run = run_that_is(&mut t, Status::Waiting).await;
+    let mut silent = operator();
+    silent.reason = Some("  ".to_owned());
+    let code = async |run, action, by| t.engine.act(run, &action, by).await.expect_err("refused").code();
+    assert_eq!(code(run, Action::Abandon, &silent).await, "reason_required");
+    assert_eq!(code(RunId::nil(), Action::Pause, &silent).await, "unknown_run");
+    let skip = Action::Skip { seq: 99, direction: None, output: None };
+    assert_eq!(code(run, skip, &operator()).await, "unknown_step");
+    assert_eq!(t.count("audit WHERE outcome = 'refused' AND message IS NOT NULL AND actor = 'ann'").await, 3);
+    t.finish().await;
+}

@@ -1,0 +1,76 @@
+//! The Grafana dashboard and the alerts ask for nothing that a server does not show.
+
+use std::collections::BTreeSet;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::server::Server;
+
+const DASHBOARD: &str = include_str!("../../deploy/grafana/backstitch.json");
+const ALERTS: &str = include_str!("../../deploy/prometheus/alerts.yml");
+const OPERATIONS: &str = include_str!("../../docs/operations.md");
+
+/// The metrics that a text of PromQL names.
+fn names(text: &str) -> BTreeSet<String> {
+    let is_part = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    text.split(|character| !is_part(character))
+        .filter(|word| word.starts_with("backstitch_"))
+        .map(|word| {
+            let stem = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| word.strip_suffix(suffix));
+            stem.unwrap_or(word).to_owned()
+        })
+        .collect()
+}
+
+/// All values of a key, wherever it stands.
+fn values_of<'a>(value: &'a Value, key: &str, found: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(fields) => {
+            found.extend(fields.get(key).and_then(Value::as_str));
+            fields.values().for_each(|value| values_of(value, key, found));
+        }
+        Value::Array(items) => items.iter().for_each(|value| values_of(value, key, found)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn every_metric_that_the_dashboard_and_the_alerts_ask_for_is_shown_by_a_server() {
+    let dashboard: Value = serde_json::from_str(DASHBOARD).expect("the dashboard is JSON");
+    let mut expressions = Vec::new();
+    values_of(&dashboard, "expr", &mut expressions);
+    assert!(expressions.len() > 25, "{expressions:?}");
+    let mut asked: BTreeSet<String> = expressions.iter().flat_map(|expression| names(expression)).collect();
+    asked.extend(names(ALERTS));
+    assert!(asked.len() > 20, "{asked:?}");
+
+    let server = Server::working().await;
+    let run = server.started("echo", json!({"text": "a"})).await;
+    server.until(&run, "completed").await;
+    let scraped = server.request(Method::GET, "/metrics").send().await.expect("an answer");
+    let text = scraped.text().await.expect("a text");
+    let shown: BTreeSet<String> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).map(str::to_owned).collect();
+    let missing: Vec<_> = asked.difference(&shown).collect();
+    assert!(missing.is_empty(), "nobody shows {missing:?}; shown are {shown:?}");
+}
+
+#[test]
+fn every_alert_says_what_it_means_and_where_the_runbook_is() {
+    let alerts: Vec<&str> = ALERTS.split("- alert: ").skip(1).collect();
+    assert!(alerts.len() >= 10);
+    for alert in alerts {
+        let name = alert.lines().next().unwrap_or_default();
+        for key in ["summary: ", "description: ", "runbook_url: ", "severity: "] {
+            assert!(alert.contains(key), "{name} has no {key}");
+        }
+        let anchor = alert.split("docs/operations.md#").nth(1).and_then(|rest| rest.split('"').next());
+        let anchor = anchor.unwrap_or_else(|| panic!("{name} has no runbook"));
+        let heading = |line: &str| {
+            let words = line.strip_prefix("### ")?.to_lowercase().replace(": ", "-").replace(' ', "-");
+            Some(words)
+        };
+        assert!(OPERATIONS.lines().filter_map(heading).any(|found| found == anchor), "{name}: no section {anchor}");
+    }
+}

@@ -1,0 +1,142 @@
+//! Browsers: signing in and out, and what other sites' pages can't make them do.
+
+use backstitch::engine::Role;
+use reqwest::{Client, Method, RequestBuilder, redirect::Policy};
+use serde_json::json;
+
+use crate::server::{Answer, Server};
+
+/// A client that follows no redirects and keeps no cookies: the tests look at both.
+fn plain() -> Client {
+    Client::builder().no_proxy().redirect(Policy::none()).build().expect("a client")
+}
+
+async fn sign_in(server: &Server, key: &str, next: &str) -> reqwest::Response {
+    let form = plain().post(format!("{}/login", server.url())).form(&[("key", key), ("next", next)]);
+    form.send().await.expect("an answer")
+}
+
+/// The cookie of a fresh session, as it is to be sent, and its whole header.
+async fn session(server: &Server, key: &str) -> (String, String) {
+    let answer = sign_in(server, key, "/runs?status=stuck").await;
+    assert_eq!(answer.status(), 303);
+    assert_eq!(answer.headers()["location"], "/runs?status=stuck");
+    let header = answer.headers()["set-cookie"].to_str().expect("text").to_owned();
+    (header.split(';').next().expect("a pair").to_owned(), header)
+}
+
+fn post(server: &Server, cookie: &str, path: &str) -> RequestBuilder {
+    server.request(Method::POST, path).header("cookie", cookie).header("content-type", "application/json").body("{}")
+}
+
+#[tokio::test]
+async fn a_key_opens_a_session_whose_cookie_scripts_and_other_sites_do_not_get() {
+    let (server, keys) = Server::keyed().await;
+    let (cookie, header) = session(&server, keys.of(Role::Viewer)).await;
+    for part in ["HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=43200"] {
+        assert!(header.contains(part), "{header}");
+    }
+    assert!(!header.contains("Secure"), "on this machine there is no https: {header}");
+    let read = Answer::to(server.request(Method::GET, "/v1/runs").header("cookie", &cookie)).await;
+    assert_eq!(read.status, 200);
+    let secret = cookie.split('=').nth(1).expect("a value").to_owned();
+    let query = "SELECT count(*) FROM backstitch.session s WHERE s::text LIKE '%' || $1 || '%'";
+    let kept: i64 = sqlx::query_scalar(query).bind(secret).fetch_one(server.pool()).await.expect("a count");
+    assert_eq!(kept, 0, "the cookie itself is kept nowhere");
+
+    let remote = plain().post(format!("{}/login", server.url())).header("host", "backstitch.example");
+    let remote = remote.form(&[("key", keys.of(Role::Viewer))]).send().await.expect("an answer");
+    assert!(remote.headers()["set-cookie"].to_str().expect("text").contains("; Secure"));
+}
+
+#[tokio::test]
+async fn a_sign_in_with_a_wrong_key_fails_and_leads_nowhere_else() {
+    let (server, keys) = Server::keyed().await;
+    let wrong = sign_in(&server, "bsk_nonsense", "/").await;
+    assert_eq!(wrong.status(), 401);
+    assert!(wrong.headers().get("set-cookie").is_none());
+    let text = wrong.text().await.expect("a page");
+    assert!(text.contains("That did not work") && !text.contains("bsk_nonsense"), "{text}");
+    for elsewhere in ["https://evil.example", "//evil.example", "/\\evil.example"] {
+        let answer = sign_in(&server, keys.of(Role::Viewer), elsewhere).await;
+        assert_eq!(answer.headers()["location"], "/", "{elsewhere}");
+    }
+    let page =
+        plain().get(format!("{}/login?next=/runs%22%3E%3Cscript%3E", server.url())).send().await.expect("a page");
+    let policy = page.headers()["content-security-policy"].to_str().expect("text").to_owned();
+    assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+    assert!(!page.text().await.expect("text").contains("<script"), "what came in the address is escaped");
+}
+
+#[tokio::test]
+async fn a_session_ends_with_sign_out_with_its_key_and_with_its_time() {
+    let (server, keys) = Server::keyed().await;
+    let read =
+        async |cookie: &str| Answer::to(server.request(Method::GET, "/v1/runs").header("cookie", cookie)).await.status;
+    let (cookie, _) = session(&server, keys.of(Role::Viewer)).await;
+    assert_eq!(read(&cookie).await, 200);
+    let out =
+        plain().post(format!("{}/logout", server.url())).header("cookie", &cookie).send().await.expect("an answer");
+    assert_eq!((out.status().as_u16(), out.headers()["location"].as_bytes()), (303, &b"/login"[..]));
+    assert!(out.headers()["set-cookie"].to_str().expect("text").contains("Max-Age=0"));
+    assert_eq!(read(&cookie).await, 401, "the cookie is worth nothing after it");
+
+    let (cookie, _) = session(&server, keys.of(Role::Starter)).await;
+    let id = keys.of(Role::Starter)["bsk_".len()..].split('_').next().expect("an id").to_owned();
+    assert_eq!(read(&cookie).await, 200);
+    server.engine.revoke_key(&id, "test").await.expect("revokes");
+    assert_eq!(read(&cookie).await, 401, "a session is worth what its key is worth");
+
+    let (cookie, _) = session(&server, keys.of(Role::Operator)).await;
+    let move_clock = "UPDATE backstitch.clock SET shift = shift + interval '13 hours'";
+    sqlx::query(move_clock).execute(server.pool()).await.expect("the clock can be moved");
+    assert_eq!(read(&cookie).await, 401, "twelve hours are over");
+}
+
+#[tokio::test]
+async fn with_a_session_a_change_needs_the_sessions_token_and_a_page_of_ours() {
+    let (server, keys) = Server::keyed().await;
+    let (cookie, _) = session(&server, keys.of(Role::Admin)).await;
+    let csrf: String =
+        sqlx::query_scalar("SELECT csrf FROM backstitch.session").fetch_one(server.pool()).await.expect("one session");
+    let before = server.rows().await;
+    let none = Answer::to(post(&server, &cookie, "/v1/runs")).await;
+    none.is_problem(403, "forbidden");
+    Answer::to(post(&server, &cookie, "/v1/runs").header("x-csrf-token", "00")).await.is_problem(403, "forbidden");
+    for (name, value) in [("origin", "https://evil.example"), ("origin", "null"), ("sec-fetch-site", "cross-site")] {
+        let request = post(&server, &cookie, "/v1/runs").header("x-csrf-token", &csrf).header(name, value);
+        Answer::to(request).await.is_problem(403, "forbidden");
+    }
+    assert_eq!(server.rows().await, before);
+    let request = post(&server, &cookie, "/v1/runs").header("x-csrf-token", &csrf).header("origin", server.url());
+    Answer::to(request).await.is_problem(400, "invalid_request"); // let in: the body is what is wrong
+    let signed_out = plain().post(format!("{}/logout", server.url())).header("cookie", &cookie);
+    let signed_out = signed_out.header("origin", "https://evil.example").send().await.expect("an answer");
+    assert_eq!(signed_out.status(), 403, "another site signs nobody out");
+}
+
+#[tokio::test]
+async fn without_keys_other_sites_and_rebound_names_are_refused_and_programs_are_not() {
+    let server = Server::idle().await;
+    let item = json!({"name": "Apple", "price": 250, "currency": "EUR", "on_hand": 7});
+    let put = || server.request(Method::PUT, "/v1/items/apple").json(&item);
+    let before = server.rows().await;
+    for (name, value) in [
+        ("origin", "https://evil.example"),
+        ("origin", "http://localhost:3000"),
+        ("origin", "null"),
+        ("sec-fetch-site", "cross-site"),
+        ("host", "evil.example"),
+        ("host", "localhost.evil.example"),
+    ] {
+        Answer::to(put().header(name, value)).await.is_problem(403, "forbidden");
+    }
+    let rebound = server.request(Method::GET, "/v1/runs").header("host", "evil.example:8080");
+    Answer::to(rebound).await.is_problem(403, "forbidden");
+    assert_eq!(server.rows().await, before);
+    assert_eq!(Answer::to(put().header("origin", server.url())).await.status, 200);
+    assert_eq!(Answer::to(put()).await.status, 200);
+    // Webhooks come from elsewhere and prove themselves by their signature.
+    let webhook = server.request(Method::POST, "/v1/webhooks/stripe").header("host", "shop.example").body("{}");
+    Answer::to(webhook).await.is_problem(400, "signature_malformed");
+}

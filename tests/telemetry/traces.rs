@@ -1,0 +1,126 @@
+//! A run is one trace: its id is the caller's or the run's own, and what an attempt calls is told which attempt it was.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::{Router, extract::State, http::HeaderMap, routing::any};
+use backstitch::{
+    engine::{
+        Activity, ActivityContext, ActivityError, Context, Failure, Registry, StartRun, Trace, Verified, WorkerConfig,
+        Workflow, current_traceparent,
+    },
+    payments::{PaymentGateway, Secret, StripeConfig, StripeGateway},
+};
+use tokio::net::TcpListener;
+
+use crate::support::{engine::*, script::Op};
+
+const CALLER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+type Told = Arc<Mutex<Vec<(&'static str, String)>>>;
+
+fn tell(told: &Told, what: &'static str, traceparent: String) {
+    told.lock().unwrap_or_else(PoisonError::into_inner).push((what, traceparent));
+}
+
+/// Tells of each call, and has a gateway asked: unknown at first, then verified as never done, then done, then undone.
+struct Traced {
+    told: Told,
+    gateway: StripeGateway,
+}
+
+impl Traced {
+    async fn called(&self, what: &'static str, cx: &ActivityContext) {
+        assert_eq!(current_traceparent().as_deref(), Some(cx.traceparent().as_str()), "{what}");
+        tell(&self.told, what, cx.traceparent());
+        let _ = self.gateway.get_intent("pi_1").await;
+    }
+}
+
+impl Activity for Traced {
+    const NAME: &'static str = "traced";
+    const UNDOABLE: bool = true;
+    const VERIFIABLE: bool = true;
+    type Input = ();
+    type Output = ();
+    async fn run(&self, cx: &ActivityContext, (): &()) -> Result<(), ActivityError> {
+        self.called("run", cx).await;
+        if cx.attempt() == 1 { Err(ActivityError::unknown("lost", "no answer")) } else { Ok(()) }
+    }
+    async fn verify(&self, cx: &ActivityContext, (): &()) -> Result<Verified<()>, ActivityError> {
+        self.called("verify", cx).await;
+        Ok(Verified::NeverWill)
+    }
+    async fn undo(&self, cx: &ActivityContext, (): &(), _: Option<&()>) -> Result<(), ActivityError> {
+        self.called("undo", cx).await;
+        Ok(())
+    }
+}
+
+struct FailsAfter;
+
+impl Workflow for FailsAfter {
+    const NAME: &'static str = "fails_after";
+    type Input = ();
+    type Output = ();
+    async fn run(&self, cx: &Context, (): ()) -> Result<(), Failure> {
+        cx.call::<Traced>(()).await?;
+        Err(Failure::new("no", "so that the step is undone"))
+    }
+}
+
+async fn heard(State(told): State<Told>, headers: HeaderMap) {
+    let value = headers.get("traceparent").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    tell(&told, "gateway", value.to_owned());
+}
+
+#[tokio::test]
+async fn each_attempt_verification_and_undo_is_a_span_of_the_callers_trace_and_gateways_are_told() {
+    assert_eq!(current_traceparent(), None);
+    let told = Told::default();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let app = Router::new().fallback(any(heard)).with_state(told.clone());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let mut config = StripeConfig::new(url, Secret::new("sk_test"));
+    config.traceparent = Some(current_traceparent);
+    let gateway = StripeGateway::new(&config).expect("a gateway");
+
+    let mut t = TestEngine::idle().await;
+    let registry = Registry::new().workflow(FailsAfter).activity(Traced { told: told.clone(), gateway });
+    t.add_worker_with(WorkerConfig::default(), registry).await;
+    let request =
+        StartRun { traceparent: Some(CALLER.to_owned()), ..StartRun::new::<FailsAfter>(&()).expect("a start") };
+    let run = t.engine.start(request).await.expect("it starts").run;
+    let ended = t.is(run, "compensated").await;
+    assert_eq!(ended.trace_id, "0af7651916cd43dd8448eb211c80319c");
+
+    let told = told.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let calls: Vec<_> = told.iter().map(|(what, _)| *what).collect();
+    assert_eq!(calls, ["run", "gateway", "verify", "gateway", "run", "gateway", "undo", "gateway"]);
+    for pair in told.chunks(2) {
+        assert_eq!(pair[0].1, pair[1].1, "the gateway is told of {}", pair[0].0);
+    }
+    let traces: HashSet<_> = told.iter().map(|(_, text)| Trace::parse(text).expect("a traceparent")).collect();
+    assert_eq!(traces.len(), 4, "each has a span of its own: {told:?}");
+    assert!(traces.iter().all(|trace| trace.id_text() == ended.trace_id && trace.flags == 1));
+    assert!(
+        !traces.iter().any(|trace| trace.parent == Some(0xb7ad_6b71_6920_3331)),
+        "none passes the caller's off as its own"
+    );
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn a_run_without_a_trace_of_its_callers_is_one_by_its_id() {
+    let t = TestEngine::new().await;
+    for came in [None, Some("no trace".to_owned())] {
+        let request = StartRun { traceparent: came, ..request("scripted", &[Op::Now]) };
+        let run = t.engine.start(request).await.expect("it starts").run;
+        assert_eq!(t.is(run, "completed").await.trace_id, run.simple().to_string());
+    }
+    assert_eq!(t.count("run WHERE traceparent IS NOT NULL").await, 0);
+    t.finish().await;
+}
