@@ -1,8 +1,9 @@
 //! The customers of the night: five hundred orders are paid in the evening; then the gateway goes, sellers cancel three
 //! hundred of them, and five hundred more are placed.
 //!
-//! What piles up: refunds that can't be made (stuck once they have been tried for a minute), refunds that the bank refuses
-//! even when the gateway is back, and new orders that can't be paid (tried again and again, and undone in vain).
+//! What piles up: refunds that can't be made (stuck after eight attempts), refunds that the bank refuses even when the
+//! gateway is back, new orders that are tried for half a minute, given up and undone in vain, and new orders that a hold
+//! saves from that: they wait, and are placed in the end.
 
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
@@ -10,10 +11,11 @@ use serde_json::{Value, json};
 use crate::stage::{SKU, Stage};
 
 /// The activities that call the gateway, as docs/operations.md lists them.
-pub(crate) const CALLS_THE_GATEWAY: [&str; 5] = ["create_intent", "charge", "check_payment", "refund", "check_refund"];
+pub(crate) const CALLS_THE_GATEWAY: [&str; 6] =
+    ["create_intent", "charge", "check_payment", "settle_payment", "refund", "check_refund"];
 
 const PAID: usize = 400;
-const PAID_BUT_REFUND_REFUSED: usize = 100;
+const REFUND_REFUSED: usize = 100;
 const CANCELLED: usize = 300;
 const IN_THE_OUTAGE: usize = 250;
 const DURING_THE_HOLD: usize = 250;
@@ -28,7 +30,7 @@ impl Pile {
     /// Places, breaks the gateway, cancels, places more, and waits until it has gone wrong in every way.
     pub(crate) async fn heap(stage: &Stage) -> Self {
         let mut paid = place(stage, "tok_ok", PAID).await;
-        paid.extend(place(stage, "tok_refund_fails", PAID_BUT_REFUND_REFUSED).await);
+        paid.extend(place(stage, "tok_refund_fails", REFUND_REFUSED).await);
         let placed = "SELECT count(*) = 500 FROM shop.orders WHERE state = 'placed'";
         stage.until("the evening's orders are paid", async || stage.ask(placed).await).await;
         stage.gateway_is("unavailable").await;
@@ -42,27 +44,27 @@ impl Pile {
         Self { paid }
     }
 
-    /// More orders, while the gateway is held back.
-    pub(crate) async fn more_come(&self, stage: &Stage) {
-        place(stage, "tok_ok", DURING_THE_HOLD).await;
+    /// More orders, while the gateway is held back; gives the run of one of them.
+    pub(crate) async fn more_come(&self, stage: &Stage) -> String {
+        let placed = place(stage, "tok_ok", DURING_THE_HOLD).await;
+        run_of(stage, &placed[0]).await
     }
 
     pub(crate) fn stuck_at_least(&self) -> i64 {
         CANCELLED as i64
     }
 
-    /// Everything else has gone on by itself or by the retry.
+    /// Everything else has gone on, by itself or by the retry.
     pub(crate) async fn only_refused_refunds_are_stuck(&self, stage: &Stage) -> bool {
-        let query = "SELECT count(*) = 100 AND count(*) FILTER (WHERE failure ->> 'code' <> 'refund_failed') = 0
+        let stuck = "SELECT count(*) = 100 AND count(*) FILTER (WHERE failure ->> 'code' <> 'gateway_rejected') = 0
             FROM backstitch.run WHERE status = 4";
-        let retried = "SELECT count(*) = 0 FROM backstitch.operation_run WHERE outcome IS NULL";
-        stage.ask::<bool>(retried).await && stage.ask::<bool>(query).await
+        let refunded = "SELECT count(*) = 200 FROM shop.orders WHERE state = 'cancelled' AND refunded > 0";
+        stage.ask::<bool>(stuck).await && stage.ask::<bool>(refunded).await
     }
 
     /// The run of an order that was paid in the evening and never cancelled.
     pub(crate) async fn a_placed_order(&self, stage: &Stage) -> String {
-        let order = stage.call("GET", &format!("/v1/orders/{}", self.paid[0]), &Value::Null).await;
-        order["run_id"].as_str().expect("an order names its run").to_owned()
+        run_of(stage, &self.paid[0]).await
     }
 
     /// Each order is placed and waits, or is cancelled with its run at its end.
@@ -72,6 +74,11 @@ impl Pile {
         let due = "SELECT count(*) = 0 FROM backstitch.ready";
         stage.ask::<bool>(query).await && stage.ask::<bool>(due).await
     }
+}
+
+async fn run_of(stage: &Stage, order: &str) -> String {
+    let order = stage.call("GET", &format!("/v1/orders/{order}"), &Value::Null).await;
+    order["run_id"].as_str().expect("an order names its run").to_owned()
 }
 
 async fn place(stage: &Stage, token: &str, count: usize) -> Vec<String> {

@@ -47,7 +47,8 @@ impl Stage {
             hold: Duration::from_secs(3),
             ..gateway_sim::Config::default()
         };
-        let simulator = gateway_sim::start("127.0.0.1:0".parse().expect("an address"), config).await.expect("it starts");
+        let simulator =
+            gateway_sim::start("127.0.0.1:0".parse().expect("an address"), config).await.expect("it starts");
         let operator_key = key(&database, "night-shift", "operator").await;
         let starter_key = key(&database, "shop-front", "operator").await;
         let spawn = |args: &[&str]| process(&database, &simulator.url(), args);
@@ -56,8 +57,7 @@ impl Stage {
         let processes = vec![api, spawn(&["worker"]), spawn(&["worker"])];
         let pool = PgPoolOptions::new().max_connections(5).connect(&database).await.expect("it takes connections");
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().expect("a client");
-        let stage =
-            Self { pool, url, starter_key, operator_key, http, simulator, server, _processes: processes };
+        let stage = Self { pool, url, starter_key, operator_key, http, simulator, server, _processes: processes };
         let registered = "SELECT count(*) > 0 FROM backstitch.workflow WHERE name = 'order'";
         stage.until("the workers are up", async || stage.ask(registered).await).await;
         let item = json!({"name": "Plenty", "price": 1000, "currency": "EUR", "on_hand": ON_HAND});

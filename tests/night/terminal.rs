@@ -51,10 +51,21 @@ impl Terminal {
         page["items"].as_array().expect("items").len()
     }
 
-    /// The audit, oldest first.
+    /// The whole audit, oldest first, read page by page.
     pub(crate) fn audit(&self) -> Vec<Value> {
-        let page = self.json(&["audit", "--limit", "200"]);
-        page["items"].as_array().expect("items").iter().rev().cloned().collect()
+        let (mut all, mut cursor) = (Vec::new(), None::<String>);
+        loop {
+            let mut args = vec!["audit", "--limit", "200"];
+            args.extend(cursor.iter().flat_map(|cursor| ["--cursor", cursor.as_str()]));
+            let page = self.json(&args);
+            all.extend(page["items"].as_array().expect("items").iter().cloned());
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = Some(next.to_owned()),
+                None => break,
+            }
+        }
+        all.reverse();
+        all
     }
 
     fn output(&self, args: &[&str]) -> Output {
