@@ -45,6 +45,8 @@ pub(crate) fn audit_tells_the_story(audit: &[Value], actor: &str) {
     let mut story: Vec<String> = night.iter().map(|entry| word(entry, "action")).collect();
     story.dedup();
     let mut expected = ["hold", "release", "operate", "retry", "operate", "retry", "compensate"].iter().peekable();
-    story.iter().for_each(|action| drop(expected.next_if(|next| *next == action)));
+    for action in &story {
+        let _ = expected.next_if(|next| *next == action);
+    }
     assert!(expected.peek().is_none(), "{expected:?} is missing from {story:?}");
 }

@@ -33,7 +33,7 @@ async fn a_bad_night_is_mended_from_the_terminal_alone_outage() {
     terminal.run(&["attention"]);
     let stuck = group(&terminal, "stuck");
     assert!(stuck["count"].as_i64().expect("a count") >= pile.stuck_at_least(), "{stuck}");
-    let why = terminal.run(&["run", "why", stuck["example"].as_str().expect("an example")]);
+    let why = terminal.say(&["run", "why", stuck["example"].as_str().expect("an example")]);
     assert!(why.contains("503"), "{why}");
 
     // 2. Hold back what calls the gateway. New orders wait now, in place of being given up.
@@ -43,7 +43,7 @@ async fn a_bad_night_is_mended_from_the_terminal_alone_outage() {
     terminal.run(&["hold", "list"]);
     let held = pile.more_come(&stage).await;
     stage
-        .until("a new order is held", async || terminal.run(&["run", "why", &held]).contains("holds create_intent"))
+        .until("a new order is held", async || terminal.say(&["run", "why", &held]).contains("holds create_intent"))
         .await;
 
     // 3. The gateway is back: let go. What waited goes on by itself.

@@ -145,7 +145,7 @@ fn process(database: &str, gateway: &str, args: &[&str]) -> Child {
         .env("BACKSTITCH_WEBHOOK_SECRET", SECRET)
         .env("BACKSTITCH_PAYMENT_WINDOW", "30m")
         .env("BACKSTITCH_REFUND_TIERS", "60m:70")
-        .env("BACKSTITCH_LOG", "warn")
+        .env("BACKSTITCH_LOG", "error")
         .stdout(Stdio::piped())
         .spawn()
         .expect("it starts")

@@ -22,12 +22,18 @@ impl Terminal {
 
     /// A command that has to succeed; its table has to fit the terminal.
     pub(crate) fn run(&self, args: &[&str]) -> String {
+        let text = self.say(args);
+        let wide: Vec<&str> = text.lines().filter(|line| line.chars().count() > COLUMNS).collect();
+        assert!(wide.is_empty(), "backstitch {}: wider than {COLUMNS} columns: {wide:#?}", args.join(" "));
+        text
+    }
+
+    /// A command that has to succeed and gives sentences, which a terminal may break.
+    pub(crate) fn say(&self, args: &[&str]) -> String {
         let output = self.output(args);
         let (text, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "backstitch {}: {told}", args.join(" "));
         println!("$ backstitch {}\n{text}{told}", args.join(" "));
-        let wide: Vec<&str> = text.lines().filter(|line| line.chars().count() > COLUMNS).collect();
-        assert!(wide.is_empty(), "backstitch {}: wider than {COLUMNS} columns: {wide:#?}", args.join(" "));
         text.into_owned()
     }
 
@@ -37,12 +43,6 @@ impl Terminal {
         let output = self.output(&args);
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}"))
-    }
-
-    /// A bulk operation, followed to its end.
-    pub(crate) fn bulk(&self, args: &[&str]) {
-        let args: Vec<&str> = args.iter().copied().chain(["--yes"]).collect();
-        self.run(&args);
     }
 
     /// How many runs have this status, up to a page.
