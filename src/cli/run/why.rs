@@ -53,6 +53,7 @@ fn commands(why: &Why) -> Vec<String> {
         "cancel" | "compensate" | "abandon" => " --reason TEXT",
         "skip" => " SEQ --output JSON --reason TEXT",
         "resolve" => " SEQ --outcome ok|failed --reason TEXT",
+        "fork" => " --from SEQ --reason TEXT",
         _ => "",
     };
     commands.extend(why.actions.iter().map(|verb| format!("backstitch run {verb} {id}{}", needs_more(verb))));
@@ -67,7 +68,7 @@ mod tests {
 
     #[test]
     fn the_commands_fit_what_it_waits_for_and_what_is_allowed() {
-        let why = json!({"id": "r1", "sentences": [], "actions": ["retry", "cancel", "resolve"],
+        let why = json!({"id": "r1", "sentences": [], "actions": ["retry", "cancel", "resolve", "fork"],
             "waiting_on": {"kind": "signal", "name": "paid", "since": null, "until": null}});
         let why: Why = serde_json::from_value(why).expect("an answer");
         insta::assert_snapshot!(commands(&why).join("\n"), @r"
@@ -75,6 +76,7 @@ mod tests {
         backstitch run retry r1
         backstitch run cancel r1 --reason TEXT
         backstitch run resolve r1 SEQ --outcome ok|failed --reason TEXT
+        backstitch run fork r1 --from SEQ --reason TEXT
         ");
     }
 }

@@ -1,0 +1,159 @@
+//! The deployment: a Postgres that syncs, the gateway simulator, an API without a worker, two workers, and two keys.
+
+use std::{process::Stdio, time::Duration};
+
+use backstitch::{embedded::Embedded, gateway_sim, payments::Secret};
+use serde_json::{Value, json};
+use sqlx::{PgPool, postgres::PgPoolOptions};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+    time::Instant,
+};
+
+const SECRET: &str = "whsec_night";
+const AT_MOST: Duration = Duration::from_secs(240);
+const LOOK_EVERY: Duration = Duration::from_millis(300);
+
+/// Units on hand in the evening.
+pub(crate) const ON_HAND: i64 = 100_000;
+pub(crate) const SKU: &str = "plenty";
+
+/// What stays up all night.
+pub(crate) struct Stage {
+    pub(crate) pool: PgPool,
+    pub(crate) url: String,
+    /// The customers' shop front may start runs and place orders.
+    pub(crate) starter_key: String,
+    /// The person on call.
+    pub(crate) operator_key: String,
+    pub(crate) http: reqwest::Client,
+    simulator: gateway_sim::Running,
+    server: Embedded,
+    _processes: Vec<Child>,
+}
+
+impl Stage {
+    pub(crate) async fn set() -> Self {
+        let server = Embedded::temporary().await.expect("the server starts");
+        let database = server.url();
+        backstitch(&database, &["migrate"]).await;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("it is bound");
+        drop(listener);
+        let config = gateway_sim::Config {
+            webhook_url: Some(format!("http://{address}/v1/webhooks/stripe")),
+            webhook_secret: Secret::new(SECRET),
+            hold: Duration::from_secs(3),
+            ..gateway_sim::Config::default()
+        };
+        let simulator =
+            gateway_sim::start("127.0.0.1:0".parse().expect("an address"), config).await.expect("it starts");
+        let operator_key = key(&database, "night-shift", "operator").await;
+        let starter_key = key(&database, "shop-front", "operator").await;
+        let spawn = |args: &[&str]| process(&database, &simulator.url(), args);
+        let mut api = spawn(&["serve", "--no-worker", "--listen", &address.to_string()]);
+        let url = ready(&mut api).await;
+        let processes = vec![api, spawn(&["worker"]), spawn(&["worker"])];
+        let pool = PgPoolOptions::new().max_connections(5).connect(&database).await.expect("it takes connections");
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().expect("a client");
+        let stage = Self { pool, url, starter_key, operator_key, http, simulator, server, _processes: processes };
+        let registered = "SELECT count(*) > 0 FROM backstitch.workflow WHERE name = 'order'";
+        stage.until("the workers are up", async || stage.ask(registered).await).await;
+        let item = json!({"name": "Plenty", "price": 1000, "currency": "EUR", "on_hand": ON_HAND});
+        stage.call("PUT", &format!("/v1/items/{SKU}"), &item).await;
+        stage
+    }
+
+    /// The one value that a query gives.
+    pub(crate) async fn ask<T>(&self, query: &'static str) -> T
+    where
+        T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
+    {
+        sqlx::query_scalar(query).fetch_one(&self.pool).await.expect("the query works")
+    }
+
+    /// A call of the shop front; it has to succeed.
+    pub(crate) async fn call(&self, method: &str, path: &str, body: &Value) -> Value {
+        let method = method.parse().expect("a method");
+        let request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.starter_key);
+        let answer = request.json(body).send().await.expect("an answer");
+        let (status, text) = (answer.status(), answer.text().await.expect("a body"));
+        assert!(status.is_success(), "{path}: {status}: {text}");
+        serde_json::from_str(&text).expect("JSON")
+    }
+
+    pub(crate) async fn gateway_is(&self, how: &str) {
+        self.sim("PUT", "faults", &json!({"unavailable": how == "unavailable"})).await;
+    }
+
+    pub(crate) async fn bank_lifts_its_block(&self) {
+        self.sim("POST", "refunds/heal", &json!({})).await;
+    }
+
+    pub(crate) async fn ledger(&self) -> Value {
+        self.sim("GET", "ledger", &json!({})).await
+    }
+
+    async fn sim(&self, method: &str, path: &str, body: &Value) -> Value {
+        let method = method.parse().expect("a method");
+        let request = self.http.request(method, format!("{}/sim/{path}", self.simulator.url()));
+        request.json(body).send().await.expect("an answer").json().await.expect("JSON")
+    }
+
+    /// Waits for a fact.
+    pub(crate) async fn until(&self, what: &str, mut fact: impl AsyncFnMut() -> bool) {
+        let deadline = Instant::now() + AT_MOST;
+        while !fact().await {
+            assert!(Instant::now() < deadline, "waited in vain until {what}");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    pub(crate) fn database_url(&self) -> String {
+        self.server.url()
+    }
+
+    pub(crate) async fn strike(self) {
+        self.pool.close().await;
+        drop(self._processes);
+        self.server.stop().await;
+    }
+}
+
+fn command(database: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_backstitch"));
+    command.env("DATABASE_URL", database).stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+async fn backstitch(database: &str, args: &[&str]) -> String {
+    let output = command(database).args(args).output().await.expect("it starts");
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+async fn key(database: &str, name: &str, role: &str) -> String {
+    backstitch(database, &["key", "create", name, "--role", role]).await.trim().to_owned()
+}
+
+fn process(database: &str, gateway: &str, args: &[&str]) -> Child {
+    command(database)
+        .args(args)
+        .env("BACKSTITCH_GATEWAY_URL", gateway)
+        .env("BACKSTITCH_GATEWAY_TIMEOUT", "500ms")
+        .env("BACKSTITCH_WEBHOOK_SECRET", SECRET)
+        .env("BACKSTITCH_PAYMENT_WINDOW", "30m")
+        .env("BACKSTITCH_REFUND_TIERS", "60m:70")
+        .env("BACKSTITCH_LOG", "error")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts")
+}
+
+/// Where it serves, once it says so.
+async fn ready(api: &mut Child) -> String {
+    let mut lines = BufReader::new(api.stdout.take().expect("piped")).lines();
+    let line = lines.next_line().await.expect("it can be read").expect("it says where it serves");
+    line.strip_prefix("ready: ").expect("`ready: URL`").to_owned()
+}
