@@ -237,7 +237,7 @@ async fn every_filter_finds_what_looking_at_every_run_would_find() {
             workflow: dice.maybe(&["order", "yearly", "never_was"]),
             version: (dice.roll(6) == 0).then(|| 1 + dice.roll(2) as i32),
             // Each status by itself first.
-            status: if n < STATUSES.len() { Some(STATUSES[n].to_owned()) } else { dice.maybe(&STATUSES) },
+            status: STATUSES.get(n).map_or_else(|| dice.maybe(&STATUSES), |status| Some((*status).to_owned())),
             key: (dice.roll(8) == 0).then(|| format!("k{}", dice.roll(40))),
             tag: dice.maybe(&["a", "b", "a:1", "a:2", "b:2", "c"]),
             error: dice.maybe(&CODES),

@@ -77,9 +77,10 @@ impl Saga for OrderSaga {
     async fn nudge(&self, run: &Run) {
         let told = run.steps.iter().flatten().filter(|step| step.name == "notify").count();
         let report = match told {
-            4 => Fulfilment::Shipped,
-            6 => Fulfilment::Delivered,
-            _ => return,
+            0 => return,
+            // That it is placed.
+            2 => Fulfilment::Shipped,
+            _ => Fulfilment::Delivered,
         };
         let Ok(order) = self.order_of(run.id).await else { return };
         // Refused where it has been reported, or the order is being cancelled: that is the shop's to say.

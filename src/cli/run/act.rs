@@ -104,13 +104,15 @@ pub(crate) struct SkipArgs {
 
 /// A resolve.
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "backstitch run resolve [OPTIONS] --outcome <OUTCOME> --reason <TEXT>
+                              <ID> <SEQ>")]
 pub(crate) struct ResolveArgs {
     /// The run's id
     id: String,
     /// The step's number, as `run show` has it
     seq: u32,
     /// What the step came to
-    #[arg(long, value_name = "HOW", value_parser = ["ok", "failed"])]
+    #[arg(long, value_parser = ["ok", "failed"])]
     outcome: String,
     /// The step or its undo; the one that is unknown unless said
     #[arg(long, value_parser = ["forward", "undo"])]
