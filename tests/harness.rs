@@ -59,13 +59,13 @@ impl Activity for Hold {
 
     async fn run(&self, cx: &ActivityContext, run: &RunId) -> Result<(), ActivityError> {
         let mut tx = cx.tx().await?;
-        sqlx::query("INSERT INTO hold VALUES ($1)").bind(run).execute(&mut *tx).await?;
+        sqlx::query("INSERT INTO money_held VALUES ($1)").bind(run).execute(&mut *tx).await?;
         Ok(())
     }
 
     async fn undo(&self, cx: &ActivityContext, run: &RunId, _: Option<&()>) -> Result<(), ActivityError> {
         let mut tx = cx.tx().await?;
-        sqlx::query("DELETE FROM hold WHERE run = $1").bind(run).execute(&mut *tx).await?;
+        sqlx::query("DELETE FROM money_held WHERE run = $1").bind(run).execute(&mut *tx).await?;
         Ok(())
     }
 }
@@ -167,7 +167,7 @@ impl TransferSaga {
     async fn new(forgetful: bool) -> Self {
         let database = TestDatabase::new().await;
         for table in [
-            "CREATE TABLE hold (run uuid PRIMARY KEY)",
+            "CREATE TABLE money_held (run uuid PRIMARY KEY)",
             "CREATE TABLE moved (run uuid, what text, key text, PRIMARY KEY (run, what, key))",
             "CREATE TABLE refused (run uuid, what text, key text)",
         ] {
@@ -197,7 +197,7 @@ impl Saga for TransferSaga {
     }
 
     async fn check(&self, pool: &PgPool, run: &Run) -> Result<(), String> {
-        let query = "SELECT (SELECT count(*) FROM hold WHERE run = $1),
+        let query = "SELECT (SELECT count(*) FROM money_held WHERE run = $1),
             (SELECT count(*) FROM moved WHERE run = $1 AND what = 'withdraw'),
             (SELECT count(*) FROM moved WHERE run = $1 AND what = 'deposit'),
             (SELECT count(*) FROM moved WHERE run = $1 AND what = 'notify')";

@@ -45,7 +45,8 @@ pub(super) struct Scraper {
 #[derive(Debug, Default)]
 struct Asked {
     said: Option<(Said, Instant)>,
-    limbo: Option<(usize, Instant)>,
+    /// None inside where it could not be looked for: a look that takes too long is not repeated at each scrape.
+    limbo: Option<(Option<usize>, Instant)>,
 }
 
 /// None where it did not answer.
@@ -149,14 +150,14 @@ async fn limbo(app: &App, asked: &mut Asked) -> Option<usize> {
     if let Some((count, until)) = asked.limbo
         && Instant::now() < until
     {
-        return Some(count);
+        return count;
     }
     let began = Instant::now();
     let looked = tokio::time::timeout(ANSWER_WITHIN, app.engine.limbo()).await;
     let until = Instant::now() + LIMBO_GOOD_FOR.max(began.elapsed() * GOOD_FOR_TIMES);
-    let count = looked.ok()?.ok()?.len();
+    let count = looked.ok().and_then(Result::ok).map(|limbo| limbo.len());
     asked.limbo = Some((count, until));
-    Some(count)
+    count
 }
 
 /// One gauge, as text.

@@ -90,7 +90,7 @@ async fn a_form_of_another_session_is_refused() {
     chrome.find("textarea[name=reason]").await;
     chrome.ask("document.querySelector('input[name=csrf]').value = 'forged'", Vec::new()).await;
     chrome.click("form button.primary").await;
-    chrome.until_text("main", "another session").await;
+    chrome.until_text("main", "token is missing or old").await;
     assert_eq!(stage.engine.run(run).await.expect("a run").status, "stuck");
 }
 

@@ -181,7 +181,8 @@ impl WebDriverCompatibleCommand for Extra {
 /// Starts chromedriver; gives it with its address.
 async fn driver() -> (Child, String) {
     let named = std::env::var("CHROMEDRIVER").ok();
-    for name in named.as_deref().into_iter().chain(DRIVERS) {
+    // The port that it picks may be taken a moment later: then it ends, and is started again.
+    for name in named.as_deref().into_iter().chain(DRIVERS).cycle().take(12) {
         let mut command = Command::new(name);
         command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
         let Ok(mut child) = command.spawn() else { continue };

@@ -110,7 +110,7 @@ impl Activity for Printer {
         if self.0.load(Ordering::SeqCst) {
             return Ok(format!("label for {label}"));
         }
-        Err(ActivityError::failed("out_of_paper", format!("printer 7 has no paper for {label}")))
+        Err(ActivityError::failed("out_of_paper", "printer 7 has no paper"))
     }
 }
 
@@ -196,7 +196,9 @@ impl Stage {
             Self { url, engine, orders, paper, _gateway: simulator, _stop: stop.drop_guard(), _database: database };
         wait_for("a worker has registered", async || {
             let known = stage.engine.workflows().await.map_err(|error| error.to_string())?;
-            if known.items.is_empty() { Err("nothing is registered".to_owned()) } else { Ok(()) }
+            let names: Vec<String> = known.items.into_iter().map(|workflow| workflow.name).collect();
+            let all = ["order", Trip::NAME, Parcel::NAME, Wait::NAME];
+            if all.iter().all(|name| names.iter().any(|known| known == name)) { Ok(()) } else { Err(names.join(", ")) }
         })
         .await;
         let item = PutItem { name: "Tea".to_owned(), price: 1250, currency: "EUR".to_owned(), on_hand: 100 };

@@ -218,7 +218,21 @@ async fn a_run_that_was_put_aside_by_a_worker_that_had_not_heard_of_the_release_
     is_held_by(&t, run, "charge").await;
     // As if the hold had been released just before the worker put the run aside: nobody has brought it back.
     t.execute("DELETE FROM backstitch.hold").await;
+    t.is(run, "completed").await;
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn a_run_that_was_put_aside_by_a_worker_that_is_gone_is_brought_back_by_maintenance() {
+    let mut t = TestEngine::idle().await;
+    hold(&t, HoldKind::Activity, "charge").await;
+    t.add_worker(config("w0")).await;
+    let run = t.start(&[call("charge")]).await;
+    is_held_by(&t, run, "charge").await;
+    t.workers[0].drain().await;
+    t.execute("DELETE FROM backstitch.hold").await;
     let _running = maintenance(&t.engine);
+    t.add_worker(config("w1")).await;
     t.is(run, "completed").await;
     t.finish().await;
 }
@@ -230,12 +244,14 @@ async fn a_run_that_nobody_brings_back_is_in_limbo() {
     t.add_worker(config("w0")).await;
     let run = t.start(&[call("charge")]).await;
     is_held_by(&t, run, "charge").await;
+    t.workers[0].drain().await;
     t.advance(120.0).await;
     assert_eq!(t.engine.limbo().await.expect("limbo can be asked for"), []);
     t.execute("DELETE FROM backstitch.hold").await;
     let limbo = t.engine.limbo().await.expect("limbo can be asked for");
     assert_eq!(limbo.iter().map(|limbo| limbo.run).collect::<Vec<_>>(), [run]);
     let _running = maintenance(&t.engine);
+    t.add_worker(config("w1")).await;
     t.is(run, "completed").await;
     t.finish().await;
 }

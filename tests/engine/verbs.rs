@@ -53,8 +53,9 @@ async fn a_pause_lets_an_attempt_under_way_end_and_begins_nothing_more() {
     assert_eq!((outcome(&seen, "reserve", "forward"), t.script.count("ship", Side::Run)), ("ok", 0));
     assert_eq!(t.count("audit WHERE action = 'pause'").await, 1, "a repeated pause is none");
     act(&t, run, &Action::Resume).await;
-    t.is(run, "completed").await;
+    let seen = t.is(run, "completed").await;
     assert_eq!((t.script.count("reserve", Side::Run), t.script.count("ship", Side::Run)), (1, 1));
+    assert_eq!(forward(&seen)[1].attempts, 1, "what was about to begin is not taken for under way");
     t.finish().await;
 }
 

@@ -235,7 +235,7 @@ impl Server {
     /// How much is on record, so that a refused request can be shown to have changed nothing.
     pub(crate) async fn rows(&self) -> i64 {
         let query = "SELECT (SELECT count(*) FROM backstitch.run) + (SELECT count(*) FROM backstitch.signal)
-            + (SELECT count(*) FROM backstitch.audit) + (SELECT count(*) FROM backstitch.step)
+            + (SELECT count(*) FROM backstitch.audit WHERE outcome = 'done') + (SELECT count(*) FROM backstitch.step)
             + (SELECT count(*) FROM shop.orders) + (SELECT count(*) FROM shop.items)";
         sqlx::query_scalar(query).fetch_one(self.pool()).await.expect("a count")
     }

@@ -110,7 +110,7 @@ pub(crate) struct ResolveArgs {
     /// The step's number, as `run show` has it
     seq: u32,
     /// What the step came to
-    #[arg(long, value_parser = ["ok", "failed"])]
+    #[arg(long, value_name = "HOW", value_parser = ["ok", "failed"])]
     outcome: String,
     /// The step or its undo; the one that is unknown unless said
     #[arg(long, value_parser = ["forward", "undo"])]

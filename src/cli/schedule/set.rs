@@ -12,6 +12,8 @@ use crate::cli::{
 
 /// What to set.
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "backstitch schedule set [OPTIONS] --cron <EXPR> --workflow <WORKFLOW>
+                               --input <JSON> <NAME>")]
 pub(crate) struct Args {
     /// Its name
     name: String,

@@ -50,7 +50,7 @@ impl Cron {
             return Err(wrong(&format!("it is longer than {LONGEST} characters")));
         }
         let searches = split(text).map_err(|why| wrong(&why))?;
-        let read = |search: &String| cron::Schedule::from_str(search).map_err(|error| wrong(&error));
+        let read = |search: &String| cron::Schedule::from_str(search).map_err(|_| wrong(&fault(search)));
         let searches = searches.iter().map(read).collect::<Result<_, _>>()?;
         Ok(Self { text: text.to_owned(), zone, searches })
     }
@@ -123,6 +123,21 @@ fn split(text: &str) -> Result<Vec<String>, String> {
         fields.join(" ")
     };
     Ok(vec![with_any(3), with_any(5)])
+}
+
+/// What is wrong with an expression that the searching crate refuses, in one line: its own words are a drawing of three.
+fn fault(search: &str) -> String {
+    const FIELDS: [&str; 7] = ["second", "minute", "hour", "day of month", "month", "day of week", "year"];
+    let alone = |at: usize, field: &str| {
+        let mut fields = ["*"; 7];
+        fields[at] = field;
+        cron::Schedule::from_str(&fields.join(" ")).is_ok()
+    };
+    let mut fields = search.split_whitespace().zip(FIELDS).enumerate();
+    match fields.find(|(at, (field, _))| !alone(*at, field)) {
+        Some((_, (field, name))) => format!("{field:?} is no {name}"),
+        None => format!("{search:?} means nothing"),
+    }
 }
 
 /// A day-of-week field with each day by name: the crates and crontab(5) number them differently.
@@ -250,7 +265,10 @@ mod tests {
         ] {
             let error = Cron::parse(bad, "UTC").expect_err(bad);
             assert!(error.contains("is no cron expression") && error.contains("\"0 9 * * 1\""), "{error}");
+            assert!(!error.contains('\n'), "one line: {error}");
         }
+        let error = Cron::parse("* 24 * * *", "UTC").expect_err("24 is no hour");
+        assert!(error.contains("\"24\" is no hour;"), "{error}");
         let error = Cron::parse("* * * * *", "Mars/Base").expect_err("no such zone");
         assert!(error.contains("Mars/Base") && error.contains("Europe/Berlin"), "{error}");
         assert!(Cron::parse("0 0 30 2 *", "UTC").is_ok_and(|never| never.after(at("2026-01-01T00:00:00Z")).is_none()));

@@ -64,6 +64,11 @@ impl HeldBack {
         }
     }
 
+    /// Whether an activity that is held back here is not held back any more there.
+    pub fn has_released(&self, later: &Self) -> bool {
+        !self.activities.is_subset(&later.activities)
+    }
+
     /// Whether nothing is held back: nearly always.
     pub fn is_empty(&self) -> bool {
         self.workflows.is_empty() && self.activities.is_empty() && self.queues.is_empty()
@@ -115,6 +120,14 @@ mod tests {
         let held: HeldBack = [(HoldKind::Activity, "charge".to_owned())].into_iter().collect();
         assert!(held.holds(HoldKind::Activity, "charge") && !held.is_empty());
         assert!(!held.holds(HoldKind::Queue, "charge") && !held.holds(HoldKind::Activity, "notify"));
+    }
+
+    #[test]
+    fn an_activity_is_released_when_it_is_held_no_more() {
+        let of = |kinds: &[HoldKind]| kinds.iter().map(|kind| (*kind, "charge".to_owned())).collect::<HeldBack>();
+        let held = of(&[HoldKind::Activity, HoldKind::Queue]);
+        assert!(held.has_released(&of(&[HoldKind::Queue])));
+        assert!(!held.has_released(&of(&[HoldKind::Activity])) && !of(&[]).has_released(&held));
     }
 
     #[test]

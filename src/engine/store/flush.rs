@@ -40,6 +40,8 @@ pub(crate) struct Flushed {
     pub(crate) rested: HashSet<RunId>,
     /// Runs that must not pass their pivot, because a cancel was accepted before: nothing was written for them.
     pub(crate) refused: HashSet<RunId>,
+    /// Runs whose pause had been accepted before: what was written is written, and nothing more of them begins.
+    pub(crate) paused: HashSet<RunId>,
 }
 
 /// Records all commits in one commit.
@@ -143,7 +145,7 @@ async fn flush_hot<'a>(
         .await?;
     let row = row.ok_or(Error::LeaseLost)?;
     let set = |column: usize| row.try_get::<Vec<RunId>, _>(column).map(HashSet::from_iter);
-    Ok(Flushed { now: row.try_get(0)?, lost: set(1)?, rested: set(2)?, refused: HashSet::new() })
+    Ok(Flushed { now: row.try_get(0)?, lost: set(1)?, rested: set(2)?, refused: HashSet::new(), paused: set(3)? })
 }
 
 /// The hot case: an ended step that has no row yet and nothing out of the ordinary to tell.

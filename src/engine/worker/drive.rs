@@ -155,7 +155,11 @@ impl Driver {
             Ack::InboxChanged => {
                 return Box::pin(self.inbox_changed()).await.map(|decision| Next::Decide(Box::new(decision)));
             }
-            Ack::Done if rests => return None,
+            Ack::Done | Ack::Paused if rests => return None,
+            Ack::Paused => {
+                self.lets_go = true;
+                Box::pin(self.take_back(&mut decision.acts)).await?;
+            }
             Ack::Done => {}
         }
         decision.acts.into_iter().for_each(|act| self.begin(act));
@@ -164,6 +168,17 @@ impl Driver {
             return None;
         }
         Some(Next::Wait(decision.wake_at))
+    }
+
+    /// What was about to begin when the commit before it said that the run is paused. On record it is under way.
+    async fn take_back(&mut self, acts: &mut Vec<Act>) -> Option<()> {
+        let (stops, begins) = std::mem::take(acts).into_iter().partition(|act| matches!(act, Act::Cancel));
+        *acts = stops;
+        let writes = self.machine.take_back(begins, self.shared.clock.now());
+        if writes.is_empty() {
+            return Some(());
+        }
+        matches!(self.commit(writes, None).await?, Ack::Done | Ack::Paused).then_some(())
     }
 
     async fn fault(&mut self, moment: Moment) {

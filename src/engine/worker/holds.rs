@@ -23,13 +23,17 @@ pub(super) struct HoldsView {
 }
 
 impl HoldsView {
-    pub(super) fn set(&self, held: HeldBack) {
+    /// Gives whether an activity is held no more that was held before.
+    pub(super) fn set(&self, held: HeldBack) -> bool {
         let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
         if *seen != held {
             tracing::info!(?held, "what is held back has changed");
             self.any.store(!held.is_empty(), Ordering::Release);
+            let released = seen.has_released(&held);
             *seen = held;
+            return released;
         }
+        false
     }
 
     pub(super) fn holds(&self, kind: HoldKind, name: &str) -> bool {

@@ -62,6 +62,8 @@ pub(super) enum Ack {
     Done,
     /// It is durable but for letting go of the run: its inbox has changed.
     InboxChanged,
+    /// It is durable, and a pause was accepted before it: nothing more of the run begins.
+    Paused,
     /// The run is not this lane's any more; nothing was written.
     Lost,
     /// Nothing was written: a cancel was accepted before the run could pass its pivot.
@@ -391,6 +393,8 @@ pub(super) fn ack(commit: &Commit, flushed: &Flushed) -> Ack {
         Ack::Lost
     } else if rests && !flushed.rested.contains(&commit.run) {
         Ack::InboxChanged
+    } else if !rests && flushed.paused.contains(&commit.run) {
+        Ack::Paused
     } else {
         Ack::Done
     }

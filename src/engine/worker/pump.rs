@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::postgres::PgListener;
+use sqlx::{PgConnection, postgres::PgListener};
 use tokio::time::sleep;
 
 use super::Shared;
@@ -20,6 +20,8 @@ const TIMERS_AT_ONCE: i64 = 500;
 const INBOXES_EVERY: Duration = Duration::from_secs(1);
 /// How long a worker may not know of a hold at most, while it can read the table.
 const HOLDS_EVERY: Duration = Duration::from_secs(1);
+/// Runs that a release brings back in one statement.
+const RELEASED_AT_ONCE: i64 = 1_000;
 
 pub(super) async fn fire_timers(shared: Arc<Shared>) {
     loop {
@@ -99,15 +101,40 @@ pub(super) async fn look_into_inboxes(shared: Arc<Shared>) {
 }
 
 /// While the table can't be read, what was last seen of it stays true.
+///
+/// Whoever releases an activity brings its runs back, but this worker may have put one aside since, not knowing of the
+/// release: it brings them back itself, now and a turn later, for a commit that was in flight.
 pub(super) async fn look_at_holds(shared: Arc<Shared>) {
+    let mut turns = 0;
     loop {
         let _ = tokio::time::timeout(HOLDS_EVERY, shared.holds.changed.notified()).await;
-        let looked = async { holds::held_back(&mut *shared.engine.pool().acquire().await?).await };
-        match looked.await {
-            Ok(held) => shared.holds.set(held),
-            Err(error) => failed("holds", &error).await,
+        let looked = async {
+            let mut conn = shared.engine.pool().acquire().await?;
+            if shared.holds.set(holds::held_back(&mut conn).await?) {
+                turns = 2;
+            }
+            if turns > 0 {
+                turns -= u32::from(bring_back(&shared, &mut conn).await?);
+            }
+            Ok::<_, Error>(())
+        };
+        if let Err(error) = looked.await {
+            failed("holds", &error).await;
         }
     }
+}
+
+/// Brings runs back that were put aside for what is held no more. True: that was all of them.
+async fn bring_back(shared: &Shared, conn: &mut PgConnection) -> Result<bool, Error> {
+    let back = holds::bring_back_released(conn, RELEASED_AT_ONCE).await?;
+    if back > 0 {
+        shared.engine.hint();
+    }
+    let all = back < RELEASED_AT_ONCE as u64;
+    if !all {
+        shared.holds.changed.notify_one();
+    }
+    Ok(all)
 }
 
 async fn failed(what: &str, error: &Error) {

@@ -292,6 +292,6 @@ mod tests {
             ["12 ms", "1.2 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]
         );
         assert_eq!(money(&-1005, "EUR"), "-10.05 EUR");
-        assert_eq!(count(&1_234_567), "1\u{202f}234\u{202f}567");
+        assert_eq!(count(1_234_567), "1\u{202f}234\u{202f}567");
     }
 }

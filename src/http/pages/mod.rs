@@ -9,6 +9,7 @@ mod ask;
 mod assets;
 mod attention;
 mod audit;
+mod axis;
 mod filter;
 mod fleet;
 mod format;

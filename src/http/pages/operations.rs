@@ -144,8 +144,8 @@ fn sentences(preview: &OperationPreview) -> Vec<String> {
         return vec!["No run matches now.".to_owned()];
     }
     let statuses: Vec<String> =
-        preview.statuses.iter().map(|one| format!("{} {}", format::count(&one.count), one.status)).collect();
-    let total = format::count(&preview.total);
+        preview.statuses.iter().map(|one| format!("{} {}", format::count(one.count), one.status)).collect();
+    let total = format::count(preview.total);
     let runs = if preview.total == 1 { "run" } else { "runs" };
     let mut told = vec![format!(
         "It is for {total} {runs} that match now ({}). Runs that match later are not part of it.",

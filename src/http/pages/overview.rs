@@ -61,7 +61,7 @@ fn open(counts: &[StatusCount]) -> String {
         .iter()
         .filter(on_their_way)
         .fold((0, true), |(sum, exact), count| (sum + count.count, exact && count.exact));
-    format!("{}{}", format::count(&sum), if exact { "" } else { "+" })
+    format!("{}{}", format::count(sum), if exact { "" } else { "+" })
 }
 
 fn runs_of(group: &AttentionGroup) -> String {

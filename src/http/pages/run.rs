@@ -7,6 +7,7 @@ use super::{
     verbs::{self, Verb},
     view::Fragment,
     waterfall::{self, Bar, Chart, ROW},
+    wish,
 };
 use crate::{
     engine::{Attention, AuditEntry, AuditFilter, Run, StepView, Why},
@@ -50,6 +51,8 @@ pub(super) async fn fragment(app: &App, id: &str) -> Result<Fragment, Problem> {
     if attention.is_empty() {
         words.retain(|word| *word != "acknowledge");
     }
+    // A verb that needs a step is offered where there is one that it can mean.
+    words.retain(|word| !matches!(*word, "skip" | "resolve" | "fork") || !wish::steps(word, &steps).is_empty());
     let verbs = verbs::offered(&words);
     let template = RunPage { why, attention, audit, verbs, run, steps, chart, has_undos };
     Fragment::of(title, "runs", &template)

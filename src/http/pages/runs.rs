@@ -154,7 +154,7 @@ fn of_status(word: &str, address: String, counts: &[StatusCount]) -> Chip {
     let about = if word == "completed" { ("~", "") } else { ("", "+") };
     let count = known.map(|known| {
         let (before, after) = if known.exact { ("", "") } else { about };
-        format!("{before}{}{after}", format::count(&known.count))
+        format!("{before}{}{after}", format::count(known.count))
     });
     let zero = known.is_none_or(|known| known.count == 0);
     Chip { address, word: word.to_owned(), class: class(word), count, zero, current: false }

@@ -6,13 +6,10 @@
 
 use crate::engine::{StepView, Time};
 
-use super::format::span;
+use super::axis::{Axis, Break, Span, Tick, length, round};
 
 /// Height of a row, in pixels. The labels beside the picture have the same.
 pub(super) const ROW: u32 = 26;
-
-/// The widest that a wait may be, as a share of what the attempts take together.
-const WIDEST_WAIT: f64 = 0.14;
 
 /// The least that a bar is wide, in per cent.
 const THINNEST: f64 = 0.5;
@@ -47,6 +44,8 @@ pub(super) struct Row {
     pub(super) seq: Option<u32>,
     /// The step's name.
     pub(super) label: String,
+    /// How many attempts there were, if more than one.
+    pub(super) tries: Option<u32>,
     /// In the lane of undos.
     pub(super) back: bool,
     /// What is drawn.
@@ -111,28 +110,6 @@ impl Bar {
     }
 }
 
-/// A moment on the axis.
-#[derive(Clone, Debug)]
-pub(super) struct Tick {
-    /// In per cent.
-    pub(super) x: f64,
-    /// How long after the start.
-    pub(super) label: String,
-    /// How its text stands to it.
-    pub(super) anchor: &'static str,
-}
-
-/// A wait that is drawn shorter than it was.
-#[derive(Clone, Debug)]
-pub(super) struct Break {
-    /// Left edge, in per cent.
-    pub(super) x: f64,
-    /// In per cent.
-    pub(super) width: f64,
-    /// How long it was.
-    pub(super) label: String,
-}
-
 /// From an undo to its step.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Arrow {
@@ -154,6 +131,13 @@ struct Stretch {
     title: String,
 }
 
+impl Stretch {
+    fn span(&self) -> Span {
+        let works = matches!(self.kind, Kind::Ended(_) | Kind::Open);
+        Span { from: self.from, to: self.to, works }
+    }
+}
+
 /// Draws a run that was created at `begun`. `ended`: when it ended; none: it is going on, and now is `now`.
 pub(super) fn chart(steps: &[StepView], begun: Time, ended: Option<Time>, now: Time) -> Chart {
     let clock = Clock { begun, now, open: ended.is_none() };
@@ -163,22 +147,33 @@ pub(super) fn chart(steps: &[StepView], begun: Time, ended: Option<Time>, now: T
         forward.iter().chain(&undos).map(|step| (*step, clock.stretches(step, steps))).collect();
     let last = stretches.iter().flat_map(|(_, all)| all.iter().map(|one| one.to)).max().unwrap_or(now);
     let end = last.max(ended.unwrap_or(now)).max(begun + chrono::Duration::milliseconds(1));
-    let axis = Axis::of(begun, end, ended.is_none().then_some(now), stretches.iter().flat_map(|(_, all)| all));
+    let spans: Vec<Span> = stretches.iter().flat_map(|(_, all)| all.iter().map(Stretch::span)).collect();
+    let axis = Axis::of(begun, end, ended.is_none().then_some(now), &spans);
     let mut chart = Chart { ticks: axis.ticks(), breaks: axis.breaks(), ..Chart::default() };
     chart.now = clock.open.then(|| axis.x(now));
+    // Where now is written there is no room for another moment.
+    chart.ticks.retain(|tick| chart.now.is_none_or(|now| (tick.x - now).abs() > 9.0));
     let mut y = ROW;
     for (step, all) in &stretches {
         let back = step.direction == "undo";
         if back && chart.back_at.is_none() {
             chart.back_at = Some(y);
-            chart.rows.push(Row { y, seq: None, label: "Undo, last first".to_owned(), back, bars: Vec::new() });
+            chart.rows.push(Row {
+                y,
+                seq: None,
+                label: "Undo, last first".to_owned(),
+                tries: None,
+                back,
+                bars: Vec::new(),
+            });
             y += ROW;
         }
-        let bars: Vec<Bar> = all.iter().map(|one| axis.bar(one)).collect();
+        let bars: Vec<Bar> = all.iter().map(|one| bar(&axis, one)).collect();
         if step.kind == "pivot" && step.outcome.is_some() {
             chart.pivot = bars.first().map(|bar| bar.x);
         }
-        chart.rows.push(Row { y, seq: Some(step.seq), label: step.name.clone(), back, bars });
+        let tries = Some(step.attempts).filter(|attempts| *attempts > 1);
+        chart.rows.push(Row { y, seq: Some(step.seq), label: step.name.clone(), tries, back, bars });
         y += ROW;
     }
     chart.arrows = arrows(&chart.rows);
@@ -218,7 +213,9 @@ impl Clock {
             // It never began: it is asked for, or it was passed over.
             return ended.map(|word| stretch(until, until, Kind::Ended(word), step)).into_iter().collect();
         };
-        let started = started.clamp(asked.min(until), until);
+        // An undo is on record from the moment of the plan; it begins when those before it are done.
+        let begun = if step.direction == "undo" { started.max(asked) } else { started };
+        let started = begun.clamp(asked.min(until), until);
         let mut found = Vec::new();
         if step.attempts > 1 && started > asked {
             let earlier = step.attempts - 1;
@@ -263,8 +260,9 @@ impl Clock {
 
     /// When a step was asked for, as well as it is known: when the last of those before it was done.
     fn asked(&self, step: &StepView, all: &[StepView]) -> Time {
-        let limit = step.started_at.or(step.finished_at).unwrap_or(self.now);
         let undo = step.direction == "undo";
+        let begun = step.started_at.filter(|_| !undo);
+        let limit = begun.or(step.finished_at).unwrap_or(self.now);
         let before = |other: &&StepView| {
             let earlier = if other.direction == step.direction {
                 if undo { step.undo_after.contains(&other.seq) } else { other.seq < step.seq }
@@ -285,106 +283,15 @@ fn stretch(from: Time, to: Time, kind: Kind, step: &StepView) -> Stretch {
     Stretch { from, to: to.max(from), kind, title }
 }
 
-fn length(from: Time, to: Time) -> String {
-    span((to - from).num_milliseconds().max(0))
-}
-
 fn word(outcome: &str) -> &'static str {
     ["ok", "failed", "unknown", "skipped"].into_iter().find(|known| *known == outcome).unwrap_or("ok")
 }
 
-/// Time to per cent: straight lines between knots, and a wait between two knots may be cut.
-struct Axis {
-    knots: Vec<Knot>,
-    width: f64,
-}
-
-struct Knot {
-    from: Time,
-    to: Time,
-    /// Where it begins and how wide it is, in milliseconds of busy time.
-    at: f64,
-    wide: f64,
-}
-
-impl Axis {
-    fn of<'a>(begun: Time, end: Time, now: Option<Time>, all: impl Iterator<Item = &'a Stretch> + Clone) -> Self {
-        let mut marks: Vec<Time> =
-            all.clone().flat_map(|one| [one.from, one.to]).chain([begun, end]).chain(now).collect();
-        marks.retain(|at| (begun..=end).contains(at));
-        marks.sort_unstable();
-        marks.dedup();
-        let worked = |from: Time, to: Time| {
-            let is_work =
-                |one: &Stretch| matches!(one.kind, Kind::Ended(_) | Kind::Open) && one.from < to && one.to > from;
-            all.clone().any(is_work)
-        };
-        let parts: Vec<(Time, Time, f64, bool)> =
-            marks.windows(2).map(|pair| (pair[0], pair[1], ms(pair[0], pair[1]), worked(pair[0], pair[1]))).collect();
-        let busy: f64 = parts.iter().filter(|part| part.3).map(|part| part.2).sum();
-        let most = if busy > 0.0 { busy.max(1.0) * WIDEST_WAIT } else { f64::INFINITY };
-        let (mut knots, mut at) = (Vec::new(), 0.0);
-        for (from, to, long, works) in parts {
-            let wide = if works { long } else { long.min(most) };
-            knots.push(Knot { from, to, at, wide });
-            at += wide;
-        }
-        Self { knots, width: at.max(f64::MIN_POSITIVE) }
-    }
-
-    /// Per cent of the width.
-    fn x(&self, at: Time) -> f64 {
-        let Some(knot) = self.knots.iter().find(|knot| at <= knot.to).or(self.knots.last()) else { return 0.0 };
-        let share = (ms(knot.from, at) / ms(knot.from, knot.to).max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
-        round((knot.at + share * knot.wide) / self.width * 100.0)
-    }
-
-    fn bar(&self, one: &Stretch) -> Bar {
-        let x = self.x(one.from);
-        let width = round((self.x(one.to) - x).max(THINNEST));
-        let x = round(x.min(100.0 - width));
-        Bar { x, width, kind: one.kind, title: one.title.clone() }
-    }
-
-    fn ticks(&self) -> Vec<Tick> {
-        let Some(begun) = self.knots.first().map(|knot| knot.from) else { return Vec::new() };
-        let tick = |quarter: u32| {
-            let wanted = self.width * f64::from(quarter) / 4.0;
-            let knot = self.knots.iter().find(|knot| wanted <= knot.at + knot.wide).or(self.knots.last())?;
-            let share = if knot.wide > 0.0 { (wanted - knot.at) / knot.wide } else { 0.0 };
-            let elapsed = ms(begun, knot.from) + share.clamp(0.0, 1.0) * ms(knot.from, knot.to);
-            #[allow(clippy::cast_possible_truncation, reason = "milliseconds of a run fit")]
-            let label = if quarter == 0 { "0".to_owned() } else { format!("+{}", span(elapsed as i64)) };
-            let anchor = if quarter == 0 {
-                "start"
-            } else if quarter == 4 {
-                "end"
-            } else {
-                "middle"
-            };
-            Some(Tick { x: f64::from(quarter) * 25.0, label, anchor })
-        };
-        (0..=4).filter_map(tick).collect()
-    }
-
-    fn breaks(&self) -> Vec<Break> {
-        let cut = self.knots.iter().filter(|knot| knot.wide < ms(knot.from, knot.to) * 0.99);
-        let drawn = cut.map(|knot| Break {
-            x: round(knot.at / self.width * 100.0),
-            width: round(knot.wide / self.width * 100.0),
-            label: length(knot.from, knot.to),
-        });
-        drawn.collect()
-    }
-}
-
-#[allow(clippy::cast_precision_loss, reason = "a picture's precision")]
-fn ms(from: Time, to: Time) -> f64 {
-    (to - from).num_microseconds().unwrap_or(i64::MAX) as f64 / 1000.0
-}
-
-fn round(per_cent: f64) -> f64 {
-    (per_cent * 100.0).round() / 100.0
+fn bar(axis: &Axis, one: &Stretch) -> Bar {
+    let x = axis.x(one.from);
+    let width = round((axis.x(one.to) - x).max(THINNEST));
+    let x = round(x.min(100.0 - width));
+    Bar { x, width, kind: one.kind, title: one.title.clone() }
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use chrono::SubsecRound;
 use super::{Ending, Key, Machine, Phase, undoing::is_done};
 use crate::engine::core::{
     attention::{AttentionKind, RETRYING_AFTER},
-    decision::{Act, Attempt, AttemptError, Found},
+    decision::{Act, Attempt, AttemptError, Decision, Found, Writes},
     holds::aside,
     model::{Direction, Failure, Json, Outcome, Step, StepError, Time, idempotency_key, to_json},
     policy::{ActivityMeta, Retry},
@@ -114,6 +114,18 @@ impl Machine {
             timeout,
             transactional: meta.transactional,
         })
+    }
+
+    /// What takes acts back that were not begun after their commit: see [`Decision::hold_back`].
+    pub fn take_back(&self, acts: Vec<Act>, now: Time) -> Writes {
+        let begun = acts.iter().filter_map(|act| match act {
+            Act::Attempt(attempt) => self.steps.get(&(attempt.seq, attempt.direction)),
+            _ => None,
+        });
+        let steps = begun.filter(|step| step.recorded).cloned().collect();
+        let mut decision = Decision { writes: Writes { steps, ..Writes::default() }, acts, wake_at: None };
+        decision.hold_back(now);
+        decision.writes
     }
 
     /// What an attempt that is about to end ill has noted: the next one finds it.

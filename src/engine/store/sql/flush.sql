@@ -11,6 +11,8 @@
 -- r: the plan is what a cancel or compensate asked for; a pause (3) is still to come after it.
 --    A run that is let go of must have seen the latest inbox counter, on the row that this updates: NOT EXISTS (a
 --    signal) would miss one that commits while this waits for the row (tried).
+-- paused: runs whose pause was accepted before this statement began: nothing more of them may begin. `paused` is empty most
+--    of the time, and read by its key: `run.request` would be a read of a row that most flushes leave alone.
 -- Locks, in order: lane, step, run, ready.
 WITH f AS (
     UPDATE backstitch.lane SET beat = clock_timestamp() WHERE id = $1 AND alive RETURNING id, backstitch.now() AS now
@@ -67,5 +69,6 @@ d AS (
 )
 SELECT f.now,
     ARRAY(SELECT u.id FROM unnest($2::uuid[]) u(id) WHERE (u.id IN (SELECT run_id FROM h)) IS NOT TRUE) AS lost,
-    ARRAY(SELECT r.id FROM r WHERE r.rests) AS rested
+    ARRAY(SELECT r.id FROM r WHERE r.rests) AS rested,
+    ARRAY(SELECT p.run_id FROM backstitch.paused p WHERE p.run_id = ANY ($2)) AS paused
 FROM f

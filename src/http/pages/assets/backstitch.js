@@ -24,6 +24,7 @@
   // A new picture of a view is laid over the old one, so that focus, selection, scrolling and opened details stay.
   const keyOf = (node) => node.id || (node.dataset && node.dataset.key) || "";
   const same = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName && keyOf(a) === keyOf(b);
+  const drop = (node) => { const next = node.nextSibling; node.remove(); return next; };
   function lay(old, fresh) {
     if (old.nodeType !== Node.ELEMENT_NODE) {
       if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
@@ -41,16 +42,20 @@
     if (moment || (old.matches("input, select, textarea") && old.closest("form"))) return;
     let here = old.firstChild;
     for (const next of [...fresh.childNodes]) {
-      let found = here;
-      if (here && !same(here, next)) {
-        found = null;
-        if (keyOf(next)) for (let later = here.nextSibling; later; later = later.nextSibling) if (same(later, next)) { found = later; break; }
+      // Space between elements is nothing to go by.
+      while (here && here.nodeType === Node.TEXT_NODE && next.nodeType !== Node.TEXT_NODE) here = drop(here);
+      let found = here && same(here, next) ? here : null;
+      if (!found && next.nodeType === Node.ELEMENT_NODE) {
+        for (let later = here?.nextSibling; later && !found; later = later.nextSibling) {
+          if (same(later, next) && (keyOf(next) || later.className === next.className)) found = later;
+        }
+        if (found && !keyOf(next)) while (here !== found) here = drop(here);
       }
       if (!found) { old.insertBefore(next, here); continue; }
-      if (found !== here) old.insertBefore(found, here); else here = here.nextSibling;
+      if (found === here) here = here.nextSibling; else old.insertBefore(found, here);
       lay(found, next);
     }
-    while (here) { const gone = here; here = here.nextSibling; gone.remove(); }
+    while (here) here = drop(here);
   }
 
   // Live: one stream for the page's view, closed while nobody looks at it.
