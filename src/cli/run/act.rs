@@ -271,7 +271,7 @@ fn read(answer: &Value) -> anyhow::Result<Plan> {
 
 fn render(plan: &Plan) -> String {
     let would = if plan.dry_run { "would be" } else { "is" };
-    let mut text = format!("{} {would} done to run {}, which is {}", plan.action, plan.run, plan.status);
+    let mut text = format!("{} {would} done to run {}\n- it is {}", plan.action, plan.run, plan.status);
     for sentence in &plan.says {
         text.push_str(&format!("\n- {sentence}"));
     }
@@ -333,7 +333,8 @@ mod tests {
             ],
         });
         insta::assert_snapshot!(render(&read(&plan).expect("a plan")), @r"
-        cancel would be done to run r1, which is waiting
+        cancel would be done to run r1
+        - it is waiting
         - 2 steps are undone, the last first
         UNDO  STEP  ACTIVITY       OUTCOME  AFTER  MEANS
         1     2     charge         unknown         give 25.00 EUR back

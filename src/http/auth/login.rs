@@ -49,7 +49,8 @@ impl LoginPage {
                 let headers = response.headers_mut();
                 headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
                 headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-                headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+                // Not `no-referrer`: browsers then send `Origin: null` with the form, which is refused as another site's.
+                headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
                 response
             }
             Err(error) => Problem::internal("internal_error", &error).into_response(),
