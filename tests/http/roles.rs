@@ -108,13 +108,14 @@ async fn each_role_may_what_the_table_says_and_is_otherwise_refused_with_a_sente
             assert!(open != StatusCode::FORBIDDEN && open != StatusCode::SERVICE_UNAVAILABLE, "{case}: {open}");
             continue;
         };
-        let before = server.rows().await;
+        let before = (server.rows().await, server.refusals().await);
         let nobody = status(&server, &method, &route, None).await;
         assert_eq!(nobody.status(), StatusCode::UNAUTHORIZED, "{case}");
         assert_eq!(nobody.headers().get("www-authenticate").map(|value| value.as_bytes()), Some(&b"Bearer"[..]));
-        assert_eq!(server.rows().await, before, "{case}: without a key nothing is written, not even a refusal");
+        let after = (server.rows().await, server.refusals().await);
+        assert_eq!(after, before, "{case}: without a key nothing is written, not even a refusal");
         for role in Role::ALL {
-            let before = server.rows().await;
+            let before = (server.rows().await, server.refusals().await);
             let answer = status(&server, &method, &route, Some(keys.of(role))).await;
             if role >= least {
                 let status = answer.status();
@@ -129,7 +130,8 @@ async fn each_role_may_what_the_table_says_and_is_otherwise_refused_with_a_sente
             let text = answer.text().await.expect("a body");
             let sentence = format!("this needs the role {least}; the key `{role}` is {}", role.with_article());
             assert!(text.contains(&sentence), "{case} as {role}: {text}");
-            assert_eq!(server.rows().await, before + 1, "{case} as {role}: the refusal and nothing else is on record");
+            let after = (server.rows().await, server.refusals().await);
+            assert_eq!(after, (before.0, before.1 + 1), "{case} as {role}: the refusal and nothing else is on record");
         }
     }
     let query = "SELECT count(*) FILTER (WHERE outcome = 'refused' AND code = 'forbidden' AND message IS NOT NULL

@@ -239,6 +239,12 @@ impl Server {
             + (SELECT count(*) FROM shop.orders) + (SELECT count(*) FROM shop.items)";
         sqlx::query_scalar(query).fetch_one(self.pool()).await.expect("a count")
     }
+
+    /// How many refusals are on record.
+    pub(crate) async fn refusals(&self) -> i64 {
+        let query = "SELECT count(*) FROM backstitch.audit WHERE outcome = 'refused'";
+        sqlx::query_scalar(query).fetch_one(self.pool()).await.expect("a count")
+    }
 }
 
 /// A token per role.
