@@ -1,15 +1,17 @@
 //! `/v1/runs/{id}/{verb}`: what operators ask of one run. What each verb does and where it is allowed is the engine's to say; here
 //! stand the bodies, the statuses, and that a malformed id or body is audited like any refusal.
 
+use std::collections::BTreeMap;
+
 use axum::{
     Json as Answer,
-    extract::{Path, State},
+    extract::{FromRequest, FromRequestParts, Path, Request},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{IntoResponses, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -18,7 +20,7 @@ use super::{
     extract::{OptionalJson, run_id},
     problem::Problem,
     request::is_about,
-    wire::ActionBody,
+    wire::{ActionBody, operator},
 };
 use crate::engine::{Action, ActionPlan, Declared, ForkPlan, Operator, PolicyOverride, RunId, StepDirection, Subject};
 
@@ -36,9 +38,6 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(resolve))
         .routes(routes!(fork))
 }
-
-type Id = Path<String>;
-type StepId = Path<(String, String)>;
 
 /// What all bodies have.
 trait Body: DeserializeOwned + Default {
@@ -145,19 +144,11 @@ impl Body for ForkBody {
     tag = "actions",
     params(("id" = Uuid, Path, description = "The run.")),
     request_body = Option<RetryBody>,
-    responses(
-        (status = 202, description = "It is recorded; where a worker is needed, one carries it out: the plan.", body = ActionPlan),
-        (status = 200, description = "A dry run: the plan; nothing was changed.", body = ActionPlan),
-    ),
+    responses(Planned),
     extensions(("x-problems" = json!(["unknown_run", "wrong_state", "held_by_worker"])))
 )]
-async fn retry(
-    State(app): State<App>,
-    Path(id): Id,
-    caller: Caller,
-    body: Result<OptionalJson<RetryBody>, Problem>,
-) -> Result<Response, Problem> {
-    act(&app, "retry", &id, caller, body, |body| Ok(Action::Retry { policy: body.policy })).await
+async fn retry(asked: Asked<RetryBody>) -> Result<Planned, Problem> {
+    asked.act("retry", |body| Ok(Action::Retry { policy: body.policy })).await
 }
 
 /// Stop a run and undo what it did, before its pivot.
@@ -168,19 +159,11 @@ async fn retry(
     tag = "actions",
     params(("id" = Uuid, Path, description = "The run.")),
     request_body = Option<ActionBody>,
-    responses(
-        (status = 202, description = "It is recorded; where a worker is needed, one carries it out: the plan.", body = ActionPlan),
-        (status = 200, description = "A dry run: the plan; nothing was changed.", body = ActionPlan),
-    ),
+    responses(Planned),
     extensions(("x-problems" = json!(["unknown_run", "reason_required", "past_pivot", "wrong_state"])))
 )]
-async fn cancel(
-    State(app): State<App>,
-    Path(id): Id,
-    caller: Caller,
-    body: Result<OptionalJson<ActionBody>, Problem>,
-) -> Result<Response, Problem> {
-    act(&app, "cancel", &id, caller, body, |_| Ok(Action::Cancel)).await
+async fn cancel(asked: Asked<ActionBody>) -> Result<Planned, Problem> {
+    asked.act("cancel", |_| Ok(Action::Cancel)).await
 }
 
 /// Undo what a run did, wherever it stands.
@@ -191,19 +174,11 @@ async fn cancel(
     tag = "actions",
     params(("id" = Uuid, Path, description = "The run.")),
     request_body = Option<ActionBody>,
-    responses(
-        (status = 202, description = "It is recorded; where a worker is needed, one carries it out: the plan.", body = ActionPlan),
-        (status = 200, description = "A dry run: the plan; nothing was changed.", body = ActionPlan),
-    ),
+    responses(Planned),
     extensions(("x-problems" = json!(["unknown_run", "reason_required", "wrong_state"])))
 )]
-async fn compensate(
-    State(app): State<App>,
-    Path(id): Id,
-    caller: Caller,
-    body: Result<OptionalJson<ActionBody>, Problem>,
-) -> Result<Response, Problem> {
-    act(&app, "compensate", &id, caller, body, |_| Ok(Action::Compensate)).await
+async fn compensate(asked: Asked<ActionBody>) -> Result<Planned, Problem> {
+    asked.act("compensate", |_| Ok(Action::Compensate)).await
 }
 
 /// Let nothing of a run begin, and freeze its timers.
@@ -216,19 +191,11 @@ async fn compensate(
     tag = "actions",
     params(("id" = Uuid, Path, description = "The run.")),
     request_body = Option<ActionBody>,
-    responses(
-        (status = 202, description = "It is recorded; where a worker is needed, one carries it out: the plan.", body = ActionPlan),
-        (status = 200, description = "A dry run: the plan; nothing was changed.", body = ActionPlan),
-    ),
+    responses(Planned),
     extensions(("x-problems" = json!(["unknown_run", "wrong_state"])))
 )]
-async fn pause(
-    State(app): State<App>,
-    Path(id): Id,
-    caller: Caller,
-    body: Result<OptionalJson<ActionBody>, Problem>,
-) -> Result<Response, Problem> {
-    act(&app, "pause", &id, caller, body, |_| Ok(Action::Pause)).await
+async fn pause(asked: Asked<ActionBody>) -> Result<Planned, Problem> {
+    asked.act("pause", |_| Ok(Action::Pause)).await
 }
 
 /// Let a paused run go on; its timers go on with what was left of them.
@@ -239,19 +206,11 @@ async fn pause(
     tag = "actions",
     params(("id" = Uuid, Path, description = "The run.")),
     request_body = Option<ActionBody>,
-    responses(
-        (status = 202, description = "It is recorded; where a worker is needed, one carries it out: the plan.", body = ActionPlan),
-        (status = 200, description = "A dry run: the plan; nothing was changed.", body = ActionPlan),
-    ),
+    responses(Planned),
     extensions(("x-problems" = json!(["unknown_run", "wrong_state"])))
 )]
-async fn resume(
-    State(app): State<App>,
-    Path(id): Id,
-    caller: Caller,
-    body: Result<OptionalJson<ActionBody>, Problem>,
-) -> Result<Response, Problem> {
-    act(&app, "resume", &id, caller, body, |_| Ok(Action::Resume)).await
+async fn resume(asked: Asked<ActionBody>) -> Result<Planned, Problem> {
+    asked.act("resume", |_| Ok(Action::Resume)).await
 }
 
 /// End a run as it stands, without undo.
@@ -264,19 +223,11 @@ async fn resume(
     tag = "actions",
     params(("id" = Uuid, Path, description = "The run.")),
     request_body = Option<ActionBody>,
-    responses(
-        (status = 202, description = "It is recorded; where a worker is needed, one carries it out: the plan.", body = ActionPlan),
-        (status = 200, description = "A dry run: the plan; nothing was changed.", body = ActionPlan),
-    ),
+    responses(Planned),
     extensions(("x-problems" = json!(["unknown_run", "reason_required", "wrong_state", "held_by_worker"])))
 )]
-async fn abandon(
-    State(app): State<App>,
-    Path(id): Id,
-    caller: Caller,
-    body: Result<OptionalJson<ActionBody>, Problem>,
-) -> Result<Response, Problem> {
-    act(&app, "abandon", &id, caller, body, |_| Ok(Action::Abandon)).await
+async fn abandon(asked: Asked<ActionBody>) -> Result<Planned, Problem> {
+    asked.act("abandon", |_| Ok(Action::Abandon)).await
 }
 
 /// Take a run off the list of what needs attention.
@@ -289,19 +240,11 @@ async fn abandon(
     tag = "actions",
     params(("id" = Uuid, Path, description = "The run.")),
     request_body = Option<ActionBody>,
-    responses(
-        (status = 202, description = "It is recorded; where a worker is needed, one carries it out: the plan.", body = ActionPlan),
-        (status = 200, description = "A dry run: the plan; nothing was changed.", body = ActionPlan),
-    ),
+    responses(Planned),
     extensions(("x-problems" = json!(["unknown_run", "wrong_state"])))
 )]
-async fn acknowledge(
-    State(app): State<App>,
-    Path(id): Id,
-    caller: Caller,
-    body: Result<OptionalJson<ActionBody>, Problem>,
-) -> Result<Response, Problem> {
-    act(&app, "acknowledge", &id, caller, body, |_| Ok(Action::Acknowledge)).await
+async fn acknowledge(asked: Asked<ActionBody>) -> Result<Planned, Problem> {
+    asked.act("acknowledge", |_| Ok(Action::Acknowledge)).await
 }
 
 /// Pass over a step that has not succeeded, as if it had given this output; or over an undo.
@@ -313,22 +256,16 @@ async fn acknowledge(
     params(("id" = Uuid, Path, description = "The run."),
         ("seq" = u32, Path, description = "The step.")),
     request_body = Option<SkipBody>,
-    responses(
-        (status = 202, description = "It is recorded; where a worker is needed, one carries it out: the plan.", body = ActionPlan),
-        (status = 200, description = "A dry run: the plan; nothing was changed.", body = ActionPlan),
-    ),
+    responses(Planned),
     extensions(("x-problems" = json!(["unknown_run", "unknown_step", "reason_required", "wrong_state", "held_by_worker"])))
 )]
-async fn skip(
-    State(app): State<App>,
-    Path((id, seq)): StepId,
-    caller: Caller,
-    body: Result<OptionalJson<SkipBody>, Problem>,
-) -> Result<Response, Problem> {
-    act(&app, "skip", &id, caller, body, |body: SkipBody| {
-        Ok(Action::Skip { seq: step(&seq)?, direction: body.direction, output: body.output })
-    })
-    .await
+async fn skip(asked: Asked<SkipBody>) -> Result<Planned, Problem> {
+    let seq = asked.seq.clone();
+    asked
+        .act("skip", |body: SkipBody| {
+            Ok(Action::Skip { seq: step(&seq)?, direction: body.direction, output: body.output })
+        })
+        .await
 }
 
 /// Declare what an unknown step came to.
@@ -342,24 +279,18 @@ async fn skip(
     params(("id" = Uuid, Path, description = "The run."),
         ("seq" = u32, Path, description = "The step.")),
     request_body = Option<ResolveBody>,
-    responses(
-        (status = 202, description = "It is recorded; where a worker is needed, one carries it out: the plan.", body = ActionPlan),
-        (status = 200, description = "A dry run: the plan; nothing was changed.", body = ActionPlan),
-    ),
+    responses(Planned),
     extensions(("x-problems" = json!(["unknown_run", "unknown_step", "reason_required", "wrong_state", "held_by_worker"])))
 )]
-async fn resolve(
-    State(app): State<App>,
-    Path((id, seq)): StepId,
-    caller: Caller,
-    body: Result<OptionalJson<ResolveBody>, Problem>,
-) -> Result<Response, Problem> {
-    act(&app, "resolve", &id, caller, body, |body: ResolveBody| {
-        let outcome = body.outcome.ok_or_else(|| Problem::invalid("`outcome` is missing: \"ok\" or \"failed\""))?;
-        let ResolveBody { direction, output, evidence, .. } = body;
-        Ok(Action::Resolve { seq: step(&seq)?, direction, outcome, output, evidence })
-    })
-    .await
+async fn resolve(asked: Asked<ResolveBody>) -> Result<Planned, Problem> {
+    let seq = asked.seq.clone();
+    asked
+        .act("resolve", |body: ResolveBody| {
+            let outcome = body.outcome.ok_or_else(|| Problem::invalid("`outcome` is missing: \"ok\" or \"failed\""))?;
+            let ResolveBody { direction, output, evidence, .. } = body;
+            Ok(Action::Resolve { seq: step(&seq)?, direction, outcome, output, evidence })
+        })
+        .await
 }
 
 /// Begin a new run from a step of this one, with the results of those before it.
@@ -379,22 +310,12 @@ async fn resolve(
     ),
     extensions(("x-problems" = json!(["unknown_run", "unknown_step", "reason_required", "wrong_state", "invalid_input"])))
 )]
-async fn fork(
-    State(app): State<App>,
-    Path(id): Id,
-    caller: Caller,
-    body: Result<OptionalJson<ForkBody>, Problem>,
-) -> Result<Response, Problem> {
-    let (run, by, body) = read(&app, "fork", &id, caller, body).await?;
+async fn fork(asked: Asked<ForkBody>) -> Result<Response, Problem> {
+    let (app, id) = (asked.app.clone(), asked.id.clone());
+    let (run, by, body) = asked.read("fork").await?;
     let Some(from) = body.from_step else {
-        return Err(refused(
-            &app,
-            "fork",
-            &id,
-            &by,
-            Problem::invalid("`from_step` is missing: the first step that is made again"),
-        )
-        .await);
+        let missing = Problem::invalid("`from_step` is missing: the first step that is made again");
+        return Err(refused(&app, "fork", &id, &by, missing).await);
     };
     let plan = app.engine.fork(run, from, body.input, &by).await?;
     Ok(match plan.new_run {
@@ -403,48 +324,84 @@ async fn fork(
     })
 }
 
-/// One way for all verbs: who, why, which run, then the action itself.
-async fn act<B: Body>(
-    app: &App,
-    verb: &'static str,
-    id: &str,
-    caller: Caller,
-    body: Result<OptionalJson<B>, Problem>,
-    action: impl FnOnce(B) -> Result<Action, Problem>,
-) -> Result<Response, Problem> {
-    let (run, by, body) = read(app, verb, id, caller, body).await?;
-    let action = match action(body) {
-        Ok(action) => action,
-        Err(problem) => return Err(refused(app, verb, id, &by, problem).await),
-    };
-    let plan = app.engine.act(run, &action, &by).await?;
-    // 202: it is durable that this is to happen; for most verbs a worker does it. A dry run is done.
-    let status = if plan.dry_run { StatusCode::OK } else { StatusCode::ACCEPTED };
-    Ok((status, location(plan.run), Answer(plan)).into_response())
+/// What a verb answers.
+#[derive(IntoResponses)]
+enum Planned {
+    /// It is recorded; where a worker is needed, one carries it out: the plan.
+    #[response(status = 202)]
+    Accepted(ActionPlan),
+    /// A dry run: the plan; nothing was changed.
+    #[response(status = 200)]
+    DryRun(ActionPlan),
 }
 
-/// Who acts on which run, and with which body.
-async fn read<B: Body>(
-    app: &App,
-    verb: &str,
-    id: &str,
+impl IntoResponse for Planned {
+    fn into_response(self) -> Response {
+        let (status, plan) = match self {
+            Self::Accepted(plan) => (StatusCode::ACCEPTED, plan),
+            Self::DryRun(plan) => (StatusCode::OK, plan),
+        };
+        (status, location(plan.run), Answer(plan)).into_response()
+    }
+}
+
+/// A verb asked of a run, as it came: what is wrong with it is put on record before it is told.
+struct Asked<B> {
+    app: App,
+    id: String,
+    /// The step in the path; empty where there is none.
+    seq: String,
     caller: Caller,
     body: Result<OptionalJson<B>, Problem>,
-) -> Result<(RunId, Operator, B), Problem> {
-    let mut by = Operator { actor: caller.actor, ..Operator::default() };
-    let body = match body {
-        Ok(OptionalJson(body)) => body.unwrap_or_default(),
-        Err(problem) => return Err(refused(app, verb, id, &by, problem).await),
-    };
-    let (reason, dry_run) = body.who();
-    by.reason = reason.map(|reason| reason.trim().to_owned());
-    by.dry_run = dry_run;
-    if by.reason.as_deref().is_some_and(|reason| reason.contains('\0')) {
-        by.reason = None;
-        return Err(refused(app, verb, id, &by, Problem::invalid("reason has a NUL character")).await);
+}
+
+impl<B: Body> FromRequest<App> for Asked<B> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let path = Path::<BTreeMap<String, String>>::from_request_parts(&mut parts, app).await;
+        let Path(mut path) = path.map_err(|error| Problem::invalid(error.body_text()))?;
+        let caller = Caller::from_request_parts(&mut parts, app).await?;
+        let body = OptionalJson::from_request(Request::from_parts(parts, body), app).await;
+        let mut segment = |name: &str| path.remove(name).unwrap_or_default();
+        Ok(Self { app: app.clone(), id: segment("id"), seq: segment("seq"), caller, body })
     }
-    let run = known_id(app, verb, id, &by).await?;
-    Ok((run, by, body))
+}
+
+impl<B: Body> Asked<B> {
+    /// One way for all verbs: who, why, which run, then the action itself.
+    async fn act(
+        self,
+        verb: &'static str,
+        action: impl FnOnce(B) -> Result<Action, Problem>,
+    ) -> Result<Planned, Problem> {
+        let (app, id) = (self.app.clone(), self.id.clone());
+        let (run, by, body) = self.read(verb).await?;
+        let action = match action(body) {
+            Ok(action) => action,
+            Err(problem) => return Err(refused(&app, verb, &id, &by, problem).await),
+        };
+        let plan = app.engine.act(run, &action, &by).await?;
+        Ok(if plan.dry_run { Planned::DryRun(plan) } else { Planned::Accepted(plan) })
+    }
+
+    /// Who acts on which run, and with which body.
+    async fn read(self, verb: &str) -> Result<(RunId, Operator, B), Problem> {
+        let Self { app, id, caller, body, .. } = self;
+        let nobody = Operator { actor: caller.actor.clone(), ..Operator::default() };
+        let body = match body {
+            Ok(OptionalJson(body)) => body.unwrap_or_default(),
+            Err(problem) => return Err(refused(&app, verb, &id, &nobody, problem).await),
+        };
+        let (reason, dry_run) = body.who();
+        let by = match operator(caller.actor, reason, dry_run) {
+            Ok(by) => by,
+            Err(problem) => return Err(refused(&app, verb, &id, &Operator { dry_run, ..nobody }, problem).await),
+        };
+        let run = known_id(&app, verb, &id, &by).await?;
+        Ok((run, by, body))
+    }
 }
 
 /// A run's id; whoever sends something else is told, and it is put on record.

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{App, auth::Caller, extract::Json, problem::Problem};
-use crate::engine::{Keeping, Operator, Page, Retention};
+use super::{App, auth::Caller, extract::Json, problem::Problem, wire::operator};
+use crate::engine::{Keeping, Page, Retention};
 
 /// The routes of this noun.
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -76,7 +76,7 @@ async fn set(
     Json(body): Json<RetentionBody>,
 ) -> Result<Answer<Page<Retention>>, Problem> {
     let keep = body.keep.as_deref().map(duration).transpose()?;
-    let by = Operator { actor: caller.actor, reason: body.reason, dry_run: body.dry_run, operation_id: None };
+    let by = operator(caller.actor, body.reason.as_deref(), body.dry_run)?;
     Ok(Answer(Page { items: app.engine.set_retention(&workflow, keep, &by).await?, next_cursor: None }))
 }
 

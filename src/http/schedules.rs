@@ -16,11 +16,9 @@ use super::{
     auth::Caller,
     extract::{Json, OptionalJson, Params},
     problem::Problem,
-    wire::ActionBody,
+    wire::{ActionBody, operator},
 };
-use crate::engine::{
-    CatchUp, Operator, Overlap, Page, Schedule, ScheduleChange, ScheduleDetail, ScheduleSpec, ScheduledRun,
-};
+use crate::engine::{CatchUp, Overlap, Page, Schedule, ScheduleChange, ScheduleDetail, ScheduleSpec, ScheduledRun};
 
 /// The routes of this noun.
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -138,7 +136,7 @@ async fn set(
     caller: Caller,
     Json(body): Json<ScheduleBody>,
 ) -> Result<Response, Problem> {
-    let by = Operator { actor: caller.actor, reason: body.reason, dry_run: body.dry_run, operation_id: None };
+    let by = operator(caller.actor, body.reason.as_deref(), body.dry_run)?;
     let spec = ScheduleSpec {
         cron: body.cron,
         time_zone: body.time_zone.unwrap_or_else(|| "UTC".to_owned()),
@@ -171,7 +169,7 @@ async fn delete(
     caller: Caller,
     Params(params): Params<DeleteParams>,
 ) -> Result<Answer<ScheduleChange>, Problem> {
-    let by = Operator { actor: caller.actor, reason: params.reason, dry_run: params.dry_run, operation_id: None };
+    let by = operator(caller.actor, params.reason.as_deref(), params.dry_run)?;
     Ok(Answer(app.engine.delete_schedule(&name, &by).await?))
 }
 

@@ -153,14 +153,19 @@ impl ActionBody {
         (self.reason.as_deref(), self.dry_run)
     }
 
-    /// Who acts and why. Which actions demand a reason is the engine's to say.
+    /// Who acts and why.
     pub(super) fn operator(self, actor: String) -> Result<Operator, Problem> {
-        let reason = self.reason.map(|reason| reason.trim().to_owned());
-        if reason.as_deref().is_some_and(|reason| reason.contains('\0')) {
-            return Err(Problem::invalid("reason has a NUL character"));
-        }
-        Ok(Operator { actor, reason, dry_run: self.dry_run, operation_id: None })
+        operator(actor, self.reason.as_deref(), self.dry_run)
     }
+}
+
+/// Who acts and why. Which actions demand a reason is the engine's to say.
+pub(super) fn operator(actor: String, reason: Option<&str>, dry_run: bool) -> Result<Operator, Problem> {
+    if reason.is_some_and(|reason| reason.contains('\0')) {
+        return Err(Problem::invalid("reason has a NUL character"));
+    }
+    let reason = reason.map(|reason| reason.trim().to_owned());
+    Ok(Operator { actor, reason, dry_run, operation_id: None })
 }
 
 /// The body of what is done to something that is no run.
@@ -179,7 +184,7 @@ impl Reason {
 
     /// Who acts and why.
     pub(super) fn operator(self, actor: String) -> Result<Operator, Problem> {
-        ActionBody { reason: self.reason, dry_run: false }.operator(actor)
+        operator(actor, self.reason.as_deref(), false)
     }
 }
 

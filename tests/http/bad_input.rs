@@ -136,3 +136,45 @@ async fn a_body_of_another_shape_a_wrong_method_and_a_nul_in_the_address_are_ref
         server.get(address).await.is_problem(400, "invalid_request");
     }
 }
+
+#[tokio::test]
+async fn a_nul_in_a_reason_is_refused_wherever_one_is_given() {
+    let server = Server::idle().await;
+    let id = server.started("patient", json!(null)).await;
+    let run = |verb: &str| (Method::POST, format!("/v1/runs/{id}/{verb}"));
+    let places = [
+        run("retry"),
+        run("cancel"),
+        run("compensate"),
+        run("pause"),
+        run("resume"),
+        run("abandon"),
+        run("acknowledge"),
+        run("fork"),
+        run("steps/0/skip"),
+        run("steps/0/resolve"),
+        (Method::POST, format!("/v1/orders/{id}/cancel")),
+        (Method::PUT, "/v1/holds/workflow/patient".to_owned()),
+        (Method::DELETE, "/v1/holds/workflow/patient".to_owned()),
+        (Method::PUT, "/v1/retention/patient".to_owned()),
+        (Method::POST, format!("/v1/operations/{id}/pause")),
+        (Method::POST, format!("/v1/operations/{id}/resume")),
+        (Method::POST, format!("/v1/operations/{id}/cancel")),
+        (Method::POST, "/v1/schedules/nightly/pause".to_owned()),
+        (Method::POST, "/v1/schedules/nightly/resume".to_owned()),
+        (Method::POST, "/v1/schedules/nightly/run".to_owned()),
+    ];
+    for (method, path) in places {
+        let request = server.request(method, &path).json(&json!({"reason": "a\u{0}b"}));
+        Answer::to(request).await.is_problem(400, "invalid_request");
+    }
+    let schedule = json!({"workflow": "patient", "cron": "0 3 * * *", "reason": "a\u{0}b"});
+    let bulk = json!({"verb": "cancel", "filter": {"workflow": "patient"}, "reason": "a\u{0}b"});
+    for (method, path, body) in [
+        (Method::PUT, "/v1/schedules/nightly", schedule),
+        (Method::DELETE, "/v1/schedules/nightly?reason=a%00b", json!({})),
+        (Method::POST, "/v1/operations", bulk),
+    ] {
+        Answer::to(server.request(method, path).json(&body)).await.is_problem(400, "invalid_request");
+    }
+}
