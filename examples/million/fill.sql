@@ -5,6 +5,15 @@
 -- 1,000 stuck, 200 paused, 300 compensating, 30,000 waiting (half of them for ever), 2,000 pending, 500 running.
 -- Every run has a key and an input of about 500 bytes; all but `refund` and `yearly` have two tags. Five steps each for the
 -- 20,000 newest completed runs and for all that did not complete: 5 million would only make the fill longer.
+-- The weeks that an engine would have made in that month, one after the other.
+DO $$ BEGIN
+    FOR n IN REVERSE 5..1 LOOP
+        UPDATE backstitch.clock SET shift = n * interval '-168 hours';
+        PERFORM backstitch.make_partition(0);
+    END LOOP;
+    UPDATE backstitch.clock SET shift = '0';
+END $$;
+
 CREATE TABLE made AS
 SELECT n, s.status, s.kind, backstitch.now() - interval '30 days' * (1 - n / 1060000.0) AS at,
     (lpad(to_hex((extract(epoch FROM backstitch.now() - interval '30 days' * (1 - n / 1060000.0)) * 1000)::bigint), 12, '0')

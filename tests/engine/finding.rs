@@ -421,3 +421,22 @@ async fn queues_workers_and_workflows_say_who_is_there() {
     assert!(!t.engine.workers().await.expect("workers").items[0].alive, "it has gone");
     t.finish().await;
 }
+
+#[tokio::test]
+async fn every_week_of_runs_has_the_indexes_that_lists_need_and_none_on_what_changes() {
+    let t = TestEngine::idle().await;
+    // The next week's partition too: it gets its indexes when it is attached.
+    t.advance(7.0 * 86_400.0).await;
+    t.execute("SELECT backstitch.make_partition(4)").await;
+    let query = "SELECT c.relname::text, array_agg(m.amname || ' ' || a.attname ORDER BY m.amname)
+        FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid JOIN pg_index i ON i.indrelid = c.oid
+        JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
+        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)
+        WHERE h.inhparent = 'backstitch.run'::regclass GROUP BY c.relname";
+    let weeks: Vec<(String, Vec<String>)> = sqlx::query_as(query).fetch_all(t.engine.pool()).await.expect("the indexes");
+    assert!(weeks.len() > 6, "{weeks:?}");
+    for (week, indexes) in weeks {
+        // What changes is in none: the update that ends a run stays HOT.
+        assert_eq!(indexes, ["brin workflow_id", "btree id", "gin tags"], "{week}");
+    }
+}
