@@ -169,10 +169,22 @@ fn advice(run: &Run) -> Option<String> {
     })
 }
 
-/// The verbs that the status allows.
+/// The verbs that lead to something: those that the status allows, less what would be refused or do nothing.
 fn actions(run: &Run) -> Vec<&'static str> {
     let status = if run.status == "pending" { Some(Status::Active) } else { Status::from_word(&run.status) };
-    status.map(allowed).unwrap_or_default()
+    let pivoted = steps(run).any(|step| step.kind == "pivot");
+    let planned = steps(run).any(|step| step.direction == "undo");
+    let nothing_to_see = run.attention.as_ref().is_none_or(Vec::is_empty);
+    let ruled_out = |verb: &str| match verb {
+        "cancel" => pivoted || planned,
+        "compensate" => planned,
+        "acknowledge" => nothing_to_see,
+        // Both can be repeated, and do nothing then.
+        "pause" => run.status == "paused",
+        "resume" => run.status != "paused",
+        _ => false,
+    };
+    status.map(allowed).unwrap_or_default().into_iter().filter(|verb| !ruled_out(verb)).collect()
 }
 
 /// A moment, as it is and from now.
@@ -311,6 +323,18 @@ mod tests {
         Mend what the undo meets, then retry: the failed undos are made again.
         [operator]
         ");
+    }
+
+    #[test]
+    fn no_verb_is_named_that_would_be_refused_or_do_nothing() {
+        let step = |kind: &str, direction: &str| {
+            Some(vec![StepView { kind: kind.into(), direction: direction.into(), ..open(1, None) }])
+        };
+        let of = |status: &str, steps| actions(&Run { steps, ..run(status, None) }).join(" ");
+        assert_eq!(of("waiting", None), "retry cancel compensate pause skip resolve abandon");
+        assert_eq!(of("waiting", step("pivot", "forward")), "retry compensate pause skip resolve abandon");
+        assert_eq!(of("stuck", step("activity", "undo")), "retry skip resolve abandon fork");
+        assert_eq!(of("paused", None), "cancel compensate resume skip resolve abandon fork");
     }
 
     #[test]

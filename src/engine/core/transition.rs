@@ -25,7 +25,7 @@
 //! | stuck | running, compensating | request | request | · | · | running, compensating | running, compensating | abandoned | · | same |
 //! | completed | · | · | request | · | · | · | same | · | same | same |
 //! | compensated | · | · | · | · | · | · | same | · | same | same |
-//! | failed | running | · | request | · | · | running | same | · | same | same |
+//! | failed | running | · | request | · | · | running | running, same | · | same | same |
 //! | abandoned | · | · | · | · | · | · | same | · | same | same |
 //!
 //! What else a verb demands (a plan or none, a pivot, that no worker holds the run) is told in `verbs`.
@@ -229,6 +229,31 @@ mod tests {
                 let stays = next(status, change).is_err() || next(status, change) == Ok(status);
                 assert!(stays || by_operator, "{status} {change:?}");
             }
+        }
+    }
+
+    /// What the page above says of a verb: how it takes a run from `from`.
+    fn told(from: Status, verb: &str, changes: &[Change]) -> String {
+        let mut words: Vec<&str> = Vec::new();
+        for to in changes.iter().filter_map(|change| next(from, *change).ok()) {
+            let word = match verb {
+                "cancel" | "compensate" => "request",
+                _ if to == from => "same",
+                _ => to.word(),
+            };
+            if !words.contains(&word) {
+                words.push(word);
+            }
+        }
+        if words.is_empty() { "·".to_owned() } else { words.join(", ") }
+    }
+
+    #[test]
+    fn the_page_above_tells_what_is_so() {
+        for from in Status::ALL {
+            let cells = VERBS.iter().map(|(verb, changes)| format!(" | {}", told(*from, verb, changes)));
+            let row = format!("//! | {from}{} |\n", cells.collect::<String>());
+            assert!(include_str!("transition.rs").contains(&row), "not there:\n{row}");
         }
     }
 

@@ -48,9 +48,6 @@ pub(super) async fn fragment(app: &App, id: &str) -> Result<Fragment, Problem> {
     if !self::ended(&run.status) {
         words.push("signal");
     }
-    if attention.is_empty() {
-        words.retain(|word| *word != "acknowledge");
-    }
     // A verb that needs a step is offered where there is one that it can mean.
     words.retain(|word| !matches!(*word, "skip" | "resolve" | "fork") || !wish::steps(word, &steps).is_empty());
     let verbs = verbs::offered(&words);
