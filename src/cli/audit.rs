@@ -18,7 +18,7 @@ pub(super) struct Args {
     /// Only what was part of this bulk operation
     #[arg(long, value_name = "ID")]
     operation: Option<String>,
-    /// Only what this person or program did
+    /// Only what this person or program did: key:NAME, cli:NAME or key:NAME (cli:NAME)
     #[arg(long)]
     actor: Option<String>,
     /// Only this verb

@@ -101,6 +101,12 @@ async fn a_token_is_shown_once_and_what_is_done_to_keys_is_on_record() {
     let noted: (String, String, String) = sqlx::query_as(query).fetch_one(server.pool()).await.expect("a record");
     assert_eq!(noted, ("key:admin (cli:anna)".to_owned(), format!("key {id}"), "operator".to_owned()));
 
+    for (actor, found) in [("key:admin", 1), ("key:admin%20(cli:anna)", 1), ("key:admin%20(cli:ben)", 0), ("admin", 0)]
+    {
+        let audit = get(&server, &format!("/v1/audit?action=create_key&actor={actor}"), admin).await;
+        assert_eq!(audit.json["items"].as_array().map(Vec::len), Some(found), "{actor}");
+    }
+
     let before = server.rows().await;
     for bad in [
         json!({"name": "", "role": "viewer"}),

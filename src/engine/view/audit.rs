@@ -47,7 +47,7 @@ pub struct AuditFilter {
     pub run_id: Option<RunId>,
     /// Only what was part of this bulk operation.
     pub operation_id: Option<RunId>,
-    /// Only what this person or program did.
+    /// Only what this person or program did: `key:NAME`, or with what its client says of itself, `key:NAME (cli:anna)`.
     pub actor: Option<String>,
     /// Only this verb.
     pub action: Option<String>,

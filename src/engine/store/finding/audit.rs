@@ -30,7 +30,12 @@ pub(crate) async fn page(
     if let Some(operation) = filter.operation_id {
         query.push(" AND operation_id = ").push_bind(operation);
     }
-    for (column, value) in [("actor", &filter.actor), ("action", &filter.action), ("outcome", &filter.outcome)] {
+    if let Some(actor) = &filter.actor {
+        // Whoever asks for a key means it whatever its client says of itself, which stands in brackets behind it.
+        let column = if actor.contains(" (") { "actor" } else { "split_part(actor, ' (', 1)" };
+        query.push(format_args!(" AND {column} = ")).push_bind(actor.clone());
+    }
+    for (column, value) in [("action", &filter.action), ("outcome", &filter.outcome)] {
         if let Some(value) = value {
             query.push(format_args!(" AND {column} = ")).push_bind(value.clone());
         }
