@@ -62,6 +62,7 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("internal_error", 500, "Something failed on our side"),
     ("database_error", 500, "The database failed"),
     ("database_unavailable", 503, "The database can't be reached"),
+    ("too_many_views", 503, "Too many pages are followed live"),
 ];
 
 /// An error on its way to the client.

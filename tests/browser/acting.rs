@@ -1,5 +1,7 @@
 //! Mending runs: one from its page, many from the list of what needs attention.
 
+use backstitch::engine::{NewKey, Role};
+
 use crate::{chrome::Chrome, stage::Stage};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,4 +123,23 @@ async fn the_tab_key_reaches_the_actions_and_enter_opens_them() {
     chrome.until("the dialog is gone", async || chrome.text("dialog").await.is_empty()).await;
     chrome.keys("?").await;
     chrome.until_text("dialog", "Keyboard").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_viewer_sees_why_the_buttons_are_dim_and_finds_nothing_to_press_behind_them() {
+    let stage = Stage::set().await;
+    let run = stage.run("parcel", "grace", "stuck").await;
+    let new = NewKey { name: "trainee".to_owned(), role: Role::Viewer, expires_in: None };
+    let token = stage.engine.create_key(&new, "test").await.expect("a key").token;
+    let chrome = Chrome::at(&stage.url).await;
+    chrome.open(&format!("/runs/{run}")).await;
+    chrome.write("input[name=key]", &token).await;
+    chrome.click("button.primary").await;
+    chrome.until_text(".role-note", "an operator's key").await;
+    let dim = "return getComputedStyle(document.querySelector('.verbs .button')).opacity";
+    assert_eq!(chrome.ask(dim, Vec::new()).await, "0.5");
+    chrome.press(".verbs", "Retry…").await;
+    chrome.until_text("dialog", "this needs an operator's key").await;
+    let buttons = "return document.querySelectorAll('dialog form button.primary:enabled').length";
+    assert_eq!(chrome.ask(buttons, Vec::new()).await, 0, "there is nothing to press");
 }

@@ -181,7 +181,12 @@ pub(super) async fn follow(
     Query(params): Query<Params>,
 ) -> Result<Response, Problem> {
     let view = View::parse(&params.view)?;
-    let many = || Problem::new("database_unavailable", format!("{MOST_VIEWS} views are followed already"));
+    let many = || {
+        Problem::new(
+            "too_many_views",
+            format!("{MOST_VIEWS} pages are followed live already; this one is as it was when it was loaded"),
+        )
+    };
     let mut pictures = hub.watch(view).ok_or_else(many)?;
     pictures.mark_changed(); // what others see already is sent at once
     let events = stream::unfold((pictures, app.draining), |(mut pictures, draining)| async move {
