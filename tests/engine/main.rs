@@ -7,6 +7,7 @@
 //! | `waits` | time, signals, branches, replay |
 //! | `placing` | starts and keys, queues, versions, workers that come and go |
 //! | `races` | two at the same moment, in both orders, forced by locks |
+//! | `verbs_races` | an operator and a worker at the same moment, where the worker is stale or about to make a plan |
 //! | `holds` | what is held back does not begin; what is under way ends; a release lets it go on |
 //! | `retention` | what is kept, and what goes |
 //! | `schedules` | runs by the clock: slots, downtime, overlap |
@@ -32,5 +33,6 @@ mod retention;
 mod schedules;
 mod transactional;
 mod verbs;
+mod verbs_races;
 mod verbs_table;
 mod waits;

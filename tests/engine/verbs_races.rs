@@ -1,0 +1,91 @@
+//! Operators' verbs at the same moment as a worker's record, in each order. As in `races`, each order is forced: by a lock of
+//! the test's, or by a worker that waits before a commit until the test lets it go on.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use backstitch::engine::{
+    RunId, WorkerConfig,
+    testing::{Faults, Moment},
+};
+use futures_util::{FutureExt, future::BoxFuture};
+use serde_json::json;
+
+use crate::support::{engine::*, script::*};
+
+/// Has a worker wait between a decision and its commit: the next one after it was armed.
+#[derive(Debug)]
+struct BeforeCommit {
+    armed: AtomicBool,
+    gate: Gate,
+}
+
+impl Faults for BeforeCommit {
+    fn commit(&self, _: RunId, moment: Moment) -> BoxFuture<'_, ()> {
+        let waits = moment == Moment::Before && self.armed.swap(false, Ordering::SeqCst);
+        async move {
+            if waits {
+                self.gate.pass().await;
+            }
+        }
+        .boxed()
+    }
+}
+
+impl BeforeCommit {
+    /// Lets an attempt end, and waits until its worker has decided what comes of that and is about to record it.
+    async fn decides(&self, attempt: &Gate) {
+        attempt.is_reached().await;
+        self.armed.store(true, Ordering::SeqCst);
+        attempt.open();
+        self.gate.is_reached().await;
+    }
+}
+
+/// An engine whose only worker has one slot, and can be stopped before a commit. Its lane does nothing by itself.
+async fn stoppable() -> (TestEngine, Arc<BeforeCommit>) {
+    let commit = Arc::new(BeforeCommit { armed: AtomicBool::new(false), gate: Gate::new() });
+    let mut t = TestEngine::idle().await;
+    let takeover_after = std::time::Duration::from_secs(3_600);
+    let faults = Some(commit.clone() as Arc<dyn Faults>);
+    t.add_worker(WorkerConfig { slots: 1, takeover_after, faults, ..config("first") }).await;
+    (t, commit)
+}
+
+#[tokio::test]
+async fn what_a_stale_worker_records_after_an_operators_retry_is_dropped() {
+    for declared_dead in [true, false] {
+        let (mut t, commit) = stoppable().await;
+        let (late, retried) = (Gate::new(), Gate::new());
+        let again = Do::Gate(retried.clone(), Do::Give(json!("retried")).into());
+        let first = Do::Gate(late.clone(), Do::Give(json!("late")).into());
+        t.script.on("charge", Side::Run, [first, Do::Fatal("declined"), again]);
+        t.script.on("charge", Side::Verify, [Do::NeverWill]);
+        let run = t.start(&[Op::Pivot, call("charge")]).await;
+        commit.decides(&late).await;
+        // The run goes to another worker: its own was declared dead, or has only lost this run.
+        if declared_dead {
+            assert_eq!(t.take_over_all().await, 1);
+        } else {
+            t.execute("UPDATE backstitch.ready SET lane = NULL, fresh = false").await;
+        }
+        t.add_worker(WorkerConfig { slots: 1, ..config("second") }).await;
+        t.is(run, "stuck").await;
+        t.engine.retry(run, &operator()).await.expect("a stuck run can be retried");
+        retried.is_reached().await;
+        commit.gate.open();
+        // The stale one has recorded what it had, and let go of it, when it has room for another run.
+        t.ends(&[call("note")], "completed").await;
+        let seen = t.run(run).await;
+        assert_eq!((seen.status.as_str(), outcome(&seen, "charge", "forward")), ("running", "open"), "{declared_dead}");
+        retried.open();
+        let seen = t.is(run, "completed").await;
+        assert_eq!(output(&seen), json!([null, "retried"]), "{declared_dead}");
+        let keys: std::collections::HashSet<_> =
+            t.script.calls_of("charge", Side::Run).into_iter().map(|c| c.key).collect();
+        assert_eq!(keys.len(), 3, "its key was burnt, and then it had failed");
+        t.finish().await;
+    }
+}
