@@ -7,13 +7,14 @@ use std::sync::{
 };
 
 use backstitch::engine::{
-    RunId, WorkerConfig,
+    Action, RunId, WorkerConfig,
     testing::{Faults, Moment},
 };
 use futures_util::{FutureExt, future::BoxFuture};
 use serde_json::json;
 
-use crate::support::{engine::*, script::*};
+use super::races::{LANE, blocked, caller, locked, with_one_slot};
+use crate::support::{engine::*, script::*, wait_for_lock};
 
 /// Has a worker wait between a decision and its commit: the next one after it was armed.
 #[derive(Debug)]
@@ -88,4 +89,56 @@ async fn what_a_stale_worker_records_after_an_operators_retry_is_dropped() {
         assert_eq!(keys.len(), 3, "its key was burnt, and then it had failed");
         t.finish().await;
     }
+}
+
+/// A run whose last step ends well behind a gate; then the workflow fails, so that what comes of that is a plan of two undos.
+async fn about_to_be_undone(t: &TestEngine) -> (RunId, Gate) {
+    let gate = Gate::new();
+    t.script.on("ship", Side::Run, [Do::Gate(gate.clone(), Do::Ok.into())]);
+    (t.start(&[call("reserve"), call("ship"), Op::Fail("no".into())]).await, gate)
+}
+
+/// Nothing of it begins while it is paused; a resume undoes all that is not undone.
+async fn stands_still_with_its_plan(t: TestEngine, run: RunId, undone: &[&str]) {
+    let seen = t.is(run, "paused").await;
+    let ended: Vec<_> = ["ship", "reserve"].map(|step| outcome(&seen, step, "undo")).into();
+    assert_eq!((outcome(&seen, "ship", "forward"), t.script.undone()), ("ok", undone.to_vec()));
+    assert_eq!(ended.iter().filter(|ended| **ended == "ok").count(), undone.len(), "{ended:?}");
+    assert_eq!((ended.contains(&"missing"), t.count("compensation").await), (false, 1), "the plan is on record");
+    assert_eq!((t.count("ready").await, t.count("timer").await), (0, 0), "nothing wakes it");
+    t.engine.act(run, &Action::Resume, &operator()).await.expect("a paused run can be resumed");
+    let seen = t.is(run, "compensated").await;
+    assert_eq!(t.script.undone(), ["ship", "reserve"]);
+    assert!(undos(&seen).iter().all(|undo| undo.attempts == 1), "none was taken for under way: {seen:?}");
+    assert_eq!(seen.failure.expect("it says why").code, "no");
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn a_pause_between_the_decision_to_undo_and_its_commit_lets_no_undo_begin() {
+    let (t, commit) = stoppable().await;
+    let (run, gate) = about_to_be_undone(&t).await;
+    commit.decides(&gate).await;
+    t.engine.act(run, &Action::Pause, &operator()).await.expect("a run under way can be paused");
+    commit.gate.open();
+    stands_still_with_its_plan(t, run, &[]).await;
+}
+
+#[tokio::test]
+async fn a_pause_that_waits_for_a_plan_lets_the_undo_that_began_end_and_no_other_begin() {
+    let t = with_one_slot().await;
+    let (run, gate) = about_to_be_undone(&t).await;
+    let undo = Gate::new();
+    t.script.on("ship", Side::Undo, [Do::Gate(undo.clone(), Do::Ok.into())]);
+    gate.is_reached().await;
+    let plan = locked(&t, "LOCK TABLE backstitch.compensation IN SHARE MODE").await;
+    gate.open();
+    wait_for_lock(t.engine.pool(), LANE).await;
+    let ops = caller(&t, "ops");
+    let pause = blocked(&t, "ops", async move { ops.act(run, &Action::Pause, &operator()).await }).await;
+    plan.rollback().await.expect("lets go");
+    pause.await.expect("no panic").expect("a run that is being undone can be paused");
+    undo.is_reached().await;
+    undo.open();
+    stands_still_with_its_plan(t, run, &["ship"]).await;
 }
