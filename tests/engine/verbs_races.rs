@@ -125,6 +125,21 @@ async fn a_pause_between_the_decision_to_undo_and_its_commit_lets_no_undo_begin(
 }
 
 #[tokio::test]
+async fn a_plan_that_waits_for_a_pause_lets_no_undo_begin() {
+    let t = with_one_slot().await;
+    let (run, gate) = about_to_be_undone(&t).await;
+    gate.is_reached().await;
+    let audit = locked(&t, "LOCK TABLE backstitch.audit").await;
+    let ops = caller(&t, "ops");
+    let pause = blocked(&t, "ops", async move { ops.act(run, &Action::Pause, &operator()).await }).await;
+    gate.open();
+    wait_for_lock(t.engine.pool(), LANE).await;
+    audit.rollback().await.expect("lets go");
+    pause.await.expect("no panic").expect("it was in time");
+    stands_still_with_its_plan(t, run, &[]).await;
+}
+
+#[tokio::test]
 async fn a_pause_that_waits_for_a_plan_lets_the_undo_that_began_end_and_no_other_begin() {
     let t = with_one_slot().await;
     let (run, gate) = about_to_be_undone(&t).await;
