@@ -223,7 +223,11 @@ async fn a_week_that_was_detached_and_not_dropped_is_finished_by_the_next_turn()
     assert!(is_dropped && !is_there(&t, goes).await);
     assert_eq!((t.count("run_default").await, t.count("step_default").await), (3, 4));
 
-    // Those that stayed go on.
+    // Those that stayed are as they were: each has its key, and goes on.
+    for (key, run, created) in [("goes", goes, true), ("late", late, false), ("seen", seen, false)] {
+        let again = t.engine.start(request("scripted", &[call("reserve")]).key(key)).await.expect("it is accepted");
+        assert_eq!((again.created, again.run == run), (created, !created), "{key}");
+    }
     t.engine.compensate(late, &operator()).await.expect("a completed run can be compensated");
     t.is(late, "compensated").await;
     t.send(kept, "go", json!(null)).await;
