@@ -10,6 +10,7 @@
 //! | `verbs_races` | an operator and a worker at the same moment, where the worker is stale or about to make a plan |
 //! | `holds` | what is held back does not begin; what is under way ends; a release lets it go on |
 //! | `retention` | what is kept, and what goes |
+//! | `leftovers` | small tables that would grow for ever: what of them goes, and what is in use and stays |
 //! | `schedules` | runs by the clock: slots, downtime, overlap |
 //! | `verbs` | what operators do to one run |
 //! | `operations` | bulk operations: each run once, whoever dies; paused, cancelled, refused |
@@ -24,6 +25,7 @@ mod crash;
 mod finding;
 mod forks;
 mod holds;
+mod leftovers;
 mod operations;
 mod outcomes;
 mod placing;
