@@ -11,6 +11,7 @@
 //! | `holds` | what is held back does not begin; what is under way ends; a release lets it go on |
 //! | `retention` | what is kept, and what goes |
 //! | `leftovers` | small tables that would grow for ever: what of them goes, and what is in use and stays |
+//! | `migrations` | what a filled database is after a migration |
 //! | `schedules` | runs by the clock: slots, downtime, overlap |
 //! | `verbs` | what operators do to one run |
 //! | `operations` | bulk operations: each run once, whoever dies; paused, cancelled, refused |
@@ -26,6 +27,7 @@ mod finding;
 mod forks;
 mod holds;
 mod leftovers;
+mod migrations;
 mod operations;
 mod outcomes;
 mod placing;
