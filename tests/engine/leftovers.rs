@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use backstitch::engine::{Action, NewKey, Role};
+use backstitch::engine::{Action, NewKey, Role, WorkerConfig};
 use serde_json::json;
 
 use crate::support::{engine::*, script::*};
@@ -140,5 +140,25 @@ async fn sessions_that_are_over_go_when_another_is_opened() {
     sign_in().await;
     assert_eq!(t.count("session").await, 2, "the first is over after twelve hours, the second is not");
     t.engine.session(&open.cookie).await.expect("it goes on");
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_was_cut_off_for_days_and_comes_back_is_known_again() {
+    let mut t = TestEngine::idle().await;
+    // It looks after its lane seldom, so that it learns nothing before it is to come back.
+    t.add_worker(WorkerConfig { takeover_after: Duration::from_secs(3_600), ..config("cut_off") }).await;
+    t.take_over_all().await;
+    t.execute("UPDATE backstitch.lane SET beat = beat - interval '2 days'").await;
+    t.execute("UPDATE backstitch.worker SET started_at = started_at - interval '3 days'").await;
+    keep(&t).await;
+    assert_eq!((t.count("worker").await, t.count("lane").await), (0, 0));
+    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'backstitch lane'";
+    t.execute(cut).await;
+    t.ends(&[call("note")], "completed").await;
+    let workers = t.engine.workers().await.expect("they can be listed").items;
+    let seen: Vec<_> = workers.iter().map(|worker| (worker.name.as_str(), worker.alive, worker.slots)).collect();
+    assert_eq!((seen, workers[0].workflows.is_empty()), (vec![("cut_off", true, 64)], false));
     t.finish().await;
 }
