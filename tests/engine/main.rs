@@ -7,8 +7,11 @@
 //! | `waits` | time, signals, branches, replay |
 //! | `placing` | starts and keys, queues, versions, workers that come and go |
 //! | `races` | two at the same moment, in both orders, forced by locks |
+//! | `verbs_races` | an operator and a worker at the same moment, where the worker is stale or about to make a plan |
 //! | `holds` | what is held back does not begin; what is under way ends; a release lets it go on |
 //! | `retention` | what is kept, and what goes |
+//! | `leftovers` | small tables that would grow for ever: what of them goes, and what is in use and stays |
+//! | `migrations` | what a filled database is after a migration |
 //! | `schedules` | runs by the clock: slots, downtime, overlap |
 //! | `verbs` | what operators do to one run |
 //! | `operations` | bulk operations: each run once, whoever dies; paused, cancelled, refused |
@@ -23,6 +26,8 @@ mod crash;
 mod finding;
 mod forks;
 mod holds;
+mod leftovers;
+mod migrations;
 mod operations;
 mod outcomes;
 mod placing;
@@ -32,5 +37,6 @@ mod retention;
 mod schedules;
 mod transactional;
 mod verbs;
+mod verbs_races;
 mod verbs_table;
 mod waits;

@@ -15,25 +15,25 @@ const CLAIM: &str = include_str!("../../src/engine/store/sql/claim.sql");
 const TAKEOVER: &str = include_str!("../../src/engine/store/sql/takeover.sql");
 const FIRE: &str = include_str!("../../src/engine/store/sql/fire_timers.sql");
 /// The worker's flushing connection.
-const LANE: Session<'_> = Session::Application("backstitch lane");
+pub(super) const LANE: Session<'_> = Session::Application("backstitch lane");
 const OLD_BEAT: &str = "UPDATE backstitch.lane SET beat = beat - interval '1 hour'";
 
 /// With a worker that has one slot: while it holds a run it claims nothing, and its lane flushes only.
-async fn with_one_slot() -> TestEngine {
+pub(super) async fn with_one_slot() -> TestEngine {
     let mut t = TestEngine::idle().await;
     t.add_worker(backstitch::engine::WorkerConfig { slots: 1, ..config("w0") }).await;
     t
 }
 
 /// An engine with one connection, which `pg_stat_activity` shows under its name.
-fn caller(t: &TestEngine, name: &str) -> Engine {
+pub(super) fn caller(t: &TestEngine, name: &str) -> Engine {
     let options: sqlx::postgres::PgConnectOptions = t.database().url().parse().expect("the URL is one");
     let pool = sqlx::postgres::PgPoolOptions::new().max_connections(1);
     Engine::new(pool.connect_lazy_with(options.application_name(name)), Registry::new())
 }
 
 /// Runs a statement in the background; it is expected to wait for a lock.
-async fn blocked<T: Send + 'static>(
+pub(super) async fn blocked<T: Send + 'static>(
     t: &TestEngine,
     name: &str,
     what: impl Future<Output = T> + Send + 'static,
@@ -62,7 +62,7 @@ async fn take_over(conn: &mut PgConnection, silent_for_ms: i64) -> (i64, i64) {
     sqlx::query_as(TAKEOVER).bind(silent_for_ms).fetch_one(conn).await.expect("takes over")
 }
 
-async fn locked(t: &TestEngine, sql: &str) -> sqlx::Transaction<'static, sqlx::Postgres> {
+pub(super) async fn locked(t: &TestEngine, sql: &str) -> sqlx::Transaction<'static, sqlx::Postgres> {
     let mut tx = t.engine.pool().begin().await.expect("a connection");
     sqlx::query(sqlx::AssertSqlSafe(sql.to_owned()))
         .execute(&mut *tx)

@@ -186,3 +186,51 @@ async fn a_week_in_which_an_operator_acts_just_now_is_left_for_later() {
     assert!(is_there(&t, run).await, "it ended just now");
     t.finish().await;
 }
+
+#[tokio::test]
+async fn a_week_that_was_detached_and_not_dropped_is_finished_by_the_next_turn() {
+    let t = TestEngine::new().await;
+    let week = partitions(&t).await[0].clone();
+    let kept = t.start(&[call("reserve"), signal("go", None), call("ship")]).await;
+    t.is(kept, "waiting").await;
+    let mut ended = Vec::new();
+    for key in ["goes", "late", "seen"] {
+        let run = t.engine.start(request("scripted", &[call("reserve")]).key(key)).await.expect("it is accepted").run;
+        t.is(run, "completed").await;
+        ended.push(run);
+    }
+    let [goes, late, seen] = ended[..] else { panic!("{ended:?}") };
+    // This week is old enough then, and the next one is not: nothing else brings a turn to what is detached.
+    t.advance(37.0 * DAY).await;
+
+    // What a view stands on can be detached and not dropped, so the turn ends between its two commits.
+    t.execute(&format!("CREATE VIEW standing AS SELECT id FROM {week}")).await;
+    while t.engine.keep().await.is_ok_and(|more| more) {}
+    assert!(!partitions(&t).await.contains(&week), "{week} is detached");
+    assert_eq!(t.count(&format!("{} WHERE finished_at IS NOT NULL", week.replace("backstitch.", ""))).await, 3);
+    assert!(is_there(&t, kept).await && !is_there(&t, late).await);
+
+    // An operator acted on one as the week was looked through, and it had ended before the week was locked.
+    t.execute(&format!("UPDATE {week} SET finished_at = backstitch.now() WHERE id = '{late}'")).await;
+    let attention = "INSERT INTO backstitch.attention (run_id, code, message, since) VALUES ('";
+    t.execute(&format!("{attention}{seen}', 'x', 'x', now())")).await;
+    t.execute("DROP VIEW standing").await;
+    keep(&t).await;
+    let left =
+        format!("SELECT to_regclass('{week}') IS NULL AND to_regclass('{}') IS NULL", week.replace("run_", "step_"));
+    let is_dropped: bool =
+        sqlx::query_scalar(sqlx::AssertSqlSafe(left)).fetch_one(t.engine.pool()).await.expect("reads");
+    assert!(is_dropped && !is_there(&t, goes).await);
+    assert_eq!((t.count("run_default").await, t.count("step_default").await), (3, 4));
+
+    // Those that stayed are as they were: each has its key, and goes on.
+    for (key, run, created) in [("goes", goes, true), ("late", late, false), ("seen", seen, false)] {
+        let again = t.engine.start(request("scripted", &[call("reserve")]).key(key)).await.expect("it is accepted");
+        assert_eq!((again.created, again.run == run), (created, !created), "{key}");
+    }
+    t.engine.compensate(late, &operator()).await.expect("a completed run can be compensated");
+    t.is(late, "compensated").await;
+    t.send(kept, "go", json!(null)).await;
+    assert_eq!(forward(&t.is(kept, "completed").await).len(), 2);
+    t.finish().await;
+}

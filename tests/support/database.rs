@@ -48,6 +48,16 @@ impl TestDatabase {
         Self::create("template0").await
     }
 
+    /// A database as it was after an earlier migration.
+    pub async fn migrated_to(version: i64) -> Self {
+        let db = Self::unmigrated().await;
+        let mut migrator = sqlx::migrate!("./migrations");
+        migrator.create_schema("backstitch");
+        migrator.dangerous_set_table_name("backstitch.migration");
+        migrator.run_to(version, db.pool()).await.expect("the first migrations apply to an empty database");
+        db
+    }
+
     /// A URL for this database.
     pub fn url(&self) -> &str {
         &self.url

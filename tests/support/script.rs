@@ -82,7 +82,8 @@ impl Gate {
         self.0.1.add_permits(100_000);
     }
 
-    async fn pass(&self) {
+    /// Waits here, as a call does.
+    pub async fn pass(&self) {
         self.0.0.fetch_add(1, Ordering::SeqCst);
         self.0.1.acquire().await.expect("the gate is not closed for good").forget();
     }

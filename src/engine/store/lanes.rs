@@ -33,22 +33,36 @@ pub(crate) async fn register_workflow(
     Ok(sqlx::query_scalar(select).bind(name).bind(version).fetch_one(conn).await?)
 }
 
+/// A worker process, as people see it.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) name: String,
+    pub(crate) queues: Vec<String>,
+    pub(crate) workflows: Vec<i32>,
+    pub(crate) slots: i32,
+}
+
 /// Registers a worker process and gives its id.
-pub(crate) async fn register_worker(
-    conn: &mut PgConnection,
-    name: &str,
-    queues: &[String],
-    workflows: &[i32],
-    slots: i32,
-) -> Result<i32, Error> {
+pub(crate) async fn register_worker(conn: &mut PgConnection, worker: &Worker) -> Result<i32, Error> {
     let query = "INSERT INTO backstitch.worker (name, queues, workflows, slots) VALUES ($1, $2, $3, $4) RETURNING id";
+    let Worker { name, queues, workflows, slots } = worker;
     Ok(sqlx::query_scalar(query).bind(name).bind(queues).bind(workflows).bind(slots).fetch_one(conn).await?)
 }
 
+/// Puts a worker's row back where it is gone: one that was cut off for days has been swept away with its lanes.
+async fn register_again(conn: &mut PgConnection, id: i32, worker: &Worker) -> Result<(), Error> {
+    let query = "INSERT INTO backstitch.worker (id, name, queues, workflows, slots) OVERRIDING SYSTEM VALUE
+        VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING";
+    let Worker { name, queues, workflows, slots } = worker;
+    sqlx::query(query).bind(id).bind(name).bind(queues).bind(workflows).bind(slots).execute(conn).await?;
+    Ok(())
+}
+
 /// Opens a lane of a worker and gives its id.
-pub(crate) async fn open(conn: &mut PgConnection, worker: i32) -> Result<i32, Error> {
+pub(crate) async fn open(conn: &mut PgConnection, id: i32, worker: &Worker) -> Result<i32, Error> {
+    register_again(conn, id, worker).await?;
     let query = "INSERT INTO backstitch.lane (worker_id) VALUES ($1) RETURNING id";
-    Ok(sqlx::query_scalar(query).bind(worker).fetch_one(conn).await?)
+    Ok(sqlx::query_scalar(query).bind(id).fetch_one(conn).await?)
 }
 
 /// Says that the lane is alive.

@@ -162,7 +162,6 @@ async fn drop_partition(conn: &mut PgConnection, name: &str, default_s: i64) -> 
     if stays.len() as i64 > CARRIED_AT_MOST {
         return Ok(false);
     }
-    forget_keys(conn, name, &stays).await?;
     let mut tx = conn.begin().await?;
     if !begin_turn(&mut tx).await? {
         return Ok(false);
@@ -226,6 +225,7 @@ async fn finish(conn: &mut PgConnection, default_s: i64) -> Result<bool, Error> 
     let stays = format!("SELECT r.id FROM backstitch.\"run_{name}\" r WHERE {STAYS}");
     let stays: Vec<Uuid> = sqlx::query_scalar(AssertSqlSafe(stays)).bind(default_s).fetch_all(&mut *tx).await?;
     carry_over(&mut tx, &name, &stays).await?;
+    forget_keys(&mut tx, &name).await?;
     let gone = format!("DROP TABLE backstitch.\"step_{name}\", backstitch.\"run_{name}\"");
     sqlx::query(AssertSqlSafe(gone)).execute(&mut *tx).await?;
     tx.commit().await?;
@@ -233,13 +233,13 @@ async fn finish(conn: &mut PgConnection, default_s: i64) -> Result<bool, Error> 
     Ok(true)
 }
 
-/// Frees the keys of a week's runs that go.
-async fn forget_keys(conn: &mut PgConnection, name: &str, stays: &[Uuid]) -> Result<(), Error> {
+/// Frees the keys of a detached week's runs: of those that are left in it, for what stays has been carried over.
+async fn forget_keys(conn: &mut PgConnection, name: &str) -> Result<(), Error> {
     let forget = format!(
         "DELETE FROM backstitch.run_key k USING backstitch.\"run_{name}\" r JOIN backstitch.workflow w ON w.id = r.workflow_id
-        WHERE k.workflow = w.name AND k.key = r.key AND k.run_id = r.id AND NOT r.id = ANY ($1)"
+        WHERE k.workflow = w.name AND k.key = r.key AND k.run_id = r.id"
     );
-    sqlx::query(AssertSqlSafe(forget)).bind(stays).execute(conn).await?;
+    sqlx::query(AssertSqlSafe(forget)).execute(conn).await?;
     Ok(())
 }
 

@@ -115,8 +115,9 @@ pub(super) async fn work(shared: Arc<Shared>) {
 
 async fn open(shared: &Arc<Shared>) -> Lane {
     let mut conn = connect(shared).await;
+    let worker = shared.worker_id.get().copied().unwrap_or_default();
     let id = loop {
-        match lanes::open(&mut conn, shared.worker_id.get().copied().unwrap_or_default()).await {
+        match lanes::open(&mut conn, worker, &shared.as_row()).await {
             Ok(id) => break id,
             Err(error) => {
                 tracing::warn!(%error, "no lane could be opened; trying again");

@@ -116,9 +116,7 @@ impl Shared {
     /// The (queue, workflow) pairs to claim for, in another order each time: the claim reads them in order and stops when
     /// it has enough.
     fn served(&self) -> Vec<(String, i32)> {
-        let code = self.code.read().unwrap_or_else(PoisonError::into_inner);
-        let mut workflows: Vec<i32> = code.keys().copied().collect();
-        workflows.sort_unstable();
+        let workflows = self.workflows();
         let mut pairs: Vec<_> =
             self.config.queues.iter().flat_map(|queue| workflows.iter().map(|id| (queue.clone(), *id))).collect();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
@@ -127,6 +125,21 @@ impl Shared {
             pairs.rotate_left(by);
         }
         pairs
+    }
+
+    /// The ids of the workflows that this worker has, in order.
+    fn workflows(&self) -> Vec<i32> {
+        let code = self.code.read().unwrap_or_else(PoisonError::into_inner);
+        let mut ids: Vec<i32> = code.keys().copied().collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// As it is registered.
+    fn as_row(&self) -> lanes::Worker {
+        let WorkerConfig { name, queues, slots, .. } = &self.config;
+        let slots = i32::try_from(*slots).unwrap_or(i32::MAX);
+        lanes::Worker { name: name.clone(), queues: queues.clone(), workflows: self.workflows(), slots }
     }
 
     fn look_for_due(&self) {
@@ -199,17 +212,13 @@ async fn register(shared: &Shared) -> Result<(), Error> {
     // A worker that served the queue of a held activity would begin what is held.
     shared.config.queues.iter().try_for_each(|queue| check_queue(Some(queue)))?;
     let mut conn = shared.engine.pool().acquire().await?;
-    let mut ids = Vec::new();
     let registry = shared.engine.shared_registry();
     for code in registry.workflows() {
         let secret = registry.secret_fields(&**code);
         let id = lanes::register_workflow(&mut conn, code.name(), code.version(), &secret).await?;
         shared.code.write().unwrap_or_else(PoisonError::into_inner).insert(id, code.clone());
-        ids.push(id);
     }
-    let config = &shared.config;
-    let slots = i32::try_from(config.slots).unwrap_or(i32::MAX);
-    let id = lanes::register_worker(&mut conn, &config.name, &config.queues, &ids, slots).await?;
+    let id = lanes::register_worker(&mut conn, &shared.as_row()).await?;
     let _ = shared.worker_id.set(id);
     // Before the first claim: the first run may come to a held activity.
     shared.holds.set(super::store::holds::held_back(&mut conn).await?);

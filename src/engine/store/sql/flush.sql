@@ -12,7 +12,8 @@
 --    A run that is let go of must have seen the latest inbox counter, on the row that this updates: NOT EXISTS (a
 --    signal) would miss one that commits while this waits for the row (tried).
 -- paused: runs whose pause was accepted before this statement began: nothing more of them may begin. `paused` is empty most
---    of the time, and read by its key: `run.request` would be a read of a row that most flushes leave alone.
+--    of the time, and read by its key: `run.request` would be a read of a row that most flushes leave alone. Where r has
+--    written that row it knows better: a pause that it had to wait for has committed since this statement began.
 -- Locks, in order: lane, step, run, ready.
 WITH f AS (
     UPDATE backstitch.lane SET beat = clock_timestamp() WHERE id = $1 AND alive RETURNING id, backstitch.now() AS now
@@ -62,7 +63,7 @@ r AS (
             $23::bigint[], $24::int[], $25::timestamptz[])
         u(id, status, output, failure, wait_kind, wait_name, wake_at, wake_in, seen, claimed_at)
     WHERE run.id = u.id AND (u.id IN (SELECT run_id FROM h)) IS TRUE AND (u.seen IS NULL OR run.inbox = u.seen)
-    RETURNING run.id, u.seen IS NOT NULL AS rests
+    RETURNING run.id, u.seen IS NOT NULL AS rests, run.request = 3 AS pauses
 ),
 d AS (
     DELETE FROM backstitch.ready q USING r WHERE q.run_id = r.id AND r.rests
@@ -70,5 +71,6 @@ d AS (
 SELECT f.now,
     ARRAY(SELECT u.id FROM unnest($2::uuid[]) u(id) WHERE (u.id IN (SELECT run_id FROM h)) IS NOT TRUE) AS lost,
     ARRAY(SELECT r.id FROM r WHERE r.rests) AS rested,
-    ARRAY(SELECT p.run_id FROM backstitch.paused p WHERE p.run_id = ANY ($2)) AS paused
+    ARRAY(SELECT p.run_id FROM backstitch.paused p WHERE p.run_id = ANY ($2)
+        UNION ALL SELECT r.id FROM r WHERE r.pauses) AS paused
 FROM f
