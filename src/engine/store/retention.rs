@@ -213,15 +213,11 @@ async fn carry_over(conn: &mut PgConnection, name: &str, runs: &[Uuid]) -> Resul
 /// Drops what was detached, in this turn or by a server that died of it: nobody reaches those tables any more, so they can be
 /// looked through without a lock. False where there is none.
 async fn finish(conn: &mut PgConnection, default_s: i64) -> Result<bool, Error> {
-    let query = "SELECT substr(c.relname, 5) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE n.nspname = 'backstitch' AND c.relkind = 'r' AND NOT c.relispartition
-          AND c.relname ~ '^run_([0-9]{4}_[0-9]{2}_[0-9]{2}|before)$' LIMIT 1";
     let mut tx = conn.begin().await?;
     if !begin_turn(&mut tx).await? {
         return Ok(false);
     }
-    let found: Option<String> = sqlx::query_scalar(query).fetch_optional(&mut *tx).await?;
-    let Some(name) = found else { return Ok(false) };
+    let Some(name) = detached(&mut tx).await? else { return Ok(false) };
     let stays = format!("SELECT r.id FROM backstitch.\"run_{name}\" r WHERE {STAYS}");
     let stays: Vec<Uuid> = sqlx::query_scalar(AssertSqlSafe(stays)).bind(default_s).fetch_all(&mut *tx).await?;
     carry_over(&mut tx, &name, &stays).await?;
@@ -231,6 +227,14 @@ async fn finish(conn: &mut PgConnection, default_s: i64) -> Result<bool, Error> 
     tx.commit().await?;
     tracing::info!(week = name, "dropped a week of runs");
     Ok(true)
+}
+
+/// A week that was detached and has not been dropped yet.
+async fn detached(conn: &mut PgConnection) -> Result<Option<String>, Error> {
+    let query = "SELECT substr(c.relname, 5) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = 'backstitch' AND c.relkind = 'r' AND NOT c.relispartition
+          AND c.relname ~ '^run_([0-9]{4}_[0-9]{2}_[0-9]{2}|before)$' LIMIT 1";
+    Ok(sqlx::query_scalar(query).fetch_optional(conn).await?)
 }
 
 /// Frees the keys of a detached week's runs: of those that are left in it, for what stays has been carried over.
@@ -283,6 +287,10 @@ async fn leftovers(conn: &mut PgConnection, default_s: i64) -> Result<bool, Erro
     let mut tx = conn.begin().await?;
     if !begin_turn(&mut tx).await? {
         return Ok(false);
+    }
+    // Runs that are to be carried over out of it are nowhere just now, and what belongs to them is no leftover.
+    if detached(&mut tx).await?.is_some() {
+        return Ok(true);
     }
     let mut gone = 0;
     for table in ["signal", "compensation", "exceptional", "paused"] {
