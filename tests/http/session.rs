@@ -2,7 +2,7 @@
 
 use backstitch::engine::Role;
 use reqwest::{Client, Method, RequestBuilder, redirect::Policy};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::server::{Answer, Server};
 
@@ -113,6 +113,64 @@ async fn with_a_session_a_change_needs_the_sessions_token_and_a_page_of_ours() {
     let signed_out = plain().post(format!("{}/logout", server.url())).header("cookie", &cookie);
     let signed_out = signed_out.header("origin", "https://evil.example").send().await.expect("an answer");
     assert_eq!(signed_out.status(), 403, "another site signs nobody out");
+}
+
+#[tokio::test]
+async fn with_a_session_no_form_of_a_page_is_taken_without_the_sessions_token() {
+    let (server, keys) = Server::keyed().await;
+    let key = keys.of(Role::Operator);
+    let sent = async |method: Method, path: &str, body: Value| {
+        let answer = Answer::to(server.request(method, path).bearer_auth(key).json(&body)).await;
+        assert!((200..300).contains(&answer.status), "{path}: {}", answer.json);
+        answer.json["id"].as_str().unwrap_or_default().to_owned()
+    };
+    let run = sent(Method::POST, "/v1/runs", json!({"workflow": "patient", "input": null, "tags": {"a": "b"}})).await;
+    let asked = json!({"action": "cancel", "filter": {"tag": "a"}, "reason": "r"});
+    let operation = sent(Method::POST, "/v1/operations", asked).await;
+    let schedule = json!({"cron": "0 9 * * 1", "time_zone": "UTC", "workflow": "patient", "input": null});
+    sent(Method::PUT, "/v1/schedules/weekly", schedule).await;
+    let (cookie, _) = session(&server, key).await;
+    let csrf: String =
+        sqlx::query_scalar("SELECT csrf FROM backstitch.session").fetch_one(server.pool()).await.expect("one session");
+    let forms: [(String, &[(&str, &str)]); 5] = [
+        (format!("/runs/{run}/act/pause"), &[]),
+        ("/fleet/hold".to_owned(), &[("kind", "queue"), ("name", "default")]),
+        ("/operations/new".to_owned(), &[("action", "pause"), ("tag", "a")]),
+        (format!("/operations/{operation}/pause"), &[]),
+        ("/schedules/weekly/pause".to_owned(), &[]),
+    ];
+    for (path, fields) in forms {
+        let send = async |token: Option<&str>| {
+            let mut form = vec![("reason", "r")];
+            form.extend_from_slice(fields);
+            form.extend(token.map(|token| ("csrf", token)));
+            let request = plain().post(format!("{}{path}", server.url())).header("cookie", &cookie).form(&form);
+            request.send().await.expect("an answer").status().as_u16()
+        };
+        let before = server.rows().await;
+        for forged in [None, Some(""), Some("00")] {
+            assert_eq!(send(forged).await, 403, "{path} with {forged:?}");
+        }
+        assert_eq!(server.rows().await, before, "{path}: nothing was done");
+        assert_eq!(
+            (send(Some(&csrf)).await, server.rows().await),
+            (303, before + 1),
+            "{path}: the form itself is right"
+        );
+    }
+}
+
+#[tokio::test]
+async fn another_sites_page_signs_nobody_in() {
+    let (server, keys) = Server::keyed().await;
+    for (name, value) in [("origin", "https://evil.example"), ("origin", "null"), ("sec-fetch-site", "cross-site")] {
+        let form = plain().post(format!("{}/login", server.url())).header(name, value);
+        let answer = form.form(&[("key", keys.of(Role::Viewer))]).send().await.expect("an answer");
+        assert_eq!((answer.status().as_u16(), answer.headers().get("set-cookie")), (403, None), "{name}: {value}");
+    }
+    let open: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM backstitch.session").fetch_one(server.pool()).await.expect("a count");
+    assert_eq!(open, 0);
 }
 
 #[tokio::test]
