@@ -333,6 +333,23 @@ async fn what_would_contradict_a_worker_is_refused_while_it_holds_the_run() {
 }
 
 #[tokio::test]
+async fn a_retry_that_is_being_made_already_is_not_made_now() {
+    let t = TestEngine::new().await;
+    let gate = Gate::new();
+    t.script.on("slow", Side::Run, [Do::Failed("busy"), Do::Gate(gate.clone(), Do::Ok.into())]);
+    let run = t.start(&[call("slow")]).await;
+    t.is(run, "waiting").await;
+    t.advance(61.0).await;
+    gate.is_reached().await;
+    let refused = t.engine.retry(run, &operator()).await.expect_err("a worker holds it");
+    assert_eq!(refused.code(), "held_by_worker");
+    gate.open();
+    t.is(run, "completed").await;
+    assert_eq!(t.script.count("slow", Side::Run), 2);
+    t.finish().await;
+}
+
+#[tokio::test]
 async fn a_failed_best_effort_is_acknowledged_and_a_stuck_run_is_not() {
     let t = TestEngine::new().await;
     t.script.always("note", Side::Run, Do::Failed("mail_down"));
