@@ -9,6 +9,7 @@
 //! | `races` | two at the same moment, in both orders, forced by locks |
 //! | `holds` | what is held back does not begin; what is under way ends; a release lets it go on |
 //! | `retention` | what is kept, and what goes |
+//! | `secrets` | what is marked as secret is shown nowhere |
 //! | `schedules` | runs by the clock: slots, downtime, overlap |
 //! | `verbs` | what operators do to one run |
 //! | `operations` | bulk operations: each run once, whoever dies; paused, cancelled, refused |
@@ -30,6 +31,7 @@ mod promises;
 mod races;
 mod retention;
 mod schedules;
+mod secrets;
 mod transactional;
 mod verbs;
 mod verbs_table;
