@@ -119,8 +119,18 @@ async fn whatever_shows_a_payload_to_people_hides_its_secret_fields() {
     hides("a schedule", &engine.schedule("s", None, 10).await.expect("it is there").schedule);
     hides("all schedules", &engine.schedules().await.expect("a list"));
 
-    let filter = AuditFilter { action: Some("set".to_owned()), ..AuditFilter::default() };
-    hides("the audit of a schedule", &engine.audit(&filter).await.expect("a page").items);
+    let output = json!({ "receipt": 1, "iban": SECRET });
+    let skip = Action::Skip { seq: 0, direction: None, output: Some(output) };
+    let filter = RunFilter { workflow: Some("guarded".to_owned()), ..RunFilter::default() };
+    let created = engine.operate_on(&skip, &filter, &by, None).await.expect("it is accepted");
+    hides("a bulk operation that is created", &created.arguments);
+    hides("a bulk operation", &engine.operation(created.id).await.expect("it is there").arguments);
+    hides("all bulk operations", &engine.operations(None, None).await.expect("a page").items[0].arguments);
+
+    for (action, what) in [("set", "a schedule"), ("operate", "a bulk operation")] {
+        let filter = AuditFilter { action: Some(action.to_owned()), ..AuditFilter::default() };
+        hides(&format!("the audit of {what}"), &engine.audit(&filter).await.expect("a page").items);
+    }
     t.finish().await;
 }
 
