@@ -67,7 +67,11 @@ impl Engine {
             "action": told, "filter": filter, "rate": rate, "total": created.total, "status": created.status,
         });
         self.audit_operation(&mut tx, "operate", id, by, None, after).await?;
-        tx.commit().await?;
+        if by.dry_run {
+            tx.rollback().await?
+        } else {
+            tx.commit().await?
+        }
         Ok(created)
     }
 

@@ -14,12 +14,14 @@
 //! | `verbs` | what operators do to one run |
 //! | `operations` | bulk operations: each run once, whoever dies; paused, cancelled, refused |
 //! | `verbs`, `verbs_table`, `forks` | what operators do to one run |
+//! | `audits` | whatever operators do: one commit with its audit; nothing, if it is a dry run |
 //! | `crash` | workers and Postgres killed in mid-work |
 //! | `finding` | lists, attention, why, counts, the fleet |
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod audits;
 mod crash;
 mod finding;
 mod forks;
