@@ -1,10 +1,15 @@
 //! Browsers: signing in and out, and what other sites' pages can't make them do.
 
-use backstitch::engine::Role;
+use std::time::Duration;
+
+use backstitch::engine::{NewKey, Role};
 use reqwest::{Client, Method, RequestBuilder, redirect::Policy};
 use serde_json::{Value, json};
 
-use crate::server::{Answer, Server};
+use crate::{
+    server::{Answer, Server},
+    support::wait_until,
+};
 
 /// A client that follows no redirects and keeps no cookies: the tests look at both.
 fn plain() -> Client {
@@ -91,6 +96,22 @@ async fn a_session_ends_with_sign_out_with_its_key_and_with_its_time() {
     let move_clock = "UPDATE backstitch.clock SET shift = shift + interval '13 hours'";
     sqlx::query(move_clock).execute(server.pool()).await.expect("the clock can be moved");
     assert_eq!(read(&cookie).await, 401, "twelve hours are over");
+}
+
+#[tokio::test]
+async fn a_session_is_over_when_its_key_expires() {
+    let (server, _) = Server::keyed().await;
+    let new = NewKey { name: "brief".into(), role: Role::Viewer, expires_in: Some(Duration::from_secs(3600)) };
+    let key = server.engine.create_key(&new, "test").await.expect("a key").token;
+    let (early, _) = session(&server, &key).await;
+    let (late, _) = session(&server, &key).await;
+    let read =
+        async |cookie: &str| Answer::to(server.request(Method::GET, "/v1/runs").header("cookie", cookie)).await.status;
+    assert_eq!(read(&early).await, 200);
+    let move_clock = "UPDATE backstitch.clock SET shift = shift + interval '61 minutes'";
+    sqlx::query(move_clock).execute(server.pool()).await.expect("the clock can be moved");
+    assert_eq!(read(&late).await, 401, "its own twelve hours are not");
+    wait_until("what was believed of the other one is forgotten", async || read(&early).await == 401).await;
 }
 
 #[tokio::test]
