@@ -39,6 +39,25 @@ async fn a_pause_freezes_timers_and_a_resume_goes_on_with_what_was_left_of_them(
 }
 
 #[tokio::test]
+async fn a_retry_that_is_waited_for_stands_still_in_a_pause_too() {
+    let t = TestEngine::new().await;
+    t.script.on("slow", Side::Run, [Do::Failed("busy")]);
+    let run = t.start(&[call("slow")]).await;
+    t.is(run, "waiting").await;
+    t.advance(10.0).await;
+    act(&t, run, &Action::Pause).await;
+    t.advance(3_600.0).await;
+    act(&t, run, &Action::Resume).await;
+    let seen = t.is(run, "waiting").await;
+    let left = forward(&seen)[0].next_attempt_at.expect("it is tried again") - t.engine.now().await.expect("a clock");
+    assert!((35..=50).contains(&left.num_seconds()), "50 s were left of its minute, now {left}");
+    assert_eq!(t.script.count("slow", Side::Run), 1);
+    t.advance(51.0).await;
+    t.is(run, "completed").await;
+    t.finish().await;
+}
+
+#[tokio::test]
 async fn a_pause_lets_an_attempt_under_way_end_and_begins_nothing_more() {
     let t = TestEngine::new().await;
     let gate = Gate::new();
