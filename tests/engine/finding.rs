@@ -433,7 +433,8 @@ async fn every_week_of_runs_has_the_indexes_that_lists_need_and_none_on_what_cha
         JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)
         WHERE h.inhparent = 'backstitch.run'::regclass GROUP BY c.relname";
-    let weeks: Vec<(String, Vec<String>)> = sqlx::query_as(query).fetch_all(t.engine.pool()).await.expect("the indexes");
+    let weeks: Vec<(String, Vec<String>)> =
+        sqlx::query_as(query).fetch_all(t.engine.pool()).await.expect("the indexes");
     assert!(weeks.len() > 6, "{weeks:?}");
     for (week, indexes) in weeks {
         // What changes is in none: the update that ends a run stays HOT.
