@@ -1,8 +1,9 @@
-//! Whatever operators do: it and its audit are one commit, and a dry run of it is nothing at all.
+//! Whatever operators do: it and its audit are one commit, a dry run of it is nothing at all, and twice is once.
 
 use std::time::Duration;
 
 use backstitch::engine::{Action, Error, HoldKind, NewKey, Operator, Role, RunFilter, RunId, ScheduleSpec, to_json};
+use futures_util::{FutureExt, future::BoxFuture};
 use sqlx::Row;
 use uuid::Uuid;
 
@@ -134,5 +135,47 @@ async fn a_dry_run_of_whatever_operators_do_changes_nothing_and_is_not_audited()
         assert_eq!(everything(&stage.t).await, before, "{what}");
     };
     stage.each(&by, changes_nothing).await;
+    stage.t.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_asked_for_twice_is_done_and_audited_once() {
+    let stage = Stage::new().await;
+    let (t, engine, by) = (&stage.t, &stage.t.engine, operator());
+    let new = NewKey { name: "ops".to_owned(), role: Role::Operator, expires_in: None };
+    let key = engine.create_key(&new, "ann").await.expect("a key").key.id;
+    let twice = async |what: &str, ask: &dyn Fn() -> BoxFuture<'static, Result<(), Error>>| {
+        let before = everything(t).await;
+        ask().await.unwrap_or_else(|error| panic!("{what}: {error}"));
+        let once = everything(t).await;
+        assert_ne!(once, before, "{what}");
+        ask().await.unwrap_or_else(|error| panic!("{what} again: {error}"));
+        assert_eq!(everything(t).await, once, "{what}");
+    };
+    macro_rules! twice {
+        ($what:literal, |$engine:ident, $by:ident| $ask:expr) => {
+            twice($what, &|| {
+                let ($engine, $by) = (engine.clone(), by.clone());
+                async move { $ask.await.map(drop) }.boxed()
+            })
+            .await;
+        };
+    }
+    let (run, ended, operation) = (stage.run, stage.ended, stage.operation);
+    twice!("pause", |engine, by| engine.act(run, &Action::Pause, &by));
+    twice!("resume", |engine, by| engine.act(run, &Action::Resume, &by));
+    twice!("cancel", |engine, by| engine.cancel(run, &by));
+    twice!("compensate", |engine, by| engine.compensate(ended, &by));
+    twice!("hold", |engine, by| engine.hold(HoldKind::Activity, "charge", &by));
+    twice!("pause a schedule", |engine, by| engine.pause_schedule("s", &by));
+    twice!("resume a schedule", |engine, by| engine.resume_schedule("s", &by));
+    twice!("pause an operation", |engine, by| engine.pause_operation(operation, &by));
+    twice!("resume an operation", |engine, by| engine.resume_operation(operation, &by));
+    twice!("cancel an operation", |engine, by| engine.cancel_operation(operation, &by));
+    let revoke = || {
+        let (engine, key) = (engine.clone(), key.clone());
+        async move { engine.revoke_key(&key, "ann").await.map(drop) }.boxed()
+    };
+    twice("revoke a key", &revoke).await;
     stage.t.finish().await;
 }
