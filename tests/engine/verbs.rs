@@ -142,6 +142,22 @@ async fn a_paused_run_can_be_cancelled() {
 }
 
 #[tokio::test]
+async fn what_is_being_undone_can_not_be_asked_to_be_undone() {
+    let t = TestEngine::new().await;
+    t.script.on("ship", Side::Undo, [Do::Fatal("gone")]);
+    let run = t.ends(&[call("reserve"), call("ship"), Op::Fail("no".into())], "stuck").await.id;
+    for verb in [Action::Cancel, Action::Compensate] {
+        let refused = t.engine.act(run, &verb, &operator()).await.expect_err("its plan is made");
+        assert_eq!(refused.code(), "wrong_state", "{}", verb.word());
+    }
+    assert_eq!((t.run(run).await.status.as_str(), t.count("ready").await), ("stuck", 0));
+    act(&t, run, &Action::Retry { policy: None }).await;
+    t.is(run, "compensated").await;
+    assert_eq!(t.script.undone(), ["ship", "ship", "reserve"]);
+    t.finish().await;
+}
+
+#[tokio::test]
 async fn undos_can_be_paused_and_go_on_after_a_resume() {
     let t = TestEngine::new().await;
     let gate = Gate::new();
