@@ -158,6 +158,36 @@ async fn what_is_being_undone_can_not_be_asked_to_be_undone() {
 }
 
 #[tokio::test]
+async fn between_a_cancel_and_its_plan_nothing_contradicts_it() {
+    let mut t = TestEngine::idle().await;
+    t.add_worker(config("w0")).await;
+    let run = t.start(&[call("reserve"), signal("go", None)]).await;
+    t.is(run, "waiting").await;
+    t.workers[0].drain().await;
+    act(&t, run, &Action::Cancel).await;
+    for verb in [Action::Pause, Action::Resume, skip(1, json!(1))] {
+        let refused = t.engine.act(run, &verb, &operator()).await.expect_err("it is about to undo");
+        assert_eq!(refused.code(), "wrong_state", "{}", verb.word());
+    }
+    t.add_worker(config("w1")).await;
+    t.is(run, "compensated").await;
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn an_undo_that_was_made_can_not_be_skipped() {
+    let t = TestEngine::new().await;
+    t.script.on("reserve", Side::Undo, [Do::Fatal("gone")]);
+    let run = t.ends(&[call("reserve"), call("ship"), Op::Fail("no".into())], "stuck").await.id;
+    let made = Action::Skip { seq: 1, direction: Some(StepDirection::Undo), output: None };
+    let refused = t.engine.act(run, &made, &operator()).await.expect_err("it was made");
+    assert_eq!(refused.code(), "wrong_state");
+    let seen = t.run(run).await;
+    assert_eq!((seen.status.as_str(), outcome(&seen, "ship", "undo")), ("stuck", "ok"));
+    t.finish().await;
+}
+
+#[tokio::test]
 async fn undos_can_be_paused_and_go_on_after_a_resume() {
     let t = TestEngine::new().await;
     let gate = Gate::new();
