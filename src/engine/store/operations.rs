@@ -126,7 +126,8 @@ fn operation(row: &PgRow) -> Result<Operation, sqlx::Error> {
     let action = arguments.remove("action").and_then(|word| word.as_str().map(str::to_owned));
     let action = action.ok_or_else(|| unreadable("action"))?;
     if let Some(output) = arguments.get_mut("output") {
-        *output = shown(output, &row.try_get::<Vec<String>, _>("secret_fields")?).ok_or_else(|| unreadable("action"))?;
+        *output =
+            shown(output, &row.try_get::<Vec<String>, _>("secret_fields")?).ok_or_else(|| unreadable("action"))?;
     }
     let is_on_its_way = matches!(status, OperationStatus::Pending | OperationStatus::Running);
     Ok(Operation {
