@@ -60,11 +60,18 @@ impl Engine {
         let new = operations::NewOperation { id, action, filter: &filter, actor: &by.actor, reason, rate };
         operations::create(&mut tx, &new, &matching).await?;
         let created = operations::get(&mut tx, id).await?;
+        // As it may be shown: the runs may be of any workflow, and so the secrets in what a step is said to have given.
+        let mut told = created.arguments.clone();
+        told.insert("action".to_owned(), created.action.clone().into());
         let after = serde_json::json!({
-            "action": action, "filter": filter, "rate": rate, "total": created.total, "status": created.status,
+            "action": told, "filter": filter, "rate": rate, "total": created.total, "status": created.status,
         });
         self.audit_operation(&mut tx, "operate", id, by, None, after).await?;
-        tx.commit().await?;
+        if by.dry_run {
+            tx.rollback().await?
+        } else {
+            tx.commit().await?
+        }
         Ok(created)
     }
 

@@ -106,7 +106,8 @@ impl Engine {
             let entry =
                 audit::Entry { action: "signal", run: Some(run), subject: None, before: None, after: Some(after) };
             audit::done(&mut tx, &entry, by.by()).await?;
-            tx.commit().await.map_err(Error::from)
+            let ended = if by.dry_run { tx.rollback().await } else { tx.commit().await };
+            ended.map_err(Error::from)
         };
         self.audited("signal", Subject::Run(run), by, sent.await).await?;
         self.hint();

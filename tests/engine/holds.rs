@@ -4,7 +4,7 @@ use backstitch::engine::{Engine, HoldKind, MaintenanceConfig, Operator, Run, Run
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{engine::*, script::*, wait_for};
+use crate::support::{engine::*, script::*, wait_for, wait_until};
 
 async fn hold(t: &TestEngine, kind: HoldKind, name: &str) {
     t.engine.hold(kind, name, &operator()).await.expect("the hold is accepted");
@@ -234,6 +234,43 @@ async fn a_run_that_was_put_aside_by_a_worker_that_is_gone_is_brought_back_by_ma
     let _running = maintenance(&t.engine);
     t.add_worker(config("w1")).await;
     t.is(run, "completed").await;
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn of_what_was_put_aside_only_what_can_go_on_is_brought_back() {
+    let mut t = TestEngine::idle().await;
+    for name in ["charge", "ship"] {
+        hold(&t, HoldKind::Activity, name).await;
+    }
+    t.add_worker(config("w0")).await;
+    t.script.on("slow", Side::Run, [Do::Failed("busy")]);
+    let stays = t.start(&[Op::Both(vec![call("slow")], vec![call("charge")])]).await;
+    let slept = t.start(&[Op::Both(vec![Op::Sleep(60_000), call("note")], vec![call("charge")])]).await;
+    let released = t.start(&[call("ship")]).await;
+    for (run, name) in [(stays, "charge"), (slept, "charge"), (released, "ship")] {
+        is_held_by(&t, run, name).await;
+    }
+    t.workers[0].drain().await;
+    // Its other step is due for its next attempt, and held as well.
+    hold(&t, HoldKind::Activity, "slow").await;
+    t.execute("DELETE FROM backstitch.hold WHERE name = 'ship'").await;
+    t.advance(61.0).await;
+    let running = maintenance(&t.engine);
+    // Whatever brings these two back has looked at the third.
+    for run in [slept, released] {
+        let home = format!("ready WHERE run_id = '{run}' AND queue = 'default'");
+        wait_until("it is brought back", async || t.count(&home).await == 1).await;
+    }
+    assert_eq!(t.count(&format!("ready WHERE run_id = '{stays}' AND queue = '@activity/charge'")).await, 1);
+    drop(running);
+    for name in ["charge", "slow"] {
+        release(&t, HoldKind::Activity, name).await;
+    }
+    t.add_worker(config("w1")).await;
+    for run in [stays, slept, released] {
+        t.is(run, "completed").await;
+    }
     t.finish().await;
 }
 

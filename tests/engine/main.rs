@@ -12,16 +12,19 @@
 //! | `retention` | what is kept, and what goes |
 //! | `leftovers` | small tables that would grow for ever: what of them goes, and what is in use and stays |
 //! | `migrations` | what a filled database is after a migration |
+//! | `secrets` | what is marked as secret is shown nowhere |
 //! | `schedules` | runs by the clock: slots, downtime, overlap |
-//! | `verbs` | what operators do to one run |
 //! | `operations` | bulk operations: each run once, whoever dies; paused, cancelled, refused |
 //! | `verbs`, `verbs_table`, `forks` | what operators do to one run |
+//! | `audits` | whatever operators do: one commit with its audit; nothing, if it is a dry run |
+//! | `transactional` | steps that commit together with their own SQL |
 //! | `crash` | workers and Postgres killed in mid-work |
 //! | `finding` | lists, attention, why, counts, the fleet |
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod audits;
 mod crash;
 mod finding;
 mod forks;
@@ -35,6 +38,7 @@ mod promises;
 mod races;
 mod retention;
 mod schedules;
+mod secrets;
 mod transactional;
 mod verbs;
 mod verbs_races;

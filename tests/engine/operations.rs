@@ -6,7 +6,7 @@ use backstitch::engine::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::support::{engine::*, script::*, wait_for, wait_until};
+use crate::support::{Session, engine::*, script::*, wait_for, wait_for_lock, wait_until};
 
 /// A runner of the maintenance tasks, on a runtime of its own, as a process would have; ended by dropping it, in the middle
 /// of whatever it does.
@@ -18,10 +18,8 @@ impl Runner {
     fn new(t: &TestEngine) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.expect("a runtime can be built");
-        let url = t.database().url().to_owned();
+        let engine = engine_of(t, "runner", 8);
         runtime.spawn(async move {
-            let pool = sqlx::postgres::PgPoolOptions::new().max_connections(8).connect(&url).await.expect("connects");
-            let engine = Engine::new(pool, backstitch::engine::Registry::new());
             engine.maintenance(MaintenanceConfig::default()).run(CancellationToken::new().cancelled_owned()).await;
         });
         Self { runtime: Some(runtime) }
@@ -34,6 +32,13 @@ impl Drop for Runner {
             runtime.shutdown_background();
         }
     }
+}
+
+/// An engine whose connections `pg_stat_activity` shows under this name.
+fn engine_of(t: &TestEngine, name: &str, connections: u32) -> Engine {
+    let options: sqlx::postgres::PgConnectOptions = t.database().url().parse().expect("the URL is one");
+    let pool = sqlx::postgres::PgPoolOptions::new().max_connections(connections);
+    Engine::new(pool.connect_lazy_with(options.application_name(name)), backstitch::engine::Registry::new())
 }
 
 fn tagged(tag: &str) -> RunFilter {
@@ -146,6 +151,72 @@ async fn two_processes_act_on_each_run_once() {
     let ended = completes(&t, created.id).await;
     assert_eq!((ended.done, ended.refused), (120, 0));
     assert_eq!(most_often(&t).await, (120, 1));
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn a_verb_whose_record_can_not_be_kept_is_not_done() {
+    let t = TestEngine::idle().await;
+    pending(&t, 3).await;
+    let created = cancel_all(&t, None).await;
+    // Each commit of a run fails at its very end, as a broken connection would have it. A sequence counts without it.
+    t.execute("CREATE SEQUENCE backstitch.tries").await;
+    t.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+         $$ BEGIN PERFORM nextval('backstitch.tries'); RAISE EXCEPTION 'gone'; END $$",
+    )
+    .await;
+    let trigger = "CREATE CONSTRAINT TRIGGER gone AFTER UPDATE ON backstitch.operation_run INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION refuse()";
+    t.execute(trigger).await;
+    let _runner = Runner::new(&t);
+    wait_until("it was tried twice", async || {
+        let tries = "SELECT last_value FROM backstitch.tries";
+        sqlx::query_scalar::<_, i64>(tries).fetch_one(t.engine.pool()).await.expect("reads") >= 6
+    })
+    .await;
+    assert_eq!((t.count("run WHERE request <> 0").await, most_often(&t).await), (0, (0, 0)));
+    t.execute("DROP TRIGGER gone ON backstitch.operation_run").await;
+    assert_eq!(completes(&t, created.id).await.done, 3);
+    assert_eq!(most_often(&t).await, (3, 1));
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn the_rate_is_that_of_all_processes_together() {
+    let t = TestEngine::idle().await;
+    pending(&t, 31).await;
+    let created = cancel_all(&t, Some(15)).await;
+    let _runners = (Runner::new(&t), Runner::new(&t), Runner::new(&t));
+    completes(&t, created.id).await;
+    let span = "SELECT extract(epoch FROM max(at) - min(at))::float8 FROM backstitch.operation_run";
+    let span: f64 = sqlx::query_scalar(span).fetch_one(t.engine.pool()).await.expect("reads");
+    assert!(span > 1.7, "thirty more runs at fifteen a second take two seconds: {span}");
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn a_pause_is_answered_when_no_run_is_in_the_middle() {
+    let t = TestEngine::idle().await;
+    let first = pending(&t, 20).await.into_iter().min().expect("there are some");
+    let created = cancel_all(&t, Some(1)).await;
+    let mut tx = t.engine.pool().begin().await.expect("a connection");
+    let lock = "SELECT FROM backstitch.run WHERE id = $1 FOR UPDATE";
+    sqlx::query(lock).bind(first).execute(&mut *tx).await.expect("the run's row is ours");
+    let _runner = Runner::new(&t);
+    wait_until("the run is in the middle", async || {
+        let query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+            AND application_name = 'runner' AND cardinality(pg_blocking_pids(pid)) > 0";
+        sqlx::query_scalar::<_, i64>(query).fetch_one(t.engine.pool()).await.expect("reads") == 1
+    })
+    .await;
+    let pausing = engine_of(&t, "pausing", 1);
+    let pausing = tokio::spawn(async move { pausing.pause_operation(created.id, &operator()).await });
+    wait_for_lock(t.engine.pool(), Session::Application("pausing")).await;
+    tx.rollback().await.expect("the run's row is free");
+    let paused = pausing.await.expect("no panic").expect("the pause is accepted");
+    assert_eq!((paused.status, most_often(&t).await), (OperationStatus::Paused, (paused.done, 1)));
+    assert_eq!(t.count(&format!("audit WHERE action = 'cancel' AND run_id = '{first}'")).await, 1);
     t.finish().await;
 }
 

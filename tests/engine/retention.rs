@@ -8,11 +8,11 @@ use std::{
     time::Duration,
 };
 
-use backstitch::engine::{Error, RunId};
+use backstitch::engine::{Action, Engine, Error, Registry, RunId};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::support::{engine::*, script::*, wait_until};
+use crate::support::{Session, engine::*, script::*, wait_for_lock, wait_until};
 
 const DAY: f64 = 24.0 * 3600.0;
 
@@ -75,6 +75,90 @@ async fn ended_runs_go_with_their_week_and_what_has_not_ended_never_does() {
     t.advance(31.0 * DAY).await;
     keep(&t).await;
     assert_eq!((t.count("run").await, t.count("step").await, t.count("signal").await), (0, 0, 0));
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn what_waits_for_an_operator_stays_however_old_it_is() {
+    let t = TestEngine::new().await;
+    let paused = t.start(&[call("reserve"), signal("go", None), call("ship")]).await;
+    t.is(paused, "waiting").await;
+    t.engine.act(paused, &Action::Pause, &operator()).await.expect("it can be paused");
+    t.script.on("charge", Side::Run, [Do::Fatal("no_card")]);
+    let stuck = t.ends(&[Op::Pivot, call("charge")], "stuck").await.id;
+    // Nothing but how they stand says that they are not over.
+    t.execute("DELETE FROM backstitch.attention").await;
+    assert_eq!((t.count("ready").await, t.count("timer").await), (0, 0));
+    t.engine.set_retention("scripted", days(2), &operator()).await.expect("it can be set");
+    let ended = t.ends(&[call("note")], "completed").await.id;
+    let first = partitions(&t).await[0].clone();
+    for days in [3.0, 45.0] {
+        t.advance(days * DAY).await;
+        keep(&t).await;
+        assert!(!is_there(&t, ended).await, "what has ended is gone after {days} days");
+        assert!(is_there(&t, paused).await && is_there(&t, stuck).await, "after {days} days more");
+    }
+    assert!(!partitions(&t).await.contains(&first), "their week is dropped");
+    t.engine.act(paused, &Action::Resume, &operator()).await.expect("it can be resumed");
+    t.send(paused, "go", json!(null)).await;
+    assert_eq!(forward(&t.is(paused, "completed").await).len(), 2);
+    t.engine.retry(stuck, &operator()).await.expect("it can be retried");
+    t.is(stuck, "completed").await;
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn an_ended_run_that_an_operator_has_made_due_stays_until_it_has_ended_anew() {
+    let mut t = TestEngine::idle().await;
+    t.add_worker(config("w0")).await;
+    let asked = t.ends(&[call("reserve")], "completed").await.id;
+    let ended = t.ends(&[call("reserve")], "completed").await.id;
+    t.workers[0].drain().await;
+    t.engine.compensate(asked, &operator()).await.expect("a completed run can be compensated");
+    t.engine.set_retention("scripted", days(2), &operator()).await.expect("it can be set");
+    let first = partitions(&t).await[0].clone();
+    for days in [3.0, 45.0] {
+        t.advance(days * DAY).await;
+        keep(&t).await;
+        assert_eq!((is_there(&t, asked).await, is_there(&t, ended).await), (true, false), "after {days} days more");
+    }
+    assert!(!partitions(&t).await.contains(&first), "their week is dropped");
+    t.add_worker(config("w1")).await;
+    t.is(asked, "compensated").await;
+    assert_eq!(t.script.undone(), ["reserve"]);
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn what_comes_to_a_week_while_it_is_being_dropped_is_carried_over() {
+    let mut t = TestEngine::idle().await;
+    t.add_worker(config("w0")).await;
+    let due = t.ends(&[call("reserve")], "completed").await.id;
+    let anew = t.ends(&[call("reserve")], "completed").await.id;
+    let ended = t.ends(&[Op::Fail("no".into())], "failed").await.id;
+    t.workers[0].drain().await;
+    assert_eq!(t.count("exceptional").await, 1);
+    t.advance(45.0 * DAY).await;
+    let make = "SELECT backstitch.make_partition(4)";
+    while sqlx::query_scalar(make).fetch_one(t.engine.pool()).await.expect("it is made if it is lacking") {}
+    // One is made due, and one has ended anew, in a commit that comes after the look at what stays.
+    let mut tx = t.engine.pool().begin().await.expect("a transaction");
+    t.engine.act_in(&mut tx, due, &Action::Compensate, &operator()).await.expect("it can be compensated");
+    let anew_now = "UPDATE backstitch.run SET finished_at = backstitch.now() WHERE id = $1";
+    sqlx::query(anew_now).bind(anew).execute(&mut *tx).await.expect("writes");
+    let options: sqlx::postgres::PgConnectOptions = t.database().url().parse().expect("the URL is one");
+    let pool = sqlx::postgres::PgPoolOptions::new().max_connections(1);
+    let keeper = Engine::new(pool.connect_lazy_with(options.application_name("keeper")), Registry::new());
+    let keeping = tokio::spawn(async move { while keeper.keep().await.expect("the database is there") {} });
+    wait_for_lock(t.engine.pool(), Session::Application("keeper")).await;
+    tx.commit().await.expect("it is committed");
+    keeping.await.expect("no panic");
+    assert_eq!((is_there(&t, due).await, is_there(&t, anew).await), (true, true));
+    keep(&t).await;
+    assert!(!is_there(&t, ended).await);
+    assert_eq!(t.count("exceptional").await, 0, "what was known of it is gone with it");
+    t.add_worker(config("w1")).await;
+    t.is(due, "compensated").await;
     t.finish().await;
 }
 

@@ -1,5 +1,7 @@
 //! Transactional steps: the step's own SQL and its record commit together, or not at all.
 
+use backstitch::engine::Action;
+
 use crate::support::{engine::*, script::*, wait_until};
 
 const TABLE: &str = "CREATE TABLE effect (n int PRIMARY KEY)";
@@ -74,6 +76,26 @@ async fn a_transaction_that_can_not_commit_leaves_its_run_stuck_not_in_a_loop() 
     t.engine.retry(run.id, &operator()).await.expect("a stuck run can be retried");
     t.is(run.id, "completed").await;
     assert_eq!(effects(&t).await, [1]);
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn a_pause_that_found_its_run_getting_stuck_is_forgotten() {
+    let t = TestEngine::new().await;
+    t.execute("CREATE TABLE effect (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)").await;
+    t.execute("INSERT INTO effect VALUES (1)").await;
+    let gate = Gate::new();
+    t.script.on("book", Side::Run, [Do::Gate(gate.clone(), Do::Sql(insert(1), Do::Ok.into()).into())]);
+    let run = t.start(&[call("reserve"), call("book")]).await;
+    gate.is_reached().await;
+    t.engine.act(run, &Action::Pause, &operator()).await.expect("it can be paused");
+    assert_eq!(t.count("paused").await, 1);
+    gate.open();
+    t.is(run, "stuck").await;
+    assert_eq!((t.count("paused").await, t.count("run WHERE request <> 0").await), (0, 0));
+    // Nobody waits for it to be paused: a retry goes on.
+    t.engine.retry(run, &operator()).await.expect("a stuck run can be retried");
+    t.is(run, "completed").await;
     t.finish().await;
 }
 

@@ -39,6 +39,25 @@ async fn a_pause_freezes_timers_and_a_resume_goes_on_with_what_was_left_of_them(
 }
 
 #[tokio::test]
+async fn a_retry_that_is_waited_for_stands_still_in_a_pause_too() {
+    let t = TestEngine::new().await;
+    t.script.on("slow", Side::Run, [Do::Failed("busy")]);
+    let run = t.start(&[call("slow")]).await;
+    t.is(run, "waiting").await;
+    t.advance(10.0).await;
+    act(&t, run, &Action::Pause).await;
+    t.advance(3_600.0).await;
+    act(&t, run, &Action::Resume).await;
+    let seen = t.is(run, "waiting").await;
+    let left = forward(&seen)[0].next_attempt_at.expect("it is tried again") - t.engine.now().await.expect("a clock");
+    assert!((35..=50).contains(&left.num_seconds()), "50 s were left of its minute, now {left}");
+    assert_eq!(t.script.count("slow", Side::Run), 1);
+    t.advance(51.0).await;
+    t.is(run, "completed").await;
+    t.finish().await;
+}
+
+#[tokio::test]
 async fn a_pause_lets_an_attempt_under_way_end_and_begins_nothing_more() {
     let t = TestEngine::new().await;
     let gate = Gate::new();
@@ -119,6 +138,52 @@ async fn a_paused_run_can_be_cancelled() {
     assert_eq!((plan.status.as_str(), plan.undo.len()), ("paused", 1));
     t.is(run, "compensated").await;
     assert_eq!((t.script.undone(), t.count("paused").await), (vec!["reserve"], 0));
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_being_undone_can_not_be_asked_to_be_undone() {
+    let t = TestEngine::new().await;
+    t.script.on("ship", Side::Undo, [Do::Fatal("gone")]);
+    let run = t.ends(&[call("reserve"), call("ship"), Op::Fail("no".into())], "stuck").await.id;
+    for verb in [Action::Cancel, Action::Compensate] {
+        let refused = t.engine.act(run, &verb, &operator()).await.expect_err("its plan is made");
+        assert_eq!(refused.code(), "wrong_state", "{}", verb.word());
+    }
+    assert_eq!((t.run(run).await.status.as_str(), t.count("ready").await), ("stuck", 0));
+    act(&t, run, &Action::Retry { policy: None }).await;
+    t.is(run, "compensated").await;
+    assert_eq!(t.script.undone(), ["ship", "ship", "reserve"]);
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn between_a_cancel_and_its_plan_nothing_contradicts_it() {
+    let mut t = TestEngine::idle().await;
+    t.add_worker(config("w0")).await;
+    let run = t.start(&[call("reserve"), signal("go", None)]).await;
+    t.is(run, "waiting").await;
+    t.workers[0].drain().await;
+    act(&t, run, &Action::Cancel).await;
+    for verb in [Action::Pause, Action::Resume, skip(1, json!(1))] {
+        let refused = t.engine.act(run, &verb, &operator()).await.expect_err("it is about to undo");
+        assert_eq!(refused.code(), "wrong_state", "{}", verb.word());
+    }
+    t.add_worker(config("w1")).await;
+    t.is(run, "compensated").await;
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn an_undo_that_was_made_can_not_be_skipped() {
+    let t = TestEngine::new().await;
+    t.script.on("reserve", Side::Undo, [Do::Fatal("gone")]);
+    let run = t.ends(&[call("reserve"), call("ship"), Op::Fail("no".into())], "stuck").await.id;
+    let made = Action::Skip { seq: 1, direction: Some(StepDirection::Undo), output: None };
+    let refused = t.engine.act(run, &made, &operator()).await.expect_err("it was made");
+    assert_eq!(refused.code(), "wrong_state");
+    let seen = t.run(run).await;
+    assert_eq!((seen.status.as_str(), outcome(&seen, "ship", "undo")), ("stuck", "ok"));
     t.finish().await;
 }
 
@@ -330,6 +395,23 @@ async fn what_would_contradict_a_worker_is_refused_while_it_holds_the_run() {
     }
     gate.open();
     t.is(run, "completed").await;
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn a_retry_that_is_being_made_already_is_not_made_now() {
+    let t = TestEngine::new().await;
+    let gate = Gate::new();
+    t.script.on("slow", Side::Run, [Do::Failed("busy"), Do::Gate(gate.clone(), Do::Ok.into())]);
+    let run = t.start(&[call("slow")]).await;
+    t.is(run, "waiting").await;
+    t.advance(61.0).await;
+    gate.is_reached().await;
+    let refused = t.engine.retry(run, &operator()).await.expect_err("a worker holds it");
+    assert_eq!(refused.code(), "held_by_worker");
+    gate.open();
+    t.is(run, "completed").await;
+    assert_eq!(t.script.count("slow", Side::Run), 2);
     t.finish().await;
 }
 

@@ -1,7 +1,7 @@
 //! Every verb in every status: what is allowed is done, and what is not changes nothing and is audited.
 
 use backstitch::engine::{
-    Action, Declared, RunId,
+    Action, Declared, RunFilter, RunId,
     core::{model::Status, transition::allowed},
 };
 use serde_json::json;
@@ -142,6 +142,41 @@ async fn what_is_exceptional_is_told_apart_from_what_is_not() {
             assert_eq!(wrong().await, 0, "after {} of what was {status}", verb.word());
         }
     }
+}
+
+#[tokio::test]
+async fn a_run_is_exceptional_from_the_commit_in_which_a_worker_leaves_the_good_way() {
+    let t = TestEngine::new().await;
+    let gate = Gate::new();
+    t.script.on("ship", Side::Undo, [Do::Gate(gate.clone(), Do::Fatal("gone").into())]);
+    let run = t.start(&[call("reserve"), call("ship"), Op::Fail("no".into())]).await;
+    gate.is_reached().await;
+    let row = async |run: RunId| {
+        let query = "SELECT e.status = r.status, e.code, e.step_name, e.since FROM backstitch.exceptional e
+            JOIN backstitch.run r ON r.id = e.run_id WHERE r.id = $1";
+        let row: (bool, Option<String>, Option<String>, chrono::DateTime<chrono::Utc>) =
+            sqlx::query_as(query).bind(run).fetch_one(t.engine.pool()).await.expect("it is exceptional");
+        assert!(row.0, "its status is the run's");
+        (row.1.unwrap_or_default(), row.2, row.3)
+    };
+    let listed = async |status: &str| {
+        let filter = RunFilter { status: Some(status.to_owned()), ..RunFilter::default() };
+        let page = t.engine.list(&filter).await.expect("a page");
+        page.items.into_iter().map(|run| run.id).collect::<Vec<_>>()
+    };
+    let undoing = row(run).await;
+    assert_eq!((undoing.0.as_str(), listed("compensating").await), ("no", vec![run]));
+    t.advance(60.0).await;
+    gate.open();
+    t.is(run, "stuck").await;
+    let stuck = row(run).await;
+    assert_eq!((stuck.0.as_str(), stuck.1.as_deref()), ("undo_failed", Some("ship")));
+    assert!((stuck.2 - undoing.2).num_seconds() >= 60, "since then, and not since the plan: {stuck:?}");
+    assert_eq!((listed("stuck").await, listed("compensating").await), (vec![run], vec![]));
+    t.engine.retry(run, &operator()).await.expect("a stuck run can be retried");
+    t.is(run, "compensated").await;
+    assert_eq!((row(run).await.0.as_str(), listed("compensated").await), ("no", vec![run]));
+    t.finish().await;
 }
 
 #[tokio::test]

@@ -64,3 +64,20 @@ async fn a_refused_verb_has_its_status_and_is_put_on_record() {
     assert!(audited(&server, "done").await.is_empty());
     assert_eq!(server.get(&format!("/v1/runs/{id}")).await.json["status"], "waiting");
 }
+
+#[tokio::test]
+async fn what_a_dry_run_is_refused_is_told_and_not_put_on_record() {
+    let server = Server::working().await;
+    let id = server.started("patient", json!(null)).await;
+    server.until(&id, "waiting").await;
+    let dry = async |path: &str, mut body: Value| {
+        body["dry_run"] = json!(true);
+        server.post(&format!("/v1/runs/{path}"), body).await
+    };
+    dry("nonsense/pause", json!({})).await.is_problem(404, "unknown_run");
+    dry(&format!("{id}/pause"), json!({"reason": "a\u{0}b"})).await.is_problem(400, "invalid_request");
+    dry(&format!("{id}/fork"), json!({"reason": "r"})).await.is_problem(400, "invalid_request");
+    dry(&format!("{id}/steps/x/skip"), json!({"reason": "r"})).await.is_problem(404, "unknown_step");
+    dry(&format!("{id}/retry"), json!({})).await.is_problem(409, "wrong_state");
+    assert_eq!((audited(&server, "refused").await, audited(&server, "done").await), (vec![], vec![]));
+}

@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
-use backstitch::engine::{NewKey, Role};
+use backstitch::{
+    engine::{NewKey, Role},
+    http::{App, serve},
+    orders::{Orders, ShopSettings},
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::postgres::PgPoolOptions;
+use tokio::net::TcpListener;
 
 use crate::{
     server::{Answer, Server},
@@ -154,6 +159,20 @@ async fn as_soon_as_there_is_a_key_nobody_comes_in_without_one() {
     .await;
     sqlx::query("UPDATE backstitch.api_key SET revoked_at = now()").execute(server.pool()).await.expect("revokes");
     Server::over(server.pool().clone()).await.get("/v1/runs").await.is_problem(401, "unauthorized");
+}
+
+#[tokio::test]
+async fn a_server_that_others_can_reach_lets_nobody_in_while_there_are_no_keys() {
+    let server = Server::idle().await;
+    let listener = TcpListener::bind("0.0.0.0:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let app = App::new(Orders::new(server.engine.clone(), ShopSettings::default()));
+    tokio::spawn(serve(listener, app, server.stop.clone().cancelled_owned()));
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let asked = Answer::to(client.get(format!("http://127.0.0.1:{port}/v1/runs"))).await;
+    asked.is_problem(401, "unauthorized");
+    assert!(asked.json["detail"].as_str().is_some_and(|text| text.contains("backstitch key create")));
+    assert_eq!(server.get("/v1/runs").await.status, 200, "one that only this machine can reach lets it in");
 }
 
 #[tokio::test]

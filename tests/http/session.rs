@@ -1,10 +1,15 @@
 //! Browsers: signing in and out, and what other sites' pages can't make them do.
 
-use backstitch::engine::Role;
-use reqwest::{Client, Method, RequestBuilder, redirect::Policy};
-use serde_json::json;
+use std::time::Duration;
 
-use crate::server::{Answer, Server};
+use backstitch::engine::{NewKey, Role};
+use reqwest::{Client, Method, RequestBuilder, redirect::Policy};
+use serde_json::{Value, json};
+
+use crate::{
+    server::{Answer, Server},
+    support::wait_until,
+};
 
 /// A client that follows no redirects and keeps no cookies: the tests look at both.
 fn plain() -> Client {
@@ -94,6 +99,22 @@ async fn a_session_ends_with_sign_out_with_its_key_and_with_its_time() {
 }
 
 #[tokio::test]
+async fn a_session_is_over_when_its_key_expires() {
+    let (server, _) = Server::keyed().await;
+    let new = NewKey { name: "brief".into(), role: Role::Viewer, expires_in: Some(Duration::from_secs(3600)) };
+    let key = server.engine.create_key(&new, "test").await.expect("a key").token;
+    let (early, _) = session(&server, &key).await;
+    let (late, _) = session(&server, &key).await;
+    let read =
+        async |cookie: &str| Answer::to(server.request(Method::GET, "/v1/runs").header("cookie", cookie)).await.status;
+    assert_eq!(read(&early).await, 200);
+    let move_clock = "UPDATE backstitch.clock SET shift = shift + interval '61 minutes'";
+    sqlx::query(move_clock).execute(server.pool()).await.expect("the clock can be moved");
+    assert_eq!(read(&late).await, 401, "its own twelve hours are not");
+    wait_until("what was believed of the other one is forgotten", async || read(&early).await == 401).await;
+}
+
+#[tokio::test]
 async fn with_a_session_a_change_needs_the_sessions_token_and_a_page_of_ours() {
     let (server, keys) = Server::keyed().await;
     let (cookie, _) = session(&server, keys.of(Role::Admin)).await;
@@ -113,6 +134,64 @@ async fn with_a_session_a_change_needs_the_sessions_token_and_a_page_of_ours() {
     let signed_out = plain().post(format!("{}/logout", server.url())).header("cookie", &cookie);
     let signed_out = signed_out.header("origin", "https://evil.example").send().await.expect("an answer");
     assert_eq!(signed_out.status(), 403, "another site signs nobody out");
+}
+
+#[tokio::test]
+async fn with_a_session_no_form_of_a_page_is_taken_without_the_sessions_token() {
+    let (server, keys) = Server::keyed().await;
+    let key = keys.of(Role::Operator);
+    let sent = async |method: Method, path: &str, body: Value| {
+        let answer = Answer::to(server.request(method, path).bearer_auth(key).json(&body)).await;
+        assert!((200..300).contains(&answer.status), "{path}: {}", answer.json);
+        answer.json["id"].as_str().unwrap_or_default().to_owned()
+    };
+    let run = sent(Method::POST, "/v1/runs", json!({"workflow": "patient", "input": null, "tags": {"a": "b"}})).await;
+    let asked = json!({"action": "cancel", "filter": {"tag": "a"}, "reason": "r"});
+    let operation = sent(Method::POST, "/v1/operations", asked).await;
+    let schedule = json!({"cron": "0 9 * * 1", "time_zone": "UTC", "workflow": "patient", "input": null});
+    sent(Method::PUT, "/v1/schedules/weekly", schedule).await;
+    let (cookie, _) = session(&server, key).await;
+    let csrf: String =
+        sqlx::query_scalar("SELECT csrf FROM backstitch.session").fetch_one(server.pool()).await.expect("one session");
+    let forms: [(String, &[(&str, &str)]); 5] = [
+        (format!("/runs/{run}/act/pause"), &[]),
+        ("/fleet/hold".to_owned(), &[("kind", "queue"), ("name", "default")]),
+        ("/operations/new".to_owned(), &[("action", "pause"), ("tag", "a")]),
+        (format!("/operations/{operation}/pause"), &[]),
+        ("/schedules/weekly/pause".to_owned(), &[]),
+    ];
+    for (path, fields) in forms {
+        let send = async |token: Option<&str>| {
+            let mut form = vec![("reason", "r")];
+            form.extend_from_slice(fields);
+            form.extend(token.map(|token| ("csrf", token)));
+            let request = plain().post(format!("{}{path}", server.url())).header("cookie", &cookie).form(&form);
+            request.send().await.expect("an answer").status().as_u16()
+        };
+        let before = server.rows().await;
+        for forged in [None, Some(""), Some("00")] {
+            assert_eq!(send(forged).await, 403, "{path} with {forged:?}");
+        }
+        assert_eq!(server.rows().await, before, "{path}: nothing was done");
+        assert_eq!(
+            (send(Some(&csrf)).await, server.rows().await),
+            (303, before + 1),
+            "{path}: the form itself is right"
+        );
+    }
+}
+
+#[tokio::test]
+async fn another_sites_page_signs_nobody_in() {
+    let (server, keys) = Server::keyed().await;
+    for (name, value) in [("origin", "https://evil.example"), ("origin", "null"), ("sec-fetch-site", "cross-site")] {
+        let form = plain().post(format!("{}/login", server.url())).header(name, value);
+        let answer = form.form(&[("key", keys.of(Role::Viewer))]).send().await.expect("an answer");
+        assert_eq!((answer.status().as_u16(), answer.headers().get("set-cookie")), (403, None), "{name}: {value}");
+    }
+    let open: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM backstitch.session").fetch_one(server.pool()).await.expect("a count");
+    assert_eq!(open, 0);
 }
 
 #[tokio::test]

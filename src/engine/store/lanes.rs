@@ -22,13 +22,11 @@ pub(crate) async fn register_workflow(
     let insert =
         "INSERT INTO backstitch.workflow (name, version, secret_fields) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
     sqlx::query(insert).bind(name).bind(version).bind(secret_fields).execute(&mut *conn).await?;
-    let hide = "UPDATE backstitch.workflow w SET secret_fields =
-            (SELECT array_agg(DISTINCT field ORDER BY field)
-             FROM backstitch.workflow v, unnest(v.secret_fields || $2::text[]) field WHERE v.name = $1)
-        WHERE name = $1 AND NOT secret_fields @> $2::text[]";
-    if !secret_fields.is_empty() {
-        sqlx::query(hide).bind(name).bind(secret_fields).execute(&mut *conn).await?;
-    }
+    let hide = "UPDATE backstitch.workflow w SET secret_fields = known.fields
+        FROM (SELECT array_agg(DISTINCT field ORDER BY field) AS fields
+            FROM backstitch.workflow v, unnest(v.secret_fields || $2::text[]) field WHERE v.name = $1) known
+        WHERE name = $1 AND NOT secret_fields @> known.fields";
+    sqlx::query(hide).bind(name).bind(secret_fields).execute(&mut *conn).await?;
     let select = "SELECT id FROM backstitch.workflow WHERE name = $1 AND version = $2";
     Ok(sqlx::query_scalar(select).bind(name).bind(version).fetch_one(conn).await?)
 }

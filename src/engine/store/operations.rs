@@ -8,7 +8,12 @@ use uuid::Uuid;
 
 use super::finding::Matching;
 use crate::engine::{
-    core::{action::Action, model::RunId, operation::OperationStatus},
+    core::{
+        action::Action,
+        model::{RunId, to_json},
+        operation::OperationStatus,
+        redact::redact,
+    },
     error::Error,
     view::{Operation, OperationRefusals, OperationRun, OperationStatusCount, RunFilter},
 };
@@ -120,6 +125,10 @@ fn operation(row: &PgRow) -> Result<Operation, sqlx::Error> {
         serde_json::from_str(&json("action")?).map_err(|_| unreadable("action"))?;
     let action = arguments.remove("action").and_then(|word| word.as_str().map(str::to_owned));
     let action = action.ok_or_else(|| unreadable("action"))?;
+    if let Some(output) = arguments.get_mut("output") {
+        *output =
+            shown(output, &row.try_get::<Vec<String>, _>("secret_fields")?).ok_or_else(|| unreadable("action"))?;
+    }
     let is_on_its_way = matches!(status, OperationStatus::Pending | OperationStatus::Running);
     Ok(Operation {
         id: row.try_get("id")?,
@@ -140,6 +149,11 @@ fn operation(row: &PgRow) -> Result<Operation, sqlx::Error> {
         finished_at: row.try_get("finished_at")?,
         eta: is_on_its_way.then(|| now + left),
     })
+}
+
+/// A payload as it may be shown.
+fn shown(payload: &serde_json::Value, secret: &[String]) -> Option<serde_json::Value> {
+    serde_json::from_str(redact(&to_json(payload).ok()?, secret).get()).ok()
 }
 
 /// Up to `limit` runs of an operation after a cursor, in the order in which they are taken up. `outcome`: `open` or one of

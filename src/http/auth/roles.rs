@@ -96,6 +96,19 @@ mod tests {
             ("GET", "/runs", Least(Viewer)),
             ("GET", "/", Least(Viewer)),
             ("DELETE", "/runs", Least(Admin)),
+            ("POST", "/runs/{id}/act/{verb}", Least(Operator)),
+            ("POST", "/v1/keys", Least(Admin)),
+            ("DELETE", "/v1/keys/{id}", Least(Admin)),
+            ("POST", "/v1/runs", Least(Starter)),
+            ("POST", "/v1/orders", Least(Starter)),
+            ("POST", "/v1/runs/{id}/steps/{seq}/resolve", Least(Operator)),
+            ("POST", "/v1/operations", Least(Operator)),
+            ("POST", "/v1/operations/{id}/cancel", Least(Operator)),
+            ("PUT", "/v1/holds/{kind}/{name}", Least(Operator)),
+            ("PUT", "/v1/retention/{workflow}", Least(Operator)),
+            ("POST", "/v1/schedules/{name}/run", Least(Operator)),
+            ("POST", "/v1/attention", Least(Operator)),
+            ("PUT", "/v1/items/{sku}", Least(Operator)),
         ];
         for (method, route, expected) in cases {
             assert_eq!(access(method, route), expected, "{method} {route}");
