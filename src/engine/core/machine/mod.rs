@@ -311,12 +311,7 @@ impl Machine {
         }
         self.change(Change::GetStuck);
         self.failure = Some(failure.clone());
-        let kind = AttentionKind::of_stuck(&failure);
-        // One entry for one thing to do: where a step is unknown, that is what somebody has to look into.
-        match failure.step.filter(|seq| kind == AttentionKind::Stuck && self.is_unknown(*seq)) {
-            Some(seq) => self.attend(Some(seq), AttentionKind::Unknown, failure.clone()),
-            None => self.attend(None, kind, failure.clone()),
-        }
+        self.attend(None, AttentionKind::of_stuck(&failure), failure.clone());
         self.rest(Status::Stuck, None, Some(failure), None);
     }
 
@@ -439,10 +434,6 @@ impl Machine {
         let unknown = |step: &&Step| step.outcome == Some(Outcome::Unknown) && step.ord.is_some();
         let seqs = self.steps.values().filter(unknown).map(|step| step.seq);
         self.out.writes.settled.extend(seqs.filter(|seq| !self.best_effort.contains(seq)));
-    }
-
-    fn is_unknown(&self, seq: u32) -> bool {
-        self.steps.get(&(seq, Direction::Forward)).is_some_and(|step| step.outcome == Some(Outcome::Unknown))
     }
 
     fn meta(&self, name: &str) -> Option<&ActivityMeta> {
