@@ -298,6 +298,11 @@ async fn a_resolved_step_goes_on_without_asking_again() {
     t.script.always("charge", Side::Verify, Do::NotYet);
     let run = t.ends(&[call("reserve"), Op::Pivot, call("charge"), call("note")], "stuck").await.id;
     assert_eq!(t.count("attention WHERE kind = 'unknown' AND seq = 2 AND step_name = 'charge'").await, 1);
+    assert_eq!(
+        t.count("attention WHERE kind = 'stuck' AND seq = -1").await,
+        1,
+        "what can't go on is asked for by itself"
+    );
     let calls = t.script.calls_of("charge", Side::Verify).len();
     act(&t, run, &resolve(2, Declared::Ok, Some(json!({ "paid": 1 })))).await;
     let seen = t.is(run, "completed").await;
