@@ -32,6 +32,8 @@ pub(super) struct Run {
     pub finished_at: Option<Time>,
     pub parent_id: Option<String>,
     #[serde(default)]
+    pub children: Vec<String>,
+    #[serde(default)]
     pub steps: Vec<Step>,
 }
 
@@ -67,14 +69,28 @@ pub(super) struct Step {
     pub outcome: Option<String>,
     pub attempts: u32,
     pub error: Option<StepError>,
+    #[serde(default)]
+    pub attempt_log: Vec<PastAttempt>,
     pub started_at: Option<Time>,
     pub finished_at: Option<Time>,
     pub next_attempt_at: Option<Time>,
     pub due_at: Option<Time>,
 }
 
-/// What went wrong in a step.
+/// An attempt that did not end well.
 #[derive(Debug, Deserialize)]
+pub(super) struct PastAttempt {
+    pub attempt: u32,
+    #[serde(default)]
+    pub verification: bool,
+    pub outcome: String,
+    pub started_at: Option<Time>,
+    pub ended_at: Time,
+    pub error: Option<StepError>,
+}
+
+/// What went wrong in a step.
+#[derive(Debug, PartialEq, Deserialize)]
 pub(super) struct StepError {
     pub code: String,
     pub message: String,

@@ -406,6 +406,7 @@ impl Engine {
         let mut found = reads::run(&mut conn, run).await?;
         found.steps = Some(reads::steps(&mut conn, run).await?);
         found.attention = Some(finding::attention::of_run(&mut conn, run).await?);
+        found.children = Some(reads::children(&mut conn, run).await?);
         Ok(found)
     }
 

@@ -17,7 +17,7 @@ impl Engine {
     /// # Errors
     /// `unknown_run`.
     pub async fn export(&self, run: RunId) -> Result<RunExport, Error> {
-        let found = self.run(run).await?;
+        let mut found = self.run(run).await?;
         let mut audit = Vec::new();
         let mut filter = AuditFilter { run_id: Some(run), limit: Some(200), ..AuditFilter::default() };
         loop {
@@ -41,7 +41,7 @@ impl Engine {
             signals: export::signals(&mut conn, run, &secret).await?,
             compensation: export::compensation(&mut conn, run).await?,
             slot,
-            children: export::children(&mut conn, run).await?,
+            children: found.children.take().unwrap_or_default(),
             audit,
             run: found,
         })

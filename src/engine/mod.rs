@@ -40,7 +40,7 @@ pub use self::{
         context::{Call, Context, SideValue, StepFailure},
         holds::HoldKind,
         join::{join, join_all},
-        model::{Direction, Failure, Json, Outcome, RunId, Time, to_json},
+        model::{Direction, Failure, Json, Outcome, PastAttempt, RunId, StepError, Time, to_json},
         operation::OperationStatus,
         policy::{Policy, PolicyOverride, Retry, Schema},
         schedule::{CatchUp, Overlap},

@@ -249,6 +249,7 @@ mod tests {
             trace_id: String::new(),
             steps: None,
             attention: None,
+            children: None,
         }
     }
 
@@ -265,6 +266,7 @@ mod tests {
             input: None,
             output: None,
             error: Some(StepError { code: "timeout".into(), message: "no answer within 5 s".into(), unknown: true }),
+            attempt_log: Vec::new(),
             started_at: None,
             finished_at: None,
             next_attempt_at: next,

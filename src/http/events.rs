@@ -254,6 +254,7 @@ mod tests {
             input: None,
             output: None,
             error: None,
+            attempt_log: Vec::new(),
             started_at: None,
             finished_at: finished.map(at),
             next_attempt_at: None,
@@ -282,6 +283,7 @@ mod tests {
             parent_id: None,
             steps: Some(steps),
             attention: None,
+            children: None,
             trace_id: String::new(),
         }
     }

@@ -211,6 +211,9 @@ async fn accepted_is_durable_through_a_crash_of_postgres() {
     }
     assert_eq!(t.count("step WHERE outcome <> 1 OR outcome IS NULL").await, 0);
     assert_eq!(count_effects(&t).await, 2 * accepted.len() as i64);
+    let twice =
+        "step WHERE cardinality(attempt_log) > (SELECT count(DISTINCT entry::text) FROM unnest(attempt_log) entry)";
+    assert_eq!(t.count(twice).await, 0, "what was sent again is logged once");
     t.finish().await;
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `promises` | the seven promises, under their names |
 //! | `outcomes` | what becomes of steps and runs, one way to end after the other |
+//! | `attempts` | the log of attempts that did not end well |
 //! | `waits` | time, signals, branches, replay |
 //! | `placing` | starts and keys, queues, versions, workers that come and go |
 //! | `races` | two at the same moment, in both orders, forced by locks |
@@ -24,6 +25,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod attempts;
 mod audits;
 mod crash;
 mod finding;

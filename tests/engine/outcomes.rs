@@ -48,6 +48,25 @@ async fn an_error_for_good_and_a_code_that_the_policy_names_are_not_retried() {
 }
 
 #[tokio::test]
+async fn a_nul_in_a_payload_or_an_error_is_recorded_like_anything_else() {
+    let t = TestEngine::new().await;
+    t.script.on("charge", Side::Run, [Do::Failed("no\0body"), Do::Give(json!({ "a\0": "b\0" }))]);
+    let program = [call("charge"), call("reserve"), signal("go", None), call("once")];
+    let run = t.start(&program).await;
+    let waiting = t.is(run, "waiting").await;
+    assert_eq!(forward(&waiting)[0].output.as_ref().map(|json| json.get()), Some(r#"{"a\u0000":"b\u0000"}"#));
+    t.script.on("once", Side::Run, [Do::Fatal("no\0body")]);
+    t.script.on("reserve", Side::Undo, [Do::Fatal("no\0body")]);
+    t.send(run, "go", json!("c\0d")).await;
+    let run = t.is(run, "stuck").await;
+    let failure = run.failure.as_ref().expect("a stuck run says why");
+    assert_eq!(failure.code, "undo_failed");
+    let undo = undos(&run).into_iter().find(|step| step.name == "reserve").expect("it was tried");
+    assert_eq!(undo.error.as_ref().map(|error| error.code.as_str()), Some("no\0body"));
+    t.finish().await;
+}
+
+#[tokio::test]
 async fn a_long_wait_for_a_retry_parks_the_run_and_is_never_early() {
     let t = TestEngine::new().await;
     t.script.on("slow", Side::Run, [Do::Failed("busy")]);

@@ -126,7 +126,11 @@ impl Sim {
                 let told = self.world.verify(id_of(&attempt), &attempt.key);
                 let found = found(&told, id_of(&attempt));
                 self.tell(|| format!("verified {}: {found:?}", attempt.seq));
-                self.happened(Event::Verified { seq: attempt.seq, direction: attempt.direction, found }, now, None)
+                self.happened(
+                    Event::Verified { seq: attempt.seq, direction: attempt.direction, found, took: Duration::ZERO },
+                    now,
+                    None,
+                )
             }
             Act::Attempt(attempt) => self.finish_attempt(&attempt, under.meets),
         }

@@ -63,7 +63,9 @@ fn row(seq: u32, kind: u8) -> Step {
         next_attempt_at: None,
         undo_after: vec![],
         policy: None,
+        started_at: None,
         took: Duration::ZERO,
+        log: Vec::new(),
         recorded: true,
     }
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::cli::{
     output::{Out, cut, relative, span},
-    shapes::{Run, Step},
+    shapes::{PastAttempt, Run, Step},
 };
 
 /// A run of this process's own engine as text; none where it has no such form, which a run always has.
@@ -27,11 +27,40 @@ pub(super) fn render(run: &Run, out: Out, now: DateTime<Utc>) -> String {
         let undo = run.steps.iter().find(|other| other.direction == "undo" && other.seq == step.seq);
         lines.push(row(step, undo, out, now).trim_end().to_owned());
         for (lane, step) in [("", Some(step)), ("undo: ", undo)] {
-            let Some(error) = step.and_then(|step| step.error.as_ref()) else { continue };
-            lines.extend(wrapped(&format!("{lane}{}: {}", error.code, error.message), "      "));
+            let Some(step) = step else { continue };
+            let told = tries(step);
+            lines.extend(told.iter().flat_map(|line| wrapped(&format!("{lane}{line}"), "      ")));
+            // The last try's error once is enough.
+            let last = step.attempt_log.last().and_then(|past| past.error.as_ref());
+            if let Some(error) = step.error.as_ref().filter(|error| told.is_empty() || last != Some(*error)) {
+                lines.extend(wrapped(&format!("{lane}{}: {}", error.code, error.message), "      "));
+            }
         }
     }
     lines.join("\n")
+}
+
+/// The attempts that did not end well, one line for those that ended alike, where they say more than the step's own error.
+fn tries(step: &Step) -> Vec<String> {
+    if step.attempt_log.len() < 2 && step.error.is_some() {
+        return Vec::new();
+    }
+    let alike = |a: &PastAttempt, b: &PastAttempt| {
+        a.error == b.error && a.outcome == b.outcome && a.verification == b.verification && a.attempt < b.attempt
+    };
+    step.attempt_log.chunk_by(alike).filter_map(|group| Some(line(group.first()?, group.last()?))).collect()
+}
+
+fn line(first: &PastAttempt, last: &PastAttempt) -> String {
+    let (one, many) = if first.verification { ("verification", "verifications") } else { ("try", "tries") };
+    let number = match (first.attempt, last.attempt) {
+        (from, to) if from == to => format!("{one} {from}"),
+        (from, to) => format!("{many} {from} to {to}"),
+    };
+    let began = first.started_at.filter(|_| first.attempt == last.attempt);
+    let after = began.map(|start| format!(" after {}", took(start, first.ended_at))).unwrap_or_default();
+    let error = first.error.as_ref().map(|error| format!(", {}: {}", error.code, error.message)).unwrap_or_default();
+    format!("{number}: {}{after}{error}", first.outcome)
 }
 
 fn facts(run: &Run, now: DateTime<Utc>) -> Vec<String> {
@@ -52,6 +81,7 @@ fn facts(run: &Run, now: DateTime<Utc>) -> Vec<String> {
         ("queue", Some(run.queue.clone()).filter(|queue| queue != "default")),
         ("key", run.key.clone()),
         ("parent", run.parent_id.clone()),
+        ("children", Some(run.children.join(" ")).filter(|ids| !ids.is_empty())),
         ("created", ago(Some(run.created_at))),
         ("ended", took),
         ("waits for", waits),
@@ -174,6 +204,45 @@ mod tests {
           1 ? charge_the_card_of_the_…    12ms     8    ▸ open    in 5.0s 3 tries
               gateway_outcome_unknown: outcome unknown (timeout): the gateway at
               http://127.0.0.1:8081 did not answer
+        ");
+    }
+
+    #[test]
+    fn attempts_that_did_not_end_well_are_told_and_those_alike_in_one_line() {
+        let past = |attempt: u32, outcome: &str, code: &str| {
+            json!({
+                "attempt": attempt, "outcome": outcome, "started_at": "2026-01-01T00:00:01Z",
+                "ended_at": "2026-01-01T00:00:01.250Z", "error": {"code": code, "message": "as it said"},
+            })
+        };
+        let mut charge = step(0, "charge", "forward", Some("ok"), 12);
+        charge["attempts"] = json!(6);
+        let (lost, mut asked) = (past(4, "unknown", "timeout"), past(5, "unknown", "not_yet_known"));
+        asked["verification"] = json!(true);
+        charge["attempt_log"] =
+            json!([past(1, "failed", "busy"), past(2, "failed", "busy"), past(3, "failed", "busy"), lost, asked]);
+        let mut declined = step(1, "confirm", "forward", Some("failed"), 12);
+        declined["error"] = json!({"code": "declined", "message": "as it said"});
+        declined["attempt_log"] = json!([past(1, "failed", "declined")]);
+        let run = json!({
+            "id": "01998877-6655-7443-8221-100000000000", "workflow": "order", "version": 1, "queue": "default",
+            "status": "failed", "created_at": "2026-01-01T00:00:00Z", "steps": [charge, declined],
+        });
+        let run: Run = serde_json::from_value(run).expect("a run");
+        let text =
+            render(&run, Out { format: Format::Table, colour: false }, "2026-01-01T00:01:00Z".parse().expect("a time"));
+        insta::assert_snapshot!(text, @r"
+        run 01998877-6655-7443-8221-100000000000  failed
+          workflow   order v1
+          created    1m00s ago
+
+            STEP                          TOOK TRIES    UNDO
+          0 ✓ charge                      12ms     6
+              tries 1 to 3: failed, busy: as it said
+              try 4: unknown after 250ms, timeout: as it said
+              verification 5: unknown after 250ms, not_yet_known: as it said
+          1 ✗ confirm                     12ms     1
+              declined: as it said
         ");
     }
 

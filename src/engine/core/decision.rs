@@ -60,6 +60,8 @@ pub enum Event {
         direction: Direction,
         /// What it found.
         found: Found,
+        /// How long it took.
+        took: Duration,
     },
     /// A side value was drawn.
     Drawn {

@@ -186,6 +186,27 @@ pub struct StepError {
     pub unknown: bool,
 }
 
+/// An attempt that did not end well, or a verification that did not find that its step had happened: an entry of a step's
+/// log of attempts. The one that a step ended `ok` with is none: `started_at` and `finished_at` of the step tell of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct PastAttempt {
+    /// 1 for the first. Verifications count too, and after an operator's retry it begins at 1 again.
+    pub attempt: u32,
+    /// It only asked whether an earlier one had taken effect.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub verification: bool,
+    /// `failed` or `unknown`. Of a verification: it found that the step never happened, or could not tell.
+    #[schema(value_type = String)]
+    pub outcome: Outcome,
+    /// When it began; none where its worker was lost and nobody else knows.
+    pub started_at: Option<Time>,
+    /// When it ended, or was found without its worker.
+    pub ended_at: Time,
+    /// What went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<StepError>,
+}
+
 /// One step of a run, one direction of it: what the `step` row holds.
 #[derive(Clone, Debug)]
 pub struct Step {
@@ -225,8 +246,12 @@ pub struct Step {
     pub undo_after: Vec<u32>,
     /// Other rules than its activity's, from an operator's retry.
     pub policy: Option<Arc<PolicyOverride>>,
-    /// How long the last attempt took.
+    /// When the attempt that its row tells of began.
+    pub started_at: Option<Time>,
+    /// How long the last attempt took; nothing while it is under way.
     pub took: Duration,
+    /// What is to be added to its row's log of attempts. What stands there already is for people and not loaded.
+    pub log: Vec<PastAttempt>,
     /// It has, or may have, a row: what is written next changes it.
     pub recorded: bool,
 }

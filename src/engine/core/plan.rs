@@ -69,7 +69,9 @@ mod tests {
             next_attempt_at: None,
             undo_after: vec![],
             policy: None,
+            started_at: None,
             took: Duration::ZERO,
+            log: Vec::new(),
             recorded: true,
         }
     }

@@ -117,6 +117,9 @@ async fn act(engine: &Engine, operation: &Taken, run: RunId) -> Result<Came, Err
             tracing::error!(%run, %error, operation = %operation.id, "the database refused a bulk action");
             tx.rollback().await?;
             tx = engine.pool().begin().await?;
+            if !operations::is_running(&mut tx, operation.id).await? {
+                return Ok(Came::Stopped);
+            }
             refuse(&mut tx, operation, run, &Error::Database(error)).await?;
         }
         Err(refused) => refuse(&mut tx, operation, run, &refused).await?,

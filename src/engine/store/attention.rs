@@ -2,6 +2,7 @@
 
 use sqlx::PgConnection;
 
+use super::rows::storable;
 use crate::engine::{
     core::{attention::AttentionKind, decision::Writes, model::RunId},
     error::Error,
@@ -24,8 +25,8 @@ pub(super) async fn write(conn: &mut PgConnection, run: RunId, writes: &Writes) 
             .bind(run)
             .bind(attention.seq.map_or(-1, |seq| seq as i32))
             .bind(attention.kind.word())
-            .bind(&attention.failure.code)
-            .bind(&attention.failure.message)
+            .bind(storable(&attention.failure.code))
+            .bind(storable(&attention.failure.message))
             .bind(attention.fingerprint)
             .bind(attention.step_name.as_deref())
             .execute(&mut *conn)

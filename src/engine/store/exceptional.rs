@@ -3,6 +3,7 @@
 
 use sqlx::PgConnection;
 
+use super::rows::storable;
 use crate::engine::{
     core::model::{Failure, RunId, Status},
     error::Error,
@@ -26,7 +27,7 @@ pub(super) async fn write(
         FROM backstitch.run r WHERE r.id = $1
         ON CONFLICT (run_id) DO UPDATE SET status = excluded.status, code = excluded.code, step_name = excluded.step_name,
             since = CASE WHEN exceptional.status = excluded.status THEN exceptional.since ELSE excluded.since END";
-    let code = failure.map(|failure| failure.code.as_str());
+    let code = failure.map(|failure| storable(&failure.code));
     let seq = failure.and_then(|failure| failure.step).map(|seq| seq as i32);
     sqlx::query(query).bind(run).bind(status.code()).bind(code).bind(seq).execute(conn).await?;
     Ok(())

@@ -40,9 +40,3 @@ pub(crate) async fn slot(conn: &mut PgConnection, schedule: &str, run: RunId) ->
     let slot = sqlx::query_scalar(query).bind(schedule).bind(run).fetch_optional(conn).await?;
     Ok(slot.map(|slot| SlotOfRun { schedule: schedule.to_owned(), slot }))
 }
-
-/// Runs that take on from a run. There is no index for it: an export may take its time.
-pub(crate) async fn children(conn: &mut PgConnection, run: RunId) -> Result<Vec<RunId>, Error> {
-    let query = "SELECT id FROM backstitch.run WHERE parent_id = $1 ORDER BY id LIMIT 1000";
-    Ok(sqlx::query_scalar(query).bind(run).fetch_all(conn).await?)
-}

@@ -6,14 +6,13 @@
 use std::{collections::HashSet, time::Duration};
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 use sqlx::{Connection, PgConnection, Row};
 
 use super::{attention, exceptional, paused};
 use crate::engine::{
     core::{
         decision::{RunWrite, Writes},
-        model::{Direction, Due, Failure, Request, RunId, Status, Step, StepError, StepKind, Time},
+        model::{Direction, Due, Request, RunId, Status, Step, StepKind, Time},
     },
     error::Error,
 };
@@ -157,6 +156,7 @@ fn ends_with_its_first_row(step: &Step) -> bool {
         && step.error.is_none()
         && step.details.is_none()
         && step.due.is_none()
+        && step.log.is_empty()
 }
 
 fn json_text<T: Serialize>(value: &T) -> Result<String, Error> {
@@ -197,7 +197,8 @@ impl<'a> Steps<'a> {
     }
 }
 
-/// Any other step, as flush.sql reads it.
+/// Any other step, as flush.sql reads it. JSON columns are strings in it: Postgres reads the document as a whole, and would
+/// refuse it for a NUL in a payload, which the columns take.
 #[derive(Serialize)]
 struct StepRow<'a> {
     run_id: RunId,
@@ -211,15 +212,16 @@ struct StepRow<'a> {
     attempts: i16,
     generation: i16,
     undoable: bool,
-    input: Option<&'a RawValue>,
-    output: Option<&'a RawValue>,
-    error: Option<&'a StepError>,
-    details: Option<&'a RawValue>,
+    input: Option<&'a str>,
+    output: Option<&'a str>,
+    error: Option<String>,
+    details: Option<&'a str>,
     due_at: Option<Time>,
     due_in: Option<i64>,
     next_attempt_at: Option<Time>,
     undo_after: Option<&'a [u32]>,
     took: i64,
+    attempt_log: Option<Vec<String>>,
 }
 
 impl<'a> StepRow<'a> {
@@ -237,15 +239,16 @@ impl<'a> StepRow<'a> {
             attempts: small(step.attempts),
             generation: small(step.generation),
             undoable: step.undoable,
-            input: step.input.as_deref(),
-            output: step.output.as_deref(),
-            error: step.error.as_ref(),
-            details: step.details.as_deref(),
+            input: step.input.as_ref().map(|json| json.get()),
+            output: step.output.as_ref().map(|json| json.get()),
+            error: step.error.as_ref().and_then(text),
+            details: step.details.as_ref().map(|json| json.get()),
             due_at,
             due_in,
             next_attempt_at: step.next_attempt_at,
             undo_after: (!step.undo_after.is_empty()).then_some(&step.undo_after),
             took: micros(step.took),
+            attempt_log: (!step.log.is_empty()).then(|| step.log.iter().filter_map(text).collect()),
         }
     }
 }
@@ -296,8 +299,8 @@ impl<'a> Runs<'a> {
     }
 }
 
-fn text(failure: &Failure) -> Option<String> {
-    serde_json::to_string(failure).ok()
+fn text(value: &impl Serialize) -> Option<String> {
+    serde_json::to_string(value).ok()
 }
 
 fn split(due: Option<Due>) -> (Option<Time>, Option<i64>) {

@@ -190,11 +190,16 @@ pub(crate) async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<OperationS
     Ok(OperationStatus::from_word(&word).ok_or_else(|| sqlx::Error::Decode("operation.status means nothing".into()))?)
 }
 
-/// Moves an operation to another status.
+/// Moves an operation, whose row the caller has locked, to another status. What ends has its counts written down: none of its
+/// runs is taken up any more.
 pub(crate) async fn set_status(conn: &mut PgConnection, id: Uuid, status: OperationStatus) -> Result<(), Error> {
     let query = "UPDATE backstitch.operation SET status = $2,
             started_at = CASE WHEN $2 = 'running' THEN coalesce(started_at, backstitch.now()) ELSE started_at END,
-            finished_at = CASE WHEN $3 THEN backstitch.now() END
+            finished_at = CASE WHEN $3 THEN backstitch.now() END,
+            (done, refused) = (SELECT
+                CASE WHEN $3 THEN count(*) FILTER (WHERE outcome = 'done') END,
+                CASE WHEN $3 THEN count(*) FILTER (WHERE outcome = 'refused') END
+                FROM backstitch.operation_run WHERE $3 AND operation_id = $1)
         WHERE id = $1";
     sqlx::query(query).bind(id).bind(status.word()).bind(status.is_end()).execute(conn).await?;
     Ok(())

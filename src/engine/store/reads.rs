@@ -10,7 +10,7 @@ use super::{
 };
 use crate::engine::{
     core::{
-        model::{Failure, Json, RunId, Status, StepKind, Time, idempotency_key},
+        model::{Failure, Json, PastAttempt, RunId, Status, StepKind, Time, idempotency_key},
         redact::redact,
         trace::Trace,
     },
@@ -64,6 +64,7 @@ fn view(row: &PgRow) -> Result<Run, sqlx::Error> {
         trace_id: Trace::of(row.try_get("id")?, row.try_get("traceparent")?).id_text(),
         steps: None,
         attention: None,
+        children: None,
     })
 }
 
@@ -122,7 +123,7 @@ fn parse<T: serde::de::DeserializeOwned>(text: Option<String>) -> Option<T> {
 /// The steps of a run: forward ones in their order, then undos in the order in which they are made.
 pub(crate) async fn steps(conn: &mut PgConnection, run: RunId) -> Result<Vec<StepView>, Error> {
     let sql = format!(
-        "SELECT {STEP_COLUMNS}, started_at, finished_at,
+        "SELECT {STEP_COLUMNS}, attempt_log::text[] AS attempt_log, finished_at,
             (SELECT w.secret_fields FROM backstitch.run r JOIN backstitch.workflow w ON w.id = r.workflow_id WHERE r.id = $1)
                 AS secret_fields,
             (SELECT k.name FROM backstitch.lane l JOIN backstitch.worker k ON k.id = l.worker_id WHERE l.id = step.lane) AS worker
@@ -131,6 +132,12 @@ pub(crate) async fn steps(conn: &mut PgConnection, run: RunId) -> Result<Vec<Ste
     let rows = sqlx::query(AssertSqlSafe(sql)).bind(run).fetch_all(conn).await?;
     let secret: Vec<String> = rows.first().map(|row| row.try_get("secret_fields")).transpose()?.unwrap_or_default();
     rows.iter().map(|row| step_view(run, row, &secret).map_err(Error::from)).collect()
+}
+
+/// Runs that take on from a run, the oldest hundred.
+pub(crate) async fn children(conn: &mut PgConnection, run: RunId) -> Result<Vec<RunId>, Error> {
+    let query = "SELECT id FROM backstitch.run WHERE parent_id = $1 ORDER BY id LIMIT 100";
+    Ok(sqlx::query_scalar(query).bind(run).fetch_all(conn).await?)
 }
 
 /// Fields of a run's payloads that are never shown.
@@ -161,10 +168,16 @@ fn step_view(run: RunId, row: &PgRow, secret: &[String]) -> Result<StepView, sql
         error: step.error,
         next_attempt_at: step.next_attempt_at,
         undo_after: step.undo_after,
-        started_at: row.try_get("started_at")?,
+        attempt_log: attempt_log(row)?,
+        started_at: step.started_at,
         finished_at: row.try_get("finished_at")?,
         worker: row.try_get("worker")?,
     })
+}
+
+fn attempt_log(row: &PgRow) -> Result<Vec<PastAttempt>, sqlx::Error> {
+    let entries: Vec<String> = row.try_get::<Option<_>, _>("attempt_log")?.unwrap_or_default();
+    Ok(entries.iter().filter_map(|text| serde_json::from_str(text).ok()).collect())
 }
 
 /// How a run ended; none while it has not. One look at one row, because those who wait look often.

@@ -1,6 +1,6 @@
 //! Step rows, both ways: the only place that knows the columns of `step`.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use serde_json::value::RawValue;
 use sqlx::{Row, postgres::PgRow};
@@ -10,12 +10,17 @@ use crate::engine::core::model::{Direction, Due, Json, Outcome, Step, StepKind, 
 /// The columns that [`step`] reads, in its order.
 pub(crate) const STEP_COLUMNS: &str = "run_id, seq, direction, kind, name, ord, asked, outcome, attempts, generation, \
     undoable, input::text AS input, output::text AS output, error::text AS error, details::text AS details, due_at, \
-    next_attempt_at, undo_after, policy::text AS policy";
+    next_attempt_at, undo_after, policy::text AS policy, started_at";
 
 /// A JSON column read as text.
 pub(crate) fn json(text: Option<String>) -> Option<Json> {
     // The column is of type json, so the text parses; where it would not, nobody could use it anyway.
     text.and_then(|text| RawValue::from_string(text).ok()).map(Arc::from)
+}
+
+/// A text as a text column takes it: Postgres has none with a NUL, which a JSON column takes as it is.
+pub(crate) fn storable(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
 }
 
 /// A step from its row.
@@ -49,7 +54,9 @@ pub(crate) fn step(row: &PgRow) -> Result<Step, sqlx::Error> {
             .map(|n| *n as u32)
             .collect(),
         policy: policy.and_then(|text| serde_json::from_str(&text).ok()).map(Arc::new),
+        started_at: row.try_get("started_at")?,
         took: Duration::ZERO,
+        log: Vec::new(),
         recorded: true,
     })
 }

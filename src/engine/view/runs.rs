@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{attention::Attention, words};
 use crate::engine::core::{
-    model::{Failure, Json, RunId, StepError, Time},
+    model::{Failure, Json, PastAttempt, RunId, StepError, Time},
     redact::hide,
 };
 
@@ -53,6 +53,9 @@ pub struct Run {
     /// Why it needs attention; only where one run is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attention: Option<Vec<Attention>>,
+    /// Runs that take on from it (forks, late payments), oldest first, at most a hundred; only where one run is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub children: Option<Vec<RunId>>,
 }
 
 /// What a run waits for.
@@ -98,6 +101,10 @@ pub struct StepView {
     pub output: Option<Json>,
     /// The latest error.
     pub error: Option<StepError>,
+    /// Its attempts that did not end well, and verifications in vain, in their order; of more than ten the first and the
+    /// latest nine. Empty where the first attempt was `ok`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attempt_log: Vec<PastAttempt>,
     /// When its last attempt began.
     pub started_at: Option<Time>,
     /// When it ended.

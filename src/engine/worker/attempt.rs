@@ -205,7 +205,10 @@ pub(super) async fn verify(shared: Arc<Shared>, cx: Arc<ActivityContext>, attemp
         Ok(Verified::NotYet) => not_yet("not_yet_known", "the other system can't tell yet whether it took effect"),
         Err(error) => not_yet(&error.code, &error.message),
     };
-    Happened { event: Event::Verified { seq: attempt.seq, direction: attempt.direction, found }, tx: None }
+    Happened {
+        event: Event::Verified { seq: attempt.seq, direction: attempt.direction, found, took: began.elapsed() },
+        tx: None,
+    }
 }
 
 /// What every log line of an attempt bears. Not made where nobody reads lines of this level.

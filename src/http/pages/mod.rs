@@ -22,6 +22,7 @@ mod overview;
 mod run;
 mod runs;
 mod schedules;
+mod stretches;
 mod verbs;
 mod view;
 mod waterfall;

@@ -10,7 +10,7 @@ use super::{
     wish,
 };
 use crate::{
-    engine::{Attention, AuditEntry, AuditFilter, Run, StepView, Why},
+    engine::{Attention, AuditEntry, AuditFilter, PastAttempt, Run, StepView, Why},
     http::{App, extract::run_id, problem::Problem},
 };
 
@@ -73,6 +73,10 @@ fn outcome(step: &StepView) -> Html {
     format::badge(step.outcome.as_deref().unwrap_or("open"))
 }
 
+fn lasted(past: &PastAttempt) -> String {
+    format::between(&past.started_at, &Some(past.ended_at))
+}
+
 fn with_payload(step: &StepView) -> bool {
-    step.input.is_some() || step.output.is_some() || step.error.is_some() || step.idempotency_key.is_some()
+    step.input.is_some() || step.output.is_some() || !step.attempt_log.is_empty() || step.idempotency_key.is_some()
 }

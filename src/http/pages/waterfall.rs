@@ -6,7 +6,10 @@
 
 use crate::engine::{StepView, Time};
 
-use super::axis::{Axis, Break, Span, Tick, length, round};
+use super::{
+    axis::{Axis, Break, Span, Tick, round},
+    stretches::{Clock, Stretch},
+};
 
 /// Height of a row, in pixels. The labels beside the picture have the same.
 pub(super) const ROW: u32 = 26;
@@ -123,21 +126,6 @@ pub(super) struct Arrow {
     pub(super) to_y: u32,
 }
 
-/// One stretch of a step, in time.
-struct Stretch {
-    from: Time,
-    to: Time,
-    kind: Kind,
-    title: String,
-}
-
-impl Stretch {
-    fn span(&self) -> Span {
-        let works = matches!(self.kind, Kind::Ended(_) | Kind::Open);
-        Span { from: self.from, to: self.to, works }
-    }
-}
-
 /// Draws a run that was created at `begun`. `ended`: when it ended; none: it is going on, and now is `now`.
 pub(super) fn chart(steps: &[StepView], begun: Time, ended: Option<Time>, now: Time) -> Chart {
     let clock = Clock { begun, now, open: ended.is_none() };
@@ -192,101 +180,6 @@ fn arrows(rows: &[Row]) -> Vec<Arrow> {
     undone.filter_map(arrow).collect()
 }
 
-/// The times that a picture needs beside those of its steps.
-struct Clock {
-    begun: Time,
-    now: Time,
-    open: bool,
-}
-
-impl Clock {
-    /// What is known of a step's time. Of its attempts the last one is on record; the time before it, since the step
-    /// before was done, went to the earlier ones and to the waits between them.
-    fn stretches(&self, step: &StepView, all: &[StepView]) -> Vec<Stretch> {
-        let asked = self.asked(step, all);
-        let until = step.finished_at.unwrap_or(self.now).max(asked);
-        let ended = step.outcome.as_deref().map(word);
-        if step.kind != "activity" {
-            return self.wait(step, asked, until);
-        }
-        let Some(started) = step.started_at else {
-            // It never began: it is asked for, or it was passed over.
-            return ended.map(|word| stretch(until, until, Kind::Ended(word), step)).into_iter().collect();
-        };
-        // An undo is on record from the moment of the plan; it begins when those before it are done.
-        let begun = if step.direction == "undo" { started.max(asked) } else { started };
-        let started = begun.clamp(asked.min(until), until);
-        let mut found = Vec::new();
-        if step.attempts > 1 && started > asked {
-            let earlier = step.attempts - 1;
-            let title = format!("{}: {earlier} earlier, and the waits between, {}", step.name, length(asked, started));
-            found.push(Stretch { from: asked, to: started, kind: Kind::Wait, title });
-        }
-        match (ended, step.next_attempt_at) {
-            (Some(word), _) => found.push(stretch(started, until, Kind::Ended(word), step)),
-            (None, Some(next)) if self.open => {
-                let tried = if step.error.as_ref().is_some_and(|error| error.unknown) { "unknown" } else { "failed" };
-                found.push(stretch(started, started, Kind::Ended(tried), step));
-                let title = format!("{}: waits for attempt {}", step.name, step.attempts + 1);
-                found.push(Stretch {
-                    from: started,
-                    to: self.now.max(started),
-                    kind: Kind::Wait,
-                    title: title.clone(),
-                });
-                if next > self.now {
-                    found.push(Stretch { from: self.now, to: next, kind: Kind::Future, title });
-                }
-            }
-            (None, _) => found.push(stretch(started, until, Kind::Open, step)),
-        }
-        found
-    }
-
-    /// A timer, a signal, a side value, the pivot.
-    fn wait(&self, step: &StepView, asked: Time, until: Time) -> Vec<Stretch> {
-        match step.kind.as_str() {
-            "pivot" => vec![stretch(until, until, Kind::Pivot, step)],
-            "side" => vec![stretch(until, until, Kind::Ended("ok"), step)],
-            _ => {
-                let mut found = vec![stretch(asked, until, Kind::Wait, step)];
-                if let Some(due) = step.due_at.filter(|due| self.open && step.outcome.is_none() && *due > self.now) {
-                    found.push(stretch(self.now, due, Kind::Future, step));
-                }
-                found
-            }
-        }
-    }
-
-    /// When a step was asked for, as well as it is known: when the last of those before it was done.
-    fn asked(&self, step: &StepView, all: &[StepView]) -> Time {
-        let undo = step.direction == "undo";
-        let begun = step.started_at.filter(|_| !undo);
-        let limit = begun.or(step.finished_at).unwrap_or(self.now);
-        let before = |other: &&StepView| {
-            let earlier = if other.direction == step.direction {
-                if undo { step.undo_after.contains(&other.seq) } else { other.seq < step.seq }
-            } else {
-                undo
-            };
-            earlier && other.finished_at.is_some_and(|at| at <= limit)
-        };
-        all.iter().filter(before).filter_map(|other| other.finished_at).max().unwrap_or(self.begun).max(self.begun)
-    }
-}
-
-fn stretch(from: Time, to: Time, kind: Kind, step: &StepView) -> Stretch {
-    let what = if step.direction == "undo" { "undo of " } else { "" };
-    let outcome = step.outcome.as_deref().unwrap_or("open");
-    let tries = if step.attempts > 1 { format!(", attempt {}", step.attempts) } else { String::new() };
-    let title = format!("{what}{}: {outcome}{tries}, {}", step.name, length(from, to));
-    Stretch { from, to: to.max(from), kind, title }
-}
-
-fn word(outcome: &str) -> &'static str {
-    ["ok", "failed", "unknown", "skipped"].into_iter().find(|known| *known == outcome).unwrap_or("ok")
-}
-
 fn bar(axis: &Axis, one: &Stretch) -> Bar {
     let x = axis.x(one.from);
     let width = round((axis.x(one.to) - x).max(THINNEST));
@@ -315,6 +208,7 @@ mod tests {
             input: None,
             output: None,
             error: None,
+            attempt_log: Vec::new(),
             started_at: Some(at(from)),
             finished_at: to.map(at),
             next_attempt_at: None,

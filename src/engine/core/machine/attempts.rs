@@ -17,7 +17,7 @@ use std::{
 
 use chrono::SubsecRound;
 
-use super::{Ending, Key, Machine, Phase, undoing::is_done};
+use super::{Ending, Key, Machine, Phase, log, undoing::is_done};
 use crate::engine::core::{
     attention::{AttentionKind, RETRYING_AFTER},
     decision::{Act, Attempt, AttemptError, Decision, Found, Writes},
@@ -60,6 +60,7 @@ impl Machine {
             return self.verify(key, &meta, now);
         }
         step.attempts += 1;
+        step.took = Duration::ZERO;
         step.next_attempt_at = None;
         if key.1 == Direction::Undo || (!meta.transactional && (meta.undoable || meta.verifiable)) || step.due.is_some()
         {
@@ -156,6 +157,7 @@ impl Machine {
             Ok(output) => return self.end(key, Outcome::Ok, output, None),
             Err(failed) => failed,
         };
+        log::failed(step, &failed.error, now);
         let Some(meta) = self.meta(&step_name(&self.steps, key)).cloned() else { return };
         // An attempt that had no effect says nothing about an earlier one that nobody knows of.
         let still_unknown = key.1 == Direction::Forward && self.unknown_forward(key) && !meta.transactional;
@@ -172,8 +174,12 @@ impl Machine {
         }
     }
 
-    pub(super) fn verified(&mut self, key: Key, found: Found, now: Time) {
+    pub(super) fn verified(&mut self, key: Key, found: Found, took: Duration, now: Time) {
         self.in_flight.remove(&key);
+        if let Some(step) = self.steps.get_mut(&key) {
+            step.took = took;
+            log::verified(step, &found, now);
+        }
         let Some(meta) = self.meta(&step_name(&self.steps, key)).cloned() else { return };
         match (found, key.1) {
             (Found::Happened(output), Direction::Forward) => self.end(key, Outcome::Ok, Some(output), None),

@@ -306,7 +306,9 @@ fn new_step(
         next_attempt_at: None,
         undo_after: Vec::new(),
         policy: None,
+        started_at: None,
         took: std::time::Duration::ZERO,
+        log: Vec::new(),
         recorded: false,
     }
 }

@@ -20,6 +20,7 @@
 mod asked;
 mod attempts;
 mod forward;
+mod log;
 mod undoing;
 
 use std::{
@@ -194,7 +195,7 @@ impl Machine {
     pub fn on(&mut self, event: Event, now: Time) -> Decision {
         match event {
             Event::Attempted { seq, direction, result, took } => self.attempted((seq, direction), result, took, now),
-            Event::Verified { seq, direction, found } => self.verified((seq, direction), found, now),
+            Event::Verified { seq, direction, found, took } => self.verified((seq, direction), found, took, now),
             Event::Drawn { seq, value } => {
                 self.in_flight.remove(&(seq, Direction::Forward));
                 self.complete(seq, Outcome::Ok, Some(value), None);
@@ -248,6 +249,7 @@ impl Machine {
             if let Some(step) = self.steps.get_mut(key) {
                 step.due = step.due.map(|due| Due::At(due.estimate()));
                 step.recorded = true;
+                step.log.clear();
             }
         }
     }
@@ -260,7 +262,9 @@ impl Machine {
             if step.kind == StepKind::Activity && under_way {
                 let message = "the worker was lost, or let go of the run, during an attempt".to_owned();
                 let unknown = self.catalog.activity(&step.name).is_none_or(|meta| !meta.transactional);
-                step.error = Some(StepError { code: "worker_lost".to_owned(), message, unknown });
+                let error = StepError { code: "worker_lost".to_owned(), message, unknown };
+                log::lost(step, &error, now);
+                step.error = Some(error);
                 step.next_attempt_at = Some(now);
                 if self.request == Request::Pause {
                     // Nobody looks at it for a while but people: they find on record how it stands.

@@ -33,7 +33,9 @@ impl Machine {
                 next_attempt_at: None,
                 undo_after: undo.after,
                 policy: None,
+                started_at: None,
                 took: std::time::Duration::ZERO,
+                log: Vec::new(),
                 recorded: false,
                 ..forward.clone()
             };

@@ -7,7 +7,8 @@
 --    record for each new row.
 -- x: all others (intents, retries, undos, changes of a row on record, whatever may or may not have landed before a lost
 --    connection), as one JSON text, which is empty most of the time. An outcome on record never changes (unknown may be
---    resolved); writing the same again is harmless.
+--    resolved); writing the same again is harmless. The log of attempts keeps the first and the latest ones; json[], because
+--    jsonb refuses what json takes (a NUL in a gateway's message).
 -- r: the plan is what a cancel or compensate asked for; a pause (3) is still to come after it.
 --    A run that is let go of must have seen the latest inbox counter, on the row that this updates: NOT EXISTS (a
 --    signal) would miss one that commits while this waits for the row (tried).
@@ -33,20 +34,25 @@ s AS (
 ),
 x AS (
     INSERT INTO backstitch.step (run_id, seq, direction, kind, name, ord, asked, outcome, attempts, generation, undoable,
-        input, output, error, details, due_at, next_attempt_at, undo_after, lane, started_at, finished_at)
+        input, output, error, details, due_at, next_attempt_at, undo_after, attempt_log, lane, started_at, finished_at)
     SELECT u.run_id, u.seq, u.direction, u.kind, u.name, u.ord, u.asked, u.outcome, u.attempts, u.generation, u.undoable,
-        u.input, u.output, u.error, u.details, coalesce(u.due_at, f.now + u.due_in * interval '1 microsecond'),
-        u.next_attempt_at, u.undo_after, f.id,
+        u.input::json, u.output::json, u.error::json, u.details::json, coalesce(u.due_at, f.now + u.due_in * interval '1 microsecond'),
+        u.next_attempt_at, u.undo_after, u.attempt_log::json[], f.id,
         f.now - u.took * interval '1 microsecond', CASE WHEN u.outcome IS NOT NULL THEN f.now END
     FROM f, json_to_recordset($15::json)
         u(run_id uuid, seq int, direction smallint, kind smallint, name text, ord int, asked int, outcome smallint,
-            attempts smallint, generation smallint, undoable boolean, input json, output json, error json, details json,
-            due_at timestamptz, due_in bigint, next_attempt_at timestamptz, undo_after int[], took bigint)
+            attempts smallint, generation smallint, undoable boolean, input text, output text, error text, details text,
+            due_at timestamptz, due_in bigint, next_attempt_at timestamptz, undo_after int[], attempt_log text[], took bigint)
     WHERE (u.run_id IN (SELECT run_id FROM h)) IS TRUE
     ON CONFLICT (run_id, seq, direction) DO UPDATE SET
         ord = excluded.ord, outcome = excluded.outcome, attempts = excluded.attempts, generation = excluded.generation,
         output = excluded.output, error = excluded.error, details = excluded.details,
         next_attempt_at = excluded.next_attempt_at, lane = excluded.lane,
+        started_at = CASE WHEN step.attempts = excluded.attempts THEN step.started_at ELSE excluded.started_at END,
+        attempt_log = CASE
+            WHEN excluded.attempt_log IS NULL OR step.attempt_log::text[] @> excluded.attempt_log::text[] THEN step.attempt_log
+            WHEN cardinality(step.attempt_log) >= 10 THEN step.attempt_log[:1] || step.attempt_log[3:] || excluded.attempt_log
+            ELSE step.attempt_log || excluded.attempt_log END,
         finished_at = coalesce(step.finished_at, excluded.finished_at)
     WHERE step.outcome IS NULL OR step.outcome = 3 OR step.outcome = excluded.outcome
 ),

@@ -1,0 +1,88 @@
+//! The log of attempts: what did not end well is on record one by one, and stays.
+
+use backstitch::engine::{Action, PastAttempt, PolicyOverride, StepView};
+use serde_json::json;
+
+use crate::support::{engine::*, script::*, wait_until};
+
+/// Each entry: the attempt, whether it was a verification, how it ended, with which error.
+fn log(step: &StepView) -> Vec<(u32, bool, &'static str, Option<&str>)> {
+    fn code(past: &PastAttempt) -> Option<&str> {
+        past.error.as_ref().map(|error| error.code.as_str())
+    }
+    step.attempt_log.iter().map(|past| (past.attempt, past.verification, past.outcome.word(), code(past))).collect()
+}
+
+fn begun_and_ended_in_order(step: &StepView) -> bool {
+    let times = step.attempt_log.iter().flat_map(|past| [past.started_at, Some(past.ended_at)]);
+    times.collect::<Option<Vec<_>>>().is_some_and(|times| times.is_sorted())
+}
+
+#[tokio::test]
+async fn each_attempt_that_did_not_end_well_is_on_record() {
+    let t = TestEngine::new().await;
+    t.script.on("charge", Side::Run, [Do::Failed("busy"), Do::Unknown("lost")]);
+    t.script.on("charge", Side::Verify, [Do::Happened(json!("it did"))]);
+    t.script.on("charge", Side::Undo, [Do::Unknown("slow"), Do::Failed("busy")]);
+    let run = t.ends(&[call("note"), call("charge"), Op::Fail("no".into())], "compensated").await;
+    let (note, charge, undo) = (forward(&run)[0], forward(&run)[1], undos(&run)[0]);
+    assert_eq!(log(note), [], "what is ok at once has none");
+    assert_eq!(log(charge), [(1, false, "failed", Some("busy")), (2, false, "unknown", Some("lost"))]);
+    assert_eq!(log(undo), [(1, false, "unknown", Some("slow")), (2, false, "failed", Some("busy"))]);
+    for step in [charge, undo] {
+        assert!(begun_and_ended_in_order(step), "{step:?}");
+        assert_eq!((step.attempts, step.outcome.as_deref()), (3, Some("ok")));
+        let last = step.attempt_log.last().expect("there are two").started_at;
+        assert!(step.started_at > last, "the row tells of the last attempt");
+    }
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn a_verification_in_vain_is_on_record_and_so_is_one_that_found_nothing() {
+    let t = TestEngine::new().await;
+    t.script.on("charge", Side::Run, [Do::Unknown("lost")]);
+    t.script.on("charge", Side::Verify, [Do::NeverWill]);
+    let run = t.ends(&[call("charge")], "completed").await;
+    assert_eq!(log(forward(&run)[0]), [(1, false, "unknown", Some("lost")), (2, true, "failed", None)]);
+    t.script.on("charge", Side::Run, [Do::Unknown("lost")]);
+    t.script.on("charge", Side::Verify, [Do::NotYet, Do::NotYet]);
+    let run = t.ends(&[Op::Try("charge".into())], "completed").await;
+    let asked = |attempt| (attempt, true, "unknown", Some("not_yet_known"));
+    assert_eq!(log(forward(&run)[0]), [(1, false, "unknown", Some("lost")), asked(2), asked(3)]);
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn of_many_attempts_the_first_and_the_latest_are_kept_also_over_an_operators_retry() {
+    let t = TestEngine::new().await;
+    t.script.always("note", Side::Run, Do::Failed("no\0body"));
+    let run = t.ends(&[call("note")], "failed").await.id;
+    let policy =
+        PolicyOverride { max_attempts: Some(12), first_ms: Some(1), longest_ms: Some(1), ..Default::default() };
+    t.engine.act(run, &Action::Retry { policy: Some(policy) }, &operator()).await.expect("it has failed");
+    let run = t.until(run, "twelve more", |run| run.status == "failed" && forward(run)[0].attempts == 12).await;
+    let step = forward(&run)[0];
+    let numbers: Vec<u32> = step.attempt_log.iter().map(|past| past.attempt).collect();
+    assert_eq!(numbers, [1, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    assert!(log(step).iter().all(|(.., code)| *code == Some("no\0body")) && begun_and_ended_in_order(step));
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn an_attempt_whose_worker_was_lost_is_on_record_with_its_beginning() {
+    let mut t = TestEngine::idle().await;
+    let first = t.add_worker(hasty("first")).await;
+    t.script.on("reserve", Side::Run, [Do::Hang]);
+    let run = t.start(&[call("reserve")]).await;
+    wait_until("it is under way", async || t.script.count("reserve", Side::Run) == 1).await;
+    let begun = forward(&t.run(run).await)[0].started_at;
+    t.add_worker(hasty("second")).await;
+    t.workers[first].kill().await;
+    let run = t.is(run, "completed").await;
+    let step = forward(&run)[0];
+    assert_eq!(log(step), [(1, false, "unknown", Some("worker_lost"))]);
+    assert_eq!(step.attempt_log[0].started_at, begun);
+    assert!(step.started_at >= Some(step.attempt_log[0].ended_at), "the second attempt came after it: {step:?}");
+    t.finish().await;
+}
