@@ -233,6 +233,16 @@ async fn an_attempt_may_not_outlast_its_calls_deadline() {
 }
 
 #[tokio::test]
+async fn a_call_that_has_no_time_is_not_begun_and_certainly_had_no_effect() {
+    let t = TestEngine::new().await;
+    let run = t.ends(&[call("reserve"), Op::Within("charge".into(), 0)], "compensated").await;
+    assert_eq!(run.failure.as_ref().map(|failure| failure.code.as_str()), Some("deadline_exceeded"));
+    assert_eq!((t.script.count("charge", Side::Run), outcome(&run, "charge", "forward")), (0, "failed"));
+    assert_eq!(t.script.undone(), ["reserve"]);
+    t.finish().await;
+}
+
+#[tokio::test]
 async fn a_run_that_is_not_past_its_pivot_in_time_is_undone() {
     let t = TestEngine::new().await;
     let late = t.start_of("deadlined", &[call("reserve"), signal("go", None)]).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use backstitch::engine::{Registry, WorkerConfig};
+use backstitch::engine::{Registry, RunId, WorkerConfig};
 use serde_json::json;
 
 use crate::support::{engine::*, script::*, wait_until};
@@ -61,18 +61,39 @@ async fn a_run_keeps_its_version_and_waits_for_a_worker_that_has_it() {
     t.finish().await;
 }
 
-#[tokio::test]
-async fn a_run_whose_worker_is_lost_says_that_it_waits_for_one() {
-    let mut t = TestEngine::idle().await;
-    let only = t.add_worker(hasty("only")).await;
-    t.workers[only].kill().await;
-    let run = t.start(&[call("note")]).await;
+async fn says_that_it_waits_for_a_worker(t: &TestEngine, run: RunId) {
     wait_until("it says that it waits for a worker", async || {
         // Again and again: a statement of the killed worker may be on its way still.
         t.execute("UPDATE backstitch.lane SET beat = beat - interval '1 minute'").await;
         t.run(run).await.waiting_on.is_some_and(|waits| waits.kind == "worker")
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_run_that_a_lost_worker_holds_says_that_it_waits_for_one() {
+    let mut t = TestEngine::idle().await;
+    let only = t.add_worker(hasty("only")).await;
+    t.script.on("note", Side::Run, [Do::Hang]);
+    let run = t.start(&[call("note")]).await;
+    wait_until("it is under way", async || t.script.count("note", Side::Run) == 1).await;
+    assert!(t.run(run).await.waiting_on.is_none(), "its worker is at it");
+    t.workers[only].kill().await;
+    says_that_it_waits_for_a_worker(&t, run).await;
+    let why = t.engine.why(run).await.expect("an answer");
+    assert!(why.sentences[0].contains("no live worker"), "{why:?}");
+    t.add_worker(hasty("other")).await;
+    t.is(run, "completed").await;
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn a_run_whose_worker_is_lost_says_that_it_waits_for_one() {
+    let mut t = TestEngine::idle().await;
+    let only = t.add_worker(hasty("only")).await;
+    t.workers[only].kill().await;
+    let run = t.start(&[call("note")]).await;
+    says_that_it_waits_for_a_worker(&t, run).await;
     t.add_worker(hasty("other")).await;
     t.is(run, "completed").await;
     t.finish().await;

@@ -52,7 +52,11 @@ fn tries(step: &Step) -> Vec<String> {
 }
 
 fn line(first: &PastAttempt, last: &PastAttempt) -> String {
-    let (one, many) = if first.verification { ("verification", "verifications") } else { ("try", "tries") };
+    let (one, many, found) = match (first.verification, first.outcome.as_str()) {
+        (true, "failed") => ("verification", "verifications", "it never took effect"),
+        (true, _) => ("verification", "verifications", "could not tell"),
+        (false, outcome) => ("try", "tries", outcome),
+    };
     let number = match (first.attempt, last.attempt) {
         (from, to) if from == to => format!("{one} {from}"),
         (from, to) => format!("{many} {from} to {to}"),
@@ -60,7 +64,7 @@ fn line(first: &PastAttempt, last: &PastAttempt) -> String {
     let began = first.started_at.filter(|_| first.attempt == last.attempt);
     let after = began.map(|start| format!(" after {}", took(start, first.ended_at))).unwrap_or_default();
     let error = first.error.as_ref().map(|error| format!(", {}: {}", error.code, error.message)).unwrap_or_default();
-    format!("{number}: {}{after}{error}", first.outcome)
+    format!("{number}: {found}{after}{error}")
 }
 
 fn facts(run: &Run, now: DateTime<Utc>) -> Vec<String> {
@@ -240,7 +244,7 @@ mod tests {
           0 ✓ charge                      12ms     6
               tries 1 to 3: failed, busy: as it said
               try 4: unknown after 250ms, timeout: as it said
-              verification 5: unknown after 250ms, not_yet_known: as it said
+              verification 5: could not tell after 250ms, not_yet_known: as it said
           1 ✗ confirm                     12ms     1
               declined: as it said
         ");

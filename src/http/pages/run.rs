@@ -4,6 +4,7 @@ use askama::Template;
 
 use super::{
     format::{self, Html},
+    stretches,
     verbs::{self, Verb},
     view::Fragment,
     waterfall::{self, Bar, Chart, ROW},

@@ -3,7 +3,7 @@
 
 use chrono::TimeDelta;
 
-use crate::engine::{PastAttempt, StepView, Time};
+use crate::engine::{Outcome, PastAttempt, StepView, Time};
 
 use super::{
     axis::{Span, length},
@@ -166,7 +166,16 @@ fn of_past(step: &StepView, past: &PastAttempt, from: Time, to: Time) -> String 
     let undo = if step.direction == "undo" { "undo of " } else { "" };
     let what = if past.verification { "verification" } else { "attempt" };
     let error = past.error.as_ref().map(|error| format!(": {}: {}", error.code, error.message)).unwrap_or_default();
-    format!("{undo}{}: {what} {} {}, {}{error}", step.name, past.attempt, past.outcome.word(), length(from, to))
+    format!("{undo}{}: {what} {} {}, {}{error}", step.name, past.attempt, came(past), length(from, to))
+}
+
+/// What became of an attempt, or what a verification found.
+pub(super) fn came(past: &PastAttempt) -> &'static str {
+    match (past.verification, past.outcome) {
+        (true, Outcome::Failed) => "found that it never took effect",
+        (true, _) => "could not tell",
+        (false, outcome) => outcome.word(),
+    }
 }
 
 fn stretch(from: Time, to: Time, kind: Kind, step: &StepView) -> Stretch {
@@ -184,7 +193,7 @@ fn word(outcome: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{Outcome, StepError};
+    use crate::engine::StepError;
 
     fn at(ms: i64) -> Time {
         Time::from_timestamp_millis(1_700_000_000_000 + ms).expect("a time")

@@ -52,6 +52,10 @@ impl Machine {
         let verify = meta.verifiable && self.unknown_forward(key);
         let retry = self.retry_of(key, &meta);
         let Some(step) = self.steps.get_mut(&key) else { return };
+        if step.due.is_some_and(|due| due.estimate() <= now) {
+            // Nobody waits for it any more. Begun without any time, it would end unknown, and might have got somewhere.
+            return self.run_out(key.0);
+        }
         if step.attempts >= retry.max_attempts && step.error.is_some() {
             // Only a takeover gets here: the last attempt was under way when its worker was lost.
             return if verify { self.verify(key, &meta, now) } else { self.give_up(key) };

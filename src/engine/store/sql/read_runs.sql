@@ -2,7 +2,8 @@
 -- store/reads.rs for one run, and with what store/finding makes of a filter.
 -- Pending and running are derived from `ready`, which is why the hot path never writes them. What nobody holds waits for a
 -- worker: `served` says whether one is alive that would take it. The last worker's lanes stay alive by their rows, with
--- nobody left to take over: so they also must have been heard of lately. `hold`: what keeps it from being taken.
+-- nobody left to take over: so they also must have been heard of lately, those that hold a run as well. `hold`: what keeps it
+-- from being taken.
 SELECT r.id, w.name AS workflow, w.version, w.secret_fields, r.key, r.queue, r.input::text AS input,
     r.output::text AS output, r.failure::text AS failure, r.tags::text AS tags, r.created_at, r.started_at, r.finished_at,
     r.parent_id, r.traceparent,
@@ -16,7 +17,10 @@ SELECT r.id, w.name AS workflow, w.version, w.secret_fields, r.key, r.queue, r.i
         WHERE (h.kind, h.name) IN (('workflow', w.name), ('queue', q.queue))
             OR (h.kind = 'activity' AND '@activity/' || h.name = q.queue)
         ORDER BY h.since LIMIT 1) END AS hold,
-    q.run_id IS NULL OR q.lane IS NOT NULL OR EXISTS (
+    q.run_id IS NULL OR EXISTS (
+        SELECT FROM backstitch.lane l
+        WHERE l.id = q.lane AND l.alive AND l.beat > clock_timestamp() - interval '30 seconds')
+    OR EXISTS (
         SELECT FROM backstitch.worker k JOIN backstitch.lane l ON l.worker_id = k.id
             AND l.alive AND l.beat > clock_timestamp() - interval '30 seconds'
         WHERE r.workflow_id = ANY (k.workflows) AND q.queue = ANY (k.queues)) AS served,
