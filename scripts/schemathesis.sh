@@ -22,7 +22,8 @@ if ! command -v st >/dev/null; then
   fi
 fi
 
-cargo build --locked --bin backstitch
+# With an example, which takes the development dependencies in: else their features are others, and all is built anew.
+cargo build --locked --bin backstitch --example with_postgres
 work=$(mktemp -d)
 server=
 finish() {
