@@ -1,5 +1,6 @@
 //! Finding runs, and understanding one.
 
+use backstitch::engine::{StartRun, to_json};
 use serde_json::json;
 
 use crate::{chrome::Chrome, stage::Stage};
@@ -82,4 +83,26 @@ async fn pages_work_without_scripts() {
     stage.give_paper();
     chrome.click("form button.primary").await;
     stage.until(stuck, "completed").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_attempt_is_drawn_and_listed_and_a_run_leads_to_those_that_take_on_from_it() {
+    let stage = Stage::set().await;
+    let (_, run) = stage.order_until("tok_flaky_2", 1, "waiting").await;
+    let input = to_json(&json!({ "traveller": "ada", "what": "Lisbon", "price": 1 })).expect("JSON");
+    let next = StartRun { parent_id: Some(run), ..StartRun::named("approval", input) };
+    let next = stage.engine.start(next).await.expect("it is accepted").run;
+    let chrome = Chrome::at(&stage.url).await;
+    chrome.open(&format!("/runs/{run}")).await;
+    chrome.until_text("#waterfall", "charge").await;
+    let drawn = "return [...document.querySelectorAll('#waterfall rect.bar.unknown title')].map((t) => t.textContent)";
+    let drawn = chrome.ask(drawn, Vec::new()).await;
+    let titles: Vec<&str> = drawn.as_array().expect("titles").iter().filter_map(|title| title.as_str()).collect();
+    assert!(titles.len() == 2 && titles[0].starts_with("charge: attempt 1 unknown, "), "{titles:?}");
+    let listed = "const table = document.querySelector('details.payload table');
+        return [...table.rows].map((row) => [row.cells[0], row.cells[1]].map((cell) => cell.textContent.trim()).join(' '))";
+    let expected = json!(["1 unknown", "2 verification", "3 unknown", "4 verification"]);
+    assert_eq!(chrome.ask(listed, Vec::new()).await, expected);
+    chrome.click(&format!("a[href='/runs/{next}']")).await;
+    chrome.until_text("#view", "Takes on from").await;
 }

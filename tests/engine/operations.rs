@@ -122,6 +122,10 @@ async fn what_matched_at_its_creation_is_done_and_what_refuses_says_why() {
     assert_eq!(t.count(&format!("{by_operation} AND outcome = 'done'")).await, 27);
     assert_eq!(t.count(&format!("{by_operation} AND outcome = 'refused' AND code = 'wrong_state'")).await, 3);
     assert_eq!(t.count(&format!("audit WHERE subject = 'operation {}'", created.id)).await, 1);
+    // Its counts are on record; where a server of the version before has ended it they are not, and are counted.
+    assert_eq!(t.execute("UPDATE backstitch.operation SET done = NULL WHERE done = 27 AND refused = 3").await, 1);
+    let seen = t.engine.operation(created.id).await.expect("the operation");
+    assert_eq!((seen.done, seen.refused, seen.open), (27, 3, 0));
     t.finish().await;
 }
 
