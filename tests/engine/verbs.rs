@@ -483,3 +483,20 @@ async fn a_verb_in_a_callers_transaction_is_done_with_it_or_not_at_all() {
     assert_eq!(t.count(&format!("audit WHERE operation_id = '{}'", by.operation_id.unwrap_or_default())).await, 1);
     t.finish().await;
 }
+
+#[tokio::test]
+async fn a_step_is_not_settled_otherwise_where_the_workflow_has_asked_for_more_since() {
+    let t = TestEngine::new().await;
+    t.script.on("once", Side::Run, [Do::Fatal("no")]);
+    t.script.on("slow", Side::Run, [Do::Failed("busy")]);
+    let run = t.start(&[Op::Try("once".into()), call("slow")]).await;
+    t.is(run, "waiting").await;
+    // It ends without having been told of the second step, for which it asked because of the first.
+    t.engine.cancel(run, &operator()).await.expect("the cancel is accepted");
+    t.is(run, "failed").await;
+    let refused = t.engine.act(run, &skip(0, json!("there")), &operator()).await.expect_err("another has built on it");
+    assert_eq!(refused.code(), "wrong_state");
+    assert!(refused.to_string().contains("step 1 has built on its being failed"), "{refused}");
+    assert_eq!(t.run(run).await.status, "failed");
+    t.finish().await;
+}

@@ -74,7 +74,8 @@ impl Sim {
             "poison" => self.store.ready.as_ref().is_some_and(|ready| ready.takeovers >= POISON_AFTER),
             "workflow_panicked" => self.program.has(|node| matches!(node, Node::Panic)),
             "unknown_activity" => self.program.missing_kind.is_some(),
-            "meant_to_fail" | "no_signal" | "scripted" | "deadline_exceeded" | "worker_lost" | "not_yet" => pivoted,
+            "meant_to_fail" | "no_signal" | "scripted" | "deadline_exceeded" | "worker_lost" | "not_yet"
+            | "resolved_failed" => pivoted,
             _ => false,
         };
         if stated { Ok(()) } else { Err(format!("the run gets stuck for no reason that there is: {code}")) }

@@ -10,6 +10,7 @@ mod acts;
 mod check;
 mod interpreter;
 mod kinds;
+mod operator;
 mod program;
 mod regressions;
 mod rng;
@@ -17,10 +18,7 @@ mod sim;
 mod store;
 mod world;
 
-use backstitch::engine::{
-    Action,
-    core::model::{Request, Status},
-};
+use backstitch::engine::{Action, core::model::Status};
 use sim::{Checked, Sim};
 
 /// Seeds that are run unless `BACKSTITCH_SEEDS` says otherwise.
@@ -53,12 +51,12 @@ fn play(sim: &mut Sim) -> Checked<Told> {
             if interventions > 30 {
                 return Err(format!("an operator can't get it going: {:?}", sim.store.failure));
             }
-            operate(sim);
+            sim.operate();
         } else if sim.store.status.is_end() && sim.held.is_none() && sim.store.ready.is_none() {
             sim.world.settle();
             sim.check()?;
             sim.check_end()?;
-            if interventions > 0 || !reopen(sim) {
+            if interventions > 0 || !sim.reopen() {
                 let (status, commits, crashes) = (sim.store.status, sim.commits, sim.crashes);
                 return Ok(Told { status, commits, crashes });
             }
@@ -69,45 +67,6 @@ fn play(sim: &mut Sim) -> Checked<Told> {
         sim.step()?;
     }
     Err(format!("the faults have stopped, and the run does not end: it is {}", sim.store.status))
-}
-
-/// An operator has mended the world and deals with a stuck run.
-fn operate(sim: &mut Sim) {
-    sim.world.repaired = true;
-    sim.deployed = true;
-    if sim.rng.chance(50) && sim.store.ask(Request::Compensate) {
-        sim.compensated = true;
-        sim.tell(|| "an operator: compensate".to_owned());
-    } else if sim.store.retry() {
-        sim.forget_answers();
-        sim.tell(|| "an operator: retry".to_owned());
-    } else {
-        sim.compensated |= sim.store.ask(Request::Compensate);
-        sim.tell(|| "an operator: compensate, as a retry is refused".to_owned());
-    }
-}
-
-/// Now and then an operator comes back to a run that has ended. True: it is due again.
-fn reopen(sim: &mut Sim) -> bool {
-    match sim.store.status {
-        Status::Completed if sim.rng.chance(30) => {
-            sim.compensated = sim.store.ask(Request::Compensate);
-            sim.tell(|| "an operator has a completed run undone".to_owned());
-            sim.compensated
-        }
-        Status::Failed if sim.rng.chance(20) => {
-            if !sim.store.retry() {
-                return false;
-            }
-            sim.world.repaired = true;
-            sim.deployed = true;
-            (sim.cancelled, sim.compensated) = (false, false);
-            sim.forget_answers();
-            sim.tell(|| "an operator has a failed run try again".to_owned());
-            true
-        }
-        _ => false,
-    }
 }
 
 fn run(seed: u64, tell: bool) -> (Sim, Result<Told, String>) {

@@ -3,12 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use backstitch::engine::{
-    Json, Outcome, RunId, Time,
+    Action, Failure, Json, Outcome, RunId, Time,
     core::{
         decision::{AttemptError, Decision, Event, RunWrite, Snapshot},
         machine::Machine,
         model::{Direction, Request, Status, Step, StepError, StepKind},
         policy::Catalog,
+        verbs::{Facts, Refusal, rule},
     },
     to_json,
 };
@@ -169,4 +170,48 @@ fn a_run_that_gets_stuck_lets_its_attempts_end_first() {
     let stuck = machine.on(ended, later);
     assert_eq!(outcome(&stuck, 0), Some(Outcome::Ok));
     assert!(matches!(stuck.writes.run, Some(RunWrite::Rest { status: Status::Stuck, .. })), "{:?}", stuck.writes.run);
+}
+
+/// A run that has failed at step 1.
+fn failed(steps: Vec<Step>) -> Facts {
+    let failure = Failure::new("scripted", "").at(1);
+    Facts {
+        run: RunId::from_u128(1),
+        status: Status::Failed,
+        request: Request::None,
+        failure: Some(failure),
+        cause: None,
+        deadline_at: None,
+        wait: None,
+        wait_until: None,
+        paused_at: None,
+        due: false,
+        held: false,
+        steps,
+        attention: vec![],
+        now: now(),
+    }
+}
+
+#[test]
+fn what_an_operator_has_passed_over_stays_so_when_another_step_is_settled() {
+    let skipped = Step { outcome: Some(Outcome::Skipped), output: to_json(&"by hand").ok(), ..row(0, UNDO) };
+    let closed = Step { outcome: Some(Outcome::Skipped), attempts: 0, ..row(2, UNDO) };
+    let failed_at =
+        Step { outcome: Some(Outcome::Failed), ord: Some(0), error: Some(error(false)), ..row(1, UNDO_VERIFY) };
+    let skip = Action::Skip { seq: 1, direction: None, output: None };
+    let ruling = rule(&failed(vec![skipped, failed_at, closed]), &skip).expect("it is allowed");
+    let changed: Vec<(u32, Option<Outcome>)> = ruling.steps.iter().map(|step| (step.seq, step.outcome)).collect();
+    assert_eq!(changed, [(1, Some(Outcome::Skipped)), (2, None)], "what only its end had closed goes on");
+}
+
+#[test]
+fn a_step_is_not_settled_otherwise_once_more_was_asked_for() {
+    let failed_at = Step { outcome: Some(Outcome::Failed), ord: Some(0), error: Some(error(false)), ..row(1, UNDO) };
+    let asked_since = Step { asked: 1, outcome: Some(Outcome::Failed), error: Some(error(false)), ..row(2, UNDO) };
+    let facts = failed(vec![failed_at, asked_since]);
+    for action in [Action::Skip { seq: 1, direction: None, output: None }, Action::Retry { policy: None }] {
+        let refused = rule(&facts, &action).expect_err("step 2 was asked for because step 1 had failed");
+        assert!(matches!(&refused, Refusal::WrongState(why) if why.contains("step 2 has built on")), "{refused:?}");
+    }
 }

@@ -54,6 +54,8 @@ pub(crate) struct Sim {
     pub(crate) deployed: bool,
     /// Somebody may ask it to stop.
     stops: bool,
+    /// Somebody may put outcomes of its steps on record.
+    settles: bool,
     pub(crate) crashes: u32,
     pub(crate) cancelled: bool,
     pub(crate) compensated: bool,
@@ -89,6 +91,7 @@ impl Sim {
             world: World::new(program.clone()),
             deployed: program.missing_kind.is_none(),
             stops: rng.chance(35),
+            settles: rng.chance(35),
             rng,
             program,
             memory: Arc::default(),
@@ -164,6 +167,7 @@ impl Sim {
                 let ruled = self.store.act(&action).map(|ruling| ruling.changes);
                 self.tell(|| format!("an operator: {}: {ruled:?}", action.word()));
             }
+            146..156 if self.settles => drop(self.settle_a_step()),
             130..134 => self.deployed = true,
             _ => {}
         }

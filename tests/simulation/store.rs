@@ -307,7 +307,7 @@ impl Store {
         Ok(ruling)
     }
 
-    fn facts(&self) -> Facts {
+    pub(crate) fn facts(&self) -> Facts {
         Facts {
             run: self.run,
             status: self.status,

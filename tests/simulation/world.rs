@@ -64,6 +64,10 @@ impl World {
         self.sites[&id].effects.values().sum()
     }
 
+    pub(crate) fn is_undone(&self, id: NodeId) -> bool {
+        self.sites[&id].undone
+    }
+
     fn site(&mut self, id: NodeId) -> &mut Site {
         self.sites.get_mut(&id).expect("every call has one")
     }
@@ -165,6 +169,16 @@ impl World {
     /// The answer was heard.
     pub(crate) fn hear(&mut self, id: NodeId) {
         self.site(id).unresolved = false;
+    }
+
+    /// Somebody has looked into it by hand: what has not arrived under this key never will.
+    pub(crate) fn settle_call(&mut self, id: NodeId, key: &str) {
+        self.late.retain(|(late, _)| *late != id);
+        let site = self.site(id);
+        if !site.effects.contains_key(key) {
+            site.burnt.insert(key.to_owned());
+        }
+        site.unresolved = false;
     }
 
     /// A verification.

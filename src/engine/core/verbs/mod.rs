@@ -246,15 +246,23 @@ impl Facts {
         Ok(())
     }
 
-    /// The forward steps that were told to the workflow after this one, the first of them.
+    /// The forward steps that the workflow was told of, or asked for, after it had been told of this one, the first of them: told
+    /// otherwise, it may not ask for them.
     fn built_on(&self, step: &Step) -> Option<u32> {
-        self.forward().filter(|other| step.ord.is_some() && other.ord > step.ord).map(|other| other.seq).min()
+        let told = step.ord?;
+        let later = |other: &&Step| other.ord.is_some_and(|ord| ord > told) || other.asked > told;
+        self.forward().filter(later).map(|other| other.seq).min()
     }
 
     /// What was still open when the run failed, and was closed without having been told: it goes on where it was. What was ok
-    /// stays so, and is told.
+    /// stays so, and is told; so is what an operator has passed over, which has an output.
     fn closed_at_the_end(&self) -> impl Iterator<Item = &Step> {
-        self.forward().filter(|step| step.ord.is_none() && step.outcome.is_some_and(|outcome| outcome != Outcome::Ok))
+        let stays = |step: &Step| match step.outcome {
+            Some(Outcome::Ok) => true,
+            Some(Outcome::Skipped) => step.output.is_some(),
+            _ => false,
+        };
+        self.forward().filter(move |step| step.ord.is_none() && step.outcome.is_some() && !stays(step))
     }
 }
 
