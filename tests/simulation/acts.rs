@@ -39,6 +39,7 @@ impl Sim {
             Act::Cancel => return Ok(()),
             Act::Draw { .. } => {}
             Act::Verify(attempt) => {
+                self.check_holds(attempt)?;
                 self.tell(|| format!("  begins to verify {} ({})", attempt.seq, attempt.key));
                 let script = &self.world.call(id_of(attempt)).script;
                 takes_ms = script.takes_ms;
@@ -51,7 +52,7 @@ impl Sim {
                 self.check_begin(attempt, &meta)?;
                 let id = id_of(attempt);
                 meets = match attempt.direction {
-                    Direction::Forward => self.world.attempt(id, &attempt.key, meta.verifiable),
+                    Direction::Forward => self.world.attempt(id, &attempt.key, meta.verifiable, self.is_ours()),
                     Direction::Undo => self.world.undo(id, meta.verifiable),
                 };
                 takes_ms = self.world.call(id).script.takes_ms;
@@ -72,6 +73,7 @@ impl Sim {
 
     /// What must hold when an attempt begins.
     fn check_begin(&self, attempt: &Attempt, meta: &ActivityMeta) -> Checked {
+        self.check_holds(attempt)?;
         let key = (attempt.seq, attempt.direction);
         if attempt.direction == Direction::Forward && self.store.planned.is_some() {
             return Err(format!("{key:?} is attempted after the plan of undos was made"));
@@ -83,11 +85,21 @@ impl Sim {
         let needs_intent =
             attempt.direction == Direction::Undo || (!meta.transactional && (meta.undoable || meta.verifiable));
         // A worker that was taken over may do what another has ended meanwhile; it just can't record it.
-        let ours = self.store.ready.as_ref().is_some_and(|r| r.lane == self.held.as_ref().map(|h| h.lane));
-        if needs_intent && !intent && ours {
+        if needs_intent && !intent && self.is_ours() {
             return Err(format!("{key:?} is attempted without its intent on record: {row:?}"));
         }
         if attempt.direction == Direction::Undo { self.check_order(attempt) } else { Ok(()) }
+    }
+
+    /// The worker has not been taken over.
+    fn is_ours(&self) -> bool {
+        self.store.ready.as_ref().is_some_and(|ready| ready.lane == self.held.as_ref().map(|held| held.lane))
+    }
+
+    /// Neither attempts nor verifications nor undos of what is held back begin.
+    fn check_holds(&self, attempt: &Attempt) -> Checked {
+        let held = self.held.as_ref().is_some_and(|held| held.seen_held.contains(&*attempt.activity));
+        if held { Err(format!("{} is begun although it is held back", attempt.activity)) } else { Ok(()) }
     }
 
     /// Nothing that was built on the step may still be in force when the step is undone.

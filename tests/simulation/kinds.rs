@@ -2,14 +2,24 @@
 //!
 //! Their code is never run here: the outside world (`world.rs`) answers in its place. The core only needs their properties.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use backstitch::engine::{
     Activity, ActivityContext, ActivityError, Context, Policy, Retry, Schema, StepFailure,
-    core::policy::{ActivityMeta, Catalog},
+    core::{
+        holds::Begins,
+        policy::{ActivityMeta, Catalog},
+    },
 };
 
-use crate::program::{Call, KINDS, NodeId, Program};
+use crate::{
+    program::{Call, KINDS, NodeId, Program},
+    rng::Rng,
+};
 
 /// The queue that runs of the simulation are at home in, and the other one.
 pub(crate) const HOME: &str = "home";
@@ -78,6 +88,30 @@ async fn typed<const K: usize>(cx: &Context, call: &Call) -> Result<NodeId, Step
         made = made.deadline(Duration::from_millis(ms));
     }
     if call.best_effort { Ok(made.best_effort().await.unwrap_or(call.id)) } else { made.await }
+}
+
+/// The activities that operators hold back, as everybody sees them.
+pub(crate) type HeldBack = Arc<Mutex<BTreeSet<String>>>;
+
+/// One activity's name.
+pub(crate) fn any_name(rng: &mut Rng) -> &'static str {
+    rng.pick(&NAMES)
+}
+
+/// What a worker serves.
+pub(crate) struct Serving {
+    pub(crate) queues: Vec<String>,
+    pub(crate) held_back: HeldBack,
+}
+
+impl Begins for Serving {
+    fn serves(&self, queue: &str) -> bool {
+        self.queues.iter().any(|served| served == queue)
+    }
+
+    fn holds(&self, activity: &str) -> bool {
+        self.held_back.lock().expect("no panic while locked").contains(activity)
+    }
 }
 
 /// The registry, as the core sees it.

@@ -2,7 +2,7 @@
 //!
 //! A seed makes a program (`program`), a world that answers its calls and keeps a ledger (`world`), an in-memory store that
 //! commits as the SQL does (`store`), and workers that crash at every point (`sim`, `acts`). The promises are checked
-//! after every step (`check`). Whatever fails prints its seed, its program and its story.
+//! after every step (`check`), whatever callers and operators do (`outside`, `operator`). Whatever fails prints its seed, its program and its story.
 //!
 //! `BACKSTITCH_SEED=n` replays one seed with its story; `BACKSTITCH_SEEDS=n` sets how many are run.
 
@@ -11,6 +11,7 @@ mod check;
 mod interpreter;
 mod kinds;
 mod operator;
+mod outside;
 mod program;
 mod regressions;
 mod rng;

@@ -4,12 +4,13 @@
 //! A worker may die before a commit, after it, with the answer lost, in mid-act; a lane may be taken over under it.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use backstitch::engine::{
-    Action, RunId, Time,
+    RunId, Time,
     core::{
         decision::{Act, Attempt, Decision, Event, Found, Writes},
         machine::Machine,
@@ -21,7 +22,7 @@ use backstitch::engine::{
 use crate::{
     acts::Under,
     interpreter::{Interpreter, Memory},
-    kinds::{AWAY, HOME, Kinds},
+    kinds::{AWAY, HOME, HeldBack, Kinds, Serving},
     program::{NodeId, Program},
     rng::Rng,
     store::{Ack, Store},
@@ -40,6 +41,8 @@ pub(crate) struct Held {
     /// How far the worker's estimate of the database's clock is off, in ms.
     pub(crate) skew: i64,
     pub(crate) idle_looks: u32,
+    /// What was held back when its machine decided last: of that nothing begins.
+    pub(crate) seen_held: BTreeSet<String>,
 }
 
 pub(crate) struct Sim {
@@ -53,9 +56,12 @@ pub(crate) struct Sim {
     pub(crate) faults: bool,
     pub(crate) deployed: bool,
     /// Somebody may ask it to stop.
-    stops: bool,
+    pub(crate) stops: bool,
     /// Somebody may put outcomes of its steps on record.
-    settles: bool,
+    pub(crate) settles: bool,
+    /// Somebody may hold activities back.
+    pub(crate) holds: bool,
+    pub(crate) held_back: HeldBack,
     pub(crate) crashes: u32,
     pub(crate) cancelled: bool,
     pub(crate) compensated: bool,
@@ -92,6 +98,8 @@ impl Sim {
             deployed: program.missing_kind.is_none(),
             stops: rng.chance(35),
             settles: rng.chance(35),
+            holds: rng.chance(35),
+            held_back: HeldBack::default(),
             rng,
             program,
             memory: Arc::default(),
@@ -132,44 +140,18 @@ impl Sim {
         self.check()
     }
 
-    /// Something comes from outside.
-    fn disturb(&mut self) {
-        match self.rng.below(1_000) {
-            0..30 => {
-                let name = self.rng.below(2) as u8;
-                let taken = self.store.signal(name);
-                self.tell(|| format!("signal{name} is sent: {taken}"));
+    fn is_held_back(&self, name: &str) -> bool {
+        self.held_back.lock().expect("no panic while locked").contains(name)
+    }
+
+    /// It was put aside for an activity. Maintenance brings it back after the release, and when something else of it may be due.
+    fn wait_aside(&mut self, activity: &str) {
+        if !self.is_held_back(activity) || self.rng.chance(10) {
+            if let Some(ready) = &mut self.store.ready {
+                ready.queue = HOME.to_owned();
             }
-            30..40 if self.stops => {
-                self.cancelled |= self.store.ask(Request::Cancel);
-                let cancelled = self.cancelled;
-                self.tell(|| format!("cancel is asked for: {cancelled}"));
-            }
-            40..43 if self.stops => {
-                self.compensated |= self.store.ask(Request::Compensate);
-                let compensated = self.compensated;
-                self.tell(|| format!("compensate is asked for: {compensated}"));
-            }
-            43..75 if self.held.is_some() => self.crash("the worker is killed"),
-            75..85 => {
-                self.tell(|| "a takeover, while the worker lives".to_owned());
-                self.store.take_over();
-            }
-            85..95 => {
-                if let Some(held) = &mut self.held {
-                    held.draining = true;
-                    self.tell(|| "the worker drains".to_owned());
-                }
-            }
-            95..130 => self.world.arrive(),
-            134..146 => {
-                let action = if self.rng.chance(50) { Action::Pause } else { Action::Resume };
-                let ruled = self.store.act(&action).map(|ruling| ruling.changes);
-                self.tell(|| format!("an operator: {}: {ruled:?}", action.word()));
-            }
-            146..156 if self.settles => drop(self.settle_a_step()),
-            130..134 => self.deployed = true,
-            _ => {}
+        } else {
+            self.store.now += Duration::from_millis(100);
         }
     }
 
@@ -177,6 +159,9 @@ impl Sim {
     fn free_step(&mut self) {
         self.store.fire_timer();
         if let Some(ready) = self.store.ready.clone() {
+            if let Some(activity) = ready.queue.strip_prefix("@activity/") {
+                return self.wait_aside(activity);
+            }
             if ready.lane.is_some() {
                 self.store.take_over();
             }
@@ -200,7 +185,8 @@ impl Sim {
         self.tell(|| format!("claimed by lane {lane}, which serves {serves:?}"));
         let code = Arc::new(Interpreter { program: self.program.clone(), memory: self.memory.clone() });
         let catalog = Arc::new(Kinds::new(&self.program, self.deployed));
-        let serves = Arc::new(move |queue: &str| serves.iter().any(|served| served == queue));
+        let serves = Arc::new(Serving { queues: serves, held_back: self.held_back.clone() });
+        let seen_held = self.held_back.lock().expect("no panic while locked").clone();
         let mut machine = Machine::new(self.store.snapshot(), code, catalog, serves);
         let decision = machine.begin(self.store.now);
         let skew = if self.rng.chance(50) { 0 } else { self.rng.below(400) as i64 - 200 };
@@ -213,6 +199,7 @@ impl Sim {
             draining: false,
             skew,
             idle_looks: 0,
+            seen_held,
         });
         if let Err(breach) = self.carry_out(decision, None) {
             self.world.broken.get_or_insert(breach);
@@ -293,9 +280,14 @@ impl Sim {
     }
 
     pub(crate) fn happened(&mut self, event: Event, now: Time, tx: Option<(NodeId, String, Direction)>) -> Checked {
-        let Some(held) = &mut self.held else { return Ok(()) };
-        let decision = held.machine.on(event, now);
+        let Some(decision) = self.decide(event, now) else { return Ok(()) };
         self.carry_out(decision, tx)
+    }
+
+    fn decide(&mut self, event: Event, now: Time) -> Option<Decision> {
+        let held = self.held.as_mut()?;
+        held.seen_held = self.held_back.lock().expect("no panic while locked").clone();
+        Some(held.machine.on(event, now))
     }
 
     /// Commits, then begins what is to be done. `tx`: what a transactional step does in the same commit.
@@ -331,7 +323,8 @@ impl Sim {
                     let (event, now, inbox) = (self.inbox(), self.estimate(), self.store.inbox);
                     let Some(held) = &mut self.held else { return Ok(()) };
                     held.seen = inbox;
-                    decision = held.machine.on(event, now);
+                    let Some(next) = self.decide(event, now) else { return Ok(()) };
+                    decision = next;
                 }
                 Ack::Done if !rests => return self.begin_all(decision),
                 Ack::Done if self.held.as_ref().is_some_and(|held| !held.under_way.is_empty()) => {
@@ -403,21 +396,13 @@ impl Sim {
     pub(crate) fn calm_down(&mut self) {
         self.faults = false;
         self.world.calm = true;
+        self.held_back.lock().expect("no panic while locked").clear();
         self.tell(|| "the faults stop".to_owned());
     }
 
     /// After a retry calls may be answered otherwise.
     pub(crate) fn forget_answers(&mut self) {
         self.memory.lock().expect("no panic while locked").forget();
-    }
-
-    /// For a run that waits for a signal alone.
-    pub(crate) fn send_what_it_waits_for(&mut self) -> bool {
-        use backstitch::engine::core::model::StepKind;
-        let open =
-            |step: &&backstitch::engine::core::model::Step| step.kind == StepKind::Signal && step.outcome.is_none();
-        let Some(name) = self.store.steps.values().find(open).map(|step| step.name.clone()) else { return false };
-        self.store.signal(u8::from(&*name == "signal1"))
     }
 }
 

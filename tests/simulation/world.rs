@@ -76,12 +76,13 @@ impl World {
         self.broken.get_or_insert(what);
     }
 
-    /// An attempt comes in: what it will meet.
-    pub(crate) fn attempt(&mut self, id: NodeId, key: &str, verifiable: bool) -> Meets {
+    /// An attempt comes in: what it will meet. Of one without an intent a worker that was taken over may make one more, of a step
+    /// that an operator has settled meanwhile: it is not `ours`, and is refused.
+    pub(crate) fn attempt(&mut self, id: NodeId, key: &str, verifiable: bool, ours: bool) -> Meets {
         if verifiable && self.sites[&id].unresolved {
             self.breach(format!("call {id} is attempted again before anybody asked what became of it"));
         }
-        if self.sites[&id].burnt.contains(key) {
+        if ours && self.sites[&id].burnt.contains(key) {
             self.breach(format!("call {id} is attempted under {key}, which was said never to take effect"));
         }
         if self.sites[&id].undone {
