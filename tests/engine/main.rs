@@ -16,7 +16,7 @@
 //! | `secrets` | what is marked as secret is shown nowhere |
 //! | `schedules` | runs by the clock: slots, downtime, overlap |
 //! | `operations` | bulk operations: each run once, whoever dies; paused, cancelled, refused |
-//! | `verbs`, `verbs_table`, `forks` | what operators do to one run |
+//! | `verbs`, `pauses`, `settles`, `verbs_table`, `forks` | what operators do to one run |
 //! | `audits` | whatever operators do: one commit with its audit; nothing, if it is a dry run |
 //! | `transactional` | steps that commit together with their own SQL |
 //! | `crash` | workers and Postgres killed in mid-work |
@@ -35,12 +35,14 @@ mod leftovers;
 mod migrations;
 mod operations;
 mod outcomes;
+mod pauses;
 mod placing;
 mod promises;
 mod races;
 mod retention;
 mod schedules;
 mod secrets;
+mod settles;
 mod transactional;
 mod verbs;
 mod verbs_races;
