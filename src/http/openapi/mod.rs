@@ -1,7 +1,35 @@
 //! The OpenAPI document. It is made from the handlers: `routes!` registers a handler under the very path and method that
 //! its `#[utoipa::path]` states, so that neither can drift from the other. [`finish`] adds what holds for all of them.
 //!
-//! How to write a route: docs/decisions/0022.
+//! A route looks like this:
+//!
+//! ```ignore
+//! pub(super) fn routes() -> OpenApiRouter<App> {
+//!     OpenApiRouter::new().routes(routes!(list, put)).routes(routes!(show)) // one `routes!` per path
+//! }
+//!
+//! /// Read a hold.
+//! ///
+//! /// The first line is the summary, the rest the description.
+//! #[utoipa::path(
+//!     get,
+//!     path = "/v1/holds/{name}",
+//!     operation_id = "get_hold",
+//!     tag = "holds",
+//!     params(("name" = String, Path, description = "Its name."), ListParams, IdempotencyKey),
+//!     request_body = Option<HoldBody>,
+//!     responses((status = 200, description = "The hold.", body = Hold)),
+//!     extensions(("x-problems" = json!(["unknown_hold"])))
+//! )]
+//! async fn show(/* … */)
+//! ```
+//!
+//! - `x-problems` lists the codes that this handler itself returns. `finish` turns them into answers from `problem::CODES`,
+//!   and adds those that any request can get: a malformed body, a body too large, a database that is away.
+//! - Response types derive `ToSchema`; query parameters derive `IntoParams` with `#[into_params(parameter_in = Query)]`. A
+//!   body is a type, not a `json!`. `Time`, `RunId` and `Json` are known (build.rs). A field with a fixed set of words says
+//!   `#[schema(schema_with = words::run_status)]`.
+//! - Add a row to docs/api.md, and run `cargo run -- openapi > docs/openapi.json`.
 
 mod finish;
 mod page;
