@@ -2,7 +2,7 @@
 //! [`super::Engine::new`], and who installs none pays next to nothing.
 //!
 //! All handles are made here, with the engine: the hot path looks nothing up in a registry. What is counted is what was
-//! committed; labels are words of the code (activities, statuses), never ids. docs/operations.md has the table.
+//! committed; labels are words of the code (activities, statuses), never ids. docs/watching.md has the table.
 
 use std::{collections::HashMap, time::Duration};
 

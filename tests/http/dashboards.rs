@@ -9,7 +9,7 @@ use crate::server::Server;
 
 const DASHBOARD: &str = include_str!("../../deploy/grafana/backstitch.json");
 const ALERTS: &str = include_str!("../../deploy/prometheus/alerts.yml");
-const OPERATIONS: &str = include_str!("../../docs/operations.md");
+const RUNBOOK: &str = include_str!("../../docs/runbook.md");
 
 /// The metrics that a text of PromQL names.
 fn names(text: &str) -> BTreeSet<String> {
@@ -65,12 +65,12 @@ fn every_alert_says_what_it_means_and_where_the_runbook_is() {
         for key in ["summary: ", "description: ", "runbook_url: ", "severity: "] {
             assert!(alert.contains(key), "{name} has no {key}");
         }
-        let anchor = alert.split("docs/operations.md#").nth(1).and_then(|rest| rest.split('"').next());
+        let anchor = alert.split("docs/runbook.md#").nth(1).and_then(|rest| rest.split('"').next());
         let anchor = anchor.unwrap_or_else(|| panic!("{name} has no runbook"));
         let heading = |line: &str| {
             let words = line.strip_prefix("### ")?.to_lowercase().replace(": ", "-").replace(' ', "-");
             Some(words)
         };
-        assert!(OPERATIONS.lines().filter_map(heading).any(|found| found == anchor), "{name}: no section {anchor}");
+        assert!(RUNBOOK.lines().filter_map(heading).any(|found| found == anchor), "{name}: no section {anchor}");
     }
 }

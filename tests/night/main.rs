@@ -1,5 +1,5 @@
 //! A bad night: the gateway breaks while a thousand orders come and go, they pile up in several ways, and one person mends it
-//! all with the runbook of docs/operations.md and nothing else: once with the command line alone, once with a browser alone.
+//! all with the runbook of docs/runbook.md and nothing else: once with the command line alone, once with a browser alone.
 //!
 //! | part | is |
 //! |---|---|
@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use self::{pile::Pile, stage::Stage, terminal::Terminal};
 
-/// The steps of docs/operations.md ("A bad night: the gateway is down") are the comments here, in their order.
+/// The steps of docs/runbook.md ("A bad night: the gateway is down") are the comments here, in their order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_night_is_mended_from_the_terminal_alone_outage() {
     let stage = Stage::set().await;

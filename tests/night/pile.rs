@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::stage::{SKU, Stage};
 
-/// The activities that call the gateway, as docs/operations.md lists them.
+/// The activities that call the gateway, as docs/runbook.md lists them.
 pub(crate) const CALLS_THE_GATEWAY: [&str; 6] =
     ["create_intent", "charge", "check_payment", "settle_payment", "refund", "check_refund"];
 
