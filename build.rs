@@ -4,6 +4,7 @@
 fn main() {
     println!("cargo:rerun-if-changed=migrations");
     println!("cargo:rerun-if-changed=build.rs");
+    #[cfg(feature = "server")]
     utoipa_config::Config::new()
         .alias_for("Time", "chrono::DateTime<chrono::Utc>")
         .alias_for("RunId", "uuid::Uuid")

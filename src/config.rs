@@ -10,7 +10,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::payments::Secret;
+use crate::Secret;
 
 /// How long a request waits for a connection before it is told that the database is not there.
 const ACQUIRE_WITHIN: Duration = Duration::from_secs(3);

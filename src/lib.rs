@@ -8,15 +8,31 @@
 //! - [`http`] and [`cli`]: the faces; [`config`] and [`telemetry`]: what their processes share.
 //! - [`mod@bench`]: the standard load.
 
+#[cfg(feature = "shop")]
 pub mod activities;
+#[cfg(feature = "cli")]
 pub mod bench;
+#[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "cli")]
 pub mod config;
+#[cfg(feature = "embedded")]
 pub mod embedded;
 pub mod engine;
+#[cfg(feature = "shop")]
 pub mod gateway_sim;
+#[cfg(feature = "server")]
 pub mod http;
+#[cfg(feature = "shop")]
 pub mod orders;
+#[cfg(feature = "shop")]
 pub mod payments;
+mod secret;
+#[cfg(any(feature = "server", feature = "otlp"))]
 pub mod telemetry;
+#[cfg(any(feature = "cli", feature = "otlp", feature = "shop"))]
+pub mod tls;
+#[cfg(feature = "shop")]
 pub mod workflows;
+
+pub use secret::Secret;

@@ -6,6 +6,7 @@ use backstitch::{cli::Cli, telemetry};
 use clap::Parser;
 
 /// The worker makes and drops small things by the million; see docs/decisions/.
+#[cfg(feature = "mimalloc")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -6,7 +6,7 @@ use anyhow::Context;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value;
 
-use crate::payments::{Secret, install_crypto_provider};
+use crate::{Secret, tls::install_crypto_provider};
 
 /// How long a server may take to be reached.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);

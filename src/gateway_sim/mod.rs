@@ -49,7 +49,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{connection::CuttableListener, idempotency::KeyStore, ledger::Ledger};
-use crate::payments::Secret;
+use crate::Secret;
 
 pub use faults::{LateCancel, RefundFailure};
 

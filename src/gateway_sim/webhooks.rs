@@ -10,7 +10,11 @@ use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Config, now_ms, objects::Event};
-use crate::payments::{self, SIGNATURE_HEADER, Secret};
+use crate::{
+    Secret,
+    payments::{self, SIGNATURE_HEADER},
+    tls,
+};
 
 /// How long the merchant has to answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -49,7 +53,7 @@ impl Sender {
                 let url = Url::parse(text)
                     .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, format!("{text}: {error}")))?;
                 Some(Target {
-                    client: payments::client(&url, TIMEOUT).map_err(io::Error::other)?,
+                    client: tls::client(&url, TIMEOUT).map_err(io::Error::other)?,
                     url,
                     secret: config.webhook_secret.clone(),
                     permits: Arc::new(Semaphore::new(CONCURRENCY)),

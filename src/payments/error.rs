@@ -4,7 +4,7 @@
 //! nothing at the gateway, [`GatewayError::Unknown`] that it may have. When in doubt it is unknown.
 //! `code()` is ours and stable; the gateway's own code and text are kept beside it for people.
 
-use super::types::Intent;
+use super::types::{Decline, Intent};
 
 /// A call that did not succeed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -52,17 +52,6 @@ pub enum Refusal {
         /// For people.
         message: String,
     },
-}
-
-/// Why a payment was declined.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Decline {
-    /// The gateway's code, for example `card_declined`.
-    pub code: String,
-    /// The bank's reason, for example `insufficient_funds`.
-    pub decline_code: Option<String>,
-    /// The gateway's text.
-    pub message: String,
 }
 
 /// Why an outcome is not known.

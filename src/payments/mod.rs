@@ -13,8 +13,6 @@
 //! the gateway's events. What to do with an outcome is left to the activities.
 
 mod error;
-mod http;
-mod secret;
 mod signature;
 mod stripe;
 mod types;
@@ -23,12 +21,12 @@ mod wire;
 
 use std::{future::Future, pin::Pin};
 
-pub use error::{Decline, GatewayError, Refusal, SetupError, UnknownReason};
-pub use http::{client, install_crypto_provider};
-pub use secret::Secret;
+pub use error::{GatewayError, Refusal, SetupError, UnknownReason};
 pub use signature::{SIGNATURE_HEADER, SIGNATURE_TOLERANCE, SignatureError, sign, verify_signature};
 pub use stripe::{DEFAULT_TIMEOUT, StripeConfig, StripeGateway};
-pub use types::{Intent, IntentStatus, Metadata, NewIntent, NewRefund, Refund, RefundStatus};
+pub use types::{Decline, Intent, IntentStatus, Metadata, NewIntent, NewRefund, Refund, RefundStatus};
+
+pub use crate::Secret;
 
 /// What every call of the port gives: a boxed future, so that the trait works as `dyn`.
 pub type GatewayFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, GatewayError>> + Send + 'a>>;

@@ -10,7 +10,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use super::secret::Secret;
+use crate::Secret;
 
 /// The header that carries the signature.
 pub const SIGNATURE_HEADER: &str = "Stripe-Signature";

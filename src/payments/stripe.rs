@@ -15,11 +15,10 @@ use serde::de::DeserializeOwned;
 use super::{
     GatewayFuture, PaymentGateway,
     error::{GatewayError, Refusal, SetupError, UnknownReason},
-    http,
-    secret::Secret,
     types::{Intent, IntentStatus, Metadata, NewIntent, NewRefund, ORDER_ID, Refund},
     wire::{WireErrorBody, WireIntent, WireList, WireRefund},
 };
+use crate::{Secret, tls};
 
 /// How long a call may take in all, unless told otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -89,7 +88,7 @@ impl StripeGateway {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, bearer);
         headers.insert("Stripe-Version", HeaderValue::from_static(API_VERSION));
-        let client = http::client(&base, config.timeout).map_err(SetupError::Client)?;
+        let client = tls::client(&base, config.timeout).map_err(SetupError::Client)?;
         Ok(Self { client, base, headers, traceparent: config.traceparent })
     }
 

@@ -7,8 +7,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::Decline;
-
 /// Our own references, kept by the gateway beside an intent or a refund.
 pub type Metadata = BTreeMap<String, String>;
 
@@ -64,6 +62,17 @@ pub struct Intent {
     pub metadata: Metadata,
     /// Why the last confirm failed, if it did.
     pub last_decline: Option<Decline>,
+}
+
+/// Why a payment was declined.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decline {
+    /// The gateway's code, for example `card_declined`.
+    pub code: String,
+    /// The bank's reason, for example `insufficient_funds`.
+    pub decline_code: Option<String>,
+    /// The gateway's text.
+    pub message: String,
 }
 
 /// Where an intent stands.

@@ -8,11 +8,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    secret::Secret,
     signature::{SIGNATURE_TOLERANCE, SignatureError, verify_signature},
     types::{Intent, Refund},
     wire::{WireIntent, WireRefund},
 };
+use crate::Secret;
 
 /// A verified event.
 #[derive(Debug, Clone, PartialEq, Eq)]

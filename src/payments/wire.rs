@@ -6,10 +6,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{
-    error::Decline,
-    types::{Intent, IntentStatus, Metadata, ORDER_ID, Refund, RefundStatus},
-};
+use super::types::{Decline, Intent, IntentStatus, Metadata, ORDER_ID, Refund, RefundStatus};
 
 #[derive(Deserialize)]
 pub(super) struct WireIntent {

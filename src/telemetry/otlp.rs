@@ -26,7 +26,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::{
     engine::{Observed, Observer},
-    payments::install_crypto_provider,
+    tls::install_crypto_provider,
 };
 
 /// Spans that may wait for their export.

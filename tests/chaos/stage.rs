@@ -72,7 +72,7 @@ impl Stage {
         let stop = CancellationToken::new();
         tokio::spawn(http::serve(listener, App::new(orders.clone()), stop.clone().cancelled_owned()));
         let url = reqwest::Url::parse(&simulator.url()).expect("a URL");
-        let client = backstitch::payments::client(&url, Duration::from_secs(10)).expect("a client");
+        let client = backstitch::tls::client(&url, Duration::from_secs(10)).expect("a client");
         Self { orders, engine, pool, simulator, client, server, _stop: stop.drop_guard() }
     }
 

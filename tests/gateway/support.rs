@@ -34,7 +34,7 @@ impl Bench {
         let url = reqwest::Url::parse(&simulator.url()).expect("a URL");
         Self {
             gateway: gateway(&simulator.url(), Duration::from_secs(5)),
-            http: backstitch::payments::client(&url, Duration::from_secs(5)).expect("a client"),
+            http: backstitch::tls::client(&url, Duration::from_secs(5)).expect("a client"),
             simulator,
         }
     }

@@ -42,7 +42,7 @@ async fn status(port: u16, token: Option<&str>) -> u16 {
 
 #[tokio::test]
 async fn other_machines_are_not_served_without_keys_unless_told_to() {
-    backstitch::payments::install_crypto_provider();
+    backstitch::tls::install_crypto_provider();
     let database = TestDatabase::new().await;
     let serve = ["serve", "--listen", "0.0.0.0:0", "--no-worker"];
     let dev = ["dev", "--listen", "0.0.0.0:0", "--gateway-listen", "127.0.0.1:0"];

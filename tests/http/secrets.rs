@@ -11,7 +11,8 @@ use backstitch::{
     gateway_sim::{self, Running},
     http::{App, serve},
     orders::{Orders, ShopSettings},
-    payments::{Secret, StripeConfig, StripeGateway, install_crypto_provider},
+    payments::{Secret, StripeConfig, StripeGateway},
+    tls::install_crypto_provider,
     workflows,
 };
 use serde_json::{Value, json};

@@ -9,8 +9,9 @@ use backstitch::{
     },
     http::{App, serve},
     orders::{Orders, ShopSettings},
-    payments::{Secret, install_crypto_provider},
+    payments::Secret,
     telemetry::record,
+    tls::install_crypto_provider,
 };
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde::{Deserialize, Serialize};

@@ -96,7 +96,7 @@ impl Shop {
         tokio::spawn(worker.run(stop.clone().cancelled_owned()));
         tokio::spawn(receive(listener, orders.clone(), stop.clone()));
         let url = reqwest::Url::parse(&simulator.url()).expect("a URL");
-        let http = backstitch::payments::client(&url, Duration::from_secs(5)).expect("a client");
+        let http = backstitch::tls::client(&url, Duration::from_secs(5)).expect("a client");
         let shop = Self { orders, engine, pool, simulator, http, _stop: stop.drop_guard(), database };
         shop.until_registered().await;
         shop

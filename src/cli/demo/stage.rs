@@ -14,7 +14,8 @@ use crate::{
     gateway_sim,
     http::{self, App},
     orders::{Orders, PutItem, ShopSettings},
-    payments::{self, Secret},
+    payments::Secret,
+    tls,
 };
 
 /// How long an order waits for its payment here; ten minutes outside of the demo.
@@ -84,7 +85,7 @@ impl Stage {
             |name: &str, on_hand| PutItem { name: name.to_owned(), price: PRICE, currency: "EUR".to_owned(), on_hand };
         orders.put_item(PLENTY, &item("Espresso beans, 1 kg", ON_HAND)).await?;
         orders.put_item(SOLD_OUT, &item("White truffle", 0)).await?;
-        let http = payments::client(&gateway_url.parse()?, Duration::from_secs(10))?;
+        let http = tls::client(&gateway_url.parse()?, Duration::from_secs(10))?;
         Ok((Arc::new(Self { engine, orders, gateway_url, http, stop }), parts))
     }
 

@@ -1,6 +1,4 @@
-//! The HTTP client for gateways, and the TLS set-up that it needs.
-//!
-//! reqwest is built without a crypto provider of its own, so that the package needs neither C++ nor
+//! TLS for outgoing HTTP. reqwest is built without a crypto provider of its own, so that the package needs neither C++ nor
 //! cmake; rustls' ring provider is installed for the process before the first client is built.
 
 use std::time::Duration;
