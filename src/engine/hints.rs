@@ -45,7 +45,7 @@ impl Hints {
     }
 
     /// These runs have ended, or stand still.
-    pub(crate) fn rested(&self, runs: impl IntoIterator<Item = RunId>) {
+    pub(crate) fn wake_waiters(&self, runs: impl IntoIterator<Item = RunId>) {
         let waiters = self.lock();
         if waiters.is_empty() {
             return;

@@ -35,7 +35,7 @@ pub(crate) struct Meters {
     pub(crate) lanes_fenced: Counter,
     pub(crate) takeovers: Counter,
     pub(crate) slots: Gauge,
-    pub(crate) held: Gauge,
+    pub(crate) active_runs: Gauge,
     ended: HashMap<Status, Counter>,
     activities: HashMap<&'static str, ActivityMeters>,
     /// Steps of activities that this process does not know: one label for all of them.
@@ -58,7 +58,7 @@ impl Meters {
             lanes_fenced: counter!("backstitch_lanes_fenced_total"),
             takeovers: counter!("backstitch_takeovers_total"),
             slots: gauge!("backstitch_worker_slots"),
-            held: gauge!("backstitch_worker_held"),
+            active_runs: gauge!("backstitch_worker_held"),
             ended: Status::ALL.iter().filter(|status| status.is_end()).map(of_status).collect(),
             activities: registry
                 .activities()
@@ -83,8 +83,8 @@ impl Meters {
             }
             steps += commit.writes.steps.len();
             commit.writes.steps.iter().for_each(|step| self.step(step));
-            if let Some(RunWrite::Rest { status, .. }) = &commit.writes.run
-                && flushed.rested.contains(&commit.run)
+            if let Some(RunWrite::Dequeue { status, .. }) = &commit.writes.run
+                && flushed.dequeued.contains(&commit.run)
             {
                 self.ended(*status);
             }

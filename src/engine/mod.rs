@@ -36,7 +36,6 @@ pub use self::{
     activity::{Activity, ActivityContext, ActivityError, Verified, current_traceparent},
     client::{DEFAULT_MAX_PAYLOAD, DEFAULT_QUEUE, DEFAULT_RETENTION, Engine, StartRun, Started},
     core::{
-        action::{Action, Declared, StepDirection},
         context::{Call, Context, SideValue, StepFailure},
         holds::HoldKind,
         join::{join, join_all},
@@ -45,6 +44,7 @@ pub use self::{
         policy::{Policy, PolicyOverride, Retry, Schema},
         schedule::{CatchUp, Overlap},
         trace::Trace,
+        verb::{Declared, StepDirection, Verb},
     },
     credentials::{Identity, VERDICT_FOR},
     error::Error,

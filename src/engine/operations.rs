@@ -8,9 +8,9 @@ use uuid::Uuid;
 use super::{
     client::Engine,
     core::{
-        action::Action,
         model::RunId,
         operation::{DEFAULT_RATE, HIGHEST_RATE, OperationChange},
+        verb::Verb,
     },
     error::Error,
     operator::{Operator, Subject},
@@ -29,7 +29,7 @@ impl Engine {
     /// `empty_filter`, `reason_required`, `invalid_request`.
     pub async fn operate_on(
         &self,
-        action: &Action,
+        action: &Verb,
         filter: &RunFilter,
         by: &Operator,
         rate: Option<u32>,
@@ -40,7 +40,7 @@ impl Engine {
 
     async fn create_operation(
         &self,
-        action: &Action,
+        action: &Verb,
         filter: &RunFilter,
         by: &Operator,
         rate: Option<u32>,
@@ -81,7 +81,7 @@ impl Engine {
     /// As [`Engine::operate_on`].
     pub async fn preview_operation(
         &self,
-        action: &Action,
+        action: &Verb,
         filter: &RunFilter,
         by: &Operator,
     ) -> Result<OperationPreview, Error> {
@@ -93,7 +93,7 @@ impl Engine {
         let mut sample = Vec::new();
         let by = Operator { dry_run: true, ..by.clone() };
         for run_id in operations::first(&mut conn, &matching, SAMPLE).await? {
-            sample.push(match self.act_in(&mut conn, run_id, action, &by).await {
+            sample.push(match self.apply_verb_in(&mut conn, run_id, action, &by).await {
                 Ok(plan) => PreviewedRun { run_id, plan: Some(plan), code: None, message: None },
                 Err(error @ (Error::Unavailable(_) | Error::Database(_))) => return Err(error),
                 Err(refused) => PreviewedRun {

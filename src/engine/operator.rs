@@ -8,11 +8,11 @@ use uuid::Uuid;
 use super::{
     client::Engine,
     core::{
-        action::Action,
         model::{Json, RunId, Step},
         plan::Undo,
         redact::redact,
-        verbs::Ruling,
+        ruling::Ruling,
+        verb::Verb,
     },
     error::Error,
     store::{audit, operate, reads},
@@ -58,10 +58,10 @@ impl Engine {
     ///
     /// # Errors
     /// `reason_required`, `unknown_run`, `unknown_step`, `wrong_state`, `past_pivot`, `held_by_worker`, `invalid_request`.
-    pub async fn act(&self, run: RunId, action: &Action, by: &Operator) -> Result<ActionPlan, Error> {
-        let acted = async { self.act_in(&mut *self.pool().acquire().await?, run, action, by).await };
+    pub async fn apply_verb(&self, run: RunId, action: &Verb, by: &Operator) -> Result<ActionPlan, Error> {
+        let acted = async { self.apply_verb_in(&mut *self.pool().acquire().await?, run, action, by).await };
         let acted = self.audited(action.word(), Subject::Run(run), by, acted.await).await?;
-        self.rested(run);
+        self.wake_waiters(run);
         self.hint();
         Ok(acted)
     }
@@ -70,12 +70,12 @@ impl Engine {
     /// the caller's to record. Call [`Engine::hint`] after the commit.
     ///
     /// # Errors
-    /// As [`Engine::act`].
-    pub async fn act_in(
+    /// As [`Engine::apply_verb`].
+    pub async fn apply_verb_in(
         &self,
         conn: &mut PgConnection,
         run: RunId,
-        action: &Action,
+        action: &Verb,
         by: &Operator,
     ) -> Result<ActionPlan, Error> {
         by.check_reason(action.needs_reason(), action.word())?;
@@ -144,28 +144,28 @@ impl Engine {
         result
     }
 
-    /// [`Action::Cancel`], for short.
+    /// [`Verb::Cancel`], for short.
     ///
     /// # Errors
-    /// As [`Engine::act`].
+    /// As [`Engine::apply_verb`].
     pub async fn cancel(&self, run: RunId, by: &Operator) -> Result<ActionPlan, Error> {
-        self.act(run, &Action::Cancel, by).await
+        self.apply_verb(run, &Verb::Cancel, by).await
     }
 
-    /// [`Action::Compensate`], for short.
+    /// [`Verb::Compensate`], for short.
     ///
     /// # Errors
-    /// As [`Engine::act`].
+    /// As [`Engine::apply_verb`].
     pub async fn compensate(&self, run: RunId, by: &Operator) -> Result<ActionPlan, Error> {
-        self.act(run, &Action::Compensate, by).await
+        self.apply_verb(run, &Verb::Compensate, by).await
     }
 
-    /// [`Action::Retry`] with the activities' own policies, for short.
+    /// [`Verb::Retry`] with the activities' own policies, for short.
     ///
     /// # Errors
-    /// As [`Engine::act`].
+    /// As [`Engine::apply_verb`].
     pub async fn retry(&self, run: RunId, by: &Operator) -> Result<ActionPlan, Error> {
-        self.act(run, &Action::Retry { policy: None }, by).await
+        self.apply_verb(run, &Verb::Retry { policy: None }, by).await
     }
 
     fn plan_of(
@@ -203,7 +203,7 @@ impl Engine {
     }
 
     /// Those who wait for the run's end in this process look again.
-    fn rested(&self, run: RunId) {
-        self.hints().rested([run]);
+    fn wake_waiters(&self, run: RunId) {
+        self.hints().wake_waiters([run]);
     }
 }

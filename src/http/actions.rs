@@ -22,7 +22,7 @@ use super::{
     request::is_about,
     wire::{ActionBody, operator},
 };
-use crate::engine::{Action, ActionPlan, Declared, ForkPlan, Operator, PolicyOverride, RunId, StepDirection, Subject};
+use crate::engine::{ActionPlan, Declared, ForkPlan, Operator, PolicyOverride, RunId, StepDirection, Subject, Verb};
 
 /// The routes of the verbs.
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -148,7 +148,7 @@ impl Body for ForkBody {
     extensions(("x-problems" = json!(["unknown_run", "wrong_state", "held_by_worker"])))
 )]
 async fn retry(asked: Asked<RetryBody>) -> Result<Planned, Problem> {
-    asked.act("retry", |body| Ok(Action::Retry { policy: body.policy })).await
+    asked.act("retry", |body| Ok(Verb::Retry { policy: body.policy })).await
 }
 
 /// Stop a run and undo what it did, before its pivot.
@@ -163,7 +163,7 @@ async fn retry(asked: Asked<RetryBody>) -> Result<Planned, Problem> {
     extensions(("x-problems" = json!(["unknown_run", "reason_required", "past_pivot", "wrong_state"])))
 )]
 async fn cancel(asked: Asked<ActionBody>) -> Result<Planned, Problem> {
-    asked.act("cancel", |_| Ok(Action::Cancel)).await
+    asked.act("cancel", |_| Ok(Verb::Cancel)).await
 }
 
 /// Undo what a run did, wherever it stands.
@@ -178,7 +178,7 @@ async fn cancel(asked: Asked<ActionBody>) -> Result<Planned, Problem> {
     extensions(("x-problems" = json!(["unknown_run", "reason_required", "wrong_state"])))
 )]
 async fn compensate(asked: Asked<ActionBody>) -> Result<Planned, Problem> {
-    asked.act("compensate", |_| Ok(Action::Compensate)).await
+    asked.act("compensate", |_| Ok(Verb::Compensate)).await
 }
 
 /// Let nothing of a run begin, and freeze its timers.
@@ -195,7 +195,7 @@ async fn compensate(asked: Asked<ActionBody>) -> Result<Planned, Problem> {
     extensions(("x-problems" = json!(["unknown_run", "wrong_state"])))
 )]
 async fn pause(asked: Asked<ActionBody>) -> Result<Planned, Problem> {
-    asked.act("pause", |_| Ok(Action::Pause)).await
+    asked.act("pause", |_| Ok(Verb::Pause)).await
 }
 
 /// Let a paused run go on; its timers go on with what was left of them.
@@ -210,7 +210,7 @@ async fn pause(asked: Asked<ActionBody>) -> Result<Planned, Problem> {
     extensions(("x-problems" = json!(["unknown_run", "wrong_state"])))
 )]
 async fn resume(asked: Asked<ActionBody>) -> Result<Planned, Problem> {
-    asked.act("resume", |_| Ok(Action::Resume)).await
+    asked.act("resume", |_| Ok(Verb::Resume)).await
 }
 
 /// End a run as it stands, without undo.
@@ -227,7 +227,7 @@ async fn resume(asked: Asked<ActionBody>) -> Result<Planned, Problem> {
     extensions(("x-problems" = json!(["unknown_run", "reason_required", "wrong_state", "held_by_worker"])))
 )]
 async fn abandon(asked: Asked<ActionBody>) -> Result<Planned, Problem> {
-    asked.act("abandon", |_| Ok(Action::Abandon)).await
+    asked.act("abandon", |_| Ok(Verb::Abandon)).await
 }
 
 /// Take a run off the list of what needs attention.
@@ -244,7 +244,7 @@ async fn abandon(asked: Asked<ActionBody>) -> Result<Planned, Problem> {
     extensions(("x-problems" = json!(["unknown_run", "wrong_state"])))
 )]
 async fn acknowledge(asked: Asked<ActionBody>) -> Result<Planned, Problem> {
-    asked.act("acknowledge", |_| Ok(Action::Acknowledge)).await
+    asked.act("acknowledge", |_| Ok(Verb::Acknowledge)).await
 }
 
 /// Pass over a step that has not succeeded, as if it had given this output; or over an undo.
@@ -263,7 +263,7 @@ async fn skip(asked: Asked<SkipBody>) -> Result<Planned, Problem> {
     let seq = asked.seq.clone();
     asked
         .act("skip", |body: SkipBody| {
-            Ok(Action::Skip { seq: step(&seq)?, direction: body.direction, output: body.output })
+            Ok(Verb::Skip { seq: step(&seq)?, direction: body.direction, output: body.output })
         })
         .await
 }
@@ -288,7 +288,7 @@ async fn resolve(asked: Asked<ResolveBody>) -> Result<Planned, Problem> {
         .act("resolve", |body: ResolveBody| {
             let outcome = body.outcome.ok_or_else(|| Problem::invalid("`outcome` is missing: \"ok\" or \"failed\""))?;
             let ResolveBody { direction, output, evidence, .. } = body;
-            Ok(Action::Resolve { seq: step(&seq)?, direction, outcome, output, evidence })
+            Ok(Verb::Resolve { seq: step(&seq)?, direction, outcome, output, evidence })
         })
         .await
 }
@@ -374,7 +374,7 @@ impl<B: Body> Asked<B> {
     async fn act(
         self,
         verb: &'static str,
-        action: impl FnOnce(B) -> Result<Action, Problem>,
+        action: impl FnOnce(B) -> Result<Verb, Problem>,
     ) -> Result<Planned, Problem> {
         let (app, id) = (self.app.clone(), self.id.clone());
         let (run, by, body) = self.read(verb).await?;
@@ -382,7 +382,7 @@ impl<B: Body> Asked<B> {
             Ok(action) => action,
             Err(problem) => return Err(refused(&app, verb, &id, &by, problem).await),
         };
-        let plan = app.engine.act(run, &action, &by).await?;
+        let plan = app.engine.apply_verb(run, &action, &by).await?;
         Ok(if plan.dry_run { Planned::DryRun(plan) } else { Planned::Accepted(plan) })
     }
 

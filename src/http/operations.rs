@@ -19,7 +19,7 @@ use super::{
     problem::Problem,
     wire::Reason,
 };
-use crate::engine::{Action, Operation, OperationPreview, OperationRun, Operator, Page, RunFilter};
+use crate::engine::{Operation, OperationPreview, OperationRun, Operator, Page, RunFilter, Verb};
 
 /// The routes of this noun.
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -56,7 +56,7 @@ struct OperationBody {
 }
 
 impl OperationBody {
-    fn action(&self) -> Result<Action, Problem> {
+    fn action(&self) -> Result<Verb, Problem> {
         let mut fields = self.arguments.clone();
         if fields.insert("action".to_owned(), self.action.clone().into()).is_some() {
             return Err(Problem::invalid("the action's word stands in `action`, not in `arguments`"));
@@ -251,7 +251,7 @@ mod tests {
 
     use super::*;
 
-    fn action(body: Value) -> Result<Action, &'static str> {
+    fn action(body: Value) -> Result<Verb, &'static str> {
         let body: OperationBody = serde_json::from_value(body).expect("a body");
         body.action().map_err(|problem| problem.code())
     }
@@ -259,8 +259,8 @@ mod tests {
     #[test]
     fn an_action_is_a_word_with_arguments() {
         let retry = action(json!({"action": "retry", "arguments": {"policy": {"max_attempts": 3}}, "filter": {}}));
-        assert!(matches!(retry, Ok(Action::Retry { policy: Some(policy) }) if policy.max_attempts == Some(3)));
-        assert!(matches!(action(json!({"action": "cancel", "filter": {}})), Ok(Action::Cancel)));
+        assert!(matches!(retry, Ok(Verb::Retry { policy: Some(policy) }) if policy.max_attempts == Some(3)));
+        assert!(matches!(action(json!({"action": "cancel", "filter": {}})), Ok(Verb::Cancel)));
         for wrong in [
             json!({"action": "explode", "filter": {}}),
             json!({"action": "skip", "filter": {}}),

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use backstitch::engine::{Action, RunFilter};
+use backstitch::engine::{RunFilter, Verb};
 use serde_json::Value;
 
 use crate::{chrome::Chrome, stage::Stage};
@@ -37,11 +37,8 @@ async fn a_night(stage: &Stage) -> Vec<Look> {
     stage.until(parcels[3], "stuck").await;
     let trips = RunFilter { workflow: Some("parcel".into()), ..RunFilter::default() };
     let again = by("once more, before the morning shift");
-    let operation = stage
-        .engine
-        .operate_on(&Action::Retry { policy: None }, &trips, &again, Some(100))
-        .await
-        .expect("an operation");
+    let operation =
+        stage.engine.operate_on(&Verb::Retry { policy: None }, &trips, &again, Some(100)).await.expect("an operation");
     stage.schedule("nightly-parcels").await;
     vec![
         ("overview", "/".to_owned()),

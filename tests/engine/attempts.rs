@@ -1,6 +1,6 @@
 //! The log of attempts: what did not end well is on record one by one, and stays.
 
-use backstitch::engine::{Action, PastAttempt, PolicyOverride, StepView};
+use backstitch::engine::{PastAttempt, PolicyOverride, StepView, Verb};
 use serde_json::json;
 
 use crate::support::{engine::*, script::*, wait_until};
@@ -60,7 +60,7 @@ async fn of_many_attempts_the_first_and_the_latest_are_kept_also_over_an_operato
     let run = t.ends(&[call("note")], "failed").await.id;
     let policy =
         PolicyOverride { max_attempts: Some(12), first_ms: Some(1), longest_ms: Some(1), ..Default::default() };
-    t.engine.act(run, &Action::Retry { policy: Some(policy) }, &operator()).await.expect("it has failed");
+    t.engine.apply_verb(run, &Verb::Retry { policy: Some(policy) }, &operator()).await.expect("it has failed");
     let run = t.until(run, "twelve more", |run| run.status == "failed" && forward(run)[0].attempts == 12).await;
     let step = forward(&run)[0];
     let numbers: Vec<u32> = step.attempt_log.iter().map(|past| past.attempt).collect();

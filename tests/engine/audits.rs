@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use backstitch::engine::{Action, Error, HoldKind, NewKey, Operator, Role, RunFilter, RunId, ScheduleSpec, to_json};
+use backstitch::engine::{Error, HoldKind, NewKey, Operator, Role, RunFilter, RunId, ScheduleSpec, Verb, to_json};
 use futures_util::{FutureExt, future::BoxFuture};
 use sqlx::Row;
 use uuid::Uuid;
@@ -74,7 +74,7 @@ impl Stage {
         let ended = t.ends(&[call("note")], "completed").await.id;
         t.workers[0].drain().await;
         let by = operator();
-        let operation = t.engine.operate_on(&Action::Cancel, &batch(), &by, None).await.expect("it is accepted").id;
+        let operation = t.engine.operate_on(&Verb::Cancel, &batch(), &by, None).await.expect("it is accepted").id;
         t.engine.hold(HoldKind::Queue, "held", &by).await.expect("it is held");
         t.engine.set_schedule("s", &spec("0 * * * *"), &by).await.expect("it is set");
         Self { t, run, ended, operation }
@@ -83,8 +83,8 @@ impl Stage {
     /// Does it all, and asks after each what was made of it.
     async fn each(&self, by: &Operator, ask: impl AsyncFn(&str, Result<(), Error>)) {
         let (engine, week) = (&self.t.engine, Duration::from_secs(7 * 24 * 3600));
-        for verb in [Action::Pause, Action::Cancel, Action::Compensate, Action::Abandon] {
-            ask(verb.word(), engine.act(self.run, &verb, by).await.map(drop)).await;
+        for verb in [Verb::Pause, Verb::Cancel, Verb::Compensate, Verb::Abandon] {
+            ask(verb.word(), engine.apply_verb(self.run, &verb, by).await.map(drop)).await;
         }
         ask("signal", engine.operator_signal(self.run, "go", None, None, by).await).await;
         ask("fork", engine.fork(self.ended, 0, None, by).await.map(drop)).await;
@@ -95,7 +95,7 @@ impl Stage {
         ask("run a schedule", engine.run_schedule("s", by).await.map(drop)).await;
         ask("delete a schedule", engine.delete_schedule("s", by).await.map(drop)).await;
         ask("set a retention", engine.set_retention("scripted", Some(week), by).await.map(drop)).await;
-        ask("operate", engine.operate_on(&Action::Cancel, &batch(), by, None).await.map(drop)).await;
+        ask("operate", engine.operate_on(&Verb::Cancel, &batch(), by, None).await.map(drop)).await;
         ask("pause an operation", engine.pause_operation(self.operation, by).await.map(drop)).await;
         ask("cancel an operation", engine.cancel_operation(self.operation, by).await.map(drop)).await;
     }
@@ -162,8 +162,8 @@ async fn what_is_asked_for_twice_is_done_and_audited_once() {
         };
     }
     let (run, ended, operation) = (stage.run, stage.ended, stage.operation);
-    twice!("pause", |engine, by| engine.act(run, &Action::Pause, &by));
-    twice!("resume", |engine, by| engine.act(run, &Action::Resume, &by));
+    twice!("pause", |engine, by| engine.apply_verb(run, &Verb::Pause, &by));
+    twice!("resume", |engine, by| engine.apply_verb(run, &Verb::Resume, &by));
     twice!("cancel", |engine, by| engine.cancel(run, &by));
     twice!("compensate", |engine, by| engine.compensate(ended, &by));
     twice!("hold", |engine, by| engine.hold(HoldKind::Activity, "charge", &by));

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use backstitch::engine::{Action, NewKey, Role, WorkerConfig};
+use backstitch::engine::{NewKey, Role, Verb, WorkerConfig};
 use serde_json::json;
 
 use crate::support::{engine::*, script::*};
@@ -103,7 +103,7 @@ async fn what_belonged_to_a_run_that_is_gone_goes_and_what_belongs_to_one_that_i
     request.id = Some(there);
     t.engine.start(request).await.expect("it is accepted");
     t.send(there, "go", json!(1)).await;
-    t.engine.act(there, &Action::Pause, &operator()).await.expect("a run that is due can be paused");
+    t.engine.apply_verb(there, &Verb::Pause, &operator()).await.expect("a run that is due can be paused");
     t.execute(&format!(
         "INSERT INTO backstitch.compensation (run_id, cause, planned_at) VALUES ('{there}', '{{}}', now())"
     ))

@@ -1,7 +1,7 @@
 //! Bulk operations: what matched when it was asked for is what it is done to, once, however often the process dies.
 
 use backstitch::engine::{
-    Action, Engine, Error, MaintenanceConfig, Operation, OperationRun, OperationStatus, Operator, RunFilter, RunId,
+    Engine, Error, MaintenanceConfig, Operation, OperationRun, OperationStatus, Operator, RunFilter, RunId, Verb,
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -58,7 +58,7 @@ async fn pending(t: &TestEngine, count: usize) -> Vec<RunId> {
 }
 
 async fn cancel_all(t: &TestEngine, rate: Option<u32>) -> Operation {
-    let created = t.engine.operate_on(&Action::Cancel, &tagged("batch:one"), &operator(), rate).await;
+    let created = t.engine.operate_on(&Verb::Cancel, &tagged("batch:one"), &operator(), rate).await;
     created.expect("the operation is accepted")
 }
 
@@ -236,7 +236,7 @@ async fn a_paused_operation_does_nothing_until_it_is_resumed() {
     // Another operation gets its turns meanwhile, so the runner has passed this one over.
     let other = pending_of(&t, "two").await;
     let other =
-        t.engine.operate_on(&Action::Cancel, &tagged("batch:two"), &operator(), None).await.map(|o| (o.id, other));
+        t.engine.operate_on(&Verb::Cancel, &tagged("batch:two"), &operator(), None).await.map(|o| (o.id, other));
     completes(&t, other.expect("the operation is accepted").0).await;
     let still = t.engine.operation(created.id).await.expect("the operation");
     assert_eq!((still.status, still.done), (OperationStatus::Paused, paused.done));
@@ -263,7 +263,7 @@ async fn a_cancelled_operation_leaves_the_rest_as_it_is() {
     assert!(cancelled.done < 60, "{cancelled:?}");
     let other = pending_of(&t, "two").await;
     let other =
-        t.engine.operate_on(&Action::Cancel, &tagged("batch:two"), &operator(), None).await.map(|o| (o.id, other));
+        t.engine.operate_on(&Verb::Cancel, &tagged("batch:two"), &operator(), None).await.map(|o| (o.id, other));
     completes(&t, other.expect("the operation is accepted").0).await;
     drop(runner);
     assert_eq!(t.engine.operation(created.id).await.expect("the operation").done, cancelled.done);
@@ -280,7 +280,7 @@ async fn what_is_asked_for_wrongly_creates_nothing_and_is_audited() {
     let t = TestEngine::idle().await;
     pending(&t, 2).await;
     let refused = async |filter: RunFilter, by: Operator, rate: Option<u32>| {
-        let refused = t.engine.operate_on(&Action::Retry { policy: None }, &filter, &by, rate).await;
+        let refused = t.engine.operate_on(&Verb::Retry { policy: None }, &filter, &by, rate).await;
         refused.map(|_| ()).map_err(|error| error.code())
     };
     let silent = Operator { reason: None, ..operator() };
@@ -306,7 +306,7 @@ async fn a_preview_shows_plans_and_creates_nothing() {
     }
     t.engine.cancel(runs[0], &operator()).await.expect("the cancel is accepted");
     t.is(runs[0], "failed").await;
-    let preview = t.engine.preview_operation(&Action::Cancel, &tagged("batch"), &operator()).await;
+    let preview = t.engine.preview_operation(&Verb::Cancel, &tagged("batch"), &operator()).await;
     let preview = preview.expect("the preview");
     assert_eq!((preview.total, preview.sample.len()), (12, 10));
     let mut statuses: Vec<_> = preview.statuses.iter().map(|s| (s.status.as_str(), s.count)).collect();

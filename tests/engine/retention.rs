@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use backstitch::engine::{Action, Engine, Error, Registry, RunId};
+use backstitch::engine::{Engine, Error, Registry, RunId, Verb};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -83,7 +83,7 @@ async fn what_waits_for_an_operator_stays_however_old_it_is() {
     let t = TestEngine::new().await;
     let paused = t.start(&[call("reserve"), signal("go", None), call("ship")]).await;
     t.is(paused, "waiting").await;
-    t.engine.act(paused, &Action::Pause, &operator()).await.expect("it can be paused");
+    t.engine.apply_verb(paused, &Verb::Pause, &operator()).await.expect("it can be paused");
     t.script.on("charge", Side::Run, [Do::Fatal("no_card")]);
     let stuck = t.ends(&[Op::Pivot, call("charge")], "stuck").await.id;
     // Nothing but how they stand says that they are not over.
@@ -99,7 +99,7 @@ async fn what_waits_for_an_operator_stays_however_old_it_is() {
         assert!(is_there(&t, paused).await && is_there(&t, stuck).await, "after {days} days more");
     }
     assert!(!partitions(&t).await.contains(&first), "their week is dropped");
-    t.engine.act(paused, &Action::Resume, &operator()).await.expect("it can be resumed");
+    t.engine.apply_verb(paused, &Verb::Resume, &operator()).await.expect("it can be resumed");
     t.send(paused, "go", json!(null)).await;
     assert_eq!(forward(&t.is(paused, "completed").await).len(), 2);
     t.engine.retry(stuck, &operator()).await.expect("it can be retried");
@@ -143,7 +143,7 @@ async fn what_comes_to_a_week_while_it_is_being_dropped_is_carried_over() {
     while sqlx::query_scalar(make).fetch_one(t.engine.pool()).await.expect("it is made if it is lacking") {}
     // One is made due, and one has ended anew, in a commit that comes after the look at what stays.
     let mut tx = t.engine.pool().begin().await.expect("a transaction");
-    t.engine.act_in(&mut tx, due, &Action::Compensate, &operator()).await.expect("it can be compensated");
+    t.engine.apply_verb_in(&mut tx, due, &Verb::Compensate, &operator()).await.expect("it can be compensated");
     let anew_now = "UPDATE backstitch.run SET finished_at = backstitch.now() WHERE id = $1";
     sqlx::query(anew_now).bind(anew).execute(&mut *tx).await.expect("writes");
     let options: sqlx::postgres::PgConnectOptions = t.database().url().parse().expect("the URL is one");

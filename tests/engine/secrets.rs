@@ -1,8 +1,8 @@
 //! Secret fields: whatever shows a payload to people hides them, for all versions of a workflow and for good.
 
 use backstitch::engine::{
-    Action, Activity, ActivityContext, ActivityError, AuditFilter, Context, Failure, Operator, Registry, RunFilter,
-    ScheduleSpec, Workflow, to_json,
+    Activity, ActivityContext, ActivityError, AuditFilter, Context, Failure, Operator, Registry, RunFilter,
+    ScheduleSpec, Verb, Workflow, to_json,
 };
 use serde_json::{Value, json};
 
@@ -96,7 +96,10 @@ async fn whatever_shows_a_payload_to_people_hides_its_secret_fields() {
     hides("a step's output", &steps[0].output);
     let dry = Operator { dry_run: true, ..by.clone() };
     hides("a plan of undos", &engine.compensate(run, &dry).await.expect("it can be undone").undo);
-    hides("what an abandoned run leaves", &engine.act(run, &Action::Abandon, &dry).await.expect("it can be").stays);
+    hides(
+        "what an abandoned run leaves",
+        &engine.apply_verb(run, &Verb::Abandon, &dry).await.expect("it can be").stays,
+    );
     t.send(run, "go", json!({ "pin": SECRET })).await;
     hides("its output", &t.is(run, "completed").await.output);
     hides("a list", &engine.list(&RunFilter::default()).await.expect("a page").items[0].output);
@@ -120,7 +123,7 @@ async fn whatever_shows_a_payload_to_people_hides_its_secret_fields() {
     hides("all schedules", &engine.schedules().await.expect("a list"));
 
     let output = json!({ "receipt": 1, "iban": SECRET });
-    let skip = Action::Skip { seq: 0, direction: None, output: Some(output) };
+    let skip = Verb::Skip { seq: 0, direction: None, output: Some(output) };
     let filter = RunFilter { workflow: Some("guarded".to_owned()), ..RunFilter::default() };
     let created = engine.operate_on(&skip, &filter, &by, None).await.expect("it is accepted");
     hides("a bulk operation that is created", &created.arguments);
@@ -139,7 +142,7 @@ async fn the_audit_of_a_run_hides_what_is_secret_in_it() {
     let t = TestEngine::new().await;
     let run = t.start(&[Op::Sleep(60_000)]).await;
     t.is(run, "waiting").await;
-    t.engine.act(run, &Action::Pause, &operator()).await.expect("it can be paused");
+    t.engine.apply_verb(run, &Verb::Pause, &operator()).await.expect("it can be paused");
     t.execute("UPDATE backstitch.workflow SET secret_fields = '{status}'").await;
     let filter = AuditFilter { run_id: Some(run), ..AuditFilter::default() };
     let entry = t.engine.audit(&filter).await.expect("a page").items.remove(0);

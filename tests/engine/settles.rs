@@ -1,9 +1,9 @@
 //! Skip and resolve: an operator puts an outcome on record that no attempt brought.
 
-use backstitch::engine::{Action, Declared, StepDirection};
+use backstitch::engine::{Declared, StepDirection, Verb};
 use serde_json::json;
 
-use super::verbs::{act, resolve, skip};
+use super::ruling::{act, resolve, skip};
 use crate::support::{engine::*, script::*};
 
 #[tokio::test]
@@ -11,8 +11,8 @@ async fn an_undo_that_was_made_can_not_be_skipped() {
     let t = TestEngine::new().await;
     t.script.on("reserve", Side::Undo, [Do::Fatal("gone")]);
     let run = t.ends(&[call("reserve"), call("ship"), Op::Fail("no".into())], "stuck").await.id;
-    let made = Action::Skip { seq: 1, direction: Some(StepDirection::Undo), output: None };
-    let refused = t.engine.act(run, &made, &operator()).await.expect_err("it was made");
+    let made = Verb::Skip { seq: 1, direction: Some(StepDirection::Undo), output: None };
+    let refused = t.engine.apply_verb(run, &made, &operator()).await.expect_err("it was made");
     assert_eq!(refused.code(), "wrong_state");
     let seen = t.run(run).await;
     assert_eq!((seen.status.as_str(), outcome(&seen, "ship", "undo")), ("stuck", "ok"));
@@ -51,7 +51,7 @@ async fn a_skipped_undo_counts_as_done() {
     let t = TestEngine::new().await;
     t.script.always("ship", Side::Undo, Do::Fatal("gone"));
     let run = t.ends(&[call("reserve"), call("ship"), Op::Fail("no".into())], "stuck").await.id;
-    act(&t, run, &Action::Skip { seq: 1, direction: None, output: None }).await;
+    act(&t, run, &Verb::Skip { seq: 1, direction: None, output: None }).await;
     let seen = t.is(run, "compensated").await;
     assert_eq!((outcome(&seen, "ship", "undo"), outcome(&seen, "reserve", "undo")), ("skipped", "ok"));
     assert_eq!(seen.failure.expect("it says why").code, "no");
@@ -106,17 +106,12 @@ async fn an_unknown_undo_can_be_resolved() {
     let t = TestEngine::new().await;
     t.script.always("ship", Side::Undo, Do::Unknown("lost"));
     let run = t.ends(&[call("reserve"), call("ship"), Op::Fail("no".into())], "stuck").await.id;
-    let undo = |outcome| Action::Resolve {
-        seq: 1,
-        direction: Some(StepDirection::Undo),
-        outcome,
-        output: None,
-        evidence: None,
-    };
+    let undo =
+        |outcome| Verb::Resolve { seq: 1, direction: Some(StepDirection::Undo), outcome, output: None, evidence: None };
     act(&t, run, &undo(Declared::Failed)).await;
     t.until(run, "stuck at a failed undo", |run| run.status == "stuck" && outcome(run, "ship", "undo") == "failed")
         .await;
-    let refused = t.engine.act(run, &undo(Declared::Ok), &operator()).await.expect_err("it is known");
+    let refused = t.engine.apply_verb(run, &undo(Declared::Ok), &operator()).await.expect_err("it is known");
     assert_eq!(refused.code(), "wrong_state");
     t.engine.retry(run, &operator()).await.expect("a stuck run can be retried");
     t.until(run, "unknown again", |run| run.status == "stuck" && outcome(run, "ship", "undo") == "unknown").await;
@@ -147,7 +142,8 @@ async fn a_step_is_not_settled_otherwise_where_the_workflow_has_asked_for_more_s
     // It ends without having been told of the second step, for which it asked because of the first.
     t.engine.cancel(run, &operator()).await.expect("the cancel is accepted");
     t.is(run, "failed").await;
-    let refused = t.engine.act(run, &skip(0, json!("there")), &operator()).await.expect_err("another has built on it");
+    let refused =
+        t.engine.apply_verb(run, &skip(0, json!("there")), &operator()).await.expect_err("another has built on it");
     assert_eq!(refused.code(), "wrong_state");
     assert!(refused.to_string().contains("step 1 has built on its being failed"), "{refused}");
     assert_eq!(t.run(run).await.status, "failed");

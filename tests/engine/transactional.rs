@@ -1,6 +1,6 @@
 //! Transactional steps: the step's own SQL and its record commit together, or not at all.
 
-use backstitch::engine::Action;
+use backstitch::engine::Verb;
 
 use crate::support::{engine::*, script::*, wait_until};
 
@@ -88,7 +88,7 @@ async fn a_pause_that_found_its_run_getting_stuck_is_forgotten() {
     t.script.on("book", Side::Run, [Do::Gate(gate.clone(), Do::Sql(insert(1), Do::Ok.into()).into())]);
     let run = t.start(&[call("reserve"), call("book")]).await;
     gate.is_reached().await;
-    t.engine.act(run, &Action::Pause, &operator()).await.expect("it can be paused");
+    t.engine.apply_verb(run, &Verb::Pause, &operator()).await.expect("it can be paused");
     assert_eq!(t.count("paused").await, 1);
     gate.open();
     t.is(run, "stuck").await;

@@ -1,25 +1,25 @@
 //! Operators' verbs: retry, abandon, acknowledge, and what holds for all. `pauses` and `settles` have the others, `verbs_table` verbs
 //! and statuses, `forks` forks.
 
-use backstitch::engine::{Action, Declared, Operator, PolicyOverride};
+use backstitch::engine::{Declared, Operator, PolicyOverride, Verb};
 use serde_json::json;
 
 use crate::support::{engine::*, script::*, wait_until};
 
-pub(crate) fn skip(seq: u32, output: serde_json::Value) -> Action {
-    Action::Skip { seq, direction: None, output: Some(output) }
+pub(crate) fn skip(seq: u32, output: serde_json::Value) -> Verb {
+    Verb::Skip { seq, direction: None, output: Some(output) }
 }
 
-pub(crate) fn resolve(seq: u32, outcome: Declared, output: Option<serde_json::Value>) -> Action {
-    Action::Resolve { seq, direction: None, outcome, output, evidence: Some("their support said so".to_owned()) }
+pub(crate) fn resolve(seq: u32, outcome: Declared, output: Option<serde_json::Value>) -> Verb {
+    Verb::Resolve { seq, direction: None, outcome, output, evidence: Some("their support said so".to_owned()) }
 }
 
 pub(crate) async fn act(
     t: &TestEngine,
     run: backstitch::engine::RunId,
-    action: &Action,
+    action: &Verb,
 ) -> backstitch::engine::ActionPlan {
-    t.engine.act(run, action, &operator()).await.unwrap_or_else(|error| panic!("{}: {error}", action.word()))
+    t.engine.apply_verb(run, action, &operator()).await.unwrap_or_else(|error| panic!("{}: {error}", action.word()))
 }
 
 #[tokio::test]
@@ -27,12 +27,12 @@ async fn what_is_being_undone_can_not_be_asked_to_be_undone() {
     let t = TestEngine::new().await;
     t.script.on("ship", Side::Undo, [Do::Fatal("gone")]);
     let run = t.ends(&[call("reserve"), call("ship"), Op::Fail("no".into())], "stuck").await.id;
-    for verb in [Action::Cancel, Action::Compensate] {
-        let refused = t.engine.act(run, &verb, &operator()).await.expect_err("its plan is made");
+    for verb in [Verb::Cancel, Verb::Compensate] {
+        let refused = t.engine.apply_verb(run, &verb, &operator()).await.expect_err("its plan is made");
         assert_eq!(refused.code(), "wrong_state", "{}", verb.word());
     }
     assert_eq!((t.run(run).await.status.as_str(), t.count("ready").await), ("stuck", 0));
-    act(&t, run, &Action::Retry { policy: None }).await;
+    act(&t, run, &Verb::Retry { policy: None }).await;
     t.is(run, "compensated").await;
     assert_eq!(t.script.undone(), ["ship", "ship", "reserve"]);
     t.finish().await;
@@ -45,9 +45,9 @@ async fn between_a_cancel_and_its_plan_nothing_contradicts_it() {
     let run = t.start(&[call("reserve"), signal("go", None)]).await;
     t.is(run, "waiting").await;
     t.workers[0].drain().await;
-    act(&t, run, &Action::Cancel).await;
-    for verb in [Action::Pause, Action::Resume, skip(1, json!(1))] {
-        let refused = t.engine.act(run, &verb, &operator()).await.expect_err("it is about to undo");
+    act(&t, run, &Verb::Cancel).await;
+    for verb in [Verb::Pause, Verb::Resume, skip(1, json!(1))] {
+        let refused = t.engine.apply_verb(run, &verb, &operator()).await.expect_err("it is about to undo");
         assert_eq!(refused.code(), "wrong_state", "{}", verb.word());
     }
     t.add_worker(config("w1")).await;
@@ -62,7 +62,7 @@ async fn a_retry_that_is_waited_for_can_be_made_now_with_another_policy() {
     let run = t.start(&[call("slow")]).await;
     t.is(run, "waiting").await;
     let policy = PolicyOverride { first_ms: Some(1), max_attempts: Some(2), ..PolicyOverride::default() };
-    let plan = act(&t, run, &Action::Retry { policy: Some(policy) }).await;
+    let plan = act(&t, run, &Verb::Retry { policy: Some(policy) }).await;
     assert_eq!(plan.retry, [0]);
     let run = t.is(run, "completed").await;
     assert_eq!(forward(&run)[0].attempts, 2, "its attempts begin anew, and none of them waits a minute");
@@ -75,14 +75,14 @@ async fn a_step_whose_policy_was_replaced_keeps_it_over_a_takeover() {
     t.script.always("once", Side::Run, Do::Failed("busy"));
     let run = t.ends(&[Op::Pivot, call("once")], "stuck").await.id;
     let policy = PolicyOverride { first_ms: Some(600_000), max_attempts: Some(3), ..PolicyOverride::default() };
-    act(&t, run, &Action::Retry { policy: Some(policy) }).await;
+    act(&t, run, &Verb::Retry { policy: Some(policy) }).await;
     t.until(run, "it waits ten minutes", |run| run.status == "waiting" && forward(run)[0].attempts == 1).await;
     t.advance(601.0).await;
     t.until(run, "the second", |run| run.status == "waiting" && forward(run)[0].attempts == 2).await;
     t.advance(1_300.0).await;
     t.is(run, "stuck").await;
     assert_eq!(t.script.count("once", Side::Run), 4, "its own policy allows one");
-    act(&t, run, &Action::Retry { policy: None }).await;
+    act(&t, run, &Verb::Retry { policy: None }).await;
     t.until(run, "stuck again", |run| run.status == "stuck" && forward(run)[0].attempts == 1).await;
     t.finish().await;
 }
@@ -92,7 +92,7 @@ async fn an_abandoned_run_lists_what_stays_and_never_moves_again() {
     let t = TestEngine::new().await;
     t.script.always("ship", Side::Undo, Do::Fatal("gone"));
     let run = t.ends(&[call("reserve"), call("ship"), call("charge"), Op::Fail("no".into())], "stuck").await.id;
-    let plan = act(&t, run, &Action::Abandon).await;
+    let plan = act(&t, run, &Verb::Abandon).await;
     let stays: Vec<_> = plan.stays.iter().map(|undo| undo.activity.as_str()).collect();
     assert_eq!(stays, ["reserve", "ship"], "charge's undo was made");
     let seen = t.run(run).await;
@@ -110,8 +110,8 @@ async fn what_would_contradict_a_worker_is_refused_while_it_holds_the_run() {
     t.script.on("reserve", Side::Run, [Do::Gate(gate.clone(), Do::Ok.into())]);
     let run = t.start(&[call("reserve")]).await;
     gate.is_reached().await;
-    for action in [Action::Abandon, skip(0, json!(1)), resolve(0, Declared::Ok, None)] {
-        let refused = t.engine.act(run, &action, &operator()).await.expect_err("a worker holds it");
+    for action in [Verb::Abandon, skip(0, json!(1)), resolve(0, Declared::Ok, None)] {
+        let refused = t.engine.apply_verb(run, &action, &operator()).await.expect_err("a worker holds it");
         assert_eq!(refused.code(), "held_by_worker", "{}", action.word());
     }
     gate.open();
@@ -143,10 +143,10 @@ async fn a_failed_best_effort_is_acknowledged_and_a_stuck_run_is_not() {
     let done = t.ends(&[Op::BestEffort("note".into())], "completed").await.id;
     let stuck = t.ends(&[call("reserve"), Op::Panic], "stuck").await.id;
     assert_eq!(t.count("attention WHERE kind IN ('best_effort', 'stuck') AND workflow_id IS NOT NULL").await, 2);
-    act(&t, done, &Action::Acknowledge).await;
-    let again = act(&t, done, &Action::Acknowledge).await;
+    act(&t, done, &Verb::Acknowledge).await;
+    let again = act(&t, done, &Verb::Acknowledge).await;
     assert_eq!(again.says, ["nothing of it needs attention"]);
-    let refused = t.engine.act(stuck, &Action::Acknowledge, &operator()).await.expect_err("it is stuck");
+    let refused = t.engine.apply_verb(stuck, &Verb::Acknowledge, &operator()).await.expect_err("it is stuck");
     assert_eq!((refused.code(), t.count("attention").await), ("wrong_state", 1));
     t.finish().await;
 }
@@ -172,7 +172,7 @@ async fn of_two_operators_at_once_one_acts_and_the_other_is_told() {
     t.script.always("ship", Side::Run, Do::Fatal("no_van"));
     let run = t.ends(&[call("reserve"), Op::Pivot, call("ship"), signal("go", None)], "stuck").await.id;
     let (skip, by) = (skip(2, json!(1)), operator());
-    let (one, other) = tokio::join!(t.engine.act(run, &skip, &by), t.engine.act(run, &skip, &by));
+    let (one, other) = tokio::join!(t.engine.apply_verb(run, &skip, &by), t.engine.apply_verb(run, &skip, &by));
     let refused = [one, other].into_iter().filter_map(Result::err).map(|error| error.code()).collect::<Vec<_>>();
     assert!(matches!(refused.as_slice(), ["wrong_state" | "held_by_worker"]), "{refused:?}");
     t.is(run, "waiting").await;
@@ -188,13 +188,13 @@ async fn a_verb_in_a_callers_transaction_is_done_with_it_or_not_at_all() {
     t.is(run, "waiting").await;
     let by = Operator { operation_id: Some(uuid::Uuid::now_v7()), ..operator() };
     let mut tx = t.engine.pool().begin().await.expect("a transaction");
-    t.engine.act_in(&mut tx, run, &Action::Pause, &by).await.expect("a waiting run can be paused");
-    t.engine.act_in(&mut tx, run, &skip(7, json!(1)), &by).await.expect_err("there is no such step");
+    t.engine.apply_verb_in(&mut tx, run, &Verb::Pause, &by).await.expect("a waiting run can be paused");
+    t.engine.apply_verb_in(&mut tx, run, &skip(7, json!(1)), &by).await.expect_err("there is no such step");
     tx.rollback().await.expect("it is rolled back");
     assert_eq!((t.run(run).await.status.as_str(), t.count("audit").await), ("waiting", 0));
     let mut tx = t.engine.pool().begin().await.expect("a transaction");
-    t.engine.act_in(&mut tx, run, &skip(7, json!(1)), &by).await.expect_err("there is no such step");
-    t.engine.act_in(&mut tx, run, &Action::Pause, &by).await.expect("a refusal leaves the transaction usable");
+    t.engine.apply_verb_in(&mut tx, run, &skip(7, json!(1)), &by).await.expect_err("there is no such step");
+    t.engine.apply_verb_in(&mut tx, run, &Verb::Pause, &by).await.expect("a refusal leaves the transaction usable");
     tx.commit().await.expect("it is committed");
     assert_eq!(t.run(run).await.status, "paused");
     assert_eq!(t.count(&format!("audit WHERE operation_id = '{}'", by.operation_id.unwrap_or_default())).await, 1);

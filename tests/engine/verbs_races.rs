@@ -7,7 +7,7 @@ use std::sync::{
 };
 
 use backstitch::engine::{
-    Action, RunId, WorkerConfig,
+    RunId, Verb, WorkerConfig,
     testing::{Faults, Moment},
 };
 use futures_util::{FutureExt, future::BoxFuture};
@@ -106,7 +106,7 @@ async fn stands_still_with_its_plan(t: TestEngine, run: RunId, undone: &[&str]) 
     assert_eq!(ended.iter().filter(|ended| **ended == "ok").count(), undone.len(), "{ended:?}");
     assert_eq!((ended.contains(&"missing"), t.count("compensation").await), (false, 1), "the plan is on record");
     assert_eq!((t.count("ready").await, t.count("timer").await), (0, 0), "nothing wakes it");
-    t.engine.act(run, &Action::Resume, &operator()).await.expect("a paused run can be resumed");
+    t.engine.apply_verb(run, &Verb::Resume, &operator()).await.expect("a paused run can be resumed");
     let seen = t.is(run, "compensated").await;
     assert_eq!(t.script.undone(), ["ship", "reserve"]);
     assert!(undos(&seen).iter().all(|undo| undo.attempts == 1), "none was taken for under way: {seen:?}");
@@ -119,7 +119,7 @@ async fn a_pause_between_the_decision_to_undo_and_its_commit_lets_no_undo_begin(
     let (t, commit) = stoppable().await;
     let (run, gate) = about_to_be_undone(&t).await;
     commit.decides(&gate).await;
-    t.engine.act(run, &Action::Pause, &operator()).await.expect("a run under way can be paused");
+    t.engine.apply_verb(run, &Verb::Pause, &operator()).await.expect("a run under way can be paused");
     commit.gate.open();
     stands_still_with_its_plan(t, run, &[]).await;
 }
@@ -131,7 +131,7 @@ async fn a_plan_that_waits_for_a_pause_lets_no_undo_begin() {
     gate.is_reached().await;
     let audit = locked(&t, "LOCK TABLE backstitch.audit").await;
     let ops = caller(&t, "ops");
-    let pause = blocked(&t, "ops", async move { ops.act(run, &Action::Pause, &operator()).await }).await;
+    let pause = blocked(&t, "ops", async move { ops.apply_verb(run, &Verb::Pause, &operator()).await }).await;
     gate.open();
     wait_for_lock(t.engine.pool(), LANE).await;
     audit.rollback().await.expect("lets go");
@@ -150,7 +150,7 @@ async fn a_pause_that_waits_for_a_plan_lets_the_undo_that_began_end_and_no_other
     gate.open();
     wait_for_lock(t.engine.pool(), LANE).await;
     let ops = caller(&t, "ops");
-    let pause = blocked(&t, "ops", async move { ops.act(run, &Action::Pause, &operator()).await }).await;
+    let pause = blocked(&t, "ops", async move { ops.apply_verb(run, &Verb::Pause, &operator()).await }).await;
     plan.rollback().await.expect("lets go");
     pause.await.expect("no panic").expect("a run that is being undone can be paused");
     undo.is_reached().await;

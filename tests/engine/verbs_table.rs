@@ -1,7 +1,7 @@
 //! Every verb in every status: what is allowed is done, and what is not changes nothing and is audited.
 
 use backstitch::engine::{
-    Action, Declared, RunFilter, RunId,
+    Declared, RunFilter, RunId, Verb,
     core::{model::Status, transition::allowed},
 };
 use serde_json::json;
@@ -12,24 +12,24 @@ use crate::support::{engine::*, script::*};
 /// The tables that a verb may write, but for the audit.
 const TABLES: [&str; 8] = ["run", "ready", "timer", "step", "signal", "compensation", "attention", "exceptional"];
 
-fn verbs() -> Vec<Action> {
+fn verbs() -> Vec<Verb> {
     vec![
-        Action::Retry { policy: None },
-        Action::Cancel,
-        Action::Compensate,
-        Action::Pause,
-        Action::Resume,
-        Action::Skip { seq: 0, direction: None, output: Some(json!(1)) },
-        Action::Resolve { seq: 0, direction: None, outcome: Declared::Ok, output: None, evidence: None },
-        Action::Abandon,
-        Action::Acknowledge,
+        Verb::Retry { policy: None },
+        Verb::Cancel,
+        Verb::Compensate,
+        Verb::Pause,
+        Verb::Resume,
+        Verb::Skip { seq: 0, direction: None, output: Some(json!(1)) },
+        Verb::Resolve { seq: 0, direction: None, outcome: Declared::Ok, output: None, evidence: None },
+        Verb::Abandon,
+        Verb::Acknowledge,
     ]
 }
 
 /// A run in this status, with nobody who moves it on.
 async fn run_that_is(t: &mut TestEngine, status: Status) -> RunId {
     let acts = async |t: &TestEngine, run, action| {
-        t.engine.act(run, &action, &operator()).await.expect("it is allowed");
+        t.engine.apply_verb(run, &action, &operator()).await.expect("it is allowed");
         run
     };
     t.add_worker(config("w")).await;
@@ -43,7 +43,7 @@ async fn run_that_is(t: &mut TestEngine, status: Status) -> RunId {
         Status::Paused => {
             let run = t.start(&waiting).await;
             t.is(run, "waiting").await;
-            acts(t, run, Action::Pause).await
+            acts(t, run, Verb::Pause).await
         }
         Status::Compensating => t.start(&[call("note"), call("ship"), Op::Fail("no".into())]).await,
         Status::Stuck => t.ends(&stuck, "stuck").await.id,
@@ -55,7 +55,7 @@ async fn run_that_is(t: &mut TestEngine, status: Status) -> RunId {
         }
         Status::Abandoned => {
             let run = t.ends(&stuck, "stuck").await.id;
-            acts(t, run, Action::Abandon).await
+            acts(t, run, Verb::Abandon).await
         }
     };
     match status {
@@ -67,7 +67,7 @@ async fn run_that_is(t: &mut TestEngine, status: Status) -> RunId {
     match status {
         // Due, and nobody there to take it.
         Status::Active => t.send(run, "other", json!(1)).await,
-        Status::Compensating => drop(acts(t, run, Action::Retry { policy: None }).await),
+        Status::Compensating => drop(acts(t, run, Verb::Retry { policy: None }).await),
         _ => {}
     }
     if status == Status::Active {
@@ -98,7 +98,7 @@ async fn a_refused_verb_changes_nothing_and_is_audited() {
             let mut t = TestEngine::idle().await;
             let run = run_that_is(&mut t, status).await;
             let before = everything(&t).await;
-            let refused = t.engine.act(run, &verb, &operator()).await.map(|plan| plan.says);
+            let refused = t.engine.apply_verb(run, &verb, &operator()).await.map(|plan| plan.says);
             let refused = refused.expect_err(&format!("{word} of a run that is {status}"));
             assert_eq!(refused.code(), "wrong_state", "{word} of a run that is {status}: {refused}");
             assert!(refused.to_string().contains("allowed"), "it says what is allowed: {refused}");
@@ -120,7 +120,7 @@ async fn a_dry_run_of_any_verb_changes_nothing_at_all() {
         let mut by = operator();
         by.dry_run = true;
         for verb in verbs() {
-            let _ = t.engine.act(run, &verb, &by).await;
+            let _ = t.engine.apply_verb(run, &verb, &by).await;
         }
         let _ = t.engine.fork(run, 0, None, &by).await;
         assert_eq!((everything(&t).await, t.count("audit").await), (before, audited), "{status}");
@@ -138,7 +138,7 @@ async fn what_is_exceptional_is_told_apart_from_what_is_not() {
         let wrong = async || sqlx::query_scalar::<_, i64>(told_apart).fetch_one(t.engine.pool()).await.expect("counts");
         assert_eq!(wrong().await, 0, "{status}");
         for verb in verbs() {
-            let _ = t.engine.act(run, &verb, &operator()).await;
+            let _ = t.engine.apply_verb(run, &verb, &operator()).await;
             assert_eq!(wrong().await, 0, "after {} of what was {status}", verb.word());
         }
     }
@@ -185,10 +185,10 @@ async fn a_verb_without_its_reason_run_or_step_is_refused_and_audited() {
     let run = run_that_is(&mut t, Status::Waiting).await;
     let mut silent = operator();
     silent.reason = Some("  ".to_owned());
-    let code = async |run, action, by| t.engine.act(run, &action, by).await.expect_err("refused").code();
-    assert_eq!(code(run, Action::Abandon, &silent).await, "reason_required");
-    assert_eq!(code(RunId::nil(), Action::Pause, &silent).await, "unknown_run");
-    let skip = Action::Skip { seq: 99, direction: None, output: None };
+    let code = async |run, action, by| t.engine.apply_verb(run, &action, by).await.expect_err("refused").code();
+    assert_eq!(code(run, Verb::Abandon, &silent).await, "reason_required");
+    assert_eq!(code(RunId::nil(), Verb::Pause, &silent).await, "unknown_run");
+    let skip = Verb::Skip { seq: 99, direction: None, output: None };
     assert_eq!(code(run, skip, &operator()).await, "unknown_step");
     assert_eq!(t.count("audit WHERE outcome = 'refused' AND message IS NOT NULL AND actor = 'ann'").await, 3);
     t.finish().await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use backstitch::engine::{
     Outcome, SideValue, Time,
     core::{
-        decision::{Act, Attempt, AttemptError, Event},
+        decision::{Attempt, AttemptError, Event, FollowUp},
         model::{Direction, StepError},
         policy::{ActivityMeta, Catalog},
     },
@@ -20,7 +20,7 @@ use crate::{
 
 /// An act under way.
 pub(crate) struct Under {
-    pub(crate) act: Act,
+    pub(crate) act: FollowUp,
     pub(crate) ends_at: Time,
     meets: Meets,
 }
@@ -32,13 +32,13 @@ impl Sim {
     }
 
     /// Begins an act, of which everything that it needs must be on record.
-    pub(crate) fn begin(&mut self, act: Act) -> Checked {
+    pub(crate) fn begin(&mut self, act: FollowUp) -> Checked {
         let mut meets = Meets::Success;
         let mut takes_ms = 0;
         match &act {
-            Act::Cancel => return Ok(()),
-            Act::Draw { .. } => {}
-            Act::Verify(attempt) => {
+            FollowUp::Cancel => return Ok(()),
+            FollowUp::Draw { .. } => {}
+            FollowUp::Verify(attempt) => {
                 self.check_holds(attempt)?;
                 self.tell(|| format!("  begins to verify {} ({})", attempt.seq, attempt.key));
                 let script = &self.world.call(id_of(attempt)).script;
@@ -47,7 +47,7 @@ impl Sim {
                     meets = Meets::Kills;
                 }
             }
-            Act::Attempt(attempt) => {
+            FollowUp::Attempt(attempt) => {
                 let meta = self.meta(attempt);
                 self.check_begin(attempt, &meta)?;
                 let id = id_of(attempt);
@@ -120,8 +120,8 @@ impl Sim {
     pub(crate) fn finish(&mut self, under: Under) -> Checked {
         let now = self.store.now;
         match under.act {
-            Act::Cancel => Ok(()),
-            Act::Draw { seq, what } => {
+            FollowUp::Cancel => Ok(()),
+            FollowUp::Draw { seq, what } => {
                 let value = match what {
                     SideValue::Now => to_json(&now),
                     SideValue::Random => to_json(&7_u64),
@@ -130,11 +130,11 @@ impl Sim {
                 let value = value.expect("it has a JSON form");
                 self.happened(Event::Drawn { seq, value }, now, None)
             }
-            Act::Verify(_) if under.meets == Meets::Kills => {
+            FollowUp::Verify(_) if under.meets == Meets::Kills => {
                 self.crash("a verification killed it");
                 Ok(())
             }
-            Act::Verify(attempt) => {
+            FollowUp::Verify(attempt) => {
                 let told = self.world.verify(id_of(&attempt), &attempt.key);
                 let found = found(&told, id_of(&attempt));
                 self.tell(|| format!("verified {}: {found:?}", attempt.seq));
@@ -144,7 +144,7 @@ impl Sim {
                     None,
                 )
             }
-            Act::Attempt(attempt) => self.finish_attempt(&attempt, under.meets),
+            FollowUp::Attempt(attempt) => self.finish_attempt(&attempt, under.meets),
         }
     }
 
@@ -223,8 +223,8 @@ impl Sim {
         self.memory.lock().expect("no panic while locked").roll_back();
         for under in held.under_way {
             match under.act {
-                Act::Attempt(attempt) => self.cut_off(&attempt, under.meets),
-                Act::Verify(attempt) if self.rng.chance(50) => {
+                FollowUp::Attempt(attempt) => self.cut_off(&attempt, under.meets),
+                FollowUp::Verify(attempt) if self.rng.chance(50) => {
                     self.world.verify(id_of(&attempt), &attempt.key);
                 }
                 _ => {}

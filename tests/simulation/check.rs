@@ -54,13 +54,13 @@ impl Sim {
             return Err("a run past its pivot is undone, and no operator asked for it".to_owned());
         }
         match &writes.run {
-            Some(RunWrite::Rest { status: Status::Stuck, failure: Some(failure), .. }) => {
+            Some(RunWrite::Dequeue { status: Status::Stuck, failure: Some(failure), .. }) => {
                 self.check_stuck(&failure.code, pivoted)
             }
-            Some(RunWrite::Rest { status: Status::Stuck, failure: None, .. }) => {
+            Some(RunWrite::Dequeue { status: Status::Stuck, failure: None, .. }) => {
                 Err("the run is stuck, and nobody says why".to_owned())
             }
-            Some(RunWrite::Rest { status: Status::Completed, .. }) if self.store.planned.is_some() => {
+            Some(RunWrite::Dequeue { status: Status::Completed, .. }) if self.store.planned.is_some() => {
                 Err("a run completes after its plan of undos was made".to_owned())
             }
             _ => Ok(()),

@@ -19,7 +19,7 @@ mod sim;
 mod store;
 mod world;
 
-use backstitch::engine::{Action, core::model::Status};
+use backstitch::engine::{Verb, core::model::Status};
 use sim::{Checked, Sim};
 
 /// Seeds that are run unless `BACKSTITCH_SEEDS` says otherwise.
@@ -44,7 +44,7 @@ fn play(sim: &mut Sim) -> Checked<Told> {
     for _ in 0..PATIENCE {
         if sim.store.paused_at.is_some() {
             // Nobody leaves a run paused for ever.
-            let resumed = sim.store.act(&Action::Resume).is_ok();
+            let resumed = sim.store.apply_verb(&Verb::Resume).is_ok();
             sim.tell(|| format!("an operator: resume: {resumed}"));
         }
         if sim.store.status == Status::Stuck && sim.held.is_none() && sim.store.ready.is_none() {

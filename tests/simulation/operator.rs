@@ -4,7 +4,7 @@
 //! skip the undo of they have undone by hand. So the ledger has to add up with them as without.
 
 use backstitch::engine::{
-    Action, Declared, Outcome, StepDirection,
+    Declared, Outcome, StepDirection, Verb,
     core::{
         model::{Direction, Request, Status, Step, StepKind, idempotency_key},
         verbs::rule,
@@ -78,11 +78,11 @@ impl Sim {
         if step.direction == Direction::Forward {
             let key = idempotency_key(self.store.run, step.seq, Direction::Forward, step.generation);
             self.world.settle_call(id, &key);
-        } else if matches!(action, Action::Skip { .. }) {
+        } else if matches!(action, Verb::Skip { .. }) {
             self.world.reverse(id);
         }
         let ended = self.store.status == Status::Failed;
-        let ruled = self.store.act(&action).map(|ruling| (ruling.status, ruling.says));
+        let ruled = self.store.apply_verb(&action).map(|ruling| (ruling.status, ruling.says));
         if ended && self.store.status != Status::Failed {
             self.goes_on_after_its_end();
         }
@@ -93,17 +93,17 @@ impl Sim {
         true
     }
 
-    fn what_is_true(&mut self, step: &Step, id: NodeId) -> Option<Action> {
+    fn what_is_true(&mut self, step: &Step, id: NodeId) -> Option<Verb> {
         let forward = step.direction == Direction::Forward;
         let happened = if forward { self.world.effects(id) > 0 } else { self.world.is_undone(id) };
         let direction = Some(if forward { StepDirection::Forward } else { StepDirection::Undo });
         let output = forward.then(|| json!(id));
         if self.rng.chance(50) {
             // What has had an effect is not passed over.
-            return (!forward || !happened).then_some(Action::Skip { seq: step.seq, direction, output });
+            return (!forward || !happened).then_some(Verb::Skip { seq: step.seq, direction, output });
         }
         let outcome = if happened { Declared::Ok } else { Declared::Failed };
         let output = output.filter(|_| happened);
-        Some(Action::Resolve { seq: step.seq, direction, outcome, output, evidence: None })
+        Some(Verb::Resolve { seq: step.seq, direction, outcome, output, evidence: None })
     }
 }

@@ -1,7 +1,7 @@
 //! What comes from outside: signals, cancels, deaths of workers, takeovers, operators.
 
 use backstitch::engine::{
-    Action,
+    Verb,
     core::model::{Request, Step, StepKind},
 };
 
@@ -39,8 +39,8 @@ impl Sim {
             }
             95..130 => self.world.arrive(),
             134..146 => {
-                let action = if self.rng.chance(50) { Action::Pause } else { Action::Resume };
-                let ruled = self.store.act(&action).map(|ruling| ruling.changes);
+                let action = if self.rng.chance(50) { Verb::Pause } else { Verb::Resume };
+                let ruled = self.store.apply_verb(&action).map(|ruling| ruling.changes);
                 self.tell(|| format!("an operator: {}: {ruled:?}", action.word()));
             }
             146..156 if self.settles => drop(self.settle_a_step()),

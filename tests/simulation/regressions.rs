@@ -3,13 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use backstitch::engine::{
-    Action, Failure, Json, Outcome, RunId, Time,
+    Failure, Json, Outcome, RunId, Time, Verb,
     core::{
         decision::{AttemptError, Decision, Event, RunWrite, Snapshot},
         machine::Machine,
         model::{Direction, Request, Status, Step, StepError, StepKind},
         policy::Catalog,
-        verbs::{Facts, Refusal, rule},
+        ruling::{Facts, Refusal, rule},
     },
     to_json,
 };
@@ -51,7 +51,7 @@ fn row(seq: u32, kind: u8) -> Step {
         kind: StepKind::Activity,
         name: name.into(),
         ord: None,
-        asked: 0,
+        issued_after: 0,
         outcome: None,
         attempts: 1,
         generation: 0,
@@ -152,7 +152,7 @@ fn an_unknown_step_that_an_operator_reopened_is_undone_by_a_cancel() {
 fn a_worker_that_waits_for_a_verification_does_not_look_at_the_clock() {
     let mut machine = machine(program(vec![call(0, UNDO_VERIFY)], 9), Request::None, vec![row(0, UNDO_VERIFY)]);
     let decision = machine.begin(now());
-    assert_eq!(decision.acts.len(), 1, "it is asked about");
+    assert_eq!(decision.follow_ups.len(), 1, "it is asked about");
     assert_eq!(decision.wake_at, None);
 }
 
@@ -164,12 +164,16 @@ fn a_run_that_gets_stuck_lets_its_attempts_end_first() {
     crate::quiet_panics();
     let later = now() + Duration::from_secs(1);
     let panicked = machine.on(Event::Due { recorded: vec![(1, now())] }, later);
-    assert!(!panicked.rests(), "{:?}", panicked.writes.run);
+    assert!(!panicked.releases_run(), "{:?}", panicked.writes.run);
     let result = Ok(to_json(&0).ok());
     let ended = Event::Attempted { seq: 0, direction: Direction::Forward, result, took: Duration::ZERO };
     let stuck = machine.on(ended, later);
     assert_eq!(outcome(&stuck, 0), Some(Outcome::Ok));
-    assert!(matches!(stuck.writes.run, Some(RunWrite::Rest { status: Status::Stuck, .. })), "{:?}", stuck.writes.run);
+    assert!(
+        matches!(stuck.writes.run, Some(RunWrite::Dequeue { status: Status::Stuck, .. })),
+        "{:?}",
+        stuck.writes.run
+    );
 }
 
 /// A run that has failed at step 1.
@@ -199,7 +203,7 @@ fn what_an_operator_has_passed_over_stays_so_when_another_step_is_settled() {
     let closed = Step { outcome: Some(Outcome::Skipped), attempts: 0, ..row(2, UNDO) };
     let failed_at =
         Step { outcome: Some(Outcome::Failed), ord: Some(0), error: Some(error(false)), ..row(1, UNDO_VERIFY) };
-    let skip = Action::Skip { seq: 1, direction: None, output: None };
+    let skip = Verb::Skip { seq: 1, direction: None, output: None };
     let ruling = rule(&failed(vec![skipped, failed_at, closed]), &skip).expect("it is allowed");
     let changed: Vec<(u32, Option<Outcome>)> = ruling.steps.iter().map(|step| (step.seq, step.outcome)).collect();
     assert_eq!(changed, [(1, Some(Outcome::Skipped)), (2, None)], "what only its end had closed goes on");
@@ -208,9 +212,10 @@ fn what_an_operator_has_passed_over_stays_so_when_another_step_is_settled() {
 #[test]
 fn a_step_is_not_settled_otherwise_once_more_was_asked_for() {
     let failed_at = Step { outcome: Some(Outcome::Failed), ord: Some(0), error: Some(error(false)), ..row(1, UNDO) };
-    let asked_since = Step { asked: 1, outcome: Some(Outcome::Failed), error: Some(error(false)), ..row(2, UNDO) };
+    let asked_since =
+        Step { issued_after: 1, outcome: Some(Outcome::Failed), error: Some(error(false)), ..row(2, UNDO) };
     let facts = failed(vec![failed_at, asked_since]);
-    for action in [Action::Skip { seq: 1, direction: None, output: None }, Action::Retry { policy: None }] {
+    for action in [Verb::Skip { seq: 1, direction: None, output: None }, Verb::Retry { policy: None }] {
         let refused = rule(&facts, &action).expect_err("step 2 was asked for because step 1 had failed");
         assert!(matches!(&refused, Refusal::WrongState(why) if why.contains("step 2 has built on")), "{refused:?}");
     }

@@ -12,7 +12,7 @@ use std::{
 use backstitch::engine::{
     RunId, Time,
     core::{
-        decision::{Act, Attempt, Decision, Event, Found, Writes},
+        decision::{Attempt, Decision, Event, FollowUp, Verification, Writes},
         machine::Machine,
         model::{Direction, Request, Status, StepError},
     },
@@ -247,7 +247,7 @@ impl Sim {
         }
         if self.rng.chance(2) && !held.under_way.is_empty() {
             let under = self.rng.pick(&(0..held.under_way.len()).collect::<Vec<_>>());
-            if let Act::Attempt(attempt) = &held.under_way[under].act {
+            if let FollowUp::Attempt(attempt) = &held.under_way[under].act {
                 let event = Event::Beat { seq: attempt.seq, direction: attempt.direction, details: None };
                 return self.happened(event, self.estimate(), None);
             }
@@ -295,9 +295,9 @@ impl Sim {
         let mut tx = tx;
         loop {
             if self.held.as_ref().is_some_and(|held| held.draining) {
-                decision.hold_back(self.estimate());
+                decision.withdraw_attempts(self.estimate());
             }
-            let rests = decision.rests();
+            let releases = decision.releases_run();
             let Some(lane) = self.held.as_ref().map(|held| held.lane) else { return Ok(()) };
             let mut ack = Ack::Done;
             if !decision.writes.is_empty() || tx.is_some() {
@@ -317,7 +317,7 @@ impl Sim {
                     return Ok(());
                 }
             }
-            self.tell(|| format!("  {ack:?}{}", if rests { ", rests" } else { "" }));
+            self.tell(|| format!("  {ack:?}{}", if releases { ", releases the run" } else { "" }));
             match ack {
                 Ack::InboxChanged => {
                     let (event, now, inbox) = (self.inbox(), self.estimate(), self.store.inbox);
@@ -326,7 +326,7 @@ impl Sim {
                     let Some(next) = self.decide(event, now) else { return Ok(()) };
                     decision = next;
                 }
-                Ack::Done if !rests => return self.begin_all(decision),
+                Ack::Done if !releases => return self.begin_all(decision),
                 Ack::Done if self.held.as_ref().is_some_and(|held| !held.under_way.is_empty()) => {
                     return Err("the run is let go of while attempts are under way".to_owned());
                 }
@@ -389,7 +389,7 @@ impl Sim {
         }
         let Some(held) = &mut self.held else { return Ok(()) };
         held.wake_at = decision.wake_at;
-        decision.acts.into_iter().try_for_each(|act| self.begin(act))
+        decision.follow_ups.into_iter().try_for_each(|follow_up| self.begin(follow_up))
     }
 
     /// Ends the run's faults: from here on it has to come to its end.
@@ -407,12 +407,12 @@ impl Sim {
 }
 
 /// What a verification event says.
-pub(crate) fn found(told: &crate::world::Told, id: NodeId) -> Found {
+pub(crate) fn found(told: &crate::world::Told, id: NodeId) -> Verification {
     use crate::world::Told;
     match told {
-        Told::Happened => Found::Happened(to_json(&id).expect("a number has a JSON form")),
-        Told::NeverWill => Found::NeverWill,
-        Told::NotYet => Found::NotYet(StepError {
+        Told::Happened => Verification::Happened(to_json(&id).expect("a number has a JSON form")),
+        Told::NeverWill => Verification::NeverWill,
+        Told::NotYet => Verification::NotYet(StepError {
             code: "not_yet".to_owned(),
             message: "nobody can tell".to_owned(),
             unknown: true,

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use backstitch::engine::{
     Failure, Json, Outcome, RunId, Time,
     core::{
-        action::Action,
         decision::{RunWrite, Snapshot, Writes},
         model::{Direction, Due, Request, Signal, Status, Step, StepKind},
-        verbs::{Facts, PauseMark, Place, Refusal, Ruling, rule},
+        ruling::{Facts, PauseMark, Place, Refusal, Ruling, rule},
+        verb::Verb,
     },
 };
 
@@ -173,7 +173,7 @@ impl Store {
                 self.failure = Some(failure.clone());
                 self.forget_request();
             }
-            Some(RunWrite::Rest { status, failure, wait, seen, .. }) => {
+            Some(RunWrite::Dequeue { status, failure, wait, seen, .. }) => {
                 if *seen != self.inbox {
                     return Ok(Ack::InboxChanged);
                 }
@@ -270,17 +270,17 @@ impl Store {
 impl Store {
     /// False: refused.
     pub(crate) fn ask(&mut self, request: Request) -> bool {
-        self.act(if request == Request::Cancel { &Action::Cancel } else { &Action::Compensate }).is_ok()
+        self.apply_verb(if request == Request::Cancel { &Verb::Cancel } else { &Verb::Compensate }).is_ok()
     }
 
     /// False: refused.
     pub(crate) fn retry(&mut self) -> bool {
-        self.act(&Action::Retry { policy: None }).is_ok()
+        self.apply_verb(&Verb::Retry { policy: None }).is_ok()
     }
 
     /// # Errors
     /// Why the core refuses it.
-    pub(crate) fn act(&mut self, action: &Action) -> Result<Ruling, Refusal> {
+    pub(crate) fn apply_verb(&mut self, action: &Verb) -> Result<Ruling, Refusal> {
         let ruling = rule(&self.facts(), action)?;
         if !ruling.changes {
             return Ok(ruling);

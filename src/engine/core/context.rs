@@ -1,7 +1,7 @@
 //! What a workflow function holds: the context, and the futures that it awaits.
 //!
 //! A future here waits for nothing but the run's journal. When it is first polled it takes the next position (`seq`)
-//! and leaves an [`Ask`]; it is ready once the journal has been told the outcome for that position. All waiting,
+//! and leaves an [`WorkflowCommand`]; it is ready once the journal has been told the outcome for that position. All waiting,
 //! writing and doing is somebody else's: see `execution` for the polling and `machine` for the decisions.
 
 use std::{
@@ -22,15 +22,15 @@ use crate::engine::activity::{Activity, SignalPayload};
 
 /// Something that a workflow asked for, at the position where it did.
 #[derive(Clone, Debug)]
-pub(crate) struct Ask {
+pub(crate) struct WorkflowCommand {
     pub(crate) seq: u32,
-    pub(crate) asked: u32,
-    pub(crate) what: Asked,
+    pub(crate) issued_after: u32,
+    pub(crate) kind: CommandKind,
 }
 
 /// What was asked for.
 #[derive(Clone, Debug)]
-pub(crate) enum Asked {
+pub(crate) enum CommandKind {
     Call { name: Arc<str>, input: Result<Json, String>, deadline: Option<Until>, best_effort: bool },
     Timer { until: Until },
     Signal { name: Arc<str>, until: Option<Until> },
@@ -68,7 +68,7 @@ impl SideValue {
 
 /// The outcome of a position, as the workflow is told it.
 #[derive(Clone, Debug)]
-pub(crate) struct Told {
+pub(crate) struct Completion {
     pub(crate) outcome: Outcome,
     pub(crate) output: Option<Json>,
     pub(crate) error: Option<StepError>,
@@ -77,10 +77,10 @@ pub(crate) struct Told {
 /// What the futures and the engine share about one run.
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
-    pub(crate) told: HashMap<u32, Told>,
-    pub(crate) told_count: u32,
+    pub(crate) completions: HashMap<u32, Completion>,
+    pub(crate) completion_count: u32,
     pub(crate) next_seq: u32,
-    pub(crate) asks: Vec<Ask>,
+    pub(crate) commands: Vec<WorkflowCommand>,
 }
 
 /// The handle through which a workflow asks for steps, timers and signals.
@@ -138,12 +138,12 @@ impl Context {
 
     /// Sleeps for `span`, counted from the commit that records it; it survives everything and is never early.
     pub async fn sleep(&self, span: Duration) {
-        self.ask(Asked::Timer { until: Until::In(span) }).await;
+        self.issue(CommandKind::Timer { until: Until::In(span) }).await;
     }
 
     /// Sleeps until a moment on the database's clock.
     pub async fn sleep_until(&self, at: Time) {
-        self.ask(Asked::Timer { until: Until::At(at) }).await;
+        self.issue(CommandKind::Timer { until: Until::At(at) }).await;
     }
 
     /// Waits for the next signal of this name; see [`SignalWait::within`].
@@ -154,7 +154,7 @@ impl Context {
     /// From here on the run only goes forward: a failure makes it stuck, a cancel is refused, and only an operator's
     /// compensate undoes it.
     pub async fn pivot(&self) {
-        self.ask(Asked::Pivot).await;
+        self.issue(CommandKind::Pivot).await;
     }
 
     /// The database's time, recorded.
@@ -182,12 +182,12 @@ impl Context {
     }
 
     async fn side<T: DeserializeOwned>(&self, what: SideValue) -> Result<T, Failure> {
-        let (seq, told) = self.ask(Asked::Side { what }).await;
-        decode(seq, told.output.as_ref())
+        let (seq, completion) = self.issue(CommandKind::Side { what }).await;
+        decode(seq, completion.output.as_ref())
     }
 
-    fn ask(&self, what: Asked) -> Answer {
-        Answer { cx: self.clone(), state: AnswerState::New(Some(what)) }
+    fn issue(&self, kind: CommandKind) -> CommandFuture {
+        CommandFuture { cx: self.clone(), state: CommandState::New(Some(kind)) }
     }
 
     pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
@@ -235,9 +235,10 @@ impl<A: Activity> IntoFuture for Call<A> {
     fn into_future(self) -> Self::IntoFuture {
         let input = to_json(&self.input).map_err(|error| error.to_string());
         let deadline = self.deadline.or_else(|| A::policy().deadline.map(Until::In));
-        let answer = self.cx.ask(Asked::Call { name: A::NAME.into(), input, deadline, best_effort: self.best_effort });
+        let answer =
+            self.cx.issue(CommandKind::Call { name: A::NAME.into(), input, deadline, best_effort: self.best_effort });
         Box::pin(async move {
-            let (seq, told) = answer.await;
+            let (seq, completion) = answer.await;
             let fail = |outcome, code: String, message: String| StepFailure {
                 seq,
                 activity: A::NAME.to_owned(),
@@ -245,11 +246,11 @@ impl<A: Activity> IntoFuture for Call<A> {
                 code,
                 message,
             };
-            match told.outcome {
-                Outcome::Ok | Outcome::Skipped => decode(seq, told.output.as_ref())
+            match completion.outcome {
+                Outcome::Ok | Outcome::Skipped => decode(seq, completion.output.as_ref())
                     .map_err(|failure| fail(Outcome::Failed, failure.code, failure.message)),
                 outcome => {
-                    let error = told.error.map_or_else(
+                    let error = completion.error.map_or_else(
                         || ("no_error_recorded".to_owned(), "the step's row holds no error".to_owned()),
                         |error| (error.code, error.message),
                     );
@@ -298,11 +299,11 @@ impl<T: SignalPayload> SignalWait<T> {
     }
 
     async fn wait(self, until: Option<Until>) -> Result<Option<T>, Failure> {
-        let (seq, told) = self.cx.ask(Asked::Signal { name: self.name.clone(), until }).await;
-        if told.outcome != Outcome::Ok {
+        let (seq, completion) = self.cx.issue(CommandKind::Signal { name: self.name.clone(), until }).await;
+        if completion.outcome != Outcome::Ok {
             return Ok(None);
         }
-        decode(seq, told.output.as_ref()).map(Some).map_err(|failure| Failure {
+        decode(seq, completion.output.as_ref()).map(Some).map_err(|failure| Failure {
             code: "undecodable_signal".to_owned(),
             message: format!("signal {}: {}", self.name, failure.message),
             step: Some(seq),
@@ -318,34 +319,34 @@ fn decode<T: DeserializeOwned>(seq: u32, json: Option<&Json>) -> Result<T, Failu
 
 /// The future behind everything that a workflow awaits.
 #[derive(Debug)]
-struct Answer {
+struct CommandFuture {
     cx: Context,
-    state: AnswerState,
+    state: CommandState,
 }
 
 #[derive(Debug)]
-enum AnswerState {
-    New(Option<Asked>),
-    Asked(u32),
+enum CommandState {
+    New(Option<CommandKind>),
+    Issued(u32),
 }
 
-impl Future for Answer {
-    type Output = (u32, Told);
+impl Future for CommandFuture {
+    type Output = (u32, Completion);
 
     fn poll(mut self: Pin<&mut Self>, _: &mut Waker<'_>) -> Poll<Self::Output> {
         let cx = self.cx.clone();
         let mut journal = cx.journal();
-        if let AnswerState::New(what) = &mut self.state {
+        if let CommandState::New(kind) = &mut self.state {
             let seq = journal.next_seq;
-            if let Some(what) = what.take() {
+            if let Some(kind) = kind.take() {
                 journal.next_seq += 1;
-                let asked = journal.told_count;
-                journal.asks.push(Ask { seq, asked, what });
+                let issued_after = journal.completion_count;
+                journal.commands.push(WorkflowCommand { seq, issued_after, kind });
             }
-            self.state = AnswerState::Asked(seq);
+            self.state = CommandState::Issued(seq);
         }
-        let AnswerState::Asked(seq) = self.state else { return Poll::Pending };
-        journal.told.remove(&seq).map_or(Poll::Pending, |told| Poll::Ready((seq, told)))
+        let CommandState::Issued(seq) = self.state else { return Poll::Pending };
+        journal.completions.remove(&seq).map_or(Poll::Pending, |completion| Poll::Ready((seq, completion)))
     }
 }
 

@@ -59,7 +59,7 @@ pub enum Event {
         /// On whose behalf: a retry of the step, or its undo.
         direction: Direction,
         /// What it found.
-        found: Found,
+        found: Verification,
         /// How long it took.
         took: Duration,
     },
@@ -106,7 +106,7 @@ pub struct AttemptError {
 
 /// What a verification found.
 #[derive(Clone, Debug)]
-pub enum Found {
+pub enum Verification {
     /// It took effect, with this output.
     Happened(Json),
     /// It did not and never will under this key.
@@ -117,7 +117,7 @@ pub enum Found {
 
 /// What a worker has to do, once the writes that came with it are committed.
 #[derive(Clone, Debug)]
-pub enum Act {
+pub enum FollowUp {
     /// Attempt a step or an undo.
     Attempt(Attempt),
     /// Find out whether an unknown attempt took effect.
@@ -167,7 +167,7 @@ pub enum RunWrite {
         failure: Failure,
     },
     /// Its place in `ready` is given back. Refused where the inbox has changed since `seen`.
-    Rest {
+    Dequeue {
         /// What it is from now on.
         status: Status,
         /// What it gives.
@@ -242,7 +242,7 @@ pub struct Decision {
     /// To be committed first, in one commit.
     pub writes: Writes,
     /// To be done after that.
-    pub acts: Vec<Act>,
+    pub follow_ups: Vec<FollowUp>,
     /// When to look at the clock again, as far as the worker keeps the run.
     pub wake_at: Option<Time>,
 }
@@ -250,9 +250,9 @@ pub struct Decision {
 impl Decision {
     /// Takes back the attempts that this decision would begin, for a worker that begins none any more: on record they
     /// are due, not under way, or whoever takes the run on would find them unknown.
-    pub fn hold_back(&mut self, now: Time) {
-        for act in self.acts.drain(..) {
-            let Act::Attempt(attempt) = act else { continue };
+    pub fn withdraw_attempts(&mut self, now: Time) {
+        for follow_up in self.follow_ups.drain(..) {
+            let FollowUp::Attempt(attempt) = follow_up else { continue };
             let key = (attempt.seq, attempt.direction);
             if let Some(step) = self.writes.steps.iter_mut().find(|step| (step.seq, step.direction) == key) {
                 step.attempts = step.attempts.saturating_sub(1);
@@ -262,7 +262,7 @@ impl Decision {
     }
 
     /// Whether the worker lets go of the run with this commit.
-    pub const fn rests(&self) -> bool {
-        matches!(self.writes.run, Some(RunWrite::Rest { .. } | RunWrite::HandOver { .. } | RunWrite::NotDue { .. }))
+    pub const fn releases_run(&self) -> bool {
+        matches!(self.writes.run, Some(RunWrite::Dequeue { .. } | RunWrite::HandOver { .. } | RunWrite::NotDue { .. }))
     }
 }

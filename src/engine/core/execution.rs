@@ -3,7 +3,7 @@
 //! Replay and progress are the same thing. Outcomes are told one at a time, in the order (`ord`) in which they were told
 //! the first time, and after each the function is polled until it blocks; so it sees the same world in the same order,
 //! and asks for the same things at the same positions. Where it does not, code and record disagree:
-//! [`Execution::tell`]'s caller compares each ask with the recorded step.
+//! [`Execution::complete`]'s caller compares each ask with the recorded step.
 //!
 //! Pure: the function is polled with a waker that does nothing. A function that awaits anything but its context's futures
 //! blocks for ever with nothing asked, which the caller reports as `workflow_blocked`.
@@ -16,7 +16,7 @@ use std::{
 };
 
 use super::{
-    context::{Ask, Context, Told},
+    context::{Completion, Context, WorkflowCommand},
     model::{Failure, Json, RunId, Time},
     policy::Schema,
 };
@@ -65,7 +65,7 @@ pub(crate) enum Ended {
 /// What one turn of polling brought.
 #[derive(Debug)]
 pub(crate) struct Turn {
-    pub(crate) asks: Vec<Ask>,
+    pub(crate) commands: Vec<WorkflowCommand>,
     pub(crate) ended: Option<Ended>,
 }
 
@@ -87,10 +87,10 @@ impl Execution {
     }
 
     /// Tells the function the outcome of a position. To be followed by a [`Execution::poll`].
-    pub(crate) fn tell(&self, seq: u32, told: Told) {
+    pub(crate) fn complete(&self, seq: u32, completion: Completion) {
         let mut journal = self.cx.journal();
-        journal.told.insert(seq, told);
-        journal.told_count += 1;
+        journal.completions.insert(seq, completion);
+        journal.completion_count += 1;
     }
 
     /// Polls until the function blocks or ends. A second poll without a `tell` in between changes nothing.
@@ -103,7 +103,7 @@ impl Execution {
             Ok(Poll::Ready(returned)) => Some(Ended::Returned(returned)),
             Err(panic) => Some(Ended::Panicked(panic_message(panic.as_ref()))),
         };
-        Turn { asks: std::mem::take(&mut self.cx.journal().asks), ended }
+        Turn { commands: std::mem::take(&mut self.cx.journal().commands), ended }
     }
 }
 

@@ -13,7 +13,6 @@
 //! `attention` what they should look at, `holds` what is held back, `cron` when a schedule's slots are and `schedule` what
 //! becomes of them, `trace` which trace a run belongs to, `redact` what nobody is shown.
 
-pub mod action;
 pub mod attention;
 pub mod context;
 pub mod cron;
@@ -27,7 +26,8 @@ pub mod operation;
 pub mod plan;
 pub mod policy;
 pub mod redact;
+pub mod ruling;
 pub mod schedule;
 pub mod trace;
 pub mod transition;
-pub mod verbs;
+pub mod verb;

@@ -221,7 +221,7 @@ pub struct Step {
     /// The place in which the outcome was told to the workflow; none while open, and for undos.
     pub ord: Option<u32>,
     /// How many outcomes had been told when it was asked for.
-    pub asked: u32,
+    pub issued_after: u32,
     /// How it ended; none while open.
     pub outcome: Option<Outcome>,
     /// Attempts begun so far.

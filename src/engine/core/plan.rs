@@ -40,7 +40,7 @@ fn needs_undo(step: &Step) -> bool {
 
 /// Whether `later` was asked for when the outcome of `earlier` had been told.
 fn came_after(later: &Step, earlier: &Step) -> bool {
-    earlier.ord.is_some_and(|ord| later.asked > ord)
+    earlier.ord.is_some_and(|ord| later.issued_after > ord)
 }
 
 #[cfg(test)]
@@ -49,14 +49,14 @@ mod tests {
 
     use super::*;
 
-    fn step(seq: u32, asked: u32, ord: Option<u32>, outcome: Option<Outcome>) -> Step {
+    fn step(seq: u32, issued_after: u32, ord: Option<u32>, outcome: Option<Outcome>) -> Step {
         Step {
             seq,
             direction: Direction::Forward,
             kind: StepKind::Activity,
             name: "x".into(),
             ord,
-            asked,
+            issued_after,
             outcome,
             attempts: 1,
             generation: 0,

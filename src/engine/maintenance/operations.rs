@@ -108,7 +108,7 @@ async fn act(engine: &Engine, operation: &Taken, run: RunId) -> Result<Came, Err
         dry_run: false,
         operation_id: Some(operation.id),
     };
-    match engine.act_in(&mut tx, run, &operation.action, &by).await {
+    match engine.apply_verb_in(&mut tx, run, &operation.action, &by).await {
         Ok(_) => operations::record(&mut tx, operation.id, run, None).await?,
         Err(Error::Unavailable(error)) => return Err(Error::Unavailable(error)),
         Err(Error::Database(error)) if is_retryable(&error) => return Ok(Came::Later),

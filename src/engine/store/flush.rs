@@ -36,7 +36,7 @@ pub(crate) struct Flushed {
     /// Runs that this lane does not hold: nothing was written for them.
     pub(crate) lost: HashSet<RunId>,
     /// Runs that were let go of. One that wanted to rest and is not here has a changed inbox.
-    pub(crate) rested: HashSet<RunId>,
+    pub(crate) dequeued: HashSet<RunId>,
     /// Runs that must not pass their pivot, because a cancel was accepted before: nothing was written for them.
     pub(crate) refused: HashSet<RunId>,
     /// Runs whose pause had been accepted before: what was written is written, and nothing more of them begins.
@@ -83,7 +83,7 @@ fn pivots(commit: &Commit) -> bool {
 fn has_rare(commit: &Commit) -> bool {
     let Writes { consumed, run, planned, attention, settled, unpaused, progress, .. } = &commit.writes;
     let rare_run = match run {
-        Some(RunWrite::Rest { status, wait, .. }) => {
+        Some(RunWrite::Dequeue { status, wait, .. }) => {
             wait.is_some() || commit.parked_before || *status != Status::Completed
         }
         Some(RunWrite::HandOver { .. } | RunWrite::NotDue { .. } | RunWrite::Compensating { .. }) => true,
@@ -144,7 +144,7 @@ async fn flush_hot<'a>(
         .await?;
     let row = row.ok_or(Error::LeaseLost)?;
     let set = |column: usize| row.try_get::<Vec<RunId>, _>(column).map(HashSet::from_iter);
-    Ok(Flushed { now: row.try_get(0)?, lost: set(1)?, rested: set(2)?, refused: HashSet::new(), paused: set(3)? })
+    Ok(Flushed { now: row.try_get(0)?, lost: set(1)?, dequeued: set(2)?, refused: HashSet::new(), paused: set(3)? })
 }
 
 /// The hot case: an ended step that has no row yet and nothing out of the ordinary to tell.
@@ -187,7 +187,7 @@ impl<'a> Steps<'a> {
         self.kind.push(step.kind.code());
         self.name.push(&step.name);
         self.ord.push(step.ord.map(|ord| ord as i32));
-        self.asked.push(step.asked as i32);
+        self.asked.push(step.issued_after as i32);
         self.outcome.push(step.outcome.map(|outcome| outcome.code()));
         self.attempts.push(small(step.attempts));
         self.undoable.push(step.undoable);
@@ -234,7 +234,7 @@ impl<'a> StepRow<'a> {
             kind: step.kind.code(),
             name: &step.name,
             ord: step.ord,
-            asked: step.asked,
+            asked: step.issued_after,
             outcome: step.outcome.map(|outcome| outcome.code()),
             attempts: small(step.attempts),
             generation: small(step.generation),
@@ -279,7 +279,7 @@ struct Runs<'a> {
 impl<'a> Runs<'a> {
     fn push(&mut self, commit: &'a Commit) {
         let (status, output, failure, wait, seen) = match &commit.writes.run {
-            Some(RunWrite::Rest { status, output, failure, wait, seen }) => {
+            Some(RunWrite::Dequeue { status, output, failure, wait, seen }) => {
                 (status.code(), output.as_ref(), failure.as_ref(), wait.as_ref(), Some(*seen))
             }
             Some(RunWrite::Compensating { failure }) => (Status::Compensating.code(), None, Some(failure), None, None),
@@ -351,7 +351,7 @@ async fn flush_exceptional(conn: &mut PgConnection, commit: &Commit, flushed: &F
     let (status, failure) = match &commit.writes.run {
         Some(RunWrite::Compensating { failure }) => (Status::Compensating, Some(failure)),
         // A run that parks between two undos is there already.
-        Some(RunWrite::Rest { status, failure, wait: None, .. }) if flushed.rested.contains(&commit.run) => {
+        Some(RunWrite::Dequeue { status, failure, wait: None, .. }) if flushed.dequeued.contains(&commit.run) => {
             (*status, failure.as_ref())
         }
         _ => return Ok(()),
@@ -370,7 +370,7 @@ async fn flush_exceptional(conn: &mut PgConnection, commit: &Commit, flushed: &F
 async fn flush_run(conn: &mut PgConnection, lane: i32, commit: &Commit, flushed: &mut Flushed) -> Result<(), Error> {
     let run = commit.run;
     match &commit.writes.run {
-        Some(RunWrite::Rest { wait: Some(wait), .. }) if flushed.rested.contains(&run) => {
+        Some(RunWrite::Dequeue { wait: Some(wait), .. }) if flushed.dequeued.contains(&run) => {
             // A wait without an end has a row too, whose time never comes: it is how waiting runs are found.
             let (at, span) = split(wait.until);
             let query = "INSERT INTO backstitch.timer (run_id, due_at)
@@ -378,7 +378,7 @@ async fn flush_run(conn: &mut PgConnection, lane: i32, commit: &Commit, flushed:
                 ON CONFLICT (run_id) DO UPDATE SET due_at = excluded.due_at";
             sqlx::query(query).bind(run).bind(at).bind(span).bind(flushed.now).execute(conn).await?;
         }
-        Some(RunWrite::Rest { wait: None, .. }) if commit.parked_before && flushed.rested.contains(&run) => {
+        Some(RunWrite::Dequeue { wait: None, .. }) if commit.parked_before && flushed.dequeued.contains(&run) => {
             sqlx::query("DELETE FROM backstitch.timer WHERE run_id = $1").bind(run).execute(conn).await?;
         }
         Some(RunWrite::HandOver { queue }) => {
@@ -391,7 +391,7 @@ async fn flush_run(conn: &mut PgConnection, lane: i32, commit: &Commit, flushed:
             let query = "WITH r AS (SELECT id FROM backstitch.run WHERE id = $1 AND inbox = $3 FOR UPDATE)
                 DELETE FROM backstitch.ready q USING r WHERE q.run_id = r.id AND q.lane = $2";
             if sqlx::query(query).bind(run).bind(lane).bind(seen).execute(conn).await?.rows_affected() > 0 {
-                flushed.rested.insert(run);
+                flushed.dequeued.insert(run);
             }
         }
         _ => {}

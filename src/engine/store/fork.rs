@@ -7,7 +7,7 @@ use super::{audit, operate};
 use crate::engine::{
     core::{
         model::{RunId, Status},
-        verbs::{Forked, fork as rule_fork},
+        ruling::{Forked, fork as rule_fork},
     },
     error::Error,
 };

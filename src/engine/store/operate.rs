@@ -9,9 +9,9 @@ use sqlx::{Connection, PgConnection, Row};
 use super::{attention, audit, claim, exceptional, paused, rows::json};
 use crate::engine::{
     core::{
-        action::Action,
         model::{Failure, Json, Request, RunId, Status, Step, Time},
-        verbs::{Facts, Look, PauseMark, Place, Refusal, Ruling, rule},
+        ruling::{Facts, Look, PauseMark, Place, Refusal, Ruling, rule},
+        verb::Verb,
     },
     error::Error,
 };
@@ -23,7 +23,7 @@ use crate::engine::{
 pub(crate) async fn act(
     conn: &mut PgConnection,
     run: RunId,
-    action: &Action,
+    action: &Verb,
     by: audit::By<'_>,
     dry_run: bool,
 ) -> Result<(Status, Ruling), Error> {

@@ -9,10 +9,10 @@ use uuid::Uuid;
 use super::finding::Matching;
 use crate::engine::{
     core::{
-        action::Action,
         model::{RunId, to_json},
         operation::OperationStatus,
         redact::redact,
+        verb::Verb,
     },
     error::Error,
     view::{Operation, OperationRefusals, OperationRun, OperationStatusCount, RunFilter},
@@ -24,7 +24,7 @@ const SELECT: &str = include_str!("sql/operation_counts.sql");
 #[derive(Debug)]
 pub(crate) struct NewOperation<'a> {
     pub(crate) id: Uuid,
-    pub(crate) action: &'a Action,
+    pub(crate) action: &'a Verb,
     pub(crate) filter: &'a RunFilter,
     pub(crate) actor: &'a str,
     pub(crate) reason: &'a str,
@@ -209,7 +209,7 @@ pub(crate) async fn set_status(conn: &mut PgConnection, id: Uuid, status: Operat
 #[derive(Clone, Debug)]
 pub(crate) struct Taken {
     pub(crate) id: Uuid,
-    pub(crate) action: Action,
+    pub(crate) action: Verb,
     pub(crate) actor: String,
     pub(crate) reason: Option<String>,
     pub(crate) rate: u32,

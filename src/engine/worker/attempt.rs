@@ -21,7 +21,7 @@ use crate::engine::{
     activity::{ActivityContext, ActivityError, Origin, Verified},
     core::{
         context::SideValue,
-        decision::{Attempt, AttemptError, Event, Found},
+        decision::{Attempt, AttemptError, Event, Verification},
         execution::panic_message,
         model::{Direction, Json, RunId, to_json},
         trace::span_id,
@@ -198,10 +198,10 @@ pub(super) async fn verify(shared: Arc<Shared>, cx: Arc<ActivityContext>, attemp
         };
         observer.attempted(&observed(&shared, &cx, &attempt, true, began, outcome, code));
     }
-    let not_yet = |code: &str, message: &str| Found::NotYet(ActivityError::unknown(code, message).record());
+    let not_yet = |code: &str, message: &str| Verification::NotYet(ActivityError::unknown(code, message).record());
     let found = match found {
-        Ok(Verified::Happened(output)) => Found::Happened(output),
-        Ok(Verified::NeverWill) => Found::NeverWill,
+        Ok(Verified::Happened(output)) => Verification::Happened(output),
+        Ok(Verified::NeverWill) => Verification::NeverWill,
         Ok(Verified::NotYet) => not_yet("not_yet_known", "the other system can't tell yet whether it took effect"),
         Err(error) => not_yet(&error.code, &error.message),
     };

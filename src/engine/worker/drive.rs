@@ -11,15 +11,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Shared,
+    active_runs::ActiveRun,
     attempt::{self, Happened, OpenTransaction},
     faults::Moment,
-    held::Holding,
     lane::{self, Ack, LaneHandle, Request},
 };
 use crate::engine::{
     activity::{ActivityContext, Origin, VISIBLE_AFTER},
     core::{
-        decision::{Act, Attempt, Decision, Event, Writes},
+        decision::{Attempt, Decision, Event, FollowUp, Writes},
         holds::HoldKind,
         machine::Machine,
         model::{Direction, RunId, Time},
@@ -40,10 +40,10 @@ struct Driver {
     claimed_at: Time,
     parked_before: bool,
     /// Attempts were held back, and the machine takes them for begun: the run can only be given back any more.
-    lets_go: bool,
-    holding: Arc<Holding>,
+    releasing: bool,
+    active: Arc<ActiveRun>,
     machine: Machine,
-    acts: FuturesUnordered<BoxFuture<'static, Option<Happened>>>,
+    in_progress: FuturesUnordered<BoxFuture<'static, Option<Happened>>>,
     under_way: Vec<UnderWay>,
     cancelled: CancellationToken,
 }
@@ -68,8 +68,8 @@ pub(super) fn spawn(shared: Arc<Shared>, lane: LaneHandle, claimed: claim::Claim
         tracing::error!(run_id = %run, lane = lane.id, "a run was claimed whose workflow is not registered here");
         return;
     };
-    shared.engine.meters().held.increment(1);
-    let holding = shared.held.hold(run, lane.id, claimed.snapshot.inbox);
+    shared.engine.meters().active_runs.increment(1);
+    let active = shared.active.add(run, lane.id, claimed.snapshot.inbox);
     tokio::spawn(async move {
         let (claimed_at, parked_before, now) = (lane::first_claimed(&claimed), claimed.has_history, claimed.now);
         let trace = Trace::of(run, claimed.traceparent.as_deref());
@@ -83,10 +83,10 @@ pub(super) fn spawn(shared: Arc<Shared>, lane: LaneHandle, claimed: claim::Claim
             origin,
             claimed_at,
             parked_before,
-            lets_go: false,
-            holding: holding.clone(),
+            releasing: false,
+            active: active.clone(),
             machine,
-            acts: FuturesUnordered::new(),
+            in_progress: FuturesUnordered::new(),
             under_way: Vec::new(),
             cancelled: CancellationToken::new(),
         };
@@ -96,8 +96,8 @@ pub(super) fn spawn(shared: Arc<Shared>, lane: LaneHandle, claimed: claim::Claim
             () = dead.cancelled() => {}
             () = shared.stopped.cancelled() => {}
         }
-        shared.held.let_go(run, &holding);
-        shared.engine.meters().held.decrement(1);
+        shared.active.remove(run, &active);
+        shared.engine.meters().active_runs.decrement(1);
         drop(slot);
         if shared.may_be_due.load(std::sync::atomic::Ordering::Relaxed) {
             shared.engine.hints().due.notify_one();
@@ -128,15 +128,15 @@ impl Driver {
 
     /// Commits a decision's writes, then begins its acts. None: the run is let go of.
     async fn carry_out(&mut self, mut decision: Decision, tx: Option<OpenTransaction>) -> Option<Next> {
-        let rests = decision.rests();
+        let releases = decision.releases_run();
         if self.shared.draining.is_cancelled() {
-            self.lets_go = true;
+            self.releasing = true;
             self.cancelled.cancel();
         }
         // What is under way of a held workflow is let to its end: a hold is not a cancel.
-        self.lets_go |= self.shared.holds.holds(HoldKind::Workflow, self.origin.workflow);
-        if self.lets_go {
-            decision.hold_back(self.shared.clock.now());
+        self.releasing |= self.shared.holds.holds(HoldKind::Workflow, self.origin.workflow);
+        if self.releasing {
+            decision.withdraw_attempts(self.shared.clock.now());
         }
         let ack = if decision.writes.is_empty() && tx.is_none() {
             Ack::Done
@@ -155,15 +155,15 @@ impl Driver {
             Ack::InboxChanged => {
                 return Box::pin(self.inbox_changed()).await.map(|decision| Next::Decide(Box::new(decision)));
             }
-            Ack::Done | Ack::Paused if rests => return None,
+            Ack::Done | Ack::Paused if releases => return None,
             Ack::Paused => {
-                self.lets_go = true;
-                Box::pin(self.take_back(&mut decision.acts)).await?;
+                self.releasing = true;
+                Box::pin(self.withdraw(&mut decision.follow_ups)).await?;
             }
             Ack::Done => {}
         }
-        decision.acts.into_iter().for_each(|act| self.begin(act));
-        if self.lets_go && self.acts.is_empty() {
+        decision.follow_ups.into_iter().for_each(|follow_up| self.begin(follow_up));
+        if self.releasing && self.in_progress.is_empty() {
             self.release().await;
             return None;
         }
@@ -171,10 +171,11 @@ impl Driver {
     }
 
     /// What was about to begin when the commit before it said that the run is paused. On record it is under way.
-    async fn take_back(&mut self, acts: &mut Vec<Act>) -> Option<()> {
-        let (stops, begins) = std::mem::take(acts).into_iter().partition(|act| matches!(act, Act::Cancel));
-        *acts = stops;
-        let writes = self.machine.take_back(begins, self.shared.clock.now());
+    async fn withdraw(&mut self, follow_ups: &mut Vec<FollowUp>) -> Option<()> {
+        let (stops, begins) =
+            std::mem::take(follow_ups).into_iter().partition(|follow_up| matches!(follow_up, FollowUp::Cancel));
+        *follow_ups = stops;
+        let writes = self.machine.withdraw_follow_ups(begins, self.shared.clock.now());
         if writes.is_empty() {
             return Some(());
         }
@@ -224,7 +225,7 @@ impl Driver {
         match open.tx.commit().await {
             Ok(()) => {
                 self.shared.engine.meters().flushed(std::slice::from_ref(&commit), &flushed, began.elapsed());
-                self.shared.engine.hints().rested(flushed.rested);
+                self.shared.engine.hints().wake_waiters(flushed.dequeued);
                 Some(ack)
             }
             Err(error) => self.forget(commit, "its commit failed", error.into()).await,
@@ -260,20 +261,22 @@ impl Driver {
         }
     }
 
-    fn begin(&mut self, act: Act) {
+    fn begin(&mut self, follow_up: FollowUp) {
         let shared = self.shared.clone();
-        match act {
-            Act::Attempt(what) => {
+        match follow_up {
+            FollowUp::Attempt(what) => {
                 let cx = self.context(&what, false);
-                self.acts.push(attempt::attempt(shared, cx, what).map(Some).boxed());
+                self.in_progress.push(attempt::attempt(shared, cx, what).map(Some).boxed());
             }
-            Act::Verify(what) => {
+            FollowUp::Verify(what) => {
                 let cx = self.context(&what, true);
-                self.acts.push(attempt::verify(shared, cx, what).map(Some).boxed());
+                self.in_progress.push(attempt::verify(shared, cx, what).map(Some).boxed());
             }
-            Act::Draw { seq, what } => self.acts.push(async move { attempt::draw(&shared, seq, what).await }.boxed()),
+            FollowUp::Draw { seq, what } => {
+                self.in_progress.push(async move { attempt::draw(&shared, seq, what).await }.boxed())
+            }
             // What comes after are undos, which nobody has cancelled.
-            Act::Cancel => std::mem::take(&mut self.cancelled).cancel(),
+            FollowUp::Cancel => std::mem::take(&mut self.cancelled).cancel(),
         }
     }
 
@@ -292,7 +295,7 @@ impl Driver {
     /// The next thing that happens to the run. None: it is let go of.
     async fn next_event(&mut self, wake_at: Option<Time>) -> Option<((Event, Option<Time>), Option<OpenTransaction>)> {
         // Attempts that end at once, as in-process ones do, cost no timer.
-        if let Some(Some(happened)) = self.acts.next().now_or_never() {
+        if let Some(Some(happened)) = self.in_progress.next().now_or_never() {
             return self.happened(happened).await;
         }
         loop {
@@ -300,12 +303,12 @@ impl Driver {
             let pause = until_due.unwrap_or(LOOK_EVERY).min(LOOK_EVERY);
             tokio::select! {
                 biased;
-                Some(happened) = self.acts.next(), if !self.acts.is_empty() => return self.happened(happened).await,
-                () = self.holding.poke.notified() => {
+                Some(happened) = self.in_progress.next(), if !self.in_progress.is_empty() => return self.happened(happened).await,
+                () = self.active.poke.notified() => {
                     let inbox = Box::pin(self.load_inbox()).await?;
                     return Some(((inbox, None), None));
                 }
-                () = self.shared.draining.cancelled(), if self.acts.is_empty() => {
+                () = self.shared.draining.cancelled(), if self.in_progress.is_empty() => {
                     self.release().await;
                     return None;
                 }
@@ -314,7 +317,7 @@ impl Driver {
                         return Some(((beat, None), None));
                     }
                     if wake_at.is_some_and(|at| at <= self.shared.clock.now())
-                        && let Some((now, recorded)) = Box::pin(self.dues()).await
+                        && let Some((now, recorded)) = Box::pin(self.load_dues()).await
                     {
                         return Some(((Event::Due { recorded }, Some(now)), None));
                     }
@@ -375,7 +378,7 @@ impl Driver {
         let loaded = async { claim::inbox(&mut *self.shared.engine.pool().acquire().await?, self.run).await };
         match loaded.await {
             Ok(claim::Inbox { inbox, request, signals }) => {
-                self.holding.saw(inbox);
+                self.active.saw(inbox);
                 Some(Event::Inbox { inbox, request, signals })
             }
             Err(error) => {

@@ -208,7 +208,7 @@ impl Lane {
                 conn = connect(&self.shared) => conn,
                 () = self.shared.stopped.cancelled() => return Err(Error::LeaseLost),
             };
-            let known = self.shared.held.of_lane(self.handle.id);
+            let known = self.shared.active.of_lane(self.handle.id);
             let checked = async {
                 lanes::beat(&mut self.conn, self.handle.id).await?;
                 lanes::give_back_unknown(&mut self.conn, self.handle.id, &known).await
@@ -245,7 +245,7 @@ impl Lane {
             }
             Err(Error::Database(error)) => {
                 tracing::error!(%error, "a claim failed; what it may have taken is given back");
-                lanes::give_back_unknown(&mut self.conn, self.handle.id, &self.shared.held.of_lane(self.handle.id))
+                lanes::give_back_unknown(&mut self.conn, self.handle.id, &self.shared.active.of_lane(self.handle.id))
                     .await?;
                 return Ok(());
             }
@@ -332,7 +332,7 @@ impl Lane {
                         commit.writes = quarantine(&error, seen);
                     }
                     match flush::flush(&mut self.conn, self.handle.id, &batch).await {
-                        Ok(flushed) if flushed.rested.len() == batch.len() => {}
+                        Ok(flushed) if flushed.dequeued.len() == batch.len() => {}
                         Ok(_) => self.give_back(&batch).await?,
                         Err(error) => {
                             tracing::error!(%error, "the run could not even be quarantined; it is given back");
@@ -349,7 +349,7 @@ impl Lane {
 
     fn answer(&self, batch: &[Commit], flushed: &Flushed, done: &mut Vec<Ack>) {
         self.shared.clock.set(flushed.now);
-        self.shared.engine.hints().rested(flushed.rested.iter().copied());
+        self.shared.engine.hints().wake_waiters(flushed.dequeued.iter().copied());
         let mut handed_over = false;
         for commit in batch {
             handed_over |= matches!(commit.writes.run, Some(RunWrite::HandOver { .. }));
@@ -387,14 +387,14 @@ fn may_be_recorded(batch: &mut [Commit]) {
 
 /// What one commit came to.
 pub(super) fn ack(commit: &Commit, flushed: &Flushed) -> Ack {
-    let rests = matches!(commit.writes.run, Some(RunWrite::Rest { .. } | RunWrite::NotDue { .. }));
+    let dequeues = matches!(commit.writes.run, Some(RunWrite::Dequeue { .. } | RunWrite::NotDue { .. }));
     if flushed.refused.contains(&commit.run) {
         Ack::Refused
     } else if flushed.lost.contains(&commit.run) {
         Ack::Lost
-    } else if rests && !flushed.rested.contains(&commit.run) {
+    } else if dequeues && !flushed.dequeued.contains(&commit.run) {
         Ack::InboxChanged
-    } else if !rests && flushed.paused.contains(&commit.run) {
+    } else if !dequeues && flushed.paused.contains(&commit.run) {
         Ack::Paused
     } else {
         Ack::Done
@@ -404,7 +404,8 @@ pub(super) fn ack(commit: &Commit, flushed: &Flushed) -> Ack {
 /// A run whose record the database refuses stands still until an operator has looked at it.
 pub(super) fn quarantine(error: &sqlx::Error, seen: i32) -> Writes {
     let failure = Failure::new("unrecordable", format!("the database refused the run's record: {error}"));
-    let run = RunWrite::Rest { status: Status::Stuck, output: None, failure: Some(failure.clone()), wait: None, seen };
+    let run =
+        RunWrite::Dequeue { status: Status::Stuck, output: None, failure: Some(failure.clone()), wait: None, seen };
     // Which workflow it is is not known here; the code and the database's sentence tell enough apart.
     let attention = Attention::new("", None, AttentionKind::Stuck, failure, None);
     Writes { run: Some(run), attention: vec![attention], unpaused: true, ..Writes::default() }

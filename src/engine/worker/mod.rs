@@ -9,11 +9,11 @@
 //!
 //! Nothing durable is in memory only: a worker that is killed loses its lanes, and others take its runs over.
 
+mod active_runs;
 mod attempt;
 mod clock;
 mod drive;
 mod faults;
-mod held;
 mod holds;
 mod lane;
 mod pump;
@@ -32,7 +32,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 pub use self::faults::{Faults, Moment};
-use self::{clock::DbClock, held::Held, holds::HoldsView};
+use self::{active_runs::ActiveRuns, clock::DbClock, holds::HoldsView};
 use super::{
     client::{DEFAULT_QUEUE, Engine, check_queue},
     core::execution::WorkflowCode,
@@ -104,7 +104,7 @@ pub(crate) struct Shared {
     /// Claiming may be worth it.
     may_be_due: AtomicBool,
     turn: AtomicUsize,
-    held: Held,
+    active: ActiveRuns,
     holds: HoldsView,
     /// No more claims; runs are given back between two steps.
     draining: CancellationToken,
@@ -171,7 +171,7 @@ impl Worker {
             clock: DbClock::default(),
             may_be_due: AtomicBool::new(true),
             turn: AtomicUsize::new(0),
-            held: Held::default(),
+            active: ActiveRuns::default(),
             holds: HoldsView::default(),
             draining: CancellationToken::new(),
             stopped: CancellationToken::new(),
@@ -191,12 +191,12 @@ impl Worker {
         pumps.spawn(pump::look_at_holds(shared.clone()));
 
         shutdown.await;
-        tracing::info!(held = shared.held.len(), "draining");
+        tracing::info!(active = shared.active.len(), "draining");
         shared.draining.cancel();
-        let emptied = shared.held.emptied();
+        let emptied = shared.active.emptied();
         if tokio::time::timeout(shared.config.drain, emptied).await.is_err() {
             tracing::warn!(
-                held = shared.held.len(),
+                active = shared.active.len(),
                 "attempts did not end in time; their runs are left to other workers"
             );
         }

@@ -88,13 +88,13 @@ pub(super) async fn listen(shared: Arc<Shared>) {
 pub(super) async fn look_into_inboxes(shared: Arc<Shared>) {
     loop {
         sleep(INBOXES_EVERY).await;
-        let held = shared.held.longer_than(INBOXES_EVERY);
-        if held.is_empty() {
+        let active = shared.active.longer_than(INBOXES_EVERY);
+        if active.is_empty() {
             continue;
         }
-        let looked = async { claim::inboxes(&mut *shared.engine.pool().acquire().await?, &held).await };
+        let looked = async { claim::inboxes(&mut *shared.engine.pool().acquire().await?, &active).await };
         match looked.await {
-            Ok(inboxes) => inboxes.into_iter().for_each(|(run, inbox)| shared.held.poke_if_changed(run, inbox)),
+            Ok(inboxes) => inboxes.into_iter().for_each(|(run, inbox)| shared.active.poke_if_changed(run, inbox)),
             Err(error) => failed("inboxes", &error).await,
         }
     }

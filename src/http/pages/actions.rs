@@ -143,7 +143,7 @@ async fn preview(
     let reason = Some(PREVIEW.to_owned());
     let by = Operator { actor: caller.actor.clone(), reason, dry_run: true, ..Operator::default() };
     Ok(match wish::read(verb.word, fields)? {
-        Wish::Act(action) => Some(app.engine.act(run.id, &action, &by).await?),
+        Wish::Act(action) => Some(app.engine.apply_verb(run.id, &action, &by).await?),
         Wish::Fork(from, input) => Some(as_plan(app.engine.fork(run.id, from, input, &by).await?)),
         Wish::Signal(..) => None,
     })
@@ -181,7 +181,7 @@ async fn done(app: &App, caller: &Caller, id: &str, verb: &str, fields: &Fields)
     let id = run_id(id)?;
     let by = Operator { actor: caller.actor.clone(), reason: reason(fields)?, ..Operator::default() };
     match wish::read(verb, fields)? {
-        Wish::Act(action) => drop(app.engine.act(id, &action, &by).await?),
+        Wish::Act(action) => drop(app.engine.apply_verb(id, &action, &by).await?),
         Wish::Signal(name, payload) => app.engine.operator_signal(id, &name, payload, None, &by).await?,
         Wish::Fork(from, input) => {
             let forked = app.engine.fork(id, from, input, &by).await?;

@@ -20,7 +20,7 @@ use super::{
     wish::{self, Wish},
 };
 use crate::{
-    engine::{Action, Operation, OperationPreview, OperationRun, Operator, RunFilter},
+    engine::{Operation, OperationPreview, OperationRun, Operator, RunFilter, Verb},
     http::{App, auth::Caller, problem::Problem},
 };
 
@@ -92,7 +92,7 @@ pub(super) fn routes() -> Router<App> {
 
 /// What a new operation is: an action, and the filter that stands in its form's address.
 struct Wanted {
-    action: Action,
+    action: Verb,
     filter: RunFilter,
     /// The filter as it stands in addresses.
     pairs: Vec<(String, String)>,

@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::actions::Fields;
 use crate::{
-    engine::{Action, Declared, Json, PolicyOverride, StepDirection, StepView},
+    engine::{Declared, Json, PolicyOverride, StepDirection, StepView, Verb},
     http::problem::Problem,
 };
 
@@ -12,7 +12,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) enum Wish {
     /// An action on a run.
-    Act(Action),
+    Act(Verb),
     /// A signal to it.
     Signal(String, Option<Json>),
     /// A new run from one of its steps, with this input if any is given.
@@ -22,16 +22,16 @@ pub(super) enum Wish {
 /// Reads the form of a verb.
 pub(super) fn read(verb: &str, fields: &Fields) -> Result<Wish, Problem> {
     let action = match verb {
-        "retry" => Action::Retry { policy: policy(fields)? },
-        "cancel" => Action::Cancel,
-        "compensate" => Action::Compensate,
-        "pause" => Action::Pause,
-        "resume" => Action::Resume,
-        "abandon" => Action::Abandon,
-        "acknowledge" => Action::Acknowledge,
+        "retry" => Verb::Retry { policy: policy(fields)? },
+        "cancel" => Verb::Cancel,
+        "compensate" => Verb::Compensate,
+        "pause" => Verb::Pause,
+        "resume" => Verb::Resume,
+        "abandon" => Verb::Abandon,
+        "acknowledge" => Verb::Acknowledge,
         "skip" => {
             let (seq, direction) = step(fields)?;
-            Action::Skip { seq, direction: Some(direction), output: json(fields, "output")? }
+            Verb::Skip { seq, direction: Some(direction), output: json(fields, "output")? }
         }
         "resolve" => {
             let (seq, direction) = step(fields)?;
@@ -41,7 +41,7 @@ pub(super) fn read(verb: &str, fields: &Fields) -> Result<Wish, Problem> {
                 _ => return Err(Problem::invalid("say what the step came to: ok or failed")),
             };
             let evidence = said(fields, "evidence").map(str::to_owned);
-            Action::Resolve { seq, direction: Some(direction), outcome, output: json(fields, "output")?, evidence }
+            Verb::Resolve { seq, direction: Some(direction), outcome, output: json(fields, "output")?, evidence }
         }
         "fork" => return Ok(Wish::Fork(step(fields)?.0, json(fields, "input")?)),
         "signal" => {
@@ -132,8 +132,8 @@ mod tests {
     #[test]
     fn empty_fields_leave_the_policy_as_it_is() {
         let plain = read("retry", &fields(&[("max_attempts", " "), ("first", "")]));
-        assert!(matches!(plain, Ok(Wish::Act(Action::Retry { policy: None }))));
-        let Ok(Wish::Act(Action::Retry { policy: Some(policy) })) = read("retry", &fields(&[("first", "2s")])) else {
+        assert!(matches!(plain, Ok(Wish::Act(Verb::Retry { policy: None }))));
+        let Ok(Wish::Act(Verb::Retry { policy: Some(policy) })) = read("retry", &fields(&[("first", "2s")])) else {
             panic!("a policy was given")
         };
         assert_eq!(policy.first_ms, Some(2000));
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_step_is_named_with_its_direction() {
-        let Ok(Wish::Act(Action::Skip { seq, direction, .. })) = read("skip", &fields(&[("step", "4u")])) else {
+        let Ok(Wish::Act(Verb::Skip { seq, direction, .. })) = read("skip", &fields(&[("step", "4u")])) else {
             panic!("it can be read")
         };
         assert_eq!((seq, direction), (4, Some(StepDirection::Undo)));

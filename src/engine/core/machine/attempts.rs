@@ -20,7 +20,7 @@ use chrono::SubsecRound;
 use super::{Ending, Key, Machine, Phase, log, undoing::is_done};
 use crate::engine::core::{
     attention::{AttentionKind, RETRYING_AFTER},
-    decision::{Act, Attempt, AttemptError, Decision, Found, Writes},
+    decision::{Attempt, AttemptError, Decision, FollowUp, Verification, Writes},
     holds::aside,
     model::{Direction, Failure, Json, Outcome, Step, StepError, Time, idempotency_key, to_json},
     policy::{ActivityMeta, Retry},
@@ -72,7 +72,7 @@ impl Machine {
         }
         if let Some(attempt) = self.attempt(key, key.1, &meta, now) {
             self.in_flight.insert(key);
-            self.out.acts.push(Act::Attempt(attempt));
+            self.out.follow_ups.push(FollowUp::Attempt(attempt));
         }
     }
 
@@ -81,7 +81,7 @@ impl Machine {
         step.attempts += 1;
         if let Some(attempt) = self.attempt(key, Direction::Forward, meta, now) {
             self.in_flight.insert(key);
-            self.out.acts.push(Act::Verify(attempt));
+            self.out.follow_ups.push(FollowUp::Verify(attempt));
         }
     }
 
@@ -121,15 +121,15 @@ impl Machine {
         })
     }
 
-    /// What takes acts back that were not begun after their commit: see [`Decision::hold_back`].
-    pub fn take_back(&self, acts: Vec<Act>, now: Time) -> Writes {
-        let begun = acts.iter().filter_map(|act| match act {
-            Act::Attempt(attempt) => self.steps.get(&(attempt.seq, attempt.direction)),
+    /// What takes acts back that were not begun after their commit: see [`Decision::withdraw_attempts`].
+    pub fn withdraw_follow_ups(&self, follow_ups: Vec<FollowUp>, now: Time) -> Writes {
+        let begun = follow_ups.iter().filter_map(|follow_up| match follow_up {
+            FollowUp::Attempt(attempt) => self.steps.get(&(attempt.seq, attempt.direction)),
             _ => None,
         });
         let steps = begun.filter(|step| step.recorded).cloned().collect();
-        let mut decision = Decision { writes: Writes { steps, ..Writes::default() }, acts, wake_at: None };
-        decision.hold_back(now);
+        let mut decision = Decision { writes: Writes { steps, ..Writes::default() }, follow_ups, wake_at: None };
+        decision.withdraw_attempts(now);
         decision.writes
     }
 
@@ -178,7 +178,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn verified(&mut self, key: Key, found: Found, took: Duration, now: Time) {
+    pub(super) fn verified(&mut self, key: Key, found: Verification, took: Duration, now: Time) {
         self.in_flight.remove(&key);
         if let Some(step) = self.steps.get_mut(&key) {
             step.took = took;
@@ -186,16 +186,18 @@ impl Machine {
         }
         let Some(meta) = self.meta(&step_name(&self.steps, key)).cloned() else { return };
         match (found, key.1) {
-            (Found::Happened(output), Direction::Forward) => self.end(key, Outcome::Ok, Some(output), None),
-            (Found::Happened(output), Direction::Undo) => self.resolve_forward(key.0, Outcome::Ok, Some(output), None),
-            (Found::NeverWill, Direction::Forward) => self.never_will(key, &meta, now),
-            (Found::NeverWill, Direction::Undo) => {
+            (Verification::Happened(output), Direction::Forward) => self.end(key, Outcome::Ok, Some(output), None),
+            (Verification::Happened(output), Direction::Undo) => {
+                self.resolve_forward(key.0, Outcome::Ok, Some(output), None)
+            }
+            (Verification::NeverWill, Direction::Forward) => self.never_will(key, &meta, now),
+            (Verification::NeverWill, Direction::Undo) => {
                 let error = self.steps.get(&(key.0, Direction::Forward)).and_then(|step| step.error.clone());
                 let error = error.map(|error| StepError { unknown: false, ..error });
                 self.resolve_forward(key.0, Outcome::Failed, None, error);
                 self.end(key, Outcome::Skipped, None, None);
             }
-            (Found::NotYet(error), direction) => {
+            (Verification::NotYet(error), direction) => {
                 let error = StepError { unknown: true, ..error };
                 if self.may_retry(key, &meta, now) {
                     self.wait_for_next(key, error, &meta, now);
@@ -241,7 +243,7 @@ impl Machine {
             Direction::Forward => match &self.phase {
                 Phase::Forward | Phase::Settling(Ending::Stuck(_) | Ending::Paused) => true,
                 Phase::Settling(Ending::Returned(Err(_))) => self.pivoted,
-                Phase::Settling(_) | Phase::Undoing | Phase::Resting => false,
+                Phase::Settling(_) | Phase::Undoing | Phase::Released => false,
             },
             Direction::Undo => true,
         };
@@ -277,7 +279,7 @@ impl Machine {
             unknown,
         };
         let outcome = if unknown { Outcome::Unknown } else { Outcome::Failed };
-        self.complete(seq, outcome, None, Some(error));
+        self.complete_step(seq, outcome, None, Some(error));
     }
 
     fn give_up(&mut self, key: Key) {
@@ -288,7 +290,7 @@ impl Machine {
 
     fn end(&mut self, key: Key, outcome: Outcome, output: Option<Json>, error: Option<StepError>) {
         match key.1 {
-            Direction::Forward => self.complete(key.0, outcome, output, error),
+            Direction::Forward => self.complete_step(key.0, outcome, output, error),
             Direction::Undo => {
                 let Some(step) = self.steps.get_mut(&key) else { return };
                 step.outcome = Some(outcome);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::{Ending, Machine, Phase};
 use crate::engine::core::{
     attention::{AttentionKind, RETRYING_AFTER},
-    context::{Ask, Asked, SideValue, Told, Until},
-    decision::Act,
+    context::{CommandKind, Completion, SideValue, Until, WorkflowCommand},
+    decision::FollowUp,
     execution::{Ended, Execution, Turn},
     model::{Direction, Due, Failure, Json, Outcome, Step, StepError, StepKind, Time},
 };
@@ -22,17 +22,17 @@ impl Machine {
         let mut turn = execution.poll();
         self.execution = Some(execution);
         for (expected, (ord, seq)) in order.iter().enumerate() {
-            if !self.take_turn(turn, now) {
+            if !self.apply_turn(turn, now) {
                 return;
             }
-            if expected as u32 != *ord || *seq >= self.asked || !matches!(self.phase, Phase::Forward) {
+            if expected as u32 != *ord || *seq >= self.next_seq || !matches!(self.phase, Phase::Forward) {
                 return self.disagree(*seq);
             }
-            turn = self.tell_one(*seq);
+            turn = self.deliver(*seq);
         }
-        if self.take_turn(turn, now) {
+        if self.apply_turn(turn, now) {
             let beyond =
-                self.steps.values().find(|step| step.seq >= self.asked && step.direction == Direction::Forward);
+                self.steps.values().find(|step| step.seq >= self.next_seq && step.direction == Direction::Forward);
             if let Some(seq) = beyond.map(|step| step.seq) {
                 self.disagree(seq);
             }
@@ -47,37 +47,37 @@ impl Machine {
     }
 
     /// Tells the function all outcomes that wait to be told; each may make it ask for more.
-    pub(super) fn tell_all(&mut self, now: Time) {
+    pub(super) fn deliver_completions(&mut self, now: Time) {
         while matches!(self.phase, Phase::Forward) {
-            let Some(seq) = self.to_tell.pop_front() else { return };
+            let Some(seq) = self.undelivered.pop_front() else { return };
             if let Some(step) = self.steps.get_mut(&(seq, Direction::Forward)) {
-                step.ord = Some(self.told);
+                step.ord = Some(self.delivered);
                 self.dirty.insert((seq, Direction::Forward));
             }
-            let turn = self.tell_one(seq);
-            self.take_turn(turn, now);
+            let turn = self.deliver(seq);
+            self.apply_turn(turn, now);
         }
     }
 
-    fn tell_one(&mut self, seq: u32) -> Turn {
-        let told = self.steps.get(&(seq, Direction::Forward)).and_then(|step| {
-            Some(Told { outcome: step.outcome?, output: step.output.clone(), error: step.error.clone() })
+    fn deliver(&mut self, seq: u32) -> Turn {
+        let completion = self.steps.get(&(seq, Direction::Forward)).and_then(|step| {
+            Some(Completion { outcome: step.outcome?, output: step.output.clone(), error: step.error.clone() })
         });
-        match (&mut self.execution, told) {
-            (Some(execution), Some(told)) => {
-                self.told += 1;
-                execution.tell(seq, told);
+        match (&mut self.execution, completion) {
+            (Some(execution), Some(completion)) => {
+                self.delivered += 1;
+                execution.complete(seq, completion);
                 execution.poll()
             }
-            _ => Turn { asks: Vec::new(), ended: None },
+            _ => Turn { commands: Vec::new(), ended: None },
         }
     }
 
     /// Takes up what a turn asked for. False when the run got stuck over it.
-    fn take_turn(&mut self, turn: Turn, now: Time) -> bool {
-        for ask in turn.asks {
-            self.asked = self.asked.max(ask.seq + 1);
-            if let Err(failure) = self.take_up(ask, now) {
+    fn apply_turn(&mut self, turn: Turn, now: Time) -> bool {
+        for command in turn.commands {
+            self.next_seq = self.next_seq.max(command.seq + 1);
+            if let Err(failure) = self.apply_command(command, now) {
                 self.get_stuck(failure);
                 return false;
             }
@@ -96,53 +96,53 @@ impl Machine {
         true
     }
 
-    fn take_up(&mut self, ask: Ask, now: Time) -> Result<(), Failure> {
-        let (kind, name, input) = describe(&ask)?;
-        if let Asked::Call { best_effort: true, .. } = ask.what {
-            self.best_effort.insert(ask.seq);
+    fn apply_command(&mut self, command: WorkflowCommand, now: Time) -> Result<(), Failure> {
+        let (kind, name, input) = describe_command(&command)?;
+        if let CommandKind::Call { best_effort: true, .. } = command.kind {
+            self.best_effort.insert(command.seq);
         }
-        if let Some(recorded) = self.steps.get(&(ask.seq, Direction::Forward)) {
+        if let Some(recorded) = self.steps.get(&(command.seq, Direction::Forward)) {
             let untold = recorded.outcome.is_some() && recorded.ord.is_none();
             return if recorded.kind == kind && *recorded.name == *name {
                 if untold {
                     // It ended when the run was let go of before it could be told.
-                    self.to_tell.push_back(ask.seq);
+                    self.undelivered.push_back(command.seq);
                 }
                 Ok(())
             } else {
                 let was = format!("{} {}", recorded.kind, recorded.name);
                 let message =
-                    format!("step {} is on record as {was}, but the workflow asks for {kind} {name}", ask.seq);
-                Err(Failure::new("nondeterminism", message).at(ask.seq))
+                    format!("step {} is on record as {was}, but the workflow asks for {kind} {name}", command.seq);
+                Err(Failure::new("nondeterminism", message).at(command.seq))
             };
         }
         let undoable = match kind {
             StepKind::Activity => {
                 let unknown =
-                    || Failure::new("unknown_activity", format!("no activity {name} is registered")).at(ask.seq);
+                    || Failure::new("unknown_activity", format!("no activity {name} is registered")).at(command.seq);
                 self.meta(&name).ok_or_else(unknown)?.undoable
             }
             _ => false,
         };
-        let (until, recorded_at_once) = match &ask.what {
-            Asked::Call { deadline, .. } => (*deadline, deadline.is_some()),
-            Asked::Timer { until } => (Some(*until), true),
-            Asked::Signal { until, .. } => (*until, true),
-            Asked::Side { .. } | Asked::Pivot => (None, false),
+        let (until, recorded_at_once) = match &command.kind {
+            CommandKind::Call { deadline, .. } => (*deadline, deadline.is_some()),
+            CommandKind::Timer { until } => (Some(*until), true),
+            CommandKind::Signal { until, .. } => (*until, true),
+            CommandKind::Side { .. } | CommandKind::Pivot => (None, false),
         };
         let due = until.map(|until| match until {
             Until::At(at) => Due::At(at),
             Until::In(span) => Due::In(span, now + span),
         });
-        let key = (ask.seq, Direction::Forward);
-        self.steps.insert(key, new_step(&ask, kind, name, input, undoable, due));
+        let key = (command.seq, Direction::Forward);
+        self.steps.insert(key, new_step(&command, kind, name, input, undoable, due));
         if recorded_at_once {
             self.dirty.insert(key);
         }
         match kind {
             StepKind::Pivot => {
                 self.pivoted = true;
-                self.complete(ask.seq, Outcome::Ok, None, None);
+                self.complete_step(command.seq, Outcome::Ok, None, None);
             }
             StepKind::Signal => self.match_signals(),
             StepKind::Activity | StepKind::Timer | StepKind::Side => {}
@@ -158,13 +158,13 @@ impl Machine {
             let Some(at) = self.signals.iter().position(|signal| signal.name == name) else { continue };
             if let Some(signal) = self.signals.remove(at) {
                 self.out.writes.consumed.push((signal.id, seq));
-                self.complete(seq, Outcome::Ok, signal.payload, None);
+                self.complete_step(seq, Outcome::Ok, signal.payload, None);
             }
         }
     }
 
     /// Ends a forward step. It is told in its turn, unless the function has ended.
-    pub(super) fn complete(&mut self, seq: u32, outcome: Outcome, output: Option<Json>, error: Option<StepError>) {
+    pub(super) fn complete_step(&mut self, seq: u32, outcome: Outcome, output: Option<Json>, error: Option<StepError>) {
         let key = (seq, Direction::Forward);
         let Some(step) = self.steps.get_mut(&key) else { return };
         step.outcome = Some(outcome);
@@ -182,7 +182,7 @@ impl Machine {
             self.out.writes.settled.push(seq);
         }
         if matches!(self.phase, Phase::Forward) {
-            self.to_tell.push_back(seq);
+            self.undelivered.push_back(seq);
         }
     }
 
@@ -203,8 +203,8 @@ impl Machine {
         let due: Vec<_> = forward.filter(is_due).map(|step| (step.seq, step.kind)).collect();
         for (seq, kind) in due {
             match kind {
-                StepKind::Timer => self.complete(seq, Outcome::Ok, None, None),
-                StepKind::Signal => self.complete(seq, Outcome::Skipped, None, None),
+                StepKind::Timer => self.complete_step(seq, Outcome::Ok, None, None),
+                StepKind::Signal => self.complete_step(seq, Outcome::Skipped, None, None),
                 StepKind::Activity if !self.in_flight.contains(&(seq, Direction::Forward)) => self.run_out(seq),
                 StepKind::Activity | StepKind::Side | StepKind::Pivot => {}
             }
@@ -232,7 +232,7 @@ impl Machine {
                     let what = what.into_iter().find(|what| Some(what.name()) == name.as_deref());
                     if let Some(what) = what {
                         self.in_flight.insert(key);
-                        self.out.acts.push(Act::Draw { seq, what });
+                        self.out.follow_ups.push(FollowUp::Draw { seq, what });
                     }
                 }
                 StepKind::Timer | StepKind::Signal | StepKind::Pivot => {}
@@ -266,21 +266,21 @@ impl Machine {
     }
 }
 
-fn describe(ask: &Ask) -> Result<(StepKind, std::sync::Arc<str>, Option<Json>), Failure> {
-    Ok(match &ask.what {
-        Asked::Call { name, input, .. } => {
-            let input = input.clone().map_err(|message| Failure::new("unencodable_input", message).at(ask.seq))?;
+fn describe_command(command: &WorkflowCommand) -> Result<(StepKind, std::sync::Arc<str>, Option<Json>), Failure> {
+    Ok(match &command.kind {
+        CommandKind::Call { name, input, .. } => {
+            let input = input.clone().map_err(|message| Failure::new("unencodable_input", message).at(command.seq))?;
             (StepKind::Activity, name.clone(), Some(input))
         }
-        Asked::Timer { .. } => (StepKind::Timer, "sleep".into(), None),
-        Asked::Signal { name, .. } => (StepKind::Signal, name.clone(), None),
-        Asked::Side { what } => (StepKind::Side, what.name().into(), None),
-        Asked::Pivot => (StepKind::Pivot, "pivot".into(), None),
+        CommandKind::Timer { .. } => (StepKind::Timer, "sleep".into(), None),
+        CommandKind::Signal { name, .. } => (StepKind::Signal, name.clone(), None),
+        CommandKind::Side { what } => (StepKind::Side, what.name().into(), None),
+        CommandKind::Pivot => (StepKind::Pivot, "pivot".into(), None),
     })
 }
 
 fn new_step(
-    ask: &Ask,
+    command: &WorkflowCommand,
     kind: StepKind,
     name: std::sync::Arc<str>,
     input: Option<Json>,
@@ -288,12 +288,12 @@ fn new_step(
     due: Option<Due>,
 ) -> Step {
     Step {
-        seq: ask.seq,
+        seq: command.seq,
         direction: Direction::Forward,
         kind,
         name,
         ord: None,
-        asked: ask.asked,
+        issued_after: command.issued_after,
         outcome: None,
         attempts: 0,
         generation: 0,

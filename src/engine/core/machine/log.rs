@@ -5,7 +5,7 @@
 use chrono::SubsecRound;
 
 use crate::engine::core::{
-    decision::Found,
+    decision::Verification,
     model::{Outcome, PastAttempt, Step, StepError, Time},
 };
 
@@ -20,11 +20,11 @@ pub(super) fn failed(step: &mut Step, error: &StepError, now: Time) {
 }
 
 /// A verification ended. One that found that the step happened is told by the step itself.
-pub(super) fn verified(step: &mut Step, found: &Found, now: Time) {
+pub(super) fn verified(step: &mut Step, found: &Verification, now: Time) {
     let (outcome, error) = match found {
-        Found::Happened(_) => return,
-        Found::NeverWill => (Outcome::Failed, None),
-        Found::NotYet(error) => (Outcome::Unknown, Some(error)),
+        Verification::Happened(_) => return,
+        Verification::NeverWill => (Outcome::Failed, None),
+        Verification::NotYet(error) => (Outcome::Unknown, Some(error)),
     };
     let entry = PastAttempt { verification: true, ..ended(step, outcome, error, now) };
     step.log.push(entry);

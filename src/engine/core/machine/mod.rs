@@ -17,10 +17,10 @@
 //! The parts: `forward` (replay, asks, telling), `attempts` (three outcomes, retries, verification), `undoing` (the plan
 //! at work), `asked` (cancel, compensate, pause, and what else comes into the inbox). The worker that carries decisions out is engine/worker/drive.rs.
 
-mod asked;
 mod attempts;
 mod forward;
 mod log;
+mod requests;
 mod undoing;
 
 use std::{
@@ -58,7 +58,7 @@ enum Phase {
     /// The plan is being worked on.
     Undoing,
     /// The worker has let go of it, or is about to.
-    Resting,
+    Released,
 }
 
 #[derive(Debug)]
@@ -90,22 +90,22 @@ pub struct Machine {
     execution: Option<Execution>,
     steps: BTreeMap<Key, Step>,
     best_effort: BTreeSet<u32>,
-    asked: u32,
-    told: u32,
-    to_tell: VecDeque<u32>,
+    next_seq: u32,
+    delivered: u32,
+    undelivered: VecDeque<u32>,
     pivoted: bool,
     signals: VecDeque<Signal>,
     in_flight: BTreeSet<Key>,
     elsewhere: Option<Arc<str>>,
     dirty: BTreeSet<Key>,
     phase: Phase,
-    rested: Option<Rested>,
+    dequeued: Option<Dequeued>,
     out: Decision,
 }
 
 /// How the run was let go of, and from which status: what to go back to where the commit refuses it.
 #[derive(Debug)]
-struct Rested {
+struct Dequeued {
     before: Status,
     status: Status,
     output: Option<Json>,
@@ -134,16 +134,16 @@ impl Machine {
             execution: None,
             steps: snapshot.steps.into_iter().map(|step| ((step.seq, step.direction), step)).collect(),
             best_effort: BTreeSet::new(),
-            asked: 0,
-            told: 0,
-            to_tell: VecDeque::new(),
+            next_seq: 0,
+            delivered: 0,
+            undelivered: VecDeque::new(),
             pivoted,
             signals: snapshot.signals.into(),
             in_flight: BTreeSet::new(),
             elsewhere: None,
             dirty: BTreeSet::new(),
             phase: Phase::Forward,
-            rested: None,
+            dequeued: None,
             out: Decision::default(),
         }
     }
@@ -179,14 +179,14 @@ impl Machine {
                 self.phase = Phase::Undoing;
                 self.stop_if_asked(now);
             }
-            Status::Failed if undo_plan(self.steps.values()).is_empty() => self.rest_as_it_is(),
+            Status::Failed if undo_plan(self.steps.values()).is_empty() => self.release_unchanged(),
             Status::Paused | Status::Stuck | Status::Completed | Status::Failed if self.is_asked_to_stop() => {
                 self.stop_if_asked(now);
                 if matches!(self.phase, Phase::Forward) {
-                    self.rest_as_it_is();
+                    self.release_unchanged();
                 }
             }
-            _ => self.rest_as_it_is(),
+            _ => self.release_unchanged(),
         }
         self.go_on(now)
     }
@@ -198,7 +198,7 @@ impl Machine {
             Event::Verified { seq, direction, found, took } => self.verified((seq, direction), found, took, now),
             Event::Drawn { seq, value } => {
                 self.in_flight.remove(&(seq, Direction::Forward));
-                self.complete(seq, Outcome::Ok, Some(value), None);
+                self.complete_step(seq, Outcome::Ok, Some(value), None);
             }
             Event::Beat { seq, direction, details } => self.beat((seq, direction), details),
             Event::Due { recorded } => {
@@ -214,15 +214,15 @@ impl Machine {
 
     /// Tells, polls, starts what is open, ends what has settled, and says what to wait for.
     fn go_on(&mut self, now: Time) -> Decision {
-        // Found anew: what stood in the way when the run was last looked at may be gone.
+        // Decided anew: what stood in the way when the run was last looked at may be gone.
         self.elsewhere = None;
         loop {
-            self.tell_all(now);
+            self.deliver_completions(now);
             if matches!(self.phase, Phase::Forward) {
                 self.start_open(now);
             }
             // A step may also end by not being started any more.
-            if self.to_tell.is_empty() || !matches!(self.phase, Phase::Forward) {
+            if self.undelivered.is_empty() || !matches!(self.phase, Phase::Forward) {
                 break;
             }
         }
@@ -230,7 +230,7 @@ impl Machine {
         if matches!(self.phase, Phase::Undoing) {
             self.start_undos(now);
         }
-        self.wait_or_rest(now);
+        self.wait_or_release(now);
         let dirty = std::mem::take(&mut self.dirty);
         self.out.writes.steps = dirty.iter().filter_map(|key| self.steps.get(key)).cloned().collect();
         // An intent is no progress: the attempt that it announces may be what kills the worker.
@@ -290,19 +290,19 @@ impl Machine {
         self.status
     }
 
-    fn rest(&mut self, status: Status, output: Option<Json>, failure: Option<Failure>, wait: Option<Wait>) {
-        self.phase = Phase::Resting;
-        self.out.acts.clear();
+    fn dequeue(&mut self, status: Status, output: Option<Json>, failure: Option<Failure>, wait: Option<Wait>) {
+        self.phase = Phase::Released;
+        self.out.follow_ups.clear();
         self.out.wake_at = None;
         let (output_kept, failure_kept) = (output.clone(), failure.clone());
-        self.rested = Some(Rested { before: self.before, status, output: output_kept, failure: failure_kept });
+        self.dequeued = Some(Dequeued { before: self.before, status, output: output_kept, failure: failure_kept });
         self.out.writes.unpaused = self.request == Request::Pause && status != Status::Paused;
-        self.out.writes.run = Some(RunWrite::Rest { status, output, failure, wait, seen: self.seen });
+        self.out.writes.run = Some(RunWrite::Dequeue { status, output, failure, wait, seen: self.seen });
     }
 
     /// A wake-up that came too late, or twice.
-    fn rest_as_it_is(&mut self) {
-        self.phase = Phase::Resting;
+    fn release_unchanged(&mut self) {
+        self.phase = Phase::Released;
         self.out.writes.run = Some(RunWrite::NotDue { seen: self.seen });
     }
 
@@ -316,26 +316,26 @@ impl Machine {
         self.change(Change::GetStuck);
         self.failure = Some(failure.clone());
         self.attend(None, AttentionKind::of_stuck(&failure), failure.clone());
-        self.rest(Status::Stuck, None, Some(failure), None);
+        self.dequeue(Status::Stuck, None, Some(failure), None);
     }
 
     fn end_if_settled(&mut self) {
         if self.busy() || !matches!(self.phase, Phase::Settling(_)) {
             return;
         }
-        let Phase::Settling(ending) = std::mem::replace(&mut self.phase, Phase::Resting) else { return };
+        let Phase::Settling(ending) = std::mem::replace(&mut self.phase, Phase::Released) else { return };
         match ending {
             Ending::Returned(Ok(output)) => {
                 self.close_open_steps();
                 self.settle_unknown();
                 let status = self.change(Change::Complete);
-                self.rest(status, Some(output), None, None);
+                self.dequeue(status, Some(output), None, None);
             }
             Ending::Returned(Err(failure)) if self.pivoted => self.get_stuck(failure),
             Ending::Stuck(failure) => self.get_stuck(failure),
             Ending::Paused => {
                 let (status, failure) = (self.change(Change::Pause), self.failure.clone());
-                self.rest(status, None, failure, None);
+                self.dequeue(status, None, failure, None);
             }
             Ending::Returned(Err(failure)) | Ending::Stopped(failure) => {
                 self.close_open_steps();
@@ -345,8 +345,8 @@ impl Machine {
     }
 
     /// Says until when to wait, or lets go of the run.
-    fn wait_or_rest(&mut self, now: Time) {
-        if matches!(self.phase, Phase::Resting) {
+    fn wait_or_release(&mut self, now: Time) {
+        if matches!(self.phase, Phase::Released) {
             return;
         }
         let wake_at = self.earliest_due(now);
@@ -360,7 +360,7 @@ impl Machine {
             return;
         }
         if let Some(queue) = self.elsewhere.take() {
-            self.phase = Phase::Resting;
+            self.phase = Phase::Released;
             self.out.writes.run = Some(RunWrite::HandOver { queue });
             return;
         }
@@ -370,7 +370,7 @@ impl Machine {
             (_, Some(wait)) => {
                 let status = self.change(Change::Park);
                 let failure = self.failure.clone();
-                self.rest(status, None, failure, Some(wait));
+                self.dequeue(status, None, failure, Some(wait));
             }
             (_, None) => self.get_stuck(Failure::new(
                 "workflow_blocked",

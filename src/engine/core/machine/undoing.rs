@@ -15,7 +15,7 @@ impl Machine {
         self.failure = Some(failure.clone());
         if plan.is_empty() {
             let status = self.change(Change::Fail);
-            return self.rest(status, None, Some(failure), None);
+            return self.dequeue(status, None, Some(failure), None);
         }
         for undo in plan {
             let Some(forward) = self.steps.get(&(undo.seq, Direction::Forward)) else { continue };
@@ -64,7 +64,7 @@ impl Machine {
         if self.undos().all(|undo| undo.outcome.is_some_and(is_done)) {
             let (status, failure) = (self.change(Change::FinishUndo), self.failure.clone());
             debug_assert_eq!(status, Status::Compensated);
-            self.rest(status, None, failure, None);
+            self.dequeue(status, None, failure, None);
         } else if self.undos().any(|undo| undo.next_attempt_at.is_some()) {
             // A retry is waited for.
         } else if let Some(undo) = failed {

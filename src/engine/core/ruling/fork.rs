@@ -33,7 +33,7 @@ pub fn fork(facts: &Facts, from: u32, another_input: bool) -> Result<Forked, Ref
         return Err(Refusal::Invalid(message.to_owned()));
     }
     let told = match facts.step(from, Direction::Forward) {
-        Some(step) => step.asked,
+        Some(step) => step.issued_after,
         None if from == 0 => 0,
         None => return Err(Refusal::UnknownStep(from)),
     };

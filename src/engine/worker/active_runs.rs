@@ -16,7 +16,7 @@ use crate::engine::core::model::RunId;
 
 /// A held run, as its lane and the pumps see it.
 #[derive(Debug)]
-pub(crate) struct Holding {
+pub(crate) struct ActiveRun {
     pub(crate) lane: i32,
     since: Instant,
     /// The inbox counter that its decisions know.
@@ -25,30 +25,30 @@ pub(crate) struct Holding {
     pub(crate) poke: Notify,
 }
 
-impl Holding {
+impl ActiveRun {
     pub(crate) fn saw(&self, inbox: i32) {
         self.seen.store(inbox, Ordering::Relaxed);
     }
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Held {
-    runs: Mutex<HashMap<RunId, Arc<Holding>>>,
+pub(crate) struct ActiveRuns {
+    runs: Mutex<HashMap<RunId, Arc<ActiveRun>>>,
     empty: Notify,
 }
 
-impl Held {
-    pub(crate) fn hold(&self, run: RunId, lane: i32, inbox: i32) -> Arc<Holding> {
-        let holding =
-            Arc::new(Holding { lane, since: Instant::now(), seen: AtomicI32::new(inbox), poke: Notify::new() });
-        self.lock().insert(run, holding.clone());
-        holding
+impl ActiveRuns {
+    pub(crate) fn add(&self, run: RunId, lane: i32, inbox: i32) -> Arc<ActiveRun> {
+        let active =
+            Arc::new(ActiveRun { lane, since: Instant::now(), seen: AtomicI32::new(inbox), poke: Notify::new() });
+        self.lock().insert(run, active.clone());
+        active
     }
 
     /// Lets go of a run, unless another lane of this worker has taken it in the meantime.
-    pub(crate) fn let_go(&self, run: RunId, holding: &Arc<Holding>) {
+    pub(crate) fn remove(&self, run: RunId, active: &Arc<ActiveRun>) {
         let mut runs = self.lock();
-        if runs.get(&run).is_some_and(|held| Arc::ptr_eq(held, holding)) {
+        if runs.get(&run).is_some_and(|known| Arc::ptr_eq(known, active)) {
             runs.remove(&run);
         }
         if runs.is_empty() {
@@ -58,19 +58,19 @@ impl Held {
 
     /// The runs that a lane holds.
     pub(crate) fn of_lane(&self, lane: i32) -> Vec<RunId> {
-        self.lock().iter().filter(|(_, holding)| holding.lane == lane).map(|(run, _)| *run).collect()
+        self.lock().iter().filter(|(_, active)| active.lane == lane).map(|(run, _)| *run).collect()
     }
 
     /// The runs held for longer than `span`.
     pub(crate) fn longer_than(&self, span: Duration) -> Vec<RunId> {
-        self.lock().iter().filter(|(_, holding)| holding.since.elapsed() > span).map(|(run, _)| *run).collect()
+        self.lock().iter().filter(|(_, active)| active.since.elapsed() > span).map(|(run, _)| *run).collect()
     }
 
     /// Pokes the run if its inbox is not the one that its decisions know.
     pub(crate) fn poke_if_changed(&self, run: RunId, inbox: i32) {
-        let holding = self.lock().get(&run).cloned();
-        if let Some(holding) = holding.filter(|holding| holding.seen.load(Ordering::Relaxed) != inbox) {
-            holding.poke.notify_one();
+        let active = self.lock().get(&run).cloned();
+        if let Some(active) = active.filter(|active| active.seen.load(Ordering::Relaxed) != inbox) {
+            active.poke.notify_one();
         }
     }
 
@@ -91,7 +91,7 @@ impl Held {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Arc<Holding>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Arc<ActiveRun>>> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,8 +1,8 @@
 //! What others ask of a run while a worker has it: cancel, compensate, pause; and whatever else comes into its inbox.
 
-use super::{Ending, Machine, Phase, Rested};
+use super::{Dequeued, Ending, Machine, Phase};
 use crate::engine::core::{
-    decision::{Act, RunWrite},
+    decision::{FollowUp, RunWrite},
     model::{Failure, Json, Request, Signal, Status, Time},
 };
 
@@ -39,10 +39,10 @@ impl Machine {
             return true;
         }
         self.execution = None;
-        self.to_tell.clear();
+        self.undelivered.clear();
         self.phase = Phase::Settling(Ending::Stopped(failure));
         if self.busy() {
-            self.out.acts.push(Act::Cancel);
+            self.out.follow_ups.push(FollowUp::Cancel);
         }
         true
     }
@@ -52,7 +52,7 @@ impl Machine {
     fn pause(&mut self) {
         if matches!(self.phase, Phase::Forward | Phase::Undoing) {
             self.execution = None;
-            self.to_tell.clear();
+            self.undelivered.clear();
             self.phase = Phase::Settling(Ending::Paused);
         }
     }
@@ -67,7 +67,7 @@ impl Machine {
             return;
         }
         self.phase = Phase::Forward;
-        (self.asked, self.told) = (0, 0);
+        (self.next_seq, self.delivered) = (0, 0);
         self.best_effort.clear();
         self.replay(now);
     }
@@ -76,9 +76,9 @@ impl Machine {
         self.seen = inbox;
         self.request = request;
         self.signals = signals.into();
-        match self.rested.take() {
-            Some(rested) => self.go_back(rested),
-            None if matches!(self.phase, Phase::Resting) => {
+        match self.dequeued.take() {
+            Some(dequeued) => self.restore_before_dequeue(dequeued),
+            None if matches!(self.phase, Phase::Released) => {
                 // It was not due, and now something has come: what we know of it is of before that, its rows know more.
                 self.out.writes.run = Some(RunWrite::HandOver { queue: self.queue.clone() });
                 return;
@@ -95,18 +95,18 @@ impl Machine {
     }
 
     /// The commit refused to let go of the run, because the inbox had changed: the decision is due again.
-    fn go_back(&mut self, rested: Rested) {
-        self.status = rested.before;
-        self.phase = match (rested.status, rested.failure) {
+    fn restore_before_dequeue(&mut self, dequeued: Dequeued) {
+        self.status = dequeued.before;
+        self.phase = match (dequeued.status, dequeued.failure) {
             (Status::Completed, _) => {
                 let returned: Result<Json, Failure> =
-                    rested.output.map_or_else(|| Err(Failure::new("no_output", "")), Ok);
+                    dequeued.output.map_or_else(|| Err(Failure::new("no_output", "")), Ok);
                 Phase::Settling(Ending::Returned(returned))
             }
             (Status::Failed, Some(failure)) => Phase::Settling(Ending::Stopped(failure)),
             (Status::Stuck, Some(failure)) => Phase::Settling(Ending::Stuck(failure)),
             (Status::Paused, _) => Phase::Settling(Ending::Paused),
-            _ if rested.before == Status::Compensating => Phase::Undoing,
+            _ if dequeued.before == Status::Compensating => Phase::Undoing,
             _ => Phase::Forward,
         };
     }

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::{Facts, Look, Place, Refusal, Ruling, called, is_done, is_unknown, retry::reopened, stand};
 use crate::engine::core::{
-    action::{Declared, StepDirection},
     model::{Direction, Outcome, Request, Status, Step, StepError, StepKind, to_json},
     transition::Change,
+    verb::{Declared, StepDirection},
 };
 
 /// What an operator declares.

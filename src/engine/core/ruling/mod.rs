@@ -19,10 +19,10 @@ use serde_json::{Map, Value};
 pub use self::fork::{Forked, fork};
 
 use super::{
-    action::Action,
     model::{Direction, Failure, Outcome, Request, RunId, Status, Step, StepKind, Time},
     plan::Undo,
     transition::{Change, IllegalChange, next},
+    verb::Verb,
 };
 
 /// What is known of a run, with its rows locked.
@@ -184,20 +184,20 @@ impl From<IllegalChange> for Refusal {
 ///
 /// # Errors
 /// Why it is refused.
-pub fn rule(facts: &Facts, action: &Action) -> Result<Ruling, Refusal> {
+pub fn rule(facts: &Facts, action: &Verb) -> Result<Ruling, Refusal> {
     match action {
-        Action::Retry { policy } => retry::retry(facts, policy.as_ref()),
-        Action::Cancel => request::stop(facts, Request::Cancel),
-        Action::Compensate => request::stop(facts, Request::Compensate),
-        Action::Pause => pause::pause(facts),
-        Action::Resume => pause::resume(facts),
-        Action::Abandon => abandon::abandon(facts),
-        Action::Skip { seq, direction, output } => settle::skip(facts, *seq, *direction, output.as_ref()),
-        Action::Resolve { seq, direction, outcome, output, evidence } => {
+        Verb::Retry { policy } => retry::retry(facts, policy.as_ref()),
+        Verb::Cancel => request::stop(facts, Request::Cancel),
+        Verb::Compensate => request::stop(facts, Request::Compensate),
+        Verb::Pause => pause::pause(facts),
+        Verb::Resume => pause::resume(facts),
+        Verb::Abandon => abandon::abandon(facts),
+        Verb::Skip { seq, direction, output } => settle::skip(facts, *seq, *direction, output.as_ref()),
+        Verb::Resolve { seq, direction, outcome, output, evidence } => {
             let declared = settle::Claim { outcome: *outcome, output: output.as_ref(), evidence: evidence.as_deref() };
             settle::resolve(facts, *seq, *direction, &declared)
         }
-        Action::Acknowledge => abandon::acknowledge(facts),
+        Verb::Acknowledge => abandon::acknowledge(facts),
     }
 }
 
@@ -250,7 +250,7 @@ impl Facts {
     /// otherwise, it may not ask for them.
     fn built_on(&self, step: &Step) -> Option<u32> {
         let told = step.ord?;
-        let later = |other: &&Step| other.ord.is_some_and(|ord| ord > told) || other.asked > told;
+        let later = |other: &&Step| other.ord.is_some_and(|ord| ord > told) || other.issued_after > told;
         self.forward().filter(later).map(|other| other.seq).min()
     }
 

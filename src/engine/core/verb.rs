@@ -28,7 +28,7 @@ pub enum Declared {
 /// An action on one run. What it needs stands in it; who asks, why, and whether for real stands in `Operator`.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Action {
+pub enum Verb {
     /// Try again from the step that failed, with the results of those before it; or try the failed undos again.
     Retry {
         /// With other rules.
@@ -76,7 +76,7 @@ pub enum Action {
     Acknowledge,
 }
 
-impl Action {
+impl Verb {
     /// Its word, in the API, on the command line and in the audit.
     pub const fn word(&self) -> &'static str {
         match self {
