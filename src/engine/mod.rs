@@ -4,37 +4,29 @@
 //! [`Engine::maintenance`]: what comes round by the clock, shared by as many processes as there are.
 
 pub mod activity;
-mod client;
+mod api;
 pub mod core;
 mod credentials;
 mod error;
-mod export;
-mod finding;
-mod forking;
-mod gauges;
 mod hints;
-mod holds;
-mod keys;
-mod limbo;
 mod maintenance;
 mod metrics;
+mod names;
 mod observer;
-mod operations;
-mod operator;
 mod registry;
-mod retention;
 mod role;
-mod schedules;
 mod store;
 pub mod testing;
 mod view;
-mod why;
 mod worker;
 mod workflow;
 
 pub use self::{
     activity::{Activity, ActivityContext, ActivityError, Verified, current_traceparent},
-    client::{DEFAULT_MAX_PAYLOAD, DEFAULT_QUEUE, DEFAULT_RETENTION, Engine, StartRun, Started},
+    api::{
+        DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION, Engine, Limbo, OpenedSession, Operator, SESSION_FOR, StartRun, Started,
+        Subject,
+    },
     core::{
         context::{Call, Context, SideValue, StepFailure},
         holds::HoldKind,
@@ -48,11 +40,9 @@ pub use self::{
     },
     credentials::{Identity, VERDICT_FOR},
     error::Error,
-    keys::{OpenedSession, SESSION_FOR},
-    limbo::Limbo,
     maintenance::{Maintenance, MaintenanceConfig},
+    names::DEFAULT_QUEUE,
     observer::{Observed, Observer},
-    operator::{Operator, Subject},
     registry::Registry,
     role::{NoRole, Role},
     view::*,

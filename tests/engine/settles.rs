@@ -3,7 +3,7 @@
 use backstitch::engine::{Declared, StepDirection, Verb};
 use serde_json::json;
 
-use super::ruling::{act, resolve, skip};
+use super::verbs::{act, resolve, skip};
 use crate::support::{engine::*, script::*};
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use backstitch::engine::{
     Declared, Outcome, StepDirection, Verb,
     core::{
         model::{Direction, Request, Status, Step, StepKind, idempotency_key},
-        verbs::rule,
+        ruling::rule,
     },
 };
 use serde_json::json;

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::engine::{client::Engine, error::Error, store::holds};
+use crate::engine::{api::Engine, error::Error, store::holds};
 
 /// How long a run may stay aside after the release of what it waits for.
 const RELEASED_EVERY: Duration = Duration::from_secs(1);

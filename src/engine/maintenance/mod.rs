@@ -18,7 +18,7 @@ use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 use futures_util::FutureExt;
 use tokio::task::JoinSet;
 
-use super::{client::Engine, core::execution::panic_message, error::Error, registry::BoxFuture};
+use super::{api::Engine, core::execution::panic_message, error::Error, registry::BoxFuture};
 
 /// One turn of a task; gives how long to wait for the next one.
 type Tick = for<'a> fn(&'a Engine) -> BoxFuture<'a, Result<Duration, Error>>;

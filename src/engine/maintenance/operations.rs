@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt, stream};
 
 use crate::engine::{
-    client::Engine,
+    api::Engine,
+    api::Operator,
     core::{
         model::RunId,
         operation::{OperationChange, OperationStatus, allowed, turn},
     },
     error::{Error, is_retryable},
-    operator::Operator,
     store::{
         audit,
         operations::{self, Taken},

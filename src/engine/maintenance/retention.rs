@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::{client::Engine, error::Error};
+use crate::engine::{api::Engine, error::Error};
 
 /// How often there is a look where nothing was to be done.
 const EVERY: Duration = Duration::from_mins(10);

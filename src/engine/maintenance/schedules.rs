@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::{client::Engine, error::Error};
+use crate::engine::{api::Engine, error::Error};
 
 /// How late a slot may be on an idle server.
 const EVERY: Duration = Duration::from_secs(1);

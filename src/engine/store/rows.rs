@@ -36,7 +36,7 @@ pub(crate) fn step(row: &PgRow) -> Result<Step, sqlx::Error> {
         kind: StepKind::from_code(code("kind")?).ok_or_else(|| decode("kind"))?,
         name: row.try_get::<String, _>("name")?.into(),
         ord: row.try_get::<Option<i32>, _>("ord")?.map(|ord| ord as u32),
-        asked: number("asked")?,
+        issued_after: number("asked")?,
         outcome: row.try_get::<Option<i16>, _>("outcome")?.and_then(Outcome::from_code),
         attempts: code("attempts")? as u32,
         generation: code("generation")? as u32,

@@ -19,7 +19,7 @@ use super::{
     start,
 };
 use crate::engine::{
-    client::Engine,
+    api::Engine,
     core::model::{Direction, RunId},
     store::lanes,
     worker::{Faults, Moment, WorkerConfig},

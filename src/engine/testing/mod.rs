@@ -23,10 +23,10 @@ pub use super::worker::{Faults, Moment};
 
 use self::inject::{Fault, Faulty, Plan, Plans};
 use super::{
-    client::{Engine, StartRun},
+    api::Operator,
+    api::{Engine, StartRun},
     core::model::{Direction, RunId},
     error::Error,
-    operator::Operator,
     registry::Registry,
     view::{Run, StepView},
     worker::WorkerConfig,

@@ -360,7 +360,7 @@ impl Driver {
         None
     }
 
-    async fn dues(&mut self) -> Option<(Time, Vec<(u32, Time)>)> {
+    async fn load_dues(&mut self) -> Option<(Time, Vec<(u32, Time)>)> {
         let dues = async { claim::dues(&mut *self.shared.engine.pool().acquire().await?, self.run).await };
         match dues.await {
             Ok((now, recorded)) => {

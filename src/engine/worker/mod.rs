@@ -34,9 +34,10 @@ use tokio_util::sync::CancellationToken;
 pub use self::faults::{Faults, Moment};
 use self::{active_runs::ActiveRuns, clock::DbClock, holds::HoldsView};
 use super::{
-    client::{DEFAULT_QUEUE, Engine, check_queue},
+    api::Engine,
     core::execution::WorkflowCode,
     error::Error,
+    names::{DEFAULT_QUEUE, check_queue},
     observer::Observer,
     store::lanes,
 };
@@ -148,11 +149,14 @@ impl Shared {
     }
 }
 
-impl Worker {
-    pub(crate) const fn new(engine: Engine, config: WorkerConfig) -> Self {
-        Self { engine, config }
+impl Engine {
+    /// A worker that executes runs of the registered workflows, in this process.
+    pub fn worker(&self, config: WorkerConfig) -> Worker {
+        Worker { engine: self.clone(), config }
     }
+}
 
+impl Worker {
     /// Works until `shutdown` is done, then drains: attempts under way get [`WorkerConfig::drain`] to end, everything
     /// else is given back at once.
     ///

@@ -1,7 +1,7 @@
 //! A run as one document: the part of [`Engine`] for taking a run along, into a ticket or an archive.
 
-use super::{
-    client::Engine,
+use crate::engine::{
+    api::engine::Engine,
     core::model::RunId,
     error::Error,
     store::{self, export, reads},

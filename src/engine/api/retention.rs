@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::json;
 use sqlx::Connection;
 
-use super::{
-    client::Engine,
+use crate::engine::{
+    api::audit::{Operator, Subject},
+    api::engine::Engine,
     error::Error,
-    operator::{Operator, Subject},
     store::{audit, retention, start},
     view::{Keeping, Retention},
 };

@@ -3,16 +3,17 @@
 
 use uuid::Uuid;
 
-use super::{
-    client::{DEFAULT_QUEUE, Engine},
+use crate::engine::{
+    api::engine::Engine,
+    api::why::why,
     core::{model::RunId, policy::Schema},
     error::Error,
+    names::DEFAULT_QUEUE,
     store::{self, finding, reads},
     view::{
         ATTENTION_KINDS, ActivityView, AttentionFilter, AttentionGroup, AuditEntry, AuditFilter, Page, PolicyView,
         QueueView, Run, RunFilter, StatusCount, Why, WorkerView, WorkflowView, Workflows,
     },
-    why::why,
 };
 
 /// The most workers that are shown.

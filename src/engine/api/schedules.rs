@@ -7,15 +7,16 @@ use chrono::SecondsFormat;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 
-use super::{
-    client::{Engine, StartRun, Started},
+use crate::engine::{
+    api::audit::{Operator, Subject},
+    api::engine::Engine,
+    api::start::{StartRun, Started},
     core::{
         cron::Cron,
         model::{RunId, Time},
         schedule::{QUEUED_AT_MOST, SlotDecision, Verdict, decide},
     },
     error::Error,
-    operator::{Operator, Subject},
     store::{
         self,
         schedules::{self as rows, Stored},

@@ -5,15 +5,15 @@
 
 use uuid::Uuid;
 
-use super::{
-    client::Engine,
+use crate::engine::{
+    api::audit::{Operator, Subject},
+    api::engine::Engine,
     core::{
         model::RunId,
         operation::{DEFAULT_RATE, HIGHEST_RATE, OperationChange},
         verb::Verb,
     },
     error::Error,
-    operator::{Operator, Subject},
     store::{audit, finding, operations},
     view::{Operation, OperationPreview, OperationRun, Page, PreviewedRun, RunFilter},
 };

@@ -8,11 +8,12 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    client::{Engine, check_name, check_queue},
+use crate::engine::{
+    api::audit::{Operator, Subject},
+    api::engine::Engine,
     core::holds::HoldKind,
     error::Error,
-    operator::{Operator, Subject},
+    names::{check_name, check_queue},
     store::{audit, holds},
     view::Hold,
 };

@@ -2,11 +2,11 @@
 
 use uuid::Uuid;
 
-use super::{
-    client::Engine,
+use crate::engine::{
+    api::audit::{Operator, Subject},
+    api::engine::Engine,
     core::model::RunId,
     error::Error,
-    operator::{Operator, Subject},
     store::fork,
     view::ForkPlan,
 };

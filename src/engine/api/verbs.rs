@@ -3,55 +3,21 @@
 //! What is done is audited in the commit that does it; what is refused is audited too, after the rollback. Neither is a dry run.
 
 use sqlx::PgConnection;
-use uuid::Uuid;
 
-use super::{
-    client::Engine,
+use crate::engine::{
+    api::audit::{Operator, Subject},
+    api::engine::Engine,
     core::{
-        model::{Json, RunId, Step},
+        model::{RunId, Step},
         plan::Undo,
         redact::redact,
         ruling::Ruling,
         verb::Verb,
     },
     error::Error,
-    store::{audit, operate, reads},
+    store::{operate, reads},
     view::{ActionPlan, PlannedUndo},
 };
-
-/// Who acts on a run, and why: what the audit keeps.
-#[derive(Clone, Debug, Default)]
-pub struct Operator {
-    /// Who.
-    pub actor: String,
-    /// Why.
-    pub reason: Option<String>,
-    /// Only say what would happen.
-    pub dry_run: bool,
-    /// The bulk operation that it is part of.
-    pub operation_id: Option<Uuid>,
-}
-
-/// What a refused action was about.
-#[derive(Clone, Copy, Debug)]
-pub enum Subject<'a> {
-    /// A run, whether there is one with this id or not.
-    Run(RunId),
-    /// Anything else, by what it was called.
-    Named(&'a str),
-}
-
-impl Operator {
-    pub(super) fn by(&self) -> audit::By<'_> {
-        audit::By { actor: &self.actor, reason: self.reason.as_deref(), operation: self.operation_id }
-    }
-
-    /// Whether there is a reason, where one is demanded.
-    pub(super) fn check_reason(&self, needed: bool, action: &'static str) -> Result<(), Error> {
-        let none = self.reason.as_deref().is_none_or(|reason| reason.trim().is_empty());
-        if needed && none { Err(Error::ReasonRequired(action)) } else { Ok(()) }
-    }
-}
 
 impl Engine {
     /// Carries out an operator's action, or says what it would do. A refusal is audited.
@@ -85,63 +51,6 @@ impl Engine {
         }
         let secret = reads::secret_fields(conn, run).await?;
         Ok(self.plan_of(run, action.word(), by, before.word(), ruling, &secret))
-    }
-
-    /// Sends a signal on an operator's behalf: as [`Engine::signal`], with an audit record in the same commit.
-    ///
-    /// # Errors
-    /// As [`Engine::signal`].
-    pub async fn operator_signal(
-        &self,
-        run: RunId,
-        name: &str,
-        payload: Option<Json>,
-        key: Option<&str>,
-        by: &Operator,
-    ) -> Result<(), Error> {
-        let sent = async {
-            let mut tx = self.pool().begin().await?;
-            self.signal_in(&mut tx, run, name, payload, key).await?;
-            let after = serde_json::json!({"signal": name, "key": key});
-            let entry =
-                audit::Entry { action: "signal", run: Some(run), subject: None, before: None, after: Some(after) };
-            audit::done(&mut tx, &entry, by.by()).await?;
-            let ended = if by.dry_run { tx.rollback().await } else { tx.commit().await };
-            ended.map_err(Error::from)
-        };
-        self.audited("signal", Subject::Run(run), by, sent.await).await?;
-        self.hint();
-        Ok(())
-    }
-
-    /// Puts a refusal on record, wherever it was made: a malformed id, a role that is not enough. What can't be recorded is logged.
-    pub async fn audit_refusal(&self, action: &str, about: Subject<'_>, by: &Operator, code: &str, message: &str) {
-        let (run, subject) = match about {
-            Subject::Run(run) => (Some(run), None),
-            Subject::Named(name) => (None, Some(name)),
-        };
-        let refused = audit::Refused { action, run, subject, code, message };
-        let written = async { audit::refused(&mut *self.pool().acquire().await?, &refused, by.by()).await };
-        if let Err(error) = written.await {
-            tracing::warn!(%error, action, code, actor = by.actor, "a refusal could not be put on record");
-        }
-    }
-
-    /// Hands a result on; a refusal is put on record first, unless it was only a question.
-    pub(super) async fn audited<T>(
-        &self,
-        action: &str,
-        about: Subject<'_>,
-        by: &Operator,
-        result: Result<T, Error>,
-    ) -> Result<T, Error> {
-        if let Err(error) = &result
-            && !by.dry_run
-            && !matches!(error, Error::Unavailable(_) | Error::Database(_) | Error::Migrate(_) | Error::LeaseLost)
-        {
-            self.audit_refusal(action, about, by, error.code(), &error.to_string()).await;
-        }
-        result
     }
 
     /// [`Verb::Cancel`], for short.

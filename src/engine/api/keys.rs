@@ -1,14 +1,14 @@
 //! API keys and sessions: the part of [`Engine`] that says who somebody is. What they may is the caller's to ask.
 //!
-//! A credential is looked up once and believed for [`VERDICT_FOR`](super::credentials::VERDICT_FOR); an unknown id costs the
+//! A credential is looked up once and believed for [`VERDICT_FOR`](crate::engine::VERDICT_FOR); an unknown id costs the
 //! same work as a wrong secret.
 
 use std::time::{Duration, Instant};
 
 use subtle::ConstantTimeEq;
 
-use super::{
-    client::Engine,
+use crate::engine::{
+    api::engine::Engine,
     credentials::{self, Identity, Token, Verdict, hash},
     error::Error,
     store::keys::{self, Credential},

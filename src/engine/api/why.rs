@@ -3,7 +3,7 @@
 //! The same sentences serve the API, the command line and the pages, so they name verbs and not commands. Times are told
 //! both ways: as the moment, and from `now`, because people ask "how long still?" and compare with their logs.
 
-use super::{
+use crate::engine::{
     core::{
         model::{Status, Time},
         transition::allowed,

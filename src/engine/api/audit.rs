@@ -1,0 +1,73 @@
+//! Who acts, and what the audit keeps of it. Everything that operators do goes through here.
+//!
+//! What is done is audited in the commit that does it; a refusal is audited after the rollback. A dry run is not audited.
+
+use uuid::Uuid;
+
+use crate::engine::{api::engine::Engine, core::model::RunId, error::Error, store::audit};
+
+/// Who acts on a run, and why: what the audit keeps.
+#[derive(Clone, Debug, Default)]
+pub struct Operator {
+    /// Who.
+    pub actor: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// Only say what would happen.
+    pub dry_run: bool,
+    /// The bulk operation that it is part of.
+    pub operation_id: Option<Uuid>,
+}
+
+/// What a refused action was about.
+#[derive(Clone, Copy, Debug)]
+pub enum Subject<'a> {
+    /// A run, whether there is one with this id or not.
+    Run(RunId),
+    /// Anything else, by what it was called.
+    Named(&'a str),
+}
+
+impl Operator {
+    pub(super) fn by(&self) -> audit::By<'_> {
+        audit::By { actor: &self.actor, reason: self.reason.as_deref(), operation: self.operation_id }
+    }
+
+    /// Whether there is a reason, where one is demanded.
+    pub(super) fn check_reason(&self, needed: bool, action: &'static str) -> Result<(), Error> {
+        let none = self.reason.as_deref().is_none_or(|reason| reason.trim().is_empty());
+        if needed && none { Err(Error::ReasonRequired(action)) } else { Ok(()) }
+    }
+}
+
+impl Engine {
+    /// Puts a refusal on record, wherever it was made: a malformed id, a role that is not enough. What can't be recorded is logged.
+    pub async fn audit_refusal(&self, action: &str, about: Subject<'_>, by: &Operator, code: &str, message: &str) {
+        let (run, subject) = match about {
+            Subject::Run(run) => (Some(run), None),
+            Subject::Named(name) => (None, Some(name)),
+        };
+        let refused = audit::Refused { action, run, subject, code, message };
+        let written = async { audit::refused(&mut *self.pool().acquire().await?, &refused, by.by()).await };
+        if let Err(error) = written.await {
+            tracing::warn!(%error, action, code, actor = by.actor, "a refusal could not be put on record");
+        }
+    }
+
+    /// Hands a result on; a refusal is put on record first, unless it was only a question.
+    pub(super) async fn audited<T>(
+        &self,
+        action: &str,
+        about: Subject<'_>,
+        by: &Operator,
+        result: Result<T, Error>,
+    ) -> Result<T, Error> {
+        if let Err(error) = &result
+            && !by.dry_run
+            && !matches!(error, Error::Unavailable(_) | Error::Database(_) | Error::Migrate(_) | Error::LeaseLost)
+        {
+            self.audit_refusal(action, about, by, error.code(), &error.to_string()).await;
+        }
+        result
+    }
+}

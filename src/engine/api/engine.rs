@@ -1,0 +1,144 @@
+//! `Engine`: the front door for everybody who starts, reads or operates runs.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use sqlx::PgPool;
+
+use crate::engine::{
+    core::model::Time, credentials::Memory, error::Error, hints::Hints, metrics::Meters, registry::Registry, store,
+    view::ServerSettings,
+};
+
+/// The largest payload taken unless set otherwise, in bytes.
+pub const DEFAULT_MAX_PAYLOAD: usize = 1024 * 1024;
+
+/// How long ended runs are kept unless set otherwise.
+pub const DEFAULT_RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// The front door. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    pool: PgPool,
+    registry: Arc<Registry>,
+    max_payload: usize,
+    retention: Duration,
+    hints: Arc<Hints>,
+    meters: Arc<Meters>,
+    /// Workflows whose newest registered version is this binary's own.
+    newest_workflows: Arc<Mutex<HashMap<String, i32>>>,
+    /// Credentials that were looked up a moment ago.
+    memory: Arc<Memory>,
+}
+
+impl Engine {
+    /// An engine over a pool. `registry` may be empty where no worker and no check of inputs is wanted.
+    pub fn new(pool: PgPool, registry: Registry) -> Self {
+        Self {
+            pool,
+            meters: Arc::new(Meters::new(&registry)),
+            registry: Arc::new(registry),
+            max_payload: DEFAULT_MAX_PAYLOAD,
+            retention: DEFAULT_RETENTION,
+            hints: Arc::default(),
+            newest_workflows: Arc::default(),
+            memory: Arc::default(),
+        }
+    }
+
+    /// The largest payload taken, in bytes.
+    pub const fn with_max_payload(mut self, bytes: usize) -> Self {
+        self.max_payload = bytes;
+        self
+    }
+
+    /// How long ended runs are kept, of workflows that have no retention of their own.
+    pub const fn with_retention(mut self, keep: Duration) -> Self {
+        self.retention = keep;
+        self
+    }
+
+    /// How long ended runs are kept, of workflows that have no retention of their own.
+    pub const fn default_retention(&self) -> Duration {
+        self.retention
+    }
+
+    /// The largest payload taken, in bytes.
+    pub const fn max_payload(&self) -> usize {
+        self.max_payload
+    }
+
+    /// Brings the schema up to date; safe to run twice or side by side.
+    ///
+    /// # Errors
+    /// When the database can't be reached or a migration fails.
+    pub async fn migrate(&self) -> Result<(), Error> {
+        store::migrate(&self.pool).await?;
+        // A database that no server has looked after for a month has no partition for today.
+        let mut conn = self.pool.acquire().await?;
+        while store::retention::make_partition(&mut conn).await? {}
+        Ok(())
+    }
+
+    /// The migrations that the database still lacks.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn missing_migrations(&self) -> Result<Vec<i64>, Error> {
+        store::missing_migrations(&self.pool).await
+    }
+
+    /// The pool.
+    pub const fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// The registry.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    pub(crate) fn shared_registry(&self) -> Arc<Registry> {
+        self.registry.clone()
+    }
+
+    pub(crate) fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
+    pub(crate) fn hints(&self) -> &Arc<Hints> {
+        &self.hints
+    }
+
+    pub(crate) fn newest_workflows(&self) -> &Mutex<HashMap<String, i32>> {
+        &self.newest_workflows
+    }
+
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// Tells workers, here and elsewhere, that something may be due.
+    pub fn hint(&self) {
+        self.hints.due(&self.pool);
+    }
+
+    /// What the server says of the settings that the promises rest on.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn server_settings(&self) -> Result<ServerSettings, Error> {
+        store::server::settings(&mut *self.pool.acquire().await?).await
+    }
+
+    /// The database's time, as durable decisions see it.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn now(&self) -> Result<Time, Error> {
+        store::now(&mut *self.pool.acquire().await?).await
+    }
+}

@@ -1,0 +1,30 @@
+//! The front door: [`Engine`], with a file for each thing that callers and operators do.
+//!
+//! `engine` is the handle and its settings; `start`, `signals` and `run` are for callers; `verbs`, `fork`, `operations`, `holds`,
+//! `schedules`, `retention` and `keys` for operators, audited by `audit`; `search`, `why`, `export`, `gauges` and `limbo` only read.
+
+mod audit;
+mod engine;
+mod export;
+mod fork;
+mod gauges;
+mod holds;
+mod keys;
+mod limbo;
+mod operations;
+mod retention;
+mod run;
+mod schedules;
+mod search;
+mod signals;
+mod start;
+mod verbs;
+mod why;
+
+pub use self::{
+    audit::{Operator, Subject},
+    engine::{DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION, Engine},
+    keys::{OpenedSession, SESSION_FOR},
+    limbo::Limbo,
+    start::{StartRun, Started},
+};

@@ -1,0 +1,75 @@
+//! Signals: what callers send to a run.
+
+use sqlx::PgConnection;
+
+use crate::engine::{
+    api::{
+        audit::{Operator, Subject},
+        engine::Engine,
+    },
+    core::model::{Json, RunId},
+    error::Error,
+    names::check_name,
+    store::{audit, signals},
+};
+
+impl Engine {
+    /// Sends a signal; it is durable when this returns. `key` deduplicates within the run.
+    ///
+    /// # Errors
+    /// `unknown_run`, `run_ended`, `payload_too_large`.
+    pub async fn signal(&self, run: RunId, name: &str, payload: Option<Json>, key: Option<&str>) -> Result<(), Error> {
+        let mut conn = self.pool().acquire().await?;
+        self.signal_in(&mut conn, run, name, payload, key).await?;
+        self.hint();
+        Ok(())
+    }
+
+    /// The same inside the caller's transaction.
+    ///
+    /// # Errors
+    /// As [`Engine::signal`].
+    pub async fn signal_in(
+        &self,
+        conn: &mut PgConnection,
+        run: RunId,
+        name: &str,
+        payload: Option<Json>,
+        key: Option<&str>,
+    ) -> Result<(), Error> {
+        let size = payload.as_ref().map_or(0, |json| json.get().len());
+        if size > self.max_payload() {
+            return Err(Error::PayloadTooLarge { size, limit: self.max_payload() });
+        }
+        check_name("signal name", Some(name), 128)?;
+        check_name("key", key, 512)?;
+        signals::send(conn, run, name, payload.as_ref(), key).await
+    }
+
+    /// Sends a signal on an operator's behalf: as [`Engine::signal`], with an audit record in the same commit.
+    ///
+    /// # Errors
+    /// As [`Engine::signal`].
+    pub async fn operator_signal(
+        &self,
+        run: RunId,
+        name: &str,
+        payload: Option<Json>,
+        key: Option<&str>,
+        by: &Operator,
+    ) -> Result<(), Error> {
+        let sent = async {
+            let mut tx = self.pool().begin().await?;
+            self.signal_in(&mut tx, run, name, payload, key).await?;
+            let after = serde_json::json!({"signal": name, "key": key});
+            let entry =
+                audit::Entry { action: "signal", run: Some(run), subject: None, before: None, after: Some(after) };
+            audit::done(&mut tx, &entry, by.by()).await?;
+            let ended = if by.dry_run { tx.rollback().await } else { tx.commit().await };
+            ended.map_err(Error::from)
+        };
+        self.audited("signal", Subject::Run(run), by, sent.await).await?;
+        self.hint();
+        Ok(())
+    }
+}

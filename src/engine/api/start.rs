@@ -1,0 +1,245 @@
+//! Starting runs: one, many in one commit, or inside the caller's transaction.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::PoisonError,
+};
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::engine::{
+    api::engine::Engine,
+    core::{
+        model::{Json, RunId, Time, to_json},
+        trace::Trace,
+    },
+    error::Error,
+    names::{DEFAULT_QUEUE, check_name, check_queue},
+    store::start,
+    workflow::Workflow,
+};
+
+/// A request to start a run.
+#[derive(Clone, Debug)]
+pub struct StartRun {
+    /// The workflow's name.
+    pub workflow: String,
+    /// Its input, as JSON.
+    pub input: Json,
+    /// The caller's idempotency key, unique per workflow.
+    pub key: Option<String>,
+    /// The queue; `default` unless said.
+    pub queue: Option<String>,
+    /// Not before this moment.
+    pub start_at: Option<Time>,
+    /// The caller's labels.
+    pub tags: BTreeMap<String, String>,
+    /// The run that it takes on from.
+    pub parent_id: Option<RunId>,
+    /// The id, where the caller has chosen it: a UUIDv7.
+    pub id: Option<RunId>,
+    /// The caller's W3C trace context, so that the run belongs to the caller's trace; what is none is left out.
+    pub traceparent: Option<String>,
+}
+
+impl StartRun {
+    /// A start of a workflow by name.
+    pub fn named(workflow: impl Into<String>, input: Json) -> Self {
+        Self {
+            workflow: workflow.into(),
+            input,
+            key: None,
+            queue: None,
+            start_at: None,
+            tags: BTreeMap::new(),
+            parent_id: None,
+            id: None,
+            traceparent: None,
+        }
+    }
+
+    /// A start of a workflow by type.
+    ///
+    /// # Errors
+    /// `invalid_input` when the input has no JSON form.
+    pub fn new<W: Workflow>(input: &W::Input) -> Result<Self, Error> {
+        let json = to_json(input)
+            .map_err(|error| Error::InvalidInput { workflow: W::NAME.to_owned(), message: error.to_string() })?;
+        Ok(Self::named(W::NAME, json))
+    }
+
+    /// With a key.
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// What makes two requests with one key the same: workflow and input, whatever the order of the input's fields.
+    fn hash(&self) -> Vec<u8> {
+        let canonical = serde_json::from_str::<serde_json::Value>(self.input.get())
+            .map_or_else(|_| self.input.get().to_owned(), |value| value.to_string());
+        let mut hasher = Sha256::new();
+        hasher.update(self.workflow.as_bytes());
+        hasher.update([0]);
+        hasher.update(canonical.as_bytes());
+        hasher.finalize().to_vec()
+    }
+}
+
+/// A run that was started, now or by an earlier request with the same key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Started {
+    /// The run.
+    pub run: RunId,
+    /// False: the key was known, and this is the first request's run.
+    pub created: bool,
+}
+
+impl Engine {
+    /// Starts a run; it is durable when this returns.
+    ///
+    /// # Errors
+    /// `unknown_workflow`, `invalid_input`, `payload_too_large`, `key_conflict`, `database_unavailable`.
+    pub async fn start(&self, request: StartRun) -> Result<Started, Error> {
+        let mut conn = self.pool().acquire().await?;
+        let started = self.start_in(&mut conn, request).await?;
+        self.hint();
+        Ok(started)
+    }
+
+    /// Starts many, in one commit; a refused one does not hold up the others.
+    ///
+    /// # Errors
+    /// When the database fails; refusals are in the list.
+    pub async fn start_batch(&self, requests: Vec<StartRun>) -> Result<Vec<Result<Started, Error>>, Error> {
+        let mut conn = self.pool().acquire().await?;
+        let started = self.start_many(&mut conn, requests).await?;
+        self.hint();
+        Ok(started)
+    }
+
+    /// Starts a run inside the caller's transaction: it exists when that commits. Call [`Engine::hint`] after the commit,
+    /// or leave it to the workers' polling.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub async fn start_in(&self, conn: &mut PgConnection, request: StartRun) -> Result<Started, Error> {
+        let started = self.start_many(conn, vec![request]).await?;
+        started.into_iter().next().unwrap_or_else(|| Err(Error::InvalidRequest("nothing was to be started".to_owned())))
+    }
+
+    async fn start_many(
+        &self,
+        conn: &mut PgConnection,
+        requests: Vec<StartRun>,
+    ) -> Result<Vec<Result<Started, Error>>, Error> {
+        let mut answers = Vec::with_capacity(requests.len());
+        let mut runs = Vec::with_capacity(requests.len());
+        for request in requests {
+            match self.prepare(conn, request).await {
+                Ok(run) => {
+                    answers.push(Ok(run.id));
+                    runs.push(run);
+                }
+                Err(error @ (Error::Unavailable(_) | Error::Database(_))) => return Err(error),
+                Err(refused) => answers.push(Err(refused)),
+            }
+        }
+        let created: HashSet<RunId> = start::start(conn, &runs).await?.into_iter().collect();
+        self.meters().started.increment(created.len() as u64);
+        let mut runs = runs.into_iter();
+        let mut started = Vec::with_capacity(answers.len());
+        for answer in answers {
+            started.push(match answer {
+                Err(refused) => Err(refused),
+                Ok(id) => match runs.next() {
+                    Some(run) if !created.contains(&id) => self.existing(conn, &run).await,
+                    _ => Ok(Started { run: id, created: true }),
+                },
+            });
+        }
+        Ok(started)
+    }
+
+    /// Checks what is to be started later, by a schedule: as a start would, but nobody need have registered the workflow yet
+    /// where this process knows it.
+    pub(super) async fn check_start(
+        &self,
+        conn: &mut PgConnection,
+        workflow: &str,
+        input: &Json,
+        queue: Option<&str>,
+    ) -> Result<(), Error> {
+        let size = input.get().len();
+        if size > self.max_payload() {
+            return Err(Error::PayloadTooLarge { size, limit: self.max_payload() });
+        }
+        check_name("queue", queue, 128)?;
+        check_queue(queue)?;
+        match self.registry().newest(workflow) {
+            Some(code) => code
+                .check(input.get())
+                .map_err(|message| Error::InvalidInput { workflow: workflow.to_owned(), message }),
+            None => self.workflow_id(conn, workflow).await.map(drop),
+        }
+    }
+
+    /// Checks a request, size first, and turns it into rows.
+    async fn prepare(&self, conn: &mut PgConnection, request: StartRun) -> Result<start::NewRun, Error> {
+        let size = request.input.get().len();
+        if size > self.max_payload() {
+            return Err(Error::PayloadTooLarge { size, limit: self.max_payload() });
+        }
+        check_name("key", request.key.as_deref(), 512)?;
+        check_name("queue", request.queue.as_deref(), 128)?;
+        check_queue(request.queue.as_deref())?;
+        let workflow_id = self.workflow_id(conn, &request.workflow).await?;
+        let code = self.registry().newest(&request.workflow);
+        if let Some(code) = code {
+            code.check(request.input.get())
+                .map_err(|message| Error::InvalidInput { workflow: request.workflow.clone(), message })?;
+        }
+        let hash = request.key.is_some().then(|| request.hash());
+        let tags = (!request.tags.is_empty()).then(|| serde_json::to_string(&request.tags)).transpose();
+        Ok(start::NewRun {
+            id: request.id.unwrap_or_else(Uuid::now_v7),
+            workflow_id,
+            queue: request.queue.unwrap_or_else(|| DEFAULT_QUEUE.to_owned()),
+            input: request.input.get().to_owned(),
+            hash,
+            start_at: request.start_at,
+            tags: tags.map_err(|error| Error::InvalidRequest(error.to_string()))?,
+            parent_id: request.parent_id,
+            deadline_ms: code.and_then(|code| code.deadline()).and_then(|span| i64::try_from(span.as_millis()).ok()),
+            workflow: request.workflow,
+            key: request.key,
+            traceparent: request.traceparent.filter(|text| Trace::parse(text).is_some()),
+        })
+    }
+
+    async fn workflow_id(&self, conn: &mut PgConnection, name: &str) -> Result<i32, Error> {
+        let known = self.newest_workflows().lock().unwrap_or_else(PoisonError::into_inner).get(name).copied();
+        if let Some(id) = known {
+            return Ok(id);
+        }
+        let newest = start::newest_workflow(conn, name).await?;
+        let (id, version) = newest.ok_or_else(|| Error::UnknownWorkflow(name.to_owned()))?;
+        if self.registry().newest(name).is_some_and(|code| code.version() == version) {
+            self.newest_workflows().lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), id);
+        }
+        Ok(id)
+    }
+
+    /// The run that the key belongs to, if it came with the same request.
+    async fn existing(&self, conn: &mut PgConnection, run: &start::NewRun) -> Result<Started, Error> {
+        let key = run.key.as_deref().unwrap_or_default();
+        match start::key_owner(conn, &run.workflow, key).await? {
+            Some((owner, hash)) if Some(&hash) == run.hash.as_ref() => Ok(Started { run: owner, created: false }),
+            Some((owner, _)) => Err(Error::KeyConflict(owner)),
+            None => Err(Error::InvalidRequest("the key's run is not visible to this transaction".to_owned())),
+        }
+    }
+}
