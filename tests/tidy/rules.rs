@@ -1,6 +1,6 @@
 //! The rules as functions of a file's text, and the proof that each of them bites.
 
-use crate::source::Source;
+use crate::source::{Source, is_whole_word, word};
 
 /// Functions with more lines than the limit, from `fn` to the closing brace.
 pub(crate) fn long_functions(source: &Source, limit: usize) -> Vec<(usize, String)> {
@@ -25,18 +25,6 @@ pub(crate) fn names(source: &Source, banned: &[&str]) -> Vec<(usize, String)> {
         whole.map(move |at| (source.line_of(at), format!("names {name}"))).collect::<Vec<_>>()
     };
     banned.iter().flat_map(uses).collect()
-}
-
-/// Modules of this crate that are named as `crate::module` or in `crate::{module, ..}`.
-pub(crate) fn crate_modules(source: &Source, banned: &[&str]) -> Vec<(usize, String)> {
-    let mut found = Vec::new();
-    for (at, _) in source.code.match_indices("crate::") {
-        let after = &source.code[at + "crate::".len()..];
-        let named = if after.starts_with('{') { top_level_words(after) } else { vec![word(after)] };
-        let breaches = named.into_iter().filter(|module| banned.contains(module));
-        found.extend(breaches.map(|module| (source.line_of(at), format!("names crate::{module}"))));
-    }
-    found
 }
 
 /// Strings that begin like a statement. Upper case only, so that a sentence such as "Update the order" is none.
@@ -71,13 +59,10 @@ pub(crate) fn sql(source: &Source) -> Vec<(usize, String)> {
 }
 
 /// Whether a text uses the pair of words that no distributed system can keep, also across a line break or with a hyphen.
-pub(crate) fn promises_too_much(text: &str, allowed: &[&str]) -> bool {
+pub(crate) fn promises_too_much(text: &str) -> bool {
     let separators = |character: char| character.is_whitespace() || "-/*!#>`\"".contains(character);
-    let flat = |text: &str| {
-        text.split(separators).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ").to_lowercase()
-    };
-    let text = allowed.iter().fold(flat(text), |text, sentence| text.replace(&flat(sentence), ""));
-    text.contains(concat!("exactly", " ", "once"))
+    let words: Vec<String> = text.split(separators).filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
+    words.join(" ").contains(concat!("exactly", " ", "once"))
 }
 
 /// Lines (from 1) with a reminder that names no issue.
@@ -127,11 +112,6 @@ pub(crate) fn error_codes(source: &Source) -> Vec<(usize, String)> {
     codes.cloned().collect()
 }
 
-/// Paths of the API as they stand in the code.
-pub(crate) fn routes(source: &Source) -> Vec<(usize, String)> {
-    source.strings.iter().filter(|(_, text)| text.starts_with("/v1/")).cloned().collect()
-}
-
 /// Each `keyword name`, with the offset of the keyword.
 fn words_after<'a>(code: &'a str, keyword: &str) -> Vec<(usize, &'a str)> {
     let length = keyword.len();
@@ -161,37 +141,6 @@ fn body_of(signature: &str) -> Option<std::ops::Range<usize>> {
         }
     }
     None
-}
-
-/// The words directly inside the first pair of braces.
-fn top_level_words(text: &str) -> Vec<&str> {
-    let Some(body) = body_of(text) else { return Vec::new() };
-    let (inside, mut depth, mut start, mut words) = (&text[body.start + 1..body.end - 1], 0, 0, Vec::new());
-    for (at, character) in inside.char_indices() {
-        match character {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            ',' if depth == 0 => {
-                words.push(word(inside[start..at].trim_start()));
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    words.push(word(inside[start..].trim_start()));
-    words
-}
-
-fn is_word_character(character: char) -> bool {
-    character.is_alphanumeric() || character == '_'
-}
-
-fn word(text: &str) -> &str {
-    &text[..text.find(|character| !is_word_character(character)).unwrap_or(text.len())]
-}
-
-fn is_whole_word(text: &str, at: usize, length: usize) -> bool {
-    !text[..at].ends_with(is_word_character) && !text[at + length..].starts_with(is_word_character)
 }
 
 #[cfg(test)]
@@ -227,16 +176,6 @@ mod tests {
     }
 
     #[test]
-    fn modules_are_found_in_lists_too() {
-        let source = Source::parse(
-            "use crate::{engine::{http, Run}, orders::X};\nuse crate::workflows::order;\nuse crate::engine::cli;",
-        );
-        let found: Vec<String> =
-            crate_modules(&source, &["orders", "workflows", "http", "cli"]).into_iter().map(|(_, what)| what).collect();
-        assert_eq!(found, ["names crate::orders", "names crate::workflows"]);
-    }
-
-    #[test]
     fn statements_are_told_from_sentences() {
         let source = Source::parse(
             "(\"Update the order\", \"UPDATE run SET x\",\n\"\\\n   SELECT 1\", r\"\n WITH a AS (x)\", \"with\")",
@@ -245,12 +184,10 @@ mod tests {
     }
 
     #[test]
-    fn the_forbidden_words_are_found_across_lines_unless_the_sentence_is_allowed() {
-        let text = concat!("It runs Exactly", "\n/// once, they said.");
-        assert!(promises_too_much(text, &[]));
-        assert!(promises_too_much(concat!("exactly-", "once"), &[]));
-        assert!(!promises_too_much(text, &[concat!("It runs exactly", " once, they said.")]));
-        assert!(!promises_too_much("exactly one, once", &[]));
+    fn the_forbidden_words_are_found_across_lines() {
+        assert!(promises_too_much(concat!("It runs Exactly", "\n/// once, they said.")));
+        assert!(promises_too_much(concat!("exactly-", "once")));
+        assert!(!promises_too_much("exactly one, once"));
     }
 
     #[test]
@@ -267,11 +204,10 @@ mod tests {
     }
 
     #[test]
-    fn codes_and_routes_are_collected() {
+    fn codes_are_collected() {
         let source = Source::parse(
-            "fn code(&self) -> &str { match self { A => \"not_found\", B => \"Not a code\" } }\nfn x() { \"other\"; \"/v1/runs/{id}\" }",
+            "fn code(&self) -> &str { match self { A => \"not_found\", B => \"Not a code\" } }\nfn x() { \"other\" }",
         );
         assert_eq!(error_codes(&source), [(1, "not_found".to_owned())]);
-        assert_eq!(routes(&source), [(2, "/v1/runs/{id}".to_owned())]);
     }
 }

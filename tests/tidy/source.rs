@@ -116,3 +116,18 @@ fn raw_hashes(rest: &str) -> Option<usize> {
     let after = rest[1..].trim_start_matches('#');
     after.starts_with('"').then(|| rest.len() - 1 - after.len())
 }
+
+/// Whether it can be a part of an identifier.
+pub(crate) fn is_word_character(character: char) -> bool {
+    character.is_alphanumeric() || character == '_'
+}
+
+/// The identifier that a text begins with; empty if none does.
+pub(crate) fn word(text: &str) -> &str {
+    &text[..text.find(|character| !is_word_character(character)).unwrap_or(text.len())]
+}
+
+/// Whether what stands there is no part of a longer word.
+pub(crate) fn is_whole_word(text: &str, at: usize, length: usize) -> bool {
+    !text[..at].ends_with(is_word_character) && !text[at + length..].starts_with(is_word_character)
+}
