@@ -12,24 +12,22 @@ use std::{
 };
 
 use backstitch::{
-    activities::ShopDeps,
     engine::{
         Activity, ActivityContext, ActivityError, CatchUp, Context, Engine, Failure, MaintenanceConfig, Operator,
-        Overlap, Policy, Registry, Retry, RunId, ScheduleSpec, StartRun, WorkerConfig, Workflow,
+        Overlap, Policy, Retry, RunId, ScheduleSpec, StartRun, WorkerConfig, Workflow,
     },
-    gateway_sim,
     http::{self, App},
-    orders::{Orders, Payment, PlaceOrder, PutItem, ShopSettings, Wanted},
-    payments::{PaymentGateway, Secret, StripeConfig, StripeGateway},
-    workflows,
+    orders::{Orders, PutItem, ShopSettings},
 };
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use crate::support::{TestDatabase, wait_for};
-
-const SECRET: &str = "whsec_test";
+use crate::support::{
+    TestDatabase,
+    shop::{GATEWAY_TIMEOUT, Simulator, open_orders, order_request, shop_registry, wait_until_registered, webhooks_to},
+    wait_for,
+};
 
 /// How long a booking takes: enough for a bar that can be seen.
 const BOOKING: Duration = Duration::from_millis(120);
@@ -147,7 +145,7 @@ pub(crate) struct Stage {
     pub(crate) engine: Engine,
     pub(crate) orders: Orders,
     paper: Arc<AtomicBool>,
-    _gateway: gateway_sim::Running,
+    _gateway: Simulator,
     _stop: DropGuard,
     _database: TestDatabase,
 }
@@ -158,20 +156,9 @@ impl Stage {
         let pool = database.pool().clone();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));
-        let config = gateway_sim::Config {
-            webhook_url: Some(format!("{url}/v1/webhooks/stripe")),
-            webhook_secret: Secret::new(SECRET),
-            ..gateway_sim::Config::default()
-        };
-        let any = "127.0.0.1:0".parse().expect("an address");
-        let simulator = gateway_sim::start(any, config).await.expect("it starts");
-        let gateway = StripeConfig {
-            timeout: Duration::from_millis(500),
-            ..StripeConfig::new(simulator.url(), Secret::new("sk_test"))
-        };
-        let gateway: Arc<dyn PaymentGateway> = Arc::new(StripeGateway::new(&gateway).expect("a gateway"));
+        let simulator = Simulator::start(webhooks_to(format!("{url}/v1/webhooks/stripe"))).await;
         let paper = Arc::new(AtomicBool::new(false));
-        let registry = workflows::register(Registry::new(), &ShopDeps::new(pool.clone(), gateway))
+        let registry = shop_registry(&pool, Arc::new(simulator.gateway(GATEWAY_TIMEOUT)))
             .workflow(Trip)
             .workflow(Parcel)
             .workflow(Wait)
@@ -181,8 +168,7 @@ impl Stage {
             .activity(Card)
             .activity(Printer(paper.clone()));
         let engine = Engine::new(pool, registry);
-        let orders =
-            Orders::new(engine.clone(), ShopSettings::default()).with_webhook_secrets(vec![Secret::new(SECRET)]);
+        let orders = open_orders(&engine, ShopSettings::default());
         let stop = CancellationToken::new();
         tokio::spawn(http::serve(listener, App::new(orders.clone()), stop.clone().cancelled_owned()));
         let config = WorkerConfig {
@@ -194,13 +180,7 @@ impl Stage {
         tokio::spawn(engine.maintenance(MaintenanceConfig::default()).run(stop.clone().cancelled_owned()));
         let stage =
             Self { url, engine, orders, paper, _gateway: simulator, _stop: stop.drop_guard(), _database: database };
-        wait_for("a worker has registered", async || {
-            let known = stage.engine.workflows().await.map_err(|error| error.to_string())?;
-            let names: Vec<String> = known.items.into_iter().map(|workflow| workflow.name).collect();
-            let all = ["order", Trip::NAME, Parcel::NAME, Wait::NAME];
-            if all.iter().all(|name| names.iter().any(|known| known == name)) { Ok(()) } else { Err(names.join(", ")) }
-        })
-        .await;
+        wait_until_registered(&stage.engine, &["order", Trip::NAME, Parcel::NAME, Wait::NAME]).await;
         let item = PutItem { name: "Tea".to_owned(), price: 1250, currency: "EUR".to_owned(), on_hand: 100 };
         stage.orders.put_item("tea", &item).await.expect("an item");
         stage
@@ -253,13 +233,7 @@ impl Stage {
 
     /// Places an order that is paid with this token.
     pub(crate) async fn order(&self, token: &str, quantity: i64) -> Uuid {
-        let request = PlaceOrder {
-            customer_id: "ada".to_owned(),
-            items: vec![Wanted { sku: "tea".to_owned(), quantity }],
-            currency: None,
-            payment: Payment { token: token.to_owned() },
-            delivery: None,
-        };
+        let request = order_request(token, &[("tea", quantity)]);
         self.orders.place(&request, None).await.expect("an order").order.id
     }
 

@@ -1,6 +1,6 @@
 //! What has to add up when all is at rest: our books, the gateway's ledger, the shelves, the journal.
 
-use std::{collections::HashMap, fmt::Write};
+use std::fmt::Write;
 
 use crate::{
     customers::{ORDERS, Tally},
@@ -21,24 +21,15 @@ pub(crate) async fn check(stage: &Stage, tally: &Tally) -> String {
 
 /// No order was charged twice, and each order's books are the gateway's.
 async fn ledgers_agree(stage: &Stage) {
-    let ledger = stage.sim("GET", "ledger").await;
-    let mut theirs: HashMap<String, (usize, i64, i64)> = HashMap::new();
-    for payment in ledger["payments"].as_array().expect("payments") {
-        let id = payment["metadata"]["order_id"].as_str().expect("a payment names its order");
-        let amount = |name: &str| payment[name].as_i64().expect("an amount");
-        let sums = theirs.entry(id.to_owned()).or_default();
-        sums.0 += usize::from(amount("captured") > 0);
-        sums.1 += amount("captured");
-        sums.2 += amount("refunded");
-    }
+    let mut theirs = stage.simulator.moved().await;
     let ours: Vec<(String, i64, i64)> = sqlx::query_as("SELECT id::text, captured, refunded FROM shop.orders")
         .fetch_all(&stage.pool)
         .await
         .expect("reads");
     for (id, captured, refunded) in ours {
-        let (charges, their_captured, their_refunded) = theirs.remove(&id).unwrap_or_default();
-        assert!(charges <= 1, "order {id} was charged {charges} times");
-        assert_eq!((their_captured, their_refunded), (captured, refunded), "order {id}: theirs and ours");
+        let moved = theirs.remove(&id).unwrap_or_default();
+        assert!(moved.charges <= 1, "order {id} was charged {} times", moved.charges);
+        assert_eq!((moved.captured, moved.refunded), (captured, refunded), "order {id}: theirs and ours");
     }
     assert!(theirs.is_empty(), "payments for orders that there are not: {theirs:?}");
 }

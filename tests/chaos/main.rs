@@ -17,10 +17,18 @@ mod rest;
 #[path = "../simulation/rng.rs"]
 mod rng;
 mod stage;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::time::Instant;
 
-use self::{customers::Customers, nemesis::Nemesis, rng::Rng, stage::Stage};
+use self::{
+    customers::Customers,
+    nemesis::Nemesis,
+    rng::Rng,
+    stage::Stage,
+    support::shop::{ORDER_WORKFLOWS, wait_until_registered},
+};
 
 /// Fewer than this, and it was no chaos.
 const FEWEST_KILLS: usize = 20;
@@ -32,7 +40,7 @@ async fn two_thousand_orders_survive_the_crash_of_a_worker_every_second() {
     println!("BACKSTITCH_TEST_SEED={seed}");
     let stage = Stage::set().await;
     let nemesis = Nemesis::start(&stage, Rng::new(u64::from(seed)));
-    stage.until_registered().await;
+    wait_until_registered(&stage.engine, &ORDER_WORKFLOWS).await;
     let began = Instant::now();
     let customers = Customers::new(stage.orders.clone(), Rng::new(u64::from(seed) + 1));
     let tally = customers.all_come(nemesis.kills()).await;

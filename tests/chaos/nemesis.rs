@@ -11,10 +11,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{
-    rng::Rng,
-    stage::{GATEWAY_TIMEOUT, Stage},
-};
+use crate::{rng::Rng, stage::Stage, support::shop::GATEWAY_TIMEOUT};
 
 const WORKERS: usize = 3;
 const TAKEOVER_AFTER: &str = "2s";
@@ -32,7 +29,7 @@ impl Pool {
         let log = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("chaos-{}.log", std::process::id()));
         File::create(&log).expect("the log can be written");
         let mut pool =
-            Self { workers: Vec::new(), database_url: stage.database_url(), gateway_url: stage.gateway_url(), log };
+            Self { workers: Vec::new(), database_url: stage.database_url(), gateway_url: stage.simulator.url(), log };
         pool.workers = (0..WORKERS).map(|_| pool.worker()).collect();
         pool
     }
@@ -43,7 +40,7 @@ impl Pool {
             .arg("worker")
             .env("DATABASE_URL", &self.database_url)
             .env("BACKSTITCH_GATEWAY_URL", &self.gateway_url)
-            .env("BACKSTITCH_GATEWAY_TIMEOUT", GATEWAY_TIMEOUT)
+            .env("BACKSTITCH_GATEWAY_TIMEOUT", format!("{}ms", GATEWAY_TIMEOUT.as_millis()))
             .env("BACKSTITCH_TAKEOVER_AFTER", TAKEOVER_AFTER)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -39,18 +39,7 @@ async fn open(stage: &Stage) -> Vec<String> {
 
 /// Whether what the gateway captured is what is booked. A webhook may still be on its way when no order is.
 async fn settled(stage: &Stage) -> bool {
-    let ledger = stage.sim("GET", "ledger").await;
-    let payments = ledger["payments"].as_array().expect("payments");
-    let theirs: i64 = payments.iter().map(|payment| payment["captured"].as_i64().expect("an amount")).sum();
+    let theirs: i64 = stage.simulator.moved().await.values().map(|moved| moved.captured).sum();
     let booked: i64 = stage.ask("SELECT coalesce(sum(captured), 0)::bigint FROM shop.orders").await;
     theirs == booked && open(stage).await.is_empty()
-}
-
-/// Waits for a fact.
-pub(crate) async fn until(what: &str, at_most: Duration, mut fact: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + at_most;
-    while !fact().await {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
 }

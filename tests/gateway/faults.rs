@@ -7,7 +7,10 @@ use backstitch::{
     payments::{GatewayError, IntentStatus, PaymentGateway, Refusal, UnknownReason},
 };
 
-use crate::support::{Bench, code, eventually, gateway, new_intent};
+use crate::{
+    bench::{Bench, code, new_intent},
+    support::{shop::gateway_at, wait_for, wait_until},
+};
 
 #[tokio::test]
 async fn a_good_payment_is_created_unconfirmed_and_captured_by_its_confirm() {
@@ -77,8 +80,7 @@ async fn a_timeout_after_the_effect_is_unknown_and_reading_tells_that_it_is_paid
         panic!("certain: {error}");
     };
     assert_eq!(reason, UnknownReason::Timeout);
-    eventually("the effect", || async { (bench.read(&id).await.status == IntentStatus::Succeeded).then_some(()) })
-        .await;
+    wait_until("the effect is there", async || bench.read(&id).await.status == IntentStatus::Succeeded).await;
     // The same key replays the answer that was lost; nothing is captured twice.
     let replayed = bench.gateway.confirm_intent("p", &id).await;
     assert_eq!(replayed.expect("replayed").captured, 1000);
@@ -130,8 +132,10 @@ async fn a_slow_payment_is_answered_after_it_was_processing() {
     assert_eq!(intent.status, IntentStatus::Processing);
     assert_eq!(code(bench.gateway.confirm_intent("p", &id).await), "gateway_outcome_unknown");
     // The client hung up, the payment goes through all the same, and the key has its answer.
-    let paid =
-        eventually("the slow payment's answer", || async { bench.gateway.confirm_intent("p", &id).await.ok() }).await;
+    let paid = wait_for("the slow payment is answered", async || {
+        bench.gateway.confirm_intent("p", &id).await.map_err(|error| error.to_string())
+    })
+    .await;
     assert_eq!(paid.captured, 1000);
     assert_eq!(bench.moved(&id).await, (1000, 0));
 }
@@ -168,7 +172,7 @@ async fn a_gateway_that_is_not_there_certainly_did_nothing() {
     // A port that was free a moment ago refuses connections.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
     let addr = listener.expect("a port").local_addr().expect("an address");
-    let gateway = gateway(&format!("http://{addr}"), Duration::from_secs(5));
+    let gateway = gateway_at(format!("http://{addr}"), Duration::from_secs(5));
     let error = gateway.confirm_intent("p", "pi_1").await.expect_err("no");
     assert_eq!(error.code(), "gateway_unavailable");
     assert!(error.is_certain() && error.is_retryable());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Bench, eventually};
+use crate::{bench::Bench, support::wait_until};
 
 async fn status(request: reqwest::RequestBuilder) -> (u16, String) {
     let response = request.send().await.expect("an answer");
@@ -14,15 +14,15 @@ async fn status(request: reqwest::RequestBuilder) -> (u16, String) {
 async fn a_call_needs_some_api_key() {
     let bench = Bench::new().await;
     let url = format!("{}/v1/payment_intents/pi_no", bench.simulator.url());
-    assert_eq!(status(bench.http.get(&url)).await.0, 401);
-    let empty = bench.http.get(&url).header("authorization", "Bearer ");
+    assert_eq!(status(bench.simulator.http.get(&url)).await.0, 401);
+    let empty = bench.simulator.http.get(&url).header("authorization", "Bearer ");
     assert_eq!(status(empty).await.0, 401);
     // Found to be missing, so let in: as a bearer, and as the user of basic authentication.
-    assert_eq!(status(bench.http.get(&url).bearer_auth("k")).await.0, 404);
-    let basic = bench.http.get(&url).basic_auth("k", None::<&str>);
+    assert_eq!(status(bench.simulator.http.get(&url).bearer_auth("k")).await.0, 404);
+    let basic = bench.simulator.http.get(&url).basic_auth("k", None::<&str>);
     assert_eq!(status(basic).await.0, 404);
     let health = format!("{}/healthz", bench.simulator.url());
-    assert_eq!(status(bench.http.get(health)).await, (200, "ok".into()));
+    assert_eq!(status(bench.simulator.http.get(health)).await, (200, "ok".into()));
 }
 
 #[tokio::test]
@@ -51,9 +51,9 @@ async fn stopping_does_not_wait_for_held_connections() {
     let bench = Bench::new().await;
     let id = bench.intent("tok_timeout_after_effect").await;
     let url = format!("{}/v1/payment_intents/{id}/confirm", bench.simulator.url());
-    let held = tokio::spawn(bench.http.post(url).bearer_auth("k").send());
-    eventually("the effect", || async { (bench.moved(&id).await == (1000, 0)).then_some(()) }).await;
-    let stopped = tokio::time::timeout(Duration::from_secs(4), bench.simulator.stop());
+    let held = tokio::spawn(bench.simulator.http.post(url).bearer_auth("k").send());
+    wait_until("the effect is there", async || bench.moved(&id).await == (1000, 0)).await;
+    let stopped = tokio::time::timeout(Duration::from_secs(4), bench.simulator.running.stop());
     stopped.await.expect("soon").expect("in order");
     let answer = held.await.expect("no panic");
     assert!(answer.is_err(), "it was never answered");

@@ -2,7 +2,10 @@
 
 use backstitch::payments::{GatewayError, NewIntent, PaymentGateway, UnknownReason};
 
-use crate::support::{Bench, new_intent, new_refund};
+use crate::{
+    bench::{Bench, new_intent, new_refund},
+    support::wait_until,
+};
 
 const FORM: &str = "amount=1000&currency=eur&payment_method=tok_ok&metadata[order_id]=o1";
 
@@ -87,11 +90,7 @@ async fn a_second_call_while_the_first_is_at_work_gets_409() {
     let first = bench.post(&path, "k", "");
     let second = async {
         // The first has begun once the intent is processing.
-        crate::support::eventually("processing", || async {
-            let row = bench.row(&id).await;
-            (row["status"] == "processing").then_some(())
-        })
-        .await;
+        wait_until("the payment is processing", async || bench.row(&id).await["status"] == "processing").await;
         bench.post(&path, "k", "").await
     };
     let ((first, ..), (second, _, body)) = tokio::join!(first, second);

@@ -7,7 +7,10 @@ use backstitch::{
     payments::{IntentStatus, PaymentGateway},
 };
 
-use crate::support::{Bench, code, eventually, new_refund};
+use crate::{
+    bench::{Bench, code, new_refund},
+    support::wait_until,
+};
 
 fn never_by_itself(late_cancel: LateCancel) -> Config {
     Config {
@@ -63,10 +66,7 @@ async fn the_cancel_starts_the_clock_of_a_late_payment() {
         let id = bench.intent("tok_late_success").await;
         bench.gateway.confirm_intent("p", &id).await.expect("taken");
         let _ = bench.gateway.cancel_intent("x", &id).await;
-        eventually("the late payment", || async {
-            (bench.read(&id).await.status == IntentStatus::Succeeded).then_some(())
-        })
-        .await;
+        wait_until("the money arrives", async || bench.read(&id).await.status == IntentStatus::Succeeded).await;
     }
 }
 
@@ -75,8 +75,5 @@ async fn a_late_payment_that_nobody_cancels_arrives_too() {
     let bench = Bench::with(Config { late_at_most: Duration::from_millis(100), ..Config::default() }).await;
     let id = bench.intent("tok_late_success").await;
     bench.gateway.confirm_intent("p", &id).await.expect("taken");
-    eventually("the late payment", || async {
-        (bench.read(&id).await.status == IntentStatus::Succeeded).then_some(())
-    })
-    .await;
+    wait_until("the money arrives", async || bench.read(&id).await.status == IntentStatus::Succeeded).await;
 }

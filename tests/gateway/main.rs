@@ -3,10 +3,12 @@
 //! What a merchant has to rely on is asserted from both sides: what the port says, and what the
 //! simulator's own ledger says really happened.
 
+mod bench;
 mod faults;
 mod http;
 mod idempotency;
 mod late;
 mod refunds;
+#[path = "../support/mod.rs"]
 mod support;
 mod webhooks;

@@ -6,7 +6,10 @@ use backstitch::{
 };
 use std::time::Duration;
 
-use crate::support::{Bench, eventually, new_refund};
+use crate::{
+    bench::{Bench, new_refund},
+    support::wait_until,
+};
 
 /// The gateway's own code of a rejection.
 fn rejected(result: Result<Refund, GatewayError>) -> String {
@@ -94,7 +97,7 @@ async fn a_pending_refund_settles_by_itself() {
     let bench = Bench::with(Config { refund_settles_after: Duration::from_millis(50), ..Config::default() }).await;
     let id = bench.paid("tok_refund_pending").await;
     bench.gateway.refund("r", &new_refund(&id, 600)).await.expect("ok");
-    eventually("the refund", || async { (bench.moved(&id).await == (1000, 600)).then_some(()) }).await;
+    wait_until("the refund is made", async || bench.moved(&id).await == (1000, 600)).await;
 }
 
 #[tokio::test]

@@ -7,7 +7,10 @@ use backstitch::payments::{
     webhook::{Subject, receive},
 };
 
-use crate::support::{Bench, Merchant, new_refund};
+use crate::{
+    bench::{Bench, Merchant, new_refund},
+    support::shop::WEBHOOK_SECRET,
+};
 
 fn now() -> i64 {
     #[expect(clippy::disallowed_methods, reason = "another party's clock")]
@@ -21,7 +24,7 @@ async fn a_payment_is_told_with_a_signature_that_verifies() {
     let bench = Bench::with(merchant.config()).await;
     let id = bench.paid("tok_ok").await;
     let delivery = merchant.next().await;
-    let secrets = [Secret::from("whsec_new"), Secret::from("whsec_test")];
+    let secrets = [Secret::from("whsec_new"), Secret::from(WEBHOOK_SECRET)];
     let event = receive(&secrets, &delivery.signature, &delivery.body, now()).expect("good");
     assert_eq!(event.event_type, "payment_intent.succeeded");
     let Subject::Intent(intent) = event.subject else {
@@ -94,7 +97,7 @@ async fn declines_voids_and_refunds_are_told_too() {
     assert_eq!(merchant.next_event().await.0, "refund.created");
     bench.sim("POST", "settle", None).await;
     let delivery = merchant.next().await;
-    let secrets = [Secret::from("whsec_test")];
+    let secrets = [Secret::from(WEBHOOK_SECRET)];
     let event = receive(&secrets, &delivery.signature, &delivery.body, now()).expect("good");
     assert_eq!(event.event_type, "refund.updated");
     let Subject::Refund(news) = event.subject else {

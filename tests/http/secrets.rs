@@ -3,23 +3,25 @@
 use std::{
     io::Write,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use backstitch::{
-    activities::ShopDeps,
-    engine::{Engine, Operator, Registry, WorkerConfig},
-    gateway_sim::{self, Running},
+    engine::{Engine, Operator, WorkerConfig},
+    gateway_sim,
     http::{App, serve},
     orders::{Orders, ShopSettings},
-    payments::{Secret, StripeConfig, StripeGateway},
     tls::install_crypto_provider,
-    workflows,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::support::{TestDatabase, wait_for};
+use crate::support::{
+    TestDatabase,
+    shop::{Simulator, shop_registry},
+    wait_for,
+};
 
 /// What is never to be shown.
 const TOKEN: &str = "tok_ok";
@@ -44,15 +46,12 @@ async fn text(client: &reqwest::Client, url: &str) -> String {
 }
 
 /// A shop with a worker, behind the API: its database, engine and address, and what keeps it running.
-async fn shop() -> (TestDatabase, Engine, String, DropGuard, Running) {
+async fn shop() -> (TestDatabase, Engine, String, DropGuard, Simulator) {
     install_crypto_provider();
     let database = TestDatabase::new().await;
-    let any = "127.0.0.1:0".parse().expect("an address");
-    let simulator = gateway_sim::start(any, gateway_sim::Config::default()).await.expect("it starts");
-    let config = StripeConfig::new(simulator.url(), Secret::new("sk_test"));
-    let gateway = Arc::new(StripeGateway::new(&config).expect("a gateway"));
-    let registry = workflows::register(Registry::new(), &ShopDeps::new(database.pool().clone(), gateway));
-    let engine = Engine::new(database.pool().clone(), registry);
+    let simulator = Simulator::start(gateway_sim::Config::default()).await;
+    let gateway = Arc::new(simulator.gateway(Duration::from_secs(5)));
+    let engine = Engine::new(database.pool().clone(), shop_registry(database.pool(), gateway));
     let stop = CancellationToken::new();
     let stops = stop.clone().drop_guard();
     tokio::spawn(engine.worker(WorkerConfig::default()).run(stop.clone().cancelled_owned()));

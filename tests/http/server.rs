@@ -8,8 +8,7 @@ use backstitch::{
         Workflow,
     },
     http::{App, serve},
-    orders::{Orders, ShopSettings},
-    payments::Secret,
+    orders::ShopSettings,
     telemetry::record,
     tls::install_crypto_provider,
 };
@@ -20,10 +19,13 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{openapi::assert_stated, support::TestDatabase};
-
-/// What webhooks are signed with here.
-pub(crate) const SECRET: &str = "whsec_test";
+use crate::{
+    openapi::assert_stated,
+    support::{
+        TestDatabase,
+        shop::{open_orders, wait_until_registered},
+    },
+};
 
 /// The worker that `/readyz` vouches for.
 pub(crate) const WORKER: &str = "vouched-for";
@@ -109,7 +111,7 @@ impl Server {
     pub(crate) async fn working_as(name: &str) -> Self {
         let (mut server, engine) = Self::on_a_database(name == WORKER).await;
         server.work(&engine, name);
-        server.until_known("patient").await;
+        wait_until_registered(&engine, &[Patient::NAME]).await;
         server
     }
 
@@ -163,8 +165,7 @@ impl Server {
         let registry = Registry::new().workflow(Echo).workflow(Patient).activity(Hold);
         let recorder = record().expect("the recorder is ours");
         let engine = Engine::new(pool, registry).with_max_payload(MAX_PAYLOAD);
-        let orders =
-            Orders::new(engine.clone(), ShopSettings::default()).with_webhook_secrets(vec![Secret::new(SECRET)]);
+        let orders = open_orders(&engine, ShopSettings::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let stop = CancellationToken::new();
@@ -176,20 +177,6 @@ impl Server {
         tokio::spawn(serve(listener, app, stop.clone().cancelled_owned()));
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().expect("a client");
         (Self { url, client, engine: engine.clone(), worker: None, stop, database }, engine)
-    }
-
-    async fn until_known(&self, workflow: &str) {
-        let known = || async {
-            let query = "SELECT EXISTS (SELECT FROM backstitch.workflow WHERE name = $1)";
-            sqlx::query_scalar::<_, bool>(query).bind(workflow).fetch_one(self.pool()).await.unwrap_or(false)
-        };
-        for _ in 0..400 {
-            if known().await {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(25)).await;
-        }
-        panic!("no worker registered {workflow}");
     }
 
     pub(crate) fn pool(&self) -> &PgPool {

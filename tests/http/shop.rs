@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 
 use backstitch::payments::{Secret, sign};
 
-use crate::server::{Answer, SECRET, Server};
+use crate::{
+    server::{Answer, Server},
+    support::shop::WEBHOOK_SECRET,
+};
 
 async fn put(server: &Server, sku: &str, body: Value) -> Answer {
     Answer::to(server.request(Method::PUT, &format!("/v1/items/{sku}")).json(&body)).await
@@ -61,9 +64,9 @@ async fn a_webhook_with_a_bad_signature_is_refused_and_a_signed_one_is_taken_onc
     post("t=5,v1=00".to_owned()).await.is_problem(400, "signature_mismatch");
     let unsigned = Answer::to(server.request(Method::POST, "/v1/webhooks/stripe").body(body)).await;
     unsigned.is_problem(400, "signature_malformed");
-    let old = sign(&[Secret::new(SECRET)], now - 3600, body.as_bytes());
+    let old = sign(&[Secret::new(WEBHOOK_SECRET)], now - 3600, body.as_bytes());
     post(old).await.is_problem(400, "signature_stale");
-    let signature = sign(&[Secret::new(SECRET)], now, body.as_bytes());
+    let signature = sign(&[Secret::new(WEBHOOK_SECRET)], now, body.as_bytes());
     assert_eq!(post(signature.clone()).await.json["taken"], "of_no_use");
     assert_eq!(post(signature).await.json["taken"], "duplicate");
 }

@@ -1,29 +1,19 @@
 //! The morning after: the gateway's ledger against our books, the shelves, and the story that the audit tells.
 
-use std::collections::HashMap;
-
 use serde_json::Value;
 
 use crate::stage::{ON_HAND, SKU, Stage};
 
 /// Nobody was charged twice, nobody is owed anything, every unit is accounted for.
 pub(crate) async fn add_up(stage: &Stage) {
-    let mut theirs: HashMap<String, (usize, i64, i64)> = HashMap::new();
-    for payment in stage.ledger().await["payments"].as_array().expect("payments") {
-        let id = payment["metadata"]["order_id"].as_str().expect("a payment names its order");
-        let amount = |name: &str| payment[name].as_i64().expect("an amount");
-        let sums = theirs.entry(id.to_owned()).or_default();
-        sums.0 += usize::from(amount("captured") > 0);
-        sums.1 += amount("captured");
-        sums.2 += amount("refunded");
-    }
+    let mut theirs = stage.simulator.moved().await;
     let query = "SELECT id::text, state, captured, refunded FROM shop.orders";
     let ours: Vec<(String, String, i64, i64)> = sqlx::query_as(query).fetch_all(&stage.pool).await.expect("reads");
     assert_eq!(ours.len(), 1_000);
     for (id, state, captured, refunded) in ours {
-        let (charges, their_captured, their_refunded) = theirs.remove(&id).unwrap_or_default();
-        assert!(charges <= 1, "order {id} was charged {charges} times");
-        assert_eq!((their_captured, their_refunded), (captured, refunded), "order {id}: theirs and ours");
+        let moved = theirs.remove(&id).unwrap_or_default();
+        assert!(moved.charges <= 1, "order {id} was charged {} times", moved.charges);
+        assert_eq!((moved.captured, moved.refunded), (captured, refunded), "order {id}: theirs and ours");
         assert_eq!(captured - refunded, if state == "placed" { 1000 } else { 0 }, "order {id}, {state}");
     }
     assert!(theirs.is_empty(), "payments for orders that there are not: {theirs:?}");

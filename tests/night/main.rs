@@ -16,6 +16,8 @@ mod browser;
 mod chrome;
 mod pile;
 mod stage;
+#[path = "../support/mod.rs"]
+mod support;
 mod terminal;
 
 use serde_json::Value;

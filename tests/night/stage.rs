@@ -2,18 +2,20 @@
 
 use std::{process::Stdio, time::Duration};
 
-use backstitch::{embedded::Embedded, gateway_sim, payments::Secret};
+use backstitch::{embedded::Embedded, gateway_sim};
 use serde_json::{Value, json};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
-    time::Instant,
 };
 
-const SECRET: &str = "whsec_night";
+use crate::support::{
+    shop::{GATEWAY_TIMEOUT, Simulator, WEBHOOK_SECRET, webhooks_to},
+    wait_until_within,
+};
+
 const AT_MOST: Duration = Duration::from_secs(240);
-const LOOK_EVERY: Duration = Duration::from_millis(300);
 
 /// Units on hand in the evening.
 pub(crate) const ON_HAND: i64 = 100_000;
@@ -28,7 +30,7 @@ pub(crate) struct Stage {
     /// The person on call.
     pub(crate) operator_key: String,
     pub(crate) http: reqwest::Client,
-    simulator: gateway_sim::Running,
+    pub(crate) simulator: Simulator,
     server: Embedded,
     _processes: Vec<Child>,
 }
@@ -41,14 +43,8 @@ impl Stage {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("it is bound");
         drop(listener);
-        let config = gateway_sim::Config {
-            webhook_url: Some(format!("http://{address}/v1/webhooks/stripe")),
-            webhook_secret: Secret::new(SECRET),
-            hold: Duration::from_secs(3),
-            ..gateway_sim::Config::default()
-        };
-        let simulator =
-            gateway_sim::start("127.0.0.1:0".parse().expect("an address"), config).await.expect("it starts");
+        let signed = webhooks_to(format!("http://{address}/v1/webhooks/stripe"));
+        let simulator = Simulator::start(gateway_sim::Config { hold: Duration::from_secs(3), ..signed }).await;
         let operator_key = key(&database, "night-shift", "operator").await;
         let starter_key = key(&database, "shop-front", "operator").await;
         let spawn = |args: &[&str]| process(&database, &simulator.url(), args);
@@ -84,30 +80,16 @@ impl Stage {
     }
 
     pub(crate) async fn gateway_is(&self, how: &str) {
-        self.sim("PUT", "faults", &json!({"unavailable": how == "unavailable"})).await;
+        self.simulator.sim("PUT", "faults", Some(&json!({"unavailable": how == "unavailable"}))).await;
     }
 
     pub(crate) async fn bank_lifts_its_block(&self) {
-        self.sim("POST", "refunds/heal", &json!({})).await;
-    }
-
-    pub(crate) async fn ledger(&self) -> Value {
-        self.sim("GET", "ledger", &json!({})).await
-    }
-
-    async fn sim(&self, method: &str, path: &str, body: &Value) -> Value {
-        let method = method.parse().expect("a method");
-        let request = self.http.request(method, format!("{}/sim/{path}", self.simulator.url()));
-        request.json(body).send().await.expect("an answer").json().await.expect("JSON")
+        self.simulator.sim("POST", "refunds/heal", Some(&json!({}))).await;
     }
 
     /// Waits for a fact.
-    pub(crate) async fn until(&self, what: &str, mut fact: impl AsyncFnMut() -> bool) {
-        let deadline = Instant::now() + AT_MOST;
-        while !fact().await {
-            assert!(Instant::now() < deadline, "waited in vain until {what}");
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+    pub(crate) async fn until(&self, what: &str, fact: impl AsyncFnMut() -> bool) {
+        wait_until_within(AT_MOST, what, fact).await;
     }
 
     pub(crate) fn database_url(&self) -> String {
@@ -141,8 +123,8 @@ fn process(database: &str, gateway: &str, args: &[&str]) -> Child {
     command(database)
         .args(args)
         .env("BACKSTITCH_GATEWAY_URL", gateway)
-        .env("BACKSTITCH_GATEWAY_TIMEOUT", "500ms")
-        .env("BACKSTITCH_WEBHOOK_SECRET", SECRET)
+        .env("BACKSTITCH_GATEWAY_TIMEOUT", format!("{}ms", GATEWAY_TIMEOUT.as_millis()))
+        .env("BACKSTITCH_WEBHOOK_SECRET", WEBHOOK_SECRET)
         .env("BACKSTITCH_PAYMENT_WINDOW", "30m")
         .env("BACKSTITCH_REFUND_TIERS", "60m:70")
         .env("BACKSTITCH_LOG", "error")

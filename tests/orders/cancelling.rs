@@ -7,7 +7,7 @@ use backstitch::orders::{
     state::{CancelBy, CancelReason, OrderState, PaymentState, StockState},
 };
 
-use crate::shop::{Shop, eventually};
+use crate::shop::Shop;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -167,10 +167,7 @@ async fn a_cancel_that_nobody_could_carry_out_is_refused() {
     shop.until(id, "it is placed", |order| order.state == OrderState::Placed).await;
     let run = shop.get(id).await.run_id;
     let abandoned = "UPDATE backstitch.run SET status = 8, finished_at = now() WHERE id = $1";
-    eventually("the run is parked", async || {
-        (shop.engine.run(run).await.expect("a run").status == "waiting").then_some(())
-    })
-    .await;
+    shop.until_run(id, "waiting").await;
     sqlx::query(abandoned).bind(run).execute(&shop.pool).await.expect("abandoned by hand");
     assert_eq!(shop.cancel(id, CancelBy::Customer).await.expect_err("nobody is there"), "wrong_state");
     assert_eq!(shop.get(id).await.state, OrderState::Placed);

@@ -1,18 +1,15 @@
 //! The order workflow under the saga harness: each step fails, each answer is lost, everything is done twice, undos fail,
 //! the worker dies at each commit; after each, stock and money add up, by our books and by the gateway's own ledger.
 
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{str::FromStr, sync::Arc};
 
 use backstitch::{
-    activities::ShopDeps,
     engine::{
         Engine, Error, Json, Registry, Run, RunId, StartRun,
         testing::{Report, Saga, try_crashes, try_faults},
         to_json,
     },
     orders::{Fulfilment, Order, Orders, ShopSettings},
-    payments::{Secret, StripeConfig, StripeGateway},
-    workflows,
 };
 use sqlx::{
     PgPool,
@@ -20,7 +17,10 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-use crate::shop::{Opening, Shop, request};
+use crate::{
+    shop::{Opening, Shop},
+    support::shop::{GATEWAY_TIMEOUT, order_request, shop_registry},
+};
 
 /// More than all trials take.
 const ON_HAND: i64 = 100_000;
@@ -49,12 +49,7 @@ impl Saga for OrderSaga {
     }
 
     fn registry(&self, pool: &PgPool) -> Registry {
-        let config = StripeConfig {
-            timeout: Duration::from_millis(500),
-            ..StripeConfig::new(self.0.gateway_url(), Secret::new("sk_test"))
-        };
-        let gateway = StripeGateway::new(&config).expect("a gateway");
-        workflows::register(Registry::new(), &ShopDeps::new(pool.clone(), Arc::new(gateway)))
+        shop_registry(pool, Arc::new(self.0.simulator.gateway(GATEWAY_TIMEOUT)))
     }
 
     /// Orders are started by placing them: see `begin`.
@@ -65,7 +60,7 @@ impl Saga for OrderSaga {
 
     async fn begin(&self, engine: &Engine, _: RunId) -> Result<RunId, Error> {
         let orders = Orders::new(engine.clone(), ShopSettings::default());
-        match orders.place(&request("tok_ok", &[("tea", 2)]), None).await {
+        match orders.place(&order_request("tok_ok", &[("tea", 2)]), None).await {
             Ok(placed) => Ok(placed.order.run_id),
             Err(backstitch::orders::Error::Engine(error)) => Err(error),
             Err(error) => Err(Error::InvalidRequest(error.to_string())),

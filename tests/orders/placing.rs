@@ -2,7 +2,10 @@
 
 use backstitch::orders::{Delivery, NewDelivery, PutItem, ShopSettings, state::OrderState};
 
-use crate::shop::{Opening, Shop, request};
+use crate::{
+    shop::{Opening, Shop},
+    support::shop::order_request,
+};
 
 async fn refusal(shop: &Shop, request: &backstitch::orders::PlaceOrder) -> &'static str {
     shop.orders.place(request, None).await.map_err(|error| error.code()).expect_err("it is refused")
@@ -12,7 +15,7 @@ async fn refusal(shop: &Shop, request: &backstitch::orders::PlaceOrder) -> &'sta
 async fn the_same_key_gives_the_first_order_and_another_request_a_conflict() {
     let shop = Shop::without_worker().await;
     shop.stock("tea", 10).await;
-    let wanted = request("tok_ok", &[("tea", 1)]);
+    let wanted = order_request("tok_ok", &[("tea", 1)]);
     let (one, other) = tokio::join!(shop.orders.place(&wanted, Some("k")), shop.orders.place(&wanted, Some("k")));
     let (one, other) = (one.expect("placed"), other.expect("known"));
     assert_eq!(one.order.id, other.order.id);
@@ -22,7 +25,7 @@ async fn the_same_key_gives_the_first_order_and_another_request_a_conflict() {
     shop.orders.put_item("tea", &dearer).await.expect("an item");
     let again = shop.orders.place(&wanted, Some("k")).await.expect("known");
     assert_eq!((again.created, again.order.total), (false, 1000));
-    let conflict = shop.orders.place(&request("tok_ok", &[("tea", 2)]), Some("k")).await;
+    let conflict = shop.orders.place(&order_request("tok_ok", &[("tea", 2)]), Some("k")).await;
     assert_eq!(conflict.map_err(|error| error.code()).expect_err("another request"), "key_conflict");
     let counts: (i64, i64) =
         sqlx::query_as("SELECT (SELECT count(*) FROM shop.orders), (SELECT count(*) FROM backstitch.run)")
@@ -37,7 +40,7 @@ async fn an_order_whose_run_can_not_be_started_does_not_exist() {
     let shop = Shop::without_worker().await;
     shop.stock("tea", 10).await;
     sqlx::query("DELETE FROM backstitch.workflow WHERE name = 'order'").execute(&shop.pool).await.expect("deletes");
-    let placed = shop.orders.place(&request("tok_ok", &[("tea", 1)]), Some("k")).await;
+    let placed = shop.orders.place(&order_request("tok_ok", &[("tea", 1)]), Some("k")).await;
     assert_eq!(placed.map_err(|error| error.code()).expect_err("no such workflow"), "unknown_workflow");
     let left: i64 = sqlx::query_scalar("SELECT count(*) FROM shop.orders").fetch_one(&shop.pool).await.expect("n");
     assert_eq!(left, 0);
@@ -51,16 +54,16 @@ async fn requests_that_make_no_sense_are_refused_with_their_code() {
     shop.orders.put_item("rice", &yen).await.expect("an item");
     let gold = PutItem { name: "gold".into(), price: i64::MAX, currency: "EUR".into(), on_hand: 9 };
     shop.orders.put_item("gold", &gold).await.expect("an item");
-    let good = request("tok_ok", &[("tea", 1)]);
-    assert_eq!(refusal(&shop, &request("tok_ok", &[])).await, "invalid_request");
-    assert_eq!(refusal(&shop, &request("tok_ok", &[("tea", 0)])).await, "invalid_request");
-    assert_eq!(refusal(&shop, &request("", &[("tea", 1)])).await, "invalid_request");
-    assert_eq!(refusal(&shop, &request("tok_ok", &[("salt", 1)])).await, "unknown_item");
-    assert_eq!(refusal(&shop, &request("tok_ok", &[("tea", 1), ("rice", 1)])).await, "currency_mismatch");
-    assert_eq!(refusal(&shop, &request("tok_ok", &[("gold", 2)])).await, "price_overflow");
+    let good = order_request("tok_ok", &[("tea", 1)]);
+    assert_eq!(refusal(&shop, &order_request("tok_ok", &[])).await, "invalid_request");
+    assert_eq!(refusal(&shop, &order_request("tok_ok", &[("tea", 0)])).await, "invalid_request");
+    assert_eq!(refusal(&shop, &order_request("", &[("tea", 1)])).await, "invalid_request");
+    assert_eq!(refusal(&shop, &order_request("tok_ok", &[("salt", 1)])).await, "unknown_item");
+    assert_eq!(refusal(&shop, &order_request("tok_ok", &[("tea", 1), ("rice", 1)])).await, "currency_mismatch");
+    assert_eq!(refusal(&shop, &order_request("tok_ok", &[("gold", 2)])).await, "price_overflow");
     let dollars = backstitch::orders::PlaceOrder { currency: Some("usd".into()), ..good.clone() };
     assert_eq!(refusal(&shop, &dollars).await, "currency_mismatch");
-    let twice = request("tok_ok", &[("tea", 1), ("tea", 2)]);
+    let twice = order_request("tok_ok", &[("tea", 1), ("tea", 2)]);
     let order = shop.orders.place(&twice, None).await.expect("added up").order;
     assert_eq!((order.items.len(), order.items[0].quantity, order.total), (1, 3, 3000));
     assert_eq!(order.state, OrderState::Created);
@@ -74,7 +77,7 @@ async fn what_is_too_far_away_is_not_delivered_to() {
     let shop = Shop::with(Opening { settings, worker: false, ..Opening::default() }).await;
     shop.stock("tea", 10).await;
     let to = |lat: f64| Delivery { address: "1 Main Street".into(), lat: Some(lat), lon: Some(13.405), at: None };
-    let far = backstitch::orders::PlaceOrder { delivery: Some(to(52.6)), ..request("tok_ok", &[("tea", 1)]) };
+    let far = backstitch::orders::PlaceOrder { delivery: Some(to(52.6)), ..order_request("tok_ok", &[("tea", 1)]) };
     assert_eq!(refusal(&shop, &far).await, "delivery_too_far");
     let near = backstitch::orders::PlaceOrder { delivery: Some(to(52.53)), ..far };
     let id = shop.orders.place(&near, None).await.expect("near enough").order.id;

@@ -4,31 +4,37 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{Router, body::Bytes, http::HeaderMap, http::StatusCode, routing::post};
 use backstitch::{
-    activities::ShopDeps,
-    engine::{Engine, Operator, Registry, WorkerConfig},
-    gateway_sim::{self, Config, Running},
-    orders::{CancelOrder, Item, Order, Orders, Payment, PlaceOrder, PutItem, ShopSettings, Wanted, state::CancelBy},
-    payments::{PaymentGateway, SIGNATURE_HEADER, Secret, StripeConfig, StripeGateway},
-    workflows,
+    engine::{Engine, Operator, WorkerConfig},
+    gateway_sim::Config,
+    orders::{CancelOrder, Item, Order, Orders, ShopSettings, state::CancelBy},
+    payments::{PaymentGateway, SIGNATURE_HEADER},
 };
 use serde_json::Value;
 use sqlx::PgPool;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use crate::{support::TestDatabase, wrong_amount::ShortChange};
+use crate::{
+    support::{
+        TestDatabase,
+        shop::{
+            GATEWAY_TIMEOUT, ORDER_WORKFLOWS, Simulator, open_orders, order_request, put_item, shop_registry,
+            wait_until_registered, webhooks_to,
+        },
+        wait_for_within,
+    },
+    wrong_amount::ShortChange,
+};
 
 /// Retries of a step that keeps failing take about half a minute before the run is stuck; nothing takes longer.
 const PATIENCE: Duration = Duration::from_secs(90);
-const SECRET: &str = "whsec_test";
 
 /// Everything that an order needs.
 pub(crate) struct Shop {
     pub(crate) orders: Orders,
     pub(crate) engine: Engine,
     pub(crate) pool: PgPool,
-    simulator: Running,
-    http: reqwest::Client,
+    pub(crate) simulator: Simulator,
     _stop: DropGuard,
     database: TestDatabase,
 }
@@ -51,7 +57,7 @@ impl Default for Opening {
             webhooks: true,
             worker: true,
             short_change: false,
-            gateway_timeout: Duration::from_millis(500),
+            gateway_timeout: GATEWAY_TIMEOUT,
         }
     }
 }
@@ -72,62 +78,39 @@ impl Shop {
         let stop = CancellationToken::new();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let hook = format!("http://{}/hook", listener.local_addr().expect("it is bound"));
-        let gateway = Config {
-            webhook_url: opening.webhooks.then_some(hook),
-            webhook_secret: Secret::new(SECRET),
+        let signed = webhooks_to(hook);
+        let simulator = Simulator::start(Config {
+            webhook_url: signed.webhook_url.filter(|_| opening.webhooks),
+            webhook_secret: signed.webhook_secret,
             ..opening.gateway
-        };
-        let any = "127.0.0.1:0".parse().expect("an address");
-        let simulator = gateway_sim::start(any, gateway).await.expect("it starts");
-        let config = StripeConfig {
-            timeout: opening.gateway_timeout,
-            ..StripeConfig::new(simulator.url(), Secret::new("sk_test"))
-        };
-        let gateway = StripeGateway::new(&config).expect("a gateway");
+        });
+        let simulator = simulator.await;
+        let gateway = simulator.gateway(opening.gateway_timeout);
         let gateway: Arc<dyn PaymentGateway> =
             if opening.short_change { Arc::new(ShortChange(gateway)) } else { Arc::new(gateway) };
-        let registry = workflows::register(Registry::new(), &ShopDeps::new(pool.clone(), gateway));
-        let engine = Engine::new(pool.clone(), registry);
-        let secrets = vec![Secret::new(SECRET)];
-        let orders = Orders::new(engine.clone(), opening.settings).with_webhook_secrets(secrets);
+        let engine = Engine::new(pool.clone(), shop_registry(&pool, gateway));
+        let orders = open_orders(&engine, opening.settings);
         let config = WorkerConfig { poll_interval: Duration::from_millis(50), ..WorkerConfig::default() };
         let queues = if opening.worker { config.queues.clone() } else { vec!["nobody's".to_owned()] };
         let worker = engine.worker(WorkerConfig { queues, ..config });
         tokio::spawn(worker.run(stop.clone().cancelled_owned()));
         tokio::spawn(receive(listener, orders.clone(), stop.clone()));
-        let url = reqwest::Url::parse(&simulator.url()).expect("a URL");
-        let http = backstitch::tls::client(&url, Duration::from_secs(5)).expect("a client");
-        let shop = Self { orders, engine, pool, simulator, http, _stop: stop.drop_guard(), database };
-        shop.until_registered().await;
-        shop
+        wait_until_registered(&engine, &ORDER_WORKFLOWS).await;
+        Self { orders, engine, pool, simulator, _stop: stop.drop_guard(), database }
     }
 
     pub(crate) fn url(&self) -> &str {
         self.database.url()
     }
 
-    pub(crate) fn gateway_url(&self) -> String {
-        self.simulator.url()
-    }
-
-    async fn until_registered(&self) {
-        let query = "SELECT count(*) FROM backstitch.workflow WHERE name IN ('order', 'late_payment')";
-        eventually("the workflows are registered", async || {
-            let known: i64 = sqlx::query_scalar(query).fetch_one(&self.pool).await.expect("reads");
-            (known == 2).then_some(())
-        })
-        .await;
-    }
-
     /// Puts an item on the shelf: 10.00 EUR each.
     pub(crate) async fn stock(&self, sku: &str, on_hand: i64) {
-        let item = PutItem { name: sku.to_owned(), price: 1000, currency: "EUR".to_owned(), on_hand };
-        self.orders.put_item(sku, &item).await.expect("an item");
+        put_item(&self.orders, sku, on_hand).await;
     }
 
     /// Places an order over `quantity` of `tea`.
     pub(crate) async fn order(&self, token: &str, quantity: i64) -> Uuid {
-        self.orders.place(&request(token, &[("tea", quantity)]), None).await.expect("an order").order.id
+        self.orders.place(&order_request(token, &[("tea", quantity)]), None).await.expect("an order").order.id
     }
 
     pub(crate) async fn get(&self, id: Uuid) -> Order {
@@ -152,14 +135,18 @@ impl Shop {
 
     /// Waits until an order is as `fact` says.
     pub(crate) async fn until(&self, id: Uuid, what: &str, fact: impl Fn(&Order) -> bool) -> Order {
-        eventually(what, async || Some(self.get(id).await).filter(&fact)).await
+        wait_for_within(PATIENCE, what, async || {
+            let order = self.get(id).await;
+            if fact(&order) { Ok(order) } else { Err(format!("{order:?}")) }
+        })
+        .await
     }
 
     /// Waits until an order's run has this status.
     pub(crate) async fn until_run(&self, id: Uuid, status: &str) -> backstitch::engine::Run {
-        eventually(&format!("the run is {status}"), async || {
+        wait_for_within(PATIENCE, &format!("the run is {status}"), async || {
             let run = self.engine.run(self.get(id).await.run_id).await.expect("a run");
-            (run.status == status).then_some(run)
+            if run.status == status { Ok(run) } else { Err(format!("{:?}", run.status)) }
         })
         .await
     }
@@ -171,37 +158,18 @@ impl Shop {
 
     /// What the gateway says really moved for an order: `(captured, refunded)`, in all.
     pub(crate) async fn moved(&self, id: Uuid) -> (i64, i64) {
-        let ledger = self.sim("GET", "ledger").await;
-        let payments = ledger["payments"].as_array().expect("payments").clone();
-        let ours = payments.iter().filter(|row| row["metadata"]["order_id"] == id.to_string());
-        ours.fold((0, 0), |(captured, refunded), row| {
-            let amount = |name: &str| row[name].as_i64().expect("an amount");
-            (captured + amount("captured"), refunded + amount("refunded"))
-        })
+        let moved = self.simulator.moved().await.remove(&id.to_string()).unwrap_or_default();
+        (moved.captured, moved.refunded)
     }
 
     pub(crate) async fn sim(&self, method: &str, path: &str) -> Value {
-        let method = method.parse().expect("a method");
-        let request = self.http.request(method, format!("{}/sim/{path}", self.simulator.url()));
-        request.send().await.expect("an answer").json().await.expect("JSON")
+        self.simulator.sim(method, path, None).await
     }
 
     /// Shifts the database's clock.
     pub(crate) async fn pass(&self, span: Duration) {
         let query = "UPDATE backstitch.clock SET shift = shift + make_interval(secs => $1)";
         sqlx::query(query).bind(span.as_secs_f64()).execute(&self.pool).await.expect("shifts");
-    }
-}
-
-/// A request for these items.
-pub(crate) fn request(token: &str, items: &[(&str, i64)]) -> PlaceOrder {
-    let wanted = |(sku, quantity): &(&str, i64)| Wanted { sku: (*sku).to_owned(), quantity: *quantity };
-    PlaceOrder {
-        customer_id: "ada".to_owned(),
-        items: items.iter().map(wanted).collect(),
-        currency: None,
-        payment: Payment { token: token.to_owned() },
-        delivery: None,
     }
 }
 
@@ -216,16 +184,4 @@ async fn receive(listener: tokio::net::TcpListener, orders: Orders, stop: Cancel
     };
     let app = Router::new().route("/hook", post(hook));
     let _ = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await;
-}
-
-/// Waits until `probe` gives something.
-pub(crate) async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
-    let until = std::time::Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = probe().await {
-            return found;
-        }
-        assert!(std::time::Instant::now() < until, "waited in vain until {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }

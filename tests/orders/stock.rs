@@ -4,8 +4,8 @@ use backstitch::orders::state::{CancelBy, OrderState};
 use uuid::Uuid;
 
 use crate::{
-    shop::{Shop, request},
-    support::{Session, wait_for_lock},
+    shop::Shop,
+    support::{Session, shop::order_request, wait_for_lock},
 };
 
 const HOLD: &str = include_str!("../../src/orders/store/sql/hold.sql");
@@ -43,7 +43,7 @@ async fn two_orders_with_the_same_items_wait_in_line_and_do_not_deadlock() {
     shop.stock("apple", 10).await;
     shop.stock("zebra", 10).await;
     let place = async |items: &[(&str, i64)]| {
-        shop.orders.place(&request("tok_ok", items), None).await.expect("an order").order.id
+        shop.orders.place(&order_request("tok_ok", items), None).await.expect("an order").order.id
     };
     let one = place(&[("apple", 1), ("zebra", 1)]).await;
     let other = place(&[("zebra", 1), ("apple", 1)]).await;

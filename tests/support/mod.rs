@@ -14,7 +14,8 @@ pub mod engine;
 pub mod script;
 mod server;
 mod settings;
+pub mod shop;
 mod wait;
 
 pub use database::TestDatabase;
-pub use wait::{Session, backend_pid, wait_for, wait_for_lock, wait_until};
+pub use wait::{Session, backend_pid, wait_for, wait_for_lock, wait_for_within, wait_until, wait_until_within};

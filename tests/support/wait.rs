@@ -10,26 +10,49 @@ use sqlx::{PgConnection, PgPool};
 /// Long enough for a busy machine with two cores; a test that meets it has failed.
 const DEADLINE: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(10);
+/// With a long deadline a fact is asked for about so often.
+const PROBES: u32 = 2_000;
 
 /// Waits until `fact` gives true: `wait_until("the run has ended", async || ended(&pool, id).await).await`.
 #[track_caller]
-pub fn wait_until(what: &str, mut fact: impl AsyncFnMut() -> bool) -> impl Future<Output = ()> {
+pub fn wait_until(what: &str, fact: impl AsyncFnMut() -> bool) -> impl Future<Output = ()> {
+    wait_until_within(DEADLINE, what, fact)
+}
+
+/// The same with a deadline of one's own, for what takes longer than a test should.
+#[track_caller]
+pub fn wait_until_within(
+    deadline: Duration,
+    what: &str,
+    mut fact: impl AsyncFnMut() -> bool,
+) -> impl Future<Output = ()> {
     let probe = async move || if fact().await { Ok(()) } else { Err("it is still not so".to_owned()) };
-    wait_for(what, probe)
+    wait_for_within(deadline, what, probe)
 }
 
 /// Waits until `probe` gives a value, and returns it. What it says instead, in its `Err`, stands in the message if it never does.
 #[track_caller]
-pub fn wait_for<T>(what: &str, mut probe: impl AsyncFnMut() -> Result<T, String>) -> impl Future<Output = T> {
-    let (caller, deadline) = (Location::caller(), Instant::now() + DEADLINE);
+pub fn wait_for<T>(what: &str, probe: impl AsyncFnMut() -> Result<T, String>) -> impl Future<Output = T> {
+    wait_for_within(DEADLINE, what, probe)
+}
+
+/// The same with a deadline of one's own.
+#[track_caller]
+pub fn wait_for_within<T>(
+    deadline: Duration,
+    what: &str,
+    mut probe: impl AsyncFnMut() -> Result<T, String>,
+) -> impl Future<Output = T> {
+    let (caller, began) = (Location::caller(), Instant::now());
+    let pause = (deadline / PROBES).max(POLL);
     async move {
         loop {
             match probe().await {
                 Ok(value) => return value,
-                Err(seen) if Instant::now() > deadline => {
-                    panic!("{caller}: waited {} s in vain until {what}; last seen: {seen}", DEADLINE.as_secs())
+                Err(seen) if began.elapsed() > deadline => {
+                    panic!("{caller}: waited {} s in vain until {what}; last seen: {seen}", deadline.as_secs())
                 }
-                Err(_) => tokio::time::sleep(POLL).await,
+                Err(_) => tokio::time::sleep(pause).await,
             }
         }
     }

@@ -1,26 +1,24 @@
 //! A simulator on a port of its own, a client for it, and a merchant that collects webhooks.
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
 use axum::{Router, body::Bytes, http::HeaderMap, routing::post};
 use backstitch::{
-    gateway_sim::{self, Config, Running},
-    payments::{
-        GatewayError, Intent, NewIntent, NewRefund, PaymentGateway, SIGNATURE_HEADER, Secret, StripeConfig,
-        StripeGateway,
-    },
+    gateway_sim::Config,
+    payments::{GatewayError, Intent, NewIntent, NewRefund, PaymentGateway, SIGNATURE_HEADER, StripeGateway},
 };
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-/// How long a test waits for a fact before it gives up.
+use crate::support::shop::{Simulator, webhooks_to};
+
+/// How long a test waits for a delivery before it gives up.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A simulator and a port to it.
 pub(crate) struct Bench {
-    pub(crate) simulator: Running,
+    pub(crate) simulator: Simulator,
     pub(crate) gateway: StripeGateway,
-    pub(crate) http: reqwest::Client,
 }
 
 impl Bench {
@@ -29,19 +27,13 @@ impl Bench {
     }
 
     pub(crate) async fn with(config: Config) -> Self {
-        let any = "127.0.0.1:0".parse().expect("an address");
-        let simulator = gateway_sim::start(any, config).await.expect("it starts");
-        let url = reqwest::Url::parse(&simulator.url()).expect("a URL");
-        Self {
-            gateway: gateway(&simulator.url(), Duration::from_secs(5)),
-            http: backstitch::tls::client(&url, Duration::from_secs(5)).expect("a client"),
-            simulator,
-        }
+        let simulator = Simulator::start(config).await;
+        Self { gateway: simulator.gateway(Duration::from_secs(5)), simulator }
     }
 
     /// A port that gives up sooner.
     pub(crate) fn hasty(&self) -> StripeGateway {
-        gateway(&self.simulator.url(), Duration::from_secs(1))
+        self.simulator.gateway(Duration::from_secs(1))
     }
 
     /// Creates an intent over 1000 and gives its id.
@@ -65,9 +57,7 @@ impl Bench {
 
     /// The ledger's row of an intent.
     pub(crate) async fn row(&self, id: &str) -> Value {
-        let ledger = self.sim("GET", "ledger", None).await;
-        let rows = ledger["payments"].as_array().expect("rows").clone();
-        let row = rows.into_iter().find(|row| row["id"] == id);
+        let row = self.simulator.payments().await.into_iter().find(|row| row["id"] == id);
         row.expect("the ledger knows the intent")
     }
 
@@ -80,24 +70,14 @@ impl Bench {
 
     /// A `/sim/...` call; an empty answer is null.
     pub(crate) async fn sim(&self, method: &str, path: &str, body: Option<Value>) -> Value {
-        let url = format!("{}/sim/{path}", self.simulator.url());
-        let mut request = self.http.request(method.parse().expect("a method"), url);
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let response = request.send().await.expect("an answer");
-        assert!(response.status().is_success(), "{path}: {}", response.status());
-        let text = response.text().await.expect("a body");
-        if text.is_empty() {
-            return Value::Null;
-        }
-        serde_json::from_str(&text).expect("JSON")
+        self.simulator.sim(method, path, body.as_ref()).await
     }
 
     /// A raw POST with a key: status, whether it was a replay, body.
     pub(crate) async fn post(&self, path: &str, key: &str, form: &str) -> (u16, bool, Value) {
         let url = format!("{}{path}", self.simulator.url());
         let response = self
+            .simulator
             .http
             .post(url)
             .bearer_auth("sk_test")
@@ -111,12 +91,6 @@ impl Bench {
         let status = response.status().as_u16();
         (status, replayed, response.json().await.expect("JSON"))
     }
-}
-
-pub(crate) fn gateway(url: &str, timeout: Duration) -> StripeGateway {
-    let mut config = StripeConfig::new(url, "sk_test");
-    config.timeout = timeout;
-    StripeGateway::new(&config).expect("a usable configuration")
 }
 
 pub(crate) fn new_intent(token: &str) -> NewIntent {
@@ -141,22 +115,6 @@ pub(crate) fn new_refund(intent_id: &str, amount: i64) -> NewRefund {
 /// The code of a call that must not have succeeded.
 pub(crate) fn code<T: std::fmt::Debug>(result: Result<T, GatewayError>) -> &'static str {
     result.expect_err("it must not succeed").code()
-}
-
-/// Asks again until the answer is there.
-pub(crate) async fn eventually<T, F>(what: &str, mut ask: impl FnMut() -> F) -> T
-where
-    F: Future<Output = Option<T>>,
-{
-    let asking = async {
-        loop {
-            if let Some(answer) = ask().await {
-                return answer;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("never: {what}"))
 }
 
 /// A delivery as it came in.
@@ -196,7 +154,7 @@ impl Merchant {
     }
 
     pub(crate) fn config(&self) -> Config {
-        Config { webhook_url: Some(self.url.clone()), webhook_secret: Secret::from("whsec_test"), ..Config::default() }
+        webhooks_to(self.url.clone())
     }
 
     pub(crate) async fn next(&mut self) -> Delivery {
