@@ -132,7 +132,7 @@ async fn receive(State(received): State<Received>, body: Bytes) {
 }
 
 #[tokio::test]
-async fn a_compensated_run_is_a_trace_under_its_callers_span_with_a_span_for_each_attempt() {
+async fn a_compensated_run_is_one_exported_trace() {
     let received = Received::default();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));

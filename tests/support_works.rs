@@ -15,7 +15,7 @@ async fn each_test_has_a_database_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_database_is_dropped_with_its_test_even_while_it_is_in_use() {
+async fn a_database_in_use_is_dropped_with_its_test() {
     let observer = TestDatabase::new().await;
     let doomed = TestDatabase::new().await;
     let mut session = doomed.connect("still-here").await;
@@ -27,7 +27,7 @@ async fn a_database_is_dropped_with_its_test_even_while_it_is_in_use() {
 }
 
 #[tokio::test]
-async fn a_session_that_waits_for_a_lock_is_noticed() {
+async fn a_session_waiting_for_a_lock_is_noticed() {
     let database = TestDatabase::new().await;
     let (mut holder, mut waiter) = (database.connect("holder").await, database.connect("waiter").await);
     sqlx::query("SELECT pg_advisory_lock(1)").execute(&mut holder).await.expect("nobody has it");

@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_good_payment_is_created_unconfirmed_and_captured_by_its_confirm() {
+async fn a_good_payment_is_captured_by_its_confirm() {
     let bench = Bench::new().await;
     let new = new_intent("tok_ok");
     let created = bench.gateway.create_intent("c", &new).await.expect("made");
@@ -56,7 +56,7 @@ async fn a_decline_is_certain_and_moves_nothing() {
 }
 
 #[tokio::test]
-async fn a_timeout_before_the_effect_is_unknown_until_a_cancel_settles_it() {
+async fn a_cancel_settles_a_timeout_before_the_effect() {
     let bench = Bench::new().await;
     let id = bench.intent("tok_timeout_before_effect").await;
     for _ in 0..2 {
@@ -72,7 +72,7 @@ async fn a_timeout_before_the_effect_is_unknown_until_a_cancel_settles_it() {
 }
 
 #[tokio::test]
-async fn a_timeout_after_the_effect_is_unknown_and_reading_tells_that_it_is_paid() {
+async fn a_timeout_after_the_effect_reads_as_paid() {
     let bench = Bench::new().await;
     let id = bench.intent("tok_timeout_after_effect").await;
     let error = bench.hasty().confirm_intent("p", &id).await.expect_err("no");
@@ -88,7 +88,7 @@ async fn a_timeout_after_the_effect_is_unknown_and_reading_tells_that_it_is_paid
 }
 
 #[tokio::test]
-async fn a_held_connection_is_dropped_in_the_end_without_an_answer() {
+async fn a_held_connection_is_dropped_without_an_answer() {
     let bench = Bench::with(Config { hold: Duration::from_millis(50), ..Config::default() }).await;
     let id = bench.intent("tok_timeout_before_effect").await;
     let error = bench.gateway.confirm_intent("p", &id).await.expect_err("no");
@@ -101,7 +101,7 @@ async fn a_held_connection_is_dropped_in_the_end_without_an_answer() {
 }
 
 #[tokio::test]
-async fn a_stored_500_is_replayed_for_ever_and_only_reading_resolves_it() {
+async fn only_reading_resolves_a_stored_500() {
     let bench = Bench::new().await;
     let id = bench.intent("tok_500_after_effect").await;
     for _ in 0..3 {
@@ -119,7 +119,7 @@ async fn a_stored_500_is_replayed_for_ever_and_only_reading_resolves_it() {
 }
 
 #[tokio::test]
-async fn a_slow_payment_is_answered_after_it_was_processing() {
+async fn a_slow_payment_is_processing_first() {
     let bench = Bench::with(Config { slow: Duration::from_secs(3), ..Config::default() }).await;
     let id = bench.intent("tok_slow").await;
     let error = bench.hasty().confirm_intent("p", &id).await.expect_err("no");
@@ -141,7 +141,7 @@ async fn a_slow_payment_is_answered_after_it_was_processing() {
 }
 
 #[tokio::test]
-async fn a_flaky_gateway_fails_n_times_without_effect_then_takes_the_same_key() {
+async fn a_flaky_gateway_takes_the_same_key_later() {
     let bench = Bench::new().await;
     let id = bench.intent("tok_flaky_2").await;
     for _ in 0..2 {
@@ -168,7 +168,7 @@ async fn an_outage_is_unknown_and_takes_no_keys() {
 }
 
 #[tokio::test]
-async fn a_gateway_that_is_not_there_certainly_did_nothing() {
+async fn an_unreachable_gateway_certainly_did_nothing() {
     // A port that was free a moment ago refuses connections.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
     let addr = listener.expect("a port").local_addr().expect("an address");
@@ -179,7 +179,7 @@ async fn a_gateway_that_is_not_there_certainly_did_nothing() {
 }
 
 #[tokio::test]
-async fn cancelling_is_refused_once_it_succeeded_and_is_done_once_otherwise() {
+async fn cancelling_is_refused_after_success() {
     let bench = Bench::new().await;
     let paid = bench.paid("tok_ok").await;
     let error = bench.gateway.cancel_intent("x", &paid).await.expect_err("no");

@@ -10,7 +10,7 @@ use crate::{
 const FORM: &str = "amount=1000&currency=eur&payment_method=tok_ok&metadata[order_id]=o1";
 
 #[tokio::test]
-async fn the_same_key_gives_the_same_intent_whatever_the_order_of_parameters() {
+async fn the_order_of_parameters_does_not_matter() {
     let bench = Bench::new().await;
     let turned = "metadata%5Border_id%5D=o1&payment_method=tok_ok&currency=eur&amount=1000";
     let (status, replayed, first) = bench.post("/v1/payment_intents", "k", FORM).await;
@@ -23,7 +23,7 @@ async fn the_same_key_gives_the_same_intent_whatever_the_order_of_parameters() {
 }
 
 #[tokio::test]
-async fn a_key_with_other_parameters_is_refused_and_called_unknown() {
+async fn a_key_with_other_parameters_is_refused() {
     let bench = Bench::new().await;
     bench.post("/v1/payment_intents", "k", FORM).await;
     let other = FORM.replace("1000", "2000");
@@ -83,7 +83,7 @@ async fn parallel_calls_with_one_key_have_one_effect() {
 }
 
 #[tokio::test]
-async fn a_second_call_while_the_first_is_at_work_gets_409() {
+async fn a_second_call_during_the_first_gets_409() {
     let bench = Bench::new().await;
     let id = bench.intent("tok_slow").await;
     let path = format!("/v1/payment_intents/{id}/confirm");
@@ -100,7 +100,7 @@ async fn a_second_call_while_the_first_is_at_work_gets_409() {
 }
 
 #[tokio::test]
-async fn a_request_that_never_began_does_not_use_its_key_up() {
+async fn a_request_that_never_began_keeps_its_key() {
     let bench = Bench::new().await;
     let bad = FORM.replace("1000", "-1");
     let (status, ..) = bench.post("/v1/payment_intents", "k", &bad).await;

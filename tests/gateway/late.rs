@@ -22,7 +22,7 @@ fn never_by_itself(late_cancel: LateCancel) -> Config {
 }
 
 #[tokio::test]
-async fn money_arrives_after_a_cancel_was_accepted_and_can_be_refunded() {
+async fn money_that_arrives_after_a_cancel_is_refundable() {
     let bench = Bench::with(never_by_itself(LateCancel::Accepted)).await;
     let id = bench.intent("tok_late_success").await;
     let confirmed = bench.gateway.confirm_intent("p", &id).await.expect("taken");
@@ -43,7 +43,7 @@ async fn money_arrives_after_a_cancel_was_accepted_and_can_be_refunded() {
 }
 
 #[tokio::test]
-async fn a_refused_cancel_tells_that_it_is_processing_and_later_that_it_succeeded() {
+async fn a_refused_cancel_reports_the_payments_progress() {
     let bench = Bench::with(never_by_itself(LateCancel::Refused)).await;
     let id = bench.intent("tok_late_success").await;
     bench.gateway.confirm_intent("p", &id).await.expect("taken");
@@ -59,7 +59,7 @@ async fn a_refused_cancel_tells_that_it_is_processing_and_later_that_it_succeede
 }
 
 #[tokio::test]
-async fn the_cancel_starts_the_clock_of_a_late_payment() {
+async fn a_cancel_starts_the_clock_of_late_payments() {
     for late_cancel in [LateCancel::Accepted, LateCancel::Refused] {
         let bench =
             Bench::with(Config { late_cancel, late_after: Duration::from_millis(100), ..Config::default() }).await;
@@ -71,7 +71,7 @@ async fn the_cancel_starts_the_clock_of_a_late_payment() {
 }
 
 #[tokio::test]
-async fn a_late_payment_that_nobody_cancels_arrives_too() {
+async fn a_late_payment_arrives_without_a_cancel() {
     let bench = Bench::with(Config { late_at_most: Duration::from_millis(100), ..Config::default() }).await;
     let id = bench.intent("tok_late_success").await;
     bench.gateway.confirm_intent("p", &id).await.expect("taken");

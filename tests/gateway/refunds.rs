@@ -24,7 +24,7 @@ fn slow_refunds(refund_failure: RefundFailure) -> Config {
 }
 
 #[tokio::test]
-async fn parts_are_refunded_until_nothing_is_left_and_never_more() {
+async fn partial_refunds_never_exceed_the_payment() {
     let bench = Bench::new().await;
     let id = bench.paid("tok_ok").await;
     let gateway = &bench.gateway;
@@ -46,7 +46,7 @@ async fn parts_are_refunded_until_nothing_is_left_and_never_more() {
 }
 
 #[tokio::test]
-async fn a_refund_is_found_again_by_its_intent_and_our_reference() {
+async fn a_refund_is_found_by_intent_and_reference() {
     let bench = Bench::new().await;
     let (id, other) = (bench.paid("tok_ok").await, bench.paid("tok_ok").await);
     assert_eq!(bench.gateway.refunds_of(&id).await.expect("a list"), []);
@@ -77,7 +77,7 @@ async fn an_intent_without_money_can_not_be_refunded() {
 }
 
 #[tokio::test]
-async fn a_pending_refund_is_promised_at_once_and_paid_later() {
+async fn a_pending_refund_is_paid_later() {
     let bench = Bench::with(slow_refunds(RefundFailure::Refused)).await;
     let id = bench.paid("tok_refund_pending").await;
     let refund = bench.gateway.refund("r", &new_refund(&id, 600)).await.expect("ok");
@@ -101,7 +101,7 @@ async fn a_pending_refund_settles_by_itself() {
 }
 
 #[tokio::test]
-async fn a_refused_refund_works_under_the_same_key_once_healed() {
+async fn a_refused_refund_works_once_healed() {
     let bench = Bench::new().await;
     let id = bench.paid("tok_refund_fails").await;
     let new = new_refund(&id, 1000);
@@ -135,7 +135,7 @@ async fn one_payment_can_be_healed_alone() {
 }
 
 #[tokio::test]
-async fn a_refund_that_fails_later_returns_nothing_and_needs_a_new_key() {
+async fn a_refund_that_fails_later_needs_a_new_key() {
     let bench = Bench::with(slow_refunds(RefundFailure::Later)).await;
     let id = bench.paid("tok_refund_fails").await;
     let new = new_refund(&id, 1000);
@@ -156,7 +156,7 @@ async fn a_refund_that_fails_later_returns_nothing_and_needs_a_new_key() {
 }
 
 #[tokio::test]
-async fn the_ledger_adds_up_after_a_crowd_of_payments_and_refunds() {
+async fn the_ledger_adds_up_after_many_parallel_calls() {
     let bench = Bench::new().await;
     let mut refunded = 0;
     for n in 0..10 {

@@ -19,7 +19,7 @@ fn now() -> i64 {
 }
 
 #[tokio::test]
-async fn a_payment_is_told_with_a_signature_that_verifies() {
+async fn a_payments_webhook_has_a_valid_signature() {
     let mut merchant = Merchant::start(0).await;
     let bench = Bench::with(merchant.config()).await;
     let id = bench.paid("tok_ok").await;
@@ -45,7 +45,7 @@ async fn a_payment_is_told_with_a_signature_that_verifies() {
 }
 
 #[tokio::test]
-async fn a_merchant_that_fails_is_asked_again() {
+async fn a_failed_delivery_is_repeated() {
     let mut merchant = Merchant::start(2).await;
     let bench = Bench::with(merchant.config()).await;
     bench.paid("tok_ok").await;
@@ -64,7 +64,7 @@ async fn duplicates_come_under_one_event_id() {
 }
 
 #[tokio::test]
-async fn a_payment_without_webhooks_is_silent() {
+async fn tok_no_webhook_sends_no_webhook() {
     let mut merchant = Merchant::start(0).await;
     let bench = Bench::with(merchant.config()).await;
     let silent = bench.paid("tok_no_webhook").await;
@@ -79,7 +79,7 @@ async fn a_payment_without_webhooks_is_silent() {
 }
 
 #[tokio::test]
-async fn declines_voids_and_refunds_are_told_too() {
+async fn declines_voids_and_refunds_send_webhooks() {
     let mut merchant = Merchant::start(0).await;
     let bench = Bench::with(merchant.config()).await;
     let declined = bench.intent("tok_declined").await;

@@ -7,7 +7,7 @@ use crate::{books, chrome::Chrome, pile, pile::Pile, stage::Stage, terminal::Ter
 const ENTER: &str = "\u{e007}";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bad_night_is_mended_from_a_browser_alone_outage() {
+async fn a_bad_night_outage_is_mended_in_the_browser() {
     let stage = Stage::set().await;
     let pile = Pile::heap(&stage).await;
     let chrome = Chrome::at(&stage.url).await;

@@ -26,7 +26,7 @@ use self::{pile::Pile, stage::Stage, terminal::Terminal};
 
 /// The steps of docs/runbook.md ("A bad night: the gateway is down") are the comments here, in their order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bad_night_is_mended_from_the_terminal_alone_outage() {
+async fn a_bad_night_outage_is_mended_in_the_terminal() {
     let stage = Stage::set().await;
     let terminal = Terminal::new(&stage);
     let pile = Pile::heap(&stage).await;

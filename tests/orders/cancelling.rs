@@ -12,7 +12,7 @@ use crate::shop::Shop;
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
-async fn a_customer_gets_back_what_the_tier_says_at_the_moment_of_acceptance() {
+async fn the_tier_at_acceptance_decides_the_refund() {
     let shop = Shop::open().await;
     shop.stock("tea", 10).await;
     for (age, refunded, payment) in [
@@ -36,7 +36,7 @@ async fn a_customer_gets_back_what_the_tier_says_at_the_moment_of_acceptance() {
 }
 
 #[tokio::test]
-async fn after_the_last_tier_a_customer_is_refused_and_a_seller_still_gives_all_back() {
+async fn after_the_last_tier_only_sellers_can_cancel() {
     let shop = Shop::open().await;
     shop.stock("tea", 10).await;
     let id = shop.order("tok_ok", 2).await;
@@ -67,7 +67,7 @@ async fn two_cancels_at_once_give_one_refund() {
 }
 
 #[tokio::test]
-async fn a_better_reason_raises_a_cancel_that_is_not_worked_on_yet_and_a_worse_one_changes_nothing() {
+async fn only_a_better_reason_changes_a_waiting_cancel() {
     let shop = Shop::without_worker().await;
     shop.stock("tea", 10).await;
     let id = shop.order("tok_ok", 2).await;
@@ -84,7 +84,7 @@ async fn a_better_reason_raises_a_cancel_that_is_not_worked_on_yet_and_a_worse_o
 }
 
 #[tokio::test]
-async fn a_cancel_before_the_order_is_placed_gives_everything_back() {
+async fn an_early_cancel_gives_everything_back() {
     let shop = Shop::open().await;
     shop.stock("tea", 10).await;
     // The charge takes two seconds and succeeds: the cancel comes in between.
@@ -101,7 +101,7 @@ async fn a_cancel_before_the_order_is_placed_gives_everything_back() {
 }
 
 #[tokio::test]
-async fn a_cancel_while_the_payment_is_on_its_way_voids_it() {
+async fn a_cancel_during_the_payment_voids_it() {
     let shop = Shop::open().await;
     shop.stock("tea", 10).await;
     let id = shop.order("tok_late_success", 2).await;
@@ -117,7 +117,7 @@ async fn a_cancel_while_the_payment_is_on_its_way_voids_it() {
 }
 
 #[tokio::test]
-async fn what_was_dispatched_is_delivered_and_not_cancelled() {
+async fn a_dispatched_order_can_not_be_cancelled() {
     let shop = Shop::open().await;
     shop.stock("tea", 10).await;
     let id = shop.order("tok_ok", 2).await;
@@ -140,7 +140,7 @@ async fn what_was_dispatched_is_delivered_and_not_cancelled() {
 }
 
 #[tokio::test]
-async fn an_operator_can_have_a_placed_order_undone() {
+async fn an_operator_can_undo_a_placed_order() {
     let shop = Shop::open().await;
     shop.stock("tea", 10).await;
     let id = shop.order("tok_ok", 2).await;
@@ -158,7 +158,7 @@ async fn an_operator_can_have_a_placed_order_undone() {
 }
 
 #[tokio::test]
-async fn a_cancel_that_nobody_could_carry_out_is_refused() {
+async fn a_cancel_without_a_run_is_refused() {
     let shop = Shop::open().await;
     let unknown = shop.orders.cancel(uuid::Uuid::now_v7(), &CancelOrder::default()).await;
     assert_eq!(unknown.map_err(|error| error.code()).expect_err("no such order"), "unknown_order");

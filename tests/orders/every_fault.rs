@@ -107,7 +107,7 @@ async fn the_shelf_adds_up(saga: &OrderSaga) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn stock_and_money_add_up_whatever_fails_is_unknown_or_is_done_twice() {
+async fn stock_and_money_add_up_under_every_fault() {
     let saga = OrderSaga::set().await;
     let Report { trials, .. } = try_faults(&saga).await.unwrap_or_else(|breach| panic!("{breach}"));
     assert!(trials > 50, "{trials} trials: is every step tried?");
@@ -116,7 +116,7 @@ async fn stock_and_money_add_up_whatever_fails_is_unknown_or_is_done_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn stock_and_money_add_up_after_a_crash_at_every_commit() {
+async fn stock_and_money_add_up_after_every_crash() {
     let saga = OrderSaga::set().await;
     let Report { crashes, .. } = try_crashes(&saga).await.unwrap_or_else(|breach| panic!("{breach}"));
     assert!(crashes > 30, "{crashes} crashes: is every commit tried?");

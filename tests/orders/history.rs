@@ -38,7 +38,7 @@ async fn list(shop: &Shop, limit: u32) -> Vec<Uuid> {
 }
 
 #[tokio::test]
-async fn live_and_archived_orders_are_one_list_newest_first() {
+async fn live_and_archived_orders_are_one_list() {
     let shop = Shop::open().await;
     shop.stock("tea", 100).await;
     let mut ids = Vec::new();
@@ -69,7 +69,7 @@ async fn live_and_archived_orders_are_one_list_newest_first() {
 }
 
 #[tokio::test]
-async fn a_sweep_archives_what_was_undone_and_drops_what_is_too_old() {
+async fn a_sweep_archives_undone_and_drops_old_orders() {
     let shop = Shop::open().await;
     shop.stock("tea", 1).await;
     let id = shop.order("tok_declined", 1).await;

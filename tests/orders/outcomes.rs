@@ -22,7 +22,7 @@ fn impatient(window: Duration) -> ShopSettings {
 
 /// These all end placed and paid once, whatever happened on the way.
 #[tokio::test]
-async fn money_that_was_captured_places_the_order_however_the_gateway_answered() {
+async fn captured_money_places_the_order() {
     let shop = Shop::open().await;
     shop.stock("tea", 100).await;
     let tokens = [
@@ -50,7 +50,7 @@ async fn money_that_was_captured_places_the_order_however_the_gateway_answered()
 }
 
 #[tokio::test]
-async fn a_declined_payment_cancels_the_order_and_frees_its_stock() {
+async fn a_declined_payment_frees_the_stock() {
     let shop = Shop::open().await;
     shop.stock("tea", 5).await;
     let id = shop.order("tok_declined", 2).await;
@@ -64,7 +64,7 @@ async fn a_declined_payment_cancels_the_order_and_frees_its_stock() {
 }
 
 #[tokio::test]
-async fn an_order_that_is_out_of_stock_is_cancelled_without_a_payment_attempt() {
+async fn an_order_without_stock_is_never_charged() {
     let shop = Shop::open().await;
     shop.stock("tea", 1).await;
     let id = shop.order("tok_ok", 2).await;
@@ -78,7 +78,7 @@ async fn an_order_that_is_out_of_stock_is_cancelled_without_a_payment_attempt() 
 }
 
 #[tokio::test]
-async fn a_payment_that_never_took_effect_is_voided_before_the_stock_is_released() {
+async fn a_void_comes_before_the_stock_is_released() {
     let shop = Shop::open().await;
     shop.stock("tea", 5).await;
     let id = shop.order("tok_timeout_before_effect", 2).await;
@@ -104,7 +104,7 @@ async fn the_payment_window_bounds_the_hold() {
 }
 
 #[tokio::test]
-async fn a_window_that_ends_during_an_attempt_is_over() {
+async fn a_window_may_end_during_an_attempt() {
     // The gateway does not answer within the window, so the one attempt is cut short by it.
     let opening = Opening {
         settings: impatient(Duration::from_millis(1200)),
@@ -128,7 +128,7 @@ fn late(cancel: LateCancel, after: Duration) -> Opening {
 }
 
 #[tokio::test]
-async fn a_payment_that_arrives_after_the_order_expired_places_it_if_there_is_stock() {
+async fn a_late_payment_places_an_expired_order() {
     let shop = Shop::with(late(LateCancel::Accepted, Duration::from_secs(3600))).await;
     shop.stock("tea", 5).await;
     let id = shop.order("tok_late_success", 2).await;
@@ -147,7 +147,7 @@ async fn a_payment_that_arrives_after_the_order_expired_places_it_if_there_is_st
 }
 
 #[tokio::test]
-async fn a_payment_that_arrives_late_is_refunded_in_full_when_the_stock_is_gone() {
+async fn a_late_payment_without_stock_is_refunded() {
     let shop = Shop::with(late(LateCancel::Accepted, Duration::from_secs(3600))).await;
     shop.stock("tea", 2).await;
     let id = shop.order("tok_late_success", 2).await;
@@ -163,7 +163,7 @@ async fn a_payment_that_arrives_late_is_refunded_in_full_when_the_stock_is_gone(
 }
 
 #[tokio::test]
-async fn a_payment_that_can_not_be_voided_any_more_places_the_order_while_its_stock_is_held() {
+async fn a_payment_past_voiding_places_the_order() {
     let shop = Shop::with(late(LateCancel::Refused, Duration::from_secs(1))).await;
     shop.stock("tea", 5).await;
     let id = shop.order("tok_late_success", 2).await;

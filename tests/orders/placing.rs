@@ -12,7 +12,7 @@ async fn refusal(shop: &Shop, request: &backstitch::orders::PlaceOrder) -> &'sta
 }
 
 #[tokio::test]
-async fn the_same_key_gives_the_first_order_and_another_request_a_conflict() {
+async fn a_key_with_another_request_conflicts() {
     let shop = Shop::without_worker().await;
     shop.stock("tea", 10).await;
     let wanted = order_request("tok_ok", &[("tea", 1)]);
@@ -36,7 +36,7 @@ async fn the_same_key_gives_the_first_order_and_another_request_a_conflict() {
 }
 
 #[tokio::test]
-async fn an_order_whose_run_can_not_be_started_does_not_exist() {
+async fn an_order_exists_only_with_its_run() {
     let shop = Shop::without_worker().await;
     shop.stock("tea", 10).await;
     sqlx::query("DELETE FROM backstitch.workflow WHERE name = 'order'").execute(&shop.pool).await.expect("deletes");
@@ -47,7 +47,7 @@ async fn an_order_whose_run_can_not_be_started_does_not_exist() {
 }
 
 #[tokio::test]
-async fn requests_that_make_no_sense_are_refused_with_their_code() {
+async fn senseless_requests_are_refused_with_a_code() {
     let shop = Shop::without_worker().await;
     shop.stock("tea", 10).await;
     let yen = PutItem { name: "rice".into(), price: 5, currency: "jpy".into(), on_hand: 1 };
@@ -72,7 +72,7 @@ async fn requests_that_make_no_sense_are_refused_with_their_code() {
 }
 
 #[tokio::test]
-async fn what_is_too_far_away_is_not_delivered_to() {
+async fn orders_beyond_the_delivery_radius_are_refused() {
     let settings = ShopSettings { store_lat: Some(52.52), store_lon: Some(13.405), ..ShopSettings::default() };
     let shop = Shop::with(Opening { settings, worker: false, ..Opening::default() }).await;
     shop.stock("tea", 10).await;
@@ -90,7 +90,7 @@ async fn what_is_too_far_away_is_not_delivered_to() {
 }
 
 #[tokio::test]
-async fn there_is_never_less_on_hand_than_orders_hold() {
+async fn stock_never_drops_below_reservations() {
     let shop = Shop::open().await;
     shop.stock("tea", 5).await;
     let id = shop.order("tok_late_success", 3).await;

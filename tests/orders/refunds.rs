@@ -8,7 +8,7 @@ use backstitch::{
 use crate::shop::{Opening, Shop};
 
 #[tokio::test]
-async fn an_order_stays_cancelling_until_its_refund_has_settled() {
+async fn an_order_is_cancelling_until_its_refund_settles() {
     let gateway = Config { refund_settles_after: std::time::Duration::from_secs(3600), ..Config::default() };
     let shop = Shop::with(Opening { gateway, ..Opening::default() }).await;
     shop.stock("tea", 5).await;
@@ -26,7 +26,7 @@ async fn an_order_stays_cancelling_until_its_refund_has_settled() {
 }
 
 #[tokio::test]
-async fn a_refused_refund_leaves_the_run_stuck_until_an_operator_retries() {
+async fn a_refused_refund_leaves_the_run_stuck() {
     let shop = Shop::open().await;
     shop.stock("tea", 5).await;
     let id = shop.order("tok_refund_fails", 1).await;
@@ -50,7 +50,7 @@ async fn a_refused_refund_leaves_the_run_stuck_until_an_operator_retries() {
 }
 
 #[tokio::test]
-async fn a_refund_that_fails_later_is_put_before_an_operator_and_made_anew() {
+async fn a_refund_that_fails_later_needs_an_operator() {
     let gateway = Config { refund_failure: RefundFailure::Later, ..Config::default() };
     let shop = Shop::with(Opening { gateway, ..Opening::default() }).await;
     shop.stock("tea", 5).await;
@@ -69,7 +69,7 @@ async fn a_refund_that_fails_later_is_put_before_an_operator_and_made_anew() {
 }
 
 #[tokio::test]
-async fn an_undo_that_fails_leaves_the_run_stuck_until_an_operator_retries() {
+async fn a_failing_undo_leaves_the_run_stuck() {
     let shop = Shop::open().await;
     shop.stock("tea", 5).await;
     let id = shop.order("tok_refund_fails", 1).await;

@@ -38,7 +38,7 @@ async fn the_last_unit_goes_to_one_buyer() {
 
 /// Puts the items into the orders in opposite ways round, and forces the second to wait for the first.
 #[tokio::test]
-async fn two_orders_with_the_same_items_wait_in_line_and_do_not_deadlock() {
+async fn orders_over_the_same_items_never_deadlock() {
     let shop = Shop::without_worker().await;
     shop.stock("apple", 10).await;
     shop.stock("zebra", 10).await;
@@ -87,7 +87,7 @@ async fn moves(shop: &Shop, statement: &'static str, id: Uuid) -> i64 {
 }
 
 #[tokio::test]
-async fn a_hold_is_released_once_when_three_ask_at_the_same_moment() {
+async fn three_simultaneous_releases_release_once() {
     let shop = Shop::without_worker().await;
     shop.stock("tea", 10).await;
     let id = held(&shop).await;
@@ -100,7 +100,7 @@ async fn a_hold_is_released_once_when_three_ask_at_the_same_moment() {
 }
 
 #[tokio::test]
-async fn a_commit_and_a_release_at_the_same_moment_leave_the_shelf_right() {
+async fn simultaneous_commit_and_release_keep_stock_right() {
     let shop = Shop::without_worker().await;
     shop.stock("tea", 10).await;
     for _ in 0..5 {

@@ -28,7 +28,7 @@ fn signed(body: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn an_event_is_taken_once_however_often_and_at_once_it_comes() {
+async fn a_repeated_event_is_taken_once() {
     let shop = Shop::without_worker().await;
     shop.stock("tea", 5).await;
     let id = shop.order("tok_ok", 1).await;
@@ -49,7 +49,7 @@ async fn an_event_is_taken_once_however_often_and_at_once_it_comes() {
 }
 
 #[tokio::test]
-async fn a_bad_signature_changes_nothing_and_is_on_record() {
+async fn a_bad_signature_is_only_recorded() {
     let shop = Shop::without_worker().await;
     shop.stock("tea", 5).await;
     let id = shop.order("tok_ok", 1).await;
@@ -66,7 +66,7 @@ async fn a_bad_signature_changes_nothing_and_is_on_record() {
 }
 
 #[tokio::test]
-async fn events_of_strangers_are_recorded_and_left_alone() {
+async fn unknown_payments_events_are_only_recorded() {
     let shop = Shop::without_worker().await;
     let body = event("evt_1", Uuid::now_v7(), "succeeded");
     assert_eq!(shop.orders.webhook(&signed(&body), &body).await.expect("taken"), WebhookTaken::NoOrder);
@@ -75,7 +75,7 @@ async fn events_of_strangers_are_recorded_and_left_alone() {
 }
 
 #[tokio::test]
-async fn a_late_payment_finds_an_order_that_was_archived() {
+async fn a_late_payment_finds_its_archived_order() {
     let hours = Duration::from_secs(7200);
     let gateway = Config { late_after: hours, late_at_most: hours, ..Config::default() };
     let settings = ShopSettings { payment_window: Duration::from_secs(1), ..ShopSettings::default() };

@@ -47,7 +47,7 @@ impl PaymentGateway for ShortChange {
 }
 
 #[tokio::test]
-async fn another_amount_than_the_orders_is_left_to_an_operator() {
+async fn a_wrong_amount_needs_an_operator() {
     let shop = Shop::with(Opening { short_change: true, ..Opening::default() }).await;
     shop.stock("tea", 5).await;
     let id = shop.order("tok_ok", 2).await;

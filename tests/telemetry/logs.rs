@@ -41,7 +41,7 @@ impl Lines {
 }
 
 #[tokio::test]
-async fn a_failing_run_can_be_followed_by_its_id_and_no_payload_is_told() {
+async fn the_log_follows_a_run_without_its_payloads() {
     let lines = Lines::default();
     let subscriber = tracing_subscriber::registry().with(EnvFilter::new("info")).with(json_layer(lines.clone()));
     subscriber.init();

@@ -77,7 +77,7 @@ async fn heard(State(told): State<Told>, headers: HeaderMap) {
 }
 
 #[tokio::test]
-async fn each_attempt_verification_and_undo_is_a_span_of_the_callers_trace_and_gateways_are_told() {
+async fn each_call_is_a_span_of_the_callers_trace() {
     assert_eq!(current_traceparent(), None);
     let told = Told::default();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -114,7 +114,7 @@ async fn each_attempt_verification_and_undo_is_a_span_of_the_callers_trace_and_g
 }
 
 #[tokio::test]
-async fn a_run_without_a_trace_of_its_callers_is_one_by_its_id() {
+async fn a_run_without_a_caller_is_its_own_trace() {
     let t = TestEngine::new().await;
     for came in [None, Some("no trace".to_owned())] {
         let request = StartRun { traceparent: came, ..request("scripted", &[Op::Now]) };

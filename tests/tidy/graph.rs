@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_in_code_count_and_strings_and_comments_do_not() {
+    fn paths_count_in_code_only() {
         let files = [
             ROOT,
             ("a.rs", "// crate::b::B\nfn f() { let x = \"crate::b::B\"; }"),
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_re_export_is_no_need_unless_the_file_uses_the_name() {
+    fn a_re_export_alone_is_no_need() {
         let one = ("a/one.rs", "pub struct One;");
         let listing = ("a/mod.rs", "mod one; pub(crate) use self::one::One;");
         assert!(needs(&[ROOT, listing, one]).is_empty());

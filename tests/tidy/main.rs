@@ -93,7 +93,7 @@ fn every_file_says_what_it_is() {
 }
 
 #[test]
-fn files_and_functions_can_be_read_in_one_go() {
+fn files_and_functions_are_short() {
     let mut long: Vec<String> = rust_pages()
         .into_iter()
         .map(|page| (page.text.lines().count(), page.path))
@@ -105,21 +105,21 @@ fn files_and_functions_can_be_read_in_one_go() {
 }
 
 #[test]
-fn the_pure_core_does_no_input_or_output_and_reads_no_clock() {
+fn the_core_does_no_io_and_reads_no_clock() {
     let banned = ["sqlx", "tokio", "Utc::now", "Local::now", "Instant::now", "SystemTime::now"];
     let found = breaches(&["src/engine/core/"], |source| rules::names(source, &banned));
     assert_none(&found, "the core is replayed and simulated: it gets times and records handed in");
 }
 
 #[test]
-fn faces_go_through_the_engine_and_not_past_it() {
+fn http_and_cli_never_name_a_store() {
     let found =
         breaches(&["src/http/", "src/cli/"], |source| rules::names(source, &["engine::store", "orders::store"]));
     assert_none(&found, "http and cli call `Engine`; only it knows the tables");
 }
 
 #[test]
-fn http_and_workers_meet_only_in_the_database() {
+fn http_never_names_the_worker() {
     let found = breaches(&["src/http/"], |source| rules::names(source, &["engine::worker"]));
     assert_none(&found, "an API process may have no worker at all");
 }
@@ -138,7 +138,7 @@ fn sql_stands_in_the_stores() {
 }
 
 #[test]
-fn nobody_promises_what_can_not_be_kept() {
+fn nothing_promises_the_impossible() {
     let found: Vec<String> =
         pages(&["src", "docs", "migrations", "README.md", "ARCHITECTURE.md", "examples"], &["rs", "md", "sql", "html"])
             .into_iter()
@@ -149,7 +149,7 @@ fn nobody_promises_what_can_not_be_kept() {
 }
 
 #[test]
-fn what_is_left_to_do_stands_in_an_issue() {
+fn reminders_name_an_issue() {
     let endings = ["rs", "md", "sql", "sh", "toml", "html", "js"];
     let places =
         ["src", "tests", "examples", "docs", "migrations", "scripts", "README.md", "ARCHITECTURE.md", "Cargo.toml"];

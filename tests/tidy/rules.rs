@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn long_functions_are_found_with_braces_in_strings_and_arrays_in_signatures() {
+    fn long_functions_are_found_despite_odd_braces() {
         let source =
             Source::parse("fn short(x: [u8; 2]) { \"}\"; }\nfn none();\nasync fn long() {\n\n if a {\n }\n}\n");
         assert_eq!(lines(long_functions(&source, 4)), [3]);
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn statements_are_told_from_sentences() {
+    fn statements_differ_from_sentences() {
         let source = Source::parse(
             "(\"Update the order\", \"UPDATE run SET x\",\n\"\\\n   SELECT 1\", r\"\n WITH a AS (x)\", \"with\")",
         );
