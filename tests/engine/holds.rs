@@ -77,8 +77,7 @@ async fn of_a_run_that_a_worker_holds_the_attempt_ends_and_nothing_more_begins()
     for (kind, name) in [(HoldKind::Workflow, "scripted"), (HoldKind::Queue, "default"), (HoldKind::Activity, "charge")]
     {
         let t = with_two_queues().await;
-        let gate = Gate::new();
-        t.script.on("reserve", Side::Run, [Do::Gate(gate.clone(), Box::new(Do::Ok))]);
+        let gate = t.script.gate("reserve", Side::Run, Do::Ok);
         let run = t.start(&[call("reserve"), call("charge")]).await;
         gate.is_reached().await;
         hold(&t, kind, name).await;
@@ -134,8 +133,7 @@ async fn a_hold_of_an_activity_holds_its_steps_alone() {
 #[tokio::test]
 async fn a_hold_of_an_activity_holds_its_undos_and_verifications_too() {
     let t = with_two_queues().await;
-    let gate = Gate::new();
-    t.script.on("charge", Side::Run, [Do::Gate(gate.clone(), Box::new(Do::Unknown("timeout")))]);
+    let gate = t.script.gate("charge", Side::Run, Do::Unknown("timeout"));
     t.script.always("charge", Side::Verify, Do::Happened(json!("paid")));
     let undone = t.start(&[call("reserve"), signal("go", None), Op::Fail("no".to_owned())]).await;
     t.is(undone, "waiting").await;

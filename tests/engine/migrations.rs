@@ -72,8 +72,7 @@ async fn runs_from_before_there_were_weeks_are_all_there_and_go_on() {
     t.execute("ALTER TABLE backstitch.step ADD COLUMN attempt_log json[]").await;
     // One worker stays over the migration, with a run in hand and its statements prepared.
     t.add_worker(backstitch::engine::WorkerConfig { slots: 1, ..config("stays") }).await;
-    let gate = Gate::new();
-    t.script.on("charge", Side::Run, [Do::Gate(gate.clone(), Do::Ok.into())]);
+    let gate = t.script.gate("charge", Side::Run, Do::Ok);
     let held = start(&t, Uuid::now_v7(), &[call("reserve"), call("charge"), call("ship")], "running").await;
     gate.is_reached().await;
     t.add_worker(config("before")).await;

@@ -49,8 +49,7 @@ async fn a_retry_that_is_waited_for_stands_still_in_a_pause_too() {
 #[tokio::test]
 async fn a_pause_lets_an_attempt_under_way_end_and_begins_nothing_more() {
     let t = TestEngine::new().await;
-    let gate = Gate::new();
-    t.script.on("reserve", Side::Run, [Do::Gate(gate.clone(), Do::Ok.into())]);
+    let gate = t.script.gate("reserve", Side::Run, Do::Ok);
     let run = t.start(&[call("reserve"), call("ship")]).await;
     gate.is_reached().await;
     let plan = act(&t, run, &Verb::Pause).await;
@@ -70,8 +69,7 @@ async fn a_pause_lets_an_attempt_under_way_end_and_begins_nothing_more() {
 #[tokio::test]
 async fn a_pause_that_is_taken_back_before_it_came_about_changes_nothing() {
     let t = TestEngine::new().await;
-    let gate = Gate::new();
-    t.script.on("reserve", Side::Run, [Do::Gate(gate.clone(), Do::Ok.into())]);
+    let gate = t.script.gate("reserve", Side::Run, Do::Ok);
     let run = t.start(&[Op::Both(vec![call("reserve"), call("ship")], vec![signal("go", None)])]).await;
     gate.is_reached().await;
     act(&t, run, &Verb::Pause).await;
@@ -88,8 +86,7 @@ async fn a_pause_that_is_taken_back_before_it_came_about_changes_nothing() {
 async fn a_pause_survives_the_worker_that_was_to_make_it() {
     let mut t = TestEngine::idle().await;
     t.add_worker(hasty("first")).await;
-    let gate = Gate::new();
-    t.script.on("charge", Side::Run, [Do::Gate(gate.clone(), Do::Hang.into())]);
+    let gate = t.script.gate("charge", Side::Run, Do::Hang);
     t.script.on("charge", Side::Verify, [Do::Happened(json!("late"))]);
     let run = t.start(&[call("charge")]).await;
     gate.is_reached().await;
@@ -133,8 +130,7 @@ async fn a_paused_run_can_be_cancelled() {
 #[tokio::test]
 async fn undos_can_be_paused_and_go_on_after_a_resume() {
     let t = TestEngine::new().await;
-    let gate = Gate::new();
-    t.script.on("ship", Side::Undo, [Do::Gate(gate.clone(), Do::Ok.into())]);
+    let gate = t.script.gate("ship", Side::Undo, Do::Ok);
     let run = t.start(&[call("reserve"), call("ship"), Op::Fail("no".into())]).await;
     gate.is_reached().await;
     act(&t, run, &Verb::Pause).await;

@@ -263,8 +263,7 @@ async fn lists_are_filtered_and_paged_newest_first() {
 async fn a_drained_worker_gives_its_runs_back_and_others_go_on() {
     let mut t = TestEngine::idle().await;
     let first = t.add_worker(config("first")).await;
-    let gate = Gate::new();
-    t.script.on("reserve", Side::Run, [Do::Gate(gate.clone(), Do::Ok.into())]);
+    let gate = t.script.gate("reserve", Side::Run, Do::Ok);
     let run = t.start(&[call("reserve"), call("once"), call("charge"), call("note")]).await;
     gate.is_reached().await;
     let opening = async {

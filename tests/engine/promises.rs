@@ -27,8 +27,7 @@ async fn recorded_once() {
 #[tokio::test]
 async fn recorded_once_even_if_the_row_is_written_to_again() {
     let t = TestEngine::new().await;
-    let gate = Gate::new();
-    t.script.on("reserve", Side::Run, [Do::Gate(gate.clone(), Do::Give(json!("second")).into())]);
+    let gate = t.script.gate("reserve", Side::Run, Do::Give(json!("second")));
     let run = t.start(&[call("reserve"), signal("go", None)]).await;
     gate.is_reached().await;
     // As an operator's resolve would, behind the worker's back.

@@ -123,8 +123,7 @@ async fn a_takeover_spares_a_lane_that_is_just_claiming() {
 #[tokio::test]
 async fn a_flush_that_waits_for_its_takeover_writes_nothing() {
     let t = with_one_slot().await;
-    let gate = Gate::new();
-    t.script.on("note", Side::Run, [Do::Gate(gate.clone(), Do::Give(json!("late")).into())]);
+    let gate = t.script.gate("note", Side::Run, Do::Give(json!("late")));
     let run = t.start(&[call("note")]).await;
     gate.is_reached().await;
     let mut takeover = t.engine.pool().begin().await.expect("a connection");
@@ -141,8 +140,7 @@ async fn a_flush_that_waits_for_its_takeover_writes_nothing() {
 #[tokio::test]
 async fn a_takeover_that_waits_for_a_flush_spares_its_lane() {
     let t = with_one_slot().await;
-    let gate = Gate::new();
-    t.script.on("note", Side::Run, [Do::Gate(gate.clone(), Do::Ok.into())]);
+    let gate = t.script.gate("note", Side::Run, Do::Ok);
     let run = t.start(&[call("note")]).await;
     gate.is_reached().await;
     t.execute(OLD_BEAT).await;
@@ -161,8 +159,7 @@ async fn a_takeover_that_waits_for_a_flush_spares_its_lane() {
 #[tokio::test]
 async fn a_run_that_is_another_lanes_by_now_is_not_written_to() {
     let t = with_one_slot().await;
-    let gate = Gate::new();
-    t.script.on("reserve", Side::Run, [Do::Gate(gate.clone(), Do::Give(json!("late")).into())]);
+    let gate = t.script.gate("reserve", Side::Run, Do::Give(json!("late")));
     let run = t.start(&[call("reserve")]).await;
     gate.is_reached().await;
     let other = lane(&t).await;
@@ -179,8 +176,7 @@ async fn a_run_that_is_another_lanes_by_now_is_not_written_to() {
 #[tokio::test]
 async fn a_cancel_that_comes_before_the_end_is_honoured() {
     let t = with_one_slot().await;
-    let gate = Gate::new();
-    t.script.on("reserve", Side::Run, [Do::Gate(gate.clone(), Do::Ok.into())]);
+    let gate = t.script.gate("reserve", Side::Run, Do::Ok);
     let run = t.start(&[call("reserve")]).await;
     gate.is_reached().await;
     let audit = locked(&t, "LOCK TABLE backstitch.audit").await;
@@ -198,8 +194,7 @@ async fn a_cancel_that_comes_before_the_end_is_honoured() {
 #[tokio::test]
 async fn a_cancel_that_comes_after_the_end_is_refused() {
     let t = with_one_slot().await;
-    let gate = Gate::new();
-    t.script.on("reserve", Side::Run, [Do::Gate(gate.clone(), Do::Ok.into())]);
+    let gate = t.script.gate("reserve", Side::Run, Do::Ok);
     let run = t.start(&[call("reserve")]).await;
     gate.is_reached().await;
     let ready = locked(&t, "SELECT FROM backstitch.ready FOR UPDATE").await;
@@ -216,8 +211,7 @@ async fn a_cancel_that_comes_after_the_end_is_refused() {
 #[tokio::test]
 async fn a_cancel_that_comes_before_the_pivot_is_honoured() {
     let t = with_one_slot().await;
-    let gate = Gate::new();
-    t.script.on("reserve", Side::Run, [Do::Gate(gate.clone(), Do::Ok.into())]);
+    let gate = t.script.gate("reserve", Side::Run, Do::Ok);
     let run = t.start(&[call("reserve"), Op::Pivot, call("ship")]).await;
     gate.is_reached().await;
     let audit = locked(&t, "LOCK TABLE backstitch.audit").await;
@@ -236,8 +230,7 @@ async fn a_cancel_that_comes_before_the_pivot_is_honoured() {
 #[tokio::test]
 async fn a_cancel_that_comes_after_the_pivot_is_refused() {
     let t = with_one_slot().await;
-    let gate = Gate::new();
-    t.script.on("reserve", Side::Run, [Do::Gate(gate.clone(), Do::Ok.into())]);
+    let gate = t.script.gate("reserve", Side::Run, Do::Ok);
     let run = t.start(&[call("reserve"), Op::Pivot, call("ship")]).await;
     gate.is_reached().await;
     let lane = locked(&t, "SELECT FROM backstitch.lane FOR UPDATE").await;
@@ -256,8 +249,7 @@ async fn a_cancel_that_comes_after_the_pivot_is_refused() {
 #[tokio::test]
 async fn a_park_that_waits_for_a_signal_is_refused_and_takes_it() {
     let t = with_one_slot().await;
-    let gate = Gate::new();
-    t.script.on("note", Side::Run, [Do::Gate(gate.clone(), Do::Ok.into())]);
+    let gate = t.script.gate("note", Side::Run, Do::Ok);
     let run = t.start(&[call("note"), signal("go", None)]).await;
     gate.is_reached().await;
     let mut sending = t.engine.pool().begin().await.expect("a connection");
@@ -272,8 +264,7 @@ async fn a_park_that_waits_for_a_signal_is_refused_and_takes_it() {
 #[tokio::test]
 async fn a_signal_that_waits_for_a_park_wakes_the_run() {
     let t = with_one_slot().await;
-    let gate = Gate::new();
-    t.script.on("note", Side::Run, [Do::Gate(gate.clone(), Do::Ok.into())]);
+    let gate = t.script.gate("note", Side::Run, Do::Ok);
     let run = t.start(&[call("note"), signal("go", Some(3_600_000))]).await;
     gate.is_reached().await;
     let ready = locked(&t, "SELECT FROM backstitch.ready FOR UPDATE").await;
@@ -437,8 +428,7 @@ async fn a_signal_and_a_timer_that_come_together_wake_the_run_once() {
 #[tokio::test]
 async fn a_stale_timer_does_not_wake_a_run_that_waits_for_something_else_by_now() {
     let t = TestEngine::new().await;
-    let gate = Gate::new();
-    t.script.on("note", Side::Run, [Do::Gate(gate.clone(), Do::Ok.into())]);
+    let gate = t.script.gate("note", Side::Run, Do::Ok);
     let run = t.start(&[signal("a", Some(60_000)), call("note"), signal("b", Some(3_600_000))]).await;
     t.is(run, "waiting").await;
     t.send(run, "a", json!(1)).await;
@@ -461,8 +451,7 @@ async fn a_stale_timer_does_not_wake_a_run_that_waits_for_something_else_by_now(
 async fn a_park_and_a_timer_that_fires_at_that_moment_leave_nothing_behind() {
     // The stale timer of the first wait is being fired while the run parks for the second.
     let t = with_one_slot().await;
-    let gate = Gate::new();
-    t.script.on("note", Side::Run, [Do::Gate(gate.clone(), Do::Ok.into())]);
+    let gate = t.script.gate("note", Side::Run, Do::Ok);
     let run = t.start(&[signal("a", Some(60_000)), call("note"), signal("b", Some(3_600_000))]).await;
     t.is(run, "waiting").await;
     t.send(run, "a", json!(1)).await;

@@ -84,8 +84,7 @@ async fn a_pause_that_found_its_run_getting_stuck_is_forgotten() {
     let t = TestEngine::new().await;
     t.execute("CREATE TABLE effect (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)").await;
     t.execute("INSERT INTO effect VALUES (1)").await;
-    let gate = Gate::new();
-    t.script.on("book", Side::Run, [Do::Gate(gate.clone(), Do::Sql(insert(1), Do::Ok.into()).into())]);
+    let gate = t.script.gate("book", Side::Run, Do::Sql(insert(1), Do::Ok.into()));
     let run = t.start(&[call("reserve"), call("book")]).await;
     gate.is_reached().await;
     t.engine.apply_verb(run, &Verb::Pause, &operator()).await.expect("it can be paused");

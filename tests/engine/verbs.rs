@@ -106,8 +106,7 @@ async fn an_abandoned_run_lists_what_stays_and_never_moves_again() {
 #[tokio::test]
 async fn what_would_contradict_a_worker_is_refused_while_it_holds_the_run() {
     let t = TestEngine::new().await;
-    let gate = Gate::new();
-    t.script.on("reserve", Side::Run, [Do::Gate(gate.clone(), Do::Ok.into())]);
+    let gate = t.script.gate("reserve", Side::Run, Do::Ok);
     let run = t.start(&[call("reserve")]).await;
     gate.is_reached().await;
     for action in [Verb::Abandon, skip(0, json!(1)), resolve(0, Declared::Ok, None)] {

@@ -93,8 +93,7 @@ async fn what_a_stale_worker_records_after_an_operators_retry_is_dropped() {
 
 /// A run whose last step ends well behind a gate; then the workflow fails, so that what comes of that is a plan of two undos.
 async fn about_to_be_undone(t: &TestEngine) -> (RunId, Gate) {
-    let gate = Gate::new();
-    t.script.on("ship", Side::Run, [Do::Gate(gate.clone(), Do::Ok.into())]);
+    let gate = t.script.gate("ship", Side::Run, Do::Ok);
     (t.start(&[call("reserve"), call("ship"), Op::Fail("no".into())]).await, gate)
 }
 
@@ -143,8 +142,7 @@ async fn a_plan_that_waits_for_a_pause_lets_no_undo_begin() {
 async fn a_pause_that_waits_for_a_plan_lets_the_undo_that_began_end_and_no_other_begin() {
     let t = with_one_slot().await;
     let (run, gate) = about_to_be_undone(&t).await;
-    let undo = Gate::new();
-    t.script.on("ship", Side::Undo, [Do::Gate(undo.clone(), Do::Ok.into())]);
+    let undo = t.script.gate("ship", Side::Undo, Do::Ok);
     gate.is_reached().await;
     let plan = locked(&t, "LOCK TABLE backstitch.compensation IN SHARE MODE").await;
     gate.open();

@@ -147,8 +147,7 @@ async fn what_is_exceptional_is_told_apart_from_what_is_not() {
 #[tokio::test]
 async fn a_run_is_exceptional_from_the_commit_in_which_a_worker_leaves_the_good_way() {
     let t = TestEngine::new().await;
-    let gate = Gate::new();
-    t.script.on("ship", Side::Undo, [Do::Gate(gate.clone(), Do::Fatal("gone").into())]);
+    let gate = t.script.gate("ship", Side::Undo, Do::Fatal("gone"));
     let run = t.start(&[call("reserve"), call("ship"), Op::Fail("no".into())]).await;
     gate.is_reached().await;
     let row = async |run: RunId| {

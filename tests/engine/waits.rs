@@ -33,8 +33,7 @@ async fn side_values_are_recorded_once_over_replay() {
 #[tokio::test]
 async fn branches_run_side_by_side() {
     let t = TestEngine::new().await;
-    let gate = Gate::new();
-    t.script.on("reserve", Side::Run, [Do::Gate(gate.clone(), Do::Ok.into())]);
+    let gate = t.script.gate("reserve", Side::Run, Do::Ok);
     t.script.on("ship", Side::Run, [Do::Gate(gate.clone(), Do::Ok.into())]);
     let run = t.start(&[Op::Both(vec![call("reserve")], vec![call("ship"), call("note")])]).await;
     gate.is_reached_by(2).await;
@@ -97,8 +96,7 @@ async fn a_signal_that_does_not_come_in_time_is_given_up() {
 #[tokio::test]
 async fn signals_wait_in_the_inbox_and_are_taken_in_order() {
     let t = TestEngine::new().await;
-    let gate = Gate::new();
-    t.script.on("note", Side::Run, [Do::Gate(gate.clone(), Do::Ok.into())]);
+    let gate = t.script.gate("note", Side::Run, Do::Ok);
     let run = t.start(&[call("note"), signal("go", None), signal("go", None)]).await;
     gate.is_reached().await;
     t.send(run, "go", json!(1)).await;

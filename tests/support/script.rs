@@ -120,6 +120,14 @@ impl Script {
         lock(&self.0.next).entry((activity, side)).or_default().extend(what);
     }
 
+    /// The next call waits at a gate, and does `what` when the test has opened it: `let gate = t.script.gate(..)`, start a run,
+    /// `gate.is_reached().await`, bring about what the call is to meet, `gate.open()`.
+    pub fn gate(&self, activity: &'static str, side: Side, what: Do) -> Gate {
+        let gate = Gate::new();
+        self.on(activity, side, [Do::Gate(gate.clone(), Box::new(what))]);
+        gate
+    }
+
     pub fn always(&self, activity: &'static str, side: Side, what: Do) {
         lock(&self.0.always).insert((activity, side), what);
     }
