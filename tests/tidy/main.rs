@@ -26,6 +26,10 @@ use source::Source;
 
 const LONGEST_FILE: usize = 500;
 const LONGEST_FUNCTION: usize = 80;
+/// Words of a test's name: a sentence of about eight. What it does not say, its module does.
+const LONGEST_TEST_NAME: usize = 10;
+/// How many may be longer.
+const LONG_TEST_NAMES: usize = 224;
 
 /// Where SQL text may stand: an idea that changes the schema should find all statements in one place.
 const SQL_FLOORS: &[&str] = &["src/engine/store/", "src/orders/store/"];
@@ -102,6 +106,14 @@ fn files_and_functions_are_short() {
         .collect();
     long.extend(breaches(&[""], |source| rules::long_functions(source, LONGEST_FUNCTION)));
     assert_none(&long, "too long: find the idea in it that deserves a name of its own");
+}
+
+#[test]
+fn tests_are_named_in_a_sentence() {
+    let found = breaches(&[""], |source| rules::long_test_names(source, LONGEST_TEST_NAME));
+    if found.len() > LONG_TEST_NAMES {
+        assert_none(&found, &format!("more than {LONGEST_TEST_NAME} words ({LONG_TEST_NAMES} names may be longer)"));
+    }
 }
 
 #[test]

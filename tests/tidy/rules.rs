@@ -16,6 +16,17 @@ pub(crate) fn long_functions(source: &Source, limit: usize) -> Vec<(usize, Strin
     long
 }
 
+/// Tests whose names have more words than the limit.
+pub(crate) fn long_test_names(source: &Source, limit: usize) -> Vec<(usize, String)> {
+    let is_test = |at: usize| {
+        let attributes = source.code[..at].rsplit([';', '{', '}']).next().unwrap_or_default();
+        attributes.contains("#[test]") || attributes.contains("#[tokio::test")
+    };
+    let tests = words_after(&source.code, "fn").into_iter().filter(|(at, _)| is_test(*at));
+    let long = tests.filter(|(_, name)| name.split('_').count() > limit);
+    long.map(|(at, name)| (source.line_of(at), name.to_owned())).collect()
+}
+
 /// Uses of these names in code: not in comments or strings, and not as part of a longer word.
 pub(crate) fn names(source: &Source, banned: &[&str]) -> Vec<(usize, String)> {
     let uses = |name: &&str| {
@@ -173,6 +184,14 @@ mod tests {
             Source::parse("fn short(x: [u8; 2]) { \"}\"; }\nfn none();\nasync fn long() {\n\n if a {\n }\n}\n");
         assert_eq!(lines(long_functions(&source, 4)), [3]);
         assert!(long_functions(&source, 5).is_empty());
+    }
+
+    #[test]
+    fn long_names_of_tests_are_found() {
+        let source = Source::parse(
+            "#[test]\nfn a_b() {}\n#[tokio::test(flavor = \"x\")]\nasync fn a_b_c() {}\nfn a_b_c_d() {}\n#[test]\n#[ignore]\nfn d_e_f() {}",
+        );
+        assert_eq!(lines(long_test_names(&source, 2)), [4, 8]);
     }
 
     #[test]
