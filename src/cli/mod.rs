@@ -194,6 +194,9 @@ impl Cli {
 }
 
 #[cfg(test)]
+mod shown_commands;
+
+#[cfg(test)]
 mod tests {
     use clap::CommandFactory;
 

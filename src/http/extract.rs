@@ -10,12 +10,18 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::StreamExt;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use serde_json::value::RawValue;
-use utoipa::openapi::{
-    Required,
-    path::{Parameter, ParameterBuilder, ParameterIn},
-    schema::{ObjectBuilder, Type},
+use utoipa::{
+    IntoParams,
+    openapi::{
+        Required,
+        path::{Parameter, ParameterBuilder, ParameterIn},
+        schema::{ObjectBuilder, Type},
+    },
 };
 use uuid::Uuid;
 
@@ -162,6 +168,18 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
             Err(error) => Err(Problem::invalid(format!("the query parameters: {}", error.body_text()))),
         }
     }
+}
+
+/// Which slice of a list.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct SliceParams {
+    /// 50 by default.
+    #[param(minimum = 1, maximum = 200)]
+    pub(super) limit: Option<u32>,
+    /// The `next_cursor` of the page before.
+    pub(super) cursor: Option<String>,
 }
 
 /// The `Idempotency-Key` header; quotes around it, as the draft standard writes it, are not part of it.

@@ -8,13 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{
-    App,
-    auth::Caller,
-    extract::{Json, OptionalJson},
-    problem::Problem,
-    wire::Reason,
-};
+use super::{App, auth::Caller, extract::Json, problem::Problem, verb_bodies::ActingAs, wire::Reason};
 use crate::engine::{Hold, HoldKind};
 
 /// The routes of this noun.
@@ -85,10 +79,8 @@ async fn hold(
 async fn release(
     State(app): State<App>,
     Path((kind, name)): Path<(String, String)>,
-    caller: Caller,
-    OptionalJson(body): OptionalJson<Reason>,
+    ActingAs { by, .. }: ActingAs<Reason>,
 ) -> Result<Answer<Hold>, Problem> {
-    let by = body.unwrap_or_default().operator(caller.actor)?;
     Ok(Answer(app.engine.release(read_kind(&kind)?, &name, &by).await?))
 }
 

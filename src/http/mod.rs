@@ -4,12 +4,11 @@
 //! anything else of it is looked at), then its handler, one file per noun. Handlers call [`Engine`] and [`crate::orders`] and
 //! wait for nobody else: a worker in the same process is met only in the database.
 
-mod actions;
 pub mod auth;
+pub mod base;
 mod events;
 mod export;
 mod extract;
-mod finding;
 mod health;
 mod holds;
 mod keys;
@@ -22,8 +21,11 @@ mod pages;
 pub mod problem;
 mod request;
 mod retention;
+mod run_verbs;
 mod runs;
 mod schedules;
+mod search;
+mod verb_bodies;
 mod webhooks;
 mod wire;
 
@@ -40,6 +42,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{engine::Engine, orders::Orders, telemetry::Recorder};
 pub use auth::Door;
+use base::Base;
 use problem::Problem;
 
 /// How long open requests may take after the server was told to stop.
@@ -65,6 +68,8 @@ pub struct App {
     worker: Option<health::OwnWorker>,
     /// Whom it lets in while there are no keys.
     pub door: Door,
+    /// Where it is mounted.
+    pub base: Base,
 }
 
 impl App {
@@ -77,6 +82,7 @@ impl App {
             orders,
             draining: CancellationToken::new(),
             door: Door::default(),
+            base: Base::default(),
             scraper: None,
             worker: None,
         }
@@ -91,6 +97,12 @@ impl App {
     /// With a worker of that name in this process: `/readyz` says no when nothing has been heard of it for `silent`.
     pub fn with_worker(mut self, name: String, silent: Duration) -> Self {
         self.worker = Some(health::OwnWorker { name, silent });
+        self
+    }
+
+    /// For a router that is mounted under this path.
+    pub fn at_base(mut self, base: Base) -> Self {
+        self.base = base;
         self
     }
 
@@ -109,6 +121,7 @@ pub fn router(app: App) -> Router {
         .merge(pages)
         .layer(from_fn_with_state(app.clone(), auth::guard))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(app.base.clone(), base::add_to_location))
         .layer(from_fn(request::observe))
         .with_state(app)
 }
@@ -117,17 +130,17 @@ pub fn router(app: App) -> Router {
 fn nouns(max_payload: usize) -> OpenApiRouter<App> {
     let bounded = |limit: usize| from_fn_with_state(limit, extract::bounded);
     let api = OpenApiRouter::new()
-        .merge(actions::routes())
         .merge(auth::routes().into())
-        .merge(finding::routes())
         .merge(holds::routes())
         .merge(keys::routes())
         .merge(operations::routes())
         .merge(orders::routes())
         .merge(export::routes())
         .merge(retention::routes())
+        .merge(run_verbs::routes())
         .merge(runs::routes())
         .merge(schedules::routes())
+        .merge(search::routes())
         .merge(webhooks::routes())
         .layer(bounded(max_payload));
     let batch = runs::batch_routes().layer(bounded(max_payload.saturating_mul(BATCH_FACTOR)));

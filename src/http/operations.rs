@@ -15,11 +15,12 @@ use uuid::Uuid;
 use super::{
     App,
     auth::Caller,
-    extract::{Json, OptionalJson, Params},
+    extract::{Json, Params, SliceParams},
     problem::Problem,
-    wire::Reason,
+    verb_bodies::{ActingAs, parse_verb},
+    wire::{Reason, operator},
 };
-use crate::engine::{Operation, OperationPreview, OperationRun, Operator, Page, RunFilter, Verb};
+use crate::engine::{Operation, OperationPreview, OperationRun, Page, RunFilter};
 
 /// The routes of this noun.
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -55,17 +56,6 @@ struct OperationBody {
     rate: Option<u32>,
 }
 
-impl OperationBody {
-    fn action(&self) -> Result<Verb, Problem> {
-        let mut fields = self.arguments.clone();
-        if fields.insert("action".to_owned(), self.action.clone().into()).is_some() {
-            return Err(Problem::invalid("the action's word stands in `action`, not in `arguments`"));
-        }
-        let refused = |error: serde_json::Error| Problem::invalid(format!("the action {}: {error}", self.action));
-        serde_json::from_value(Value::Object(fields)).map_err(refused)
-    }
-}
-
 /// Do the same to all runs that a filter matches.
 ///
 /// Which runs is settled now; what becomes of each is told by the operation. A dry run gives a preview: how many runs, how they stand,
@@ -87,27 +77,14 @@ impl OperationBody {
     extensions(("x-problems" = json!(["empty_filter", "reason_required"])))
 )]
 async fn create(State(app): State<App>, caller: Caller, Json(body): Json<OperationBody>) -> Result<Response, Problem> {
-    let action = body.action()?;
-    let by = Reason::of(body.reason).operator(caller.actor)?;
-    if body.dry_run {
-        let by = Operator { dry_run: true, ..by };
-        return Ok(Answer(app.engine.preview_operation(&action, &body.filter, &by).await?).into_response());
+    let verb = parse_verb(&body.action, body.arguments)?;
+    let by = operator(caller.actor, body.reason.as_deref(), body.dry_run)?;
+    if by.dry_run {
+        return Ok(Answer(app.engine.preview_operation(&verb, &body.filter, &by).await?).into_response());
     }
-    let created = app.engine.operate_on(&action, &body.filter, &by, body.rate).await?;
+    let created = app.engine.operate_on(&verb, &body.filter, &by, body.rate).await?;
     let location = [(header::LOCATION, format!("/v1/operations/{}", created.id))];
     Ok((StatusCode::ACCEPTED, location, Answer(created)).into_response())
-}
-
-/// A page of a list.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(default, deny_unknown_fields)]
-struct PageParams {
-    /// 50 by default.
-    #[param(minimum = 1, maximum = 200)]
-    limit: Option<u32>,
-    /// The `next_cursor` of the page before.
-    cursor: Option<String>,
 }
 
 /// List bulk operations, newest first.
@@ -116,11 +93,11 @@ struct PageParams {
     path = "/v1/operations",
     operation_id = "list_operations",
     tag = "operations",
-    params(PageParams),
+    params(SliceParams),
     responses((status = 200, description = "A page.", body = Page<Operation>)),
     extensions(("x-problems" = json!(["bad_cursor"])))
 )]
-async fn list(State(app): State<App>, Params(params): Params<PageParams>) -> Result<Answer<Page<Operation>>, Problem> {
+async fn list(State(app): State<App>, Params(params): Params<SliceParams>) -> Result<Answer<Page<Operation>>, Problem> {
     Ok(Answer(app.engine.operations(params.limit, params.cursor.as_deref()).await?))
 }
 
@@ -188,10 +165,8 @@ async fn runs(
 async fn pause(
     State(app): State<App>,
     Path(id): Path<String>,
-    caller: Caller,
-    OptionalJson(body): OptionalJson<Reason>,
+    ActingAs { by, .. }: ActingAs<Reason>,
 ) -> Result<Answer<Operation>, Problem> {
-    let by = body.unwrap_or_default().operator(caller.actor)?;
     Ok(Answer(app.engine.pause_operation(operation_id(&id)?, &by).await?))
 }
 
@@ -209,10 +184,8 @@ async fn pause(
 async fn resume(
     State(app): State<App>,
     Path(id): Path<String>,
-    caller: Caller,
-    OptionalJson(body): OptionalJson<Reason>,
+    ActingAs { by, .. }: ActingAs<Reason>,
 ) -> Result<Answer<Operation>, Problem> {
-    let by = body.unwrap_or_default().operator(caller.actor)?;
     Ok(Answer(app.engine.resume_operation(operation_id(&id)?, &by).await?))
 }
 
@@ -232,10 +205,8 @@ async fn resume(
 async fn cancel(
     State(app): State<App>,
     Path(id): Path<String>,
-    caller: Caller,
-    OptionalJson(body): OptionalJson<Reason>,
+    ActingAs { by, .. }: ActingAs<Reason>,
 ) -> Result<Answer<Operation>, Problem> {
-    let by = body.unwrap_or_default().operator(caller.actor)?;
     Ok(Answer(app.engine.cancel_operation(operation_id(&id)?, &by).await?))
 }
 
@@ -243,31 +214,4 @@ async fn cancel(
 fn operation_id(text: &str) -> Result<Uuid, Problem> {
     let none = |_| Problem::new("unknown_operation", format!("there is no operation {text}"));
     Uuid::parse_str(text).map_err(none)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn action(body: Value) -> Result<Verb, &'static str> {
-        let body: OperationBody = serde_json::from_value(body).expect("a body");
-        body.action().map_err(|problem| problem.code())
-    }
-
-    #[test]
-    fn an_action_is_a_word_with_arguments() {
-        let retry = action(json!({"action": "retry", "arguments": {"policy": {"max_attempts": 3}}, "filter": {}}));
-        assert!(matches!(retry, Ok(Verb::Retry { policy: Some(policy) }) if policy.max_attempts == Some(3)));
-        assert!(matches!(action(json!({"action": "cancel", "filter": {}})), Ok(Verb::Cancel)));
-        for wrong in [
-            json!({"action": "explode", "filter": {}}),
-            json!({"action": "skip", "filter": {}}),
-            json!({"action": "retry", "arguments": {"polizy": {}}, "filter": {}}),
-            json!({"action": "retry", "arguments": {"action": "cancel"}, "filter": {}}),
-        ] {
-            assert_eq!(action(wrong.clone()).err(), Some("invalid_request"), "{wrong}");
-        }
-    }
 }

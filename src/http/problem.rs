@@ -115,6 +115,11 @@ impl Problem {
         self
     }
 
+    /// What the code means, in a few words.
+    pub const fn title(&self) -> &'static str {
+        self.title
+    }
+
     /// The sentence about this case.
     pub fn detail(&self) -> &str {
         &self.detail

@@ -1,4 +1,4 @@
-//! `/v1/runs`: start, list, read, wait, signal. What operators ask of one run is in `actions`.
+//! `/v1/runs`: start, list, read, wait, signal. What operators ask of one run is in `run_verbs`.
 
 use axum::{
     Json as Answer,
@@ -10,11 +10,12 @@ use serde_json::value::RawValue;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    App, actions,
+    App,
     auth::Caller,
     extract::{IdempotencyKey, Json, JsonList, Params, Payload, TraceParent, parse, run_id, wait},
     problem::Problem,
     request::is_about,
+    run_verbs::require_run_id,
     wire::{BatchAnswer, BatchItem, LARGEST_BATCH, SignalAnswer, StartBody, WaitParams},
 };
 use crate::engine::{Operator, Page, Run, RunFilter, RunResult, StartRun, Started};
@@ -200,7 +201,7 @@ async fn signal(
     Payload(payload): Payload,
 ) -> Result<(StatusCode, Answer<SignalAnswer>), Problem> {
     let by = Operator { actor: caller.actor, ..Operator::default() };
-    let id = actions::known_id(&app, "signal", &id, &by).await?;
+    let id = require_run_id(&app, "signal", &id, &by).await?;
     app.engine.operator_signal(id, &name, payload.map(Into::into), key.as_deref(), &by).await?;
     Ok((StatusCode::ACCEPTED, Answer(SignalAnswer { run_id: id, signal: name })))
 }

@@ -14,8 +14,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     App,
     auth::Caller,
-    extract::{Json, OptionalJson, Params},
+    extract::{Json, Params, SliceParams},
     problem::Problem,
+    verb_bodies::ActingAs,
     wire::{ActionBody, operator},
 };
 use crate::engine::{CatchUp, Overlap, Page, Schedule, ScheduleChange, ScheduleDetail, ScheduleSpec, ScheduledRun};
@@ -61,18 +62,6 @@ struct ScheduleBody {
     dry_run: bool,
 }
 
-/// `GET /v1/schedules/{name}`: which of its slots.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(default, deny_unknown_fields)]
-struct SlotParams {
-    /// 50 by default.
-    #[param(minimum = 1, maximum = 200)]
-    limit: Option<u32>,
-    /// The `slots.next_cursor` of the page before.
-    cursor: Option<String>,
-}
-
 /// `DELETE` has no body.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -104,14 +93,14 @@ async fn list(State(app): State<App>) -> Result<Answer<Page<Schedule>>, Problem>
     path = "/v1/schedules/{name}",
     operation_id = "get_schedule",
     tag = "schedules",
-    params(("name" = String, Path, description = "The schedule."), SlotParams),
+    params(("name" = String, Path, description = "The schedule."), SliceParams),
     responses((status = 200, description = "The schedule.", body = ScheduleDetail)),
     extensions(("x-problems" = json!(["unknown_schedule", "bad_cursor"])))
 )]
 async fn show(
     State(app): State<App>,
     Path(name): Name,
-    Params(params): Params<SlotParams>,
+    Params(params): Params<SliceParams>,
 ) -> Result<Answer<ScheduleDetail>, Problem> {
     Ok(Answer(app.engine.schedule(&name, params.cursor.as_deref(), params.limit.unwrap_or(50)).await?))
 }
@@ -187,10 +176,8 @@ async fn delete(
 async fn pause(
     State(app): State<App>,
     Path(name): Name,
-    caller: Caller,
-    OptionalJson(body): OptionalJson<ActionBody>,
+    ActingAs { by, .. }: ActingAs<ActionBody>,
 ) -> Result<Answer<ScheduleChange>, Problem> {
-    let by = body.unwrap_or_default().operator(caller.actor)?;
     Ok(Answer(app.engine.pause_schedule(&name, &by).await?))
 }
 
@@ -208,10 +195,8 @@ async fn pause(
 async fn resume(
     State(app): State<App>,
     Path(name): Name,
-    caller: Caller,
-    OptionalJson(body): OptionalJson<ActionBody>,
+    ActingAs { by, .. }: ActingAs<ActionBody>,
 ) -> Result<Answer<ScheduleChange>, Problem> {
-    let by = body.unwrap_or_default().operator(caller.actor)?;
     Ok(Answer(app.engine.resume_schedule(&name, &by).await?))
 }
 
@@ -232,10 +217,8 @@ async fn resume(
 async fn run(
     State(app): State<App>,
     Path(name): Name,
-    caller: Caller,
-    OptionalJson(body): OptionalJson<ActionBody>,
+    ActingAs { by, .. }: ActingAs<ActionBody>,
 ) -> Result<Response, Problem> {
-    let by = body.unwrap_or_default().operator(caller.actor)?;
     let started = app.engine.run_schedule(&name, &by).await?;
     let Some(run) = started.run_id else { return Ok(Answer(started).into_response()) };
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, format!("/v1/runs/{run}"))], Answer(started)).into_response())

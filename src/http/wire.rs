@@ -152,11 +152,6 @@ impl ActionBody {
     pub(super) fn who(&self) -> (Option<&str>, bool) {
         (self.reason.as_deref(), self.dry_run)
     }
-
-    /// Who acts and why.
-    pub(super) fn operator(self, actor: String) -> Result<Operator, Problem> {
-        operator(actor, self.reason.as_deref(), self.dry_run)
-    }
 }
 
 /// Who acts and why. Which actions demand a reason is the engine's to say.
@@ -177,9 +172,9 @@ pub(super) struct Reason {
 }
 
 impl Reason {
-    /// One that came in another body.
-    pub(super) const fn of(reason: Option<String>) -> Self {
-        Self { reason }
+    /// Why; never a dry run.
+    pub(super) fn who(&self) -> (Option<&str>, bool) {
+        (self.reason.as_deref(), false)
     }
 
     /// Who acts and why.

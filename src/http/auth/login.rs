@@ -14,10 +14,14 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{browser, session};
+use super::{admission::check_same_site, browser, session};
 use crate::{
     engine::Error,
-    http::{App, problem::Problem},
+    http::{
+        App,
+        base::{Base, filters},
+        problem::Problem,
+    },
 };
 
 /// The first failure waits so long; each further one in a row twice as long, up to [`LONGEST_PAUSE`]. Keys can't be guessed,
@@ -42,8 +46,8 @@ struct LoginPage {
 }
 
 impl LoginPage {
-    fn with_status(&self, status: StatusCode) -> Response {
-        match self.render() {
+    fn with_status(&self, base: &Base, status: StatusCode) -> Response {
+        match base.render(self) {
             Ok(text) => {
                 let mut response = (status, Html(text)).into_response();
                 let headers = response.headers_mut();
@@ -67,13 +71,14 @@ struct Next {
 async fn form(State(app): State<App>, Query(Next { next }): Query<Next>) -> Response {
     let next = browser::local_path(&next).to_owned();
     match app.engine.keys_exist().await {
-        // Nobody has to sign in where there are no keys, if the server is open at all.
+        // Where there are no keys, and the server is open, there is no need to sign in.
         Ok(false) if app.door.no_auth || app.door.is_loopback() => Redirect::to(&next).into_response(),
         Ok(false) => {
-            let problem = Some("No key has been made yet: backstitch key create makes the first.".to_owned());
-            LoginPage { next, problem }.with_status(StatusCode::OK)
+            let problem =
+                Some("There is no key yet. Create the first: backstitch key create NAME --role admin".to_owned());
+            LoginPage { next, problem }.with_status(&app.base, StatusCode::OK)
         }
-        Ok(true) => LoginPage { next, problem: None }.with_status(StatusCode::OK),
+        Ok(true) => LoginPage { next, problem: None }.with_status(&app.base, StatusCode::OK),
         Err(error) => Problem::from(error).into_response(),
     }
 }
@@ -86,13 +91,13 @@ struct SignIn {
 }
 
 async fn sign_in(State(app): State<App>, request: Parts, Form(form): Form<SignIn>) -> Result<Response, Problem> {
-    super::check_same_site(&request)?;
+    check_same_site(&request)?;
     let next = browser::local_path(&form.next).to_owned();
     match app.engine.sign_in(form.key.trim()).await {
         Ok(opened) => {
             app.door.failed.store(0, Ordering::Relaxed);
             tracing::info!(key = opened.identity.key_id, name = opened.identity.name, "signed in");
-            let cookie = session::set(&opened.cookie, &request.headers, &request.uri);
+            let cookie = session::set(&app.base, &opened.cookie, &request.headers, &request.uri);
             Ok(with_cookie(Redirect::to(&next), cookie))
         }
         Err(Error::Unauthorized(detail)) => {
@@ -100,7 +105,7 @@ async fn sign_in(State(app): State<App>, request: Parts, Form(form): Form<SignIn
             tracing::warn!(detail, "a sign-in failed");
             tokio::time::sleep((PAUSE * 2_u32.pow(failed)).min(LONGEST_PAUSE)).await;
             let problem = Some(format!("That did not work: {detail}."));
-            Ok(LoginPage { next, problem }.with_status(StatusCode::UNAUTHORIZED))
+            Ok(LoginPage { next, problem }.with_status(&app.base, StatusCode::UNAUTHORIZED))
         }
         Err(error) => Err(error.into()),
     }
@@ -108,12 +113,12 @@ async fn sign_in(State(app): State<App>, request: Parts, Form(form): Form<SignIn
 
 /// Ends the session that the cookie names. `SameSite=Strict` and the origin say that its owner wants it.
 async fn sign_out(State(app): State<App>, request: Parts) -> Result<Response, Problem> {
-    super::check_same_site(&request)?;
+    check_same_site(&request)?;
     let (uri, headers) = (&request.uri, &request.headers);
     if let Some(cookie) = browser::cookie(headers, session::COOKIE) {
         app.engine.sign_out(cookie).await?;
     }
-    Ok(with_cookie(Redirect::to("/login"), session::unset(headers, uri)))
+    Ok(with_cookie(Redirect::to("/login"), session::unset(&app.base, headers, uri)))
 }
 
 fn with_cookie(to: Redirect, cookie: Option<HeaderValue>) -> Response {

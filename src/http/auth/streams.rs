@@ -1,6 +1,4 @@
-//! Answers that go on for long end when whoever asked for them may no longer read: revoked, expired, signed out.
-
-use std::time::Duration;
+//! Ends long answers when their caller may no longer read: key revoked or expired, signed out.
 
 use axum::{
     body::Body,
@@ -9,12 +7,8 @@ use axum::{
 };
 use futures_util::StreamExt;
 
-use super::admit;
+use super::admission::admit;
 use crate::http::App;
-
-/// How often an open stream is looked at. Not more often: many dashboards are open at a time, and each has a session that
-/// would be looked up.
-pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// An event stream that ends when its request would be refused by now; any other answer as it is.
 pub(super) fn while_welcome(app: App, request: Parts, response: Response) -> Response {
@@ -25,7 +19,7 @@ pub(super) fn while_welcome(app: App, request: Parts, response: Response) -> Res
     let refused = async move {
         loop {
             tokio::time::sleep(app.door.look_again).await;
-            // What the database can't tell just now ends nothing.
+            // An outage of the database ends no stream.
             if admit(&app, &request).await.is_err_and(|problem| problem.code() == "unauthorized") {
                 return;
             }

@@ -6,12 +6,13 @@ use std::sync::OnceLock;
 
 use askama::Template;
 use axum::{
+    extract::State,
     http::{HeaderValue, header},
     response::{Html, IntoResponse, Response},
 };
 
 use super::reading::Reading;
-use crate::http::{App, problem::Problem};
+use crate::http::{App, base::filters, problem::Problem};
 
 const STYLE: &str = include_str!("docs.css");
 
@@ -21,7 +22,7 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:
 #[derive(Template)]
 #[template(path = "docs.html")]
 struct Page {
-    reading: Reading,
+    reading: &'static Reading,
 }
 
 /// The routes: none of them belongs to the API.
@@ -29,17 +30,11 @@ pub(super) fn routes() -> axum::Router<App> {
     axum::Router::new().route("/docs", axum::routing::get(show)).route("/assets/docs.css", axum::routing::get(style))
 }
 
-async fn show() -> Result<Response, Problem> {
-    static PAGE: OnceLock<String> = OnceLock::new();
-    let text = match PAGE.get() {
-        Some(text) => text,
-        None => {
-            let page = Page { reading: Reading::of(super::document()) };
-            let text = page.render().map_err(|error| Problem::internal("internal_error", &error))?;
-            PAGE.get_or_init(|| text)
-        }
-    };
-    let mut response = Html(text.as_str()).into_response();
+async fn show(State(app): State<App>) -> Result<Response, Problem> {
+    static READING: OnceLock<Reading> = OnceLock::new();
+    let page = Page { reading: READING.get_or_init(|| Reading::of(super::document())) };
+    let text = app.base.render(&page).map_err(|error| Problem::internal("internal_error", &error))?;
+    let mut response = Html(text).into_response();
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     Ok(response)
 }

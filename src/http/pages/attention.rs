@@ -2,19 +2,16 @@
 
 use askama::Template;
 
-use super::{
-    format,
-    view::{Fragment, View},
-};
+use super::{address::Address, format, layout::Fragment, links};
 use crate::{
     engine::{ATTENTION_KINDS, AttentionFilter, AttentionGroup},
-    http::{App, problem::Problem},
+    http::{App, base::filters, problem::Problem},
 };
 
 #[derive(Template)]
 #[template(path = "attention.html")]
 struct AttentionPage<'a> {
-    view: &'a View,
+    address: &'a Address,
     kinds: &'static [&'static str],
     kind: Option<&'a str>,
     groups: Vec<AttentionGroup>,
@@ -22,17 +19,17 @@ struct AttentionPage<'a> {
     next: Option<String>,
 }
 
-/// The groups.
-pub(super) async fn fragment(app: &App, view: &View) -> Result<Fragment, Problem> {
-    let text = |name: &str| view.param(name).map(str::to_owned);
+/// Renders the groups.
+pub(super) async fn render(app: &App, address: &Address) -> Result<Fragment, Problem> {
+    let text = |name: &str| address.param(name).map(str::to_owned);
     let filter =
         AttentionFilter { workflow: text("workflow"), kind: text("kind"), limit: None, cursor: text("cursor") };
     let page = app.engine.attention(&filter).await?;
-    let next = page.next_cursor.map(|cursor| view.with("cursor", &cursor));
+    let next = address.next(page.next_cursor);
     let runs = page.items.iter().map(|group| group.count).sum();
     let template =
-        AttentionPage { view, kinds: &ATTENTION_KINDS, kind: view.param("kind"), groups: page.items, runs, next };
-    Fragment::of("Needs attention", "attention", &template)
+        AttentionPage { address, kinds: &ATTENTION_KINDS, kind: address.param("kind"), groups: page.items, runs, next };
+    Fragment::render(app, "Needs attention", "attention", &template)
 }
 
 /// What a kind of attention means, in a few words.
@@ -52,14 +49,14 @@ pub(super) fn means(kind: &str) -> &'static str {
 /// The address of a bulk form over a group.
 fn bulk(action: &str, group: &AttentionGroup) -> String {
     let fingerprint = group.fingerprint.as_deref().unwrap_or_default();
-    format::address("/operations/new", [("action", action), ("fingerprint", fingerprint)])
+    links::address("/operations/new", [("action", action), ("fingerprint", fingerprint)])
 }
 
 /// The runs of a group.
 pub(super) fn runs_of(group: &AttentionGroup) -> String {
     match &group.fingerprint {
-        Some(fingerprint) => format::address("/runs", [("fingerprint", fingerprint.as_str())]),
-        None => format::address(
+        Some(fingerprint) => links::address("/runs", [("fingerprint", fingerprint.as_str())]),
+        None => links::address(
             "/runs",
             [("workflow", group.workflow.as_deref().unwrap_or_default()), ("status", "pending")],
         ),

@@ -3,33 +3,30 @@
 use askama::Template;
 use uuid::Uuid;
 
-use super::{
-    filter, format,
-    view::{Fragment, View},
-};
+use super::{address::Address, format, layout::Fragment, run_filter};
 use crate::{
     engine::{AuditEntry, AuditFilter},
-    http::{App, problem::Problem},
+    http::{App, base::filters, problem::Problem},
 };
 
 #[derive(Template)]
 #[template(path = "audit.html")]
 struct AuditPage<'a> {
-    view: &'a View,
+    address: &'a Address,
     entries: Vec<AuditEntry>,
     outcome: Option<&'a str>,
     filtered: bool,
     next: Option<String>,
 }
 
-/// The list.
-pub(super) async fn fragment(app: &App, view: &View) -> Result<Fragment, Problem> {
+/// Renders the list.
+pub(super) async fn render(app: &App, address: &Address) -> Result<Fragment, Problem> {
     let now = app.engine.now().await?;
-    let text = |name: &str| view.param(name).map(str::to_owned);
+    let text = |name: &str| address.param(name).map(str::to_owned);
     let id = |name: &str| {
         let parse =
             |text: &str| Uuid::try_parse(text).map_err(|_| Problem::invalid(format!("{name} is {text}; it is an id")));
-        view.param(name).map(parse).transpose()
+        address.param(name).map(parse).transpose()
     };
     let filter = AuditFilter {
         run_id: id("run_id")?,
@@ -37,17 +34,18 @@ pub(super) async fn fragment(app: &App, view: &View) -> Result<Fragment, Problem
         actor: text("actor"),
         action: text("action"),
         outcome: text("outcome"),
-        since: view.param("since").map(|since| filter::time("since", since, now)).transpose()?,
+        since: address.param("since").map(|since| run_filter::parse_time("since", since, now)).transpose()?,
         cursor: text("cursor"),
         ..AuditFilter::default()
     };
     let page = app.engine.audit(&filter).await?;
-    let next = page.next_cursor.map(|cursor| view.with("cursor", &cursor));
-    let filtered = view.params().next().is_some();
-    Fragment::of(
+    let next = address.next(page.next_cursor);
+    let filtered = address.params().next().is_some();
+    Fragment::render(
+        app,
         "Audit",
         "audit",
-        &AuditPage { view, entries: page.items, outcome: view.param("outcome"), filtered, next },
+        &AuditPage { address, entries: page.items, outcome: address.param("outcome"), filtered, next },
     )
 }
 

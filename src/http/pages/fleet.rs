@@ -2,10 +2,10 @@
 
 use askama::Template;
 
-use super::{format, view::Fragment};
+use super::{format, layout::Fragment, links};
 use crate::{
     engine::{HoldNote, QueueView, WorkerView, Workflows},
-    http::{App, problem::Problem},
+    http::{App, base::filters, problem::Problem},
 };
 
 #[derive(Template)]
@@ -18,8 +18,8 @@ struct FleetPage {
     held: usize,
 }
 
-/// The page.
-pub(super) async fn fragment(app: &App) -> Result<Fragment, Problem> {
+/// Renders the page.
+pub(super) async fn render(app: &App) -> Result<Fragment, Problem> {
     let queues = app.engine.queues().await?.items;
     let workers = app.engine.workers().await?.items;
     let workflows = app.engine.workflows().await?;
@@ -30,13 +30,13 @@ pub(super) async fn fragment(app: &App) -> Result<Fragment, Problem> {
         workflows.activities.iter().map(|one| one.hold.is_some()).collect(),
     ];
     let held = holds.iter().flatten().filter(|held| **held).count();
-    Fragment::of("Fleet", "fleet", &FleetPage { queues, workers, workflows, alive, held })
+    Fragment::render(app, "Fleet", "fleet", &FleetPage { queues, workers, workflows, alive, held })
 }
 
 /// The button that holds something back, or lets it go.
 fn hold_link(kind: &str, name: &str, hold: &Option<HoldNote>) -> String {
     let verb = if hold.is_some() { "release" } else { "hold" };
-    format::address(&format!("/fleet/{verb}"), [("kind", kind), ("name", name)])
+    links::address(&format!("/fleet/{verb}"), [("kind", kind), ("name", name)])
 }
 
 fn milliseconds(ms: &u64) -> String {

@@ -1,105 +1,101 @@
-//! Forms that hold a queue, a workflow or an activity back, and let it go.
+//! Forms that hold a queue, a workflow or an activity, and release it.
 
 use axum::{
     Form, Router,
-    extract::{OriginalUri, Path, Query, State},
-    response::{IntoResponse, Redirect, Response},
+    extract::{Path, Query},
+    http::Uri,
+    response::Response,
     routing::get,
 };
 
 use super::{
-    actions::{Fields, check_form, check_operator, reason},
-    ask::{Ask, Reason},
-    layout::problem_page,
-    verbs,
+    confirmation::{self, Confirmation},
+    context::Context,
+    forms::Fields,
+    notices::with_notice,
 };
 use crate::{
-    engine::{HoldKind, Operator},
-    http::{App, auth::Caller, problem::Problem},
+    engine::HoldKind,
+    http::{App, problem::Problem},
 };
 
 /// The routes.
 pub(super) fn routes() -> Router<App> {
-    Router::new().route("/fleet/{verb}", get(ask).post(act))
+    Router::new().route("/fleet/{verb}", get(show).post(submit))
 }
 
 /// What a form is about.
-struct Held {
+struct HoldRequest {
     kind: HoldKind,
     name: String,
     hold: bool,
 }
 
-impl Held {
-    fn of(verb: &str, fields: &Fields) -> Result<Self, Problem> {
+impl HoldRequest {
+    fn parse(verb: &str, fields: &Fields) -> Result<Self, Problem> {
         let hold = match verb {
             "hold" => true,
             "release" => false,
             _ => return Err(Problem::new("unknown_route", "no page has this address")),
         };
-        let word = fields.get("kind").map(String::as_str).unwrap_or_default();
-        let kind = HoldKind::from_word(word).ok_or_else(|| Problem::invalid("kind is workflow, activity or queue"))?;
-        Ok(Self { kind, name: fields.get("name").cloned().unwrap_or_default(), hold })
+        let kind = HoldKind::from_word(fields.text("kind"));
+        let kind = kind.ok_or_else(|| Problem::invalid("kind is workflow, activity or queue"))?;
+        Ok(Self { kind, name: fields.text("name").to_owned(), hold })
     }
 
-    fn form(&self) -> Ask {
-        let (kind, name) = (self.kind.word(), &self.name);
-        let means = match (self.hold, self.kind) {
+    const fn means(&self) -> &'static str {
+        match (self.hold, self.kind) {
             (true, HoldKind::Activity) => {
-                "None of its attempts, verifications and undos begins, in whatever workflow. What is under way ends."
+                "Starts none of its attempts, verifications and undos, in any workflow. Attempts under way finish."
             }
-            (true, HoldKind::Queue) => "Nothing more of this queue begins. What is under way ends; timers go on.",
-            (true, HoldKind::Workflow) => "No run of it goes on, in any version. What is under way ends; timers go on.",
-            (false, _) => "What was put aside goes on at once.",
-        };
-        Ask {
+            (true, HoldKind::Queue) => "Starts nothing more of this queue. Attempts under way finish; timers go on.",
+            (true, HoldKind::Workflow) => {
+                "Lets no run of it go on, in any version. Attempts under way finish; timers go on."
+            }
+            (false, _) => "Work that waits for the release goes on at once.",
+        }
+    }
+
+    fn confirmation(&self) -> Confirmation {
+        let (kind, name) = (self.kind.word(), &self.name);
+        let (label, verb) = if self.hold { ("Hold back", "hold") } else { ("Release", "release") };
+        Confirmation {
             section: "fleet",
-            from: ("/fleet".to_owned(), "Fleet".to_owned()),
-            title: format!("{} the {kind} {name}", if self.hold { "Hold back" } else { "Release" }),
-            means: means.to_owned(),
-            plan: Vec::new(),
-            action: format!("/fleet/{}", if self.hold { "hold" } else { "release" }),
+            parent: ("/fleet".to_owned(), "Fleet".to_owned()),
+            title: format!("{label} the {kind} {name}"),
+            means: self.means(),
+            action: format!("/fleet/{verb}"),
             hidden: vec![("kind".to_owned(), kind.to_owned()), ("name".to_owned(), name.clone())],
-            inputs: Vec::new(),
-            reason: if self.hold { Reason::Required } else { Reason::Optional },
-            label: if self.hold { "Hold back" } else { "Release" },
+            needs_reason: self.hold,
+            label,
             grave: self.hold,
-            closed: false,
+            ..Confirmation::default()
+        }
+    }
+
+    async fn perform(&self, context: &Context, fields: &Fields) -> Result<String, Problem> {
+        let by = context.operator(fields)?;
+        let engine = &context.app.engine;
+        if self.hold {
+            engine.hold(self.kind, &self.name, &by).await?;
+            Ok(with_notice("/fleet", "hold"))
+        } else {
+            engine.release(self.kind, &self.name, &by).await?;
+            Ok(with_notice("/fleet", "release"))
         }
     }
 }
 
-async fn ask(
-    State(_): State<App>,
-    caller: Caller,
-    Path(verb): Path<String>,
-    OriginalUri(uri): OriginalUri,
-) -> Response {
+async fn show(context: Context, Path(verb): Path<String>, uri: Uri) -> Response {
     let fields = Query::<Fields>::try_from_uri(&uri).map(|query| query.0).unwrap_or_default();
-    match Held::of(&verb, &fields) {
-        Ok(held) => held.form().page(&caller, &Fields::new(), None),
-        Err(problem) => problem_page(&problem, &caller),
-    }
+    confirmation::show(&context, HoldRequest::parse(&verb, &fields).map(|request| request.confirmation()))
 }
 
-async fn act(State(app): State<App>, caller: Caller, Path(verb): Path<String>, Form(fields): Form<Fields>) -> Response {
-    let held = match check_form(&caller, &fields).and_then(|()| Held::of(&verb, &fields)) {
-        Ok(held) => held,
-        Err(problem) => return problem_page(&problem, &caller),
+async fn submit(context: Context, Path(verb): Path<String>, Form(fields): Form<Fields>) -> Response {
+    let request = match context.check_form(&fields).and_then(|()| HoldRequest::parse(&verb, &fields)) {
+        Ok(request) => request,
+        Err(problem) => return context.show_problem(&problem),
     };
-    match done(&app, &caller, &held, &fields).await {
-        Ok(()) => Redirect::to(&verbs::told("/fleet", if held.hold { "hold" } else { "release" })).into_response(),
-        Err(problem) => held.form().page(&caller, &fields, Some(&problem)),
-    }
-}
-
-async fn done(app: &App, caller: &Caller, held: &Held, fields: &Fields) -> Result<(), Problem> {
-    check_operator(caller)?;
-    let by = Operator { actor: caller.actor.clone(), reason: reason(fields)?, ..Operator::default() };
-    if held.hold {
-        app.engine.hold(held.kind, &held.name, &by).await?;
-    } else {
-        app.engine.release(held.kind, &held.name, &by).await?;
-    }
-    Ok(())
+    let perform = request.perform(&context, &fields);
+    confirmation::submit(&context, &fields, Ok(request.confirmation()), perform).await
 }

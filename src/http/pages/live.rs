@@ -1,8 +1,8 @@
-//! Live updates: `GET /live?view=ADDRESS` is a stream of a view's newest pictures.
+//! Live updates: `GET /live?view=ADDRESS` is a stream of a page's newest content.
 //!
-//! One hub per process renders each view that somebody looks at, in turn, at most [`EVERY`] apart, whoever and however many
-//! look: two hundred browsers on one page cost the database what one does. A picture is sent when it differs from the last
-//! one. A view that nobody looks at any more is forgotten.
+//! One hub per process renders each page that browsers follow, in turn, at most [`EVERY`] apart, however many they are: two
+//! hundred browsers on one page cost the database as much as one. Content is sent when it differs from what was sent last.
+//! A page that no browser follows is dropped.
 
 use std::{
     collections::BTreeMap,
@@ -28,56 +28,57 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
-use super::view::View;
+use super::{address::Address, registry};
 use crate::http::{App, problem::Problem};
 
-/// Between two renders, of whatever view: four a second in all.
+/// Between two renderings, of any page: four a second in all.
 const EVERY: Duration = Duration::from_millis(250);
 
-/// A view is not rendered again sooner than this.
+/// A page is not rendered again sooner than this.
 const SOONEST: Duration = Duration::from_secs(1);
 
-/// A render that takes longer is given up; the view keeps its last picture.
+/// A rendering that takes longer is given up; the page keeps its last content.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// More views than this at a time are refused.
-const MOST_VIEWS: usize = 512;
+/// The most pages that are followed at a time.
+const MOST_PAGES: usize = 512;
 
 /// A comment is sent this often, so that proxies keep the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-type Picture = Option<Arc<str>>;
+/// A page's content; none before the first rendering.
+type Content = Option<Arc<str>>;
 
-/// What renders views.
+/// Renders pages.
 pub(super) trait Render: Clone + Send + Sync + 'static {
-    /// The view's picture; none when it can't be had now.
-    fn render(&self, view: &View) -> impl Future<Output = Option<String>> + Send;
+    /// The content of a page; none when it can't be rendered now.
+    fn render(&self, address: &Address) -> impl Future<Output = Option<String>> + Send;
 }
 
 impl Render for App {
-    async fn render(&self, view: &View) -> Option<String> {
-        let rendered = view.render(self).await;
+    async fn render(&self, address: &Address) -> Option<String> {
+        let rendered = registry::render(self, address).await;
         rendered
             .inspect_err(|problem| {
-                tracing::debug!(view = view.address(), code = problem.code(), "a view was not rendered")
+                tracing::debug!(page = address.text(), code = problem.code(), "a page was not rendered")
             })
             .ok()
             .map(|fragment| fragment.html)
     }
 }
 
-/// Who looks at what.
+/// The pages that are followed.
 #[derive(Debug, Default)]
-struct Watched {
-    views: BTreeMap<String, One>,
-    /// A task refreshes them.
+struct Followed {
+    pages: BTreeMap<String, Page>,
+    /// Whether a task refreshes them.
     refreshed: bool,
 }
 
 #[derive(Debug)]
-struct One {
-    view: View,
-    picture: watch::Sender<Picture>,
+struct Page {
+    address: Address,
+    content: watch::Sender<Content>,
     rendered: Option<Instant>,
 }
 
@@ -85,79 +86,80 @@ struct One {
 #[derive(Clone, Debug)]
 pub(super) struct Hub<R> {
     renderer: R,
-    watched: Arc<Mutex<Watched>>,
-    renders: Arc<AtomicU64>,
+    followed: Arc<Mutex<Followed>>,
+    renderings: Arc<AtomicU64>,
 }
 
 impl<R: Render> Hub<R> {
-    /// A hub that nobody looks at yet.
+    /// A hub without followers.
     pub(super) fn new(renderer: R) -> Self {
-        Self { renderer, watched: Arc::default(), renders: Arc::default() }
+        Self { renderer, followed: Arc::default(), renderings: Arc::default() }
     }
 
-    /// How many renders there were.
+    /// How many renderings there were.
     #[cfg(test)]
-    fn renders(&self) -> u64 {
-        self.renders.load(Ordering::Relaxed)
+    fn renderings(&self) -> u64 {
+        self.renderings.load(Ordering::Relaxed)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Watched> {
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Followed> {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at a view; it is kept up to date as long as the receiver lives. None when there are too many views.
-    fn watch(&self, view: View) -> Option<watch::Receiver<Picture>> {
-        let mut watched = self.lock();
-        let address = view.address();
-        if !watched.views.contains_key(&address) && watched.views.len() >= MOST_VIEWS {
+    /// Follows a page, which is kept up to date as long as the receiver lives. None when there are too many pages.
+    fn follow(&self, address: Address) -> Option<watch::Receiver<Content>> {
+        let mut followed = self.lock();
+        let text = address.text();
+        if !followed.pages.contains_key(&text) && followed.pages.len() >= MOST_PAGES {
             return None;
         }
-        let new = || One { view, picture: watch::Sender::new(None), rendered: None };
-        let receiver = watched.views.entry(address).or_insert_with(new).picture.subscribe();
-        if !std::mem::replace(&mut watched.refreshed, true) {
+        let new = || Page { address, content: watch::Sender::new(None), rendered: None };
+        let receiver = followed.pages.entry(text).or_insert_with(new).content.subscribe();
+        if !std::mem::replace(&mut followed.refreshed, true) {
             tokio::spawn(self.clone().refresh());
         }
         Some(receiver)
     }
 
-    /// Renders one view per tick, the one that waits longest; ends when nobody looks any more.
+    /// Renders one page per tick, the one that waits longest; ends when there are no followers.
     async fn refresh(self) {
         let mut ticks = interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            match self.next() {
+            match self.next_page() {
                 None => return,
                 Some(None) => {}
-                Some(Some((address, view))) => {
-                    self.renders.fetch_add(1, Ordering::Relaxed);
-                    let picture = timeout(PATIENCE, self.renderer.render(&view)).await.ok().flatten();
-                    self.show(&address, picture);
+                Some(Some((text, address))) => {
+                    self.renderings.fetch_add(1, Ordering::Relaxed);
+                    let content = timeout(PATIENCE, self.renderer.render(&address)).await.ok().flatten();
+                    self.publish(&text, content);
                 }
             }
         }
     }
 
-    /// The view that is due, if one is; none at all when nobody looks.
-    #[allow(clippy::option_option, reason = "no view is due, and no view is left, are two answers")]
-    fn next(&self) -> Option<Option<(String, View)>> {
-        let mut watched = self.lock();
-        watched.views.retain(|_, one| one.picture.receiver_count() > 0);
-        watched.refreshed = !watched.views.is_empty();
-        if !watched.refreshed {
+    /// The page that is due, if one is; none at all when there are no followers.
+    #[allow(clippy::option_option, reason = "no page is due, and no page is left, are two answers")]
+    fn next_page(&self) -> Option<Option<(String, Address)>> {
+        let mut followed = self.lock();
+        followed.pages.retain(|_, page| page.content.receiver_count() > 0);
+        followed.refreshed = !followed.pages.is_empty();
+        if !followed.refreshed {
             return None;
         }
-        let oldest = watched.views.iter().min_by_key(|(_, one)| one.rendered);
-        let due = oldest.filter(|(_, one)| one.rendered.is_none_or(|at| at.elapsed() >= SOONEST));
-        Some(due.map(|(address, one)| (address.clone(), one.view.clone())))
+        let oldest = followed.pages.iter().min_by_key(|(_, page)| page.rendered);
+        let due = oldest.filter(|(_, page)| page.rendered.is_none_or(|at| at.elapsed() >= SOONEST));
+        Some(due.map(|(text, page)| (text.clone(), page.address.clone())))
     }
 
-    fn show(&self, address: &str, picture: Option<String>) {
-        let mut watched = self.lock();
-        let Some(one) = watched.views.get_mut(address) else { return };
-        one.rendered = Some(Instant::now());
-        if let Some(fresh) = picture {
-            one.picture.send_if_modified(|old| {
+    /// Gives the followers a page's new content, if it has changed.
+    fn publish(&self, text: &str, content: Option<String>) {
+        let mut followed = self.lock();
+        let Some(page) = followed.pages.get_mut(text) else { return };
+        page.rendered = Some(Instant::now());
+        if let Some(fresh) = content {
+            page.content.send_if_modified(|old| {
                 let differs = old.as_deref() != Some(fresh.as_str());
                 if differs {
                     *old = Some(fresh.into());
@@ -174,31 +176,30 @@ pub(super) struct Params {
     view: String,
 }
 
-/// The handler.
+/// Streams a page's content.
 pub(super) async fn follow(
     State(app): State<App>,
     axum::Extension(hub): axum::Extension<Hub<App>>,
     Query(params): Query<Params>,
 ) -> Result<Response, Problem> {
-    let view = View::parse(&params.view)?;
-    let many = || {
-        Problem::new(
-            "too_many_views",
-            format!("{MOST_VIEWS} pages are followed live already; this one is as it was when it was loaded"),
-        )
+    let address = Address::parse(&params.view)?;
+    let too_many = || {
+        let detail =
+            format!("{MOST_PAGES} pages are followed live already; this one stays as it was when it was loaded");
+        Problem::new("too_many_views", detail)
     };
-    let mut pictures = hub.watch(view).ok_or_else(many)?;
-    pictures.mark_changed(); // what others see already is sent at once
-    let events = stream::unfold((pictures, app.draining), |(mut pictures, draining)| async move {
+    let mut contents = hub.follow(address).ok_or_else(too_many)?;
+    contents.mark_changed(); // content that is there already is sent at once
+    let events = stream::unfold((contents, app.draining), |(mut contents, draining)| async move {
         loop {
             tokio::select! {
-                changed = pictures.changed() => changed.ok()?,
+                changed = contents.changed() => changed.ok()?,
                 () = draining.cancelled() => return None,
             }
-            let picture = pictures.borrow_and_update().clone();
-            if let Some(html) = picture {
+            let content = contents.borrow_and_update().clone();
+            if let Some(html) = content {
                 let event = Event::default().event("view").data(&*html);
-                return Some((Ok::<_, Infallible>(event), (pictures, draining)));
+                return Some((Ok::<_, Infallible>(event), (contents, draining)));
             }
         }
     });
@@ -209,7 +210,7 @@ pub(super) async fn follow(
 mod tests {
     use super::*;
 
-    /// Gives a picture that changes with each of `changes` renders, and then stays.
+    /// Renders content that changes the first `changes` times, and then stays.
     #[derive(Clone, Debug)]
     struct Painter {
         painted: Arc<AtomicU64>,
@@ -217,9 +218,9 @@ mod tests {
     }
 
     impl Render for Painter {
-        async fn render(&self, view: &View) -> Option<String> {
+        async fn render(&self, address: &Address) -> Option<String> {
             let painted = self.painted.fetch_add(1, Ordering::Relaxed);
-            Some(format!("{} {}", view.address(), painted.min(self.changes)))
+            Some(format!("{} {}", address.text(), painted.min(self.changes)))
         }
     }
 
@@ -227,34 +228,34 @@ mod tests {
         Hub::new(Painter { painted: Arc::default(), changes })
     }
 
-    fn view(address: &str) -> View {
-        View::parse(address).expect("a view")
+    fn address(text: &str) -> Address {
+        Address::parse(text).expect("an address")
     }
 
     #[tokio::test(start_paused = true)]
-    async fn two_hundred_browsers_on_one_page_cost_what_one_does() {
+    async fn many_browsers_on_one_page_cost_one() {
         let hub = hub(u64::MAX);
-        let receivers: Vec<_> = (0..200).filter_map(|_| hub.watch(view("/runs?status=stuck"))).collect();
+        let receivers: Vec<_> = (0..200).filter_map(|_| hub.follow(address("/runs?status=stuck"))).collect();
         assert_eq!(receivers.len(), 200);
         tokio::time::sleep(Duration::from_secs(10)).await;
-        assert!((9..=12).contains(&hub.renders()), "{} renders in 10 s", hub.renders());
+        assert!((9..=12).contains(&hub.renderings()), "{} renderings in 10 s", hub.renderings());
         assert!(receivers.iter().all(|one| one.borrow().is_some()), "all of them see it");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn two_hundred_different_pages_are_rendered_in_turn_and_not_faster() {
+    async fn many_pages_are_rendered_in_turn() {
         let hub = hub(u64::MAX);
-        let receivers: Vec<_> = (0..200).filter_map(|page| hub.watch(view(&format!("/runs/{page}")))).collect();
+        let receivers: Vec<_> = (0..200).filter_map(|page| hub.follow(address(&format!("/runs/{page}")))).collect();
         tokio::time::sleep(Duration::from_secs(10)).await;
-        assert!((38..=42).contains(&hub.renders()), "{} renders in 10 s", hub.renders());
+        assert!((38..=42).contains(&hub.renderings()), "{} renderings in 10 s", hub.renderings());
         tokio::time::sleep(Duration::from_secs(41)).await;
         assert!(receivers.iter().all(|one| one.borrow().is_some()), "each had its turn");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_picture_that_did_not_change_is_not_sent_again() {
+    async fn unchanged_content_is_not_sent_again() {
         let hub = hub(2);
-        let mut receiver = hub.watch(view("/")).expect("room");
+        let mut receiver = hub.follow(address("/")).expect("room");
         let mut sent = 0;
         let _ = timeout(Duration::from_secs(30), async {
             while receiver.changed().await.is_ok() {
@@ -266,24 +267,24 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nothing_is_rendered_while_nobody_looks() {
+    async fn nothing_is_rendered_without_followers() {
         let hub = hub(u64::MAX);
-        drop(hub.watch(view("/")));
+        drop(hub.follow(address("/")));
         tokio::time::sleep(Duration::from_secs(5)).await;
-        let before = hub.renders();
+        let before = hub.renderings();
         tokio::time::sleep(Duration::from_secs(60)).await;
-        assert_eq!(hub.renders(), before);
-        let receiver = hub.watch(view("/")).expect("room");
+        assert_eq!(hub.renderings(), before);
+        let receiver = hub.follow(address("/")).expect("room");
         tokio::time::sleep(Duration::from_secs(2)).await;
-        assert!(receiver.borrow().is_some(), "and it begins again when somebody does");
+        assert!(receiver.borrow().is_some(), "rendering begins again with a follower");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn there_is_a_limit_to_what_is_followed() {
+    async fn the_number_of_followed_pages_is_limited() {
         let hub = hub(0);
-        let all: Vec<_> = (0..MOST_VIEWS).filter_map(|page| hub.watch(view(&format!("/runs/{page}")))).collect();
-        assert_eq!(all.len(), MOST_VIEWS);
-        assert!(hub.watch(view("/one-more")).is_none());
-        assert!(hub.watch(view("/runs/1")).is_some(), "a known view costs nothing more");
+        let all: Vec<_> = (0..MOST_PAGES).filter_map(|page| hub.follow(address(&format!("/runs/{page}")))).collect();
+        assert_eq!(all.len(), MOST_PAGES);
+        assert!(hub.follow(address("/one-more")).is_none());
+        assert!(hub.follow(address("/runs/1")).is_some(), "a page that is followed already costs nothing more");
     }
 }

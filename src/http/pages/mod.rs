@@ -1,44 +1,54 @@
 //! The dashboard at `/`: pages written by the server, which work without a script, and change by themselves with one.
 //!
-//! A page is a [`view::View`] in a frame. Reading goes through `Engine` and `Orders`, as everywhere in this floor; what
-//! operators do goes through forms ([`actions`]) to the same calls as the API's. No page has an inline script or style: the
-//! policy that is sent with each forbids them, and anything from elsewhere.
+//! From top to bottom: [`registry`] lists which address shows what; each noun has a file that renders it, and forms that
+//! call the same engine functions as the API; [`confirmation`] and [`run_verbs`] are the forms' pages; [`context`] is a
+//! request for a page; [`layout`], [`address`], [`links`] and [`format`] are what all of them are made of. No page has an
+//! inline script or style: the policy that is sent with each forbids them, and anything from elsewhere.
 
-mod actions;
-mod ask;
+mod address;
 mod assets;
 mod attention;
 mod audit;
 mod axis;
-mod filter;
+mod confirmation;
+mod context;
 mod fleet;
 mod format;
+mod forms;
 mod holds;
 mod layout;
+mod links;
 mod live;
+mod notices;
 mod operations;
 mod orders;
 mod overview;
+mod registry;
 mod run;
+mod run_filter;
+mod run_verbs;
 mod runs;
 mod schedules;
 mod stretches;
+mod verb_form;
 mod verbs;
-mod view;
 mod waterfall;
-mod wish;
 
 use axum::{
     Extension, Router,
-    extract::{OriginalUri, Request, State},
-    http::{HeaderValue, header},
+    extract::{Query, Request, State},
+    http::{HeaderValue, StatusCode, Uri, header},
     middleware::{Next, from_fn},
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
 
-use self::{layout::Frame, view::View};
-use super::{App, auth::Caller, problem::Problem};
+use self::{
+    address::{Address, DONE},
+    context::Context,
+    layout::{Frame, Page},
+};
+use super::{App, problem::Problem};
 
 /// What a page may load and do: its own style, script and icon, its own server.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -62,54 +72,49 @@ pub(super) fn routes(app: &App) -> Router<App> {
         .route("/orders/{id}", get(show))
         .route("/live", get(live::follow))
         .route("/find", get(find))
-        .merge(actions::routes())
+        .merge(run_verbs::routes())
         .merge(holds::routes())
         .merge(operations::routes())
         .merge(schedules::routes())
         .layer(Extension(hub))
         .merge(assets::routes())
-        .layer(from_fn(guarded))
+        .layer(from_fn(add_policy))
 }
 
-/// A whole page: the view that its address names, in the frame.
-async fn show(State(app): State<App>, caller: Caller, OriginalUri(uri): OriginalUri) -> Response {
-    let done = done(&uri);
+/// Shows a whole page: the fragment of its address, in the frame.
+async fn show(context: Context, uri: Uri) -> Response {
     let rendered = async {
-        let view = View::of(&uri)?;
-        Ok::<_, Problem>((view.render(&app).await?, view))
+        let address = Address::of(&uri)?;
+        Ok::<_, Problem>((registry::render(&context.app, &address).await?, address))
     };
     match rendered.await {
-        Ok((fragment, view)) => {
-            let frame = Frame { view: Some(view.address()), ..Frame::new(fragment.title, fragment.section, &caller) };
-            layout::page(&layout::Page { frame, notice: done, fragment: fragment.html })
+        Ok((fragment, address)) => {
+            let frame = Frame { live: Some(address.text()), ..context.frame(fragment.title, fragment.section) };
+            let notice = param(&uri, DONE).and_then(|word| notices::sentence(&word));
+            context.show(StatusCode::OK, &Page { frame, notice, fragment: fragment.html })
         }
-        Err(problem) => layout::problem_page(&problem, &caller),
+        Err(problem) => context.show_problem(&problem),
     }
 }
 
-/// What the address says that was done, as a sentence.
-fn done(uri: &axum::http::Uri) -> Option<String> {
-    let params = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri).ok()?.0;
-    let (_, word) = params.into_iter().find(|(name, _)| name == view::DONE)?;
-    verbs::done(&word)
+fn param(uri: &Uri, name: &str) -> Option<String> {
+    let params = Query::<Vec<(String, String)>>::try_from_uri(uri).ok()?.0;
+    params.into_iter().find(|(known, _)| known == name).map(|(_, value)| value.trim().to_owned())
 }
 
-/// `/find?q=`: the search of the list: an id leads to its run or order, anything else is taken for a key.
-async fn find(State(app): State<App>, OriginalUri(uri): OriginalUri) -> Response {
-    let params =
-        axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri).map(|params| params.0).unwrap_or_default();
-    let wanted =
-        params.into_iter().find(|(name, _)| name == "q").map(|(_, value)| value.trim().to_owned()).unwrap_or_default();
-    let address = match uuid::Uuid::try_parse(&wanted) {
+/// `/find?q=`: the search above the list of runs. An id leads to its run or order; any other text is searched as a key.
+async fn find(State(app): State<App>, uri: Uri) -> Response {
+    let text = param(&uri, "q").unwrap_or_default();
+    let address = match uuid::Uuid::try_parse(&text) {
         Ok(id) if app.engine.run(id).await.is_ok() => format!("/runs/{id}"),
         Ok(id) if app.orders.get(id).await.is_ok() => format!("/orders/{id}"),
-        _ => format::address("/runs", [("key", wanted.as_str())]),
+        _ => links::link("/runs", &[("key", &text)]),
     };
     Redirect::to(&address).into_response()
 }
 
-/// Sends the policy with every answer, and keeps pages out of caches.
-async fn guarded(request: Request, next: Next) -> Response {
+/// Adds the policy to every answer, and keeps pages out of caches.
+async fn add_policy(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));

@@ -3,12 +3,9 @@
 use askama::Template;
 use uuid::Uuid;
 
-use super::{
-    format,
-    view::{Fragment, View},
-};
+use super::{address::Address, format, layout::Fragment, links};
 use crate::{
-    http::{App, problem::Problem},
+    http::{App, base::filters, problem::Problem},
     orders::{Order, OrderFilter, state::Word},
 };
 
@@ -27,23 +24,23 @@ struct OrderPage {
 }
 
 /// A customer's orders.
-pub(super) async fn list(app: &App, view: &View) -> Result<Fragment, Problem> {
-    let customer = view.param("customer_id").unwrap_or_default();
+pub(super) async fn render_list(app: &App, address: &Address) -> Result<Fragment, Problem> {
+    let customer = address.param("customer_id").unwrap_or_default();
     let page = if customer.is_empty() {
         crate::orders::OrderPage { items: Vec::new(), next_cursor: None }
     } else {
-        let cursor = view.param("cursor").map(str::to_owned);
+        let cursor = address.param("cursor").map(str::to_owned);
         app.orders.list(&OrderFilter { customer_id: customer.to_owned(), limit: None, cursor }).await?
     };
-    let next = page.next_cursor.map(|cursor| view.with("cursor", &cursor));
-    Fragment::of("Orders", "orders", &OrdersPage { customer, orders: page.items, next })
+    let next = address.next(page.next_cursor);
+    Fragment::render(app, "Orders", "orders", &OrdersPage { customer, orders: page.items, next })
 }
 
 /// One order.
-pub(super) async fn one(app: &App, id: &str) -> Result<Fragment, Problem> {
+pub(super) async fn render_one(app: &App, id: &str) -> Result<Fragment, Problem> {
     let unknown = |_| Problem::new("unknown_order", format!("there is no order {id}"));
     let order = app.orders.get(Uuid::parse_str(id).map_err(unknown)?).await?;
-    Fragment::of(format!("Order {}", format::short(&order.id)), "orders", &OrderPage { order })
+    Fragment::render(app, format!("Order {}", format::short(&order.id)), "orders", &OrderPage { order })
 }
 
 /// What is paid and not given back.

@@ -4,12 +4,13 @@ use askama::Template;
 
 use super::{
     attention, format,
+    layout::Fragment,
+    links,
     runs::{Chip, RunRow, counted},
-    view::Fragment,
 };
 use crate::{
     engine::{AttentionFilter, AttentionGroup, RunFilter, StatusCount},
-    http::{App, problem::Problem},
+    http::{App, base::filters, problem::Problem},
 };
 
 /// Groups of what needs attention.
@@ -31,8 +32,8 @@ struct Overview {
     workers: usize,
 }
 
-/// The overview.
-pub(super) async fn fragment(app: &App) -> Result<Fragment, Problem> {
+/// Renders the overview.
+pub(super) async fn render(app: &App) -> Result<Fragment, Problem> {
     let counts = app.engine.counts().await?;
     let groups = app.engine.attention(&AttentionFilter { limit: Some(GROUPS), ..AttentionFilter::default() }).await?;
     let latest = app.engine.list(&RunFilter { limit: Some(RUNS), ..RunFilter::default() }).await?.items;
@@ -47,7 +48,7 @@ pub(super) async fn fragment(app: &App) -> Result<Fragment, Problem> {
         latest: latest.into_iter().map(RunRow::of).collect(),
         workers,
     };
-    Fragment::of("Overview", "overview", &template)
+    Fragment::render(app, "Overview", "overview", &template)
 }
 
 fn of(counts: &[StatusCount], status: &str) -> i64 {

@@ -4,15 +4,14 @@ use askama::Template;
 
 use super::{
     format::{self, Html},
-    stretches,
-    verbs::{self, Verb},
-    view::Fragment,
+    layout::Fragment,
+    links, stretches, verb_form,
+    verbs::{self, VerbButton},
     waterfall::{self, Bar, Chart, ROW},
-    wish,
 };
 use crate::{
     engine::{Attention, AuditEntry, AuditFilter, PastAttempt, Run, StepView, Why},
-    http::{App, extract::run_id, problem::Problem},
+    http::{App, base::filters, extract::run_id, problem::Problem},
 };
 
 /// Entries of the audit.
@@ -26,13 +25,13 @@ struct RunPage {
     why: Why,
     attention: Vec<Attention>,
     audit: Vec<AuditEntry>,
-    verbs: Vec<&'static Verb>,
+    verbs: Vec<&'static VerbButton>,
     chart: Chart,
     has_undos: bool,
 }
 
-/// The page.
-pub(super) async fn fragment(app: &App, id: &str) -> Result<Fragment, Problem> {
+/// Renders the page.
+pub(super) async fn render(app: &App, id: &str) -> Result<Fragment, Problem> {
     let id = run_id(id)?;
     let mut run = app.engine.run(id).await?;
     let why = app.engine.why(id).await?;
@@ -50,10 +49,12 @@ pub(super) async fn fragment(app: &App, id: &str) -> Result<Fragment, Problem> {
         words.push("signal");
     }
     // A verb that needs a step is offered where there is one that it can mean.
-    words.retain(|word| !matches!(*word, "skip" | "resolve" | "fork") || !wish::steps(word, &steps).is_empty());
+    words.retain(|word| {
+        !matches!(*word, "skip" | "resolve" | "fork") || !verb_form::list_steps(word, &steps).is_empty()
+    });
     let verbs = verbs::offered(&words);
     let template = RunPage { why, attention, audit, verbs, run, steps, chart, has_undos };
-    Fragment::of(title, "runs", &template)
+    Fragment::render(app, title, "runs", &template)
 }
 
 /// Whether nothing more happens to a run by itself.

@@ -3,12 +3,16 @@
 use askama::Template;
 
 use super::{
-    filter, format, verbs,
-    view::{Fragment, View},
+    address::Address,
+    format,
+    layout::Fragment,
+    links,
+    run_filter::{self, is_condition},
+    verbs,
 };
 use crate::{
     engine::{Run, StatusCount},
-    http::{App, problem::Problem},
+    http::{App, base::filters, problem::Problem},
 };
 
 /// The statuses in the order of their chips.
@@ -39,7 +43,7 @@ pub(super) struct Chip {
 #[derive(Template)]
 #[template(path = "runs.html")]
 struct RunsPage<'a> {
-    view: &'a View,
+    address: &'a Address,
     chips: Vec<Chip>,
     rows: Vec<RunRow>,
     filtered: bool,
@@ -65,64 +69,60 @@ impl RunRow {
     }
 }
 
-/// The list.
-pub(super) async fn fragment(app: &App, view: &View) -> Result<Fragment, Problem> {
+/// Renders the list.
+pub(super) async fn render(app: &App, address: &Address) -> Result<Fragment, Problem> {
     let now = app.engine.now().await?;
     let counts = app.engine.counts().await?;
-    // A filter that can't be read is told where it was written, above an empty list.
-    let listed = match filter::read(view.params(), now) {
+    // A filter that can't be read is explained beside its fields, above an empty list.
+    let listed = match run_filter::parse(address.params(), now) {
         Ok(filter) => app.engine.list(&filter).await.map_err(Problem::from),
         Err(problem) => Err(problem),
     };
     let (page, problem) = match listed {
         Ok(page) => (page, None),
         Err(problem) if problem.status().is_client_error() => {
-            (crate::engine::Page { items: Vec::new(), next_cursor: None }, Some(super::layout::words(&problem).1))
+            (crate::engine::Page { items: Vec::new(), next_cursor: None }, Some(problem.detail().to_owned()))
         }
         Err(problem) => return Err(problem),
     };
-    let set: Vec<&str> = view.params().map(|(name, _)| name).collect();
-    let told = filter::words(view.params());
+    let set: Vec<&str> = address.params().map(|(name, _)| name).collect();
+    let conditions = run_filter::describe(address.params());
     let template = RunsPage {
-        view,
-        chips: chips(view, &counts),
+        address,
+        chips: chips(address, &counts),
         rows: page.items.into_iter().map(RunRow::of).collect(),
-        filtered: set.iter().any(|name| !matches!(*name, "cursor" | "limit")),
+        filtered: set.iter().any(|name| is_condition(name)),
         detailed: set
             .iter()
             .any(|name| matches!(*name, "version" | "tag" | "error" | "step" | "fingerprint" | "since" | "until")),
-        next: page.next_cursor.map(|cursor| view.with("cursor", &cursor)),
-        first: view.param("cursor").map(|_| view.with("cursor", "")),
-        bulk: if problem.is_none() { bulk(view) } else { Vec::new() },
+        next: address.next(page.next_cursor),
+        first: address.param("cursor").map(|_| address.with("cursor", "")),
+        bulk: if problem.is_none() { bulk(address) } else { Vec::new() },
         problem,
     };
-    let title = if told.is_empty() { "Runs".to_owned() } else { format!("Runs: {told}") };
-    Fragment::of(title, "runs", &template)
+    let title = if conditions.is_empty() { "Runs".to_owned() } else { format!("Runs: {conditions}") };
+    Fragment::render(app, title, "runs", &template)
 }
 
 /// What can be done to all runs that match, where there is a condition at all.
-fn bulk(view: &View) -> Vec<(&'static str, String)> {
-    let conditions: Vec<(&str, &str)> =
-        view.params().filter(|(name, _)| !matches!(*name, "cursor" | "limit")).collect();
+fn bulk(address: &Address) -> Vec<(&'static str, String)> {
+    let conditions: Vec<(&str, &str)> = address.params().filter(|(name, _)| is_condition(name)).collect();
     if conditions.is_empty() {
         return Vec::new();
     }
     let form = |word: &str| {
         let all = conditions.iter().copied().chain([("action", word)]);
-        format::address("/operations/new", all)
+        links::address("/operations/new", all)
     };
-    BULK.iter().filter_map(|word| Some((verbs::find(word)?.label, form(word)))).collect()
+    verbs::IN_BULK.iter().filter_map(|word| Some((verbs::find(verbs::OF_RUNS, word)?.label, form(word)))).collect()
 }
 
-/// The verbs that make sense for many runs at a time.
-const BULK: [&str; 6] = ["retry", "pause", "resume", "acknowledge", "cancel", "compensate"];
-
 /// The chips above the list: each sets one condition, and leaves the others as they are.
-fn chips(view: &View, counts: &[StatusCount]) -> Vec<Chip> {
-    let status = view.param("status");
-    let attention = view.param("attention").is_some();
-    let without = view.with("status", "");
-    let all = View::parse(&without).map_or_else(|_| "/runs".to_owned(), |all| all.with("attention", ""));
+fn chips(address: &Address, counts: &[StatusCount]) -> Vec<Chip> {
+    let status = address.param("status");
+    let attention = address.param("attention").is_some();
+    let without = address.with("status", "");
+    let all = Address::parse(&without).map_or_else(|_| "/runs".to_owned(), |all| all.with("attention", ""));
     let plain = |word: &str, class, address, current| Chip {
         address,
         word: word.to_owned(),
@@ -131,22 +131,23 @@ fn chips(view: &View, counts: &[StatusCount]) -> Vec<Chip> {
         zero: false,
         current,
     };
-    let toggled = view.with("attention", if attention { "" } else { "true" });
+    let toggled = address.with("attention", if attention { "" } else { "true" });
     let mut chips = vec![
         plain("all", "", all, status.is_none() && !attention),
         plain("needs attention", "s-attention", toggled, attention),
     ];
     chips.extend(
-        STATUSES
-            .into_iter()
-            .map(|word| Chip { current: status == Some(word), ..of_status(word, view.with("status", word), counts) }),
+        STATUSES.into_iter().map(|word| Chip {
+            current: status == Some(word),
+            ..of_status(word, address.with("status", word), counts)
+        }),
     );
     chips
 }
 
 /// Chips that lead to the list, with how many runs there are of each status.
 pub(super) fn counted(counts: &[StatusCount]) -> Vec<Chip> {
-    STATUSES.into_iter().map(|word| of_status(word, format::link("/runs", &[("status", word)]), counts)).collect()
+    STATUSES.into_iter().map(|word| of_status(word, links::link("/runs", &[("status", word)]), counts)).collect()
 }
 
 fn of_status(word: &str, address: String, counts: &[StatusCount]) -> Chip {

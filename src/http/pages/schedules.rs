@@ -1,24 +1,22 @@
 //! `/schedules` and `/schedules/{name}`: what starts by the clock, what became of its slots, and its buttons.
 
 use askama::Template;
-use axum::{
-    Form, Router,
-    extract::{Path, State},
-    response::{IntoResponse, Redirect, Response},
-    routing::get,
-};
+use axum::{Form, Router, extract::Path, response::Response, routing::get};
 
 use super::{
-    actions::{Fields, check_form, check_operator, reason},
-    ask::{Ask, Reason},
+    address::Address,
+    confirmation::{self, Confirmation},
+    context::Context,
     format,
-    layout::problem_page,
+    forms::Fields,
+    layout::Fragment,
+    links,
+    notices::with_notice,
     verbs,
-    view::{Fragment, View},
 };
 use crate::{
-    engine::{Operator, Schedule, ScheduleDetail, Time},
-    http::{App, auth::Caller, problem::Problem},
+    engine::{Schedule, ScheduleDetail, Time},
+    http::{App, base::filters, problem::Problem},
 };
 
 /// Slots of a schedule.
@@ -37,22 +35,23 @@ struct SchedulePage {
     next: Option<String>,
 }
 
-/// The list.
-pub(super) async fn list(app: &App) -> Result<Fragment, Problem> {
+/// Renders the list.
+pub(super) async fn render_list(app: &App) -> Result<Fragment, Problem> {
     let schedules = app.engine.schedules().await?;
-    Fragment::of("Schedules", "schedules", &SchedulesPage { schedules })
+    Fragment::render(app, "Schedules", "schedules", &SchedulesPage { schedules })
 }
 
-/// One schedule with its slots.
-pub(super) async fn one(app: &App, view: &View, name: &str) -> Result<Fragment, Problem> {
-    let detail = app.engine.schedule(&format::decode(name), view.param("cursor"), SLOTS).await?;
-    let next = detail.slots.next_cursor.as_deref().map(|cursor| view.with("cursor", cursor));
-    Fragment::of(format!("Schedule {}", detail.schedule.name), "schedules", &SchedulePage { detail, next })
+/// Renders one schedule with its slots.
+pub(super) async fn render_one(app: &App, address: &Address, name: &str) -> Result<Fragment, Problem> {
+    let mut detail = app.engine.schedule(&links::decode(name), address.param("cursor"), SLOTS).await?;
+    let next = address.next(detail.slots.next_cursor.take());
+    let title = format!("Schedule {}", detail.schedule.name);
+    Fragment::render(app, title, "schedules", &SchedulePage { detail, next })
 }
 
-/// The address of a schedule's page or form.
+/// The address of a schedule's page, or of a form if there is a verb.
 fn path(name: &str, verb: &str) -> String {
-    let name = format::encode_segment(name);
+    let name = links::encode_segment(name);
     if verb.is_empty() { format!("/schedules/{name}") } else { format!("/schedules/{name}/{verb}") }
 }
 
@@ -60,83 +59,58 @@ fn soonest(next: &[Time]) -> Option<Time> {
     next.first().copied()
 }
 
-/// What can be done to a schedule: word, label, what it means.
-const VERBS: [(&str, &str, &str); 4] = [
-    (
-        "pause",
-        "Pause",
-        "Nothing starts until it is resumed. What it misses meanwhile its catch-up policy decides then.",
-    ),
-    ("resume", "Resume", "Its slots start runs again. Its catch-up policy decides about those it has missed."),
-    ("run", "Run now", "Starts a run now, beside its slots and whatever its overlap policy says."),
-    ("delete", "Delete", "Removes the schedule and the record of its slots. Its runs stay."),
-];
-
 /// The routes of its forms.
 pub(super) fn routes() -> Router<App> {
-    Router::new().route("/schedules/{name}/{verb}", get(ask).post(act))
+    Router::new().route("/schedules/{name}/{verb}", get(show).post(submit))
 }
 
-fn form(name: &str, verb: &str) -> Result<Ask, Problem> {
-    let known = VERBS.iter().find(|(word, _, _)| *word == verb);
-    let (verb, label, means) =
-        known.copied().ok_or_else(|| Problem::new("unknown_route", format!("a schedule has no {verb}")))?;
-    Ok(Ask {
+fn confirmation(name: &str, verb: &str) -> Result<Confirmation, Problem> {
+    let verb = verbs::require(verbs::OF_SCHEDULES, verb)?;
+    Ok(Confirmation {
         section: "schedules",
-        from: (path(name, ""), format!("Schedule {name}")),
-        title: format!("{label}: the schedule {name}"),
-        means: means.to_owned(),
-        plan: Vec::new(),
-        action: path(name, verb),
-        hidden: Vec::new(),
-        inputs: Vec::new(),
-        reason: Reason::Optional,
-        label,
-        grave: verb == "delete",
-        closed: false,
+        parent: (path(name, ""), format!("Schedule {name}")),
+        title: format!("{}: the schedule {name}", verb.label),
+        means: verb.means,
+        action: path(name, verb.word),
+        label: verb.label,
+        grave: verb.grave,
+        ..Confirmation::default()
     })
 }
 
-async fn ask(State(app): State<App>, caller: Caller, Path((name, verb)): Path<(String, String)>) -> Response {
-    let known = async {
-        app.engine.schedule(&name, None, 1).await?;
-        form(&name, &verb)
+async fn show(context: Context, Path((name, verb)): Path<(String, String)>) -> Response {
+    let confirmation = async {
+        context.app.engine.schedule(&name, None, 1).await?;
+        confirmation(&name, &verb)
     };
-    match known.await {
-        Ok(ask) => ask.page(&caller, &Fields::new(), None),
-        Err(problem) => problem_page(&problem, &caller),
-    }
+    confirmation::show(&context, confirmation.await)
 }
 
-async fn act(
-    State(app): State<App>,
-    caller: Caller,
-    Path((name, verb)): Path<(String, String)>,
-    Form(fields): Form<Fields>,
-) -> Response {
-    let ask = match check_form(&caller, &fields).and_then(|()| form(&name, &verb)) {
-        Ok(ask) => ask,
-        Err(problem) => return problem_page(&problem, &caller),
-    };
-    match done(&app, &caller, &name, &verb, &fields).await {
-        Ok(to) => Redirect::to(&to).into_response(),
-        Err(problem) => ask.page(&caller, &fields, Some(&problem)),
-    }
+async fn submit(context: Context, Path((name, verb)): Path<(String, String)>, Form(fields): Form<Fields>) -> Response {
+    let perform = perform(&context, &name, &verb, &fields);
+    confirmation::submit(&context, &fields, confirmation(&name, &verb), perform).await
 }
 
-/// Does it, and says where to go on.
-async fn done(app: &App, caller: &Caller, name: &str, verb: &str, fields: &Fields) -> Result<String, Problem> {
-    check_operator(caller)?;
-    let by = Operator { actor: caller.actor.clone(), reason: reason(fields)?, ..Operator::default() };
-    match verb {
-        "pause" => drop(app.engine.pause_schedule(name, &by).await?),
-        "resume" => drop(app.engine.resume_schedule(name, &by).await?),
-        "delete" => drop(app.engine.delete_schedule(name, &by).await?),
+async fn perform(context: &Context, name: &str, verb: &str, fields: &Fields) -> Result<String, Problem> {
+    let by = context.operator(fields)?;
+    let engine = &context.app.engine;
+    let address = match verb {
+        "pause" => {
+            engine.pause_schedule(name, &by).await?;
+            path(name, "")
+        }
+        "resume" => {
+            engine.resume_schedule(name, &by).await?;
+            path(name, "")
+        }
+        "delete" => {
+            engine.delete_schedule(name, &by).await?;
+            "/schedules".to_owned()
+        }
         _ => {
-            let started = app.engine.run_schedule(name, &by).await?;
+            let started = engine.run_schedule(name, &by).await?;
             return Ok(started.run_id.map_or_else(|| path(name, ""), |run| format!("/runs/{run}")));
         }
-    }
-    let to = if verb == "delete" { "/schedules".to_owned() } else { path(name, "") };
-    Ok(verbs::told(&to, verb))
+    };
+    Ok(with_notice(&address, verb))
 }

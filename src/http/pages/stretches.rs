@@ -5,13 +5,25 @@ use chrono::TimeDelta;
 
 use crate::engine::{Outcome, PastAttempt, StepView, Time};
 
-use super::{
-    axis::{Span, length},
-    waterfall::Kind,
-};
+use super::axis::{Span, length};
 
 /// The times in a log are its worker's, those of a row are the database's: this much they may differ.
 const SLACK: TimeDelta = TimeDelta::seconds(1);
+
+/// What a bar stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// An attempt that ended so: `ok failed unknown skipped`.
+    Ended(&'static str),
+    /// An attempt that is under way.
+    Open,
+    /// Waiting: for a timer, a signal, another attempt; earlier attempts.
+    Wait,
+    /// A wait that is still to come.
+    Future,
+    /// The pivot.
+    Pivot,
+}
 
 /// One stretch of a step, in time.
 pub(super) struct Stretch {

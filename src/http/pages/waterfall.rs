@@ -8,7 +8,7 @@ use crate::engine::{StepView, Time};
 
 use super::{
     axis::{Axis, Break, Span, Tick, round},
-    stretches::{Clock, Stretch},
+    stretches::{Clock, Kind, Stretch},
 };
 
 /// Height of a row, in pixels. The labels beside the picture have the same.
@@ -83,21 +83,6 @@ pub(super) struct Bar {
     pub(super) kind: Kind,
     /// In words.
     pub(super) title: String,
-}
-
-/// What a bar stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// An attempt that ended so: `ok failed unknown skipped`.
-    Ended(&'static str),
-    /// An attempt that is under way.
-    Open,
-    /// Waiting: for a timer, a signal, another attempt; earlier attempts.
-    Wait,
-    /// A wait that is still to come.
-    Future,
-    /// The pivot.
-    Pivot,
 }
 
 impl Bar {

@@ -3,6 +3,8 @@
 (() => {
   const main = document.getElementById("main");
   const view = main?.dataset.view;
+  // The path under which the server is mounted: every address of ours begins with it.
+  const base = document.body.dataset.base ?? "";
 
   // Times: the server writes moments; how long ago they are is this browser's to say, and to keep saying.
   const SPANS = [[60, 1, "s"], [3600, 60, "min"], [86400, 3600, "h"], [Infinity, 86400, "d"]];
@@ -67,7 +69,7 @@
     const close = () => { stream?.close(); stream = null; };
     function open() {
       if (stream || paused || document.hidden) return;
-      stream = new EventSource("/live?view=" + encodeURIComponent(view));
+      stream = new EventSource(base + "/live?view=" + encodeURIComponent(view));
       stream.addEventListener("open", () => tell("live"));
       stream.addEventListener("error", () => {
         tell("reconnecting");
@@ -166,9 +168,9 @@
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || dialog || event.target.closest("input, select, textarea")) return;
     const does = {
-      "/": () => { const field = document.querySelector("[data-search]"); if (field) field.focus(); else location.href = "/runs"; },
-      j: () => move(1), k: () => move(-1), a: () => { location.href = "/attention"; }, r: () => { location.href = "/runs"; },
-      o: () => { location.href = "/"; }, p: () => lamp?.click(), "?": help,
+      "/": () => { const field = document.querySelector("[data-search]"); if (field) field.focus(); else location.href = base + "/runs"; },
+      j: () => move(1), k: () => move(-1), a: () => { location.href = base + "/attention"; }, r: () => { location.href = base + "/runs"; },
+      o: () => { location.href = base + "/"; }, p: () => lamp?.click(), "?": help,
     }[event.key];
     if (does) { event.preventDefault(); does(); }
   });

@@ -1,5 +1,5 @@
-//! `/v1/runs/{id}/{verb}`: what operators ask of one run. What each verb does and where it is allowed is the engine's to say; here
-//! stand the bodies, the statuses, and that a malformed id or body is audited like any refusal.
+//! `/v1/runs/{id}/{verb}`: the verbs of operators on one run. The engine decides what each does and where it is allowed; here
+//! are the routes and statuses, and a malformed id or body is audited like any other refusal.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::Value;
-use utoipa::{IntoResponses, ToSchema};
+use utoipa::IntoResponses;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -20,9 +18,10 @@ use super::{
     extract::{OptionalJson, run_id},
     problem::Problem,
     request::is_about,
+    verb_bodies::{Body, ForkBody, ResolveBody, RetryBody, SkipBody},
     wire::{ActionBody, operator},
 };
-use crate::engine::{ActionPlan, Declared, ForkPlan, Operator, PolicyOverride, RunId, StepDirection, Subject, Verb};
+use crate::engine::{ActionPlan, ForkPlan, Operator, RunId, Subject, Verb};
 
 /// The routes of the verbs.
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -39,101 +38,6 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(fork))
 }
 
-/// What all bodies have.
-trait Body: DeserializeOwned + Default {
-    fn who(&self) -> (Option<&str>, bool);
-}
-
-/// The body of a retry.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
-struct RetryBody {
-    /// Why, for the audit.
-    reason: Option<String>,
-    /// Show the plan and change nothing.
-    dry_run: bool,
-    /// Other rules for the steps that are attempted again.
-    policy: Option<PolicyOverride>,
-}
-
-/// The body of a skip.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
-struct SkipBody {
-    /// Why, for the audit.
-    reason: Option<String>,
-    /// Show what would happen and change nothing.
-    dry_run: bool,
-    /// The step or its undo; the one that is unresolved unless said.
-    direction: Option<StepDirection>,
-    /// What the workflow is told that the step gave; null unless said.
-    output: Option<Value>,
-}
-
-/// The body of a resolve.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
-struct ResolveBody {
-    /// Why, for the audit.
-    reason: Option<String>,
-    /// Show what would happen and change nothing.
-    dry_run: bool,
-    /// What the step came to. Required.
-    #[schema(required = true, value_type = Declared)]
-    outcome: Option<Declared>,
-    /// The step or its undo; the one that is unknown unless said.
-    direction: Option<StepDirection>,
-    /// What it gave, where it took effect.
-    output: Option<Value>,
-    /// How you know, for the audit.
-    evidence: Option<String>,
-}
-
-/// The body of a fork.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
-struct ForkBody {
-    /// Why, for the audit.
-    reason: Option<String>,
-    /// Show what would be kept and change nothing.
-    dry_run: bool,
-    /// The first step that is made again. Required.
-    #[schema(required = true, value_type = u32)]
-    from_step: Option<u32>,
-    /// Another input; only with `from_step` 0.
-    input: Option<Value>,
-}
-
-impl Body for ActionBody {
-    fn who(&self) -> (Option<&str>, bool) {
-        self.who()
-    }
-}
-
-impl Body for RetryBody {
-    fn who(&self) -> (Option<&str>, bool) {
-        (self.reason.as_deref(), self.dry_run)
-    }
-}
-
-impl Body for SkipBody {
-    fn who(&self) -> (Option<&str>, bool) {
-        (self.reason.as_deref(), self.dry_run)
-    }
-}
-
-impl Body for ResolveBody {
-    fn who(&self) -> (Option<&str>, bool) {
-        (self.reason.as_deref(), self.dry_run)
-    }
-}
-
-impl Body for ForkBody {
-    fn who(&self) -> (Option<&str>, bool) {
-        (self.reason.as_deref(), self.dry_run)
-    }
-}
-
 /// Try again from the step that failed, with the results of those before it; or try the failed undos again.
 ///
 /// A run that waits for a later attempt makes it now.
@@ -147,8 +51,8 @@ impl Body for ForkBody {
     responses(Planned),
     extensions(("x-problems" = json!(["unknown_run", "wrong_state", "held_by_worker"])))
 )]
-async fn retry(asked: Asked<RetryBody>) -> Result<Planned, Problem> {
-    asked.act("retry", |body| Ok(Verb::Retry { policy: body.policy })).await
+async fn retry(request: VerbRequest<RetryBody>) -> Result<Planned, Problem> {
+    request.perform("retry", |body| Ok(Verb::Retry { policy: body.policy })).await
 }
 
 /// Stop a run and undo what it did, before its pivot.
@@ -162,8 +66,8 @@ async fn retry(asked: Asked<RetryBody>) -> Result<Planned, Problem> {
     responses(Planned),
     extensions(("x-problems" = json!(["unknown_run", "reason_required", "past_pivot", "wrong_state"])))
 )]
-async fn cancel(asked: Asked<ActionBody>) -> Result<Planned, Problem> {
-    asked.act("cancel", |_| Ok(Verb::Cancel)).await
+async fn cancel(request: VerbRequest<ActionBody>) -> Result<Planned, Problem> {
+    request.perform("cancel", |_| Ok(Verb::Cancel)).await
 }
 
 /// Undo what a run did, wherever it stands.
@@ -177,8 +81,8 @@ async fn cancel(asked: Asked<ActionBody>) -> Result<Planned, Problem> {
     responses(Planned),
     extensions(("x-problems" = json!(["unknown_run", "reason_required", "wrong_state"])))
 )]
-async fn compensate(asked: Asked<ActionBody>) -> Result<Planned, Problem> {
-    asked.act("compensate", |_| Ok(Verb::Compensate)).await
+async fn compensate(request: VerbRequest<ActionBody>) -> Result<Planned, Problem> {
+    request.perform("compensate", |_| Ok(Verb::Compensate)).await
 }
 
 /// Let nothing of a run begin, and freeze its timers.
@@ -194,8 +98,8 @@ async fn compensate(asked: Asked<ActionBody>) -> Result<Planned, Problem> {
     responses(Planned),
     extensions(("x-problems" = json!(["unknown_run", "wrong_state"])))
 )]
-async fn pause(asked: Asked<ActionBody>) -> Result<Planned, Problem> {
-    asked.act("pause", |_| Ok(Verb::Pause)).await
+async fn pause(request: VerbRequest<ActionBody>) -> Result<Planned, Problem> {
+    request.perform("pause", |_| Ok(Verb::Pause)).await
 }
 
 /// Let a paused run go on; its timers go on with what was left of them.
@@ -209,8 +113,8 @@ async fn pause(asked: Asked<ActionBody>) -> Result<Planned, Problem> {
     responses(Planned),
     extensions(("x-problems" = json!(["unknown_run", "wrong_state"])))
 )]
-async fn resume(asked: Asked<ActionBody>) -> Result<Planned, Problem> {
-    asked.act("resume", |_| Ok(Verb::Resume)).await
+async fn resume(request: VerbRequest<ActionBody>) -> Result<Planned, Problem> {
+    request.perform("resume", |_| Ok(Verb::Resume)).await
 }
 
 /// End a run as it stands, without undo.
@@ -226,8 +130,8 @@ async fn resume(asked: Asked<ActionBody>) -> Result<Planned, Problem> {
     responses(Planned),
     extensions(("x-problems" = json!(["unknown_run", "reason_required", "wrong_state", "held_by_worker"])))
 )]
-async fn abandon(asked: Asked<ActionBody>) -> Result<Planned, Problem> {
-    asked.act("abandon", |_| Ok(Verb::Abandon)).await
+async fn abandon(request: VerbRequest<ActionBody>) -> Result<Planned, Problem> {
+    request.perform("abandon", |_| Ok(Verb::Abandon)).await
 }
 
 /// Take a run off the list of what needs attention.
@@ -243,8 +147,8 @@ async fn abandon(asked: Asked<ActionBody>) -> Result<Planned, Problem> {
     responses(Planned),
     extensions(("x-problems" = json!(["unknown_run", "wrong_state"])))
 )]
-async fn acknowledge(asked: Asked<ActionBody>) -> Result<Planned, Problem> {
-    asked.act("acknowledge", |_| Ok(Verb::Acknowledge)).await
+async fn acknowledge(request: VerbRequest<ActionBody>) -> Result<Planned, Problem> {
+    request.perform("acknowledge", |_| Ok(Verb::Acknowledge)).await
 }
 
 /// Pass over a step that has not succeeded, as if it had given this output; or over an undo.
@@ -259,11 +163,11 @@ async fn acknowledge(asked: Asked<ActionBody>) -> Result<Planned, Problem> {
     responses(Planned),
     extensions(("x-problems" = json!(["unknown_run", "unknown_step", "reason_required", "wrong_state", "held_by_worker"])))
 )]
-async fn skip(asked: Asked<SkipBody>) -> Result<Planned, Problem> {
-    let seq = asked.seq.clone();
-    asked
-        .act("skip", |body: SkipBody| {
-            Ok(Verb::Skip { seq: step(&seq)?, direction: body.direction, output: body.output })
+async fn skip(request: VerbRequest<SkipBody>) -> Result<Planned, Problem> {
+    let seq = request.seq.clone();
+    request
+        .perform("skip", |body: SkipBody| {
+            Ok(Verb::Skip { seq: parse_step(&seq)?, direction: body.direction, output: body.output })
         })
         .await
 }
@@ -282,13 +186,13 @@ async fn skip(asked: Asked<SkipBody>) -> Result<Planned, Problem> {
     responses(Planned),
     extensions(("x-problems" = json!(["unknown_run", "unknown_step", "reason_required", "wrong_state", "held_by_worker"])))
 )]
-async fn resolve(asked: Asked<ResolveBody>) -> Result<Planned, Problem> {
-    let seq = asked.seq.clone();
-    asked
-        .act("resolve", |body: ResolveBody| {
+async fn resolve(request: VerbRequest<ResolveBody>) -> Result<Planned, Problem> {
+    let seq = request.seq.clone();
+    request
+        .perform("resolve", |body: ResolveBody| {
             let outcome = body.outcome.ok_or_else(|| Problem::invalid("`outcome` is missing: \"ok\" or \"failed\""))?;
             let ResolveBody { direction, output, evidence, .. } = body;
-            Ok(Verb::Resolve { seq: step(&seq)?, direction, outcome, output, evidence })
+            Ok(Verb::Resolve { seq: parse_step(&seq)?, direction, outcome, output, evidence })
         })
         .await
 }
@@ -310,12 +214,12 @@ async fn resolve(asked: Asked<ResolveBody>) -> Result<Planned, Problem> {
     ),
     extensions(("x-problems" = json!(["unknown_run", "unknown_step", "reason_required", "wrong_state", "invalid_input"])))
 )]
-async fn fork(asked: Asked<ForkBody>) -> Result<Response, Problem> {
-    let (app, id) = (asked.app.clone(), asked.id.clone());
-    let (run, by, body) = asked.read("fork").await?;
+async fn fork(request: VerbRequest<ForkBody>) -> Result<Response, Problem> {
+    let (app, id) = (request.app.clone(), request.id.clone());
+    let (run, by, body) = request.read("fork").await?;
     let Some(from) = body.from_step else {
         let missing = Problem::invalid("`from_step` is missing: the first step that is made again");
-        return Err(refused(&app, "fork", &id, &by, missing).await);
+        return Err(record_refusal(&app, "fork", &id, &by, missing).await);
     };
     let plan = app.engine.fork(run, from, body.input, &by).await?;
     Ok(match plan.new_run {
@@ -345,8 +249,8 @@ impl IntoResponse for Planned {
     }
 }
 
-/// A verb asked of a run, as it came: what is wrong with it is put on record before it is told.
-struct Asked<B> {
+/// A request for a verb on a run, as it came. What is wrong with it is recorded in the audit before it is answered.
+struct VerbRequest<B> {
     app: App,
     id: String,
     /// The step in the path; empty where there is none.
@@ -355,7 +259,7 @@ struct Asked<B> {
     body: Result<OptionalJson<B>, Problem>,
 }
 
-impl<B: Body> FromRequest<App> for Asked<B> {
+impl<B: Body> FromRequest<App> for VerbRequest<B> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
@@ -369,54 +273,54 @@ impl<B: Body> FromRequest<App> for Asked<B> {
     }
 }
 
-impl<B: Body> Asked<B> {
-    /// One way for all verbs: who, why, which run, then the action itself.
-    async fn act(
+impl<B: Body> VerbRequest<B> {
+    /// Carries a verb out: who, why, which run, then the verb itself.
+    async fn perform(
         self,
         verb: &'static str,
-        action: impl FnOnce(B) -> Result<Verb, Problem>,
+        parse: impl FnOnce(B) -> Result<Verb, Problem>,
     ) -> Result<Planned, Problem> {
         let (app, id) = (self.app.clone(), self.id.clone());
         let (run, by, body) = self.read(verb).await?;
-        let action = match action(body) {
-            Ok(action) => action,
-            Err(problem) => return Err(refused(&app, verb, &id, &by, problem).await),
+        let verb = match parse(body) {
+            Ok(verb) => verb,
+            Err(problem) => return Err(record_refusal(&app, verb, &id, &by, problem).await),
         };
-        let plan = app.engine.apply_verb(run, &action, &by).await?;
+        let plan = app.engine.apply_verb(run, &verb, &by).await?;
         Ok(if plan.dry_run { Planned::DryRun(plan) } else { Planned::Accepted(plan) })
     }
 
-    /// Who acts on which run, and with which body.
+    /// Reads who acts on which run, and with which body.
     async fn read(self, verb: &str) -> Result<(RunId, Operator, B), Problem> {
         let Self { app, id, caller, body, .. } = self;
         let nobody = Operator { actor: caller.actor.clone(), ..Operator::default() };
         let body = match body {
             Ok(OptionalJson(body)) => body.unwrap_or_default(),
-            Err(problem) => return Err(refused(&app, verb, &id, &nobody, problem).await),
+            Err(problem) => return Err(record_refusal(&app, verb, &id, &nobody, problem).await),
         };
         let (reason, dry_run) = body.who();
         let by = match operator(caller.actor, reason, dry_run) {
             Ok(by) => by,
-            Err(problem) => return Err(refused(&app, verb, &id, &Operator { dry_run, ..nobody }, problem).await),
+            Err(problem) => return Err(record_refusal(&app, verb, &id, &Operator { dry_run, ..nobody }, problem).await),
         };
-        let run = known_id(&app, verb, &id, &by).await?;
+        let run = require_run_id(&app, verb, &id, &by).await?;
         Ok((run, by, body))
     }
 }
 
-/// A run's id; whoever sends something else is told, and it is put on record.
-pub(super) async fn known_id(app: &App, verb: &str, id: &str, by: &Operator) -> Result<RunId, Problem> {
+/// Reads a run's id; something else is refused, and the refusal recorded in the audit.
+pub(super) async fn require_run_id(app: &App, verb: &str, id: &str, by: &Operator) -> Result<RunId, Problem> {
     match run_id(id) {
         Ok(run) => {
             is_about(run);
             Ok(run)
         }
-        Err(problem) => Err(refused(app, verb, id, by, problem).await),
+        Err(problem) => Err(record_refusal(app, verb, id, by, problem).await),
     }
 }
 
-/// Puts on record what never came to the engine.
-async fn refused(app: &App, verb: &str, id: &str, by: &Operator, problem: Problem) -> Problem {
+/// Records a refusal that the engine never saw in the audit.
+async fn record_refusal(app: &App, verb: &str, id: &str, by: &Operator, problem: Problem) -> Problem {
     if !by.dry_run {
         let subject: String = id.chars().filter(|c| !c.is_control()).take(LONGEST_SUBJECT).collect();
         let about = run_id(id).map_or(Subject::Named(&subject), Subject::Run);
@@ -429,7 +333,7 @@ async fn refused(app: &App, verb: &str, id: &str, by: &Operator, problem: Proble
 const LONGEST_SUBJECT: usize = 100;
 
 /// A step's position in a path. Whatever is no number is a step that no run has.
-fn step(text: &str) -> Result<u32, Problem> {
+fn parse_step(text: &str) -> Result<u32, Problem> {
     let none = || Problem::new("unknown_step", format!("there is no step {text}"));
     text.parse().ok().filter(|seq| i32::try_from(*seq).is_ok()).ok_or_else(none)
 }
