@@ -9,9 +9,11 @@
 //! | `structure` | floors and circles, by the `graph` of which file needs which; `needs` reads one file |
 //! | `words` | identifiers that are no longer used |
 //! | `prose` | budgets of words, lines that fit, phrases that are no English |
+//! | `links` | links and paths in docs, which lead somewhere |
 //! | `rules`, `source` | the rules of `main` as functions of a file's text, and the lexer below all of them |
 
 mod graph;
+mod links;
 mod needs;
 mod prose;
 mod rules;
