@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{OrderRef, lock};
 use crate::{
-    engine::{Activity, ActivityContext, ActivityError, Schema},
+    engine::{Activity, ActivityContext, ActivityError},
     orders::{
         History,
         runs::SweepInput,
@@ -30,10 +30,6 @@ impl Activity for Archive {
     type Input = OrderRef;
     type Output = OrderState;
 
-    fn schema() -> Schema {
-        Schema::of::<Self::Input, Self::Output>()
-    }
-
     async fn run(&self, cx: &ActivityContext, input: &OrderRef) -> Result<OrderState, ActivityError> {
         let mut conn = cx.tx().await?;
         let order = lock(&mut conn, input.order_id).await?;
@@ -49,7 +45,8 @@ impl Activity for Archive {
 }
 
 /// What a sweep did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Swept {
     /// Orders that were archived.
     pub archived: u32,
@@ -69,10 +66,6 @@ impl Activity for SweepArchive {
     const TRANSACTIONAL: bool = true;
     type Input = SweepInput;
     type Output = Swept;
-
-    fn schema() -> Schema {
-        Schema::of::<Self::Input, Self::Output>()
-    }
 
     async fn run(&self, cx: &ActivityContext, input: &SweepInput) -> Result<Swept, ActivityError> {
         let mut conn = cx.tx().await?;

@@ -11,14 +11,16 @@ use sqlx::PgPool;
 use std::time::Duration;
 use uuid::Uuid;
 
-use super::{IntentRef, Paid, from_gateway, shown, void::void_or_refund};
+use super::{IntentRef, Paid, from_gateway, void::void_or_refund};
 use crate::{
-    engine::{Activity, ActivityContext, ActivityError, Policy, Retry, Schema, Verified},
+    engine::{Activity, ActivityContext, ActivityError, Policy, Retry, Verified},
+    orders::money::format_amount,
     payments::{GatewayError, Intent, IntentStatus, PaymentGateway, Refusal},
 };
 
 /// What is to be charged.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct ChargeRequest {
     /// The order.
     pub order_id: Uuid,
@@ -31,7 +33,8 @@ pub struct ChargeRequest {
 }
 
 /// What came of asking for the money.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case", tag = "status")]
 pub enum Charged {
     /// The money is captured.
@@ -52,10 +55,6 @@ impl Activity for Charge {
     const VERIFIABLE: bool = true;
     type Input = ChargeRequest;
     type Output = Charged;
-
-    fn schema() -> Schema {
-        Schema::of::<Self::Input, Self::Output>()
-    }
 
     /// Every second attempt is a look at the intent: together about a minute at the default gateway timeout.
     fn policy() -> Policy {
@@ -90,7 +89,7 @@ impl Activity for Charge {
     }
 
     fn undo_summary(input: &ChargeRequest) -> Option<String> {
-        Some(format!("void or refund {}", shown(input.amount, &input.currency)))
+        Some(format!("void or refund {}", format_amount(input.amount, &input.currency)))
     }
 
     async fn undo(

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{OrderRef, lock, refused};
 use crate::{
-    engine::{Activity, ActivityContext, ActivityError, Schema},
+    engine::{Activity, ActivityContext, ActivityError},
     orders::{
         state::{CancelReason, OrderState, PaymentState},
         store,
@@ -14,7 +14,8 @@ use crate::{
 };
 
 /// Why an order is given up before it was placed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct GivingUp {
     /// The order.
     pub order_id: Uuid,
@@ -33,10 +34,6 @@ impl Activity for GiveUp {
     const TRANSACTIONAL: bool = true;
     type Input = GivingUp;
     type Output = CancelReason;
-
-    fn schema() -> Schema {
-        Schema::of::<Self::Input, Self::Output>()
-    }
 
     async fn run(&self, cx: &ActivityContext, input: &GivingUp) -> Result<CancelReason, ActivityError> {
         let mut conn = cx.tx().await?;
@@ -59,10 +56,6 @@ impl Activity for CloseOrder {
     const TRANSACTIONAL: bool = true;
     type Input = OrderRef;
     type Output = OrderState;
-
-    fn schema() -> Schema {
-        Schema::of::<Self::Input, Self::Output>()
-    }
 
     async fn run(&self, cx: &ActivityContext, input: &OrderRef) -> Result<OrderState, ActivityError> {
         let mut conn = cx.tx().await?;

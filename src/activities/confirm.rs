@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{Paid, lock, refused};
 use crate::{
-    engine::{Activity, ActivityContext, ActivityError, Schema, Time},
+    engine::{Activity, ActivityContext, ActivityError, Time},
     orders::{
         Order,
         state::{OrderState, StockState},
@@ -14,7 +14,8 @@ use crate::{
 };
 
 /// What is to be confirmed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Confirmation {
     /// The order.
     pub order_id: Uuid,
@@ -23,7 +24,8 @@ pub struct Confirmation {
 }
 
 /// What came of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case", tag = "outcome")]
 pub enum Confirmed {
     /// It is placed.
@@ -44,10 +46,6 @@ impl Activity for Confirm {
     const TRANSACTIONAL: bool = true;
     type Input = Confirmation;
     type Output = Confirmed;
-
-    fn schema() -> Schema {
-        Schema::of::<Self::Input, Self::Output>()
-    }
 
     /// An amount or currency that is not the order's is for an operator to judge: the run stays where it is.
     async fn run(&self, cx: &ActivityContext, input: &Confirmation) -> Result<Confirmed, ActivityError> {

@@ -5,12 +5,13 @@ use uuid::Uuid;
 
 use super::{lock, refused};
 use crate::{
-    engine::{Activity, ActivityContext, ActivityError, Schema},
+    engine::{Activity, ActivityContext, ActivityError},
     orders::{state::OrderState, store},
 };
 
 /// Which order, and its window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Following {
     /// The order.
     pub order_id: Uuid,
@@ -19,7 +20,8 @@ pub struct Following {
 }
 
 /// Where the order stands now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Seen {
     /// Its state.
     pub state: OrderState,
@@ -36,10 +38,6 @@ impl Activity for FollowUp {
     const TRANSACTIONAL: bool = true;
     type Input = Following;
     type Output = Seen;
-
-    fn schema() -> Schema {
-        Schema::of::<Self::Input, Self::Output>()
-    }
 
     async fn run(&self, cx: &ActivityContext, input: &Following) -> Result<Seen, ActivityError> {
         let mut conn = cx.tx().await?;

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{ORDER_CANCELLED, from_gateway, lock, refused, shown, void::void_or_refund};
+use super::{ORDER_CANCELLED, from_gateway, lock, refused, void::void_or_refund};
 use crate::{
-    engine::{Activity, ActivityContext, ActivityError, Schema},
+    engine::{Activity, ActivityContext, ActivityError},
     orders::{
+        money::format_amount,
         state::{OrderState, PaymentState},
         store,
     },
@@ -18,7 +19,8 @@ use crate::{
 };
 
 /// What is to be charged, and how.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct IntentRequest {
     /// The order.
     pub order_id: Uuid,
@@ -31,7 +33,8 @@ pub struct IntentRequest {
 }
 
 /// A payment of an order, by the gateway's id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct IntentRef {
     /// The order.
     pub order_id: Uuid,
@@ -55,10 +58,6 @@ impl Activity for CreateIntent {
         &["token"]
     }
 
-    fn schema() -> Schema {
-        Schema::of::<Self::Input, Self::Output>()
-    }
-
     async fn run(&self, cx: &ActivityContext, input: &IntentRequest) -> Result<IntentRef, ActivityError> {
         let new = NewIntent {
             amount: input.amount,
@@ -72,7 +71,7 @@ impl Activity for CreateIntent {
     }
 
     fn undo_summary(input: &IntentRequest) -> Option<String> {
-        Some(format!("leave no payment of {}", shown(input.amount, &input.currency)))
+        Some(format!("leave no payment of {}", format_amount(input.amount, &input.currency)))
     }
 
     /// Sees to it that no money is left with us, whatever the charge's own undo made out. Without an output nobody ever
@@ -99,10 +98,6 @@ impl Activity for BeginPayment {
     const TRANSACTIONAL: bool = true;
     type Input = IntentRef;
     type Output = PaymentState;
-
-    fn schema() -> Schema {
-        Schema::of::<Self::Input, Self::Output>()
-    }
 
     async fn run(&self, cx: &ActivityContext, input: &IntentRef) -> Result<PaymentState, ActivityError> {
         let mut conn = cx.tx().await?;

@@ -8,7 +8,7 @@ use sqlx::PgPool;
 
 use super::{Confirmation, Confirmed, IntentRef, Paid, confirm::check_amount, from_gateway, lock, refused};
 use crate::{
-    engine::{Activity, ActivityContext, ActivityError, Schema},
+    engine::{Activity, ActivityContext, ActivityError},
     orders::{
         Error, History,
         state::{CancelReason, OrderState, StockState},
@@ -18,7 +18,8 @@ use crate::{
 };
 
 /// What there is to do about a late payment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case", tag = "found")]
 pub enum Late {
     /// The order is still being undone, and may yet book the money itself: look again.
@@ -39,10 +40,6 @@ impl Activity for LookLate {
     const NAME: &'static str = "look_late";
     type Input = IntentRef;
     type Output = Late;
-
-    fn schema() -> Schema {
-        Schema::of::<Self::Input, Self::Output>()
-    }
 
     async fn run(&self, _cx: &ActivityContext, input: &IntentRef) -> Result<Late, ActivityError> {
         let mut conn = self.pool.acquire().await?;
@@ -74,10 +71,6 @@ impl Activity for AcceptLatePayment {
     const TRANSACTIONAL: bool = true;
     type Input = Confirmation;
     type Output = TakenOn;
-
-    fn schema() -> Schema {
-        Schema::of::<Self::Input, Self::Output>()
-    }
 
     async fn run(&self, cx: &ActivityContext, input: &Confirmation) -> Result<TakenOn, ActivityError> {
         let mut conn = cx.tx().await?;

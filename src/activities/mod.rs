@@ -13,6 +13,7 @@ mod archive;
 mod charge;
 mod close_order;
 mod confirm;
+pub(crate) mod described;
 mod follow_up;
 mod intent;
 mod late_payment;
@@ -36,6 +37,7 @@ use crate::{
     payments::{GatewayError, PaymentGateway},
 };
 
+use self::described::Describe;
 pub use self::{
     archive::{Archive, SweepArchive, Swept},
     charge::{Charge, ChargeRequest, Charged},
@@ -85,41 +87,37 @@ pub fn register(registry: Registry, deps: &ShopDeps) -> Registry {
     let (pool, gateway) = (&deps.pool, &deps.gateway);
     let (notifier, history) = (&deps.notifier, &deps.history);
     registry
-        .activity(OpenOrder)
-        .activity(ReserveStock)
-        .activity(Restock)
-        .activity(CreateIntent { pool: pool.clone(), gateway: gateway.clone() })
-        .activity(BeginPayment)
-        .activity(Charge { pool: pool.clone(), gateway: gateway.clone() })
-        .activity(CheckPayment { pool: pool.clone(), gateway: gateway.clone() })
-        .activity(SettlePayment { pool: pool.clone(), gateway: gateway.clone() })
-        .activity(GiveUp)
-        .activity(Confirm)
-        .activity(FollowUp)
-        .activity(FixRefund)
-        .activity(Refund { pool: pool.clone(), gateway: gateway.clone() })
-        .activity(CheckRefund { gateway: gateway.clone() })
-        .activity(RecordRefund)
-        .activity(EscalateRefund { pool: pool.clone() })
-        .activity(CloseOrder)
-        .activity(Announce { pool: pool.clone(), notifier: notifier.clone() })
-        .activity(Notify { pool: pool.clone(), notifier: notifier.clone() })
-        .activity(LookLate { pool: pool.clone(), gateway: gateway.clone() })
-        .activity(AcceptLatePayment { history: history.clone() })
-        .activity(Archive { history: history.clone() })
-        .activity(SweepArchive { history: history.clone() })
+        .with_activity(OpenOrder)
+        .with_activity(ReserveStock)
+        .with_activity(Restock)
+        .with_activity(CreateIntent { pool: pool.clone(), gateway: gateway.clone() })
+        .with_activity(BeginPayment)
+        .with_activity(Charge { pool: pool.clone(), gateway: gateway.clone() })
+        .with_activity(CheckPayment { pool: pool.clone(), gateway: gateway.clone() })
+        .with_activity(SettlePayment { pool: pool.clone(), gateway: gateway.clone() })
+        .with_activity(GiveUp)
+        .with_activity(Confirm)
+        .with_activity(FollowUp)
+        .with_activity(FixRefund)
+        .with_activity(Refund { pool: pool.clone(), gateway: gateway.clone() })
+        .with_activity(CheckRefund { gateway: gateway.clone() })
+        .with_activity(RecordRefund)
+        .with_activity(EscalateRefund { pool: pool.clone() })
+        .with_activity(CloseOrder)
+        .with_activity(Announce { pool: pool.clone(), notifier: notifier.clone() })
+        .with_activity(Notify { pool: pool.clone(), notifier: notifier.clone() })
+        .with_activity(LookLate { pool: pool.clone(), gateway: gateway.clone() })
+        .with_activity(AcceptLatePayment { history: history.clone() })
+        .with_activity(Archive { history: history.clone() })
+        .with_activity(SweepArchive { history: history.clone() })
 }
 
 /// Which order; all that many steps need to know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct OrderRef {
     /// The order.
     pub order_id: Uuid,
-}
-
-/// Money for people: minor units with two decimals, and the currency.
-fn shown(minor: i64, currency: &str) -> String {
-    format!("{}.{:02} {currency}", minor / 100, minor % 100)
 }
 
 /// The code of a step that found an accepted cancel in its way.

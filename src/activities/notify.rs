@@ -3,7 +3,7 @@
 //! A notice is sent after the commit that it speaks of, because that commit is what the step before it made. It may be
 //! sent twice; it carries a key by which a sink can tell.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
@@ -11,16 +11,18 @@ use uuid::Uuid;
 
 use super::{OrderRef, refused};
 use crate::{
-    engine::{Activity, ActivityContext, ActivityError, Schema},
+    engine::{Activity, ActivityContext, ActivityError},
     orders::{
         Error, Order,
+        money::format_amount,
         state::{OrderState, Word},
         store,
     },
 };
 
 /// What is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum About {
     /// It is paid and placed.
@@ -38,7 +40,8 @@ pub enum About {
 }
 
 /// Whom it is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Recipient {
     /// The one who ordered.
@@ -48,7 +51,8 @@ pub enum Recipient {
 }
 
 /// A notice to be given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Notice {
     /// The order.
     pub order_id: Uuid,
@@ -110,10 +114,6 @@ impl Activity for Notify {
     type Input = Notice;
     type Output = ();
 
-    fn schema() -> Schema {
-        Schema::of::<Self::Input, Self::Output>()
-    }
-
     async fn run(&self, cx: &ActivityContext, input: &Notice) -> Result<(), ActivityError> {
         let order = read(&self.pool, input.order_id).await?;
         send(self.notifier.as_ref(), cx.key(), &order, *input).await
@@ -132,10 +132,6 @@ impl Activity for Announce {
     const UNDOABLE: bool = true;
     type Input = OrderRef;
     type Output = ();
-
-    fn schema() -> Schema {
-        Schema::of::<Self::Input, Self::Output>()
-    }
 
     async fn run(&self, _cx: &ActivityContext, _input: &OrderRef) -> Result<(), ActivityError> {
         Ok(())
@@ -173,8 +169,8 @@ async fn send(notifier: &dyn Notifier, key: &str, order: &Order, notice: Notice)
 /// What people read.
 fn template(order: &Order, notice: Notice) -> (String, String) {
     let id = order.id;
-    let total = Amount(order.total, &order.currency);
-    let refunded = Amount(order.refunded, &order.currency);
+    let total = format_amount(order.total, &order.currency);
+    let refunded = format_amount(order.refunded, &order.currency);
     let reason = order.cancel_reason.map_or("", Word::word).replace('_', " ");
     match notice.about {
         About::Placed => (format!("Order {id} is placed"), format!("{total} were paid.")),
@@ -186,14 +182,5 @@ fn template(order: &Order, notice: Notice) -> (String, String) {
         }
         About::Cancelled => (format!("Order {id} was cancelled"), format!("Reason: {reason}. Nothing was charged.")),
         About::Refunded => (format!("Money of order {id} was refunded"), format!("{refunded} were refunded.")),
-    }
-}
-
-/// Minor units with their currency, as people read them; two decimals, as most currencies have.
-struct Amount<'a>(i64, &'a str);
-
-impl fmt::Display for Amount<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:02} {}", self.0 / 100, self.0 % 100, self.1)
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{OrderRef, lock, refused};
 use crate::{
-    engine::{Activity, ActivityContext, ActivityError, Schema},
+    engine::{Activity, ActivityContext, ActivityError},
     orders::{
         state::{CancelReason, OrderState},
         store,
@@ -20,10 +20,6 @@ impl Activity for OpenOrder {
     const TRANSACTIONAL: bool = true;
     type Input = OrderRef;
     type Output = OrderState;
-
-    fn schema() -> Schema {
-        Schema::of::<Self::Input, Self::Output>()
-    }
 
     /// Never fails for what the order is: were it to fail, its undo would not be made.
     async fn run(&self, cx: &ActivityContext, input: &OrderRef) -> Result<OrderState, ActivityError> {

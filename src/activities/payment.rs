@@ -8,13 +8,14 @@ use sqlx::PgPool;
 
 use super::{IntentRef, after_effect, from_gateway, lock, refused};
 use crate::{
-    engine::{Activity, ActivityContext, ActivityError, Policy, Retry, Schema, Time},
+    engine::{Activity, ActivityContext, ActivityError, Policy, Retry, Time},
     orders::{state::PaymentState, store},
     payments::{Intent, IntentStatus, PaymentGateway},
 };
 
 /// Money that the gateway captured.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Paid {
     /// Minor units.
     pub amount: i64,
@@ -29,7 +30,8 @@ impl Paid {
 }
 
 /// How a payment stood when it was looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Checked {
     /// When, on the database's clock.
     pub at: Time,
@@ -38,7 +40,8 @@ pub struct Checked {
 }
 
 /// Whether a payment is settled, and how.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case", tag = "status")]
 pub enum Settled {
     /// The money is captured.
@@ -71,10 +74,6 @@ impl Activity for CheckPayment {
     type Input = IntentRef;
     type Output = Checked;
 
-    fn schema() -> Schema {
-        Schema::of::<Self::Input, Self::Output>()
-    }
-
     async fn run(&self, _cx: &ActivityContext, input: &IntentRef) -> Result<Checked, ActivityError> {
         let read = self.gateway.get_intent(&input.intent_id).await;
         let settled = settled(&read.map_err(|error| from_gateway(&error))?);
@@ -84,7 +83,8 @@ impl Activity for CheckPayment {
 }
 
 /// What is to be settled.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Settling {
     /// The payment.
     #[serde(flatten)]
@@ -103,10 +103,6 @@ impl Activity for SettlePayment {
     const NAME: &'static str = "settle_payment";
     type Input = Settling;
     type Output = Settled;
-
-    fn schema() -> Schema {
-        Schema::of::<Self::Input, Self::Output>()
-    }
 
     /// An hour: the order can't end before this is known, and a gateway that is down for long should be seen.
     fn policy() -> Policy {

@@ -10,7 +10,7 @@ use sqlx::PgPool;
 
 use super::{RefundDue, from_gateway, lock, refused};
 use crate::{
-    engine::{Activity, ActivityContext, ActivityError, Schema},
+    engine::{Activity, ActivityContext, ActivityError},
     orders::{
         state::{PaymentState, Word},
         store,
@@ -22,7 +22,8 @@ use crate::{
 const REFUND_NO: &str = "refund_no";
 
 /// A refund at the gateway.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Made {
     /// The gateway's id.
     pub refund_id: String,
@@ -31,7 +32,8 @@ pub struct Made {
 }
 
 /// Which refund.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct RefundRef {
     /// The gateway's id.
     pub refund_id: String,
@@ -47,10 +49,6 @@ impl Activity for Refund {
     const NAME: &'static str = "refund";
     type Input = RefundDue;
     type Output = Made;
-
-    fn schema() -> Schema {
-        Schema::of::<Self::Input, Self::Output>()
-    }
 
     async fn run(&self, cx: &ActivityContext, input: &RefundDue) -> Result<Made, ActivityError> {
         match issue(self.gateway.as_ref(), cx.key(), input).await {
@@ -112,10 +110,6 @@ impl Activity for CheckRefund {
     const NAME: &'static str = "check_refund";
     type Input = RefundRef;
     type Output = Made;
-
-    fn schema() -> Schema {
-        Schema::of::<Self::Input, Self::Output>()
-    }
 
     async fn run(&self, _cx: &ActivityContext, input: &RefundRef) -> Result<Made, ActivityError> {
         let read = self.gateway.get_refund(&input.refund_id).await;

@@ -7,13 +7,14 @@ use uuid::Uuid;
 
 use super::{Made, OrderRef, lock, refused};
 use crate::{
-    engine::{Activity, ActivityContext, ActivityError, Schema},
+    engine::{Activity, ActivityContext, ActivityError},
     orders::{Order, state::PaymentState, store},
     payments::RefundStatus,
 };
 
 /// A refund that is owed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct RefundDue {
     /// The order.
     pub order_id: Uuid,
@@ -83,10 +84,6 @@ impl Activity for FixRefund {
     type Input = OrderRef;
     type Output = Option<RefundDue>;
 
-    fn schema() -> Schema {
-        Schema::of::<Self::Input, Self::Output>()
-    }
-
     async fn run(&self, cx: &ActivityContext, input: &OrderRef) -> Result<Option<RefundDue>, ActivityError> {
         let mut conn = cx.tx().await?;
         let mut order = lock(&mut conn, input.order_id).await?;
@@ -100,7 +97,8 @@ impl Activity for FixRefund {
 }
 
 /// What is to be booked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Recorded {
     /// The refund.
     pub due: RefundDue,
@@ -118,10 +116,6 @@ impl Activity for RecordRefund {
     type Input = Recorded;
     type Output = PaymentState;
 
-    fn schema() -> Schema {
-        Schema::of::<Self::Input, Self::Output>()
-    }
-
     async fn run(&self, cx: &ActivityContext, input: &Recorded) -> Result<PaymentState, ActivityError> {
         record(&mut *cx.tx().await?, &input.due, &input.made).await
     }
@@ -138,10 +132,6 @@ impl Activity for EscalateRefund {
     const NAME: &'static str = "escalate_refund";
     type Input = RefundDue;
     type Output = ();
-
-    fn schema() -> Schema {
-        Schema::of::<Self::Input, Self::Output>()
-    }
 
     async fn run(&self, _cx: &ActivityContext, input: &RefundDue) -> Result<(), ActivityError> {
         let mut tx = self.pool.begin().await?;

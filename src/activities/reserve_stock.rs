@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 
 use super::{ORDER_CANCELLED, OrderRef, lock, refused};
 use crate::{
-    engine::{Activity, ActivityContext, ActivityError, Schema},
+    engine::{Activity, ActivityContext, ActivityError},
     orders::{
         state::{OrderState, StockState},
         store::{self, holds},
@@ -21,10 +21,6 @@ impl Activity for ReserveStock {
     const TRANSACTIONAL: bool = true;
     type Input = OrderRef;
     type Output = StockState;
-
-    fn schema() -> Schema {
-        Schema::of::<Self::Input, Self::Output>()
-    }
 
     async fn run(&self, cx: &ActivityContext, input: &OrderRef) -> Result<StockState, ActivityError> {
         let mut conn = cx.tx().await?;
@@ -62,10 +58,6 @@ impl Activity for Restock {
     const TRANSACTIONAL: bool = true;
     type Input = OrderRef;
     type Output = StockState;
-
-    fn schema() -> Schema {
-        Schema::of::<Self::Input, Self::Output>()
-    }
 
     async fn run(&self, cx: &ActivityContext, input: &OrderRef) -> Result<StockState, ActivityError> {
         release(&mut *cx.tx().await?, input).await

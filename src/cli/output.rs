@@ -143,11 +143,6 @@ pub fn cut(text: &str, longest: usize) -> String {
     text.chars().take(longest.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// Money in minor units with two decimals and its currency. (Currencies without minor units show them all the same.)
-pub fn money(minor: i64, currency: &str) -> String {
-    format!("{}{}.{:02} {currency}", if minor < 0 { "-" } else { "" }, minor.abs() / 100, minor.abs() % 100)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,11 +165,6 @@ mod tests {
         let now = DateTime::from_timestamp(1_000_000, 0).expect("a time");
         let at = |s: i64| relative(now + chrono::TimeDelta::seconds(s), now);
         assert_eq!([at(0), at(-90), at(5)], ["now", "1m30s ago", "in 5.0s"]);
-    }
-
-    #[test]
-    fn money_shows_minor_units() {
-        assert_eq!([money(5, "EUR"), money(-1234, "USD")], ["0.05 EUR", "-12.34 USD"]);
     }
 
     #[test]

@@ -130,29 +130,3 @@ pub(super) struct Forked {
     pub again: Vec<u32>,
     pub says: Vec<String>,
 }
-
-/// An order.
-#[derive(Debug, Deserialize)]
-pub(super) struct Order {
-    pub id: String,
-    pub run_id: Option<String>,
-    pub customer_id: String,
-    pub state: String,
-    pub cancel_reason: Option<String>,
-    pub payment_state: String,
-    pub stock_state: String,
-    pub items: Vec<Line>,
-    pub total: i64,
-    pub refunded: i64,
-    pub currency: String,
-    pub placed_at: Option<Time>,
-    pub created_at: Time,
-}
-
-/// A line of an order.
-#[derive(Debug, Deserialize)]
-pub(super) struct Line {
-    pub sku: String,
-    pub quantity: i64,
-    pub price: i64,
-}

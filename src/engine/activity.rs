@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::core::{
     model::{Direction, Json, RunId, StepError, to_json},
-    policy::{Policy, Schema},
+    policy::Policy,
     trace::{Trace, span_id},
 };
 
@@ -46,11 +46,6 @@ pub trait Activity: Send + Sync + 'static {
     /// Timeouts, deadline and retries.
     fn policy() -> Policy {
         Policy::default()
-    }
-
-    /// The JSON schemas of its input and output, for people and clients; nothing is checked by them.
-    fn schema() -> Schema {
-        Schema::default()
     }
 
     /// Names of JSON fields that are never shown, at any depth of any payload of any run of the registry's workflows.

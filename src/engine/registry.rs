@@ -56,13 +56,40 @@ impl Registry {
     }
 
     /// Adds a workflow. The same name and version again replaces it.
-    pub fn workflow<W: Workflow>(mut self, workflow: W) -> Self {
-        self.workflows.insert((W::NAME, W::VERSION), Arc::new(Typed(Arc::new(workflow))));
+    pub fn workflow<W: Workflow>(self, workflow: W) -> Self {
+        self.add_workflow(workflow, Schema::default)
+    }
+
+    /// Adds a workflow and the JSON schemas of its input and output. The API shows them; nothing is checked by them.
+    #[cfg(feature = "server")]
+    pub fn described_workflow<W>(self, workflow: W) -> Self
+    where
+        W: Workflow<Input: utoipa::ToSchema, Output: utoipa::ToSchema>,
+    {
+        self.add_workflow(workflow, Schema::of::<W::Input, W::Output>)
+    }
+
+    fn add_workflow<W: Workflow>(mut self, workflow: W, schema: fn() -> Schema) -> Self {
+        let code = TypedWorkflow { workflow: Arc::new(workflow), schema };
+        self.workflows.insert((W::NAME, W::VERSION), Arc::new(code));
         self
     }
 
     /// Adds an activity. The same name again replaces it.
-    pub fn activity<A: Activity>(mut self, activity: A) -> Self {
+    pub fn activity<A: Activity>(self, activity: A) -> Self {
+        self.add_activity(activity, Schema::default)
+    }
+
+    /// Adds an activity and the JSON schemas of its input and output. The API shows them; nothing is checked by them.
+    #[cfg(feature = "server")]
+    pub fn described_activity<A>(self, activity: A) -> Self
+    where
+        A: Activity<Input: utoipa::ToSchema, Output: utoipa::ToSchema>,
+    {
+        self.add_activity(activity, Schema::of::<A::Input, A::Output>)
+    }
+
+    fn add_activity<A: Activity>(mut self, activity: A, schema: fn() -> Schema) -> Self {
         let meta = ActivityMeta {
             name: A::NAME,
             policy: A::policy(),
@@ -70,10 +97,10 @@ impl Registry {
             verifiable: A::VERIFIABLE && !A::TRANSACTIONAL,
             transactional: A::TRANSACTIONAL,
             queue: A::QUEUE,
-            schema: A::schema,
+            schema,
         };
         self.secret_fields.extend(A::secret_fields());
-        self.activities.insert(A::NAME, (meta, Arc::new(Typed(Arc::new(activity)))));
+        self.activities.insert(A::NAME, (meta, Arc::new(TypedActivity(activity))));
         self
     }
 
@@ -126,9 +153,12 @@ impl std::fmt::Debug for Registry {
     }
 }
 
-struct Typed<T>(Arc<T>);
+struct TypedWorkflow<W> {
+    workflow: Arc<W>,
+    schema: fn() -> Schema,
+}
 
-impl<W: Workflow> WorkflowCode for Typed<W> {
+impl<W: Workflow> WorkflowCode for TypedWorkflow<W> {
     fn name(&self) -> &'static str {
         W::NAME
     }
@@ -142,7 +172,7 @@ impl<W: Workflow> WorkflowCode for Typed<W> {
     }
 
     fn schema(&self) -> Schema {
-        W::schema()
+        (self.schema)()
     }
 
     fn secret_fields(&self) -> &'static [&'static str] {
@@ -156,7 +186,7 @@ impl<W: Workflow> WorkflowCode for Typed<W> {
     fn begin(&self, cx: Context, input: &str) -> Result<WorkflowFuture, Failure> {
         let input: W::Input =
             serde_json::from_str(input).map_err(|error| Failure::new("undecodable_input", error.to_string()))?;
-        let workflow = self.0.clone();
+        let workflow = self.workflow.clone();
         Ok(async move {
             let output = workflow.run(&cx, input).await?;
             to_json(&output).map_err(|error| Failure::new("unencodable_output", error.to_string()))
@@ -165,7 +195,9 @@ impl<W: Workflow> WorkflowCode for Typed<W> {
     }
 }
 
-impl<A: Activity> ActivityCode for Typed<A> {
+struct TypedActivity<A>(A);
+
+impl<A: Activity> ActivityCode for TypedActivity<A> {
     fn run<'a>(&'a self, cx: &'a ActivityContext, input: &'a str) -> BoxFuture<'a, Result<Json, ActivityError>> {
         async move {
             let input = decode("undecodable_input", input)?;

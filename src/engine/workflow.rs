@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::core::{context::Context, model::Failure, policy::Schema};
+use super::core::{context::Context, model::Failure};
 
 /// A workflow: a function over its recorded steps.
 ///
@@ -22,11 +22,6 @@ pub trait Workflow: Send + Sync + 'static {
     type Input: Serialize + DeserializeOwned + Send + Sync + 'static;
     /// What it ends with.
     type Output: Serialize + DeserializeOwned + Send + Sync + 'static;
-
-    /// The JSON schemas of its input and output, for people and clients; nothing is checked by them.
-    fn schema() -> Schema {
-        Schema::default()
-    }
 
     /// Names of JSON fields that are never shown, at any depth of any payload of its runs: inputs, outputs, signals, steps.
     /// The activities' ([`Activity::secret_fields`](super::Activity::secret_fields)) are hidden beside them. Once registered, a

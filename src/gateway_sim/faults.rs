@@ -75,7 +75,8 @@ impl Fault {
 }
 
 /// What a cancel of a `tok_late_success` intent under way is answered; the money comes either way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum LateCancel {
     /// `canceled`; the payment arrives all the same.
@@ -86,7 +87,8 @@ pub enum LateCancel {
 }
 
 /// How a refund of a `tok_refund_fails` payment fails, until it is healed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum RefundFailure {
     /// 400 `balance_insufficient`, not stored: once healed, the same key works.

@@ -15,7 +15,6 @@ mod keys;
 mod metrics;
 pub mod openapi;
 mod operations;
-mod order_wire;
 mod orders;
 mod pages;
 pub mod problem;

@@ -12,12 +12,14 @@ use uuid::Uuid;
 use super::{
     App,
     extract::{IdempotencyKey, Json, OptionalJson, Params, TraceParent, wait},
-    order_wire::{CancelBody, ChangeBody, FulfilmentBody, ItemBody, OrderParams, PlaceBody},
     problem::Problem,
     request::is_about,
     wire::WaitParams,
 };
-use crate::orders::{Fulfilment, Item, Order, OrderPage, state::OrderState};
+use crate::orders::{
+    CancelOrder, ChangeOrder, Fulfilment, FulfilmentReport, Item, Order, OrderFilter, OrderPage, PlaceOrder, PutItem,
+    state::OrderState,
+};
 
 /// The routes of these nouns.
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -44,7 +46,7 @@ fn order_id(text: &str) -> Result<Uuid, Problem> {
     operation_id = "place_order",
     tag = "orders",
     params(WaitParams, IdempotencyKey, TraceParent),
-    request_body = PlaceBody,
+    request_body = PlaceOrder,
     responses(
         (
             status = 201, description = "A new order.", body = Order,
@@ -69,10 +71,10 @@ async fn place(
     Params(params): Params<WaitParams>,
     IdempotencyKey(key): IdempotencyKey,
     TraceParent(traceparent): TraceParent,
-    Json(body): Json<PlaceBody>,
+    Json(body): Json<PlaceOrder>,
 ) -> Result<Response, Problem> {
     let wait = wait(params.wait.as_deref())?;
-    let placed = app.orders.place_in_trace(&body.request(), key.as_deref(), traceparent).await?;
+    let placed = app.orders.place_in_trace(&body, key.as_deref(), traceparent).await?;
     is_about(placed.order.run_id);
     let id = placed.order.id;
     let mut order = placed.order;
@@ -94,12 +96,12 @@ async fn place(
     path = "/v1/orders",
     operation_id = "list_orders",
     tag = "orders",
-    params(OrderParams),
+    params(OrderFilter),
     responses((status = 200, description = "A page.", body = OrderPage)),
     extensions(("x-problems" = json!(["bad_cursor"])))
 )]
-async fn list(State(app): State<App>, Params(params): Params<OrderParams>) -> Result<Answer<OrderPage>, Problem> {
-    Ok(Answer(app.orders.list(&params.filter()).await?))
+async fn list(State(app): State<App>, Params(filter): Params<OrderFilter>) -> Result<Answer<OrderPage>, Problem> {
+    Ok(Answer(app.orders.list(&filter).await?))
 }
 
 /// Read an order.
@@ -125,7 +127,7 @@ async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Answer<O
     operation_id = "cancel_order",
     tag = "orders",
     params(("id" = Uuid, Path, description = "The order.")),
-    request_body = Option<CancelBody>,
+    request_body = Option<CancelOrder>,
     responses(
         (status = 202, description = "Accepted, but not carried out yet.", body = Order),
         (status = 200, description = "It is cancelled.", body = Order),
@@ -135,9 +137,9 @@ async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Answer<O
 async fn cancel(
     State(app): State<App>,
     Path(id): Path<String>,
-    OptionalJson(body): OptionalJson<CancelBody>,
+    OptionalJson(body): OptionalJson<CancelOrder>,
 ) -> Result<(StatusCode, Answer<Order>), Problem> {
-    let order = app.orders.cancel(order_id(&id)?, &body.unwrap_or_default().request()).await?;
+    let order = app.orders.cancel(order_id(&id)?, &body.unwrap_or_default()).await?;
     Ok((done(order.state == OrderState::Cancelled), Answer(order)))
 }
 
@@ -148,16 +150,16 @@ async fn cancel(
     operation_id = "change_order",
     tag = "orders",
     params(("id" = Uuid, Path, description = "The order.")),
-    request_body = ChangeBody,
+    request_body = ChangeOrder,
     responses((status = 200, description = "The order.", body = Order)),
     extensions(("x-problems" = json!(["unknown_order", "wrong_state", "delivery_too_far"])))
 )]
 async fn change(
     State(app): State<App>,
     Path(id): Path<String>,
-    Json(body): Json<ChangeBody>,
+    Json(body): Json<ChangeOrder>,
 ) -> Result<Answer<Order>, Problem> {
-    Ok(Answer(app.orders.change_delivery(order_id(&id)?, &body.request()).await?))
+    Ok(Answer(app.orders.change_delivery(order_id(&id)?, &body.delivery).await?))
 }
 
 /// Report what fulfilment did.
@@ -167,7 +169,7 @@ async fn change(
     operation_id = "report_fulfilment",
     tag = "orders",
     params(("id" = Uuid, Path, description = "The order.")),
-    request_body = FulfilmentBody,
+    request_body = FulfilmentReport,
     responses(
         (status = 202, description = "Recorded, but the order's run has not moved its state yet.", body = Order),
         (status = 200, description = "The order is in this state.", body = Order),
@@ -177,7 +179,7 @@ async fn change(
 async fn report(
     State(app): State<App>,
     Path(id): Path<String>,
-    Json(body): Json<FulfilmentBody>,
+    Json(body): Json<FulfilmentReport>,
 ) -> Result<(StatusCode, Answer<Order>), Problem> {
     let order = app.orders.report(order_id(&id)?, body.state).await?;
     let reached = match body.state {
@@ -214,7 +216,7 @@ async fn item(State(app): State<App>, Path(sku): Path<String>) -> Result<Answer<
     operation_id = "put_item",
     tag = "items",
     params(("sku" = String, Path, description = "The item's key.", max_length = 64, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$")),
-    request_body = ItemBody,
+    request_body = PutItem,
     responses(
         (status = 200, description = "The item.", body = Item, links(
             ("item" = (operation_id = "get_item", parameters(("sku" = "$request.path.sku"))))
@@ -225,7 +227,7 @@ async fn item(State(app): State<App>, Path(sku): Path<String>) -> Result<Answer<
 async fn put_item(
     State(app): State<App>,
     Path(sku): Path<String>,
-    Json(body): Json<ItemBody>,
+    Json(body): Json<PutItem>,
 ) -> Result<Answer<Item>, Problem> {
-    Ok(Answer(app.orders.put_item(&sku, &body.request()).await?))
+    Ok(Answer(app.orders.put_item(&sku, &body).await?))
 }

@@ -1,6 +1,6 @@
 //! Where an order goes: the address, and how far from the store it may be. Pure.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::error::Error;
 use crate::engine::Time;
@@ -18,7 +18,8 @@ pub struct Position {
 }
 
 /// Where and when an order is to be delivered.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Delivery {
     /// For people.
     pub address: String,
@@ -31,6 +32,33 @@ pub struct Delivery {
     /// When; none: as soon as may be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Time>,
+}
+
+/// A delivery as a request states it: a field that is not known is refused, where reading an order tolerates it.
+#[derive(Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeliveryAddress {
+    /// For people.
+    #[cfg_attr(
+        feature = "server",
+        schema(max_length = 500, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$", example = "1 Main Street")
+    )]
+    address: String,
+    /// Degrees; with `lon`.
+    #[cfg_attr(feature = "server", schema(minimum = -90, maximum = 90))]
+    lat: Option<f64>,
+    /// Degrees; with `lat`.
+    #[cfg_attr(feature = "server", schema(minimum = -180, maximum = 180))]
+    lon: Option<f64>,
+    /// None: as soon as may be.
+    at: Option<Time>,
+}
+
+/// Reads a delivery out of a request.
+pub(super) fn read_strictly<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Delivery>, D::Error> {
+    let stated = Option::<DeliveryAddress>::deserialize(from)?;
+    Ok(stated.map(|DeliveryAddress { address, lat, lon, at }| Delivery { address, lat, lon, at }))
 }
 
 impl Delivery {

@@ -1,4 +1,4 @@
-//! Money: integer minor units, shares in basis points, rounded half up, once.
+//! Money: integer minor units, shares in basis points, rounded half up, once; and amounts as people write them.
 //!
 //! Pure. A share is computed from the whole amount in one step; sums of rounded parts are never taken, so nothing drifts.
 
@@ -22,11 +22,53 @@ pub fn total(lines: impl IntoIterator<Item = (i64, i64)>) -> Option<i64> {
     lines.into_iter().try_fold(0_i64, |sum, (price, quantity)| sum.checked_add(price.checked_mul(quantity)?))
 }
 
+/// Currencies whose minor unit is not a hundredth (ISO 4217), with their decimals.
+const DECIMALS: &[(u32, &[&str])] = &[
+    (
+        0,
+        &[
+            "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF",
+            "XOF", "XPF",
+        ],
+    ),
+    (3, &["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"]),
+    (4, &["CLF", "UYW"]),
+];
+
+/// An amount for people, with the decimals of its currency: `12.50 EUR`, `1250 JPY`, `1.250 KWD`.
+pub fn format_amount(minor: i64, currency: &str) -> String {
+    let listed = DECIMALS.iter().find(|(_, codes)| codes.iter().any(|code| code.eq_ignore_ascii_case(currency)));
+    let decimals = listed.map_or(2, |(decimals, _)| *decimals);
+    let sign = if minor < 0 { "-" } else { "" };
+    let (whole, minor) = (minor.unsigned_abs() / 10_u64.pow(decimals), minor.unsigned_abs() % 10_u64.pow(decimals));
+    match decimals {
+        0 => format!("{sign}{whole} {currency}"),
+        _ => format!("{sign}{whole}.{minor:0width$} {currency}", width = decimals as usize),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn amounts_have_the_decimals_of_their_currency() {
+        let cases = [
+            (1250, "EUR", "12.50 EUR"),
+            (5, "USD", "0.05 USD"),
+            (-1005, "EUR", "-10.05 EUR"),
+            (1250, "JPY", "1250 JPY"),
+            (-7, "jpy", "-7 jpy"),
+            (1250, "KWD", "1.250 KWD"),
+            (5, "BHD", "0.005 BHD"),
+            (i64::MIN, "EUR", "-92233720368547758.08 EUR"),
+        ];
+        for (minor, currency, text) in cases {
+            assert_eq!(format_amount(minor, currency), text);
+        }
+    }
 
     #[test]
     fn halves_are_rounded_up_and_less_is_rounded_down() {

@@ -1,7 +1,6 @@
 //! An order as the domain, the API and the history see it. The first fields are the contract's; the rest is ours.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
@@ -12,7 +11,8 @@ use super::{
 use crate::engine::{RunId, Time};
 
 /// An order.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Order {
     /// Its id, a UUIDv7.
     pub id: Uuid,
@@ -61,8 +61,9 @@ pub struct Order {
 }
 
 /// One line of an order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = OrderLine)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "server", schema(as = OrderLine))]
 pub struct Line {
     /// The item.
     pub sku: String,
@@ -73,8 +74,9 @@ pub struct Line {
 }
 
 /// An accepted cancel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = OrderCancel)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "server", schema(as = OrderCancel))]
 pub struct Cancel {
     /// When it was accepted, on the database's clock.
     pub at: Time,
@@ -155,7 +157,8 @@ impl Order {
 }
 
 /// An item and its stock.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Item {
     /// Its key.
     pub sku: String,
@@ -174,7 +177,8 @@ pub struct Item {
 }
 
 /// One page of a list, newest first.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct OrderPage {
     /// The orders.
     pub items: Vec<Order>,

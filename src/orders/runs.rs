@@ -22,7 +22,8 @@ pub const ARCHIVE_SWEEP: &str = "archive_sweep";
 pub const ORDER_CHANGED: &str = "order_changed";
 
 /// What an order's run is started with. The windows are those of the settings when the order was placed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct OrderInput {
     /// The order.
     pub order_id: Uuid,
@@ -56,7 +57,8 @@ impl OrderInput {
 }
 
 /// What a late payment's run is started with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct LatePaymentInput {
     /// The order.
     pub order_id: Uuid,
@@ -78,7 +80,8 @@ impl LatePaymentInput {
 }
 
 /// What a sweep of the archive is started with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct SweepInput {
     /// How long an ended order stays where it is, in milliseconds.
     #[serde(default = "half_an_hour_ms")]
@@ -103,7 +106,8 @@ const fn a_year_in_months() -> u32 {
 }
 
 /// What happened to an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum News {
     /// A cancel was accepted.
@@ -117,7 +121,8 @@ pub enum News {
 }
 
 /// The signal's payload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct OrderChanged {
     /// What it is about.
     pub news: News,

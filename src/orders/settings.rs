@@ -8,22 +8,29 @@ use std::time::Duration;
 use super::{delivery::Position, refund::RefundTiers};
 
 /// How orders are handled.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "cli", derive(clap::Args))]
 pub struct ShopSettings {
     /// How long an order may wait for its payment.
-    #[arg(long, env = "BACKSTITCH_PAYMENT_WINDOW", default_value = "10m", value_parser = humantime::parse_duration)]
+    #[cfg_attr(feature = "cli", arg(long, env = "BACKSTITCH_PAYMENT_WINDOW", default_value = "10m", value_parser = humantime::parse_duration))]
     pub payment_window: Duration,
     /// What a customer who cancels gets back: until that age, that per cent.
-    #[arg(long, env = "BACKSTITCH_REFUND_TIERS", default_value = "10m:70,30m:40")]
+    #[cfg_attr(feature = "cli", arg(long, env = "BACKSTITCH_REFUND_TIERS", default_value = "10m:70,30m:40"))]
     pub refund_tiers: RefundTiers,
     /// How far from the store is delivered to, in kilometres.
-    #[arg(long, env = "BACKSTITCH_DELIVERY_RADIUS_KM", default_value_t = 5.0)]
+    #[cfg_attr(feature = "cli", arg(long, env = "BACKSTITCH_DELIVERY_RADIUS_KM", default_value_t = 5.0))]
     pub delivery_radius_km: f64,
     /// The store's latitude in degrees; without it no distance is checked.
-    #[arg(long, env = "BACKSTITCH_STORE_LAT", allow_negative_numbers = true, requires = "store_lon")]
+    #[cfg_attr(
+        feature = "cli",
+        arg(long, env = "BACKSTITCH_STORE_LAT", allow_negative_numbers = true, requires = "store_lon")
+    )]
     pub store_lat: Option<f64>,
     /// The store's longitude in degrees.
-    #[arg(long, env = "BACKSTITCH_STORE_LON", allow_negative_numbers = true, requires = "store_lat")]
+    #[cfg_attr(
+        feature = "cli",
+        arg(long, env = "BACKSTITCH_STORE_LON", allow_negative_numbers = true, requires = "store_lat")
+    )]
     pub store_lon: Option<f64>,
 }
 
@@ -51,7 +58,7 @@ fn default_tiers() -> RefundTiers {
     "10m:70,30m:40".parse().unwrap_or_default()
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "cli"))]
 mod tests {
     use clap::Parser;
 

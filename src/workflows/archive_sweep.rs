@@ -3,7 +3,7 @@
 
 use crate::{
     activities::{SweepArchive, Swept},
-    engine::{Context, Failure, Schema, Workflow},
+    engine::{Context, Failure, Workflow},
     orders::runs::{self, SweepInput},
 };
 
@@ -18,10 +18,6 @@ impl Workflow for ArchiveSweep {
     const NAME: &'static str = runs::ARCHIVE_SWEEP;
     type Input = SweepInput;
     type Output = Swept;
-
-    fn schema() -> Schema {
-        Schema::of::<Self::Input, Self::Output>()
-    }
 
     async fn run(&self, cx: &Context, input: SweepInput) -> Result<Swept, Failure> {
         let mut all = Swept::default();

@@ -18,7 +18,8 @@ use crate::{
 };
 
 /// How an order's run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Ended {
     /// The order.
     pub order_id: Uuid,

@@ -13,7 +13,7 @@ use crate::{
     activities::{
         About, AcceptLatePayment, Confirmation, Confirmed, Following, IntentRef, Late, LookLate, OrderRef, Paid,
     },
-    engine::{Context, Failure, Schema, Workflow},
+    engine::{Context, Failure, Workflow},
     orders::runs::{self, LatePaymentInput},
 };
 
@@ -29,10 +29,6 @@ impl Workflow for LatePayment {
     const NAME: &'static str = runs::LATE_PAYMENT;
     type Input = LatePaymentInput;
     type Output = Option<Ended>;
-
-    fn schema() -> Schema {
-        Schema::of::<Self::Input, Self::Output>()
-    }
 
     /// None: there was nothing to do.
     async fn run(&self, cx: &Context, input: LatePaymentInput) -> Result<Option<Ended>, Failure> {

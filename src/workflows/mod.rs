@@ -17,7 +17,7 @@ mod paying;
 mod refunding;
 
 use crate::{
-    activities::{self, ShopDeps},
+    activities::{self, ShopDeps, described::Describe},
     engine::{CatchUp, Error, Overlap, Registry, ScheduleSpec, to_json},
     orders::runs::{ARCHIVE_SWEEP, SweepInput},
 };
@@ -26,7 +26,10 @@ pub use self::{archive_sweep::ArchiveSweep, following::Ended, late_payment::Late
 
 /// Adds the workflows and their activities to a registry.
 pub fn register(registry: Registry, deps: &ShopDeps) -> Registry {
-    activities::register(registry, deps).workflow(OrderWorkflow).workflow(LatePayment).workflow(ArchiveSweep)
+    activities::register(registry, deps)
+        .with_workflow(OrderWorkflow)
+        .with_workflow(LatePayment)
+        .with_workflow(ArchiveSweep)
 }
 
 /// The schedules that the shop brings along, by name. A server makes those that are not there when it starts; what an

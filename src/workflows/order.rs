@@ -17,7 +17,7 @@ use crate::{
     activities::{
         Announce, Confirm, Confirmation, Confirmed, Following, GiveUp, GivingUp, OpenOrder, OrderRef, ReserveStock,
     },
-    engine::{Context, Failure, Schema, Workflow},
+    engine::{Context, Failure, Workflow},
     orders::{
         runs::{self, OrderInput},
         state::{CancelReason, Word},
@@ -36,10 +36,6 @@ impl Workflow for OrderWorkflow {
     /// The payment method's: whoever has it may charge it.
     fn secret_fields() -> &'static [&'static str] {
         &["token"]
-    }
-
-    fn schema() -> Schema {
-        Schema::of::<Self::Input, Self::Output>()
     }
 
     async fn run(&self, cx: &Context, input: OrderInput) -> Result<Ended, Failure> {

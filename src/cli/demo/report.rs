@@ -9,7 +9,7 @@ use crate::{
         run::timeline,
     },
     engine::Run,
-    orders::{Order, state::Word},
+    orders::{Order, money::format_amount, state::Word},
 };
 
 /// Everything that was played, and whether it is right.
@@ -75,17 +75,17 @@ impl Report {
         let mark = |(is, should): (i64, i64)| out.paint(if is == should { "✓" } else { "✗" });
         let mut text = format!(
             "Ledger check ({} payments at the gateway)\n\
-             {} captured {:>10}   our books {:>10}\n\
-             {} refunded {:>10}   our books {:>10}\n\
-             {} on hand  {:>10}   by orders {:>10}\n\
-             {} held     {:>10}   by orders {:>10}\n",
+             {} captured {:>14}   our books {:>14}\n\
+             {} refunded {:>14}   our books {:>14}\n\
+             {} on hand  {:>14}   by orders {:>14}\n\
+             {} held     {:>14}   by orders {:>14}\n",
             books.payments,
             mark(books.captured),
-            money(books.captured.0),
-            money(books.captured.1),
+            euros(books.captured.0),
+            euros(books.captured.1),
             mark(books.refunded),
-            money(books.refunded.0),
-            money(books.refunded.1),
+            euros(books.refunded.0),
+            euros(books.refunded.1),
             mark(books.on_hand),
             books.on_hand.0,
             books.on_hand.1,
@@ -126,6 +126,7 @@ fn back(order: &Order) -> String {
     if order.captured == 0 { String::new() } else { format!("{} %", order.refunded * 100 / order.captured) }
 }
 
-fn money(minor: i64) -> String {
-    format!("{}.{:02}", minor / 100, minor % 100)
+/// All of the demo's prices are in euros.
+fn euros(minor: i64) -> String {
+    format_amount(minor, "EUR")
 }

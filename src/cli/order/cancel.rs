@@ -3,21 +3,15 @@
 use std::io::IsTerminal;
 
 use reqwest::Method;
-use serde_json::json;
 
 use super::show_order;
-use crate::cli::{
-    client::Client,
-    output::{Out, confirm},
+use crate::{
+    cli::{
+        client::Client,
+        output::{Out, confirm},
+    },
+    orders::{CancelOrder, state::CancelBy},
 };
-
-/// Who cancels; what is given back depends on it.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum By {
-    Customer,
-    Seller,
-    System,
-}
 
 /// Which order.
 #[derive(Debug, clap::Args)]
@@ -29,7 +23,7 @@ pub(crate) struct Args {
     reason: Option<String>,
     /// On whose behalf: a customer gets back what the tiers say, seller and system give everything back
     #[arg(long, value_enum, default_value = "customer")]
-    by: By,
+    by: CancelBy,
     /// Don't ask
     #[arg(long, short = 'y')]
     yes: bool,
@@ -40,14 +34,6 @@ pub(super) async fn run(args: Args, client: &Client, out: Out) -> anyhow::Result
     if !args.yes && std::io::stdin().is_terminal() {
         anyhow::ensure!(confirm(&format!("cancel order {id}?"))?, "nothing was changed");
     }
-    let by = match args.by {
-        By::Customer => "customer",
-        By::Seller => "seller",
-        By::System => "system",
-    };
-    let mut body = json!({"by": by});
-    if let Some(reason) = args.reason {
-        body["reason"] = reason.into();
-    }
+    let body = serde_json::to_value(CancelOrder { reason: args.reason, by: Some(args.by) })?;
     show_order(&client.send(Method::POST, &format!("/v1/orders/{id}/cancel"), Some(&body), None).await?, out)
 }

@@ -2,10 +2,12 @@
 
 use anyhow::Context;
 
-use crate::cli::{
-    client::Client,
-    output::{Out, cut, money, now, relative, table, tell},
-    shapes::{List, Order},
+use crate::{
+    cli::{
+        client::Client,
+        output::{Out, cut, now, relative, table, tell},
+    },
+    orders::{Order, OrderPage, money::format_amount, state::Word},
 };
 
 /// Whose.
@@ -29,18 +31,17 @@ pub(super) async fn run(args: Args, client: &Client, out: Out) -> anyhow::Result
     if out.json() {
         return out.show(&whole, String::new);
     }
-    let page: List<Order> =
-        serde_json::from_value(whole).context("the server's list is in a form that is new to us")?;
+    let page: OrderPage = serde_json::from_value(whole).context("the server's list is in a form that is new to us")?;
     if page.items.is_empty() {
         tell("no orders");
         return Ok(());
     }
     let row = |order: &Order| {
         vec![
-            order.id.clone(),
-            out.paint(&order.state),
-            cut(&order.payment_state, 12),
-            money(order.total, &order.currency),
+            order.id.to_string(),
+            out.paint(order.state.word()),
+            cut(order.payment_state.word(), 12),
+            format_amount(order.total, &order.currency),
             relative(order.created_at, now()).trim_end_matches(" ago").to_owned(),
         ]
     };

@@ -7,9 +7,9 @@ mod show;
 
 use super::{
     client::{Client, ServerArgs},
-    output::{Out, money, now, relative, table},
-    shapes::Order,
+    output::{Out, now, relative, table},
 };
+use crate::orders::{Line, Order, money::format_amount, state::Word};
 
 /// The verbs.
 #[derive(Debug, clap::Subcommand)]
@@ -37,23 +37,22 @@ pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Re
 
 /// An order for people.
 fn render(order: &Order, out: Out) -> String {
-    let reason = order.cancel_reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let reason = order.cancel_reason.map(|reason| format!(" ({})", reason.word())).unwrap_or_default();
     let ago = |at| relative(at, now());
     let mut lines = vec![
-        format!("order {}  {}{reason}", order.id, out.paint(&order.state)),
+        format!("order {}  {}{reason}", order.id, out.paint(order.state.word())),
         format!("  customer   {}", order.customer_id),
-        format!("  payment    {}", order.payment_state),
-        format!("  stock      {}", order.stock_state),
-        format!("  total      {}", money(order.total, &order.currency)),
-        format!("  refunded   {}", money(order.refunded, &order.currency)),
+        format!("  payment    {}", order.payment_state.word()),
+        format!("  stock      {}", order.stock_state.word()),
+        format!("  total      {}", format_amount(order.total, &order.currency)),
+        format!("  refunded   {}", format_amount(order.refunded, &order.currency)),
         format!("  created    {}", ago(order.created_at)),
         format!("  placed     {}", order.placed_at.map_or_else(|| "not yet".to_owned(), ago)),
-        format!("  run        {}", order.run_id.as_deref().unwrap_or("none")),
+        format!("  run        {}", order.run_id),
         String::new(),
     ];
-    let row = |line: &super::shapes::Line| {
-        vec![line.sku.clone(), line.quantity.to_string(), money(line.price, &order.currency)]
-    };
+    let row =
+        |line: &Line| vec![line.sku.clone(), line.quantity.to_string(), format_amount(line.price, &order.currency)];
     lines.push(table(&["SKU", "QUANTITY", "PRICE"], order.items.iter().map(row)));
     lines.join("\n")
 }

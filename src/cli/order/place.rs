@@ -1,10 +1,12 @@
 //! `backstitch order place`: places an order; with `--wait` it says how that went.
 
 use reqwest::Method;
-use serde_json::{Value, json};
 
 use super::show_order;
-use crate::cli::{client::Client, output::Out};
+use crate::{
+    cli::{client::Client, output::Out},
+    orders::{Delivery, Payment, PlaceOrder, Wanted},
+};
 
 /// What is ordered, by whom, and how it is paid.
 #[derive(Debug, clap::Args)]
@@ -38,12 +40,14 @@ pub(super) async fn run(args: Args, client: &Client, out: Out) -> anyhow::Result
         "there are more --quantity than --sku: give each item its own"
     );
     let quantities = args.quantity.iter().copied().chain(std::iter::repeat(1));
-    let items: Vec<Value> =
-        args.sku.iter().zip(quantities).map(|(sku, quantity)| json!({"sku": sku, "quantity": quantity})).collect();
-    let body = json!({
-        "customer_id": args.customer, "items": items, "payment": {"token": args.payment},
-        "delivery": {"address": args.address},
-    });
+    let order = PlaceOrder {
+        customer_id: args.customer,
+        items: args.sku.into_iter().zip(quantities).map(|(sku, quantity)| Wanted { sku, quantity }).collect(),
+        currency: None,
+        payment: Payment { token: args.payment },
+        delivery: Some(Delivery { address: args.address, lat: None, lon: None, at: None }),
+    };
+    let body = serde_json::to_value(&order)?;
     let path = if args.wait { "/v1/orders?wait=30s" } else { "/v1/orders" };
     let order = client.send(Method::POST, path, Some(&body), args.key.as_deref()).await?;
     show_order(&order, out)?;

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+#[cfg(feature = "server")]
 use utoipa::ToSchema;
 
 /// When an attempt that had no effect, or an unknown one, is made again.
@@ -69,7 +70,8 @@ impl Default for Policy {
 }
 
 /// Another policy for the steps that a retry attempts again; what is not given stays the activity's own.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct PolicyOverride {
     /// Attempts in all, counted from the retry; at least 1.
@@ -144,6 +146,7 @@ pub struct Schema {
     pub output: Option<serde_json::Value>,
 }
 
+#[cfg(feature = "server")]
 impl Schema {
     /// The schemas of two types, each complete in itself.
     pub fn of<Input: ToSchema, Output: ToSchema>() -> Self {
@@ -152,6 +155,7 @@ impl Schema {
 }
 
 /// A type's schema, with what it refers to as its own definitions.
+#[cfg(feature = "server")]
 fn schema_of<T: ToSchema>() -> serde_json::Value {
     let mut named = Vec::new();
     T::schemas(&mut named);
@@ -164,6 +168,7 @@ fn schema_of<T: ToSchema>() -> serde_json::Value {
     schema
 }
 
+#[cfg(feature = "server")]
 fn refer_to_defs(value: &mut serde_json::Value) {
     match value {
         serde_json::Value::Object(members) => {

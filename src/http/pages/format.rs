@@ -112,9 +112,7 @@ pub(super) fn short(id: &Uuid) -> String {
 
 /// Minor units as people write them.
 pub(super) fn money(minor: &i64, currency: &str) -> String {
-    let sign = if *minor < 0 { "-" } else { "" };
-    let minor = minor.unsigned_abs();
-    format!("{sign}{}.{:02} {currency}", minor / 100, minor % 100)
+    crate::orders::money::format_amount(*minor, currency)
 }
 
 /// A number with its thousands apart.

@@ -18,12 +18,15 @@ use crate::{
 
 /// A request to cancel an order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(default, deny_unknown_fields)]
 pub struct CancelOrder {
     /// Why, in the asker's words.
-    #[serde(default)]
+    #[cfg_attr(feature = "server", schema(max_length = 500, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Who asks; none: the customer.
-    #[serde(default)]
+    /// Who asks; the customer unless said.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<CancelBy>,
 }
 

@@ -17,7 +17,8 @@ use crate::{
 };
 
 /// What fulfilment reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Fulfilment {
     /// It is on its way.
@@ -26,19 +27,42 @@ pub enum Fulfilment {
     Delivered,
 }
 
-/// A change of an order's delivery; what is none stays as it is.
+/// What fulfilment has to say of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct FulfilmentReport {
+    /// What has happened.
+    pub state: Fulfilment,
+}
+
+/// A change of an order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ChangeOrder {
+    /// The new delivery.
+    pub delivery: NewDelivery,
+}
+
+/// What is left out stays as it is; a new address without a position has none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
 pub struct NewDelivery {
-    /// Another address. The position of the old one goes with it, unless a new one is given.
+    /// For people.
+    #[cfg_attr(feature = "server", schema(max_length = 500, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$"))]
     #[serde(default)]
     pub address: Option<String>,
-    /// Latitude; with `lon`.
+    /// Degrees; with `lon`.
+    #[cfg_attr(feature = "server", schema(minimum = -90, maximum = 90))]
     #[serde(default)]
     pub lat: Option<f64>,
-    /// Longitude; with `lat`.
+    /// Degrees; with `lat`.
+    #[cfg_attr(feature = "server", schema(minimum = -180, maximum = 180))]
     #[serde(default)]
     pub lon: Option<f64>,
-    /// Another time.
+    /// When.
     #[serde(default)]
     pub at: Option<Time>,
 }

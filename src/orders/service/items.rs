@@ -7,14 +7,23 @@ use crate::orders::{error::Error, order::Item, store};
 
 /// What an item is set to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
 pub struct PutItem {
     /// For people.
+    #[cfg_attr(
+        feature = "server",
+        schema(max_length = 200, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$", example = "Apple")
+    )]
     pub name: String,
     /// Minor units for one.
+    #[cfg_attr(feature = "server", schema(minimum = 0, example = 250))]
     pub price: i64,
     /// ISO code.
+    #[cfg_attr(feature = "server", schema(pattern = "^[A-Za-z]{3}$", example = "EUR"))]
     pub currency: String,
     /// Units in the house, those that orders hold included.
+    #[cfg_attr(feature = "server", schema(minimum = 0, example = 100))]
     pub on_hand: i64,
 }
 

@@ -29,7 +29,7 @@ use crate::{
 
 pub use self::{
     cancel::CancelOrder,
-    fulfil::{Fulfilment, NewDelivery},
+    fulfil::{ChangeOrder, Fulfilment, FulfilmentReport, NewDelivery},
     items::PutItem,
     place::{Payment, PlaceOrder, Placed, Wanted},
     read::OrderFilter,

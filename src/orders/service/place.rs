@@ -8,10 +8,12 @@ use sqlx::{Acquire, PgConnection};
 use uuid::Uuid;
 
 use super::Orders;
+#[cfg(feature = "server")]
+use crate::orders::delivery::DeliveryAddress;
 use crate::{
     engine::{StartRun, Time, to_json},
     orders::{
-        delivery::Delivery,
+        delivery::{self, Delivery},
         error::Error,
         money,
         order::{Line, Order},
@@ -28,34 +30,50 @@ const LARGEST_TOTAL: i64 = 99_999_999_999;
 
 /// A request to place an order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
 pub struct PlaceOrder {
     /// Whose order it is.
+    #[cfg_attr(feature = "server", schema(max_length = 128, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$", example = "c1"))]
     pub customer_id: String,
-    /// What is wanted; the same item twice is added up.
+    /// What is ordered; the same item twice is added up.
+    #[cfg_attr(feature = "server", schema(min_items = 1, max_items = 100))]
     pub items: Vec<Wanted>,
-    /// ISO code; none: that of the items.
+    /// ISO code; may be left out: then it is the items'.
+    #[cfg_attr(feature = "server", schema(pattern = "^[A-Za-z]{3}$", example = "EUR"))]
     #[serde(default)]
     pub currency: Option<String>,
     /// How it is paid.
     pub payment: Payment,
-    /// Where it goes; none: it is picked up, or said later.
-    #[serde(default)]
+    /// Where it goes.
+    #[cfg_attr(feature = "server", schema(value_type = Option<DeliveryAddress>))]
+    #[serde(default, deserialize_with = "delivery::read_strictly")]
     pub delivery: Option<Delivery>,
 }
 
 /// What is wanted of one item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = WantedItem))]
+#[serde(deny_unknown_fields)]
 pub struct Wanted {
     /// The item.
+    #[cfg_attr(feature = "server", schema(example = "apple"))]
     pub sku: String,
-    /// Units, from 1.
+    /// Units.
+    #[cfg_attr(feature = "server", schema(minimum = 1, maximum = 100_000, example = 2))]
     pub quantity: i64,
 }
 
 /// How an order is paid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = PaymentToken))]
+#[serde(deny_unknown_fields)]
 pub struct Payment {
-    /// The payment method's token, from the gateway.
+    /// The gateway's token for a means of payment.
+    #[cfg_attr(
+        feature = "server",
+        schema(max_length = 255, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$", example = "tok_ok")
+    )]
     pub token: String,
 }
 
@@ -211,4 +229,24 @@ pub(super) fn within(what: &str, text: &str, most: usize) -> Result<(), Error> {
 fn hash(request: &PlaceOrder) -> Result<Vec<u8>, Error> {
     let text = serde_json::to_vec(request).map_err(|error| Error::InvalidRequest(error.to_string()))?;
     Ok(Sha256::digest(text).to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_or_missing_field_is_refused() {
+        let whole = r#"{"customer_id":"c","items":[{"sku":"a","quantity":1}],"payment":{"token":"t"}}"#;
+        assert!(serde_json::from_str::<PlaceOrder>(whole).is_ok());
+        for bad in [
+            whole.replace("\"token\"", "\"card\""),
+            whole.replace("\"quantity\":1", "\"quantity\":1.5"),
+            whole.replace("\"quantity\":1", "\"quantity\":1,\"price\":0"),
+            whole.replace("\"customer_id\":\"c\",", ""),
+            whole.replace("\"items\"", "\"delivery\":{\"address\":\"a\",\"zip\":1},\"items\""),
+        ] {
+            assert!(serde_json::from_str::<PlaceOrder>(&bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Months, Utc};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Orders;
@@ -21,13 +22,18 @@ const DEFAULT_LIMIT: u32 = 50;
 const MOST: u32 = 200;
 
 /// Which orders to list.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
+#[serde(deny_unknown_fields)]
 pub struct OrderFilter {
-    /// Whose.
+    /// Whose orders.
     pub customer_id: String,
-    /// 1 to 200; 50 by default.
+    /// 50 by default.
+    #[cfg_attr(feature = "server", param(minimum = 1, maximum = 200))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-    /// Where the last page ended.
+    /// The `next_cursor` of the page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
 }
 

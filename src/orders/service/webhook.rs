@@ -25,7 +25,8 @@ use crate::{
 };
 
 /// What came of a webhook. All of them are answered with 200: the event is recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WebhookTaken {
     /// The order's run was told.
