@@ -2,9 +2,8 @@
 
 use std::{sync::OnceLock, time::Duration};
 
-use anyhow::Context;
 use metrics::{Unit, describe_counter, describe_histogram};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// How often what was recorded is put into its buckets; until then every single value is kept.
 const SORT_EVERY: Duration = Duration::from_secs(2);
@@ -35,12 +34,17 @@ impl std::fmt::Debug for Recorder {
     }
 }
 
+/// Another recorder was installed in this process before.
+#[derive(Debug, thiserror::Error)]
+#[error("metrics have been set up already")]
+pub struct RecorderError(#[source] BuildError);
+
 /// Begins to record what this process counts and times; it has to come before the engine is made, inside of a runtime. A
 /// second call gives the first one's recorder.
 ///
 /// # Errors
 /// When somebody else has installed a recorder.
-pub fn record() -> anyhow::Result<Recorder> {
+pub fn record() -> Result<Recorder, RecorderError> {
     if let Some(recorder) = RECORDER.get() {
         return Ok(recorder.clone());
     }
@@ -51,7 +55,7 @@ pub fn record() -> anyhow::Result<Recorder> {
             builder.set_buckets_for_metric(Matcher::Full("backstitch_flush_seconds".to_owned()), &SECONDS)
         })
         .and_then(PrometheusBuilder::install_recorder)
-        .context("metrics have been set up already")?;
+        .map_err(RecorderError)?;
     describe_counter!("backstitch_http_requests_total", "Requests answered, by route, method and status");
     describe_histogram!("backstitch_http_request_duration_seconds", Unit::Seconds, "How long requests took");
     let sorted = handle.clone();

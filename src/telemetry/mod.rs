@@ -6,14 +6,16 @@
 //! | `metrics` | the recorder behind `/metrics` |
 //! | `otlp` | attempts as spans, to a collector; without the feature nothing of it is built |
 
+#[cfg(feature = "cli")]
 mod logs;
+#[cfg(feature = "server")]
 mod metrics;
 #[cfg(feature = "otlp")]
 mod otlp;
 
+#[cfg(feature = "cli")]
+pub use self::logs::{init, json_layer};
+#[cfg(feature = "server")]
+pub use self::metrics::{Recorder, RecorderError, record};
 #[cfg(feature = "otlp")]
-pub use self::otlp::Traces;
-pub use self::{
-    logs::{init, json_layer},
-    metrics::{Recorder, record},
-};
+pub use self::otlp::{Traces, TracesError};

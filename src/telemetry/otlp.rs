@@ -11,13 +11,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use anyhow::Context;
 use metrics::counter;
 use opentelemetry::{
     InstrumentationScope, KeyValue, SpanId, TraceFlags, TraceId,
     trace::{SpanContext, SpanKind, Status, TraceState},
 };
-use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::{
     Resource,
     trace::{SpanData, SpanEvents, SpanExporter as _, SpanLinks},
@@ -38,6 +37,17 @@ const GATHER: Duration = Duration::from_millis(500);
 /// How long the end of the process waits for the last of them.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
+/// Traces can't be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TracesError {
+    /// The collector's address is not an http or https address.
+    #[error("OTEL_EXPORTER_OTLP_ENDPOINT is {0:?}; it is an http or https address")]
+    Endpoint(String),
+    /// The exporter refuses its settings.
+    #[error("traces can't be exported")]
+    Exporter(#[source] ExporterBuildError),
+}
+
 /// The way to the collector.
 #[derive(Debug)]
 pub struct Traces {
@@ -50,7 +60,7 @@ impl Traces {
     ///
     /// # Errors
     /// When a setting can't be used.
-    pub fn from_environment() -> anyhow::Result<Option<Self>> {
+    pub fn from_environment() -> Result<Option<Self>, TracesError> {
         let endpoint = env::var("OTEL_EXPORTER_OTLP_ENDPOINT").unwrap_or_default();
         if endpoint.is_empty() { Ok(None) } else { Self::to(&endpoint).map(Some) }
     }
@@ -59,15 +69,14 @@ impl Traces {
     ///
     /// # Errors
     /// When the address, or a setting in the environment, can't be used.
-    pub fn to(endpoint: &str) -> anyhow::Result<Self> {
+    pub fn to(endpoint: &str) -> Result<Self, TracesError> {
         let endpoint = endpoint.trim_end_matches('/');
-        anyhow::ensure!(
-            endpoint.starts_with("http://") || endpoint.starts_with("https://"),
-            "OTEL_EXPORTER_OTLP_ENDPOINT is {endpoint:?}; it is an http or https address"
-        );
+        if !(endpoint.starts_with("http://") || endpoint.starts_with("https://")) {
+            return Err(TracesError::Endpoint(endpoint.to_owned()));
+        }
         install_crypto_provider();
         let exporter = SpanExporter::builder().with_http().with_endpoint(format!("{endpoint}/v1/traces"));
-        let mut exporter = exporter.build().context("traces can't be exported")?;
+        let mut exporter = exporter.build().map_err(TracesError::Exporter)?;
         let mut resource = Resource::builder();
         if env::var_os("OTEL_SERVICE_NAME").is_none() {
             resource = resource.with_service_name("backstitch");

@@ -36,6 +36,7 @@ mod page;
 mod problems;
 mod reading;
 mod schema;
+mod text;
 
 use std::sync::OnceLock;
 

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::schema::{self, Row};
+use super::{
+    schema::{self, Row},
+    text::{list, marked, text},
+};
 use crate::http::problem::{CODES, MEDIA_TYPE};
 
 /// All that the page shows. Texts that are marked up are HTML already, and safe.
@@ -217,44 +220,9 @@ fn example(document: &Value, path: &str, method: &str, stated: &Value) -> String
     command.join(" \\\n  ")
 }
 
-/// A text with `code` in backticks, as HTML.
-pub(super) fn marked(text: &str) -> String {
-    let mut html = String::new();
-    for (index, piece) in text.split('`').enumerate() {
-        let code = index % 2 == 1;
-        html.push_str(if code { "<code>" } else { "" });
-        for character in piece.chars() {
-            match character {
-                '&' => html.push_str("&amp;"),
-                '<' => html.push_str("&lt;"),
-                '>' => html.push_str("&gt;"),
-                '"' => html.push_str("&quot;"),
-                '\'' => html.push_str("&#39;"),
-                other => html.push(other),
-            }
-        }
-        html.push_str(if code { "</code>" } else { "" });
-    }
-    html
-}
-
-pub(super) fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
-}
-
-pub(super) fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn backticks_become_code_and_markup_is_no_markup() {
-        assert_eq!(marked("a `b<c>` & d"), "a <code>b&lt;c&gt;</code> &amp; d");
-        assert_eq!(marked("an `open one"), "an <code>open one</code>");
-    }
 
     #[test]
     fn every_operation_is_shown_in_a_group() {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::reading::{list, marked, text};
+use super::text::{list, marked, text};
 
 /// How deep fields within fields are shown where they stand; what is deeper is a link to its type.
 const DEEPEST: usize = 3;
