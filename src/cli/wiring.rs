@@ -45,7 +45,8 @@ pub(super) fn shop(
 
 /// The name that this process' worker goes by.
 pub(super) fn worker_name() -> String {
-    WorkerConfig::default().name
+    let host = nix::unistd::gethostname().map_or_else(|_| "worker".into(), |name| name.to_string_lossy().into_owned());
+    format!("{host}:{}", std::process::id())
 }
 
 /// The API's state, with metrics: `recorder` is older than the shop's engine. `worker` says that this process works too.

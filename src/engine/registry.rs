@@ -15,7 +15,8 @@ use super::{
         context::Context,
         execution::{WorkflowCode, WorkflowFuture},
         model::{Failure, Json, to_json},
-        policy::{ActivityMeta, Catalog, Schema},
+        policy::{ActivityMeta, Catalog},
+        schema::Schema,
     },
     workflow::Workflow,
 };

@@ -1,6 +1,6 @@
 //! One run, simulated: workers that claim, decide, commit and act, and everything that can come between.
 //!
-//! It plays the part of src/engine/worker (claims, drive) and of everybody outside: other callers, operators, the clock.
+//! It plays the part of src/engine/worker (lane, drive, commit) and of everybody outside: other callers, operators, the clock.
 //! A worker may die before a commit, after it, with the answer lost, in mid-act; a lane may be taken over under it.
 
 use std::{
@@ -371,7 +371,7 @@ impl Sim {
                 Direction::Undo => self.world.reverse(id),
             }
         } else if written && self.fault(4) {
-            // The answer was lost, and the flush is sent again, as worker/lane.rs does.
+            // The answer was lost, and the flush is sent again, as worker/commit/batch.rs does.
             for step in &mut writes.steps {
                 step.recorded = self.store.steps.contains_key(&(step.seq, step.direction));
             }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::engine::{
     api::engine::Engine,
     api::why::why,
-    core::{model::RunId, policy::Schema},
+    core::{model::RunId, schema::Schema},
     error::Error,
     names::DEFAULT_QUEUE,
     store::{self, finding, reads},

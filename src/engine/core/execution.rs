@@ -18,7 +18,7 @@ use std::{
 use super::{
     context::{Completion, Context, WorkflowCommand},
     model::{Failure, Json, RunId, Time},
-    policy::Schema,
+    schema::Schema,
 };
 
 /// A workflow function under way.

@@ -28,6 +28,7 @@ pub mod policy;
 pub mod redact;
 pub mod ruling;
 pub mod schedule;
+pub mod schema;
 pub mod trace;
 pub mod transition;
 pub mod verb;

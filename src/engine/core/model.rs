@@ -149,7 +149,8 @@ impl Request {
 }
 
 /// Why a run failed or stands still.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[error("{code}: {message}")]
 pub struct Failure {
     /// A stable code, from the activity, the workflow or the engine.
@@ -175,7 +176,8 @@ impl Failure {
 }
 
 /// What went wrong in a step, as its row keeps it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct StepError {
     /// The activity's stable code.
     pub code: String,
@@ -188,7 +190,8 @@ pub struct StepError {
 
 /// An attempt that did not end well, or a verification that did not find that its step had happened: an entry of a step's
 /// log of attempts. The one that a step ended `ok` with is none: `started_at` and `finished_at` of the step tell of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct PastAttempt {
     /// 1 for the first. Verifications count too, and after an operator's retry it begins at 1 again.
     pub attempt: u32,
@@ -196,7 +199,7 @@ pub struct PastAttempt {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub verification: bool,
     /// `failed` or `unknown`. Of a verification: it found that the step never happened, or could not tell.
-    #[schema(value_type = String)]
+    #[cfg_attr(feature = "server", schema(value_type = String))]
     pub outcome: Outcome,
     /// When it began; none where its worker was lost and nobody else knows.
     pub started_at: Option<Time>,

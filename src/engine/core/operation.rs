@@ -11,7 +11,8 @@ pub const DEFAULT_RATE: u32 = 50;
 pub const HIGHEST_RATE: u32 = 10_000;
 
 /// How a bulk operation stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OperationStatus {
     /// Nothing was done yet.

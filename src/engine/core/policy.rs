@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-#[cfg(feature = "server")]
-use utoipa::ToSchema;
+
+use super::schema::Schema;
 
 /// When an attempt that had no effect, or an unknown one, is made again.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,7 +71,7 @@ impl Default for Policy {
 
 /// Another policy for the steps that a retry attempts again; what is not given stays the activity's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(ToSchema))]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct PolicyOverride {
     /// Attempts in all, counted from the retry; at least 1.
@@ -134,51 +134,6 @@ impl PolicyOverride {
     /// How long one attempt may take.
     pub fn attempt_timeout(&self, own: Duration) -> Duration {
         self.attempt_timeout_ms.map_or(own, Duration::from_millis)
-    }
-}
-
-/// The JSON schemas of what something takes and gives, for people and for clients' generators. Nothing is checked by them.
-#[derive(Clone, Debug, Default)]
-pub struct Schema {
-    /// Of its input.
-    pub input: Option<serde_json::Value>,
-    /// Of its output.
-    pub output: Option<serde_json::Value>,
-}
-
-#[cfg(feature = "server")]
-impl Schema {
-    /// The schemas of two types, each complete in itself.
-    pub fn of<Input: ToSchema, Output: ToSchema>() -> Self {
-        Self { input: Some(schema_of::<Input>()), output: Some(schema_of::<Output>()) }
-    }
-}
-
-/// A type's schema, with what it refers to as its own definitions.
-#[cfg(feature = "server")]
-fn schema_of<T: ToSchema>() -> serde_json::Value {
-    let mut named = Vec::new();
-    T::schemas(&mut named);
-    let mut schema = serde_json::to_value(T::schema()).unwrap_or_default();
-    if !named.is_empty() {
-        let named = named.into_iter().map(|(name, schema)| (name, serde_json::to_value(schema).unwrap_or_default()));
-        schema["$defs"] = named.collect::<serde_json::Map<_, _>>().into();
-    }
-    refer_to_defs(&mut schema);
-    schema
-}
-
-#[cfg(feature = "server")]
-fn refer_to_defs(value: &mut serde_json::Value) {
-    match value {
-        serde_json::Value::Object(members) => {
-            if let Some(serde_json::Value::String(reference)) = members.get_mut("$ref") {
-                *reference = reference.replace("#/components/schemas/", "#/$defs/");
-            }
-            members.values_mut().for_each(refer_to_defs);
-        }
-        serde_json::Value::Array(items) => items.iter_mut().for_each(refer_to_defs),
-        _ => {}
     }
 }
 

@@ -7,7 +7,6 @@
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::{cron::Cron, model::Time};
 
@@ -21,7 +20,8 @@ pub const QUEUED_AT_MOST: usize = 100;
 pub const LATE_AT_MOST: usize = 1_000;
 
 /// What a slot does while the previous run has not ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Overlap {
     /// It is passed over.
@@ -48,7 +48,8 @@ impl Overlap {
 }
 
 /// What becomes of slots that were not seen to in time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CatchUp {
     /// They are missed.

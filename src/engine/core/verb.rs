@@ -1,12 +1,12 @@
 //! What an operator can ask of a run: one type for the API, the command line, the pages and bulk operations.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::policy::PolicyOverride;
 
 /// Which direction of a step is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StepDirection {
     /// The step itself.
@@ -16,7 +16,8 @@ pub enum StepDirection {
 }
 
 /// What an operator declares an unknown step to have come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Declared {
     /// It took effect.
@@ -26,7 +27,8 @@ pub enum Declared {
 }
 
 /// An action on one run. What it needs stands in it; who asks, why, and whether for real stands in `Operator`.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Verb {
     /// Try again from the step that failed, with the results of those before it; or try the failed undos again.

@@ -10,13 +10,11 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use sqlx::{Postgres, Transaction};
-use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit};
+use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::sync::CancellationToken;
-
 use tracing::Instrument;
 
-use super::Shared;
+use super::{shared::Shared, transaction::OpenTransaction};
 use crate::engine::{
     activity::{ActivityContext, ActivityError, Origin, Verified},
     core::{
@@ -118,13 +116,6 @@ async fn bounded(
     }
 }
 
-/// The transaction of a step that is ok, which its outcome is going to be committed in.
-pub(super) struct OpenTransaction {
-    pub(super) tx: Transaction<'static, Postgres>,
-    /// Until its connection is back, another has to wait.
-    _turn: Option<OwnedSemaphorePermit>,
-}
-
 /// The same in a transaction of its own, which is handed on open when the step is ok, and rolled back otherwise.
 async fn in_transaction(
     shared: &Shared,
@@ -132,9 +123,9 @@ async fn in_transaction(
     cx: &ActivityContext,
     attempt: &Attempt,
 ) -> (Result<Option<Json>, ActivityError>, Option<OpenTransaction>) {
-    // In line here, and not at the pool, whose patience is short and means that the database is not there. None: the
-    // semaphore is never closed.
-    let turn = shared.transactions.clone().acquire_owned().await.ok();
+    // The wait is here and not at the pool, whose acquire time-out means that the database is down. None: the semaphore is
+    // never closed.
+    let permit = shared.transactions.clone().acquire_owned().await.ok();
     let tx = match shared.engine.pool().begin().await {
         Ok(tx) => Arc::new(AsyncMutex::new(tx)),
         Err(error) => return (Err(error.into()), None),
@@ -154,7 +145,7 @@ async fn in_transaction(
     let result = bounded(code.as_ref(), &with_tx, attempt).await;
     drop(with_tx);
     match (result, Arc::try_unwrap(tx)) {
-        (Ok(output), Ok(tx)) => (Ok(output), Some(OpenTransaction { tx: tx.into_inner(), _turn: turn })),
+        (Ok(output), Ok(tx)) => (Ok(output), Some(OpenTransaction { tx: tx.into_inner(), _permit: permit })),
         // Somebody kept the transaction for later: its commit is not ours to promise.
         (Ok(_), Err(_)) => {
             let error = ActivityError::failed("transaction_leaked", "the activity kept its transaction beyond its end");

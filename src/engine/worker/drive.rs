@@ -1,45 +1,43 @@
-//! One run, driven: decision, commit, acts, event, decision … until its worker lets go of it.
+//! One run's life in a worker: decide, commit, follow up, wait for the next event, until the worker releases it.
 //!
-//! The order is the promise: a decision's writes are durable before any of its acts begins. When a commit is refused,
-//! lost, or its fate is open, nothing of the run is kept in memory: its rows say how it goes on, for whoever claims it next.
+//! The order is the promise: a decision's writes are durable before any of its follow-ups begins. When a commit is refused
+//! or lost, or its fate is open, nothing of the run is kept in memory: its rows say how it goes on (see `commit`).
 
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Shared,
     active_runs::ActiveRun,
-    attempt::{self, Happened, OpenTransaction},
+    attempt::{self, Happened},
+    commit::{Ack, Committer, LaneHandle},
     faults::Moment,
-    lane::{self, Ack, LaneHandle, Request},
+    shared::Shared,
+    transaction::OpenTransaction,
 };
 use crate::engine::{
     activity::{ActivityContext, Origin, VISIBLE_AFTER},
     core::{
-        decision::{Attempt, Decision, Event, FollowUp, Writes},
+        decision::{Attempt, Decision, Event, FollowUp},
         holds::HoldKind,
         machine::Machine,
         model::{Direction, RunId, Time},
         trace::Trace,
     },
-    error::{Error, is_retryable, is_step_on_record},
-    store::{claim, flush},
+    store::claim,
 };
 
-/// How often a run with attempts under way looks at their notes and at the clock.
+/// How often a run with attempts under way checks their heartbeats and the clock.
 const LOOK_EVERY: Duration = VISIBLE_AFTER;
 
 struct Driver {
     shared: Arc<Shared>,
-    lane: LaneHandle,
     run: RunId,
     origin: Origin,
-    claimed_at: Time,
-    parked_before: bool,
-    /// Attempts were held back, and the machine takes them for begun: the run can only be given back any more.
+    committer: Committer,
+    /// Attempts were withdrawn that the machine takes for begun: from here on the run can only be released.
     releasing: bool,
     active: Arc<ActiveRun>,
     machine: Machine,
@@ -48,7 +46,7 @@ struct Driver {
     cancelled: CancellationToken,
 }
 
-/// An attempt under way, for its notes.
+/// An attempt under way, for its heartbeats.
 struct UnderWay {
     seq: u32,
     direction: Direction,
@@ -71,18 +69,17 @@ pub(super) fn spawn(shared: Arc<Shared>, lane: LaneHandle, claimed: claim::Claim
     shared.engine.meters().active_runs.increment(1);
     let active = shared.active.add(run, lane.id, claimed.snapshot.inbox);
     tokio::spawn(async move {
-        let (claimed_at, parked_before, now) = (lane::first_claimed(&claimed), claimed.has_history, claimed.now);
+        let (parked_before, now) = (claimed.has_history, claimed.now);
+        let claimed_at = claimed.started_at.unwrap_or(now);
         let trace = Trace::of(run, claimed.traceparent.as_deref());
         let origin = Origin { workflow: code.name(), trace, lane: lane.id };
         let machine = Machine::new(claimed.snapshot, code, shared.engine.shared_registry(), shared.clone());
         let dead = lane.dead.clone();
         let mut driver = Driver {
             shared: shared.clone(),
-            lane,
             run,
             origin,
-            claimed_at,
-            parked_before,
+            committer: Committer { shared: shared.clone(), lane, run, claimed_at, parked_before },
             releasing: false,
             active: active.clone(),
             machine,
@@ -112,13 +109,10 @@ impl Driver {
         loop {
             decision = match self.carry_out(decision, tx.take()).await {
                 Some(Next::Wait(wake_at)) => {
-                    let Some((event, opened)) = self.next_event(wake_at).await else { return };
-                    tx = opened;
-                    let now = match event.1 {
-                        Some(now) => now,
-                        None => self.shared.clock.now(),
-                    };
-                    self.machine.on(event.0, now)
+                    let Some(incoming) = self.next_event(wake_at).await else { return };
+                    tx = incoming.tx;
+                    let now = incoming.now.unwrap_or_else(|| self.shared.clock.now());
+                    self.machine.on(incoming.event, now)
                 }
                 Some(Next::Decide(decision)) => *decision,
                 None => return,
@@ -126,14 +120,14 @@ impl Driver {
         }
     }
 
-    /// Commits a decision's writes, then begins its acts. None: the run is let go of.
+    /// Commits a decision's writes, then begins its follow-ups. None: the run is released.
     async fn carry_out(&mut self, mut decision: Decision, tx: Option<OpenTransaction>) -> Option<Next> {
         let releases = decision.releases_run();
         if self.shared.draining.is_cancelled() {
             self.releasing = true;
             self.cancelled.cancel();
         }
-        // What is under way of a held workflow is let to its end: a hold is not a cancel.
+        // A hold is not a cancel: attempts of a held workflow that are under way may end.
         self.releasing |= self.shared.holds.holds(HoldKind::Workflow, self.origin.workflow);
         if self.releasing {
             decision.withdraw_attempts(self.shared.clock.now());
@@ -141,37 +135,37 @@ impl Driver {
         let ack = if decision.writes.is_empty() && tx.is_none() {
             Ack::Done
         } else {
-            self.fault(Moment::Before).await;
-            let ack = self.commit(decision.writes, tx).await?;
-            self.fault(Moment::After).await;
+            self.meet_faults(Moment::Before).await;
+            let ack = self.committer.commit(decision.writes, tx).await?;
+            self.meet_faults(Moment::After).await;
             ack
         };
         match ack {
             Ack::Lost => return None,
             Ack::Refused => {
-                self.release().await;
+                self.committer.release().await;
                 return None;
             }
             Ack::InboxChanged => {
-                return Box::pin(self.inbox_changed()).await.map(|decision| Next::Decide(Box::new(decision)));
+                return Box::pin(self.decide_on_inbox()).await.map(|decision| Next::Decide(Box::new(decision)));
             }
             Ack::Done | Ack::Paused if releases => return None,
             Ack::Paused => {
                 self.releasing = true;
-                Box::pin(self.withdraw(&mut decision.follow_ups)).await?;
+                Box::pin(self.withdraw_unbegun(&mut decision.follow_ups)).await?;
             }
             Ack::Done => {}
         }
         decision.follow_ups.into_iter().for_each(|follow_up| self.begin(follow_up));
         if self.releasing && self.in_progress.is_empty() {
-            self.release().await;
+            self.committer.release().await;
             return None;
         }
         Some(Next::Wait(decision.wake_at))
     }
 
-    /// What was about to begin when the commit before it said that the run is paused. On record it is under way.
-    async fn withdraw(&mut self, follow_ups: &mut Vec<FollowUp>) -> Option<()> {
+    /// Withdraws what was about to begin when its commit said that the run is paused: on record it is under way.
+    async fn withdraw_unbegun(&mut self, follow_ups: &mut Vec<FollowUp>) -> Option<()> {
         let (stops, begins) =
             std::mem::take(follow_ups).into_iter().partition(|follow_up| matches!(follow_up, FollowUp::Cancel));
         *follow_ups = stops;
@@ -179,85 +173,12 @@ impl Driver {
         if writes.is_empty() {
             return Some(());
         }
-        matches!(self.commit(writes, None).await?, Ack::Done | Ack::Paused).then_some(())
+        matches!(self.committer.commit(writes, None).await?, Ack::Done | Ack::Paused).then_some(())
     }
 
-    async fn fault(&mut self, moment: Moment) {
+    async fn meet_faults(&mut self, moment: Moment) {
         if let Some(faults) = self.shared.config.faults.clone() {
             faults.commit(self.run, moment).await;
-        }
-    }
-
-    /// None: what became of the commit is unknown or the run is no longer ours; its rows tell whoever claims it next.
-    async fn commit(&mut self, writes: Writes, tx: Option<OpenTransaction>) -> Option<Ack> {
-        let (claimed_at, parked_before) = (self.claimed_at, self.parked_before);
-        let commit = flush::Commit { run: self.run, claimed_at, parked_before, writes };
-        match tx {
-            // Boxed, as are the other ways that most runs never go: a run's task stays small.
-            Some(tx) => Box::pin(self.commit_with(tx, commit)).await,
-            None => self.commit_by_lane(commit).await,
-        }
-    }
-
-    async fn commit_by_lane(&mut self, commit: flush::Commit) -> Option<Ack> {
-        let (ack, answered) = oneshot::channel();
-        self.lane.requests.send(Request::Commit(Box::new(commit), ack)).await.ok()?;
-        answered.await.ok()
-    }
-
-    /// The step's own SQL and its record, in one commit, behind the same fence.
-    async fn commit_with(&mut self, mut open: OpenTransaction, commit: flush::Commit) -> Option<Ack> {
-        let began = tokio::time::Instant::now();
-        let flushed = match flush::flush(&mut open.tx, self.lane.id, std::slice::from_ref(&commit)).await {
-            Ok(flushed) => flushed,
-            Err(Error::LeaseLost) => return None,
-            Err(error) => {
-                // Its locks go first: one of them is the lane's.
-                let _ = open.tx.rollback().await;
-                return self.forget(commit, "its record failed", error).await;
-            }
-        };
-        let ack = lane::ack(&commit, &flushed);
-        if matches!(ack, Ack::Lost | Ack::Refused) {
-            let _ = open.tx.rollback().await;
-            return Some(ack);
-        }
-        match open.tx.commit().await {
-            Ok(()) => {
-                self.shared.engine.meters().flushed(std::slice::from_ref(&commit), &flushed, began.elapsed());
-                self.shared.engine.hints().wake_waiters(flushed.dequeued);
-                Some(ack)
-            }
-            Err(error) => self.forget(commit, "its commit failed", error.into()).await,
-        }
-    }
-
-    /// A transactional step whose commit may or may not have landed: the rows know, so the run is begun anew from them.
-    /// Where the database has refused it for good (the step's SQL broke the transaction, or a deferred constraint) that
-    /// would go on for ever: then the run stands still, as one whose own record is refused.
-    async fn forget(&mut self, commit: flush::Commit, what: &str, error: Error) -> Option<Ack> {
-        match error {
-            Error::Database(error) if !is_retryable(&error) && !is_step_on_record(&error) => {
-                tracing::error!(run_id = %self.run, %error, "{what}: the run stands still");
-                let inbox = async { claim::inbox(&mut *self.shared.engine.pool().acquire().await?, self.run).await };
-                let writes = lane::quarantine(&error, inbox.await.map_or(0, |inbox| inbox.inbox));
-                if self.commit_by_lane(flush::Commit { writes, ..commit }).await != Some(Ack::Done) {
-                    self.release().await;
-                }
-            }
-            error => {
-                tracing::warn!(run_id = %self.run, %error, "{what}: the run is begun anew from its rows");
-                self.release().await;
-            }
-        }
-        None
-    }
-
-    async fn release(&mut self) {
-        // Without an answer the lane is gone, and takeover sees to the run.
-        let (done, answered) = oneshot::channel();
-        if self.lane.requests.send(Request::Release(self.run, done)).await.is_ok() {
-            let _ = answered.await;
         }
     }
 
@@ -265,11 +186,11 @@ impl Driver {
         let shared = self.shared.clone();
         match follow_up {
             FollowUp::Attempt(what) => {
-                let cx = self.context(&what, false);
+                let cx = self.make_context(&what, false);
                 self.in_progress.push(attempt::attempt(shared, cx, what).map(Some).boxed());
             }
             FollowUp::Verify(what) => {
-                let cx = self.context(&what, true);
+                let cx = self.make_context(&what, true);
                 self.in_progress.push(attempt::verify(shared, cx, what).map(Some).boxed());
             }
             FollowUp::Draw { seq, what } => {
@@ -280,7 +201,7 @@ impl Driver {
         }
     }
 
-    fn context(&mut self, what: &Attempt, verifies: bool) -> Arc<ActivityContext> {
+    fn make_context(&mut self, what: &Attempt, verifies: bool) -> Arc<ActivityContext> {
         let cx = Arc::new(attempt::context(self.run, self.origin, what, verifies, self.cancelled.clone()));
         self.under_way.push(UnderWay {
             seq: what.seq,
@@ -292,34 +213,34 @@ impl Driver {
         cx
     }
 
-    /// The next thing that happens to the run. None: it is let go of.
-    async fn next_event(&mut self, wake_at: Option<Time>) -> Option<((Event, Option<Time>), Option<OpenTransaction>)> {
+    /// Waits for the next thing that happens to the run. None: it is released.
+    async fn next_event(&mut self, wake_at: Option<Time>) -> Option<Incoming> {
         // Attempts that end at once, as in-process ones do, cost no timer.
         if let Some(Some(happened)) = self.in_progress.next().now_or_never() {
-            return self.happened(happened).await;
+            return self.take_result(happened).await;
         }
         loop {
             let until_due = wake_at.map(|at| (at - self.shared.clock.now()).to_std().unwrap_or_default());
             let pause = until_due.unwrap_or(LOOK_EVERY).min(LOOK_EVERY);
             tokio::select! {
                 biased;
-                Some(happened) = self.in_progress.next(), if !self.in_progress.is_empty() => return self.happened(happened).await,
+                Some(happened) = self.in_progress.next(), if !self.in_progress.is_empty() => return self.take_result(happened).await,
                 () = self.active.poke.notified() => {
                     let inbox = Box::pin(self.load_inbox()).await?;
-                    return Some(((inbox, None), None));
+                    return Some(Incoming::of(inbox));
                 }
                 () = self.shared.draining.cancelled(), if self.in_progress.is_empty() => {
-                    self.release().await;
+                    self.committer.release().await;
                     return None;
                 }
                 () = tokio::time::sleep(pause) => {
-                    if let Some(beat) = self.beat() {
-                        return Some(((beat, None), None));
+                    if let Some(beat) = self.next_beat() {
+                        return Some(Incoming::of(beat));
                     }
                     if wake_at.is_some_and(|at| at <= self.shared.clock.now())
                         && let Some((now, recorded)) = Box::pin(self.load_dues()).await
                     {
-                        return Some(((Event::Due { recorded }, Some(now)), None));
+                        return Some(Incoming { event: Event::Due { recorded }, now: Some(now), tx: None });
                     }
                     if self.shared.draining.is_cancelled() {
                         self.cancelled.cancel();
@@ -329,13 +250,10 @@ impl Driver {
         }
     }
 
-    async fn happened(
-        &mut self,
-        happened: Option<Happened>,
-    ) -> Option<((Event, Option<Time>), Option<OpenTransaction>)> {
+    async fn take_result(&mut self, happened: Option<Happened>) -> Option<Incoming> {
         let Some(Happened { event, tx }) = happened else {
-            // A side value could not be drawn: the database is away. The run is begun anew when it is back.
-            self.release().await;
+            // A side value could not be drawn: the database is away. The run is reloaded when it is back.
+            self.committer.release().await;
             return None;
         };
         if let Event::Attempted { seq, direction, .. } | Event::Verified { seq, direction, .. } = &event {
@@ -345,11 +263,11 @@ impl Driver {
             }
             self.under_way.retain(|other| (other.seq, other.direction) != (*seq, *direction));
         }
-        Some(((event, None), tx))
+        Some(Incoming { event, now: None, tx })
     }
 
-    /// A note to write down, or an attempt that has become long enough to be shown.
-    fn beat(&mut self) -> Option<Event> {
+    /// A heartbeat to record, or an attempt that has taken long enough to be shown.
+    fn next_beat(&mut self) -> Option<Event> {
         for attempt in &mut self.under_way {
             let details = attempt::take_beat(&attempt.cx);
             if details.is_some() || (!attempt.shown && attempt.began.elapsed() >= VISIBLE_AFTER) {
@@ -368,7 +286,7 @@ impl Driver {
                 Some((now, recorded))
             }
             Err(error) => {
-                tracing::debug!(%error, "the database's clock can't be read; nothing is early without it");
+                tracing::debug!(%error, "the database's clock can't be read; timers wait");
                 None
             }
         }
@@ -382,20 +300,38 @@ impl Driver {
                 Some(Event::Inbox { inbox, request, signals })
             }
             Err(error) => {
-                tracing::warn!(run_id = %self.run, %error, "the inbox can't be read: the run is given back");
-                self.release().await;
+                tracing::warn!(run_id = %self.run, %error, "the inbox can't be read: the run is released");
+                self.committer.release().await;
                 None
             }
         }
     }
 
-    async fn inbox_changed(&mut self) -> Option<Decision> {
+    async fn decide_on_inbox(&mut self) -> Option<Decision> {
         let event = self.load_inbox().await?;
         Some(self.machine.on(event, self.shared.clock.now()))
     }
 }
 
+/// What follows a commit.
 enum Next {
+    /// Wait for an event, at most until this time.
     Wait(Option<Time>),
+    /// The inbox had changed: this was decided anew, and is to be carried out.
     Decide(Box<Decision>),
+}
+
+/// An event, and what came with it.
+struct Incoming {
+    event: Event,
+    /// The database's time, where it was asked for.
+    now: Option<Time>,
+    /// The transaction that the step has left open.
+    tx: Option<OpenTransaction>,
+}
+
+impl Incoming {
+    const fn of(event: Event) -> Self {
+        Self { event, now: None, tx: None }
+    }
 }

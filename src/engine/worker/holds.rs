@@ -10,8 +10,7 @@ use std::sync::{
 
 use tokio::sync::Notify;
 
-use super::Shared;
-use crate::engine::core::holds::{Begins, HeldBack, HoldKind};
+use crate::engine::core::holds::{HeldBack, HoldKind};
 
 #[derive(Debug, Default)]
 pub(super) struct HoldsView {
@@ -38,16 +37,5 @@ impl HoldsView {
 
     pub(super) fn holds(&self, kind: HoldKind, name: &str) -> bool {
         self.any.load(Ordering::Acquire) && self.seen.read().unwrap_or_else(PoisonError::into_inner).holds(kind, name)
-    }
-}
-
-impl Begins for Shared {
-    /// A held queue is served by nobody: a run that comes to one of its activities is handed over to it, and waits there.
-    fn serves(&self, queue: &str) -> bool {
-        self.config.queues.iter().any(|served| served == queue) && !self.holds.holds(HoldKind::Queue, queue)
-    }
-
-    fn holds(&self, activity: &str) -> bool {
-        self.holds.holds(HoldKind::Activity, activity)
     }
 }

@@ -2,151 +2,48 @@
 //!
 //! | part | does |
 //! |---|---|
-//! | `lane` | a flushing connection: claims, flushes whatever has accumulated, beats |
-//! | `drive` | one run: decision, commit, acts, event, decision … |
+//! | `lane` | claims runs, and writes what its runs have decided; keeps its lease alive |
+//! | `drive` | one run's life: decide, commit, follow up, wait for the next event |
+//! | `commit` | records decisions, through the lane or in a step's own transaction, and handles refusals |
 //! | `attempt` | one attempt: timeout, panic, transaction |
-//! | `pump` | wakes parked runs; takes over from lost workers; listens for hints; looks into held runs' inboxes and at holds |
+//! | `pump` | fires timers, takes lost runs over, listens for hints, reads inboxes and holds |
 //!
-//! Nothing durable is in memory only: a worker that is killed loses its lanes, and others take its runs over.
+//! Each part uses only those below it: `lane`, `drive`, `commit`, `connection`, `shared`. Nothing durable is in memory only: a
+//! killed worker loses its lanes, and others take its runs over.
 
 mod active_runs;
 mod attempt;
 mod clock;
+mod commit;
+mod config;
+mod connection;
 mod drive;
 mod faults;
 mod holds;
 mod lane;
 mod pump;
+mod shared;
+mod transaction;
 
 use std::{
-    collections::HashMap,
     future::Future,
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    time::Duration,
+    sync::{Arc, PoisonError},
 };
 
-use tokio::{sync::Semaphore, task::JoinSet};
-use tokio_util::sync::CancellationToken;
+use tokio::task::JoinSet;
 
-pub use self::faults::{Faults, Moment};
-use self::{active_runs::ActiveRuns, clock::DbClock, holds::HoldsView};
-use super::{
-    api::Engine,
-    core::execution::WorkflowCode,
-    error::Error,
-    names::{DEFAULT_QUEUE, check_queue},
-    observer::Observer,
-    store::lanes,
+use self::shared::Shared;
+pub use self::{
+    config::WorkerConfig,
+    faults::{Faults, Moment},
 };
-
-/// How a worker works.
-#[derive(Clone, Debug)]
-pub struct WorkerConfig {
-    /// Its name, which operators see: host and process id unless set.
-    pub name: String,
-    /// The queues that it serves.
-    pub queues: Vec<String>,
-    /// Runs that it holds at the same time.
-    pub slots: usize,
-    /// Flushing connections. Two are a little better than one or four on small machines; see docs/benchmarks.md.
-    pub lanes: usize,
-    /// A lane that has not been heard of for this long is taken over.
-    pub takeover_after: Duration,
-    /// How long an idle worker waits before it looks again without a hint.
-    pub poll_interval: Duration,
-    /// How long a drain lets attempts under way go on.
-    pub drain: Duration,
-    /// Who is told of every attempt that has ended; nobody by default.
-    pub observer: Option<Arc<dyn Observer>>,
-    /// For [`crate::engine::testing`] alone: what happens around commits. None in a service.
-    pub faults: Option<Arc<dyn Faults>>,
-}
-
-impl Default for WorkerConfig {
-    fn default() -> Self {
-        let host =
-            nix::unistd::gethostname().map_or_else(|_| "worker".into(), |name| name.to_string_lossy().into_owned());
-        Self {
-            name: format!("{host}:{}", std::process::id()),
-            queues: vec![DEFAULT_QUEUE.to_owned()],
-            slots: 500,
-            lanes: 2,
-            takeover_after: Duration::from_secs(15),
-            poll_interval: Duration::from_millis(500),
-            drain: Duration::from_secs(30),
-            observer: None,
-            faults: None,
-        }
-    }
-}
+use super::{api::Engine, error::Error, names::check_queue, store::lanes};
 
 /// A worker pool member.
 #[derive(Debug)]
 pub struct Worker {
     engine: Engine,
     config: WorkerConfig,
-}
-
-/// What the parts of a worker share.
-pub(crate) struct Shared {
-    engine: Engine,
-    config: WorkerConfig,
-    /// The code of the workflows that this worker has registered, by their id.
-    code: RwLock<HashMap<i32, Arc<dyn WorkflowCode>>>,
-    worker_id: std::sync::OnceLock<i32>,
-    clock: DbClock,
-    slots: Arc<Semaphore>,
-    /// Transactional attempts that may have a connection at the same time, half of the pool. They can wait for each other's row locks; the
-    /// pool's other connections stay free for timers, takeover, inboxes and whatever else activities ask.
-    transactions: Arc<Semaphore>,
-    /// Claiming may be worth it.
-    may_be_due: AtomicBool,
-    turn: AtomicUsize,
-    active: ActiveRuns,
-    holds: HoldsView,
-    /// No more claims; runs are given back between two steps.
-    draining: CancellationToken,
-    /// The end of everything.
-    stopped: CancellationToken,
-}
-
-impl Shared {
-    /// The (queue, workflow) pairs to claim for, in another order each time: the claim reads them in order and stops when
-    /// it has enough.
-    fn served(&self) -> Vec<(String, i32)> {
-        let workflows = self.workflows();
-        let mut pairs: Vec<_> =
-            self.config.queues.iter().flat_map(|queue| workflows.iter().map(|id| (queue.clone(), *id))).collect();
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        if !pairs.is_empty() {
-            let by = turn % pairs.len();
-            pairs.rotate_left(by);
-        }
-        pairs
-    }
-
-    /// The ids of the workflows that this worker has, in order.
-    fn workflows(&self) -> Vec<i32> {
-        let code = self.code.read().unwrap_or_else(PoisonError::into_inner);
-        let mut ids: Vec<i32> = code.keys().copied().collect();
-        ids.sort_unstable();
-        ids
-    }
-
-    /// As it is registered.
-    fn as_row(&self) -> lanes::Worker {
-        let WorkerConfig { name, queues, slots, .. } = &self.config;
-        let slots = i32::try_from(*slots).unwrap_or(i32::MAX);
-        lanes::Worker { name: name.clone(), queues: queues.clone(), workflows: self.workflows(), slots }
-    }
-
-    fn look_for_due(&self) {
-        self.may_be_due.store(true, Ordering::Relaxed);
-        self.engine.hints().due.notify_one();
-    }
 }
 
 impl Engine {
@@ -163,23 +60,7 @@ impl Worker {
     /// # Errors
     /// When it can't even register: no database, no schema. Later outages are waited out.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-        let shared = Arc::new(Shared {
-            slots: Arc::new(Semaphore::new(self.config.slots.max(1))),
-            transactions: Arc::new(Semaphore::new(
-                (self.engine.pool().options().get_max_connections() / 2).max(1) as usize
-            )),
-            engine: self.engine,
-            config: self.config,
-            code: RwLock::default(),
-            worker_id: std::sync::OnceLock::new(),
-            clock: DbClock::default(),
-            may_be_due: AtomicBool::new(true),
-            turn: AtomicUsize::new(0),
-            active: ActiveRuns::default(),
-            holds: HoldsView::default(),
-            draining: CancellationToken::new(),
-            stopped: CancellationToken::new(),
-        });
+        let shared = Arc::new(Shared::new(self.engine, self.config));
         register(&shared).await?;
         let (engine, slots) = (shared.engine.clone(), shared.config.slots as f64);
         engine.meters().slots.increment(slots);

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use sqlx::{PgConnection, postgres::PgListener};
 use tokio::time::sleep;
 
-use super::Shared;
+use super::shared::Shared;
 use crate::engine::{
     error::Error,
     store::{HINT_CHANNEL, HOLDS_HINT, claim, holds, lanes, timers},
@@ -32,7 +32,7 @@ pub(super) async fn fire_timers(shared: Arc<Shared>) {
                 meters.timers_fired.increment(late.len() as u64);
                 late.iter().for_each(|late| meters.timer_lateness.record(*late));
                 if !late.is_empty() {
-                    shared.look_for_due();
+                    shared.claim_soon();
                     shared.engine.hint();
                 }
                 if late.len() as i64 == TIMERS_AT_ONCE {
@@ -53,7 +53,7 @@ pub(super) async fn take_over(shared: Arc<Shared>) {
             Ok(taken) if taken.lanes > 0 || taken.runs > 0 => {
                 tracing::warn!(lanes = taken.lanes, runs = taken.runs, "took over from lost workers");
                 shared.engine.meters().takeovers.increment(taken.runs.unsigned_abs());
-                shared.look_for_due();
+                shared.claim_soon();
                 shared.engine.hint();
             }
             Ok(_) => {}
@@ -69,13 +69,13 @@ pub(super) async fn listen(shared: Arc<Shared>) {
         let listening = async {
             let mut listener = PgListener::connect_with(shared.engine.pool()).await?;
             listener.listen(HINT_CHANNEL).await?;
-            shared.look_for_due();
+            shared.claim_soon();
             shared.holds.changed.notify_one();
             while let Some(hint) = listener.try_recv().await? {
                 if hint.payload() == HOLDS_HINT {
                     shared.holds.changed.notify_one();
                 }
-                shared.look_for_due();
+                shared.claim_soon();
             }
             Ok::<_, sqlx::Error>(())
         };

@@ -1,0 +1,125 @@
+//! A lane's connection to the database: its heartbeat, what happens when it is lost, and giving runs back.
+//!
+//! A lost connection leaves the fate of its last statement open. A flush is sent again (see `commit::batch`). A claim may
+//! have taken runs that this process knows nothing of: after a reconnect the lane gives back every run that the table says
+//! it has and its memory doesn't.
+
+use std::{sync::Arc, time::Duration};
+
+use backon::{ExponentialBuilder, Retryable};
+use sqlx::{ConnectOptions, Connection, PgConnection};
+use tokio::time::Instant;
+
+use super::shared::Shared;
+use crate::engine::{
+    core::model::RunId,
+    error::Error,
+    store::{self, flush, lanes},
+};
+
+/// An open lane and its connection.
+pub(crate) struct LaneConnection {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) conn: PgConnection,
+    /// The lane's id.
+    pub(crate) lane: i32,
+    /// When the database last heard from the lane.
+    pub(crate) last_beat: Instant,
+}
+
+impl LaneConnection {
+    /// Opens a new lane, however long it takes.
+    pub(super) async fn open(shared: &Arc<Shared>) -> Self {
+        let mut conn = connect(shared).await;
+        let worker = shared.worker_id.get().copied().unwrap_or_default();
+        let lane = loop {
+            match lanes::open(&mut conn, worker, &shared.as_row()).await {
+                Ok(id) => break id,
+                Err(error) => {
+                    tracing::warn!(%error, "no lane could be opened; trying again");
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                    conn = connect(shared).await;
+                }
+            }
+        };
+        Self { shared: shared.clone(), conn, lane, last_beat: Instant::now() }
+    }
+
+    pub(super) async fn beat(&mut self) -> Result<(), Error> {
+        loop {
+            match lanes::beat(&mut self.conn, self.lane).await {
+                Ok(()) => break,
+                Err(Error::Unavailable(error)) => self.reconnect(&error).await?,
+                Err(error) => return Err(error),
+            }
+        }
+        self.last_beat = Instant::now();
+        Ok(())
+    }
+
+    /// Connects again, checks that the lane is still alive, and gives back the runs that it doesn't know of.
+    ///
+    /// # Errors
+    /// `LeaseLost`: the lane was declared dead, or the worker stops.
+    pub(crate) async fn reconnect(&mut self, why: &sqlx::Error) -> Result<(), Error> {
+        tracing::warn!(error = %why, lane = self.lane, "the lane's connection was lost; connecting again");
+        loop {
+            self.conn = tokio::select! {
+                conn = connect(&self.shared) => conn,
+                () = self.shared.stopped.cancelled() => return Err(Error::LeaseLost),
+            };
+            let checked = async {
+                lanes::beat(&mut self.conn, self.lane).await?;
+                self.give_back_unknown().await
+            };
+            match checked.await {
+                Ok(given_back) => {
+                    if given_back > 0 {
+                        tracing::warn!(given_back, "a claim had landed whose answer was lost");
+                        self.shared.claim_soon();
+                    }
+                    self.last_beat = Instant::now();
+                    return Ok(());
+                }
+                Err(Error::Unavailable(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Gives back what a claim may have taken without our hearing of it.
+    pub(super) async fn give_back_unknown(&mut self) -> Result<u64, Error> {
+        let known = self.shared.active.of_lane(self.lane);
+        lanes::give_back_unknown(&mut self.conn, self.lane, &known).await
+    }
+
+    /// Gives a run back: it is due for whichever worker claims it next.
+    pub(crate) async fn give_back(&mut self, run: RunId) -> Result<(), Error> {
+        loop {
+            match flush::release(&mut self.conn, self.lane, run).await {
+                Ok(()) => break,
+                Err(Error::Unavailable(error)) => self.reconnect(&error).await?,
+                Err(error) => return Err(error),
+            }
+        }
+        self.shared.engine.hint();
+        Ok(())
+    }
+}
+
+/// A new connection, however long it takes.
+async fn connect(shared: &Shared) -> PgConnection {
+    let options = store::hot_options(&shared.engine.pool().connect_options()).disable_statement_logging();
+    let forever = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(50))
+        .with_max_delay(Duration::from_secs(2))
+        .with_jitter()
+        .without_max_times();
+    loop {
+        let connecting = (|| PgConnection::connect_with(&options)).retry(forever);
+        match connecting.notify(|error, _| tracing::warn!(%error, "no connection for a lane; trying again")).await {
+            Ok(conn) => return conn,
+            Err(error) => tracing::warn!(%error, "no connection for a lane; trying again"),
+        }
+    }
+}
