@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{ORDER_CANCELLED, from_gateway, lock, refused, void::void_or_refund};
+use super::{IntentRef, ORDER_CANCELLED, from_gateway, lock, refused, void::void_or_refund};
 use crate::{
     engine::{Activity, ActivityContext, ActivityError},
     orders::{
@@ -30,16 +30,6 @@ pub struct IntentRequest {
     pub currency: String,
     /// The payment method's token.
     pub token: String,
-}
-
-/// A payment of an order, by the gateway's id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-pub struct IntentRef {
-    /// The order.
-    pub order_id: Uuid,
-    /// The gateway's id of the payment.
-    pub intent_id: String,
 }
 
 /// Creates the payment at the gateway, unconfirmed.

@@ -20,6 +20,7 @@ mod late_payment;
 mod notify;
 mod open_order;
 mod payment;
+mod references;
 mod refund;
 mod refund_ledger;
 mod reserve_stock;
@@ -44,15 +45,16 @@ pub use self::{
     close_order::{CloseOrder, GiveUp, GivingUp},
     confirm::{Confirm, Confirmation, Confirmed},
     follow_up::{FollowUp, Following, Seen},
-    intent::{BeginPayment, CreateIntent, IntentRef, IntentRequest},
+    intent::{BeginPayment, CreateIntent, IntentRequest},
     late_payment::{AcceptLatePayment, Late, LookLate, TakenOn},
     notify::{
         About, Announce, LogNotifier, Notice, Notification, Notifier, Notify, NotifyError, NotifyFuture, Recipient,
     },
     open_order::OpenOrder,
     payment::{CheckPayment, Checked, Paid, SettlePayment, Settled, Settling},
-    refund::{CheckRefund, Made, Refund, RefundRef},
-    refund_ledger::{EscalateRefund, FixRefund, RecordRefund, Recorded, RefundDue},
+    references::{IntentRef, Made, RefundDue, RefundRef},
+    refund::{CheckRefund, Refund},
+    refund_ledger::{EscalateRefund, FixRefund, RecordRefund, Recorded},
     reserve_stock::{ReserveStock, Restock},
 };
 

@@ -5,39 +5,20 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
-use super::{RefundDue, from_gateway, lock, refused};
+use super::{Made, RefundDue, RefundRef, from_gateway, lock, refused};
 use crate::{
     engine::{Activity, ActivityContext, ActivityError},
     orders::{
         state::{PaymentState, Word},
         store,
     },
-    payments::{GatewayError, NewRefund, PaymentGateway, RefundStatus},
+    payments::{GatewayError, NewRefund, PaymentGateway},
 };
 
 /// The metadata that bears our number of a refund.
 const REFUND_NO: &str = "refund_no";
-
-/// A refund at the gateway.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-pub struct Made {
-    /// The gateway's id.
-    pub refund_id: String,
-    /// Where it stands.
-    pub status: RefundStatus,
-}
-
-/// Which refund.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-pub struct RefundRef {
-    /// The gateway's id.
-    pub refund_id: String,
-}
 
 /// Gives money back.
 pub struct Refund {

@@ -3,38 +3,13 @@
 
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool};
-use uuid::Uuid;
 
-use super::{Made, OrderRef, lock, refused};
+use super::{Made, OrderRef, RefundDue, lock, refused};
 use crate::{
     engine::{Activity, ActivityContext, ActivityError},
     orders::{Order, state::PaymentState, store},
     payments::RefundStatus,
 };
-
-/// A refund that is owed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-pub struct RefundDue {
-    /// The order.
-    pub order_id: Uuid,
-    /// The gateway's id of the payment.
-    pub intent_id: String,
-    /// Our number of the refund within the order.
-    pub no: i32,
-    /// Minor units.
-    pub amount: i64,
-    /// ISO code.
-    pub currency: String,
-}
-
-impl RefundDue {
-    /// What is owed, for operators.
-    pub(super) fn sentence(&self) -> String {
-        let Self { order_id, no, amount, currency, .. } = self;
-        format!("refund {no} of order {order_id} failed at the gateway: {amount} {currency} (minor units) are owed")
-    }
-}
 
 /// Fixes what is owed of a locked order: the number, the amount, and that it is under way. The caller saves the order.
 pub(super) async fn due(
