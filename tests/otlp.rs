@@ -1,6 +1,5 @@
-//! With the feature `otlp` a run is a trace at a collector: here a small one of our own, which reads what comes as any other would.
-//!
-//! The reader knows protobuf's wire format and the numbers of the fields that are promised, and none of the exporter's code.
+//! Promise: with the feature `otlp` a run is a trace at a collector. The collector here is our own; it knows protobuf's wire
+//! format and the numbers of the promised fields, and none of the exporter's code.
 
 #[path = "support/mod.rs"]
 mod support;
@@ -177,7 +176,7 @@ async fn a_compensated_run_is_one_exported_trace() {
         assert_eq!(span.attributes["backstitch.run_id"], run.to_string());
         assert_eq!(span.attributes["backstitch.workflow"], "scripted");
     }
-    let told = |span: &Span| {
+    let describe = |span: &Span| {
         let of = |name: &str| span.attributes.get(name).cloned().unwrap_or_default();
         let [step, attempt, outcome, code] =
             ["backstitch.step", "backstitch.attempt", "backstitch.outcome", "error.type"].map(of);
@@ -195,5 +194,5 @@ async fn a_compensated_run_is_one_exported_trace() {
         of("1", "1", "ok", "", 0),
         of("0", "1", "ok", "", 0),
     ];
-    assert_eq!(spans.iter().map(told).collect::<Vec<_>>(), expected);
+    assert_eq!(spans.iter().map(describe).collect::<Vec<_>>(), expected);
 }

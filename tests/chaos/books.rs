@@ -1,4 +1,4 @@
-//! What has to add up when all is at rest: our books, the gateway's ledger, the shelves, the journal.
+//! Promise: when all is at rest, our books, the gateway's ledger, the stock and the journal agree.
 
 use std::fmt::Write;
 

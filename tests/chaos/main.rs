@@ -1,4 +1,5 @@
-//! Chaos: three real workers over one real Postgres with fsync, orders of every kind, and kill -9 about once a second.
+//! Promise: orders survive `kill -9`. Three real workers over one real Postgres with fsync, orders of every kind, and a worker
+//! killed about once a second.
 //!
 //! | part | is |
 //! |---|---|

@@ -76,7 +76,7 @@ impl Pool {
     }
 }
 
-/// Kills until it is told to relent.
+/// Kills until there have been enough kills.
 pub(crate) struct Nemesis {
     kills: watch::Receiver<usize>,
     relent: watch::Sender<Option<usize>>,
@@ -86,8 +86,8 @@ pub(crate) struct Nemesis {
 impl Nemesis {
     pub(crate) fn start(stage: &Stage, rng: Rng) -> Self {
         let (counter, kills) = watch::channel(0);
-        let (relent, told) = watch::channel(None);
-        let task = tokio::spawn(rage(Pool::start(stage), stage.engine.clone(), rng, counter, told));
+        let (relent, stop_after) = watch::channel(None);
+        let task = tokio::spawn(rage(Pool::start(stage), stage.engine.clone(), rng, counter, stop_after));
         Self { kills, relent, task }
     }
 
@@ -109,9 +109,9 @@ async fn rage(
     engine: Engine,
     mut rng: Rng,
     counter: watch::Sender<usize>,
-    told: watch::Receiver<Option<usize>>,
+    stop_after: watch::Receiver<Option<usize>>,
 ) -> Pool {
-    while told.borrow().is_none_or(|enough| *counter.borrow() < enough) {
+    while stop_after.borrow().is_none_or(|enough| *counter.borrow() < enough) {
         tokio::time::sleep(Duration::from_millis(700 + rng.below(600))).await;
         pool.all_alive();
         pool.replace(rng.below(WORKERS as u64) as usize).await;

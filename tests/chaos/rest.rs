@@ -1,6 +1,6 @@
 //! At rest: an order that waits for fulfilment and for nothing else, or a cancelled one whose run has ended.
 //!
-//! Money that is on its way counts as unrest: it is let arrive, and what comes of it is waited for too.
+//! Money that is on its way counts as unrest: the test waits until it has arrived and has been dealt with.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,5 @@
-//! Each fault mode of a confirm: what the port says, and what really happened.
+//! Promise: for each fault of a confirm, the port's word (done, failed, unknown) is never more certain than what really
+//! happened.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The simulator as a plain HTTP server: who may call, what is rejected, how it starts and stops.
+//! Promise: the simulator is a well-behaved HTTP server: it wants a key, rejects bad parameters, starts and stops.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Idempotency keys: one effect per key, the stored answer for whoever asks again.
+//! Promise: one idempotency key has one effect, and every repetition gets the stored answer.
 
 use backstitch::payments::{GatewayError, NewIntent, PaymentGateway, UnknownReason};
 
@@ -78,7 +78,7 @@ async fn parallel_calls_with_one_key_have_one_effect() {
         }
     }
     refunds.dedup();
-    assert_eq!(refunds.len(), 1, "one refund, whoever asked");
+    assert_eq!(refunds.len(), 1, "one refund, for all callers");
     assert_eq!(bench.moved(&id).await, (1000, 400));
 }
 

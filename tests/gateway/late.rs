@@ -1,4 +1,4 @@
-//! Payments that arrive after the order has expired.
+//! Promise: a payment may arrive after its order has expired, and can be refunded then.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Refunds: never more than was captured, pending ones, failing ones, and finding them again.
+//! Promise: refunds never exceed what was captured, and each can be found again, pending and failed ones included.
 
 use backstitch::{
     gateway_sim::{Config, RefundFailure},

@@ -1,4 +1,4 @@
-//! Webhooks from the simulator into the payment side: signed, repeated, absent.
+//! Promise: webhooks are signed and may be repeated or missing; the payment side takes all of that.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -84,8 +84,8 @@ async fn declines_voids_and_refunds_send_webhooks() {
     let bench = Bench::with(merchant.config()).await;
     let declined = bench.intent("tok_declined").await;
     let _ = bench.gateway.confirm_intent("p", &declined).await;
-    let told = merchant.next_event().await;
-    assert_eq!(told.0, "payment_intent.payment_failed");
+    let event = merchant.next_event().await;
+    assert_eq!(event.0, "payment_intent.payment_failed");
     let voided = bench.gateway.cancel_intent("x", &declined).await;
     voided.expect("voided");
     assert_eq!(merchant.next_event().await.0, "payment_intent.canceled");

@@ -126,6 +126,6 @@ async fn a_payment_token_is_shown_by_no_route_no_stream_no_plan_and_no_log() {
     assert_eq!(kept, 1);
     let logged = String::from_utf8_lossy(&log.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned();
     assert!(!captured || logged.contains("answered"), "something was logged");
-    let told: Vec<&str> = logged.lines().filter(|line| line.contains(TOKEN)).collect();
-    assert!(told.is_empty(), "the log has the token: {told:#?}");
+    let leaks: Vec<&str> = logged.lines().filter(|line| line.contains(TOKEN)).collect();
+    assert!(leaks.is_empty(), "the log has the token: {leaks:#?}");
 }

@@ -1,4 +1,4 @@
-//! The morning after: the gateway's ledger against our books, the shelves, and the story that the audit tells.
+//! The morning after: the gateway's ledger, our books and the stock agree, and the audit log names who did what and why.
 
 use serde_json::Value;
 

@@ -12,7 +12,7 @@ async fn a_bad_night_outage_is_mended_in_the_browser() {
     let pile = Pile::heap(&stage).await;
     let chrome = Chrome::at(&stage.url).await;
 
-    // Sign in: whoever is not is sent to the form, and comes back to where they wanted to go.
+    // Sign in: a visitor without a session gets the form first, and then the page that they wanted.
     chrome.open("/attention").await;
     chrome.write("#key", &stage.operator_key).await;
     chrome.write("#key", ENTER).await;
@@ -32,7 +32,7 @@ async fn a_bad_night_outage_is_mended_in_the_browser() {
     chrome.open(&format!("/runs/{held}")).await;
     chrome.until_text("main", "create_intent").await;
 
-    // 3. The gateway is back: let go.
+    // 3. The gateway is back: release the holds.
     stage.gateway_is("available").await;
     for activity in pile::CALLS_THE_GATEWAY {
         chrome.open("/fleet").await;

@@ -48,7 +48,7 @@ async fn a_bad_night_outage_is_mended_in_the_terminal() {
         .until("a new order is held", async || terminal.say(&["run", "why", &held]).contains("holds create_intent"))
         .await;
 
-    // 3. The gateway is back: let go. What waited goes on by itself.
+    // 3. The gateway is back: release the holds. What waited goes on by itself.
     stage.gateway_is("available").await;
     for activity in pile::CALLS_THE_GATEWAY {
         terminal.run(&["hold", "release", "activity", activity, "--reason", "the gateway is back"]);

@@ -31,9 +31,9 @@ impl Terminal {
     /// A command that has to succeed and gives sentences, which a terminal may break.
     pub(crate) fn say(&self, args: &[&str]) -> String {
         let output = self.output(args);
-        let (text, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "backstitch {}: {told}", args.join(" "));
-        println!("$ backstitch {}\n{text}{told}", args.join(" "));
+        let (text, messages) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "backstitch {}: {messages}", args.join(" "));
+        println!("$ backstitch {}\n{text}{messages}", args.join(" "));
         text.into_owned()
     }
 

@@ -1,4 +1,5 @@
-//! Cancels: the tiers by the database's clock, who gets what, and what two at once come to.
+//! Promise: who may cancel when, and what they get back, is decided once, at the moment the cancel is accepted, by the
+//! database's clock.
 
 use std::time::Duration;
 

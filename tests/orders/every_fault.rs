@@ -1,5 +1,7 @@
-//! The order workflow under the saga harness: each step fails, each answer is lost, everything is done twice, undos fail,
-//! the worker dies at each commit; after each, stock and money add up, by our books and by the gateway's own ledger.
+//! Promise: whatever fails, stock and money add up, by our books and by the gateway's own ledger.
+//!
+//! The order workflow runs in the saga harness: each step fails, each answer is lost, each step runs twice, undos fail, and the
+//! worker dies at each commit.
 
 use std::{str::FromStr, sync::Arc};
 
@@ -67,11 +69,11 @@ impl Saga for OrderSaga {
         }
     }
 
-    /// Fulfilment reports, each only when customer and seller have been told of what was before it: were two reports seen at
+    /// Fulfilment reports, each only when customer and seller were notified of what was before it: were two reports seen at
     /// once, the run would take fewer steps than the one whose steps are tried.
     async fn nudge(&self, run: &Run) {
-        let told = run.steps.iter().flatten().filter(|step| step.name == "notify").count();
-        let report = match told {
+        let notices = run.steps.iter().flatten().filter(|step| step.name == "notify").count();
+        let report = match notices {
             0 => return,
             // That it is placed.
             2 => Fulfilment::Shipped,

@@ -1,4 +1,5 @@
-//! The history: what ended moves there whole, lists join live and archived, sweeps find what was missed.
+//! Promise: an order that has ended moves to the history as a whole. Lists join live and archived orders; a sweep archives
+//! what was missed.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
 //! The order domain on a real database: the store's rules, the service, and whole orders through engine and gateway.
+//! `shop` is the fixture; each other file holds one promise.
 
 #[path = "../support/mod.rs"]
 mod support;

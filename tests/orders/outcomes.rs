@@ -1,4 +1,4 @@
-//! One order per outcome that the gateway can give: the order's axes, the shelf and the gateway's ledger agree.
+//! Promise: for each outcome that the gateway can give, the order's states, the stock and the gateway's ledger agree.
 
 use std::time::Duration;
 

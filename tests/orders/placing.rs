@@ -1,4 +1,4 @@
-//! Placing: what is refused, what a key means, and that order and run are one commit.
+//! Promise: an order and its run are one commit, and one key is one order.
 
 use backstitch::orders::{Delivery, NewDelivery, PutItem, ShopSettings, state::OrderState};
 

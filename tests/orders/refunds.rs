@@ -1,4 +1,4 @@
-//! Refunds that are pending, that are refused until somebody heals the gateway, and that fail days later.
+//! Promise: a refund is paid once or ends with an operator: pending ones, refused ones, and ones that fail days later.
 
 use backstitch::{
     gateway_sim::{Config, RefundFailure},

@@ -1,4 +1,5 @@
-//! The stock ledger under contention: the last unit, lock order, and holds that move once whoever asks.
+//! Promise: stock adds up under contention: the last unit has one buyer, lock order prevents deadlocks, and a reservation
+//! moves once, however many try.
 
 use backstitch::orders::state::{CancelBy, OrderState};
 use uuid::Uuid;

@@ -1,4 +1,5 @@
-//! Webhooks: recorded once per event id, refused without a good signature, and a late payment of an archived order.
+//! Promise: a webhook event is recorded once per event id and only with a valid signature, also when it is about an archived
+//! order.
 
 use backstitch::{
     gateway_sim::Config,

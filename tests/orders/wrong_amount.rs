@@ -1,4 +1,4 @@
-//! Money that is not what the order costs: nobody decides that but an operator.
+//! Promise: an amount that differs from the order's total is left to an operator.
 
 use backstitch::{
     engine::Operator,

@@ -22,7 +22,7 @@ pub struct TestEngine {
     pub script: Script,
     pub workers: Vec<TestWorker>,
     url: String,
-    /// Dropped last: nobody uses it any more then.
+    /// Dropped last, when nothing uses it.
     pub db: Option<TestDatabase>,
 }
 

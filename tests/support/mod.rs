@@ -1,6 +1,11 @@
-//! What the database tests share: a database of their own, and waiting for facts instead of sleeping.
+//! What test binaries share. `mod support;`, then `TestDatabase::new().await` in a test.
 //!
-//! `mod support;` in a test binary, then `TestDatabase::new().await` in a test. Nothing here knows what is tested.
+//! | module | gives |
+//! |---|---|
+//! | `database`, `server`, `settings` | a migrated database per test, on a server that tests share |
+//! | `engine`, `script` | an engine with workers that a test can kill, and activities that follow the test's script |
+//! | `shop` | a gateway simulator and the order service |
+//! | `wait` | waiting for facts instead of sleeping |
 
 #![allow(
     dead_code,

@@ -1,4 +1,4 @@
-//! Activities that do what a test tells them, and a workflow whose input is its program.
+//! Activities that follow a test's script, and a workflow whose input is its program.
 //!
 //! A test says what the next calls of an activity do ([`Script::on`]); what is not said ends well. Every call is noted
 //! ([`Script::calls`]). The activities differ in what they can: undo, verify, transaction, queue, policy.
@@ -44,7 +44,7 @@ pub enum Do {
     Note(Value, Box<Do>),
     /// Runs SQL in the step's transaction first.
     Sql(String, Box<Do>),
-    /// Goes on when it is told to stop.
+    /// Goes on when it is asked to stop.
     UntilCancelled(Box<Do>),
     Happened(Value),
     NeverWill,

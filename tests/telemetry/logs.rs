@@ -1,4 +1,4 @@
-//! JSON logs: each line is one flat object, and a failing run can be followed by its id, without its payloads.
+//! Promise: each JSON log line is one flat object, and a failing run can be followed by its id, without its payloads.
 
 use std::{
     io,
@@ -60,8 +60,8 @@ async fn the_log_follows_a_run_without_its_payloads() {
         assert!(!text.contains("4711-secret") && !text.contains("as the test says"), "{line}");
     }
     let id = run.id.to_string();
-    let told: Vec<_> = lines.iter().filter(|line| line["run_id"] == id.as_str()).collect();
-    let attempts: Vec<_> = told
+    let of_run: Vec<_> = lines.iter().filter(|line| line["run_id"] == id.as_str()).collect();
+    let attempts: Vec<_> = of_run
         .iter()
         .filter(|line| line["code"].is_string())
         .map(|line| (line["level"].as_str(), line["attempt"].as_u64(), line["code"].as_str()))
@@ -71,8 +71,8 @@ async fn the_log_follows_a_run_without_its_payloads() {
         (Some("WARN"), Some(2), Some("lost")),
         (Some("INFO"), Some(3), Some("declined")),
     ];
-    assert_eq!(attempts, expected, "{told:#?}");
-    for line in told {
+    assert_eq!(attempts, expected, "{of_run:#?}");
+    for line in of_run {
         let same = (&line["step"], &line["activity"], &line["direction"], &line["trace_id"]);
         assert_eq!(same, (&json!(1), &json!("note"), &json!("forward"), &json!(run.trace_id)), "{line}");
         assert!(line["worker"].is_string() && line["lane"].is_i64(), "{line}");

@@ -1,4 +1,4 @@
-//! What a process tells of itself beside its metrics: log lines that can be searched by run, and traces that go through.
+//! What a process reports beside its metrics: log lines that can be searched by run, and traces that continue the caller's.
 
 mod logs;
 #[path = "../support/mod.rs"]

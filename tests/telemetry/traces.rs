@@ -1,4 +1,5 @@
-//! A run is one trace: its id is the caller's or the run's own, and what an attempt calls is told which attempt it was.
+//! Promise: a run is one trace. Its id is the caller's or the run's own, and every outside call carries the traceparent of
+//! its attempt.
 
 use std::{
     collections::HashSet,
@@ -19,22 +20,22 @@ use crate::support::{engine::*, script::Op};
 
 const CALLER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-type Told = Arc<Mutex<Vec<(&'static str, String)>>>;
+type Log = Arc<Mutex<Vec<(&'static str, String)>>>;
 
-fn tell(told: &Told, what: &'static str, traceparent: String) {
-    told.lock().unwrap_or_else(PoisonError::into_inner).push((what, traceparent));
+fn note(log: &Log, what: &'static str, traceparent: String) {
+    log.lock().unwrap_or_else(PoisonError::into_inner).push((what, traceparent));
 }
 
-/// Tells of each call, and has a gateway asked: unknown at first, then verified as never done, then done, then undone.
+/// Notes each call, and has a gateway asked: unknown at first, then verified as never done, then done, then undone.
 struct Traced {
-    told: Told,
+    log: Log,
     gateway: StripeGateway,
 }
 
 impl Traced {
     async fn called(&self, what: &'static str, cx: &ActivityContext) {
         assert_eq!(current_traceparent().as_deref(), Some(cx.traceparent().as_str()), "{what}");
-        tell(&self.told, what, cx.traceparent());
+        note(&self.log, what, cx.traceparent());
         let _ = self.gateway.get_intent("pi_1").await;
     }
 }
@@ -71,25 +72,25 @@ impl Workflow for FailsAfter {
     }
 }
 
-async fn heard(State(told): State<Told>, headers: HeaderMap) {
+async fn receive(State(log): State<Log>, headers: HeaderMap) {
     let value = headers.get("traceparent").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    tell(&told, "gateway", value.to_owned());
+    note(&log, "gateway", value.to_owned());
 }
 
 #[tokio::test]
 async fn each_call_is_a_span_of_the_callers_trace() {
     assert_eq!(current_traceparent(), None);
-    let told = Told::default();
+    let log = Log::default();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let app = Router::new().fallback(any(heard)).with_state(told.clone());
+    let app = Router::new().fallback(any(receive)).with_state(log.clone());
     tokio::spawn(async move { axum::serve(listener, app).await });
     let mut config = StripeConfig::new(url, Secret::new("sk_test"));
     config.traceparent = Some(current_traceparent);
     let gateway = StripeGateway::new(&config).expect("a gateway");
 
     let mut t = TestEngine::idle().await;
-    let registry = Registry::new().workflow(FailsAfter).activity(Traced { told: told.clone(), gateway });
+    let registry = Registry::new().workflow(FailsAfter).activity(Traced { log: log.clone(), gateway });
     t.add_worker_with(WorkerConfig::default(), registry).await;
     let request =
         StartRun { traceparent: Some(CALLER.to_owned()), ..StartRun::new::<FailsAfter>(&()).expect("a start") };
@@ -97,14 +98,14 @@ async fn each_call_is_a_span_of_the_callers_trace() {
     let ended = t.is(run, "compensated").await;
     assert_eq!(ended.trace_id, "0af7651916cd43dd8448eb211c80319c");
 
-    let told = told.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let calls: Vec<_> = told.iter().map(|(what, _)| *what).collect();
+    let log = log.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let calls: Vec<_> = log.iter().map(|(what, _)| *what).collect();
     assert_eq!(calls, ["run", "gateway", "verify", "gateway", "run", "gateway", "undo", "gateway"]);
-    for pair in told.chunks(2) {
-        assert_eq!(pair[0].1, pair[1].1, "the gateway is told of {}", pair[0].0);
+    for pair in log.chunks(2) {
+        assert_eq!(pair[0].1, pair[1].1, "the gateway gets the traceparent of {}", pair[0].0);
     }
-    let traces: HashSet<_> = told.iter().map(|(_, text)| Trace::parse(text).expect("a traceparent")).collect();
-    assert_eq!(traces.len(), 4, "each has a span of its own: {told:?}");
+    let traces: HashSet<_> = log.iter().map(|(_, text)| Trace::parse(text).expect("a traceparent")).collect();
+    assert_eq!(traces.len(), 4, "each has a span of its own: {log:?}");
     assert!(traces.iter().all(|trace| trace.id_text() == ended.trace_id && trace.flags == 1));
     assert!(
         !traces.iter().any(|trace| trace.parent == Some(0xb7ad_6b71_6920_3331)),
