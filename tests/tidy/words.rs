@@ -10,12 +10,12 @@ use crate::{
 
 /// Words that were used for an idea, what is used now, and in how many places the old ones may still stand.
 const RETIRED: &[(&[&str], &str, usize)] = &[
-    (&["Ask", "Asks", "Asked", "asks", "asked"], "what workflow code emits is a command", 154),
-    (&["Told", "told", "told_count", "heard"], "what replay hands back is a completion", 140),
-    (&["Act", "Acts", "act", "acts"], "a worker's follow-up, or an operator's verb", 114),
-    (&["Wish", "wish", "operate"], "what an operator asks for is a verb, `action` on the wire", 39),
+    (&["Ask", "Asks", "Asked", "asks", "asked"], "what workflow code emits is a command", 77),
+    (&["Told", "told", "told_count", "heard"], "what replay hands back is a completion", 80),
+    (&["Act", "Acts", "act", "acts"], "a worker's follow-up, or an operator's verb", 97),
+    (&["Wish", "wish", "operate"], "what an operator asks for is a verb, `action` on the wire", 9),
     (&["Holding", "holding"], "a run in a worker's hands is an active run, reserved stock a reservation", 10),
-    (&["Finding", "finding", "Found"], "search; a verification's answer is `Verified`", 22),
+    (&["Finding", "finding", "Found"], "search; a verification's answer is `Verified`", 20),
     (&["Exceptional", "exceptional"], "the index of runs that are failing, stuck or compensating is `unhealthy`", 24),
     (&["rests", "lets_go", "let_go", "takes_back", "take_back"], "parks, releases, withdraws", 3),
 ];
