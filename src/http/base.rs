@@ -1,7 +1,8 @@
 //! The path under which the router is mounted, such as `/ops/backstitch`.
 //!
 //! Handlers, redirects and pages write addresses as if the router stood at the root. Two places add the base: the filter
-//! [`filters::href`], which every link of a template goes through, and [`add_to_location`], around all routes.
+//! [`filters::href`], which every link of a template goes through, and [`add_to_location`], around all routes. Routes as
+//! the outer router names them are read with [`Base::strip`].
 
 use std::{fmt, sync::Arc};
 
@@ -27,9 +28,23 @@ impl Base {
         Self(if path.is_empty() { "".into() } else { format!("/{path}").into() })
     }
 
-    /// An address of the router as clients see it. `address` begins with a slash.
+    /// An address of the router as clients see it. `address` begins with a slash. The router's root under a base has no
+    /// slash at its end: axum's `nest` serves it so.
     pub fn href(&self, address: &str) -> String {
-        format!("{self}{address}")
+        let root = address.strip_prefix('/').filter(|rest| rest.is_empty() || rest.starts_with('?'));
+        match root {
+            Some(rest) if !self.0.is_empty() => format!("{self}{rest}"),
+            _ => format!("{self}{address}"),
+        }
+    }
+
+    /// A route or path without the base, as the router itself has it.
+    pub(super) fn strip<'a>(&self, path: &'a str) -> &'a str {
+        match path.strip_prefix(&*self.0) {
+            Some(rest) if rest.starts_with('/') => rest,
+            Some("") => "/",
+            _ => path,
+        }
     }
 
     /// The path that a cookie of this router is limited to.
@@ -89,7 +104,12 @@ mod tests {
         for text in ["ops/backstitch", "/ops/backstitch", "/ops/backstitch/"] {
             assert_eq!(Base::new(text).href("/runs"), "/ops/backstitch/runs", "{text}");
         }
-        assert_eq!(Base::new("/").href("/runs"), "/runs");
+        assert_eq!((Base::new("/").href("/runs"), Base::new("/").href("/")), ("/runs".to_owned(), "/".to_owned()));
+        assert_eq!([Base::new("ops").href("/"), Base::new("ops").href("/?a=b")], ["/ops", "/ops?a=b"]);
+        let base = Base::new("/ops");
+        let stripped = ["/ops/runs", "/ops", "/opsx", "/v1/ops"].map(|path| base.strip(path));
+        assert_eq!(stripped, ["/runs", "/", "/opsx", "/v1/ops"]);
+        assert_eq!((Base::default().strip("/runs"), Base::default().strip("/")), ("/runs", "/"));
         assert_eq!((Base::default().cookie_path(), Base::new("a").cookie_path()), ("/", "/a"));
     }
 

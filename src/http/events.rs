@@ -24,7 +24,7 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use super::{App, extract::run_id, problem::Problem};
 use crate::engine::{self, Failure, Run, RunId, StepView, Time, WaitingOn};
 
-/// How often the run is looked at.
+/// How often the run is read.
 const POLL: Duration = Duration::from_millis(250);
 
 /// A comment is sent this often, so that proxies keep the connection.
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resumed_stream_goes_on_after_the_last_event_that_was_seen() {
+    fn a_resumed_stream_continues_after_the_last_event() {
         let later =
             run("running", vec![step(0, "forward", Some(1)), step(1, "forward", Some(2)), step(2, "forward", None)]);
         let whole = news(&later, &mut Seen::default());
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn undos_come_after_the_steps_that_ended_before_them() {
+    fn undos_come_after_earlier_steps() {
         let undone = run(
             "compensated",
             vec![step(0, "forward", Some(1)), step(1, "forward", Some(2)), step(0, "undo", Some(3))],
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_of_an_open_step_changes_the_picture() {
+    fn an_attempt_changes_the_picture() {
         let mut seen = Seen::default();
         let mut open = step(0, "forward", None);
         news(&run("running", vec![open.clone()]), &mut seen);

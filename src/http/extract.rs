@@ -1,4 +1,4 @@
-//! Reading requests: bodies within their limit, JSON, query parameters, keys, ids. Whatever is wrong becomes a problem.
+//! Reading requests: bodies within their limit, JSON, query parameters, keys, ids. Everything wrong becomes a problem.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -36,8 +36,8 @@ pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 const LONGEST_LABEL: usize = 255;
 
-/// A layer that reads the whole body before anything looks at the request, so that its size is judged first. It also refuses
-/// NULs in the address: Postgres can neither store nor look for them.
+/// A layer that reads the whole body first, so that its size is checked before anything else. It also refuses NULs in the
+/// address: Postgres can neither store them nor search for them.
 pub(super) async fn bounded(State(limit): State<usize>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     if parts.uri.path_and_query().is_some_and(|address| address.as_str().contains("%00")) {
@@ -138,7 +138,7 @@ fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new("unsupported_media_type", "send `content-type: application/json`"))
 }
 
-/// Parses a JSON object. What derives `Deserialize` would also be read from an array, by position: nobody means that.
+/// Parses a JSON object. A derived `Deserialize` would also accept an array, by position: that is never meant.
 fn parse_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if bytes.trim_ascii_start().first() == Some(&b'[') {
         parse::<IgnoredAny>(bytes)?;
@@ -197,7 +197,7 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
     }
 }
 
-/// The caller's `traceparent`, where it is one: what is none is treated as if it had not come, as W3C has it.
+/// The caller's `traceparent`; an invalid one is ignored, as W3C has it.
 pub(super) struct TraceParent(pub(super) Option<String>);
 
 impl<S: Sync> FromRequestParts<S> for TraceParent {
@@ -264,7 +264,7 @@ pub(super) fn check_name(what: &str, text: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// A run's id in a path. Whatever is no id is an id that no run has.
+/// A run's id in a path. Text that is no id is an unknown run.
 pub(super) fn run_id(text: &str) -> Result<RunId, Problem> {
     Uuid::parse_str(text).map_err(|_| Problem::new("unknown_run", format!("there is no run {text}")))
 }
@@ -293,7 +293,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_that_is_no_json_and_json_of_another_shape_are_told_apart() {
+    fn bad_json_differs_from_json_of_another_shape() {
         let code = |text: &str| parse::<u8>(text.as_bytes()).map_err(|problem| problem.code());
         assert_eq!(code("1"), Ok(1));
         assert_eq!(code("{"), Err("malformed_json"));

@@ -1,6 +1,6 @@
-//! `/healthz`: the process answers; it asks nobody, so that an outage of the database does not have servers restarted.
-//! `/readyz`: this process can do its work now: the database answers, its schema is current, we were not told to stop, and
-//! the worker in it, if it has one, has been heard of lately. Each check says for itself what is wrong.
+//! `/healthz`: the process answers. It checks nothing else, so that an outage of the database restarts no servers.
+//! `/readyz`: this process can do its work now: the database answers, its schema is current, it is not stopping, and the
+//! worker in it, if it has one, has sent a heartbeat lately. Each check says what is wrong.
 
 use std::time::Duration;
 
@@ -53,9 +53,9 @@ async fn healthz() -> Answer<Value> {
 )]
 async fn readyz(State(app): State<App>) -> (StatusCode, Answer<Value>) {
     let draining = app.draining.is_cancelled();
-    let asked = tokio::time::timeout(ANSWER_WITHIN, ask(&app)).await;
+    let checked = tokio::time::timeout(ANSWER_WITHIN, check(&app)).await;
     let [database, migrations, worker] =
-        asked.unwrap_or_else(|_| ["no answer within 2 s", UNKNOWN, UNKNOWN].map(str::to_owned));
+        checked.unwrap_or_else(|_| ["no answer within 2 s", UNKNOWN, UNKNOWN].map(str::to_owned));
     let mut checks = json!({"database": database, "migrations": migrations, "draining": draining});
     let mut ready = !draining && database == OK && migrations == OK;
     if app.worker.is_some() {
@@ -69,8 +69,8 @@ async fn readyz(State(app): State<App>) -> (StatusCode, Answer<Value>) {
 const OK: &str = "ok";
 const UNKNOWN: &str = "unknown";
 
-/// Database, migrations, worker: each is ok, or what is wrong with it.
-async fn ask(app: &App) -> [String; 3] {
+/// Checks database, migrations and worker: each is ok, or the text says what is wrong.
+async fn check(app: &App) -> [String; 3] {
     let migrations = match app.engine.missing_migrations().await {
         Ok(missing) if missing.is_empty() => OK,
         Ok(_) => return [OK, "behind: run `backstitch migrate`", UNKNOWN].map(str::to_owned),

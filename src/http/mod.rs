@@ -30,10 +30,7 @@ mod wire;
 
 use std::{future::Future, io, time::Duration};
 
-use axum::{
-    Router,
-    middleware::{from_fn, from_fn_with_state},
-};
+use axum::{Router, middleware::from_fn_with_state};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -112,7 +109,7 @@ impl App {
     }
 }
 
-/// All routes. The guard stands before the size: of who may not come in no body is read.
+/// All routes. The guard comes before the limit of bodies: the body of a caller without access is not read.
 pub fn router(app: App) -> Router {
     let (router, _) = nouns(app.max_payload).split_for_parts();
     let pages = pages::routes(&app).layer(from_fn_with_state(app.max_payload, extract::bounded));
@@ -121,7 +118,7 @@ pub fn router(app: App) -> Router {
         .layer(from_fn_with_state(app.clone(), auth::guard))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(app.base.clone(), base::add_to_location))
-        .layer(from_fn(request::observe))
+        .layer(from_fn_with_state(app.base.clone(), request::observe))
         .with_state(app)
 }
 
@@ -177,7 +174,7 @@ pub async fn serve_health(
 ) -> io::Result<()> {
     let draining = app.draining.clone();
     let (routes, _) = health::routes().merge(metrics::routes()).split_for_parts();
-    let router = routes.layer(from_fn(request::observe)).with_state(app);
+    let router = routes.layer(from_fn_with_state(app.base.clone(), request::observe)).with_state(app);
     until(listener, router, draining, shutdown).await
 }
 

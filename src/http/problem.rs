@@ -135,7 +135,7 @@ impl Problem {
         self.status
     }
 
-    /// The document. `request_id` is left out where a problem stands inside another answer.
+    /// The document. `request_id` is left out where a problem is part of another answer.
     pub fn document(&self, request_id: Option<&str>) -> Value {
         let mut document = self.extra.clone();
         document.insert("type".into(), format!("urn:backstitch:problem:{}", self.code).into());
@@ -220,7 +220,7 @@ mod tests {
     use engine::Error as E;
 
     #[test]
-    fn every_error_of_the_engine_has_a_code_with_a_status() {
+    fn every_engine_error_has_a_status() {
         let cases: Vec<(E, u16)> = vec![
             (E::UnknownWorkflow("w".into()), 404),
             (E::InvalidInput { workflow: "w".into(), message: "m".into() }, 400),
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conflict_names_the_run_that_has_the_key() {
+    fn a_conflict_names_the_other_run() {
         let document = Problem::from(E::KeyConflict(Uuid::nil())).document(None);
         assert_eq!(document["run_id"], Uuid::nil().to_string());
         assert_eq!(document["type"], "urn:backstitch:problem:key_conflict");

@@ -1,14 +1,14 @@
 //! What happens around every request: its id, its span and log line, and the form of its errors.
 //!
 //! The id comes from `x-request-id` where the client sent a usable one, else it is made here; it goes out again with the
-//! answer, stands in every problem and in every log line of the request. The trace id of a `traceparent` is logged too.
+//! answer, and is in every problem and every log line of the request. The trace id of a `traceparent` is logged too.
 //! Errors that the framework makes by itself (no such route, wrong method) leave here as problems like all others.
 
 use std::time::Instant;
 
 use axum::{
     body::{Body, to_bytes},
-    extract::{MatchedPath, Request},
+    extract::{MatchedPath, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::Next,
     response::Response,
@@ -17,6 +17,7 @@ use tracing::{Instrument, field::Empty};
 use uuid::Uuid;
 
 use super::{
+    base::Base,
     extract::traceparent,
     problem::{MEDIA_TYPE, Problem},
 };
@@ -31,9 +32,10 @@ const LONGEST_ID: usize = 128;
 const LONGEST_DETAIL: usize = 2048;
 
 /// The outermost layer.
-pub(super) async fn observe(request: Request, next: Next) -> Response {
+pub(super) async fn observe(State(base): State<Base>, request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
-    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or("none", |route| base.strip(route.as_str())).to_owned();
     let quiet = matches!(route.as_str(), "/healthz" | "/readyz" | "/metrics");
     let trace_id = traceparent(request.headers()).map(|(_, trace)| trace.id_text());
     let method = request.method().clone();
@@ -112,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_usable_request_id_is_kept_and_another_replaced() {
+    fn a_usable_request_id_is_kept() {
         assert_eq!(request_id(&headers("x-request-id", "abc-1")), "abc-1");
         for bad in ["", "a b", &"x".repeat(129)] {
             assert_eq!(request_id(&headers("x-request-id", bad)).len(), 36, "{bad:?}");

@@ -1,4 +1,4 @@
-//! What needs attention, why a run stands where it stands, what operators did, and who is there to do the work.
+//! Search and lists: what needs attention, why a run waits, what operators did, and the fleet.
 
 use axum::{
     Json as Answer,
@@ -15,7 +15,7 @@ use crate::engine::{
     AttentionFilter, AttentionGroup, AuditEntry, AuditFilter, Page, QueueView, Why, WorkerView, Workflows,
 };
 
-/// The routes that only find and show.
+/// The routes, all of which only read.
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(attention))

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::engine::{Declared, Operator, PolicyOverride, StepDirection, Verb};
 
-/// Reads a verb: its word, and its own fields. Bulk operations and forms have both apart.
+/// Reads a verb: its word, and its own fields. Bulk operations and forms send them apart.
 pub(super) fn parse_verb(word: &str, arguments: Map<String, Value>) -> Result<Verb, Problem> {
     let mut fields = arguments;
     if fields.insert("action".to_owned(), word.into()).is_some() {
@@ -32,8 +32,8 @@ pub(super) trait Body: DeserializeOwned + Default {
     fn who(&self) -> (Option<&str>, bool);
 }
 
-/// The caller as an operator, with the reason of a body that may be missing. For verbs on what is no run; [`run_verbs`]
-/// records its refusals too.
+/// The caller as an operator, with the reason of a body that may be missing. For verbs on schedules, holds and bulk
+/// operations; [`run_verbs`] also records refusals of malformed requests.
 ///
 /// [`run_verbs`]: super::run_verbs
 pub(super) struct ActingAs<B> {

@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_with_an_unknown_missing_or_bad_field_is_refused() {
+    fn a_start_with_a_wrong_field_is_refused() {
         let many: Vec<String> = (0..33).map(|i| format!(r#""t{i}":"x""#)).collect();
         for body in [
             r#"{"workflow":"w","input":1,"worfklow":2}"#,

@@ -5,7 +5,7 @@ use backstitch::engine::{NewKey, Role};
 use crate::{chrome::Chrome, stage::Stage};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stuck_run_is_retried_from_its_page_and_the_audit_tells_who_and_why() {
+async fn a_stuck_run_is_retried_from_its_page() {
     let stage = Stage::set().await;
     let run = stage.run("parcel", "grace", "stuck").await;
     let chrome = Chrome::at(&stage.url).await;
@@ -25,7 +25,7 @@ async fn a_stuck_run_is_retried_from_its_page_and_the_audit_tells_who_and_why() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_whole_group_is_retried_from_the_list_of_what_needs_attention() {
+async fn a_whole_group_is_retried_at_once() {
     let stage = Stage::set().await;
     let mut runs = Vec::new();
     for traveller in ["grace", "ada", "barbara"] {
@@ -53,7 +53,7 @@ async fn a_whole_group_is_retried_from_the_list_of_what_needs_attention() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_activity_is_held_back_and_released_and_the_audit_tells_both() {
+async fn an_activity_is_held_and_released() {
     let stage = Stage::set().await;
     let chrome = Chrome::at(&stage.url).await;
     chrome.open("/fleet").await;
@@ -70,7 +70,7 @@ async fn an_activity_is_held_back_and_released_and_the_audit_tells_both() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_verb_that_needs_a_reason_is_refused_without_one_and_nothing_changes() {
+async fn a_missing_reason_refuses_a_verb() {
     let stage = Stage::set().await;
     let run = stage.run("parcel", "grace", "stuck").await;
     let chrome = Chrome::at(&stage.url).await;
@@ -97,7 +97,7 @@ async fn a_form_of_another_session_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_tab_key_reaches_the_actions_and_enter_opens_them() {
+async fn tab_reaches_the_verbs_and_enter_opens_them() {
     let stage = Stage::set().await;
     let run = stage.run("parcel", "grace", "stuck").await;
     let chrome = Chrome::at(&stage.url).await;
@@ -126,7 +126,7 @@ async fn the_tab_key_reaches_the_actions_and_enter_opens_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_viewer_sees_why_the_buttons_are_dim_and_finds_nothing_to_press_behind_them() {
+async fn a_viewer_sees_why_buttons_are_dim() {
     let stage = Stage::set().await;
     let run = stage.run("parcel", "grace", "stuck").await;
     let new = NewKey { name: "trainee".to_owned(), role: Role::Viewer, expires_in: None };

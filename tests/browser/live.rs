@@ -27,7 +27,7 @@ async fn a_change_shows_without_loading_the_page_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_run_appears_in_the_list_and_not_while_it_is_paused() {
+async fn a_new_run_appears_unless_updates_are_paused() {
     let stage = Stage::set().await;
     stage.run("approval", "first", "waiting").await;
     let chrome = Chrome::at(&stage.url).await;

@@ -62,7 +62,7 @@ async fn a_night(stage: &Stage) -> Vec<Look> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_page_is_clean_and_fits_wide_and_narrow_light_and_dark() {
+async fn every_page_fits_every_screen_and_scheme() {
     let stage = Stage::set().await;
     let looks = a_night(&stage).await;
     let chrome = Chrome::at(&stage.url).await;

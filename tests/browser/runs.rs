@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::{chrome::Chrome, stage::Stage};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_list_shows_runs_and_a_chip_filters_them_in_the_address() {
+async fn a_chip_filters_the_list_of_runs() {
     let stage = Stage::set().await;
     let stuck = stage.run("parcel", "grace", "stuck").await;
     stage.run("trip", "ada", "compensated").await;
@@ -22,7 +22,7 @@ async fn the_list_shows_runs_and_a_chip_filters_them_in_the_address() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_filter_that_means_nothing_is_told_and_one_that_nothing_matches_too() {
+async fn a_useless_filter_is_explained() {
     let stage = Stage::set().await;
     let chrome = Chrome::at(&stage.url).await;
     chrome.open("/runs").await;
@@ -35,7 +35,7 @@ async fn a_filter_that_means_nothing_is_told_and_one_that_nothing_matches_too() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_compensated_order_shows_its_steps_and_below_them_their_undos() {
+async fn undos_are_drawn_below_their_steps() {
     let stage = Stage::set().await;
     let (order, run) = stage.order_until("tok_declined", 2, "compensated").await;
     let chrome = Chrome::at(&stage.url).await;
@@ -58,7 +58,7 @@ async fn a_compensated_order_shows_its_steps_and_below_them_their_undos() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn payloads_are_shown_as_text_and_never_as_a_page() {
+async fn payloads_are_shown_as_text() {
     let stage = Stage::set().await;
     let run = stage.run("parcel", "<script>document.title='broken'</script><b id=evil>", "stuck").await;
     let chrome = Chrome::at(&stage.url).await;
@@ -86,7 +86,7 @@ async fn pages_work_without_scripts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_attempt_is_drawn_and_listed_and_a_run_leads_to_those_that_take_on_from_it() {
+async fn attempts_and_following_runs_are_shown() {
     let stage = Stage::set().await;
     let (_, run) = stage.order_until("tok_flaky_2", 1, "waiting").await;
     let input = to_json(&json!({ "traveller": "ada", "what": "Lisbon", "price": 1 })).expect("JSON");
@@ -104,5 +104,5 @@ async fn each_attempt_is_drawn_and_listed_and_a_run_leads_to_those_that_take_on_
     let expected = json!(["1 unknown", "2 verification", "3 unknown", "4 verification"]);
     assert_eq!(chrome.ask(listed, Vec::new()).await, expected);
     chrome.click(&format!("a[href='/runs/{next}']")).await;
-    chrome.until_text("#view", "Takes on from").await;
+    chrome.until_text("#view", "Continues from").await;
 }

@@ -38,7 +38,7 @@ async fn each_verb_answers_with_its_plan() {
 }
 
 #[tokio::test]
-async fn a_refused_verb_has_its_status_and_is_put_on_record() {
+async fn a_refused_verb_is_answered_and_audited() {
     let server = Server::working().await;
     let id = server.started("patient", json!(null)).await;
     server.until(&id, "waiting").await;
@@ -66,7 +66,7 @@ async fn a_refused_verb_has_its_status_and_is_put_on_record() {
 }
 
 #[tokio::test]
-async fn what_a_dry_run_is_refused_is_told_and_not_put_on_record() {
+async fn a_refused_dry_run_is_not_audited() {
     let server = Server::working().await;
     let id = server.started("patient", json!(null)).await;
     server.until(&id, "waiting").await;

@@ -22,7 +22,7 @@ async fn get(server: &Server, path: &str, token: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_wrong_unknown_or_malformed_key_is_not_let_in_and_the_answer_does_not_tell_which() {
+async fn bad_keys_are_refused_alike() {
     let (server, keys) = Server::keyed().await;
     let good = keys.of(Role::Viewer);
     assert_eq!(get(&server, "/v1/runs", good).await.status, 200);
@@ -47,7 +47,7 @@ async fn a_wrong_unknown_or_malformed_key_is_not_let_in_and_the_answer_does_not_
 }
 
 #[tokio::test]
-async fn a_revoked_key_is_worth_nothing_here_at_once_and_elsewhere_soon() {
+async fn a_revoked_key_is_refused_at_once_or_soon() {
     let (server, keys) = Server::keyed().await;
     let elsewhere = Server::over(server.pool().clone()).await;
     let (viewer, admin) = (keys.of(Role::Viewer), keys.of(Role::Admin));
@@ -91,7 +91,7 @@ async fn an_expired_key_is_worth_nothing() {
 }
 
 #[tokio::test]
-async fn a_token_is_shown_once_and_what_is_done_to_keys_is_on_record() {
+async fn a_token_is_shown_once() {
     let (server, keys) = Server::keyed().await;
     let admin = keys.of(Role::Admin);
     let body = json!({"name": "night-shift", "role": "operator"});
@@ -130,7 +130,7 @@ async fn a_token_is_shown_once_and_what_is_done_to_keys_is_on_record() {
 }
 
 #[tokio::test]
-async fn the_last_use_of_a_key_is_noted_but_not_at_every_request() {
+async fn a_keys_last_use_is_recorded_sometimes() {
     let (server, keys) = Server::keyed().await;
     let last_used = async || {
         let query = "SELECT last_used_at::text FROM backstitch.api_key WHERE name = 'viewer'";
@@ -146,7 +146,7 @@ async fn the_last_use_of_a_key_is_noted_but_not_at_every_request() {
 }
 
 #[tokio::test]
-async fn as_soon_as_there_is_a_key_nobody_comes_in_without_one() {
+async fn the_first_key_closes_the_server() {
     let server = Server::idle().await;
     assert_eq!(server.get("/v1/runs").await.status, 200, "open while there are no keys");
     let elsewhere = Server::over(server.pool().clone()).await;
@@ -162,7 +162,7 @@ async fn as_soon_as_there_is_a_key_nobody_comes_in_without_one() {
 }
 
 #[tokio::test]
-async fn a_server_that_others_can_reach_lets_nobody_in_while_there_are_no_keys() {
+async fn a_reachable_server_without_keys_is_closed() {
     let server = Server::idle().await;
     let listener = TcpListener::bind("0.0.0.0:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
@@ -176,7 +176,7 @@ async fn a_server_that_others_can_reach_lets_nobody_in_while_there_are_no_keys()
 }
 
 #[tokio::test]
-async fn where_the_database_can_not_tell_nobody_comes_in() {
+async fn an_outage_lets_nobody_in() {
     let pool = PgPoolOptions::new().acquire_timeout(Duration::from_millis(300));
     let server = Server::over(pool.connect_lazy("postgres://nobody@127.0.0.1:1/nothing").expect("a URL")).await;
     let token = format!("bsk_{}_{}", "0".repeat(12), "0".repeat(64));
@@ -188,7 +188,7 @@ async fn where_the_database_can_not_tell_nobody_comes_in() {
 }
 
 #[tokio::test]
-async fn an_open_stream_ends_when_its_key_is_revoked() {
+async fn a_revoked_key_ends_its_streams() {
     let (server, keys) = Server::keyed().await;
     let body = json!({"workflow": "patient", "input": null});
     let start = server.request(Method::POST, "/v1/runs").bearer_auth(keys.of(Role::Starter)).json(&body);

@@ -12,7 +12,7 @@ fn start(workflow: &str, input: Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_wrong_start_is_refused_with_a_code_and_starts_nothing() {
+async fn a_wrong_start_starts_nothing() {
     let server = Server::idle().await;
     let long = "x".repeat(MAX_PAYLOAD);
     let cases = [
@@ -34,7 +34,7 @@ async fn a_wrong_start_is_refused_with_a_code_and_starts_nothing() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_json_is_told_from_one_that_is_not_declared_so() {
+async fn malformed_and_undeclared_json_have_different_codes() {
     let server = Server::idle().await;
     let post = |kind: &'static str, body: &'static str| {
         Answer::to(server.request(Method::POST, "/v1/runs").header("content-type", kind).body(body))
@@ -46,7 +46,7 @@ async fn a_body_that_is_not_json_is_told_from_one_that_is_not_declared_so() {
 }
 
 #[tokio::test]
-async fn the_size_of_a_body_is_judged_before_anything_else() {
+async fn the_size_of_a_body_is_checked_first() {
     let server = Server::idle().await;
     let rubbish = vec![b'{'; MAX_PAYLOAD + 1];
     for path in ["/v1/runs", "/v1/runs/no-id/signals/x", "/v1/orders", "/v1/webhooks/stripe"] {
@@ -56,7 +56,7 @@ async fn the_size_of_a_body_is_judged_before_anything_else() {
 }
 
 #[tokio::test]
-async fn what_does_not_exist_is_a_404_with_a_code_of_its_own() {
+async fn each_kind_of_404_has_its_code() {
     let server = Server::idle().await;
     for id in [NOBODY, "no-id"] {
         server.get(&format!("/v1/runs/{id}")).await.is_problem(404, "unknown_run");
@@ -111,7 +111,7 @@ async fn a_dangerous_action_without_a_reason_is_refused() {
 }
 
 #[tokio::test]
-async fn a_run_past_its_pivot_is_not_cancelled_and_an_ended_one_takes_no_signal() {
+async fn pivots_refuse_cancels_and_ends_refuse_signals() {
     let server = Server::working().await;
     let id = server.started("patient", json!(null)).await;
     assert_eq!(server.post(&format!("/v1/runs/{id}/signals/go"), json!(true)).await.status, 202);
@@ -126,7 +126,7 @@ async fn a_run_past_its_pivot_is_not_cancelled_and_an_ended_one_takes_no_signal(
 }
 
 #[tokio::test]
-async fn a_body_of_another_shape_a_wrong_method_and_a_nul_in_the_address_are_refused() {
+async fn bad_shapes_methods_and_nuls_are_refused() {
     let server = Server::idle().await;
     let run = format!("/v1/runs/{NOBODY}/cancel");
     server.post(&run, json!([null, null])).await.is_problem(400, "invalid_request");
@@ -138,7 +138,7 @@ async fn a_body_of_another_shape_a_wrong_method_and_a_nul_in_the_address_are_ref
 }
 
 #[tokio::test]
-async fn a_nul_in_a_reason_is_refused_wherever_one_is_given() {
+async fn a_nul_in_any_reason_is_refused() {
     let server = Server::idle().await;
     let id = server.started("patient", json!(null)).await;
     let run = |verb: &str| (Method::POST, format!("/v1/runs/{id}/{verb}"));

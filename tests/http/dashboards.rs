@@ -36,7 +36,7 @@ fn values_of<'a>(value: &'a Value, key: &str, found: &mut Vec<&'a str>) {
 }
 
 #[tokio::test]
-async fn every_metric_that_the_dashboard_and_the_alerts_ask_for_is_shown_by_a_server() {
+async fn every_metric_of_dashboards_and_alerts_exists() {
     let dashboard: Value = serde_json::from_str(DASHBOARD).expect("the dashboard is JSON");
     let mut expressions = Vec::new();
     values_of(&dashboard, "expr", &mut expressions);
@@ -57,7 +57,7 @@ async fn every_metric_that_the_dashboard_and_the_alerts_ask_for_is_shown_by_a_se
 }
 
 #[test]
-fn every_alert_says_what_it_means_and_where_the_runbook_is() {
+fn every_alert_names_its_meaning_and_runbook() {
     let alerts: Vec<&str> = ALERTS.split("- alert: ").skip(1).collect();
     assert!(alerts.len() >= 10);
     for alert in alerts {

@@ -21,7 +21,7 @@ async fn story(server: &Server, id: &str, last: Option<&str>) -> Vec<(String, St
 }
 
 #[tokio::test]
-async fn a_stream_tells_of_each_step_and_the_end_and_resumes_after_any_event() {
+async fn a_stream_has_every_step_and_resumes_anywhere() {
     let server = Server::working().await;
     let id = server.started("patient", json!(null)).await;
     server.until(&id, "waiting").await;

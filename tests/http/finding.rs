@@ -57,7 +57,7 @@ async fn attention_leads_to_its_runs() {
 }
 
 #[tokio::test]
-async fn why_says_what_a_run_waits_for_and_who_can_move_it() {
+async fn why_says_what_a_run_waits_for() {
     let server = Server::working().await;
     let [waits, cancelled, noted] = a_few_runs(&server).await;
     let why = server.get(&format!("/v1/runs/{waits}/why")).await.json;
@@ -74,7 +74,7 @@ async fn why_says_what_a_run_waits_for_and_who_can_move_it() {
 }
 
 #[tokio::test]
-async fn the_audit_is_found_by_who_what_and_where() {
+async fn the_audit_has_filters() {
     let server = Server::working().await;
     let [waits, cancelled, _] = a_few_runs(&server).await;
     let all = server.get("/v1/audit").await.json;
@@ -116,7 +116,7 @@ async fn the_fleet_is_shown() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_looked_for_is_refused_with_what_can() {
+async fn an_unknown_filter_names_the_known_ones() {
     let server = Server::idle().await;
     let cases = [
         ("/v1/runs?status=dead", "there are pending, running"),

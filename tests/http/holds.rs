@@ -14,7 +14,7 @@ async fn delete(server: &Server, path: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn what_is_held_back_is_listed_and_its_runs_name_it_until_its_release() {
+async fn a_hold_is_listed_until_its_release() {
     let server = Server::working().await;
     let set = put(&server, "/v1/holds/workflow/patient", json!({"reason": "a bad deploy"})).await;
     assert_eq!((set.status, &set.json["kind"], &set.json["name"]), (200, &json!("workflow"), &json!("patient")));
@@ -32,7 +32,7 @@ async fn what_is_held_back_is_listed_and_its_runs_name_it_until_its_release() {
 }
 
 #[tokio::test]
-async fn a_hold_of_what_can_not_be_held_is_refused() {
+async fn a_hold_of_something_unknown_is_refused() {
     let server = Server::idle().await;
     let why = json!({"reason": "r"});
     put(&server, "/v1/holds/run/x", why.clone()).await.is_problem(400, "invalid_request");

@@ -10,6 +10,7 @@ mod events;
 mod finding;
 mod holds;
 mod metrics;
+mod mounted;
 mod openapi;
 mod operations;
 mod outage;

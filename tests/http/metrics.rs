@@ -43,7 +43,7 @@ fn value(text: &str, series: &str) -> Option<f64> {
 }
 
 #[tokio::test]
-async fn what_a_server_did_stands_in_its_metrics_under_the_promised_names() {
+async fn metrics_have_the_promised_names() {
     let server = Server::working().await;
     let echo = server.started("echo", json!({"text": "a"})).await;
     let patient = server.started("patient", json!(null)).await;
@@ -81,7 +81,7 @@ async fn what_a_server_did_stands_in_its_metrics_under_the_promised_names() {
 }
 
 #[tokio::test]
-async fn labels_name_no_run_and_paths_that_nobody_serves_make_no_series() {
+async fn labels_are_bounded() {
     let server = Server::working().await;
     let run = server.started("echo", json!({"text": "a"})).await;
     server.until(&run, "completed").await;
@@ -99,7 +99,7 @@ async fn labels_name_no_run_and_paths_that_nobody_serves_make_no_series() {
 }
 
 #[tokio::test]
-async fn in_an_outage_metrics_still_come_and_leave_out_what_only_the_database_knows() {
+async fn metrics_survive_an_outage_of_the_database() {
     let pool = PgPoolOptions::new().acquire_timeout(Duration::from_millis(300));
     let server = Server::over(pool.connect_lazy("postgres://nobody@127.0.0.1:1/nothing").expect("a URL")).await;
     assert_eq!(server.get("/v1/runs").await.status, 503);
@@ -130,7 +130,7 @@ async fn many_scrapes_ask_the_database_one_time() {
 }
 
 #[tokio::test]
-async fn a_process_whose_worker_is_silent_is_not_ready() {
+async fn a_process_with_a_silent_worker_is_unready() {
     let mut server = Server::working_as(WORKER).await;
     wait_for("the worker has its lanes", async || {
         let ready = server.get("/readyz").await;

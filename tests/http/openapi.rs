@@ -58,7 +58,7 @@ fn operations() -> BTreeSet<String> {
 }
 
 #[test]
-fn the_document_in_the_repository_is_the_one_that_the_code_gives() {
+fn the_repository_has_the_current_document() {
     let kept: Value = serde_json::from_str(&page("docs/openapi.json")).expect("JSON");
     assert!(
         &kept == document(),
@@ -67,7 +67,7 @@ fn the_document_in_the_repository_is_the_one_that_the_code_gives() {
 }
 
 #[test]
-fn docs_api_md_lists_the_routes_that_the_document_has() {
+fn the_docs_list_every_route() {
     // Each route is the first cell of a table's row: | `METHOD /path` | ... |
     let listed: BTreeSet<String> = page("docs/api.md")
         .lines()

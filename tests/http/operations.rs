@@ -8,7 +8,7 @@ use crate::server::Server;
 const NOBODY: &str = "01998877-6655-7443-8221-100000000000";
 
 #[tokio::test]
-async fn an_operation_is_previewed_created_and_tells_what_became_of_each_run() {
+async fn an_operation_is_previewed_created_and_followed() {
     let server = Server::working().await;
     let mut ids = Vec::new();
     for _ in 0..3 {
@@ -72,7 +72,7 @@ async fn an_operation_is_paused_resumed_and_cancelled() {
 }
 
 #[tokio::test]
-async fn an_operation_that_is_asked_for_wrongly_is_refused() {
+async fn a_wrong_operation_is_refused() {
     let server = Server::idle().await;
     let cases = [
         (json!({"action": "retry", "filter": {}, "reason": "r"}), "empty_filter"),

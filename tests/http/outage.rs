@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn without_a_database_requests_are_told_so_and_only_readiness_fails() {
+async fn without_a_database_only_liveness_is_fine() {
     let pool = PgPoolOptions::new().acquire_timeout(Duration::from_millis(300));
     let server = Server::over(pool.connect_lazy("postgres://nobody@127.0.0.1:1/nothing").expect("a URL")).await;
     let start = server.post("/v1/runs", json!({"workflow": "echo", "input": {"text": "a"}})).await;
@@ -29,7 +29,7 @@ async fn without_a_database_requests_are_told_so_and_only_readiness_fails() {
 }
 
 #[tokio::test]
-async fn in_an_outage_readiness_and_metrics_say_so_and_all_goes_well_again_by_itself() {
+async fn readiness_and_metrics_recover_after_an_outage() {
     let dir = std::env::temp_dir().join(format!("backstitch-test-{}", uuid::Uuid::new_v4()));
     std::fs::create_dir(&dir).expect("the temporary directory is writable");
     let start = || Embedded::start_with(&dir, Options::default().set("shared_buffers", "16MB"));
@@ -84,7 +84,7 @@ async fn a_schema_that_is_behind_is_not_ready() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_told_to_stop_ends_long_waits_early() {
+async fn a_stopping_server_ends_long_waits() {
     let server = Server::working().await;
     assert_eq!(server.get("/readyz").await.status, 200);
     let id = server.started("patient", json!(null)).await;

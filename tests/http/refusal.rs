@@ -41,7 +41,7 @@ async fn status(port: u16, token: Option<&str>) -> u16 {
 }
 
 #[tokio::test]
-async fn other_machines_are_not_served_without_keys_unless_told_to() {
+async fn other_machines_need_a_key_or_no_auth() {
     backstitch::tls::install_crypto_provider();
     let database = TestDatabase::new().await;
     let serve = ["serve", "--listen", "0.0.0.0:0", "--no-worker"];

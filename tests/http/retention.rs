@@ -10,7 +10,7 @@ async fn put(server: &Server, workflow: &str, body: Value) -> Answer {
 }
 
 #[tokio::test]
-async fn a_workflows_retention_is_set_and_what_would_go_is_counted() {
+async fn retention_is_set_and_planned() {
     let server = Server::working().await;
     let id = server.started("echo", json!({"text": "a"})).await;
     server.until(&id, "completed").await;
@@ -36,7 +36,7 @@ async fn a_workflows_retention_is_set_and_what_would_go_is_counted() {
 }
 
 #[tokio::test]
-async fn an_export_has_everything_that_is_on_record_of_a_run() {
+async fn an_export_has_the_whole_run() {
     let server = Server::working().await;
     let id = server.started("patient", json!(null)).await;
     server.until(&id, "waiting").await;

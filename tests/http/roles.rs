@@ -99,7 +99,7 @@ fn every_route_is_in_the_table() {
 }
 
 #[tokio::test]
-async fn each_role_may_what_the_table_says_and_is_otherwise_refused_with_a_sentence_and_on_record() {
+async fn each_role_may_what_its_row_says() {
     let (server, keys) = Server::keyed().await;
     for (method, route) in routes() {
         let case = format!("{method} {route}");
@@ -142,7 +142,7 @@ async fn each_role_may_what_the_table_says_and_is_otherwise_refused_with_a_sente
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_told_to_those_who_may_read_and_to_everybody_outside_of_the_api() {
+async fn unknown_addresses_need_a_key_under_the_api() {
     let (server, keys) = Server::keyed().await;
     let stranger = server.request(Method::GET, "/v1/nothing").send().await.expect("an answer");
     assert_eq!(stranger.status(), StatusCode::UNAUTHORIZED);

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::server::{Answer, Server};
 
 #[tokio::test]
-async fn a_run_is_started_once_per_key_and_a_different_request_conflicts() {
+async fn a_key_starts_one_run() {
     let server = Server::idle().await;
     let body = json!({"workflow": "echo", "input": {"text": "a"}});
     let with_key = |body: &serde_json::Value| {
@@ -31,7 +31,7 @@ async fn a_run_is_started_once_per_key_and_a_different_request_conflicts() {
 }
 
 #[tokio::test]
-async fn in_a_batch_each_item_is_judged_by_itself() {
+async fn each_item_of_a_batch_stands_alone() {
     let server = Server::idle().await;
     let echo = json!({"workflow": "echo", "input": {"text": "a"}, "key": "b1"});
     let answer = server.post("/v1/runs/batch", json!([echo, {"workflow": "nope", "input": 1}, 7, echo])).await;
@@ -64,7 +64,7 @@ async fn pages_follow_each_other_without_gap_or_repetition() {
 }
 
 #[tokio::test]
-async fn a_result_is_202_until_the_run_has_ended_and_200_from_then_on() {
+async fn a_result_is_202_until_the_end() {
     let server = Server::working().await;
     let id = server.started("patient", json!(null)).await;
     let early = server.get(&format!("/v1/runs/{id}/result?wait=50ms")).await;
@@ -75,7 +75,7 @@ async fn a_result_is_202_until_the_run_has_ended_and_200_from_then_on() {
 }
 
 #[tokio::test]
-async fn a_dry_run_changes_nothing_and_a_cancel_undoes_what_was_done() {
+async fn a_dry_run_changes_nothing_a_cancel_undoes() {
     let server = Server::working().await;
     let id = server.started("patient", json!(null)).await;
     server.until(&id, "waiting").await;

@@ -52,7 +52,7 @@ async fn a_schedule_is_set_shown_run_and_deleted() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_refused_with_a_sentence_and_nothing_is_set() {
+async fn a_wrong_schedule_is_not_set() {
     let server = Server::idle().await;
     let with = |field: &str, value: Value| {
         let mut body = body();

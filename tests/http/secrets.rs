@@ -69,7 +69,7 @@ async fn shop() -> (TestDatabase, Engine, String, DropGuard, Simulator) {
 }
 
 #[tokio::test]
-async fn a_payment_token_is_shown_by_no_route_no_stream_no_plan_and_no_log() {
+async fn a_payment_token_is_shown_nowhere() {
     let log = Log::default();
     let writer = log.clone();
     let logging = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);

@@ -35,7 +35,7 @@ fn post(server: &Server, cookie: &str, path: &str) -> RequestBuilder {
 }
 
 #[tokio::test]
-async fn a_key_opens_a_session_whose_cookie_scripts_and_other_sites_do_not_get() {
+async fn a_session_cookie_is_closed_to_others() {
     let (server, keys) = Server::keyed().await;
     let (cookie, header) = session(&server, keys.of(Role::Viewer)).await;
     for part in ["HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=43200"] {
@@ -55,7 +55,7 @@ async fn a_key_opens_a_session_whose_cookie_scripts_and_other_sites_do_not_get()
 }
 
 #[tokio::test]
-async fn a_sign_in_with_a_wrong_key_fails_and_leads_nowhere_else() {
+async fn a_failed_sign_in_leads_nowhere() {
     let (server, keys) = Server::keyed().await;
     let wrong = sign_in(&server, "bsk_nonsense", "/").await;
     assert_eq!(wrong.status(), 401);
@@ -74,7 +74,7 @@ async fn a_sign_in_with_a_wrong_key_fails_and_leads_nowhere_else() {
 }
 
 #[tokio::test]
-async fn a_session_ends_with_sign_out_with_its_key_and_with_its_time() {
+async fn a_session_ends_when_it_should() {
     let (server, keys) = Server::keyed().await;
     let read =
         async |cookie: &str| Answer::to(server.request(Method::GET, "/v1/runs").header("cookie", cookie)).await.status;
@@ -115,7 +115,7 @@ async fn a_session_is_over_when_its_key_expires() {
 }
 
 #[tokio::test]
-async fn with_a_session_a_change_needs_the_sessions_token_and_a_page_of_ours() {
+async fn a_change_needs_the_sessions_token() {
     let (server, keys) = Server::keyed().await;
     let (cookie, _) = session(&server, keys.of(Role::Admin)).await;
     let csrf: String =
@@ -137,7 +137,7 @@ async fn with_a_session_a_change_needs_the_sessions_token_and_a_page_of_ours() {
 }
 
 #[tokio::test]
-async fn with_a_session_no_form_of_a_page_is_taken_without_the_sessions_token() {
+async fn a_form_needs_the_sessions_token() {
     let (server, keys) = Server::keyed().await;
     let key = keys.of(Role::Operator);
     let sent = async |method: Method, path: &str, body: Value| {
@@ -195,7 +195,7 @@ async fn another_sites_page_signs_nobody_in() {
 }
 
 #[tokio::test]
-async fn without_keys_other_sites_and_rebound_names_are_refused_and_programs_are_not() {
+async fn without_keys_other_sites_are_refused() {
     let server = Server::idle().await;
     let item = json!({"name": "Apple", "price": 250, "currency": "EUR", "on_hand": 7});
     let put = || server.request(Method::PUT, "/v1/items/apple").json(&item);

@@ -8,7 +8,7 @@ use crate::server::{Answer, Server};
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
 #[tokio::test]
-async fn a_run_belongs_to_the_trace_of_the_request_that_started_it() {
+async fn a_run_belongs_to_its_requests_trace() {
     let server = Server::working().await;
     let start = |traceparent: String| {
         let body = json!({"workflow": "echo", "input": {"text": "a"}});
@@ -26,7 +26,7 @@ async fn a_run_belongs_to_the_trace_of_the_request_that_started_it() {
 }
 
 #[tokio::test]
-async fn all_runs_of_a_batch_belong_to_the_trace_of_its_request() {
+async fn a_batch_belongs_to_its_requests_trace() {
     let server = Server::working().await;
     let item = json!({"workflow": "echo", "input": {"text": "a"}});
     let request = server.request(Method::POST, "/v1/runs/batch").json(&json!([item, item]));

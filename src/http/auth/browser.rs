@@ -1,4 +1,4 @@
-//! What browsers can be made to do by other sites, and how it is told from what their user wants: pure functions of headers.
+//! How a request that another site made a browser send differs from one that its user wants: pure functions of headers.
 //!
 //! Two dangers. A page elsewhere sends a form or a request here, and the browser adds the cookie (or, where no key is asked
 //! for, needs none). A page elsewhere rebinds its own name to this machine's address and is then of the same origin.
@@ -51,7 +51,7 @@ pub(super) fn is_cross_site(headers: &HeaderMap, uri: &Uri) -> bool {
 }
 
 /// Whether a cookie may be kept for encrypted connections only. On this machine itself there are none to be had. What a
-/// proxy says of its own connection only makes it stricter, so that it does no harm where nobody checks it.
+/// proxy says of its own connection only makes it stricter, so an unchecked header does no harm.
 pub(super) fn wants_secure_cookie(headers: &HeaderMap, uri: &Uri) -> bool {
     let forwarded =
         headers.get("x-forwarded-proto").is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn another_origin_is_cross_site_and_no_origin_is_not() {
+    fn only_another_origin_is_cross_site() {
         let host = ("host", "127.0.0.1:8080");
         assert!(!cross(&[host]));
         assert!(!cross(&[host, ("origin", "http://127.0.0.1:8080"), ("sec-fetch-site", "same-origin")]));
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_path_of_ours_is_gone_on_to() {
+    fn sign_in_leads_only_to_own_paths() {
         assert_eq!(local_path("/runs?status=stuck"), "/runs?status=stuck");
         for bad in ["", "//evil.example", "https://evil.example", "/\\evil.example", "/a\nb", "runs"] {
             assert_eq!(local_path(bad), "/", "{bad:?}");
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_goes_over_encrypted_connections_except_on_this_machine() {
+    fn cookies_are_secure_except_on_this_machine() {
         let secure = |pairs: &[(&'static str, &str)]| wants_secure_cookie(&headers(pairs), &Uri::from_static("/login"));
         assert!(!secure(&[("host", "localhost:8080")]));
         assert!(secure(&[("host", "localhost:8080"), ("x-forwarded-proto", "https")]));

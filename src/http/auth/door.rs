@@ -17,7 +17,7 @@ pub struct Door {
     pub(super) bound: Option<IpAddr>,
     /// Whether it does without keys, wherever it listens.
     pub(super) no_auth: bool,
-    /// What forms have to send back where nobody has signed in.
+    /// The token that forms send back while there are no keys.
     pub(super) csrf: Arc<str>,
     /// How many sign-ins failed in a row.
     pub(super) failed: Arc<AtomicU32>,

@@ -1,7 +1,7 @@
 //! Who calls, and whether they may: the guard around the API and the pages.
 //!
-//! `roles` is the table of who may what, `session` is a browser's session, `login` signs in and out, `browser` tells what a
-//! user wants from what another site makes their browser do, `admission` finds out who calls. The guard leaves a [`Caller`]
+//! `roles` is the table of who may what, `session` is a browser's session, `login` signs in and out, `browser` detects
+//! requests of other sites, `admission` finds out who calls. The guard leaves a [`Caller`]
 //! with the request; a handler that asks for one on a route without a guard gets an error and not a stranger.
 
 mod admission;
@@ -32,7 +32,7 @@ use crate::engine::{Error, Operator, Subject};
 /// The layer around everything that is not open to all.
 pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    let route = parts.extensions.get::<MatchedPath>().map(|route| route.as_str().to_owned());
+    let route = parts.extensions.get::<MatchedPath>().map(|route| app.base.strip(route.as_str()).to_owned());
     let least = match &route {
         Some(route) => match roles::access(parts.method.as_str(), route) {
             Access::Open => return next.run(Request::from_parts(parts, body)).await,
@@ -59,7 +59,7 @@ pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) 
         app.engine.audit_refusal(&action, about, &by, refused.code(), &refused.to_string()).await;
         return Problem::from(refused).into_response();
     }
-    // Only what is read can go on for long.
+    // Only reads have answers that go on for long.
     let again = (parts.method == Method::GET).then(|| parts.clone());
     parts.extensions.insert(caller);
     let response = next.run(Request::from_parts(parts, body)).await;

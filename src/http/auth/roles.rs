@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_row_that_fits_counts_and_a_forgotten_route_is_closed() {
+    fn the_first_matching_row_counts() {
         let cases = [
             ("GET", "/v1/runs/{id}", Least(Viewer)),
             ("HEAD", "/v1/runs/{id}", Least(Viewer)),

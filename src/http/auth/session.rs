@@ -1,4 +1,4 @@
-//! The session's cookie: how it is read, set and removed. What it stands for is in the database, as a hash.
+//! The session's cookie: how it is read, set and removed. The session itself is in the database, as a hash.
 
 use axum::http::{HeaderMap, HeaderValue, Uri};
 

@@ -22,7 +22,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
     hex::encode(&hasher.finalize()[..6])
 });
 
-/// Changes whenever an asset does: it stands in the addresses that pages name, and is the assets' ETag.
+/// Changes whenever an asset does: part of the assets' addresses, and their ETag.
 pub(super) fn version() -> &'static str {
     &VERSION
 }

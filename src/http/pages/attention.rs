@@ -1,4 +1,4 @@
-//! `/attention`: what needs an operator, grouped by what is the same error, with one button for the whole group.
+//! `/attention`: runs that need an operator, grouped by error, with one button for a whole group.
 
 use askama::Template;
 

@@ -14,7 +14,7 @@ pub(super) struct Tick {
     pub(super) x: f64,
     /// How long after the start.
     pub(super) label: String,
-    /// How its text stands to it.
+    /// How its text is aligned to it.
     pub(super) anchor: &'static str,
 }
 

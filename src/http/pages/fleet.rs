@@ -1,4 +1,4 @@
-//! `/fleet`: who is there to do the work, and what there is to do: queues, workers, workflows, activities.
+//! `/fleet`: queues, workers, workflows and activities.
 
 use askama::Template;
 
@@ -33,7 +33,7 @@ pub(super) async fn render(app: &App) -> Result<Fragment, Problem> {
     Fragment::render(app, "Fleet", "fleet", &FleetPage { queues, workers, workflows, alive, held })
 }
 
-/// The button that holds something back, or lets it go.
+/// The address of the form that holds something, or releases it.
 fn hold_link(kind: &str, name: &str, hold: &Option<HoldNote>) -> String {
     let verb = if hold.is_some() { "release" } else { "hold" };
     links::address(&format!("/fleet/{verb}"), [("kind", kind), ("name", name)])
@@ -43,8 +43,8 @@ fn milliseconds(ms: &u64) -> String {
     format::span(i64::try_from(*ms).unwrap_or(i64::MAX))
 }
 
-/// When a worker was last heard of. Of a live one that changes all the time, and says nothing.
-fn heard(worker: &WorkerView) -> String {
+/// When a worker last sent a heartbeat. For a live one it is "now": the exact moment changes all the time.
+fn last_heartbeat(worker: &WorkerView) -> String {
     match worker.last_beat {
         _ if worker.alive => "now".to_owned(),
         Some(at) => format::moment(&at),

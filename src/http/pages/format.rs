@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::engine::{Json, Time};
 
-/// HTML that is safe to stand in a page as it is.
+/// HTML that is safe to put into a page as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Html(String);
 
@@ -20,7 +20,7 @@ impl fmt::Display for Html {
 
 impl askama::filters::HtmlSafe for Html {}
 
-/// Text as it may stand in an element or an attribute.
+/// Text escaped for an element or an attribute.
 pub(super) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
@@ -53,7 +53,7 @@ pub(super) fn moment(at: &Time) -> String {
     at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// From one moment to another; until now is not told, because it would change all the time.
+/// The time from one moment to another. While there is no end it is a dash: the time until now would change all the time.
 pub(super) fn between(from: &Option<Time>, to: &Option<Time>) -> String {
     match (from, to) {
         (Some(from), Some(to)) => span((*to - *from).num_milliseconds()),
@@ -82,7 +82,7 @@ pub(super) fn badge(status: &str) -> Html {
 
 const OUTCOMES: &[&str] = &["ok", "unknown", "skipped", "done", "refused", "missed", "open"];
 
-/// A small drawing per status, so that shape tells them apart where colour does not.
+/// A small drawing per status, so that statuses differ by shape and not only by colour.
 fn mark(status: &str) -> String {
     let stroke = |path: &str| {
         format!(
@@ -104,7 +104,7 @@ fn mark(status: &str) -> String {
     format!(r#"<svg viewBox="0 0 12 12" width="11" height="11" aria-hidden="true">{drawing}</svg>"#)
 }
 
-/// The end of an id: ids begin with the time, so their ends are what tells them apart.
+/// The end of an id: ids begin with the time, so it is their ends that differ.
 pub(super) fn short(id: &Uuid) -> String {
     let text = id.simple().to_string();
     format!("…{}", &text[text.len() - 8..])
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_keeps_its_numbers_its_order_and_its_strings() {
+    fn a_payload_keeps_numbers_order_and_strings() {
         let text = r#"{"b":12345678901234567890123,"a":"x \" {,:} y","e":{},"l":[1, 2]}"#;
         let expected = "{\n  \"b\": 12345678901234567890123,\n  \"a\": \"x \\\" {,:} y\",\n  \"e\": {},\n  \"l\": [\n    1,\n    2\n  ]\n}";
         assert_eq!(pretty(&json(text)), expected);

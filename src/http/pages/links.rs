@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-/// An address: path and parameters, those that are empty left out.
+/// An address: path and parameters, without the empty ones.
 pub(super) fn address<N: AsRef<str>, V: AsRef<str>>(path: &str, params: impl IntoIterator<Item = (N, V)>) -> String {
     let mut text = path.to_owned();
     let mut mark = '?';
@@ -15,12 +15,12 @@ pub(super) fn address<N: AsRef<str>, V: AsRef<str>>(path: &str, params: impl Int
     text
 }
 
-/// Percent encoding of what is one part of a path.
+/// Percent-encodes one segment of a path.
 pub(super) fn encode_segment(text: &str) -> String {
     encode(text).replace('/', "%2F")
 }
 
-/// What a part of a path stands for; bytes that are no text are replaced.
+/// Decodes a segment of a path; bytes that are no UTF-8 are replaced.
 pub(super) fn decode(part: &str) -> String {
     let (mut bytes, mut rest) = (Vec::new(), part.as_bytes());
     while let Some((byte, ahead)) = rest.split_first() {
@@ -32,7 +32,7 @@ pub(super) fn decode(part: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The same with parameters that are all text.
+/// The same for a slice of texts.
 pub(super) fn link(path: &str, params: &[(&str, &str)]) -> String {
     address(path, params.iter().copied())
 }
@@ -42,7 +42,7 @@ pub(super) fn tag_link(name: &str, value: &str) -> String {
     address("/runs", [("tag", format!("{name}:{value}"))])
 }
 
-/// Percent encoding of what stands in a query.
+/// Percent-encodes a part of a query.
 pub(super) fn encode(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {

@@ -97,7 +97,7 @@ pub(super) fn routes() -> Router<App> {
 struct NewOperation {
     verb: Verb,
     filter: RunFilter,
-    /// The filter as it stands in addresses.
+    /// The filter as parameters of an address.
     pairs: Vec<(String, String)>,
 }
 

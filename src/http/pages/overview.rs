@@ -1,4 +1,4 @@
-//! `/`: what needs attention, how many runs stand where, and the latest of them.
+//! `/`: what needs attention, how many runs have each status, and the latest runs.
 
 use askama::Template;
 

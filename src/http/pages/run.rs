@@ -1,4 +1,4 @@
-//! `/runs/{id}`: one run: how it stands and why, its steps as a picture and as a table, its payloads, what can be done.
+//! `/runs/{id}`: one run: its status and why, its steps as a picture and as a table, its payloads, and its verbs.
 
 use askama::Template;
 

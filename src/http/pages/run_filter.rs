@@ -1,4 +1,4 @@
-//! A run filter as it stands in a page's address, and back. It is the filter of `GET /v1/runs`, field by field; only times
+//! A run filter in a page's address: how it is read and written. It is the filter of `GET /v1/runs`, field by field; only times
 //! may also be written as people do.
 
 use std::borrow::Cow;
@@ -65,7 +65,7 @@ pub(super) fn is_condition(name: &str) -> bool {
     !matches!(name, "cursor" | "limit")
 }
 
-/// The filter's fields as they stand in addresses.
+/// The filter's fields as parameters of an address.
 pub(super) fn pairs(filter: &RunFilter) -> Vec<(String, String)> {
     let fields = serde_json::to_value(filter).unwrap_or_default();
     let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);

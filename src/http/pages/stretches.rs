@@ -1,5 +1,5 @@
-//! What is known of a step's time, as stretches: each attempt with its end, the waits between them, what is under way, what is
-//! still to come. Pure: waterfall.rs draws them.
+//! A step's time as stretches: each attempt with its outcome, the waits between attempts, the attempt under way, and the
+//! wait to come. Pure: waterfall.rs draws them.
 
 use chrono::TimeDelta;
 
@@ -10,7 +10,7 @@ use super::axis::{Span, length};
 /// The times in a log are its worker's, those of a row are the database's: this much they may differ.
 const SLACK: TimeDelta = TimeDelta::seconds(1);
 
-/// What a bar stands for.
+/// What a bar shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// An attempt that ended so: `ok failed unknown skipped`.
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn each_attempt_has_its_stretch_and_so_has_each_wait() {
+    fn attempts_and_waits_have_stretches() {
         let log = vec![past(1, 0, 100, Outcome::Failed), past(2, 1_100, 1_300, Outcome::Unknown)];
         let step = step(3, 3_300, Some(3_400), Some("ok"), log);
         let expected = [
@@ -263,13 +263,13 @@ mod tests {
     }
 
     #[test]
-    fn the_attempt_that_ended_the_step_is_drawn_once() {
+    fn the_last_attempt_is_drawn_once() {
         let failed = step(1, 3, Some(103), Some("failed"), vec![past(1, 0, 100, Outcome::Failed)]);
         assert_eq!(of(&failed, 9_000), [(0, 100, Kind::Ended("failed"))]);
     }
 
     #[test]
-    fn what_an_operator_made_of_it_comes_after_its_attempts() {
+    fn an_operators_outcome_comes_after_the_attempts() {
         let skipped = step(1, 3, Some(60_000), Some("skipped"), vec![past(1, 0, 100, Outcome::Failed)]);
         let expected =
             [(0, 100, Kind::Ended("failed")), (100, 60_000, Kind::Wait), (60_000, 60_000, Kind::Ended("skipped"))];
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn attempts_without_an_entry_are_told_of_in_words() {
+    fn attempts_without_an_entry_are_described() {
         let log = vec![past(1, 0, 100, Outcome::Failed), past(8, 9_000, 9_100, Outcome::Failed)];
         let step = step(8, 9_000, Some(9_100), Some("failed"), log);
         let clock = Clock { begun: at(0), now: at(10_000), open: false };

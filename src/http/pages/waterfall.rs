@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn while_something_is_attempted_the_axis_is_true_to_time() {
+    fn attempts_are_drawn_true_to_time() {
         let steps = [step(0, "forward", 0, Some(250)), step(1, "forward", 250, Some(1000))];
         let chart = chart(&steps, at(0), Some(at(1000)), at(5000));
         let (first, second) = (&bars(&chart, 0, false)[0], &bars(&chart, 1, false)[0]);
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_wait_is_cut_and_marked_and_what_was_attempted_can_still_be_seen() {
+    fn a_long_wait_is_drawn_shorter() {
         let month = 30 * 86_400_000;
         let mut wait = step(1, "forward", 200, Some(month));
         wait.kind = "signal".into();
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn undos_stand_below_in_their_own_lane_and_point_to_their_steps() {
+    fn undos_are_below_and_point_to_their_steps() {
         let steps = [
             step(0, "forward", 0, Some(100)),
             step(1, "forward", 100, Some(200)),
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn earlier_attempts_and_the_one_to_come_are_waits_around_now() {
+    fn waits_between_attempts_are_drawn_around_now() {
         let mut failing = step(1, "forward", 900, None);
         failing.attempts = 3;
         failing.next_attempt_at = Some(at(2000));

@@ -170,7 +170,7 @@
     const does = {
       "/": () => { const field = document.querySelector("[data-search]"); if (field) field.focus(); else location.href = base + "/runs"; },
       j: () => move(1), k: () => move(-1), a: () => { location.href = base + "/attention"; }, r: () => { location.href = base + "/runs"; },
-      o: () => { location.href = base + "/"; }, p: () => lamp?.click(), "?": help,
+      o: () => { location.href = base || "/"; }, p: () => lamp?.click(), "?": help,
     }[event.key];
     if (does) { event.preventDefault(); does(); }
   });
