@@ -8,7 +8,7 @@ taken=$(mktemp -d)
 trap 'rm -rf "$taken"' EXIT
 cargo build --locked --example with_postgres
 BACKSTITCH_SCREENSHOTS="$taken" "${CARGO_TARGET_DIR:-target}/debug/examples/with_postgres" \
-  cargo test --locked --test browser every_page_is_clean
+  cargo test --locked --test browser every_page_fits
 mkdir -p docs/screenshots
 for page in overview runs run-compensated run-stuck act attention operations operation fleet schedules orders order audit; do
   cp "$taken/$page-1280-light.png" "docs/screenshots/$page.png"
