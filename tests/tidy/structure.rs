@@ -48,6 +48,9 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// The engine's rooms: each may name those before it. Its single files (`error`, `registry`, the traits of authors) are left out.
+const ENGINE_ROOMS: &[&str] = &["core", "view", "store", "api", "worker", "maintenance", "testing"];
+
 /// Circles that are being cut: where, and how many files at most. When this is empty it goes.
 const KNOWN_CIRCLES: &[(&str, usize)] = &[("engine/view/", 2), ("engine/worker/", 2)];
 
@@ -92,6 +95,24 @@ fn breaches(floors: &[(&str, &[&str])], parts: &BTreeSet<&str>, needs: &[Need]) 
     found
 }
 
+/// Needs of a room for one that stands behind it, and rooms that are not there.
+fn room_breaches(rooms: &[&str], needs: &[Need]) -> Vec<String> {
+    let room = |path: &str| {
+        let (inside, _) = path.strip_prefix("engine/")?.split_once('/')?;
+        rooms.iter().position(|room| *room == inside)
+    };
+    let gone = |at: &usize| !needs.iter().any(|need| room(&need.from) == Some(*at));
+    let gone = (0..rooms.len()).filter(gone).map(|at| format!("engine/{} is a room and not in src", rooms[at]));
+    let upwards = |need: &&Need| room(&need.from).zip(room(&need.to)).is_some_and(|(from, to)| from < to);
+    let upwards = needs.iter().filter(upwards);
+    gone.chain(upwards.map(|need| format!("src/{}:{}: names src/{}", need.from, need.line, need.to))).collect()
+}
+
+#[test]
+fn each_room_of_the_engine_names_only_earlier_ones() {
+    assert_none(&room_breaches(ENGINE_ROOMS, &read_crate().needs()), "the rooms of src/engine, in their order");
+}
+
 #[test]
 fn each_part_names_only_floors_below_it() {
     let all = pages(&["src"], &["rs"]);
@@ -134,6 +155,18 @@ mod tests {
         assert!(breaches(floors, &parts, std::slice::from_ref(&down)).is_empty());
         let up = need("engine/client.rs", "orders/mod.rs");
         assert_eq!(breaches(floors, &parts, &[down, up]), ["src/engine/client.rs:3: names src/orders/mod.rs"]);
+    }
+
+    #[test]
+    fn rooms_name_only_earlier_rooms() {
+        let down = need("engine/store/mod.rs", "engine/core/model.rs");
+        let aside = need("engine/core/model.rs", "engine/error.rs");
+        assert!(room_breaches(&["core", "store"], &[down.clone(), aside]).is_empty());
+        let up = need("engine/core/model.rs", "engine/store/rows.rs");
+        let found = room_breaches(&["core", "store", "worker"], &[down, up]);
+        let expected =
+            ["engine/worker is a room and not in src", "src/engine/core/model.rs:3: names src/engine/store/rows.rs"];
+        assert_eq!(found, expected);
     }
 
     #[test]
