@@ -15,8 +15,8 @@ const LONG_LINES: usize = 10;
 
 /// What nobody says to a colleague, in how many files it may still stand, and what to say.
 const PHRASES: &[(&str, usize, &str)] = &[
-    ("whoever", 37, "name them: the caller, an operator, the next worker"),
-    ("any more", 27, "say it positively, or `no longer`"),
+    ("whoever", 35, "name them: the caller, an operator, the next worker"),
+    ("any more", 25, "say it positively, or `no longer`"),
     ("in mid-call", 2, "`during a call`"),
 ];
 

@@ -52,7 +52,7 @@ const FLOORS: &[(&str, &[&str])] = &[
 const ENGINE_ROOMS: &[&str] = &["core", "view", "store", "api", "worker", "maintenance", "testing"];
 
 /// Circles that are being cut: where, and how many files at most. When this is empty it goes.
-const KNOWN_CIRCLES: &[(&str, usize)] = &[("engine/view/", 2), ("engine/worker/", 2)];
+const KNOWN_CIRCLES: &[(&str, usize)] = &[("engine/view/", 2)];
 
 fn read_crate() -> Graph {
     let files = pages(&["src"], &["rs"]).into_iter().filter(|page| page.path != "src/main.rs");

@@ -8,16 +8,26 @@ use crate::{
     source::{Source, is_whole_word},
 };
 
+const COMMAND: &str = "what workflow code emits is a command";
+const COMPLETION: &str = "what replay hands back is a completion";
+const VERB: &str = "what an operator asks for is a verb, `action` on the wire";
+const SEARCH: &str = "lists and look-ups are `search`; a verification's answer is `Verified`";
+
 /// Words that were used for an idea, what is used now, and in how many places the old ones may still stand.
 const RETIRED: &[(&[&str], &str, usize)] = &[
-    (&["Ask", "Asks", "Asked", "asks", "asked"], "what workflow code emits is a command", 77),
-    (&["Told", "told", "told_count", "heard"], "what replay hands back is a completion", 80),
+    (&["Ask", "Asks", "asks"], COMMAND, 0),
+    (&["Asked", "asked"], COMMAND, 77),
+    (&["told_count", "heard"], COMPLETION, 1),
+    (&["Told", "told"], COMPLETION, 79),
     (&["Act", "Acts", "act", "acts"], "a worker's follow-up, or an operator's verb", 97),
-    (&["Wish", "wish", "operate"], "what an operator asks for is a verb, `action` on the wire", 9),
+    (&["Wish", "wish"], VERB, 0),
+    (&["operate"], VERB, 9),
     (&["Holding", "holding"], "a run in a worker's hands is an active run, reserved stock a reservation", 10),
-    (&["Finding", "finding", "Found"], "search; a verification's answer is `Verified`", 20),
+    (&["Finding", "Found"], SEARCH, 0),
+    (&["finding"], SEARCH, 20),
     (&["Exceptional", "exceptional"], "the index of runs that are failing, stuck or compensating is `unhealthy`", 24),
-    (&["rests", "lets_go", "let_go", "takes_back", "take_back"], "parks, releases, withdraws", 3),
+    (&["lets_go", "let_go", "takes_back", "take_back"], "runs are released, reservations withdrawn", 0),
+    (&["rests"], "a run parks", 3),
 ];
 
 /// How often these words stand as whole identifiers, by line.
