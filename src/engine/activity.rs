@@ -1,8 +1,8 @@
 //! What an author of activities writes: the trait, its errors, and what an attempt is given.
 //!
 //! An attempt has three outcomes. `Ok` is `ok`. An [`ActivityError`] is `failed` (it certainly had no effect) or
-//! `unknown` (it may have had one), as the activity says. A timeout, a panic and a crash in mid-call are `unknown`
-//! whatever the activity would have said, except for transactional ones: they roll back, and so are certain.
+//! `unknown` (it may have had one), as the activity says. A timeout, a panic and a crash during the call are
+//! always `unknown`, except for transactional activities: they roll back, and so are certain.
 
 use std::{
     future::Future,
@@ -69,12 +69,12 @@ pub trait Activity: Send + Sync + 'static {
         async { Ok(Verified::NotYet) }
     }
 
-    /// What undoing it means, in a few words for people who are about to ask for it: `refund 25.00 EUR`.
+    /// What undoing it means, in a few words for operators who are about to do it: `refund 25.00 EUR`.
     fn undo_summary(_input: &Self::Input) -> Option<String> {
         None
     }
 
-    /// Undoes it. Must tolerate that it never happened, or was undone before. Called only with `UNDOABLE`.
+    /// Undoes it. Must be safe to call even if it never happened, or was undone before. Called only with `UNDOABLE`.
     fn undo(
         &self,
         _cx: &ActivityContext,
@@ -92,9 +92,9 @@ pub trait Activity: Send + Sync + 'static {
 pub enum Verified<T> {
     /// It took effect; this is its output.
     Happened(T),
-    /// It did not, and can't any more under this key: a retry gets a new one.
+    /// It did not, and never will under this key: a retry gets a new one.
     NeverWill,
-    /// Nobody can tell yet: ask again later.
+    /// Not known yet: verify again later.
     NotYet,
 }
 

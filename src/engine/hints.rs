@@ -29,8 +29,8 @@ pub(crate) struct Hints {
 }
 
 impl Hints {
-    /// Runs have become due: tells the lanes of this process, and soon the other processes.
-    pub(crate) fn due(self: &Arc<Self>, pool: &PgPool) {
+    /// Runs have become due: wakes the lanes of this process, and soon the other processes.
+    pub(crate) fn send_due(self: &Arc<Self>, pool: &PgPool) {
         self.due.notify_one();
         if !self.sending.swap(true, Ordering::Relaxed) {
             tokio::spawn(send(Arc::downgrade(self), pool.clone()));
@@ -44,7 +44,7 @@ impl Hints {
         Watch { hints: self.clone(), run, ended }
     }
 
-    /// These runs have ended, or stand still.
+    /// Wakes those who wait for these runs: they have ended, or wait.
     pub(crate) fn wake_waiters(&self, runs: impl IntoIterator<Item = RunId>) {
         let waiters = self.lock();
         if waiters.is_empty() {
@@ -58,7 +58,7 @@ impl Hints {
     }
 }
 
-/// A wait for a run's end; what it takes is given back with it, also where whoever waits goes away.
+/// A wait for a run's end. Dropping it removes its entry.
 pub(crate) struct Watch {
     hints: Arc<Hints>,
     run: RunId,
@@ -75,7 +75,7 @@ impl Drop for Watch {
     }
 }
 
-/// Sends the hints of a process, coalesced, until the process lets go of them.
+/// Sends the hints of a process, coalesced, until its engine is dropped.
 async fn send(hints: std::sync::Weak<Hints>, pool: PgPool) {
     loop {
         let Some(strong) = hints.upgrade() else { return };

@@ -39,7 +39,7 @@ pub struct Observed<'a> {
     pub code: Option<&'a str>,
 }
 
-/// Somebody who watches attempts. It is called from the run's task, and must not block.
+/// Watches attempts. It is called from the run's task, and must not block.
 pub trait Observer: Debug + Send + Sync {
     /// An attempt, a verification or an undo has ended.
     fn attempted(&self, attempt: &Observed<'_>);

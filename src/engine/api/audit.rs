@@ -2,6 +2,7 @@
 //!
 //! What is done is audited in the commit that does it; a refusal is audited after the rollback. A dry run is not audited.
 
+use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
 use crate::engine::{api::engine::Engine, core::model::RunId, error::Error, store::audit};
@@ -19,18 +20,24 @@ pub struct Operator {
     pub operation_id: Option<Uuid>,
 }
 
-/// What a refused action was about.
+/// What a refused request was about.
 #[derive(Clone, Copy, Debug)]
 pub enum Subject<'a> {
-    /// A run, whether there is one with this id or not.
+    /// A run, whether it exists or not.
     Run(RunId),
-    /// Anything else, by what it was called.
+    /// Anything else, by its name.
     Named(&'a str),
 }
 
 impl Operator {
     pub(super) fn by(&self) -> audit::By<'_> {
         audit::By { actor: &self.actor, reason: self.reason.as_deref(), operation: self.operation_id }
+    }
+
+    /// Ends the transaction of what this operator does: commits it, or rolls it back in a dry run.
+    pub(super) async fn finish(&self, tx: Transaction<'_, Postgres>) -> Result<(), Error> {
+        let ended = if self.dry_run { tx.rollback().await } else { tx.commit().await };
+        ended.map_err(Error::from)
     }
 
     /// Whether there is a reason, where one is demanded.
@@ -41,7 +48,7 @@ impl Operator {
 }
 
 impl Engine {
-    /// Puts a refusal on record, wherever it was made: a malformed id, a role that is not enough. What can't be recorded is logged.
+    /// Audits a refusal, wherever it was made: a malformed id, a role that is not enough. What can't be recorded is logged.
     pub async fn audit_refusal(&self, action: &str, about: Subject<'_>, by: &Operator, code: &str, message: &str) {
         let (run, subject) = match about {
             Subject::Run(run) => (Some(run), None),
@@ -54,7 +61,7 @@ impl Engine {
         }
     }
 
-    /// Hands a result on; a refusal is put on record first, unless it was only a question.
+    /// Hands a result on; a refusal is audited first, unless it was a dry run.
     pub(super) async fn audited<T>(
         &self,
         action: &str,

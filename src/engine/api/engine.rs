@@ -123,7 +123,7 @@ impl Engine {
 
     /// Tells workers, here and elsewhere, that something may be due.
     pub fn hint(&self) {
-        self.hints.due(&self.pool);
+        self.hints.send_due(&self.pool);
     }
 
     /// What the server says of the settings that the promises rest on.

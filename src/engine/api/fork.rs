@@ -12,8 +12,8 @@ use crate::engine::{
 };
 
 impl Engine {
-    /// Begins a new run at a step of a run that has ended, is stuck or paused, with the results of what was told before it;
-    /// or says what that would keep. The effects of what is kept stay the first run's. A refusal is audited.
+    /// Begins a new run at a step of a run that has ended, is stuck or paused, with the outcomes before that step; or says what
+    /// that would keep. The effects of kept steps stay the first run's. A refusal is audited.
     ///
     /// # Errors
     /// `reason_required`, `unknown_run`, `unknown_step`, `wrong_state`, `invalid_request`, `invalid_input`, `payload_too_large`.

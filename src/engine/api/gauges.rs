@@ -13,7 +13,7 @@ impl Engine {
         gauges::read(&mut *self.pool().acquire().await?, at_most).await
     }
 
-    /// How long ago the newest worker of that name was last heard of. None: it has no lane.
+    /// How long ago the newest worker of that name sent its last heartbeat. None: it has no lane.
     ///
     /// # Errors
     /// When the database can't be reached.

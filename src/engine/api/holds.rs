@@ -1,10 +1,10 @@
-//! Holding back: pause by workflow, activity or queue, for when what they need is down.
+//! Holds: pause by workflow, activity or queue, for when another system is down.
 //!
-//! - A held *queue* or *workflow*: no run of it is claimed; of runs that a worker holds already, nothing more begins.
+//! - A held *queue* or *workflow*: no run of it is claimed; of runs that a worker has already, nothing more begins.
 //! - A held *activity*: none of its attempts, verifications and undos begins, in whatever workflow; everything else goes on.
 //!
-//! Attempts under way are let to their end, in both. Workers learn of a hold at once or, where the hint is lost, within
-//! about a second. A hold freezes no timers: a deadline that passes meanwhile has passed.
+//! Attempts under way may end, in both. Workers learn of a hold at once or, where the hint is lost, within about a second.
+//! A hold freezes no timers: a deadline that passes meanwhile has passed.
 
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ const AT_ONCE: i64 = 1_000;
 const LONGEST_NAME: usize = 128;
 
 impl Engine {
-    /// Holds something back. Where it is held already, that hold stays as it is.
+    /// Holds a workflow, an activity or a queue. An existing hold stays as it is.
     ///
     /// # Errors
     /// `reason_required`, `invalid_request`, `unknown_workflow`.
@@ -44,18 +44,14 @@ impl Engine {
             return Err(Error::UnknownWorkflow(name.to_owned()));
         }
         let (hold, is_new) = holds::set(&mut tx, kind, name, &by.actor, reason).await?;
-        if by.dry_run {
-            tx.rollback().await?;
-            return Ok(hold);
-        }
         if is_new {
             audit::done(&mut tx, &entry("hold", subject, None, json!({"held": true})), by.by()).await?;
         }
-        tx.commit().await?;
+        by.finish(tx).await?;
         Ok(hold)
     }
 
-    /// Releases something; gives the hold that was on it. What was put aside for it goes on.
+    /// Releases a hold and returns it. Runs that were put aside for it go on.
     ///
     /// # Errors
     /// `unknown_hold` where it is not held.
@@ -65,7 +61,7 @@ impl Engine {
         let hold = self.audited("release", Subject::Named(&subject), by, released).await?;
         if !by.dry_run {
             let mut conn = self.pool().acquire().await?;
-            // What a crash leaves aside here, and what a worker puts aside that has not heard of it yet, maintenance sees to.
+            // Maintenance brings back the rest after a crash here, and runs of workers that had not read of the release yet.
             while holds::bring_back_released(&mut conn, AT_ONCE).await? == AT_ONCE as u64 {}
             self.hint();
         }
@@ -76,17 +72,13 @@ impl Engine {
         let mut tx = self.pool().begin().await?;
         let hold = holds::release(&mut tx, kind, name).await?;
         let hold = hold.ok_or_else(|| Error::UnknownHold(subject.to_owned()))?;
-        if by.dry_run {
-            tx.rollback().await?;
-            return Ok(hold);
-        }
         let before = json!({"held": true, "since": hold.since, "reason": hold.reason});
         audit::done(&mut tx, &entry("release", subject, Some(before), json!({"held": false})), by.by()).await?;
-        tx.commit().await?;
+        by.finish(tx).await?;
         Ok(hold)
     }
 
-    /// Everything that is held back, oldest first.
+    /// All holds, oldest first.
     ///
     /// # Errors
     /// When the database can't be reached.

@@ -1,4 +1,4 @@
-//! API keys and sessions: the part of [`Engine`] that says who somebody is. What they may is the caller's to ask.
+//! API keys and sessions: the part of [`Engine`] that authenticates. What an identity may do is the caller's to check.
 //!
 //! A credential is looked up once and believed for [`VERDICT_FOR`](crate::engine::VERDICT_FOR); an unknown id costs the
 //! same work as a wrong secret.
@@ -82,10 +82,10 @@ impl Engine {
         Ok(key)
     }
 
-    /// Whether a key has ever been made: from then on, for good, nobody comes in without one.
+    /// Whether a key has ever been made: from then on, for good, every request needs one.
     ///
     /// # Errors
-    /// When the database can't tell.
+    /// When the database can't be reached.
     pub async fn keys_exist(&self) -> Result<bool, Error> {
         if let Some(known) = self.memory().keys_exist(Instant::now()) {
             return Ok(known);
@@ -108,7 +108,7 @@ impl Engine {
             return verdict.map_err(Error::Unauthorized);
         }
         let found = keys::find(&mut *self.pool().acquire().await?, parts.id).await?;
-        // The same work where there is no such id, so that time does not tell which ids there are.
+        // The same work where there is no such id, so that timing does not reveal which ids exist.
         let (given, nothing) = (hash(parts.secret), [0; 32]);
         let kept = found.as_ref().map_or(nothing.as_slice(), |key| key.secret_hash.as_slice());
         let right = bool::from(given.ct_eq(kept));

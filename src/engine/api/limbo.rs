@@ -1,7 +1,7 @@
-//! The promise "no limbo", as one query that anybody may ask: tests after every fault, `doctor`, and a metric.
+//! The promise "no limbo" as one query: for tests after every fault, for `doctor`, and for a metric.
 //!
-//! Every run that has not ended is due, held by a live lane, or waits for something that is named and can still come. What
-//! the query gives is a bug of ours, or the work of somebody who wrote into the tables.
+//! Every run that has not ended is due, held by a live lane, or waits for something that is named and can still come. Rows
+//! of this query are a bug of the engine, or were written into the tables by hand.
 
 use serde::Serialize;
 use sqlx::Row;

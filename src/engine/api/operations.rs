@@ -67,11 +67,7 @@ impl Engine {
             "action": told, "filter": filter, "rate": rate, "total": created.total, "status": created.status,
         });
         self.audit_operation(&mut tx, "operate", id, by, None, after).await?;
-        if by.dry_run {
-            tx.rollback().await?
-        } else {
-            tx.commit().await?
-        }
+        by.finish(tx).await?;
         Ok(created)
     }
 

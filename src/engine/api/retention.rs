@@ -18,11 +18,11 @@ const SHORTEST: Duration = Duration::from_hours(1);
 const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
 
 impl Engine {
-    /// Does one bounded piece of keeping: makes a partition for a week to come, or lets go of what has been kept long enough;
-    /// false: nothing is to be done. [`Engine::maintenance`] asks this again and again.
+    /// Does one bounded piece of work: makes a partition for a coming week, or removes runs that were kept long enough. False:
+    /// there was nothing to do. [`Engine::maintenance`] calls this repeatedly.
     ///
     /// # Errors
-    /// When the database fails: then whoever asks next does it.
+    /// When the database fails; the next call does it.
     pub async fn keep(&self) -> Result<bool, Error> {
         let mut conn = self.pool().acquire().await?;
         Ok(retention::make_partition(&mut conn).await? || retention::sweep(&mut conn, self.keep_s()).await?)
@@ -90,11 +90,7 @@ impl Engine {
         let after = Some(json!({"keep_s": keep_s}));
         let entry = audit::Entry { action: "set", run: None, subject: Some(subject), before, after };
         audit::done(&mut tx, &entry, by.by()).await?;
-        if by.dry_run {
-            tx.rollback().await?
-        } else {
-            tx.commit().await?
-        }
+        by.finish(tx).await?;
         Ok(())
     }
 }

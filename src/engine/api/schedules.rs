@@ -24,13 +24,13 @@ use crate::engine::{
     view::{Page, Schedule, ScheduleChange, ScheduleDetail, ScheduleSpec, ScheduledRun},
 };
 
-/// How many of the coming slots are told.
-const TOLD: usize = 3;
+/// How many of the coming slots are shown.
+const SHOWN_SLOTS: usize = 3;
 
 const LONGEST_NAME: usize = 100;
 
 impl Engine {
-    /// Makes a schedule, or replaces it. Its next slots are told in the answer, in a dry run too.
+    /// Makes a schedule, or replaces it. The answer has its next slots, in a dry run too.
     ///
     /// # Errors
     /// `invalid_request` for a name, expression or zone that is none; `unknown_workflow`, `invalid_input`, `payload_too_large`.
@@ -61,12 +61,8 @@ impl Engine {
         rows::put(&mut tx, name, spec, next_at, false).await?;
         let after = rows::read(&mut tx, name).await?.ok_or_else(|| unknown(name))?;
         let change = ScheduleChange { created: before.is_none(), dry_run: by.dry_run, schedule: view(&after) };
-        audit(&mut tx, name, "set", by, (before.as_ref().map(told), Some(told(&after))), None).await?;
-        if by.dry_run {
-            tx.rollback().await?
-        } else {
-            tx.commit().await?
-        }
+        audit(&mut tx, name, "set", by, (before.as_ref().map(describe), Some(describe(&after))), None).await?;
+        by.finish(tx).await?;
         Ok(change)
     }
 
@@ -138,11 +134,7 @@ impl Engine {
             audit(&mut tx, name, action, by, change, None).await?;
         }
         let after = rows::read(&mut tx, name).await?.ok_or_else(|| unknown(name))?;
-        if by.dry_run {
-            tx.rollback().await?
-        } else {
-            tx.commit().await?
-        }
+        by.finish(tx).await?;
         Ok(ScheduleChange { schedule: view(&after), created: false, dry_run: by.dry_run })
     }
 
@@ -160,12 +152,8 @@ impl Engine {
         let mut tx = conn.begin().await?;
         let before = locked(&mut tx, name).await?;
         rows::delete(&mut tx, name).await?;
-        audit(&mut tx, name, "delete", by, (Some(told(&before)), None), None).await?;
-        if by.dry_run {
-            tx.rollback().await?
-        } else {
-            tx.commit().await?
-        }
+        audit(&mut tx, name, "delete", by, (Some(describe(&before)), None), None).await?;
+        by.finish(tx).await?;
         Ok(ScheduleChange { schedule: view(&before), created: false, dry_run: by.dry_run })
     }
 
@@ -191,11 +179,7 @@ impl Engine {
         let run = self.start_slot(&mut tx, &stored, slot).await?.run;
         rows::started(&mut tx, name, slot, run).await?;
         audit(&mut tx, name, "run", by, (None, None), Some(run)).await?;
-        if by.dry_run {
-            tx.rollback().await?
-        } else {
-            tx.commit().await?
-        }
+        by.finish(tx).await?;
         Ok(ScheduledRun {
             schedule: name.to_owned(),
             slot,
@@ -204,10 +188,10 @@ impl Engine {
         })
     }
 
-    /// Sees to one schedule that has something to decide; false: none has. [`Engine::maintenance`] asks this again and again.
+    /// Decides the slots of one schedule that has some due. False: none has. [`Engine::maintenance`] calls this repeatedly.
     ///
     /// # Errors
-    /// When the database fails: then nothing was decided, and whoever asks next decides it.
+    /// When the database fails: nothing was decided, and the next call decides it.
     pub async fn decide_schedules(&self) -> Result<bool, Error> {
         let mut conn = self.pool().acquire().await?;
         let mut tx = conn.begin().await?;
@@ -294,7 +278,7 @@ async fn audit(
 }
 
 /// What the audit keeps of a schedule.
-fn told(stored: &Stored) -> Value {
+fn describe(stored: &Stored) -> Value {
     let spec = &stored.spec;
     let input: Value = serde_json::from_str(stored.shown.get()).unwrap_or_default();
     json!({
@@ -330,7 +314,7 @@ fn view(stored: &Stored) -> Schedule {
         overlap: spec.overlap,
         catch_up: spec.catch_up,
         paused: stored.paused(),
-        next: cron.map(|cron| cron.upcoming(stored.now, TOLD)).unwrap_or_default(),
+        next: cron.map(|cron| cron.upcoming(stored.now, SHOWN_SLOTS)).unwrap_or_default(),
         last: stored.last.clone(),
         missed: stored.missed,
         queued: stored.standing.queued.len() as i64,

@@ -33,7 +33,7 @@ impl Engine {
         Ok(paged(items, limit, |run| run.id.simple().to_string()))
     }
 
-    /// What needs attention, grouped by what is the same error; most runs first.
+    /// What needs attention, grouped by error; most runs first.
     ///
     /// # Errors
     /// `bad_cursor`; `invalid_request` for a limit outside of 1 to 200 or an unknown kind.
@@ -52,7 +52,7 @@ impl Engine {
         Ok(Page { items, next_cursor: page.next_cursor })
     }
 
-    /// Why a run stands where it stands, from what is on record of it.
+    /// Why a run is where it is, from its record.
     ///
     /// # Errors
     /// `unknown_run`.
@@ -127,7 +127,7 @@ impl Engine {
         Ok(Page { items: finding::fleet::queues(&mut conn, &known).await?, next_cursor: None })
     }
 
-    /// The workers that were heard of in the last day, live ones first; at most 200.
+    /// The workers with a heartbeat in the last day, live ones first; at most 200.
     ///
     /// # Errors
     /// When the database can't be reached.

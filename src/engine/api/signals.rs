@@ -65,8 +65,7 @@ impl Engine {
             let entry =
                 audit::Entry { action: "signal", run: Some(run), subject: None, before: None, after: Some(after) };
             audit::done(&mut tx, &entry, by.by()).await?;
-            let ended = if by.dry_run { tx.rollback().await } else { tx.commit().await };
-            ended.map_err(Error::from)
+            by.finish(tx).await
         };
         self.audited("signal", Subject::Run(run), by, sent.await).await?;
         self.hint();

@@ -41,7 +41,7 @@ pub struct StartRun {
     pub parent_id: Option<RunId>,
     /// The id, where the caller has chosen it: a UUIDv7.
     pub id: Option<RunId>,
-    /// The caller's W3C trace context, so that the run belongs to the caller's trace; what is none is left out.
+    /// The caller's W3C trace context, so that the run belongs to the caller's trace; a malformed one is left out.
     pub traceparent: Option<String>,
 }
 
@@ -139,7 +139,7 @@ impl Engine {
         let mut answers = Vec::with_capacity(requests.len());
         let mut runs = Vec::with_capacity(requests.len());
         for request in requests {
-            match self.prepare(conn, request).await {
+            match self.prepare_run(conn, request).await {
                 Ok(run) => {
                     answers.push(Ok(run.id));
                     runs.push(run);
@@ -156,7 +156,7 @@ impl Engine {
             started.push(match answer {
                 Err(refused) => Err(refused),
                 Ok(id) => match runs.next() {
-                    Some(run) if !created.contains(&id) => self.existing(conn, &run).await,
+                    Some(run) if !created.contains(&id) => self.find_existing(conn, &run).await,
                     _ => Ok(Started { run: id, created: true }),
                 },
             });
@@ -164,8 +164,8 @@ impl Engine {
         Ok(started)
     }
 
-    /// Checks what is to be started later, by a schedule: as a start would, but nobody need have registered the workflow yet
-    /// where this process knows it.
+    /// Checks what a schedule is to start later, as a start would. The workflow need not be in the database yet if this process
+    /// has it.
     pub(super) async fn check_start(
         &self,
         conn: &mut PgConnection,
@@ -183,12 +183,12 @@ impl Engine {
             Some(code) => code
                 .check(input.get())
                 .map_err(|message| Error::InvalidInput { workflow: workflow.to_owned(), message }),
-            None => self.workflow_id(conn, workflow).await.map(drop),
+            None => self.find_workflow_id(conn, workflow).await.map(drop),
         }
     }
 
     /// Checks a request, size first, and turns it into rows.
-    async fn prepare(&self, conn: &mut PgConnection, request: StartRun) -> Result<start::NewRun, Error> {
+    async fn prepare_run(&self, conn: &mut PgConnection, request: StartRun) -> Result<start::NewRun, Error> {
         let size = request.input.get().len();
         if size > self.max_payload() {
             return Err(Error::PayloadTooLarge { size, limit: self.max_payload() });
@@ -196,7 +196,7 @@ impl Engine {
         check_name("key", request.key.as_deref(), 512)?;
         check_name("queue", request.queue.as_deref(), 128)?;
         check_queue(request.queue.as_deref())?;
-        let workflow_id = self.workflow_id(conn, &request.workflow).await?;
+        let workflow_id = self.find_workflow_id(conn, &request.workflow).await?;
         let code = self.registry().newest(&request.workflow);
         if let Some(code) = code {
             code.check(request.input.get())
@@ -220,7 +220,7 @@ impl Engine {
         })
     }
 
-    async fn workflow_id(&self, conn: &mut PgConnection, name: &str) -> Result<i32, Error> {
+    async fn find_workflow_id(&self, conn: &mut PgConnection, name: &str) -> Result<i32, Error> {
         let known = self.newest_workflows().lock().unwrap_or_else(PoisonError::into_inner).get(name).copied();
         if let Some(id) = known {
             return Ok(id);
@@ -234,7 +234,7 @@ impl Engine {
     }
 
     /// The run that the key belongs to, if it came with the same request.
-    async fn existing(&self, conn: &mut PgConnection, run: &start::NewRun) -> Result<Started, Error> {
+    async fn find_existing(&self, conn: &mut PgConnection, run: &start::NewRun) -> Result<Started, Error> {
         let key = run.key.as_deref().unwrap_or_default();
         match start::key_owner(conn, &run.workflow, key).await? {
             Some((owner, hash)) if Some(&hash) == run.hash.as_ref() => Ok(Started { run: owner, created: false }),

@@ -1,7 +1,7 @@
-//! Why a run stands where it stands, in sentences: a pure function of what is on record of it.
+//! Why a run is where it is, in sentences: a pure function of its record.
 //!
-//! The same sentences serve the API, the command line and the pages, so they name verbs and not commands. Times are told
-//! both ways: as the moment, and from `now`, because people ask "how long still?" and compare with their logs.
+//! The same sentences serve the API, the command line and the pages, so they name verbs and not commands. Times are given
+//! both ways: as the moment and from `now`, because people wait for them and compare them with their logs.
 
 use crate::engine::{
     core::{

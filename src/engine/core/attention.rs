@@ -1,4 +1,4 @@
-//! What an operator should look at, and which of it is the same.
+//! What needs an operator's attention, and which of it has the same cause.
 //!
 //! A fingerprint groups: thousands of runs that fail at one step for one reason are one thing to mend. It goes by
 //! workflow, step, code and the message without what differs from run to run (numbers, ids, quoted parts). It is stored and compared
@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::model::Failure;
 
-/// Attempts after which a step that still fails is worth a look.
+/// Attempts after which a step that still fails needs attention.
 pub const RETRYING_AFTER: u32 = 5;
 
 /// Why something needs attention.
@@ -18,13 +18,13 @@ pub enum AttentionKind {
     Stuck,
     /// It kills its workers.
     Poison,
-    /// A step may have had an effect, and nobody could tell.
+    /// A step may have had an effect, and verification could not tell.
     Unknown,
     /// An undo failed for good, and the run is stuck over it.
     UndoFailed,
     /// Something failed that the run could do without.
     BestEffort,
-    /// A step, or an undo, has been tried for long.
+    /// A step, or an undo, has been tried many times.
     Retrying,
 }
 
@@ -51,7 +51,7 @@ impl AttentionKind {
     }
 }
 
-/// Something that an operator should look at.
+/// Something that needs an operator's attention.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attention {
     /// The step; none: the run as a whole.
@@ -62,7 +62,7 @@ pub struct Attention {
     pub failure: Failure,
     /// The name of the step that it went wrong at.
     pub step_name: Option<Arc<str>>,
-    /// What is the same has the same.
+    /// Equal for the same error at the same step of the same workflow.
     pub fingerprint: i64,
 }
 

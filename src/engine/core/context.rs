@@ -1,8 +1,8 @@
 //! What a workflow function holds: the context, and the futures that it awaits.
 //!
 //! A future here waits for nothing but the run's journal. When it is first polled it takes the next position (`seq`)
-//! and leaves an [`WorkflowCommand`]; it is ready once the journal has been told the outcome for that position. All waiting,
-//! writing and doing is somebody else's: see `execution` for the polling and `machine` for the decisions.
+//! and leaves a [`WorkflowCommand`]; it is ready once the journal has the [`Completion`] of that position. It waits for nothing
+//! else: `execution` polls, `machine` decides.
 
 use std::{
     collections::HashMap,
@@ -20,15 +20,16 @@ use uuid::Uuid;
 use super::model::{Failure, Json, Outcome, RunId, StepError, Time, to_json};
 use crate::engine::activity::{Activity, SignalPayload};
 
-/// Something that a workflow asked for, at the position where it did.
+/// What a workflow emits at one position.
 #[derive(Clone, Debug)]
 pub(crate) struct WorkflowCommand {
     pub(crate) seq: u32,
+    /// How many completions the workflow had got before it.
     pub(crate) issued_after: u32,
     pub(crate) kind: CommandKind,
 }
 
-/// What was asked for.
+/// What a command asks for.
 #[derive(Clone, Debug)]
 pub(crate) enum CommandKind {
     Call { name: Arc<str>, input: Result<Json, String>, deadline: Option<Until>, best_effort: bool },
@@ -66,7 +67,7 @@ impl SideValue {
     }
 }
 
-/// The outcome of a position, as the workflow is told it.
+/// The outcome of a position, as the workflow gets it.
 #[derive(Clone, Debug)]
 pub(crate) struct Completion {
     pub(crate) outcome: Outcome,
@@ -83,10 +84,10 @@ pub(crate) struct Journal {
     pub(crate) commands: Vec<WorkflowCommand>,
 }
 
-/// The handle through which a workflow asks for steps, timers and signals.
+/// The handle through which a workflow calls steps, sleeps and waits for signals.
 ///
-/// Whatever a workflow does must follow from its input and from what it was told through this handle: no clock, no
-/// randomness, no I/O of its own. Steps may be asked for one after another or side by side ([`super::join`]).
+/// A workflow may depend on its input and on what it gets through this handle, on nothing else: no clock, no
+/// randomness, no I/O of its own. Steps may be called one after another or side by side ([`super::join`]).
 #[derive(Clone, Debug)]
 pub struct Context {
     run: RunId,
@@ -160,7 +161,7 @@ impl Context {
     /// The database's time, recorded.
     ///
     /// # Errors
-    /// When the record can't be read as a time, which means that somebody else wrote it.
+    /// When the record can't be read as a time: it was not written by this engine.
     pub async fn now(&self) -> Result<Time, Failure> {
         self.side(SideValue::Now).await
     }

@@ -56,7 +56,7 @@ pub enum Event {
     Verified {
         /// The step.
         seq: u32,
-        /// On whose behalf: a retry of the step, or its undo.
+        /// Whether it precedes a retry of the step, or its undo.
         direction: Direction,
         /// What it found.
         found: Verification,
@@ -115,7 +115,7 @@ pub enum Verification {
     NotYet(StepError),
 }
 
-/// What a worker has to do, once the writes that came with it are committed.
+/// What a worker does once the writes of the decision are committed.
 #[derive(Clone, Debug)]
 pub enum FollowUp {
     /// Attempt a step or an undo.
@@ -129,7 +129,7 @@ pub enum FollowUp {
         /// What to draw.
         what: SideValue,
     },
-    /// Tell all attempts under way that they should stop where they safely can.
+    /// Have all attempts under way stop where they safely can.
     Cancel,
 }
 
@@ -138,7 +138,7 @@ pub enum FollowUp {
 pub struct Attempt {
     /// The step.
     pub seq: u32,
-    /// Forward or undo; for a verification: on whose behalf.
+    /// Forward or undo; for a verification: what it precedes.
     pub direction: Direction,
     /// The activity.
     pub activity: Arc<str>,
@@ -166,13 +166,13 @@ pub enum RunWrite {
         /// Why.
         failure: Failure,
     },
-    /// Its place in `ready` is given back. Refused where the inbox has changed since `seen`.
+    /// The run leaves the queue: it waits, stands still or has ended. Refused where the inbox has changed since `seen`.
     Dequeue {
-        /// What it is from now on.
+        /// Its new status.
         status: Status,
-        /// What it gives.
+        /// Its output.
         output: Option<Json>,
-        /// Why it failed or stands still.
+        /// Why it failed or is stuck.
         failure: Option<Failure>,
         /// What it waits for.
         wait: Option<Wait>,
@@ -184,8 +184,7 @@ pub enum RunWrite {
         /// The queue.
         queue: Arc<str>,
     },
-    /// Its row in `ready` is there by mistake (a stale wake-up): taken away, nothing else changes. Refused where the
-    /// inbox has changed since `seen`.
+    /// A stale wake-up: the run leaves the queue, and nothing else changes. Refused where the inbox has changed since `seen`.
     NotDue {
         /// The inbox counter that the decision knew.
         seen: i32,
@@ -199,7 +198,7 @@ pub struct Wait {
     pub kind: &'static str,
     /// The signal's or activity's name.
     pub name: Arc<str>,
-    /// When it is looked at again at the latest.
+    /// When it becomes due at the latest.
     pub until: Option<Due>,
 }
 
@@ -216,9 +215,9 @@ pub struct Writes {
     pub planned: Option<Failure>,
     /// What an operator should look at.
     pub attention: Vec<Attention>,
-    /// Steps that need no more looking at.
+    /// Steps that need no attention from here on.
     pub settled: Vec<u32>,
-    /// A pause was asked for, and the run has ended or stands still already: it is off.
+    /// A pause was requested, and the run has ended or is stuck already: the request is dropped.
     pub unpaused: bool,
     /// Takeovers had been counted, and the run has made progress since.
     pub progress: bool,
@@ -236,20 +235,20 @@ impl Writes {
     }
 }
 
-/// A decision: commit `writes`, then do `acts`, then wait for an event, at the latest until `wake_at`.
+/// A decision: commit `writes`, then do `follow_ups`, then wait for an event, at the latest until `wake_at`.
 #[derive(Clone, Debug, Default)]
 pub struct Decision {
     /// To be committed first, in one commit.
     pub writes: Writes,
     /// To be done after that.
     pub follow_ups: Vec<FollowUp>,
-    /// When to look at the clock again, as far as the worker keeps the run.
+    /// When to check the clock again, if the worker keeps the run.
     pub wake_at: Option<Time>,
 }
 
 impl Decision {
-    /// Takes back the attempts that this decision would begin, for a worker that begins none any more: on record they
-    /// are due, not under way, or whoever takes the run on would find them unknown.
+    /// Withdraws the attempts that this decision would begin, for a worker that begins nothing new. They are recorded as due,
+    /// not as under way: the run's next worker would find them unknown.
     pub fn withdraw_attempts(&mut self, now: Time) {
         for follow_up in self.follow_ups.drain(..) {
             let FollowUp::Attempt(attempt) = follow_up else { continue };
@@ -261,7 +260,7 @@ impl Decision {
         }
     }
 
-    /// Whether the worker lets go of the run with this commit.
+    /// Whether the worker releases the run with this commit.
     pub const fn releases_run(&self) -> bool {
         matches!(self.writes.run, Some(RunWrite::Dequeue { .. } | RunWrite::HandOver { .. } | RunWrite::NotDue { .. }))
     }

@@ -1,9 +1,9 @@
-//! The advance loop: polls a workflow function against what it has been told, until it blocks or ends.
+//! The advance loop: polls a workflow function against its completions, until it blocks or ends.
 //!
-//! Replay and progress are the same thing. Outcomes are told one at a time, in the order (`ord`) in which they were told
-//! the first time, and after each the function is polled until it blocks; so it sees the same world in the same order,
-//! and asks for the same things at the same positions. Where it does not, code and record disagree:
-//! [`Execution::complete`]'s caller compares each ask with the recorded step.
+//! Replay and progress are the same thing. Completions are delivered one at a time, in the order (`ord`) of the first
+//! time, and after each the function is polled until it blocks. So it sees the same outcomes in the same order, and emits
+//! the same commands at the same positions. Where it does not, code and record disagree: `machine` compares each command
+//! with the recorded step.
 //!
 //! Pure: the function is polled with a waker that does nothing. A function that awaits anything but its context's futures
 //! blocks for ever with nothing asked, which the caller reports as `workflow_blocked`.
@@ -86,14 +86,14 @@ impl Execution {
         Ok(Self { cx, future })
     }
 
-    /// Tells the function the outcome of a position. To be followed by a [`Execution::poll`].
+    /// Delivers the completion of a position. [`Execution::poll`] has to follow.
     pub(crate) fn complete(&self, seq: u32, completion: Completion) {
         let mut journal = self.cx.journal();
         journal.completions.insert(seq, completion);
         journal.completion_count += 1;
     }
 
-    /// Polls until the function blocks or ends. A second poll without a `tell` in between changes nothing.
+    /// Polls until the function blocks or ends. A second poll without a completion in between changes nothing.
     pub(crate) fn poll(&mut self) -> Turn {
         let mut waker = TaskContext::from_waker(Waker::noop());
         let future = &mut self.future;

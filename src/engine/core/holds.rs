@@ -1,4 +1,4 @@
-//! What operators hold back, and what a run's machine asks of its worker before it begins anything.
+//! What operators hold back, and what a worker may begin.
 //!
 //! Holds are of three kinds. A held *queue* or *workflow* is left out by claims. A held *activity* holds back single steps:
 //! a run that comes to one is put aside, into a queue that bears the activity's name and that nobody serves.
@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-/// Names that begin with this are queues of our own.
+/// Queues whose names begin with this are the engine's own.
 pub const RESERVED: char = '@';
 
 /// What can be held back.
@@ -47,7 +47,7 @@ pub fn aside(activity: &str) -> String {
     format!("{RESERVED}activity/{activity}")
 }
 
-/// What is held back, as somebody last saw it.
+/// What is held back, as last read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeldBack {
     workflows: BTreeSet<String>,
@@ -65,7 +65,7 @@ impl HeldBack {
         }
     }
 
-    /// Whether an activity that is held back here is not held back any more there.
+    /// Whether an activity that is held back here has been released there.
     pub fn has_released(&self, later: &Self) -> bool {
         !self.activities.is_subset(&later.activities)
     }
@@ -90,7 +90,7 @@ impl FromIterator<(HoldKind, String)> for HeldBack {
     }
 }
 
-/// What a worker would begin here and now. A closure over queue names is one of those that nothing is held back from.
+/// What a worker may begin at present. A closure over queue names is one without holds.
 pub trait Begins: Send + Sync {
     /// Whether activities of this queue may begin here.
     fn serves(&self, queue: &str) -> bool;
@@ -109,7 +109,7 @@ impl<F: Fn(&str) -> bool + Send + Sync> Begins for F {
     }
 }
 
-/// What a worker would begin, as its machines hold it.
+/// What a worker may begin, shared by its machines.
 pub type Serves = Arc<dyn Begins>;
 
 #[cfg(test)]

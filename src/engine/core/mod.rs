@@ -1,17 +1,18 @@
 //! The pure core: facts in, decisions out. Nothing here knows SQL, tokio or a clock; that is why thousands of seeds of
 //! crashes and races can be simulated in seconds (tests/simulation), and why the rules can be read in one place.
 //!
-//! `context` is what workflow authors hold, `execution` polls their function, `machine` decides, `plan` says what is undone
-//! in which order, `transition` which status may follow which, `action` what operators can ask, `verbs` what comes of it, `attention`
-//! what they should look at, `trace` which trace a run belongs to, `redact` what nobody is shown.
-//! in which order, `transition` which status may follow which, `action` what operators can ask, `cron` when a schedule's slots
-//! are and `schedule` what becomes of them.
-//! in which order, `transition` which status may follow which, `action` what operators can ask,
-//! `trace` which trace a run belongs to.
-//! in which order, `transition` which status may follow which, `action` what operators can ask, `redact` what nobody is shown.
-//! in which order, `transition` which status may follow which, `action` what operators can ask, `verbs` what comes of it,
-//! `attention` what they should look at, `holds` what is held back, `cron` when a schedule's slots are and `schedule` what
-//! becomes of them, `trace` which trace a run belongs to, `redact` what nobody is shown.
+//! | file | has |
+//! |---|---|
+//! | `model` | the nouns: run, step, outcome, failure |
+//! | `context`, `join` | what workflow functions use; `execution` polls them |
+//! | `machine` | a run's decisions: events in, `decision` out |
+//! | `plan` | which steps are undone, in which order |
+//! | `transition` | which status may follow which |
+//! | `verb`, `ruling` | what operators can ask of a run, and what comes of it |
+//! | `policy` | retries and timeouts |
+//! | `attention`, `holds`, `operation` | the rules of attention, holds and bulk operations |
+//! | `cron`, `schedule` | when a schedule's slots are due, and whether each is run |
+//! | `trace`, `redact`, `schema` | trace ids, hidden fields, JSON schemas |
 
 pub mod attention;
 pub mod context;

@@ -118,7 +118,7 @@ coded! {
     }
 }
 
-/// What an operator or a caller asked of a run, kept on its row until a worker acts on it.
+/// What an operator or a caller has requested of a run, kept on its row until a worker carries it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
     /// Nothing.
@@ -127,7 +127,7 @@ pub enum Request {
     Cancel,
     /// Undo and end, wherever it stands.
     Compensate,
-    /// Begin nothing more, and stand still.
+    /// Begin nothing more, and wait for a resume.
     Pause,
 }
 
@@ -137,7 +137,7 @@ impl Request {
         self as i16
     }
 
-    /// The request with this number; anything unheard of is none.
+    /// The request with this number; an unknown number is none.
     pub const fn from_code(code: i16) -> Self {
         match code {
             1 => Self::Cancel,
@@ -213,7 +213,7 @@ pub struct PastAttempt {
 /// One step of a run, one direction of it: what the `step` row holds.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// Position in the run, from 0, in the order of asking.
+    /// Position in the run, from 0, in the order of the workflow's commands.
     pub seq: u32,
     /// Forward or undo.
     pub direction: Direction,
@@ -221,9 +221,9 @@ pub struct Step {
     pub kind: StepKind,
     /// The activity's, signal's or side value's name.
     pub name: Arc<str>,
-    /// The place in which the outcome was told to the workflow; none while open, and for undos.
+    /// The place of its completion among those that the workflow got; none while open, and for undos.
     pub ord: Option<u32>,
-    /// How many outcomes had been told when it was asked for.
+    /// How many completions the workflow had got when it issued the command.
     pub issued_after: u32,
     /// How it ended; none while open.
     pub outcome: Option<Outcome>,
@@ -249,13 +249,13 @@ pub struct Step {
     pub undo_after: Vec<u32>,
     /// Other rules than its activity's, from an operator's retry.
     pub policy: Option<Arc<PolicyOverride>>,
-    /// When the attempt that its row tells of began.
+    /// When the latest attempt on its row began.
     pub started_at: Option<Time>,
     /// How long the last attempt took; nothing while it is under way.
     pub took: Duration,
     /// What is to be added to its row's log of attempts. What stands there already is for people and not loaded.
     pub log: Vec<PastAttempt>,
-    /// It has, or may have, a row: what is written next changes it.
+    /// It has, or may have, a row: the next write is an update.
     pub recorded: bool,
 }
 

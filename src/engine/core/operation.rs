@@ -1,4 +1,4 @@
-//! Bulk operations, as far as they are decided: how they begin, stand still and end, and how fast they go.
+//! The rules of bulk operations: how they begin, pause and end, and how fast they go.
 
 use std::time::Duration;
 

@@ -1,10 +1,10 @@
 //! THE compensation plan: which steps of a run are undone, and in which order. A pure function over its step rows.
 //!
 //! Undone is every step that is `ok` or `unknown` and has an undo. The last goes first: a step's undo waits for the undos
-//! of all steps that were asked for after its outcome was told, because those may build on it. Steps that ran side
+//! of all steps that were called after its outcome was delivered, because those may build on it. Steps that ran side
 //! by side wait for nothing of each other's, so that one stuck undo doesn't hold the others up.
 //!
-//! The plan needs no workflow code: `asked` and `ord` in the rows say what came after what. That is why an operator can
+//! The plan needs no workflow code: `issued_after` and `ord` in the rows say what came after what. That is why an operator can
 //! compensate a run in any state, with a workflow that no longer replays.
 
 use super::model::{Direction, Outcome, Step, StepKind};
@@ -38,7 +38,7 @@ fn needs_undo(step: &Step) -> bool {
         && matches!(step.outcome, Some(Outcome::Ok | Outcome::Unknown))
 }
 
-/// Whether `later` was asked for when the outcome of `earlier` had been told.
+/// Whether `later` was called after the outcome of `earlier` had been delivered.
 fn came_after(later: &Step, earlier: &Step) -> bool {
     earlier.ord.is_some_and(|ord| later.issued_after > ord)
 }

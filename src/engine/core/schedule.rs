@@ -1,7 +1,7 @@
 //! What becomes of a schedule's slots: started, queued, skipped or missed. A function of the schedule, what is known of its
 //! runs, and the time; who calls it holds the schedule's lock and records each decision once.
 //!
-//! *Overlap*: what a slot does while the previous run has not ended. *Catch-up*: what becomes of slots that nobody saw to in
+//! *Overlap*: what a slot does while the previous run has not ended. *Catch-up*: what becomes of slots that no server handled in
 //! time, because no server ran or the schedule was paused. Every slot between two moments is decided once: [`decide`] takes
 //! up where `next_at` says that the last decision ended.
 
@@ -16,7 +16,7 @@ pub const GRACE: TimeDelta = TimeDelta::seconds(60);
 /// Slots that may be queued behind a run; further ones are skipped.
 pub const QUEUED_AT_MOST: usize = 100;
 
-/// Late slots that are looked at one by one, the newest; all older ones are told of in one row.
+/// The newest late slots are decided one by one; all older ones share one row.
 pub const LATE_AT_MOST: usize = 1_000;
 
 /// What a slot does while the previous run has not ended.

@@ -1,6 +1,6 @@
 //! Trace context as of W3C: a run is one trace. Its id is the caller's, where a `traceparent` came with the start; else it
-//! follows from the run's id, and so costs nothing to keep. A span's id follows from what the span is of, so that whoever is
-//! handed an attempt's context and whoever exports the attempt agree without having spoken.
+//! follows from the run's id, and so costs nothing to keep. A span's id follows from its attempt, so that the attempt's
+//! context and the exporter have the same one without sharing anything.
 
 use super::model::{Direction, RunId};
 

@@ -1,5 +1,5 @@
-//! THE transition table: which change takes a run from which status to which. Everything that writes `run.status` asks it
-//! first, the worker's core and the operators' verbs alike.
+//! The transition table: which change takes a run from which status to which. Everything that writes `run.status` goes through
+//! it, the worker's core and the operators' verbs alike.
 //!
 //! ```text
 //!                    park                            plan made
@@ -13,7 +13,7 @@
 //!  completed ── compensate (an operator) ──▶ compensating                       ▼ abandon: abandoned
 //! ```
 //!
-//! What operators may ask, by status; `·` is refused, a word is the status after it (*request*: left for a worker, who
+//! What operators' verbs do, by status; `·` is refused, a word is the status after it (*request*: left for a worker, who
 //! makes the plan; *same*: the status stays, and only the record changes).
 //!
 //! | from | retry | cancel | compensate | pause | resume | skip | resolve | abandon | acknowledge | fork |
@@ -28,7 +28,7 @@
 //! | failed | running | · | request | · | · | running | running, same | · | same | same |
 //! | abandoned | · | · | · | · | · | · | same | · | same | same |
 //!
-//! What else a verb demands (a plan or none, a pivot, that no worker holds the run) is told in `verbs`.
+//! What else a verb demands (a plan or none, a pivot, no worker at work on the run) is in `ruling`.
 
 use super::model::Status;
 
@@ -57,17 +57,17 @@ pub enum Change {
     Retry,
     /// An operator has it try its undos again.
     RetryUndo,
-    /// An operator holds it back.
+    /// An operator pauses it.
     Pause,
-    /// An operator lets it go on, forward.
+    /// An operator resumes it, forward.
     Resume,
-    /// An operator lets it go on with its undos.
+    /// An operator resumes it, with its undos.
     ResumeUndo,
-    /// An operator passes over a step, or says what became of it, and it goes on with that.
+    /// An operator skips or resolves a step, and it goes on with that.
     Settle,
     /// The same with an undo.
     SettleUndo,
-    /// An operator says what became of a step: only the record changes.
+    /// An operator resolves a step of an ended run: only the record changes.
     Correct,
     /// An operator ends it without undo.
     Abandon,
@@ -78,7 +78,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// What can't be done to a run that refuses it.
+    /// For refusals: a run can't be *paused*.
     const fn participle(self) -> &'static str {
         match self {
             Self::Park => "parked",
@@ -114,7 +114,7 @@ const VERBS: &[(&str, &[Change])] = &[
     ("fork", &[Change::Fork]),
 ];
 
-/// The verbs that a run's status allows. Each may demand more: see `verbs`.
+/// The verbs that a run's status allows. Each may demand more: see `ruling`.
 pub fn allowed(status: Status) -> Vec<&'static str> {
     let allows = |changes: &[Change]| changes.iter().any(|change| next(status, *change).is_ok());
     VERBS.iter().filter(|(_, changes)| allows(changes)).map(|(verb, _)| *verb).collect()
@@ -154,7 +154,7 @@ pub const fn next(from: Status, change: Change) -> Result<Status, IllegalChange>
         (S::Active | S::Waiting, C::Complete) => S::Completed,
         (S::Active | S::Waiting | S::Compensating | S::Stuck | S::Completed, C::GetStuck) => S::Stuck,
         (S::Compensating, C::FinishUndo) => S::Compensated,
-        // A request changes no status by itself: the worker that acts on it does.
+        // A request changes no status by itself: the worker that carries it out does.
         (S::Active | S::Waiting | S::Paused | S::Stuck, C::Cancel) => from,
         (S::Active | S::Waiting | S::Paused | S::Stuck | S::Completed | S::Failed, C::Compensate) => from,
         (S::Stuck | S::Failed, C::Retry) => S::Active,
@@ -232,8 +232,8 @@ mod tests {
         }
     }
 
-    /// What the page above says of a verb: how it takes a run from `from`.
-    fn told(from: Status, verb: &str, changes: &[Change]) -> String {
+    /// A cell of the table above: how a verb takes a run from `from`.
+    fn table_cell(from: Status, verb: &str, changes: &[Change]) -> String {
         let mut words: Vec<&str> = Vec::new();
         for to in changes.iter().filter_map(|change| next(from, *change).ok()) {
             let word = match verb {
@@ -249,9 +249,9 @@ mod tests {
     }
 
     #[test]
-    fn the_page_above_tells_what_is_so() {
+    fn the_table_above_is_right() {
         for from in Status::ALL {
-            let cells = VERBS.iter().map(|(verb, changes)| format!(" | {}", told(*from, verb, changes)));
+            let cells = VERBS.iter().map(|(verb, changes)| format!(" | {}", table_cell(*from, verb, changes)));
             let row = format!("//! | {from}{} |\n", cells.collect::<String>());
             assert!(include_str!("transition.rs").contains(&row), "not there:\n{row}");
         }

@@ -1,4 +1,4 @@
-//! What an operator can ask of a run: one type for the API, the command line, the pages and bulk operations.
+//! The verbs of operators: one type for the API, the command line, the pages and bulk operations. `action` on the wire.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,8 +1,8 @@
-//! Runs that were put aside for a held activity come back when it is held no more, and when something else of them is due.
+//! Runs that were put aside for a held activity come back after its release, and when something else of them is due.
 //!
-//! A release brings them back itself. But a worker that had not heard of the release yet may put one aside after it, and
+//! A release brings them back itself. But a worker that had not read of the release yet may put one aside after it, and
 //! what else is due of a run (a timer, a deadline, another step's retry, a signal that came as it was put aside) does not
-//! wait for the release. So both are asked for again and again, here, and never relied on to have been done once.
+//! wait for the release. So both are done repeatedly here.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const DUE_EVERY: Duration = Duration::from_secs(2);
 /// Runs in one statement.
 const AT_ONCE: i64 = 1_000;
 
-/// Brings back runs whose activity is held no more.
+/// Brings back runs whose activity was released.
 pub(super) async fn tick(engine: &Engine) -> Result<Duration, Error> {
     let back = holds::bring_back_released(&mut *engine.pool().acquire().await?, AT_ONCE).await?;
     Ok(again(engine, back, RELEASED_EVERY))

@@ -1,7 +1,7 @@
 //! What every server process does beside its requests and runs: tasks that come round again and again.
 //!
 //! Each task is a bounded turn over the database with no memory, so that every process may run all of them all the time, and
-//! one that is killed in mid-turn leaves nothing undone. Processes meet only in the database: rows are taken with
+//! one that is killed during a turn leaves nothing undone. Processes meet only in the database: rows are taken with
 //! `FOR UPDATE SKIP LOCKED`, or a turn begins with `pg_try_advisory_xact_lock`. A turn that fails (the database is away,
 //! the schema is behind) is followed by the next; a panic hurts its own turn only.
 //!
@@ -73,7 +73,7 @@ impl Maintenance {
     }
 }
 
-/// One task, turn after turn. A failure is told once, until a turn goes well again.
+/// One task, turn after turn. A failure is logged once, until a turn succeeds again.
 async fn repeat(engine: Engine, config: MaintenanceConfig, name: &'static str, tick: Tick) {
     let mut failing = false;
     loop {

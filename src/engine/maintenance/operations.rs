@@ -27,7 +27,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const BEGIN_FOR: Duration = Duration::from_secs(1);
 /// Runs that are acted on at the same time, each with a connection.
 const AT_A_TIME: usize = 4;
-/// Runs between two looks at the clock; and a moment in which no run holds the operation's row, for who wants to pause it.
+/// Runs between two checks of the clock. At a check no run holds the operation's row, so that it can be paused.
 const CHUNK: u64 = 100;
 /// How long to wait where the rate allows no run just now.
 const BREATHER: Duration = Duration::from_millis(5);
@@ -37,9 +37,9 @@ const BREATHER: Duration = Duration::from_millis(5);
 enum Came {
     /// It is on record.
     Recorded,
-    /// It stays open: another look at it may go better.
+    /// It stays open, and is tried again.
     Later,
-    /// The operation is not on its way any more.
+    /// The operation was paused or ended.
     Stopped,
 }
 

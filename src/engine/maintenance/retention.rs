@@ -9,7 +9,7 @@ const EVERY: Duration = Duration::from_mins(10);
 /// Between two pieces, so that a large backlog leaves the database to others.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// One piece of what is to be done.
+/// One bounded piece of work.
 pub(super) async fn tick(engine: &Engine) -> Result<Duration, Error> {
     Ok(if engine.keep().await? { PAUSE } else { EVERY })
 }

@@ -1,5 +1,5 @@
-//! The runs that this worker holds: to poke one whose inbox changed, to know when a drain is done, and to give back what
-//! a claim took without our hearing of it.
+//! The runs that this worker works on: to poke one whose inbox has changed, to know when a drain is done, and to give back
+//! runs of a claim whose answer was lost.
 
 use std::{
     collections::HashMap,
@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use crate::engine::core::model::RunId;
 
-/// A held run, as its lane and the pumps see it.
+/// A run in this worker's hands, as its lane and the pumps see it.
 #[derive(Debug)]
 pub(crate) struct ActiveRun {
     pub(crate) lane: i32,
@@ -26,7 +26,7 @@ pub(crate) struct ActiveRun {
 }
 
 impl ActiveRun {
-    pub(crate) fn saw(&self, inbox: i32) {
+    pub(crate) fn set_seen(&self, inbox: i32) {
         self.seen.store(inbox, Ordering::Relaxed);
     }
 }
@@ -45,7 +45,7 @@ impl ActiveRuns {
         active
     }
 
-    /// Lets go of a run, unless another lane of this worker has taken it in the meantime.
+    /// Removes a run, unless another lane of this worker has taken it in the meantime.
     pub(crate) fn remove(&self, run: RunId, active: &Arc<ActiveRun>) {
         let mut runs = self.lock();
         if runs.get(&run).is_some_and(|known| Arc::ptr_eq(known, active)) {
@@ -56,12 +56,12 @@ impl ActiveRuns {
         }
     }
 
-    /// The runs that a lane holds.
+    /// The runs of a lane.
     pub(crate) fn of_lane(&self, lane: i32) -> Vec<RunId> {
         self.lock().iter().filter(|(_, active)| active.lane == lane).map(|(run, _)| *run).collect()
     }
 
-    /// The runs held for longer than `span`.
+    /// The runs that have been here for longer than `span`.
     pub(crate) fn longer_than(&self, span: Duration) -> Vec<RunId> {
         self.lock().iter().filter(|(_, active)| active.since.elapsed() > span).map(|(run, _)| *run).collect()
     }
@@ -78,8 +78,8 @@ impl ActiveRuns {
         self.lock().len()
     }
 
-    /// Done when nothing is held.
-    pub(crate) async fn emptied(&self) {
+    /// Done when there is none.
+    pub(crate) async fn wait_until_empty(&self) {
         loop {
             let empty = self.empty.notified();
             tokio::pin!(empty);

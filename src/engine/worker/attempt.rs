@@ -56,7 +56,7 @@ pub(super) fn context(
     }
 }
 
-/// What the attempt has noted since the last look.
+/// The attempt's heartbeat since the last check.
 pub(super) fn take_beat(cx: &ActivityContext) -> Option<Json> {
     cx.beat.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
@@ -146,7 +146,7 @@ async fn in_transaction(
     drop(with_tx);
     match (result, Arc::try_unwrap(tx)) {
         (Ok(output), Ok(tx)) => (Ok(output), Some(OpenTransaction { tx: tx.into_inner(), _permit: permit })),
-        // Somebody kept the transaction for later: its commit is not ours to promise.
+        // The activity kept a handle to the transaction: its commit can't be promised.
         (Ok(_), Err(_)) => {
             let error = ActivityError::failed("transaction_leaked", "the activity kept its transaction beyond its end");
             (Err(error.fatal()), None)
@@ -202,7 +202,7 @@ pub(super) async fn verify(shared: Arc<Shared>, cx: Arc<ActivityContext>, attemp
     }
 }
 
-/// What every log line of an attempt bears. Not made where nobody reads lines of this level.
+/// The fields of every log line of an attempt. Not made where this level is filtered out.
 fn log_span(shared: &Shared, cx: &ActivityContext, attempt: &Attempt, verifies: bool) -> tracing::Span {
     tracing::info_span!(
         "attempt",
@@ -218,7 +218,7 @@ fn log_span(shared: &Shared, cx: &ActivityContext, attempt: &Attempt, verifies: 
     )
 }
 
-/// Its code only: the message is in the step's row, and may speak of what is nobody's business here.
+/// Its code only: the message is in the step's row, and may hold what logs must not.
 fn log_failure(shared: &Shared, cx: &ActivityContext, attempt: &Attempt, verifies: bool, error: &ActivityError) {
     // In a span, so that both levels bear the same fields; a filter may have left the attempt's own one out.
     let span = tracing::warn_span!(
@@ -267,7 +267,7 @@ fn observed<'a>(
     }
 }
 
-/// Draws a side value. None when it can't be had just now: the run is looked at again later.
+/// Draws a side value. None: the database could not be asked; the run is released.
 pub(super) async fn draw(shared: &Shared, seq: u32, what: SideValue) -> Option<Happened> {
     let value = match what {
         SideValue::Now => {

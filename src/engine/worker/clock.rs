@@ -1,5 +1,5 @@
-//! The worker's estimate of the database's clock: what it last heard, plus the time since. It serves scheduling within
-//! the worker; whatever is durable is judged in the database.
+//! The worker's estimate of the database's clock: the last answer plus the time since. It is for scheduling within the
+//! worker; durable decisions use the database's own clock.
 
 use std::{
     sync::{PoisonError, RwLock},

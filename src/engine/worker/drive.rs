@@ -196,7 +196,7 @@ impl Driver {
             FollowUp::Draw { seq, what } => {
                 self.in_progress.push(async move { attempt::draw(&shared, seq, what).await }.boxed())
             }
-            // What comes after are undos, which nobody has cancelled.
+            // Undos follow, with a token of their own.
             FollowUp::Cancel => std::mem::take(&mut self.cancelled).cancel(),
         }
     }
@@ -296,7 +296,7 @@ impl Driver {
         let loaded = async { claim::inbox(&mut *self.shared.engine.pool().acquire().await?, self.run).await };
         match loaded.await {
             Ok(claim::Inbox { inbox, request, signals }) => {
-                self.active.saw(inbox);
+                self.active.set_seen(inbox);
                 Some(Event::Inbox { inbox, request, signals })
             }
             Err(error) => {

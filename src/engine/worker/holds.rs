@@ -1,7 +1,7 @@
-//! What is held back, as this worker last saw it: at its start, about every second, and when it is told of a change.
+//! What is held back, as this worker last read it: at its start, about every second, and when a hint says so.
 //!
-//! Claims ask the table itself, so a held queue or workflow is claimed by nobody. This view is for runs that are in a
-//! worker's hands already: it begins nothing more of them that is held, and lets what is under way end.
+//! Claims read the table itself, so runs of a held queue or workflow are not claimed. This view is for runs that a worker
+//! has already: it begins no held step of them, and lets attempts under way end.
 
 use std::sync::{
     PoisonError, RwLock,
@@ -17,12 +17,12 @@ pub(super) struct HoldsView {
     /// Looked at for every step, so that the good case costs one load.
     any: AtomicBool,
     seen: RwLock<HeldBack>,
-    /// Somebody told of a change.
+    /// A hint said that holds have changed.
     pub(super) changed: Notify,
 }
 
 impl HoldsView {
-    /// Gives whether an activity is held no more that was held before.
+    /// Returns whether an activity has been released since.
     pub(super) fn set(&self, held: HeldBack) -> bool {
         let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
         if *seen != held {

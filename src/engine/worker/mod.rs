@@ -72,13 +72,13 @@ impl Worker {
         pumps.spawn(pump::fire_timers(shared.clone()));
         pumps.spawn(pump::take_over(shared.clone()));
         pumps.spawn(pump::listen(shared.clone()));
-        pumps.spawn(pump::look_into_inboxes(shared.clone()));
-        pumps.spawn(pump::look_at_holds(shared.clone()));
+        pumps.spawn(pump::read_inboxes(shared.clone()));
+        pumps.spawn(pump::read_holds(shared.clone()));
 
         shutdown.await;
         tracing::info!(active = shared.active.len(), "draining");
         shared.draining.cancel();
-        let emptied = shared.active.emptied();
+        let emptied = shared.active.wait_until_empty();
         if tokio::time::timeout(shared.config.drain, emptied).await.is_err() {
             tracing::warn!(
                 active = shared.active.len(),
@@ -94,7 +94,7 @@ impl Worker {
 }
 
 async fn register(shared: &Shared) -> Result<(), Error> {
-    // A worker that served the queue of a held activity would begin what is held.
+    // A worker that served the queue of a held activity would begin held steps.
     shared.config.queues.iter().try_for_each(|queue| check_queue(Some(queue)))?;
     let mut conn = shared.engine.pool().acquire().await?;
     let registry = shared.engine.shared_registry();

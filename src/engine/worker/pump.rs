@@ -1,5 +1,5 @@
-//! What every worker does beside its runs: timers, takeover, hints, inboxes. Each is a loop of one bounded statement with
-//! no memory, so that any worker may do it at any time, also all at once; a failed turn is simply followed by the next.
+//! What every worker does beside its runs: timers, takeover, hints, inboxes, holds. Each is a loop over one bounded
+//! statement without memory, so that all workers may do it at once. A turn that fails is followed by the next.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,11 +12,11 @@ use crate::engine::{
     store::{HINT_CHANNEL, HOLDS_HINT, claim, holds, lanes, timers},
 };
 
-/// How often timers are looked at: what a timer is late by at most, on an idle machine.
+/// How often timers are checked: the most that a timer is late on an idle machine.
 const TIMERS_EVERY: Duration = Duration::from_millis(100);
 /// Timers in one statement.
 const TIMERS_AT_ONCE: i64 = 500;
-/// How often the inboxes of runs that have been held for that long are looked at.
+/// How often inboxes are read, of runs that have been here for at least that long.
 const INBOXES_EVERY: Duration = Duration::from_secs(1);
 /// How long a worker may not know of a hold at most, while it can read the table.
 const HOLDS_EVERY: Duration = Duration::from_secs(1);
@@ -59,7 +59,7 @@ pub(super) async fn take_over(shared: Arc<Shared>) {
             Ok(_) => {}
             Err(error) => failed("takeover", &error).await,
         }
-        // Spread out, so that many workers don't all look at the same moment.
+        // Spread out, so that many workers don't all check at the same moment.
         sleep((after / 5).mul_f64(0.5 + rand::random::<f64>())).await;
     }
 }
@@ -85,7 +85,7 @@ pub(super) async fn listen(shared: Arc<Shared>) {
     }
 }
 
-pub(super) async fn look_into_inboxes(shared: Arc<Shared>) {
+pub(super) async fn read_inboxes(shared: Arc<Shared>) {
     loop {
         sleep(INBOXES_EVERY).await;
         let active = shared.active.longer_than(INBOXES_EVERY);
@@ -100,11 +100,11 @@ pub(super) async fn look_into_inboxes(shared: Arc<Shared>) {
     }
 }
 
-/// While the table can't be read, what was last seen of it stays true.
+/// While the table can't be read, the last reading counts.
 ///
-/// Whoever releases an activity brings its runs back, but this worker may have put one aside since, not knowing of the
-/// release: it brings them back itself, now and a turn later, for a commit that was in flight.
-pub(super) async fn look_at_holds(shared: Arc<Shared>) {
+/// A release brings the activity's runs back, but this worker may have put one aside after it, not knowing of the release: so
+/// it brings them back as well, at once and a turn later, for a commit that was in flight.
+pub(super) async fn read_holds(shared: Arc<Shared>) {
     let mut turns = 0;
     loop {
         let _ = tokio::time::timeout(HOLDS_EVERY, shared.holds.changed.notified()).await;
@@ -124,7 +124,7 @@ pub(super) async fn look_at_holds(shared: Arc<Shared>) {
     }
 }
 
-/// Brings runs back that were put aside for what is held no more. True: that was all of them.
+/// Brings back runs that were put aside for a hold that is over. True: that was all of them.
 async fn bring_back(shared: &Shared, conn: &mut PgConnection) -> Result<bool, Error> {
     let back = holds::bring_back_released(conn, RELEASED_AT_ONCE).await?;
     if back > 0 {

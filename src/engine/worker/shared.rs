@@ -100,7 +100,7 @@ impl Shared {
 }
 
 impl Begins for Shared {
-    /// A held queue is served by nobody: a run that comes to one of its activities is handed over to it, and waits there.
+    /// No worker serves a held queue: a run that comes to one of its activities is handed over to it, and waits there.
     fn serves(&self, queue: &str) -> bool {
         self.config.queues.iter().any(|served| served == queue) && !self.holds.holds(HoldKind::Queue, queue)
     }

@@ -41,7 +41,7 @@ impl Machine {
         };
         let queue = meta.queue.map_or_else(|| self.queue.clone(), Into::into);
         if self.serves.holds(&step.name) {
-            // Whatever else of the run can be done elsewhere goes first.
+            // Steps for another queue go first.
             self.elsewhere.get_or_insert_with(|| aside(&step.name).into());
             return;
         }
@@ -53,7 +53,7 @@ impl Machine {
         let retry = self.retry_of(key, &meta);
         let Some(step) = self.steps.get_mut(&key) else { return };
         if step.due.is_some_and(|due| due.estimate() <= now) {
-            // Nobody waits for it any more. Begun without any time, it would end unknown, and might have got somewhere.
+            // Its time is over. Begun without any, it would end unknown, and might have had an effect.
             return self.run_out(key.0);
         }
         if step.attempts >= retry.max_attempts && step.error.is_some() {
@@ -97,7 +97,7 @@ impl Machine {
         }
     }
 
-    /// `keyed`: whose idempotency key it bears. A verification bears the forward attempt's, on whoever's behalf it asks.
+    /// `keyed`: the direction whose idempotency key it carries. A verification always carries the forward attempt's.
     fn attempt(&self, key: Key, keyed: Direction, meta: &ActivityMeta, now: Time) -> Option<Attempt> {
         let step = self.steps.get(&key)?;
         let forward = self.steps.get(&(key.0, Direction::Forward))?;
@@ -121,7 +121,7 @@ impl Machine {
         })
     }
 
-    /// What takes acts back that were not begun after their commit: see [`Decision::withdraw_attempts`].
+    /// The writes that withdraw follow-ups which were not begun after their commit: see [`Decision::withdraw_attempts`].
     pub fn withdraw_follow_ups(&self, follow_ups: Vec<FollowUp>, now: Time) -> Writes {
         let begun = follow_ups.iter().filter_map(|follow_up| match follow_up {
             FollowUp::Attempt(attempt) => self.steps.get(&(attempt.seq, attempt.direction)),
@@ -133,7 +133,7 @@ impl Machine {
         decision.writes
     }
 
-    /// What an attempt that is about to end ill has noted: the next one finds it.
+    /// Keeps the last heartbeat of an attempt that has just ended, for the next one.
     pub fn note(&mut self, seq: u32, direction: Direction, details: Json) {
         if let Some(step) = self.steps.get_mut(&(seq, direction)) {
             step.details = Some(details);
@@ -163,7 +163,7 @@ impl Machine {
         };
         log::failed(step, &failed.error, now);
         let Some(meta) = self.meta(&step_name(&self.steps, key)).cloned() else { return };
-        // An attempt that had no effect says nothing about an earlier one that nobody knows of.
+        // An attempt that had no effect says nothing about an earlier one that is unknown.
         let still_unknown = key.1 == Direction::Forward && self.unknown_forward(key) && !meta.transactional;
         let error = StepError { unknown: failed.error.unknown || still_unknown, ..failed.error };
         let failed = AttemptError { error, ..failed };
@@ -235,7 +235,7 @@ impl Machine {
         other.map_or(own, |policy| policy.retry(own))
     }
 
-    /// Whether attempts and time are left, and anybody still wants the outcome.
+    /// Whether attempts and time are left, and the outcome still matters.
     fn may_retry(&self, key: Key, meta: &ActivityMeta, now: Time) -> bool {
         let Some(step) = self.steps.get(&key) else { return false };
         let wanted = match key.1 {
@@ -306,7 +306,7 @@ impl Machine {
         }
     }
 
-    /// What the verification before an undo found out about the step itself.
+    /// Records what the verification before an undo found out about the step itself.
     fn resolve_forward(&mut self, seq: u32, outcome: Outcome, output: Option<Json>, error: Option<StepError>) {
         let key = (seq, Direction::Forward);
         if let Some(step) = self.steps.get_mut(&key) {
@@ -319,7 +319,7 @@ impl Machine {
         self.undo_afresh(seq);
     }
 
-    /// It stays unknown, so it is undone: the undo has to tolerate that it never happened.
+    /// It stays unknown, so it is undone: an undo must be safe to call even if the step never happened.
     fn stop_asking(&mut self, seq: u32, last: &StepError) {
         if let Some(step) = self.steps.get_mut(&(seq, Direction::Forward)) {
             let message = format!("nobody could tell, also not before its undo; last: {}: {}", last.code, last.message);

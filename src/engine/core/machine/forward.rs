@@ -1,4 +1,4 @@
-//! Forward: replay, what the function asks for, and telling it outcomes one at a time.
+//! Forward: replay, the function's commands, and the delivery of completions one at a time.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::engine::core::{
 };
 
 impl Machine {
-    /// Polls the function through everything that is on record, in the order in which it was told.
+    /// Polls the function through all recorded completions, in the order of their delivery.
     pub(super) fn replay(&mut self, now: Time) {
         let mut execution = match Execution::new(self.code.as_ref(), self.run, self.created_at, self.input.get()) {
             Ok(execution) => execution,
@@ -46,7 +46,7 @@ impl Machine {
         self.get_stuck(Failure::new("nondeterminism", message).at(seq));
     }
 
-    /// Tells the function all outcomes that wait to be told; each may make it ask for more.
+    /// Delivers the completions that wait for it; each may bring more commands.
     pub(super) fn deliver_completions(&mut self, now: Time) {
         while matches!(self.phase, Phase::Forward) {
             let Some(seq) = self.undelivered.pop_front() else { return };
@@ -73,7 +73,7 @@ impl Machine {
         }
     }
 
-    /// Takes up what a turn asked for. False when the run got stuck over it.
+    /// Applies a turn's commands. False: the run got stuck over one.
     fn apply_turn(&mut self, turn: Turn, now: Time) -> bool {
         for command in turn.commands {
             self.next_seq = self.next_seq.max(command.seq + 1);
@@ -102,10 +102,10 @@ impl Machine {
             self.best_effort.insert(command.seq);
         }
         if let Some(recorded) = self.steps.get(&(command.seq, Direction::Forward)) {
-            let untold = recorded.outcome.is_some() && recorded.ord.is_none();
+            let undelivered = recorded.outcome.is_some() && recorded.ord.is_none();
             return if recorded.kind == kind && *recorded.name == *name {
-                if untold {
-                    // It ended when the run was let go of before it could be told.
+                if undelivered {
+                    // It ended, and the run was released before it could be delivered.
                     self.undelivered.push_back(command.seq);
                 }
                 Ok(())
@@ -163,7 +163,7 @@ impl Machine {
         }
     }
 
-    /// Ends a forward step. It is told in its turn, unless the function has ended.
+    /// Ends a forward step. It is delivered in its turn, unless the function has ended.
     pub(super) fn complete_step(&mut self, seq: u32, outcome: Outcome, output: Option<Json>, error: Option<StepError>) {
         let key = (seq, Direction::Forward);
         let Some(step) = self.steps.get_mut(&key) else { return };
@@ -240,7 +240,7 @@ impl Machine {
         }
     }
 
-    /// Before a run ends: what is still open will not be told any more.
+    /// Before a run ends: steps that are still open get an outcome, which is not delivered.
     pub(super) fn close_open_steps(&mut self) {
         let mut left_unknown = Vec::new();
         for (key, step) in &mut self.steps {

@@ -1,4 +1,4 @@
-//! A step's log of attempts: what people want to see of those that did not end well. Nothing is decided by it.
+//! A step's log of failed and unknown attempts, for people. Nothing is decided by it.
 //!
 //! It goes into the rows that a step has anyway when an attempt fails; a step that is `ok` at once has none.
 
@@ -12,14 +12,14 @@ use crate::engine::core::{
 /// Of each message, in characters: a step keeps ten, and its row is written with every attempt.
 const MESSAGE: usize = 500;
 
-/// An attempt failed, or nobody knows.
+/// An attempt failed, or its outcome is unknown.
 pub(super) fn failed(step: &mut Step, error: &StepError, now: Time) {
     let outcome = if error.unknown { Outcome::Unknown } else { Outcome::Failed };
     let entry = ended(step, outcome, Some(error), now);
     step.log.push(entry);
 }
 
-/// A verification ended. One that found that the step happened is told by the step itself.
+/// A verification ended. One that found that the step happened shows in the step itself.
 pub(super) fn verified(step: &mut Step, found: &Verification, now: Time) {
     let (outcome, error) = match found {
         Verification::Happened(_) => return,
@@ -30,7 +30,7 @@ pub(super) fn verified(step: &mut Step, found: &Verification, now: Time) {
     step.log.push(entry);
 }
 
-/// An attempt was found on record as under way, and its worker is not there any more.
+/// An attempt was recorded as under way, and its worker is gone.
 pub(super) fn lost(step: &mut Step, error: &StepError, now: Time) {
     let outcome = if error.unknown { Outcome::Unknown } else { Outcome::Failed };
     let entry = PastAttempt { started_at: step.started_at, ..ended(step, outcome, Some(error), now) };

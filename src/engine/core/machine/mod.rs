@@ -1,21 +1,21 @@
 //! One run, decided: facts in, [`Decision`] out. No SQL, no tokio, no clock: `now` is an argument.
 //!
-//! What it guarantees, as long as its caller commits a decision's writes before doing its acts:
+//! What it guarantees, as long as its caller commits a decision's writes before its follow-ups:
 //!
-//! - *A step that can be undone or verified is on record before it is attempted* (write-ahead intent), so that whoever
-//!   takes the run over finds it and knows that it may have happened.
+//! - *A step that can be undone or verified is on record before it is attempted* (write-ahead intent), so that the
+//!   run's next worker finds it and knows that it may have happened.
 //! - *Unknown is verified before a retry and before an undo*, where the activity can be verified.
 //! - *A run that fails or is stopped first lets its attempts end*, then makes its plan once; with nothing under way the
 //!   plan sees every outcome there will be.
-//! - *Outcomes are told in the order of `ord`*, one at a time, live and on replay alike.
-//! - *Nothing is told that is not written in the same decision.*
+//! - *Completions are delivered in the order of `ord`*, one at a time, live and on replay alike.
+//! - *A completion is written in the decision that delivers it.*
 //!
-//! A crash between commit and act loses nothing: the machine is built anew from rows (a [`Snapshot`]), replays, and
+//! A crash between commit and follow-up loses nothing: the machine is built anew from rows (a [`Snapshot`]), replays, and
 //! decides again. An attempt on record without an end is then unknown. A crash before the commit loses the decision,
-//! of which nothing was done. The simulation in tests/simulation crashes it at every point.
+//! and nothing of it was done. The simulation in tests/simulation crashes it at every point.
 //!
-//! The parts: `forward` (replay, asks, telling), `attempts` (three outcomes, retries, verification), `undoing` (the plan
-//! at work), `asked` (cancel, compensate, pause, and what else comes into the inbox). The worker that carries decisions out is engine/worker/drive.rs.
+//! The parts: `forward` (replay, commands, completions), `attempts` (three outcomes, retries, verification), `undoing` (the plan
+//! at work), `requests` (cancel, compensate, pause and signals: the inbox). engine/worker/drive.rs carries decisions out.
 
 mod attempts;
 mod forward;
@@ -53,11 +53,11 @@ type Key = (u32, Direction);
 enum Phase {
     /// The workflow function is being advanced.
     Forward,
-    /// It returned or was stopped; attempts under way are let to their end.
+    /// It returned or was stopped; attempts under way may end.
     Settling(Ending),
     /// The plan is being worked on.
     Undoing,
-    /// The worker has let go of it, or is about to.
+    /// The worker has released it, or is about to.
     Released,
 }
 
@@ -67,7 +67,7 @@ enum Ending {
     Stopped(Failure),
     /// It can't go on without an operator.
     Stuck(Failure),
-    /// An operator holds it back.
+    /// An operator has paused it.
     Paused,
 }
 
@@ -103,7 +103,7 @@ pub struct Machine {
     out: Decision,
 }
 
-/// How the run was let go of, and from which status: what to go back to where the commit refuses it.
+/// How the run left the queue, and from which status: restored where the commit refuses that.
 #[derive(Debug)]
 struct Dequeued {
     before: Status,
@@ -212,16 +212,16 @@ impl Machine {
         self.go_on(now)
     }
 
-    /// Tells, polls, starts what is open, ends what has settled, and says what to wait for.
+    /// Delivers completions, starts what is open, ends what has settled, and says what to wait for.
     fn go_on(&mut self, now: Time) -> Decision {
-        // Decided anew: what stood in the way when the run was last looked at may be gone.
+        // Decided anew each time: a hold may be over.
         self.elsewhere = None;
         loop {
             self.deliver_completions(now);
             if matches!(self.phase, Phase::Forward) {
                 self.start_open(now);
             }
-            // A step may also end by not being started any more.
+            // A step may also end because it is too late to start it.
             if self.undelivered.is_empty() || !matches!(self.phase, Phase::Forward) {
                 break;
             }
@@ -254,8 +254,8 @@ impl Machine {
         }
     }
 
-    /// Attempts that are on record as under way, but not by us: their worker was lost, and they are unknown; but for
-    /// transactional ones, which were rolled back.
+    /// Attempts that are recorded as under way were another worker's, which was lost: they are unknown, except transactional
+    /// ones, which were rolled back.
     fn recover(&mut self, now: Time) {
         for step in self.steps.values_mut() {
             let under_way = step.outcome.is_none() && step.attempts > 0 && step.next_attempt_at.is_none();
@@ -267,7 +267,7 @@ impl Machine {
                 step.error = Some(error);
                 step.next_attempt_at = Some(now);
                 if self.request == Request::Pause {
-                    // Nobody looks at it for a while but people: they find on record how it stands.
+                    // The run stands still now: people find its state on record.
                     self.dirty.insert((step.seq, step.direction));
                 }
             }
@@ -300,13 +300,13 @@ impl Machine {
         self.out.writes.run = Some(RunWrite::Dequeue { status, output, failure, wait, seen: self.seen });
     }
 
-    /// A wake-up that came too late, or twice.
+    /// For a wake-up that came too late, or twice.
     fn release_unchanged(&mut self) {
         self.phase = Phase::Released;
         self.out.writes.run = Some(RunWrite::NotDue { seen: self.seen });
     }
 
-    /// Attempts under way are let to their end first: nothing is let go of in mid-act.
+    /// Attempts under way may end first: a run is never released while one is.
     fn get_stuck(&mut self, failure: Failure) {
         self.execution = None;
         if self.busy() {
@@ -344,7 +344,7 @@ impl Machine {
         }
     }
 
-    /// Says until when to wait, or lets go of the run.
+    /// Says until when to wait, or releases the run.
     fn wait_or_release(&mut self, now: Time) {
         if matches!(self.phase, Phase::Released) {
             return;
@@ -355,7 +355,7 @@ impl Machine {
             return;
         }
         if self.out.writes.planned.is_some() {
-            // The plan and the status that goes with it are committed first: what comes with letting go may be refused.
+            // The plan and its status are committed first: the commit that releases the run may be refused.
             self.out.wake_at = Some(now);
             return;
         }
@@ -379,8 +379,8 @@ impl Machine {
         }
     }
 
-    /// What is under way ends by itself, and what could begin by now has begun or is for another queue: with their times,
-    /// which are over, the worker would look at the clock without end.
+    /// Without steps under way, which end by themselves, and without steps that are due and belong to another queue: their times
+    /// are over, and the worker would check the clock without end.
     fn earliest_due(&self, now: Time) -> Option<Time> {
         if matches!(self.phase, Phase::Settling(_)) {
             return None;
@@ -426,14 +426,14 @@ impl Machine {
         dues.chain(deadline.map(Due::At)).min_by_key(|due| due.estimate())
     }
 
-    /// Has an operator look at a step, or at the run.
+    /// Puts a step, or the run, on the list of what needs attention.
     fn attend(&mut self, seq: Option<u32>, kind: AttentionKind, failure: Failure) {
         let at = seq.or(failure.step).and_then(|seq| self.steps.get(&(seq, Direction::Forward)));
         let step_name = at.map(|step| step.name.clone());
         self.out.writes.attention.push(Attention::new(self.code.name(), seq, kind, failure, step_name));
     }
 
-    /// The workflow has dealt with what it was told.
+    /// The workflow has dealt with its unknown steps.
     fn settle_unknown(&mut self) {
         let unknown = |step: &&Step| step.outcome == Some(Outcome::Unknown) && step.ord.is_some();
         let seqs = self.steps.values().filter(unknown).map(|step| step.seq);

@@ -1,4 +1,4 @@
-//! What others ask of a run while a worker has it: cancel, compensate, pause; and whatever else comes into its inbox.
+//! The inbox of a run while a worker has it: cancel, compensate, pause, and signals.
 
 use super::{Dequeued, Ending, Machine, Phase};
 use crate::engine::core::{
@@ -7,7 +7,7 @@ use crate::engine::core::{
 };
 
 impl Machine {
-    /// Whether somebody asked for what can still be done: a cancel that comes too late is none.
+    /// Whether a request can still be carried out: a cancel after the pivot can't.
     pub(super) fn is_asked_to_stop(&self) -> bool {
         match self.request {
             Request::None => false,
@@ -47,8 +47,8 @@ impl Machine {
         true
     }
 
-    /// Begins nothing more, tells nothing more, and lets attempts under way end. What is on its way to its end, or to
-    /// standing still, just gets there.
+    /// Begins nothing more, delivers nothing more, and lets attempts under way end. A run that is about to end or to get stuck
+    /// just does.
     fn pause(&mut self) {
         if matches!(self.phase, Phase::Forward | Phase::Undoing) {
             self.execution = None;
@@ -57,7 +57,7 @@ impl Machine {
         }
     }
 
-    /// The pause is off before the run came to rest: it goes on from what is known of it, as after any replay.
+    /// The pause was lifted before the run was released: it goes on, as after any replay.
     fn unpause(&mut self, now: Time) {
         if !matches!(self.phase, Phase::Settling(Ending::Paused)) {
             return;
@@ -79,7 +79,7 @@ impl Machine {
         match self.dequeued.take() {
             Some(dequeued) => self.restore_before_dequeue(dequeued),
             None if matches!(self.phase, Phase::Released) => {
-                // It was not due, and now something has come: what we know of it is of before that, its rows know more.
+                // It was not due, and now something has come: the rows are newer than this memory, so it is reloaded.
                 self.out.writes.run = Some(RunWrite::HandOver { queue: self.queue.clone() });
                 return;
             }
@@ -94,7 +94,7 @@ impl Machine {
         }
     }
 
-    /// The commit refused to let go of the run, because the inbox had changed: the decision is due again.
+    /// The commit did not release the run, because its inbox had changed: it is decided again.
     fn restore_before_dequeue(&mut self, dequeued: Dequeued) {
         self.status = dequeued.before;
         self.phase = match (dequeued.status, dequeued.failure) {

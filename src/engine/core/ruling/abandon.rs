@@ -1,6 +1,6 @@
-//! Abandon, the last resort: the run ends as it stands. Acknowledge: somebody has seen what needed attention.
+//! Abandon, the last resort: the run ends as it stands. Acknowledge: an operator has seen what needed attention.
 
-use super::{Facts, Look, PauseMark, Place, Refusal, Ruling, is_done, is_unknown};
+use super::facts::{Facts, Look, PauseMark, Place, Refusal, Ruling, is_done, is_unknown};
 use crate::engine::core::{
     model::{Failure, Outcome, Request, Step, StepKind},
     transition::Change,
@@ -39,7 +39,7 @@ pub(super) fn abandon(facts: &Facts) -> Result<Ruling, Refusal> {
     Ok(ruling)
 }
 
-/// What will not be told or done any more.
+/// What will not be delivered or done.
 fn closed(step: &Step) -> Step {
     let outcome = match step.kind {
         StepKind::Activity if is_unknown(step) => Outcome::Unknown,

@@ -1,22 +1,22 @@
-//! Fork: a new run that begins at a step of another one, with the results of what the workflow was told before it asked for that step.
+//! Fork: a new run that begins at a step of another one, with the completions that the workflow had got before it called that step.
 //!
 //! What those steps did stays the first run's. The new run has their results and not their undos: were both to undo
 //! them, one of the two would undo what the other relies on. So nothing may be kept that has been undone.
 
-use super::{Facts, Refusal, called};
+use super::facts::{Facts, Refusal, called};
 use crate::engine::core::{
-    model::{Direction, Outcome, Status},
+    model::{Direction, Outcome, Status, Step},
     transition::Change,
 };
 
 /// What a fork keeps and makes again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forked {
-    /// How many outcomes had been told when the step was asked for: those before are kept.
+    /// How many completions the workflow had got when it called the step: these are kept.
     pub told: u32,
     /// The steps whose results are kept.
     pub kept: Vec<u32>,
-    /// The steps on record that are made again, where the workflow asks for them again.
+    /// The recorded steps that are made again, if the workflow calls them again.
     pub again: Vec<u32>,
     /// In sentences.
     pub says: Vec<String>,
@@ -59,6 +59,6 @@ pub fn fork(facts: &Facts, from: u32, another_input: bool) -> Result<Forked, Ref
     if matches!(facts.status, Status::Paused | Status::Stuck) {
         says.push(format!("this run stays {}: cancel, compensate or abandon ends it", facts.status));
     }
-    let seqs = |steps: Vec<&super::Step>| steps.into_iter().map(|step| step.seq).collect();
+    let seqs = |steps: Vec<&Step>| steps.into_iter().map(|step| step.seq).collect();
     Ok(Forked { told, kept: seqs(kept), again: seqs(again), says })
 }

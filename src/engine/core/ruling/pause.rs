@@ -1,8 +1,8 @@
-//! Pause and resume. From the moment of a pause the run's timers stand still: what was left of them is left after it.
+//! Pause and resume. A pause freezes the run's timers: after it they have as much time left as before.
 
 use chrono::TimeDelta;
 
-use super::{Facts, PauseMark, Place, Refusal, Ruling};
+use super::facts::{Facts, PauseMark, Place, Refusal, Ruling};
 use crate::engine::core::{
     model::{Due, Request, Status, Step},
     transition::{Change, next},

@@ -1,6 +1,6 @@
 //! Cancel and compensate: left on the run's row for a worker, who makes the plan; in one place for all ways into it.
 
-use super::{Facts, Look, PauseMark, Place, Refusal, Ruling};
+use super::facts::{Facts, Look, PauseMark, Place, Refusal, Ruling};
 use crate::engine::core::{
     model::{Direction, Request, Step},
     plan::{Undo, undo_plan},

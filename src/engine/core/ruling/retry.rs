@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Facts, Look, Place, Refusal, Ruling, called, is_unknown};
+use super::facts::{Facts, Look, Place, Refusal, Ruling, called, is_unknown};
 use crate::engine::core::{
     model::{Outcome, Request, Status, Step, StepKind},
     policy::PolicyOverride,
@@ -103,14 +103,14 @@ fn waiting(facts: &Facts) -> Result<Vec<&Step>, Refusal> {
     Err(Refusal::WrongState(format!("{what}; allowed: {}", allowed(facts.status).join(", "))))
 }
 
-/// The step that the run failed at. It can be tried again where nothing was told to the workflow after it, because what
-/// came after would no longer follow from what came before.
+/// The step that the run failed at. It can be tried again if it was the workflow's last completion: later steps would no longer
+/// follow from the earlier ones.
 fn failed_step(facts: &Facts) -> Result<Vec<&Step>, Refusal> {
     let Some(seq) = facts.failure.as_ref().and_then(|failure| failure.step) else { return Ok(Vec::new()) };
     let Some(step) = facts.forward().find(|step| step.seq == seq).filter(|step| ended_ill(step)) else {
         return Ok(Vec::new());
     };
-    if let Some(later) = facts.built_on(step) {
+    if let Some(later) = facts.first_built_on(step) {
         let message = format!("step {seq} can't be tried again: step {later} has built on its failure");
         return Err(Refusal::WrongState(message));
     }

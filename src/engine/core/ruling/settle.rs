@@ -6,7 +6,10 @@
 
 use serde_json::{Value, json};
 
-use super::{Facts, Look, Place, Refusal, Ruling, called, is_done, is_unknown, retry::reopened, stand};
+use super::{
+    facts::{Facts, Look, Place, Refusal, Ruling, called, is_done, is_unknown, stand},
+    retry::reopened,
+};
 use crate::engine::core::{
     model::{Direction, Outcome, Request, Status, Step, StepError, StepKind, to_json},
     transition::Change,
@@ -78,16 +81,16 @@ fn skippable(facts: &Facts, step: &Step) -> Result<(Status, &'static str), Refus
     if matches!(step.outcome, Some(Outcome::Ok | Outcome::Skipped)) {
         return Err(Refusal::WrongState(format!("{} is {} already", called(step), stand(step))));
     }
-    last_told(facts, step)?;
+    require_last_completion(facts, step)?;
     Ok((status, "the workflow goes on as if it had given this output, and it is not undone"))
 }
 
-/// What the workflow was told already can be told otherwise only where the run stands still over it.
-fn last_told(facts: &Facts, step: &Step) -> Result<(), Refusal> {
+/// A delivered outcome can be changed only where the run is stuck or has failed over it.
+fn require_last_completion(facts: &Facts, step: &Step) -> Result<(), Refusal> {
     if step.ord.is_none() {
         return Ok(());
     }
-    if let Some(later) = facts.built_on(step) {
+    if let Some(later) = facts.first_built_on(step) {
         let message = format!("{} can't be settled: step {later} has built on its being {}", called(step), stand(step));
         return Err(Refusal::WrongState(message));
     }
@@ -137,14 +140,14 @@ pub(super) fn resolve(
     let mut ruling = if facts.status.is_end() {
         facts.next(Change::Correct)?;
         let says = "the run has ended: only the record changes".to_owned();
-        // Its place among what was told stays: nothing is told anew.
+        // Its place among the completions stays: nothing is delivered anew.
         let steps = vec![Step { ord: step.ord, ..resolved }];
         Ruling { steps, look: Look::SettledStep(seq), says: vec![says], ..Ruling::of(facts) }
     } else if facts.planned() {
         resolve_planned(facts, step, undo, resolved)?
     } else {
         let status = facts.next(Change::Settle)?;
-        last_told(facts, step)?;
+        require_last_completion(facts, step)?;
         going_on(facts, status, seq, vec![resolved])
     };
     ruling.says.insert(0, format!("{} is {outcome} from now on, and is not asked about any more", called(step)));
@@ -155,7 +158,7 @@ pub(super) fn resolve(
     Ok(ruling)
 }
 
-/// In a run that is being undone: what is known of a step now decides over its undo.
+/// In a run that is being undone the declared outcome decides whether the step's undo is made.
 fn resolve_planned(facts: &Facts, step: &Step, undo: Option<&Step>, resolved: Step) -> Result<Ruling, Refusal> {
     let status = facts.next(Change::SettleUndo)?;
     let (forward, outcome) = (step.direction == Direction::Forward, resolved.outcome);
@@ -175,7 +178,7 @@ fn resolve_planned(facts: &Facts, step: &Step, undo: Option<&Step>, resolved: St
     Ok(ruling)
 }
 
-/// The step with an outcome that was declared, still to be told.
+/// The step with a declared outcome, still to be delivered.
 fn ended(step: &Step, outcome: Outcome, output: Option<crate::engine::core::model::Json>) -> Step {
     let certain = |error: StepError| StepError { unknown: false, ..error };
     let error = match outcome {
@@ -214,7 +217,7 @@ fn no_undo(seq: u32) -> Refusal {
     Refusal::WrongState(format!("no undo of step {seq} is planned"))
 }
 
-/// For the audit: which step, and how it stood.
+/// For the audit: which step, and its outcome before.
 fn note(ruling: &mut Ruling, step: &Step, after: &str) {
     ruling.note("seq", step.seq);
     ruling.note("direction", step.direction.word());

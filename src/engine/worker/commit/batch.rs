@@ -7,8 +7,8 @@
 use tokio::time::Instant;
 
 use super::{
-    Request,
     ack::{Ack, quarantine},
+    request::Request,
 };
 use crate::engine::{
     core::decision::RunWrite,

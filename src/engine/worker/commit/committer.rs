@@ -1,0 +1,109 @@
+//! The run's side: by the lane, or in the step's own transaction.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::{
+    ack::{Ack, quarantine},
+    request::{LaneHandle, Request},
+};
+use crate::engine::{
+    core::{
+        decision::Writes,
+        model::{RunId, Time},
+    },
+    error::{Error, is_retryable, is_step_on_record},
+    store::{
+        claim,
+        flush::{self, Commit},
+    },
+    worker::{shared::Shared, transaction::OpenTransaction},
+};
+
+/// Records what one run has decided.
+pub(crate) struct Committer {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) lane: LaneHandle,
+    pub(crate) run: RunId,
+    /// When the run was claimed for the first time.
+    pub(crate) claimed_at: Time,
+    /// It may have a row in `timer`.
+    pub(crate) parked_before: bool,
+}
+
+impl Committer {
+    /// Records `writes`, in `tx` where the decision follows a transactional step. None: the commit's fate is unknown or the run
+    /// is not ours; its rows say how it goes on.
+    pub(crate) async fn commit(&self, writes: Writes, tx: Option<OpenTransaction>) -> Option<Ack> {
+        let Self { run, claimed_at, parked_before, .. } = *self;
+        let commit = Commit { run, claimed_at, parked_before, writes };
+        match tx {
+            // Boxed, like everything that most runs never need: a run's task stays small.
+            Some(tx) => Box::pin(self.commit_in(tx, commit)).await,
+            None => self.commit_by_lane(commit).await,
+        }
+    }
+
+    /// Gives the run back. It returns when that is done; without an answer the lane is gone, and takeover frees the run.
+    pub(crate) async fn release(&self) {
+        let (done, answered) = oneshot::channel();
+        if self.lane.requests.send(Request::Release(self.run, done)).await.is_ok() {
+            let _ = answered.await;
+        }
+    }
+
+    async fn commit_by_lane(&self, commit: Commit) -> Option<Ack> {
+        let (ack, answered) = oneshot::channel();
+        self.lane.requests.send(Request::Commit(Box::new(commit), ack)).await.ok()?;
+        answered.await.ok()
+    }
+
+    /// The step's own SQL and its record, in one commit.
+    async fn commit_in(&self, mut open: OpenTransaction, commit: Commit) -> Option<Ack> {
+        let began = tokio::time::Instant::now();
+        let flushed = match flush::flush(&mut open.tx, self.lane.id, std::slice::from_ref(&commit)).await {
+            Ok(flushed) => flushed,
+            Err(Error::LeaseLost) => return None,
+            Err(error) => {
+                // Its locks go first: one of them is the lane's.
+                let _ = open.tx.rollback().await;
+                return self.give_up(commit, "its record failed", error).await;
+            }
+        };
+        let ack = Ack::of(&commit, &flushed);
+        if matches!(ack, Ack::Lost | Ack::Refused) {
+            let _ = open.tx.rollback().await;
+            return Some(ack);
+        }
+        match open.tx.commit().await {
+            Ok(()) => {
+                self.shared.engine.meters().flushed(std::slice::from_ref(&commit), &flushed, began.elapsed());
+                self.shared.engine.hints().wake_waiters(flushed.dequeued);
+                Some(ack)
+            }
+            Err(error) => self.give_up(commit, "its commit failed", error.into()).await,
+        }
+    }
+
+    /// A transactional step whose commit may or may not have landed: the run is reloaded from its rows. Where the database has
+    /// refused the commit for good (the step's SQL broke the transaction, or a deferred constraint), that would repeat for
+    /// ever: then the run is quarantined.
+    async fn give_up(&self, commit: Commit, what: &str, error: Error) -> Option<Ack> {
+        match error {
+            Error::Database(error) if !is_retryable(&error) && !is_step_on_record(&error) => {
+                tracing::error!(run_id = %self.run, %error, "{what}: the run is quarantined");
+                let inbox = async { claim::inbox(&mut *self.shared.engine.pool().acquire().await?, self.run).await };
+                let writes = quarantine(&error, inbox.await.map_or(0, |inbox| inbox.inbox));
+                if self.commit_by_lane(Commit { writes, ..commit }).await != Some(Ack::Done) {
+                    self.release().await;
+                }
+            }
+            error => {
+                tracing::warn!(run_id = %self.run, %error, "{what}: the run is reloaded from its rows");
+                self.release().await;
+            }
+        }
+        None
+    }
+}
