@@ -29,5 +29,5 @@ tidy: ## the project's own rules: floors, sizes, names
 bench: postgres ## the standard load, optimised build
 	cargo run --locked --release --quiet -- bench $(ARGS)
 
-postgres: ## see to it that Postgres binaries are installed
+postgres: ## make sure that Postgres binaries are installed
 	@scripts/ensure-postgres.sh

@@ -1,7 +1,7 @@
-//! The smallest useful workflow: money moves from one account to another, and goes back where the second half fails.
+//! The smallest useful workflow: it moves money between two accounts, and returns it if the second half fails.
 //!
-//! `cargo run --example transfer` runs it twice on a Postgres of its own: to an account that takes the money, and to one that
-//! is closed. The README quotes its core. The bank stands for somebody else's system: it remembers keys.
+//! `cargo run --example transfer` runs it twice on an embedded Postgres: to an open account, and to a closed one. The
+//! README quotes its core. The bank stands for an external system that honours idempotency keys.
 
 use std::{
     collections::BTreeMap,
@@ -28,7 +28,7 @@ struct Transfer {
     cents: i64,
 }
 
-/// Takes the money from the first account.
+/// Withdraws the money from the first account.
 struct Withdraw(Bank);
 
 impl Activity for Withdraw {
@@ -46,14 +46,14 @@ impl Activity for Withdraw {
         Ok(if self.0.knows(cx.key()) { Verified::Happened(()) } else { Verified::NeverWill })
     }
 
-    // Must tolerate that it never happened: it may be asked for a withdrawal whose outcome nobody knows.
+    // Must be safe to call even if the withdrawal never happened.
     async fn undo(&self, _: &ActivityContext, input: &Transfer, _: Option<&()>) -> Result<(), ActivityError> {
         self.0.reverse(&input.id, &input.from);
         Ok(())
     }
 }
 
-/// Puts it into the second one.
+/// Deposits it into the second one.
 struct Deposit(Bank);
 
 impl Activity for Deposit {
@@ -107,7 +107,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A workflow is known once a worker has registered it, which is the first thing that a worker does.
+/// Retries until the worker has registered the workflow, which it does first.
 async fn start(engine: &Engine, request: StartRun) -> Result<Started, Error> {
     loop {
         match engine.start(request.clone()).await {
@@ -117,17 +117,17 @@ async fn start(engine: &Engine, request: StartRun) -> Result<Started, Error> {
     }
 }
 
-/// By key: transfer, account, cents.
+/// Transfer, account and cents, by idempotency key.
 type Postings = BTreeMap<String, (String, String, i64)>;
 
-/// Postings by idempotency key: the transfer, the account, the amount.
+/// The bank's books.
 #[derive(Clone, Default)]
 struct Bank(Arc<Mutex<Postings>>);
 
 impl Bank {
     fn post(&self, key: &str, transfer: &str, account: &str, cents: i64) -> Result<(), ActivityError> {
         if account == "closed" {
-            return Err(ActivityError::failed("account_closed", "the account takes no money").fatal());
+            return Err(ActivityError::failed("account_closed", "the account is closed").fatal());
         }
         let posting = (transfer.to_owned(), account.to_owned(), cents);
         self.books().entry(key.to_owned()).or_insert(posting);

@@ -1,7 +1,8 @@
-//! Runs a command with `DATABASE_URL` set to a Postgres server that lives as long as the command: `with_postgres cargo nextest run`.
+//! Runs a command with `DATABASE_URL` set to a Postgres server that lives as long as the command:
+//! `with_postgres cargo nextest run`.
 //!
-//! It is how `make test` gives all test processes one server. Where `DATABASE_URL` is set already, the command just runs.
-//! The server has fsync off (see tests/support/settings.rs): it is for tests, not for anything that should last.
+//! `make test` uses it to give all test processes one server. If `DATABASE_URL` is set already, the command just runs.
+//! The server has fsync off (see tests/support/settings.rs): it is for tests only.
 
 use std::process::{ExitCode, ExitStatus};
 
@@ -36,7 +37,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(status?.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }
 
-/// Waits for the command, whatever signals come: Ctrl-C reaches it by itself, a SIGTERM is ours to pass on.
+/// Waits for the command. Ctrl-C reaches it by itself; a SIGTERM is passed on.
 async fn run(mut command: Command) -> anyhow::Result<ExitStatus> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;

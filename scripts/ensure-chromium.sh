@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sees to it that Chromium and its driver are there, for tests/browser. Installs the distribution's packages where they are
-# missing and we may; else says what to install.
+# Makes sure that Chromium and its driver are installed, for tests/browser. Installs the distribution's packages if they
+# are missing and we have the rights; otherwise says what to install.
 set -euo pipefail
 
 has_browser() {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sees to it that a Postgres server's binaries (13 or newer) are there. Installs the distribution's package where that is
-# missing and we may; else says what to install. It starts no server: Backstitch runs one of its own.
+# Makes sure that the binaries of a Postgres server (13 or newer) are installed. Installs the distribution's package if
+# it is missing and we have the rights; otherwise says what to install. Starts no server: Backstitch starts its own.
 set -euo pipefail
 
 has_server() {
@@ -44,8 +44,8 @@ install() {
 }
 "${as_root[@]}" apt-get update </dev/null >&2 || echo "apt-get update failed: trying with the lists that are there" >&2
 
-# The server's package would create a cluster `main` and start it. Only its binaries are wanted, so that is switched off
-# while it is installed, and put back as it was.
+# The server's package would create a cluster `main` and start it. We only need its binaries, so that is disabled during
+# the installation, and restored afterwards.
 install postgresql-common || give_up
 conf=/etc/postgresql-common/createcluster.conf
 saved=$(mktemp)

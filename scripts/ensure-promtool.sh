@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sees to it that promtool is there, which checks and tries the alerts. Installs the distribution's package where it is
-# missing and we may; else says so and exits with 1. It starts no server.
+# Makes sure that promtool is installed, which checks and tests the alerts. Installs the distribution's package if it is
+# missing and we have the rights; otherwise says so and exits with 1. Starts no server.
 set -euo pipefail
 
 command -v promtool >/dev/null && exit 0
@@ -16,8 +16,8 @@ fi
 
 echo "installing promtool with apt-get ..." >&2
 "${as_root[@]}" apt-get update </dev/null >&2 || echo "apt-get update failed: trying with the lists that are there" >&2
-# The package would start Prometheus. Only its tools are wanted, so services are not started while it is installed; where
-# somebody else has a say in that already, it is left to them.
+# The package would start Prometheus. We only need its tools, so services are not started during the installation,
+# unless the machine has a policy for that already.
 policy=/usr/sbin/policy-rc.d
 if ! [ -e "$policy" ]; then
   trap '"${as_root[@]}" rm -f "$policy"' EXIT

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Tries a real server against the document that it gives: what fits the document has to be taken, what does not has to be refused,
-# and every answer has to be one that the document states. Seeded, two to three minutes. What is left out, and why: schemathesis.toml.
+# Tests a real server against its own OpenAPI document: valid requests must be accepted, invalid ones refused, and every
+# answer must be documented. Seeded; takes two to three minutes. Exclusions and their reasons are in schemathesis.toml.
 #
 #   scripts/schemathesis.sh [further arguments of `st run`]
 #
-# Needs `st` (schemathesis 4); installs it into target/schemathesis where it is missing and pip can. Where it can't, this says so and exits with 3.
+# Needs `st` (schemathesis 4), and installs it with pip into target/schemathesis if it is missing. If that fails, it
+# says so and exits with 3.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-command -v curl >/dev/null || { echo "curl is missing: THE API IS NOT TRIED AGAINST ITS DOCUMENT" >&2; exit 3; }
+command -v curl >/dev/null || { echo "curl is missing: THE API IS NOT TESTED AGAINST ITS DOCUMENT" >&2; exit 3; }
 st=st
 if ! command -v st >/dev/null; then
   st=target/schemathesis/bin/st
@@ -16,13 +17,14 @@ if ! command -v st >/dev/null; then
     mkdir -p target
     if ! { python3 -m venv target/schemathesis && target/schemathesis/bin/pip install --quiet 'schemathesis>=4,<5'; } >&2; then
       rm -rf target/schemathesis
-      echo "schemathesis is missing and could not be installed (python3 -m venv, pip): THE API IS NOT TRIED AGAINST ITS DOCUMENT" >&2
+      echo "schemathesis is missing and could not be installed (python3 -m venv, pip): THE API IS NOT TESTED AGAINST ITS DOCUMENT" >&2
       exit 3
     fi
   fi
 fi
 
-# With an example, which takes the development dependencies in: else their features are others, and all is built anew.
+# Built with an example, which includes the development dependencies: otherwise their features differ, and everything is
+# built again.
 cargo build --locked --bin backstitch --example with_postgres
 work=$(mktemp -d)
 server=
@@ -44,12 +46,12 @@ for _ in $(seq 240); do
 done
 [ -n "$url" ] || { echo "the server did not start:" >&2; cat "$work/log" >&2; exit 1; }
 
-# As soon as there is a key, one is needed: that is tried too.
+# Once a key exists, every request needs one: that is tested too.
 answer=$(curl -fsS -X POST "$url/v1/keys" -H 'content-type: application/json' -d '{"name":"schemathesis","role":"admin"}')
 BACKSTITCH_API_KEY=$(sed -E 's/.*"token":"([^"]+)".*/\1/' <<<"$answer")
 export BACKSTITCH_API_KEY
 
-# An item that can be ordered: orders of what does not exist say little.
+# An item that can be ordered: orders of unknown items test little.
 curl -fsS -X PUT "$url/v1/items/apple" -H "authorization: Bearer $BACKSTITCH_API_KEY" -H 'content-type: application/json' \
   -d '{"name":"Apple","price":250,"currency":"EUR","on_hand":1000000}' >/dev/null
 
@@ -61,6 +63,6 @@ if grep -q 'a handler panicked' "$work/log"; then
   grep 'a handler panicked' "$work/log" >&2
   exit 1
 fi
-# With a key that had become worth nothing, everything would have been refused, and nothing tried.
-curl -fsS "$url/v1/keys" -H "authorization: Bearer $BACKSTITCH_API_KEY" >/dev/null || { echo "the key was revoked on the way" >&2; exit 1; }
+# With a revoked key every request would have been refused, and nothing tested.
+curl -fsS "$url/v1/keys" -H "authorization: Bearer $BACKSTITCH_API_KEY" >/dev/null || { echo "the key was revoked during the test" >&2; exit 1; }
 exit "$status"

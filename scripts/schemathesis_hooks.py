@@ -1,10 +1,10 @@
-"""What JSON schemas can't say of our requests: see schemathesis.toml."""
+"""Rules for requests that JSON schemas can't express: see schemathesis.toml."""
 
 import schemathesis
 
 
 def whole(value):
-    """JSON schema takes 1.0 for an integer. We refuse a count with a fraction, even an empty one: it is more often a mistake."""
+    """JSON schema accepts 1.0 as an integer. We refuse it, because a count with a fraction is usually a mistake."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, list):

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes docs/screenshots anew: the browser tests' own pages, wide and light, one dark, one narrow. Needs what the tests need.
+# Makes docs/screenshots again, from the browser tests' pages: wide and light, one dark, one narrow. Needs what the
+# tests need.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scripts/ensure-postgres.sh

@@ -1,6 +1,6 @@
 //! Settings that several commands share, as flags with environment variables of the same meaning.
 //!
-//! What concerns the shop is in `orders::settings`; here is what concerns the process: database, address, sizes, gateway.
+//! These concern the process: database, address, sizes, gateway. The shop's own are in `orders::settings`.
 
 use std::{net::SocketAddr, str::FromStr, time::Duration};
 
@@ -12,10 +12,10 @@ use sqlx::{
 
 use crate::Secret;
 
-/// How long a request waits for a connection before it is told that the database is not there.
+/// How long a request waits for a connection before it fails with `database_unavailable`.
 const ACQUIRE_WITHIN: Duration = Duration::from_secs(3);
 
-/// Which database.
+/// The database.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DatabaseArgs {
     /// The database, as postgres://USER:PASSWORD@HOST:PORT/NAME
@@ -24,19 +24,19 @@ pub struct DatabaseArgs {
 }
 
 impl DatabaseArgs {
-    /// A pool of at most so many connections, made when they are needed.
+    /// A pool of at most that many connections, opened on demand.
     ///
     /// # Errors
-    /// When the URL is none.
+    /// When the URL is invalid.
     pub fn pool(&self, connections: u32) -> anyhow::Result<PgPool> {
         pool(self.database_url.expose(), connections)
     }
 }
 
-/// A pool over a URL, made without asking the database.
+/// A pool over a URL; opens no connection yet.
 ///
 /// # Errors
-/// When the URL is none.
+/// When the URL is invalid.
 pub fn pool(url: &str, connections: u32) -> anyhow::Result<PgPool> {
     let options = PgConnectOptions::from_str(url).context("--database-url (DATABASE_URL) is not a Postgres URL")?;
     let options = options.application_name("backstitch api");
@@ -46,10 +46,10 @@ pub fn pool(url: &str, connections: u32) -> anyhow::Result<PgPool> {
 /// How the API is served.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ServeArgs {
-    /// Where to listen; port 0 takes any free one
+    /// Listen address; port 0 picks a free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
-    /// The largest request body and payload
+    /// Maximum size of a request body or payload
     #[arg(long, value_name = "SIZE", env = "BACKSTITCH_MAX_PAYLOAD", default_value = "1MiB")]
     pub max_payload: ByteSize,
     /// Let everybody in while there are no API keys, also from other machines: only behind something that asks
@@ -57,22 +57,22 @@ pub struct ServeArgs {
     pub no_auth: bool,
 }
 
-/// How this process works on runs.
+/// Worker settings of this process.
 #[derive(Clone, Debug, clap::Args)]
 pub struct WorkArgs {
-    /// How long ended runs are kept, of workflows that have no retention of their own
+    /// How long to keep ended runs of workflows without a retention of their own
     #[arg(long, value_name = "DURATION", env = "BACKSTITCH_RETENTION", default_value = "30d", value_parser = retention)]
     pub retention: Duration,
-    /// A queue to serve; may be given several times
+    /// Queue to serve; may be repeated
     #[arg(long = "queue", value_name = "Q", default_value = "default")]
     pub queues: Vec<String>,
-    /// Runs that are worked on at the same time
+    /// Maximum number of runs in progress at the same time
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = slots)]
     pub slots: usize,
-    /// Take over from a worker that has not been heard of for this long
+    /// Take over the runs of a worker without a heartbeat for this long
     #[arg(long, value_name = "DURATION", env = "BACKSTITCH_TAKEOVER_AFTER", default_value = "15s", value_parser = humantime::parse_duration)]
     pub takeover_after: Duration,
-    /// How long attempts under way may go on when the process is told to stop
+    /// How long running attempts may continue after the process is asked to stop
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
     pub drain: Duration,
 }
@@ -80,7 +80,7 @@ pub struct WorkArgs {
 fn retention(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(keep) if keep >= Duration::from_hours(1) => Ok(keep),
-        _ => Err("a duration of an hour or more, as 30d".to_owned()),
+        _ => Err("a duration of an hour or more, such as 30d".to_owned()),
     }
 }
 
@@ -107,10 +107,10 @@ pub struct GatewayArgs {
         hide_default_value = true
     )]
     pub gateway_key: Secret,
-    /// How long a call of the gateway may take
+    /// Timeout of a call to the gateway
     #[arg(long, value_name = "DURATION", env = "BACKSTITCH_GATEWAY_TIMEOUT", default_value = "5s", value_parser = humantime::parse_duration)]
     pub gateway_timeout: Duration,
-    /// What the gateway signs its events with; without it none are taken
+    /// Webhook signing secret; webhooks are rejected without it
     #[arg(long, value_name = "SECRET", env = "BACKSTITCH_WEBHOOK_SECRET", hide_env_values = true)]
     pub webhook_secret: Option<Secret>,
 }
@@ -132,7 +132,7 @@ impl FromStr for ByteSize {
             "KiB" => 1 << 10,
             "MiB" => 1 << 20,
             "GiB" => 1 << 30,
-            other => return Err(format!("{other} is none of B, KiB, MiB, GiB")),
+            other => return Err(format!("{other} is not one of B, KiB, MiB, GiB")),
         };
         let number: usize = digits.parse().map_err(|_| format!("{digits:?} is not a whole number"))?;
         number.checked_mul(unit).filter(|size| *size > 0).map(Self).ok_or_else(|| "out of range".to_owned())

@@ -1,11 +1,11 @@
-//! The binary: parses the command line, sets logging up, and hands over to [`backstitch::cli`].
+//! The binary: parses the command line, sets up logging, and calls [`backstitch::cli`].
 
 use std::process::ExitCode;
 
 use backstitch::{cli::Cli, telemetry};
 use clap::Parser;
 
-/// The worker makes and drops small things by the million; see docs/decisions/.
+/// Workers allocate and free small objects by the million; see docs/decisions/0011.
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,7 +1,7 @@
 //! A string that is never printed: API keys and webhook secrets.
 //!
-//! `Debug` shows three stars and there is no `Display` and no `Serialize`, so a secret reaches a log or an
-//! answer only where somebody writes [`Secret::expose`]. Memory is not wiped.
+//! `Debug` shows three stars and there is no `Display` or `Serialize`, so a secret reaches a log or an
+//! answer only through [`Secret::expose`]. Memory is not wiped.
 
 /// A secret string.
 #[derive(Clone, PartialEq, Eq)]

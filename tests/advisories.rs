@@ -1,8 +1,8 @@
 //! No dependency in Cargo.lock has a known security advisory, checked offline against a copy of the RustSec database.
 //!
-//! The copy is looked for in `BACKSTITCH_ADVISORY_DB` and beside the project; where there is none, the test says so and passes.
-//! It matches names and versions only, which is stricter than needed (functions and platforms are not looked at): what
-//! is listed wrongly goes into `ACCEPTED`, with the reason.
+//! The copy is expected in `BACKSTITCH_ADVISORY_DB` or beside the project; without one, the test says so and passes.
+//! Only names and versions are matched, not functions and platforms, which is stricter than needed: false positives go
+//! into `ACCEPTED`, with the reason.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use semver::{Version, VersionReq};
 
-/// Advisories that are known and borne, each with its reason.
+/// Accepted advisories, each with its reason.
 const ACCEPTED: &[(&str, &str)] = &[];
 
-/// Where a copy of the database may lie, from the project's root.
+/// Usual places of the copy, relative to the project's root.
 const USUAL_PLACES: &[&str] = &["../shared/advisory-db", "../../shared/advisory-db", "../advisory-db"];
 
 struct Advisory {
@@ -31,7 +31,7 @@ impl Advisory {
     }
 }
 
-/// Reads the TOML block at the head of an advisory, as far as this test needs it.
+/// Reads the TOML block at the head of an advisory, as far as needed here.
 fn parse_advisory(text: &str) -> Result<Advisory, String> {
     let block = text.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).ok_or("no TOML block")?;
     let value = |key: &str| {
@@ -108,7 +108,7 @@ fn no_dependency_has_a_known_advisory() {
 }
 
 #[test]
-fn ranges_are_matched_as_published() {
+fn version_ranges_are_matched() {
     let text = "```toml\n[advisory]\nid = \"RUSTSEC-2000-0001\"\npackage = \"demo\"\n\n[versions]\npatched = [\n    \">= 1.2.3, < 2.0.0\",\n    \
                 \">= 2.0.5\",\n]\nunaffected = [\"< 1.1.0\"]\n```\n# Title";
     let advisory = parse_advisory(text).expect("it is well-formed");

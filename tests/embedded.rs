@@ -1,7 +1,7 @@
 //! The embedded Postgres launcher, against real servers: what it keeps, what it refuses, and what a kill leaves behind.
 //!
-//! Two tests run this very binary again as another process: to be killed, and to be somebody else than root. The parts that run
-//! there are marked `#[ignore]`, and do nothing unless they are told a directory.
+//! Some tests run this binary again as another process: one that is killed, or one of another user. The functions that
+//! run there are marked `#[ignore]`, and do nothing unless the environment names a directory.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -18,7 +18,7 @@ use sqlx::{Connection, PgConnection};
 
 const DIR_VARIABLE: &str = "BACKSTITCH_TEST_DATA_DIR";
 
-/// A directory that goes away with the test.
+/// A directory that is removed after the test.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -28,7 +28,7 @@ impl Scratch {
         Self(dir)
     }
 
-    /// Where Postgres's own files are.
+    /// The directory of Postgres' own files.
     fn cluster(&self) -> PathBuf {
         self.0.join("pg")
     }
@@ -63,7 +63,7 @@ async fn run(url: &str, statement: &'static str) {
 }
 
 fn is_alive(pid: u32) -> bool {
-    // A process that was killed but not yet reaped is as good as gone.
+    // A zombie counts as gone.
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
@@ -81,7 +81,7 @@ fn wait_until(what: &str, mut fact: impl FnMut() -> bool) {
 }
 
 #[tokio::test]
-async fn what_is_committed_is_there_after_the_next_start() {
+async fn commits_survive_a_restart() {
     let scratch = Scratch::new();
     let server = start(&scratch.0).await;
     let first_pid = server.pid().expect("it runs");
@@ -94,7 +94,7 @@ async fn what_is_committed_is_there_after_the_next_start() {
 }
 
 #[tokio::test]
-async fn nothing_that_makes_commits_durable_is_turned_off() {
+async fn durability_settings_are_on() {
     let server = Embedded::temporary().await.expect("the server starts");
     for (query, expected) in [
         ("SELECT current_setting('fsync')", "on"),
@@ -110,7 +110,7 @@ async fn nothing_that_makes_commits_durable_is_turned_off() {
 }
 
 #[tokio::test]
-async fn the_socket_is_out_of_reach_for_other_users() {
+async fn other_users_cannot_reach_the_socket() {
     let scratch = Scratch::new();
     let server = start(&scratch.0).await;
     let directory = server.socket().parent().map(Path::to_owned).expect("a socket lies in a directory");
@@ -119,7 +119,7 @@ async fn the_socket_is_out_of_reach_for_other_users() {
 }
 
 #[tokio::test]
-async fn a_path_too_long_for_a_socket_address_works_too() {
+async fn paths_too_long_for_a_socket_work() {
     let scratch = Scratch::new();
     let server = start(&scratch.0.join("a directory, with a comma and 'quotes'").join("d".repeat(120))).await;
     assert_eq!(text(&server.url(), "SELECT 'here'").await, "here");
@@ -139,7 +139,7 @@ async fn a_temporary_server_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_second_starter_is_told_who_has_the_directory() {
+async fn a_second_start_names_the_directorys_user() {
     let scratch = Scratch::new();
     let first = start(&scratch.0).await;
     let error = Embedded::start(&scratch.0).await.expect_err("the directory is taken");
@@ -150,7 +150,7 @@ async fn a_second_starter_is_told_who_has_the_directory() {
 }
 
 #[tokio::test]
-async fn of_two_starters_at_the_same_time_one_wins() {
+async fn one_of_two_concurrent_starts_wins() {
     let scratch = Scratch::new();
     let (left, right) =
         tokio::join!(Embedded::start_with(&scratch.0, small()), Embedded::start_with(&scratch.0, small()));
@@ -163,7 +163,7 @@ async fn of_two_starters_at_the_same_time_one_wins() {
 }
 
 #[tokio::test]
-async fn data_of_another_major_version_is_refused_and_left_alone() {
+async fn data_of_another_version_is_refused_untouched() {
     let scratch = Scratch::new();
     fs::create_dir(scratch.cluster()).expect("the directory is ours");
     fs::write(scratch.cluster().join("PG_VERSION"), "9\n").expect("the directory is ours");
@@ -174,7 +174,7 @@ async fn data_of_another_major_version_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn a_directory_with_something_else_in_it_is_refused_and_left_alone() {
+async fn foreign_directories_are_refused_untouched() {
     let scratch = Scratch::new();
     fs::create_dir(scratch.cluster()).expect("the directory is ours");
     fs::write(scratch.cluster().join("thesis.txt"), "the only copy").expect("the directory is ours");
@@ -199,10 +199,10 @@ async fn a_killed_server_recovers_at_the_next_start() {
 }
 
 #[tokio::test]
-async fn a_stale_pid_file_whose_number_is_in_use_again_does_not_stop_a_start() {
+async fn a_start_ignores_a_stale_reused_pid() {
     let scratch = Scratch::new();
     start(&scratch.0).await.stop().await;
-    // A process of the very user that the server runs as: the one case in which Postgres alone would refuse.
+    // A process of the server's own user: the one case in which Postgres alone would refuse to start.
     let mut other = Command::new("sleep");
     other.arg("60").stdin(Stdio::null());
     let owner = fs::metadata(scratch.cluster()).expect("the cluster is there");
@@ -225,7 +225,7 @@ async fn a_stale_pid_file_whose_number_is_in_use_again_does_not_stop_a_start() {
     assert_eq!(text(&server.url(), "SELECT 'up'").await, "up");
 }
 
-/// Not a test: holds a server until it is killed, for the tests below.
+/// Not a test: keeps a server running until killed, for the tests below.
 #[tokio::test]
 #[ignore = "run by other tests as a process of its own"]
 async fn hold_a_server() {
@@ -235,7 +235,7 @@ async fn hold_a_server() {
     std::future::pending::<()>().await;
 }
 
-/// Starts `hold_a_server` as a process; gives it, its server's pid and its URL.
+/// Starts `hold_a_server` as a process; returns it, its server's pid and its URL.
 fn holder(dir: &Path) -> (Child, u32, String) {
     let mut command = Command::new(std::env::current_exe().expect("we are a program"));
     command.args(["--exact", "hold_a_server", "--ignored", "--nocapture"]).env(DIR_VARIABLE, dir);
@@ -255,7 +255,7 @@ async fn a_parent_that_is_killed_leaves_no_server_and_no_lock() {
     let (mut parent, server_pid, url) = holder(&scratch.0);
     run(&url, "CREATE TABLE kept AS SELECT 'yes' AS value").await;
     parent.kill().expect("it is our child");
-    // The lock goes with the parent. The orphan may still be leaving: that the next start has to bear with.
+    // The lock goes with the parent. The orphan may still be stopping: the next start has to cope with that.
     parent.wait().expect("it is our child");
     let next = start(&scratch.0).await;
     assert!(!is_alive(server_pid), "the first server outlived its parent");
@@ -263,7 +263,7 @@ async fn a_parent_that_is_killed_leaves_no_server_and_no_lock() {
 }
 
 #[tokio::test]
-async fn a_directory_held_by_another_process_is_refused_with_its_pid() {
+async fn a_refusal_names_the_other_process() {
     let scratch = Scratch::new();
     let (mut parent, ..) = holder(&scratch.0);
     let error = Embedded::start(&scratch.0).await.expect_err("the directory is taken");
@@ -272,7 +272,7 @@ async fn a_directory_held_by_another_process_is_refused_with_its_pid() {
 }
 
 #[tokio::test]
-async fn an_interrupt_of_the_terminal_leaves_stopping_to_us() {
+async fn a_terminal_interrupt_does_not_reach_postgres() {
     let scratch = Scratch::new();
     let server = start(&scratch.0).await;
     let pid = Pid::from_raw(server.pid().expect("it runs").cast_signed());
@@ -284,7 +284,7 @@ async fn an_interrupt_of_the_terminal_leaves_stopping_to_us() {
 /// Run by the next test as another user.
 #[tokio::test]
 #[ignore = "run by another test as another user"]
-async fn start_as_whoever_we_are() {
+async fn start_as_this_user() {
     let Some(dir) = std::env::var_os(DIR_VARIABLE) else { return };
     assert!(!geteuid().is_root(), "this was to run as an ordinary user");
     let server = start(Path::new(&dir)).await;
@@ -294,7 +294,7 @@ async fn start_as_whoever_we_are() {
 }
 
 #[tokio::test]
-async fn as_root_it_starts_for_ordinary_users_as_well() {
+async fn ordinary_users_can_start_it() {
     if !geteuid().is_root() {
         return; // then every other test here is this test
     }
@@ -304,7 +304,7 @@ async fn as_root_it_starts_for_ordinary_users_as_well() {
     let nobody = nix::unistd::User::from_name("nobody").ok().flatten().expect("every system has nobody");
     std::os::unix::fs::chown(&scratch.0, Some(nobody.uid.as_raw()), Some(nobody.gid.as_raw())).expect("root may");
     let mut command = Command::new(&program);
-    command.args(["--exact", "start_as_whoever_we_are", "--ignored", "--nocapture"]);
+    command.args(["--exact", "start_as_this_user", "--ignored", "--nocapture"]);
     command.env(DIR_VARIABLE, scratch.0.join("data")).current_dir("/").stdin(Stdio::null());
     let output = command.gid(nobody.gid.as_raw()).uid(nobody.uid.as_raw()).output().expect("we can run ourselves");
     let printed = String::from_utf8_lossy(&output.stdout);
@@ -312,9 +312,9 @@ async fn as_root_it_starts_for_ordinary_users_as_well() {
 }
 
 #[tokio::test]
-async fn as_root_a_directory_closed_to_others_is_kept_elsewhere_and_linked() {
+async fn roots_private_directory_becomes_a_link() {
     if !geteuid().is_root() {
-        return; // only root runs the server as somebody else
+        return; // only root runs the server as another user
     }
     let scratch = Scratch::new();
     fs::set_permissions(&scratch.0, fs::Permissions::from_mode(0o700)).expect("it is ours");

@@ -1,8 +1,8 @@
-//! How long lists and run pages take at a million runs: fills a database with them, and prints a table.
+//! Measures lists and run pages with a million runs: fills a database and prints a table.
 //!
-//! `cargo run --release --example million` uses an embedded Postgres and removes it again; `-- URL` a database of yours,
-//! which has to be empty or filled by an earlier call, and is kept. Each line is the median of twenty, in a process that
-//! asked the same three times before (cold caches are not what is measured), through the library: no HTTP.
+//! `cargo run --release --example million` uses a temporary embedded Postgres; with `-- URL`, a given database, which
+//! must be empty or filled by an earlier call, and is kept. Each line is the median of twenty calls through the
+//! library, without HTTP, after three calls to warm the caches.
 
 use std::time::{Duration, Instant};
 
@@ -40,7 +40,7 @@ async fn measure(pool: &PgPool) -> anyhow::Result<()> {
     if runs == 0 {
         eprintln!("filling: a few minutes");
         sqlx::raw_sql(include_str!("fill.sql")).execute(pool).await.context("filling")?;
-        // What autovacuum does in a database that lives; not in the same transaction.
+        // As autovacuum would; not in the same transaction.
         sqlx::raw_sql("VACUUM ANALYZE").execute(pool).await.context("vacuum")?;
     }
     println!("{:<58} {:>6} {:>9} {:>9}", "what", "items", "median", "slowest");
@@ -71,7 +71,7 @@ fn filter(change: impl FnOnce(&mut RunFilter)) -> RunFilter {
     filter
 }
 
-/// Every filter by itself, and combinations that people use.
+/// Every filter by itself, and common combinations.
 async fn lists(engine: &Engine) -> anyhow::Result<Vec<(String, RunFilter)>> {
     let text = |value: &str| Some(value.to_owned());
     let now = engine.now().await?;
@@ -117,7 +117,7 @@ async fn lists(engine: &Engine) -> anyhow::Result<Vec<(String, RunFilter)>> {
             (f.since, f.until, f.status) = (Some(now - days(21)), Some(now - days(20)), text("failed"));
         }),
     );
-    // The middle of everything, as a cursor has it.
+    // A cursor in the middle.
     let middle = engine.list(&filter(|f| f.key = text("k-500000"))).await?.items.first().map(|run| run.id.to_string());
     for (what, status) in [("all, from the middle on", None), ("status=waiting, from the middle on", text("waiting"))] {
         add(what, filter(|f| (f.cursor, f.status) = (middle.clone(), status)));

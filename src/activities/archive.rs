@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// One sweep's bite: a transaction should not grow without bound.
+/// Orders per transaction of a sweep, so that it stays short.
 const MOST_AT_ONCE: i64 = 200;
 
 /// Moves one order to the history.
@@ -44,7 +44,7 @@ impl Activity for Archive {
     }
 }
 
-/// What a sweep did.
+/// Result of a sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Swept {
@@ -52,11 +52,11 @@ pub struct Swept {
     pub archived: u32,
     /// Months of history that were dropped.
     pub dropped_months: i32,
-    /// There may be more to archive.
+    /// Whether there may be more to archive.
     pub more: bool,
 }
 
-/// Archives what was missed, and drops history that is too old.
+/// Archives ended orders that their runs did not archive, and drops history past its age.
 pub struct SweepArchive {
     pub(super) history: Arc<dyn History>,
 }
@@ -73,7 +73,7 @@ impl Activity for SweepArchive {
         let mut swept = Swept { more: due.len() as i64 == MOST_AT_ONCE, ..Swept::default() };
         for id in due {
             let order = lock(&mut conn, id).await?;
-            // A late payment may have come between the list and the lock.
+            // A late payment may have arrived between the list and the lock.
             if !order.archived && matches!(order.state, OrderState::Delivered | OrderState::Cancelled) {
                 store::history::archive(&mut conn, self.history.as_ref(), &order).await?;
                 swept.archived += 1;

@@ -1,8 +1,8 @@
-//! `charge`: asks for the money of an intent, by its id. Unknown is resolved by reading the intent, never by an answer
-//! that the gateway may be replaying.
+//! `charge`: confirms a payment intent. An unknown outcome is resolved by reading the intent, because the gateway may
+//! replay a stored answer to a confirm.
 //!
-//! An intent takes its money one time at most, whatever keys its confirms bear. That is why an intent that reads as not
-//! confirmed may be confirmed again under a new key, although an earlier confirm could still be on its way.
+//! An intent is charged at most one time, whatever keys its confirms carry. So an unconfirmed intent may be confirmed
+//! again under a new key, even if an earlier confirm is still in flight.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::{
     payments::{GatewayError, Intent, IntentStatus, PaymentGateway, Refusal},
 };
 
-/// What is to be charged.
+/// Input of `charge`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct ChargeRequest {
@@ -32,14 +32,14 @@ pub struct ChargeRequest {
     pub currency: String,
 }
 
-/// What came of asking for the money.
+/// Result of `charge`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case", tag = "status")]
 pub enum Charged {
     /// The money is captured.
     Captured(Paid),
-    /// It is on its way, or not: the bank will say.
+    /// The bank has not decided yet.
     Processing,
 }
 
@@ -56,7 +56,7 @@ impl Activity for Charge {
     type Input = ChargeRequest;
     type Output = Charged;
 
-    /// Every second attempt is a look at the intent: together about a minute at the default gateway timeout.
+    /// Every second attempt is a verification: together about a minute at the default gateway timeout.
     fn policy() -> Policy {
         let retry = Retry { max_attempts: 16, longest: Duration::from_secs(4), ..Retry::default() };
         Policy { retry, ..Policy::default() }
@@ -103,7 +103,7 @@ impl Activity for Charge {
     }
 }
 
-/// What a confirmed intent means.
+/// Maps a confirmed intent to the step's outcome.
 fn charged(intent: &Intent) -> Result<Charged, ActivityError> {
     match intent.status {
         IntentStatus::Succeeded => Ok(Charged::Captured(Paid::of(intent))),
@@ -112,7 +112,7 @@ fn charged(intent: &Intent) -> Result<Charged, ActivityError> {
             Err(declined(intent.last_decline.as_ref().map_or("the payment was declined", |decline| &decline.message)))
         }
         IntentStatus::Canceled => Err(ActivityError::failed("payment_voided", "the payment was voided").fatal()),
-        // Nobody is there to act: the order is settled and given up.
+        // No payer is present to act, so the order is given up.
         IntentStatus::RequiresAction => {
             Err(ActivityError::failed("payment_requires_action", "the payer would have to act").fatal())
         }
@@ -122,7 +122,7 @@ fn charged(intent: &Intent) -> Result<Charged, ActivityError> {
     }
 }
 
-/// A business outcome: certain, without effect, and not worth another try.
+/// A decline: certain, without effect, and not worth a retry.
 pub(super) const DECLINED: &str = "payment_declined";
 
 fn declined(message: &str) -> ActivityError {

@@ -1,5 +1,5 @@
-//! `give_up` and `close_order`: the two ends of cancelling an order. Between them stands `cancelling`, the lock under
-//! which stock and money go back.
+//! `give_up` and `close_order`: the first and last step of cancelling an order. Between them the order is `cancelling`,
+//! the lock under which stock and money are returned.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -13,15 +13,15 @@ use crate::{
     },
 };
 
-/// Why an order is given up before it was placed.
+/// Input of `give_up`: why an order is given up before it was placed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct GivingUp {
     /// The order.
     pub order_id: Uuid,
-    /// The reason; a cancel that was accepted before keeps its own.
+    /// The reason; a cancel accepted earlier keeps its own.
     pub reason: CancelReason,
-    /// How its payment ended, if one was asked for.
+    /// How its payment ended, if there was one.
     pub payment: Option<PaymentState>,
 }
 
@@ -47,7 +47,7 @@ impl Activity for GiveUp {
     }
 }
 
-/// Closes an order whose stock and money are back.
+/// Closes an order whose stock and money have been returned.
 #[derive(Clone, Copy, Debug)]
 pub struct CloseOrder;
 

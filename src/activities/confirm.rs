@@ -1,4 +1,4 @@
-//! `confirm`: the money is there, so the stock is committed and the order placed; unless a cancel came before.
+//! `confirm`: after payment, commits the stock and places the order, unless a cancel was accepted first.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// What is to be confirmed.
+/// Input of `confirm`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Confirmation {
@@ -23,21 +23,21 @@ pub struct Confirmation {
     pub paid: Paid,
 }
 
-/// What came of it.
+/// Result of `confirm`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case", tag = "outcome")]
 pub enum Confirmed {
-    /// It is placed.
+    /// The order is placed.
     Placed {
-        /// When: refund tiers count from here.
+        /// When; refund tiers count from this time.
         at: Time,
     },
-    /// A cancel was accepted before: the money goes back.
+    /// A cancel was accepted first: the money goes back.
     Cancelled,
 }
 
-/// Places an order that was paid.
+/// Places a paid order.
 #[derive(Clone, Copy, Debug)]
 pub struct Confirm;
 
@@ -47,7 +47,7 @@ impl Activity for Confirm {
     type Input = Confirmation;
     type Output = Confirmed;
 
-    /// An amount or currency that is not the order's is for an operator to judge: the run stays where it is.
+    /// A captured amount or currency that differs from the order's needs an operator: the run is stuck.
     async fn run(&self, cx: &ActivityContext, input: &Confirmation) -> Result<Confirmed, ActivityError> {
         let mut conn = cx.tx().await?;
         let mut order = lock(&mut conn, input.order_id).await?;
@@ -67,7 +67,7 @@ impl Activity for Confirm {
     }
 }
 
-/// Whether what was captured is what the order costs.
+/// Checks that the captured amount and currency are the order's.
 pub(super) fn check_amount(order: &Order, paid: &Paid) -> Result<(), ActivityError> {
     if paid.amount == order.total && paid.currency == order.currency {
         return Ok(());

@@ -1,4 +1,4 @@
-//! `follow_up`: moves a placed order as far as what is on record of it allows, under the order's lock.
+//! `follow_up`: moves a placed order as far as its recorded facts allow, under the order's lock.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -9,27 +9,27 @@ use crate::{
     orders::{state::OrderState, store},
 };
 
-/// Which order, and its window.
+/// Input of `follow_up`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Following {
     /// The order.
     pub order_id: Uuid,
-    /// How long after it was placed a customer may cancel.
+    /// How long after placing it a customer may cancel, in milliseconds.
     pub refund_window_ms: u64,
 }
 
-/// Where the order stands now.
+/// Result of `follow_up`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Seen {
     /// Its state.
     pub state: OrderState,
-    /// The states that this step moved it through, in their order.
+    /// The states that this step moved it through, in order.
     pub reached: Vec<OrderState>,
 }
 
-/// Moves a placed order on: past its window, or past what fulfilment reported.
+/// Moves a placed order on when its window is over or fulfilment has reported.
 #[derive(Clone, Copy, Debug)]
 pub struct FollowUp;
 
@@ -42,7 +42,7 @@ impl Activity for FollowUp {
     async fn run(&self, cx: &ActivityContext, input: &Following) -> Result<Seen, ActivityError> {
         let mut conn = cx.tx().await?;
         let mut order = lock(&mut conn, input.order_id).await?;
-        // After the lock: a cancel that was accepted while this waited is seen, and the clock is later than its.
+        // Read after the lock, so that a cancel accepted while this waited is seen, and this time is later than its.
         let now = store::now(&mut conn).await?;
         let window = chrono::Duration::milliseconds(i64::try_from(input.refund_window_ms).unwrap_or(i64::MAX / 2));
         let window_over = order.placed_at.is_none_or(|placed_at| now - placed_at >= window);

@@ -1,5 +1,5 @@
-//! `create_intent` and `begin_payment`: money moves in two steps, and this is the first, in which nothing moves. What the
-//! gateway calls the payment is on record before it is asked for the money.
+//! `create_intent` and `begin_payment`: the first half of a payment, in which no money moves. The gateway's id of the
+//! payment is recorded before the charge.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::{
     payments::{NewIntent, PaymentGateway},
 };
 
-/// What is to be charged, and how.
+/// Input of `create_intent`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct IntentRequest {
@@ -64,8 +64,8 @@ impl Activity for CreateIntent {
         Some(format!("leave no payment of {}", format_amount(input.amount, &input.currency)))
     }
 
-    /// Sees to it that no money is left with us, whatever the charge's own undo made out. Without an output nobody ever
-    /// knew the intent's id, so nobody asked for its money.
+    /// Voids or refunds the payment, whatever the charge's own undo achieved. Without an output the intent's id was
+    /// never known, so it was never charged.
     async fn undo(
         &self,
         cx: &ActivityContext,
@@ -79,7 +79,7 @@ impl Activity for CreateIntent {
     }
 }
 
-/// Records the payment on the order: the last look for a cancel before money moves.
+/// Records the payment on the order: the last check for a cancel before money moves.
 #[derive(Clone, Copy, Debug)]
 pub struct BeginPayment;
 

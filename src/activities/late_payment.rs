@@ -1,5 +1,5 @@
-//! `look_late` and `accept_late_payment`: money that arrived after its order was cancelled. If the stock can be held
-//! again the order is placed after all, else the money goes back; it is never ignored.
+//! `look_late` and `accept_late_payment`: money that arrived after its order was cancelled. If the stock can be
+//! reserved again the order is placed, otherwise the money is refunded; it is never ignored.
 
 use std::sync::Arc;
 
@@ -17,20 +17,20 @@ use crate::{
     payments::{IntentStatus, PaymentGateway},
 };
 
-/// What there is to do about a late payment.
+/// State of a late payment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case", tag = "found")]
 pub enum Late {
-    /// The order is still being undone, and may yet book the money itself: look again.
+    /// The order is still being undone and may yet book the money itself: check again later.
     Wait,
-    /// Somebody has dealt with it, or there is no money.
+    /// It has been handled already, or there is no money.
     Nothing,
-    /// The money is there and nobody has booked it.
+    /// The money is captured but not booked.
     Arrived(Paid),
 }
 
-/// Looks whether a late payment is still to be dealt with; changes nothing.
+/// Checks whether a late payment still needs handling; changes nothing.
 pub struct LookLate {
     pub(super) pool: PgPool,
     pub(super) gateway: Arc<dyn PaymentGateway>,
@@ -58,10 +58,10 @@ impl Activity for LookLate {
     }
 }
 
-/// What came of taking a late payment on.
+/// Result of `accept_late_payment`.
 pub type TakenOn = Option<Confirmed>;
 
-/// Places the order of a late payment after all, or books the money so that it can go back. None: nothing to do.
+/// Places the order of a late payment after all, or books the money so that it can be refunded. None: nothing to do.
 pub struct AcceptLatePayment {
     pub(super) history: Arc<dyn History>,
 }
@@ -87,7 +87,7 @@ impl Activity for AcceptLatePayment {
         let wanted = matches!(order.cancel_reason, Some(CancelReason::PaymentExpired | CancelReason::PaymentFailed));
         let held = wanted && hold_again(&mut conn, &order).await?;
         if !held {
-            // Somebody cancelled it, or the stock is gone: the order stays cancelled and the money goes back.
+            // It was cancelled on request, or the stock is gone: the order stays cancelled and the money goes back.
             store::orders::save(&mut conn, &order).await?;
             return Ok(Some(Confirmed::Cancelled));
         }
@@ -102,7 +102,7 @@ impl Activity for AcceptLatePayment {
     }
 }
 
-/// Whether all lines could be held again. A shortage has changed nothing.
+/// Tries to reserve all lines again. A shortage changes nothing.
 async fn hold_again(conn: &mut sqlx::PgConnection, order: &crate::orders::Order) -> Result<bool, ActivityError> {
     match holds::hold(conn, order.id).await {
         Ok(()) => Ok(true),

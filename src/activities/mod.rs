@@ -1,4 +1,4 @@
-//! The order's activities. One external system per file; do, verify and undo stand side by side.
+//! The order's activities. One external system per file, with run, verify and undo side by side.
 //!
 //! | system | activities |
 //! |---|---|
@@ -6,8 +6,8 @@
 //! | the payment gateway | `create_intent`, `charge`, `check_payment`, `settle_payment`, `refund`, `check_refund`, `look_late` |
 //! | people | `notify`, `announce`, `escalate_refund` |
 //!
-//! An activity holds its clients in its fields; what it is to do stands in its input, so that its undo can be run years
-//! later by an operator, without the workflow.
+//! An activity's fields are its clients; its input is all it needs to act. So an operator can run its undo years later,
+//! without the workflow.
 
 mod archive;
 mod charge;
@@ -58,21 +58,21 @@ pub use self::{
     reserve_stock::{ReserveStock, Restock},
 };
 
-/// What the activities work with.
+/// What the activities depend on.
 #[derive(Clone)]
 pub struct ShopDeps {
-    /// The database, for what is not transactional.
+    /// The database, for activities that are not transactional.
     pub pool: PgPool,
     /// The payment gateway.
     pub gateway: Arc<dyn PaymentGateway>,
-    /// Who tells people.
+    /// Sends notifications to people.
     pub notifier: Arc<dyn Notifier>,
-    /// Where ended orders go; the service needs the same.
+    /// Where ended orders go; the service needs the same one.
     pub history: Arc<dyn History>,
 }
 
 impl ShopDeps {
-    /// With the log as notifier and the history in the same database.
+    /// Logs notifications, and keeps the history in the same database.
     pub fn new(pool: PgPool, gateway: Arc<dyn PaymentGateway>) -> Self {
         Self { pool, gateway, notifier: Arc::new(LogNotifier), history: Arc::new(PostgresHistory) }
     }
@@ -84,7 +84,7 @@ impl std::fmt::Debug for ShopDeps {
     }
 }
 
-/// Adds all of them to a registry.
+/// Adds all of these activities to a registry.
 pub fn register(registry: Registry, deps: &ShopDeps) -> Registry {
     let (pool, gateway) = (&deps.pool, &deps.gateway);
     let (notifier, history) = (&deps.notifier, &deps.history);
@@ -114,7 +114,7 @@ pub fn register(registry: Registry, deps: &ShopDeps) -> Registry {
         .with_activity(SweepArchive { history: history.clone() })
 }
 
-/// Which order; all that many steps need to know.
+/// An order's id: the whole input of many steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct OrderRef {
@@ -122,7 +122,7 @@ pub struct OrderRef {
     pub order_id: Uuid,
 }
 
-/// The code of a step that found an accepted cancel in its way.
+/// Error code of a step that finds that a cancel has been accepted.
 pub const ORDER_CANCELLED: &str = "order_cancelled";
 
 /// Locks an order for the rest of the transaction.
@@ -130,14 +130,14 @@ async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Order, ActivityError>
     store::orders::lock(conn, id).await?.ok_or_else(|| refused(Error::UnknownOrder(id)))
 }
 
-/// A domain error as a step's: rules stay as they are however often one asks, the database may recover.
+/// Maps a domain error to a step's: database errors may be retried, broken rules are final.
 fn refused(error: Error) -> ActivityError {
     let again = matches!(error, Error::Engine(engine::Error::Database(_) | engine::Error::Unavailable(_)));
     let failed = ActivityError::failed(error.code(), error.to_string());
     if again { failed } else { failed.fatal() }
 }
 
-/// A gateway's error as a step's: what is certain is failed, all else unknown.
+/// Maps a gateway's error to a step's: failed if certain, otherwise unknown.
 fn from_gateway(error: &GatewayError) -> ActivityError {
     let message = error.to_string();
     let mapped = if error.is_certain() {
@@ -148,7 +148,7 @@ fn from_gateway(error: &GatewayError) -> ActivityError {
     if error.is_retryable() { mapped } else { mapped.fatal() }
 }
 
-/// The database failed after the gateway has done its part: the step as a whole is not certain.
+/// The database failed after the gateway had acted, so the step's outcome is unknown.
 fn after_effect(error: impl std::fmt::Display) -> ActivityError {
-    ActivityError::unknown("database", format!("the gateway did its part, but it could not be booked: {error}"))
+    ActivityError::unknown("database", format!("the gateway acted, but the result could not be booked: {error}"))
 }

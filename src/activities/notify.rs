@@ -1,7 +1,7 @@
-//! `notify` and `announce`: telling customer and seller what has become of an order, through a [`Notifier`].
+//! `notify` and `announce`: notify customer and seller about an order, through a [`Notifier`].
 //!
-//! A notice is sent after the commit that it speaks of, because that commit is what the step before it made. It may be
-//! sent twice; it carries a key by which a sink can tell.
+//! A notice is sent after the step that it is about has committed. It may be sent twice; its key lets the receiver
+//! recognise a repeat.
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
@@ -20,12 +20,12 @@ use crate::{
     },
 };
 
-/// What is told.
+/// What a notice is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum About {
-    /// It is paid and placed.
+    /// The order is paid and placed.
     Placed,
     /// It is being prepared.
     Processing,
@@ -33,43 +33,43 @@ pub enum About {
     Shipped,
     /// It has arrived.
     Delivered,
-    /// It was cancelled, and what was owed has gone back.
+    /// It was cancelled, and what was owed has been refunded.
     Cancelled,
-    /// Money went back.
+    /// Money was refunded.
     Refunded,
 }
 
-/// Whom it is told.
+/// Who receives a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Recipient {
-    /// The one who ordered.
+    /// The customer.
     Customer,
-    /// The one who sells.
+    /// The seller.
     Seller,
 }
 
-/// A notice to be given.
+/// Input of `notify`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Notice {
     /// The order.
     pub order_id: Uuid,
-    /// What is told.
+    /// What it is about.
     pub about: About,
-    /// Whom.
+    /// Who receives it.
     pub to: Recipient,
 }
 
-/// A notice as it is sent.
+/// A notice with its text, as it is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Notification {
-    /// The same for all sendings of one notice.
+    /// Idempotency key: the same each time a notice is sent.
     pub key: String,
     /// The notice.
     pub notice: Notice,
-    /// The customer, for the address book of whoever sends it.
+    /// The customer, to look up an address.
     pub customer_id: String,
     /// One line.
     pub subject: String,
@@ -77,15 +77,15 @@ pub struct Notification {
     pub text: String,
 }
 
-/// Why a notification was not sent.
+/// Why a notification could not be sent.
 pub type NotifyError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What a sending gives.
+/// Future returned by [`Notifier::send`].
 pub type NotifyFuture<'a> = Pin<Box<dyn Future<Output = Result<(), NotifyError>> + Send + 'a>>;
 
 /// Sends notifications: to a log, by mail, to a webhook.
 pub trait Notifier: Send + Sync + 'static {
-    /// Sends one. `Err`: it is tried again, and at last left for an operator.
+    /// Sends one. On `Err` it is retried, and finally left to an operator.
     fn send<'a>(&'a self, notification: &'a Notification) -> NotifyFuture<'a>;
 }
 
@@ -97,13 +97,13 @@ impl Notifier for LogNotifier {
     fn send<'a>(&'a self, notification: &'a Notification) -> NotifyFuture<'a> {
         Box::pin(async move {
             let Notification { key, notice, subject, .. } = notification;
-            tracing::info!(key, order = %notice.order_id, to = ?notice.to, subject, "told");
+            tracing::info!(key, order = %notice.order_id, to = ?notice.to, subject, "notification sent");
             Ok(())
         })
     }
 }
 
-/// Tells somebody something.
+/// Sends one notice.
 pub struct Notify {
     pub(super) pool: PgPool,
     pub(super) notifier: Arc<dyn Notifier>,
@@ -120,8 +120,8 @@ impl Activity for Notify {
     }
 }
 
-/// Owes the people concerned word of how the order ends. Nothing is told when it is made; its undo, the last of all,
-/// tells that the order was cancelled, when that has been committed.
+/// Does nothing when it runs. Its undo, the last of all, notifies customer and seller that the order was cancelled,
+/// after that has been committed.
 pub struct Announce {
     pub(super) pool: PgPool,
     pub(super) notifier: Arc<dyn Notifier>,
@@ -138,7 +138,7 @@ impl Activity for Announce {
     }
 
     fn undo_summary(_: &OrderRef) -> Option<String> {
-        Some("tell customer and seller".to_owned())
+        Some("notify customer and seller".to_owned())
     }
 
     async fn undo(&self, cx: &ActivityContext, input: &OrderRef, _output: Option<&()>) -> Result<(), ActivityError> {
@@ -162,11 +162,11 @@ async fn send(notifier: &dyn Notifier, key: &str, order: &Order, notice: Notice)
     let (subject, text) = template(order, notice);
     let customer_id = order.customer_id.clone();
     let notification = Notification { key: key.to_owned(), notice, customer_id, subject, text };
-    // Unknown, because a sink that fails may have sent it; telling twice is better than not at all.
+    // Unknown, because a notifier that fails may have sent it; twice is better than not at all.
     notifier.send(&notification).await.map_err(|error| ActivityError::unknown("notify_failed", error.to_string()))
 }
 
-/// What people read.
+/// Subject and text of a notice.
 fn template(order: &Order, notice: Notice) -> (String, String) {
     let id = order.id;
     let total = format_amount(order.total, &order.currency);
@@ -174,7 +174,7 @@ fn template(order: &Order, notice: Notice) -> (String, String) {
     let reason = order.cancel_reason.map_or("", Word::word).replace('_', " ");
     match notice.about {
         About::Placed => (format!("Order {id} is placed"), format!("{total} were paid.")),
-        About::Processing => (format!("Order {id} is being prepared"), "It can't be cancelled any more.".to_owned()),
+        About::Processing => (format!("Order {id} is being prepared"), "It can no longer be cancelled.".to_owned()),
         About::Shipped => (format!("Order {id} is on its way"), "It has been dispatched.".to_owned()),
         About::Delivered => (format!("Order {id} was delivered"), "Thank you.".to_owned()),
         About::Cancelled if order.captured > 0 => {

@@ -1,5 +1,5 @@
-//! `open_order`: the step that every order's run begins with, for the sake of its undo, which closes the order when
-//! everything else has been undone.
+//! `open_order`: the first step of every order's run. It exists for its undo, which closes the order after everything
+//! else has been undone.
 
 use super::{OrderRef, lock, refused};
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// Takes an order on. Its undo closes it: cancelled, with the reason that was recorded, or else `system`.
+/// Reads the order. Its undo closes it as cancelled, with the recorded reason, or `system` if there is none.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenOrder;
 
@@ -21,7 +21,7 @@ impl Activity for OpenOrder {
     type Input = OrderRef;
     type Output = OrderState;
 
-    /// Never fails for what the order is: were it to fail, its undo would not be made.
+    /// Never fails because of the order's state: a failed step would not be undone.
     async fn run(&self, cx: &ActivityContext, input: &OrderRef) -> Result<OrderState, ActivityError> {
         Ok(lock(&mut *cx.tx().await?, input.order_id).await?.state)
     }
@@ -30,7 +30,7 @@ impl Activity for OpenOrder {
         Some("close the order as cancelled".to_owned())
     }
 
-    /// What has left the house stays as it is: there only the money goes back.
+    /// A shipped order keeps its state; only the money is refunded.
     async fn undo(
         &self,
         cx: &ActivityContext,

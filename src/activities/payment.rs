@@ -1,5 +1,4 @@
-//! `check_payment` and `settle_payment`: what became of a payment that was asked for. Settled means captured or surely
-//! void, nothing between.
+//! `check_payment` and `settle_payment`: the outcome of a payment. Settled means certainly captured or certainly void.
 
 use std::sync::Arc;
 
@@ -29,28 +28,28 @@ impl Paid {
     }
 }
 
-/// How a payment stood when it was looked at.
+/// Result of `check_payment`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Checked {
     /// When, on the database's clock.
     pub at: Time,
-    /// What the gateway said.
+    /// The gateway's answer.
     pub settled: Settled,
 }
 
-/// Whether a payment is settled, and how.
+/// Result of `settle_payment`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case", tag = "status")]
 pub enum Settled {
     /// The money is captured.
     Captured(Paid),
-    /// Surely void.
+    /// It is certainly void.
     Voided,
     /// Declined: nothing moved.
     Declined,
-    /// It may end either way: ask again later.
+    /// It may still end either way: ask again later.
     Open,
 }
 
@@ -82,18 +81,18 @@ impl Activity for CheckPayment {
     }
 }
 
-/// What is to be settled.
+/// Input of `settle_payment`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Settling {
     /// The payment.
     #[serde(flatten)]
     pub intent: IntentRef,
-    /// It may have been captured: the order says so until it is known.
+    /// It may have been captured; the order's payment is `unknown` until that is settled.
     pub unknown: bool,
 }
 
-/// Voids a payment, or finds out that it can't be voided any more.
+/// Voids a payment, or finds that it can no longer be voided.
 pub struct SettlePayment {
     pub(super) pool: PgPool,
     pub(super) gateway: Arc<dyn PaymentGateway>,
@@ -104,7 +103,7 @@ impl Activity for SettlePayment {
     type Input = Settling;
     type Output = Settled;
 
-    /// An hour: the order can't end before this is known, and a gateway that is down for long should be seen.
+    /// An hour: the order can't end before the outcome is known, and a long gateway outage should be noticed.
     fn policy() -> Policy {
         Policy { retry: Retry { max_attempts: 240, ..Retry::default() }, ..Policy::default() }
     }
@@ -127,7 +126,7 @@ impl SettlePayment {
     async fn mark_unknown(&self, intent: &IntentRef) -> Result<(), ActivityError> {
         let mut tx = self.pool.begin().await?;
         let mut order = lock(&mut tx, intent.order_id).await?;
-        // A worker that comes too late finds the order further on, and leaves it alone.
+        // A worker that is late finds the order in a later state, and leaves it alone.
         if order.payment_state == PaymentState::Pending {
             order.become_paid(PaymentState::Unknown).map_err(refused)?;
             store::orders::save(&mut tx, &order).await?;

@@ -1,7 +1,7 @@
-//! `refund` and `check_refund`: the gateway's side of giving money back.
+//! `refund` and `check_refund`: refunds at the gateway.
 //!
-//! A refund is found again by our number in its metadata, so a second attempt never gives the same part back twice, even
-//! where the gateway has long forgotten the key. A refund that is pending is an answer, not a failure: the workflow waits.
+//! A refund is found by our number in its metadata, so a second attempt never refunds the same part twice, even if the
+//! gateway has long forgotten the key. A pending refund is an answer, not a failure: the workflow waits.
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ use crate::{
     payments::{GatewayError, NewRefund, PaymentGateway},
 };
 
-/// The metadata that bears our number of a refund.
+/// The metadata field with our number of the refund.
 const REFUND_NO: &str = "refund_no";
 
-/// Gives money back.
+/// Refunds money.
 pub struct Refund {
     pub(super) pool: PgPool,
     pub(super) gateway: Arc<dyn PaymentGateway>,
@@ -42,7 +42,7 @@ impl Activity for Refund {
     }
 }
 
-/// Issues a refund, or finds the one that was issued under this number.
+/// Issues a refund, or finds the one issued under this number.
 pub(super) async fn issue(gateway: &dyn PaymentGateway, key: &str, due: &RefundDue) -> Result<Made, GatewayError> {
     let number = due.no.to_string();
     let known = gateway.refunds_of(&due.intent_id).await?;
@@ -55,13 +55,13 @@ pub(super) async fn issue(gateway: &dyn PaymentGateway, key: &str, due: &RefundD
         order_id: due.order_id.to_string(),
         metadata: [(REFUND_NO.to_owned(), number)].into(),
     };
-    // The number in the key, too: an undo may issue several, each after the one before has failed.
+    // The key has the number too: an undo may issue several refunds, each after the previous one failed.
     let made = gateway.refund(&format!("{key}-{}", due.no), &new).await?;
     Ok(Made { refund_id: made.id, status: made.status })
 }
 
-/// Says on the order that the gateway refuses. Only a note: what it can't write is written by the next attempt, so a
-/// failure here must not stand in for the gateway's.
+/// Marks the order's refund as failed. Best effort: the next attempt writes it again, and a database error here must
+/// not hide the gateway's.
 pub(super) async fn note_refusal(pool: &PgPool, due: &RefundDue, error: &GatewayError) {
     if !error.is_certain() {
         return;
@@ -78,7 +78,7 @@ pub(super) async fn note_refusal(pool: &PgPool, due: &RefundDue, error: &Gateway
         Ok::<(), ActivityError>(())
     };
     if let Err(unwritten) = note.await {
-        tracing::warn!(order = %due.order_id, error = %unwritten, "a refused refund could not be noted on its order");
+        tracing::warn!(order = %due.order_id, error = %unwritten, "could not mark the order's refund as failed");
     }
 }
 

@@ -1,5 +1,5 @@
-//! Our own side of giving money back: `fix_refund` fixes what is owed before the gateway is asked, `record_refund` books
-//! its answer once, `escalate_refund` puts a refund that failed for good before an operator.
+//! Our own records of refunds: `fix_refund` records what is owed before the gateway is asked, `record_refund` books its
+//! answer once, `escalate_refund` leaves a refund that finally failed to an operator.
 
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool};
@@ -11,21 +11,21 @@ use crate::{
     payments::RefundStatus,
 };
 
-/// Fixes what is owed of a locked order: the number, the amount, and that it is under way. The caller saves the order.
+/// Records the next refund of a locked order as pending, with its number and amount. The caller saves the order.
 pub(super) async fn due(
     conn: &mut PgConnection,
     order: &mut Order,
     bp: u32,
 ) -> Result<Option<RefundDue>, ActivityError> {
     let Some(fixed) = store::refunds::fix(conn, order, bp).await? else { return Ok(None) };
-    let no_intent = || ActivityError::failed("no_payment", "the order has money, but no payment").fatal();
+    let no_intent = || ActivityError::failed("no_payment", "the order has captured money, but no payment id").fatal();
     let intent_id = order.intent_id.clone().ok_or_else(no_intent)?;
     order.become_paid(PaymentState::RefundPending).map_err(refused)?;
     let (order_id, currency) = (order.id, order.currency.clone());
     Ok(Some(RefundDue { order_id, intent_id, no: fixed.no, amount: fixed.amount, currency }))
 }
 
-/// Books what the gateway says of a refund. Once it is booked as ended, nothing changes any more.
+/// Books the gateway's answer about a refund. A refund booked as ended never changes again.
 pub(super) async fn record(
     conn: &mut PgConnection,
     due: &RefundDue,
@@ -49,7 +49,7 @@ pub(super) async fn record(
     Ok(order.payment_state)
 }
 
-/// Fixes what is owed to the customer of a cancelled order; none: nothing is.
+/// Records what is owed to the customer of a cancelled order. None: nothing is owed.
 #[derive(Clone, Copy, Debug)]
 pub struct FixRefund;
 
@@ -71,17 +71,17 @@ impl Activity for FixRefund {
     }
 }
 
-/// What is to be booked.
+/// Input of `record_refund`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Recorded {
     /// The refund.
     pub due: RefundDue,
-    /// What the gateway says of it.
+    /// The gateway's answer.
     pub made: Made,
 }
 
-/// Books what the gateway says of a refund.
+/// Books the gateway's answer about a refund.
 #[derive(Clone, Copy, Debug)]
 pub struct RecordRefund;
 
@@ -96,8 +96,8 @@ impl Activity for RecordRefund {
     }
 }
 
-/// Puts a refund that failed for good before an operator: it fails, so that the run is stuck with what is owed. Tried
-/// again by an operator's retry, it lets the run go on, to another refund under a new number.
+/// Leaves a refund that finally failed to an operator: the step fails, so the run is stuck and says what is owed. An
+/// operator's retry lets the run continue, with another refund under a new number.
 #[derive(Clone, Debug)]
 pub struct EscalateRefund {
     pub(super) pool: PgPool,
@@ -114,7 +114,7 @@ impl Activity for EscalateRefund {
         if row.is_none_or(|row| row.escalated) {
             return Ok(());
         }
-        // Not in a transaction with the step, because it has to outlive the step's failure.
+        // Not in the step's transaction, because it must survive the step's failure.
         store::refunds::escalate(&mut tx, input.order_id, input.no).await?;
         tx.commit().await?;
         Err(ActivityError::failed("refund_failed", input.sentence()).fatal())

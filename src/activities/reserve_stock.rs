@@ -1,4 +1,4 @@
-//! `reserve_stock` and its reverse: the stock ledger, in the step's own transaction.
+//! `reserve_stock` and `restock`: the stock ledger, in the step's own transaction.
 
 use sqlx::PgConnection;
 
@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// Holds all lines of an order, or none.
+/// Reserves all lines of an order, or none.
 #[derive(Clone, Copy, Debug)]
 pub struct ReserveStock;
 
@@ -49,7 +49,7 @@ impl Activity for ReserveStock {
     }
 }
 
-/// Gives the stock of a cancelled order back, as a step forward.
+/// Returns the stock of a cancelled order, as a step forward.
 #[derive(Clone, Copy, Debug)]
 pub struct Restock;
 
@@ -64,7 +64,7 @@ impl Activity for Restock {
     }
 }
 
-/// Releases what is held or committed; what has left the house is not ours to put back.
+/// Releases reserved or committed stock. Shipped stock can't be put back.
 async fn release(conn: &mut PgConnection, input: &OrderRef) -> Result<StockState, ActivityError> {
     let mut order = lock(conn, input.order_id).await?;
     if matches!(order.state, OrderState::Shipped | OrderState::Delivered) {

@@ -1,7 +1,7 @@
-//! Making sure that no money is left with us: what the undos of `create_intent` and `charge` have in common.
+//! Returning all of a payment's money: the common part of the undos of `create_intent` and `charge`.
 //!
-//! Works from the gateway's word alone, so that it may be run at any time, twice, or by an operator: a payment that was
-//! captured is refunded in full, any other is voided; what went back already is not given back again.
+//! It relies on the gateway's answer alone, so it is safe to run at any time, twice, or by an operator: a captured
+//! payment is refunded in full, any other is voided, and nothing is refunded twice.
 
 use sqlx::PgPool;
 
@@ -51,7 +51,7 @@ pub(super) async fn void_or_refund(
 async fn book_void(pool: &PgPool, which: &IntentRef) -> Result<(), ActivityError> {
     let mut tx = pool.begin().await.map_err(after_effect)?;
     let mut order = lock(&mut tx, which.order_id).await?;
-    // A decline is the better word for why nothing moved.
+    // A decline explains better why no money moved.
     if order.payment_state != PaymentState::Failed && order.payment_state.to(PaymentState::Voided).is_ok() {
         order.become_paid(PaymentState::Voided).map_err(refused)?;
         store::orders::save(&mut tx, &order).await?;
@@ -59,8 +59,8 @@ async fn book_void(pool: &PgPool, which: &IntentRef) -> Result<(), ActivityError
     tx.commit().await.map_err(after_effect)
 }
 
-/// Fixes what is owed, asks the gateway, books its answer. A refund that is pending is not done: the undo asks again, and
-/// is stuck where an operator sees it if that takes longer than its retries.
+/// Records what is owed, asks the gateway, and books its answer. While a refund is pending the undo asks again; if that
+/// outlasts its retries, the run is stuck for an operator to see.
 async fn refund_all(
     pool: &PgPool,
     gateway: &dyn PaymentGateway,
@@ -89,6 +89,6 @@ async fn refund_all(
     match made.status {
         RefundStatus::Succeeded => Ok(()),
         status if status.is_void() => Err(ActivityError::failed("refund_failed", owed.sentence())),
-        _ => Err(ActivityError::failed("refund_pending", "the refund is under way at the gateway")),
+        _ => Err(ActivityError::failed("refund_pending", "the refund is pending at the gateway")),
     }
 }

@@ -9,14 +9,14 @@ use super::{
     shapes::{List, Time},
 };
 
-/// What one can do with it.
+/// The subcommands.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Verb {
     /// List what needs attention, grouped by error
     List(Args),
 }
 
-/// Which groups.
+/// Filters for groups.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct Args {
     /// Only this workflow
@@ -28,7 +28,7 @@ pub(super) struct Args {
     /// At most this many groups (up to 200)
     #[arg(long, default_value = "20", value_parser = clap::value_parser!(u32).range(1..=200))]
     limit: Option<u32>,
-    /// Where the last page ended
+    /// Cursor from the previous page
     #[arg(long)]
     cursor: Option<String>,
 }
@@ -48,7 +48,7 @@ struct Group {
     example: String,
 }
 
-/// `list` is what is meant where nothing is said.
+/// Without a subcommand, `list`.
 pub(super) async fn run(verb: Option<Verb>, server: &ServerArgs, out: Out) -> anyhow::Result<()> {
     let Verb::List(args) = verb.unwrap_or_else(|| Verb::List(Args::default()));
     let given = [
@@ -62,8 +62,7 @@ pub(super) async fn run(verb: Option<Verb>, server: &ServerArgs, out: Out) -> an
     if out.json() {
         return out.show(&whole, String::new);
     }
-    let page: List<Group> =
-        serde_json::from_value(whole).context("the server's list is in a form that is new to us")?;
+    let page: List<Group> = serde_json::from_value(whole).context("the server's list has an unknown form")?;
     if page.items.is_empty() {
         tell("nothing needs attention");
         return Ok(());
@@ -100,7 +99,7 @@ fn render(groups: &[Group], now: Time) -> String {
     text
 }
 
-/// What to type next, for the largest group.
+/// Suggests commands for the largest group.
 fn next_commands(groups: &[Group]) {
     let Some(first) = groups.first() else { return };
     tell(format!("one of them:  backstitch run why {}", first.example));

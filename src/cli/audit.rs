@@ -1,4 +1,4 @@
-//! `backstitch audit`: what operators did and were refused, newest first.
+//! `backstitch audit`: operators' actions and refusals, newest first.
 
 use anyhow::Context;
 use serde::Deserialize;
@@ -9,13 +9,13 @@ use super::{
     shapes::{List, Time},
 };
 
-/// Which entries.
+/// Filters for entries.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Only what was done to this run
+    /// Only actions on this run
     #[arg(long, value_name = "ID")]
     run: Option<String>,
-    /// Only what was part of this bulk operation
+    /// Only actions of this bulk operation
     #[arg(long, value_name = "ID")]
     operation: Option<String>,
     /// Only what this person or program did: key:NAME, cli:NAME or key:NAME (cli:NAME)
@@ -24,7 +24,7 @@ pub(super) struct Args {
     /// Only this verb
     #[arg(long)]
     action: Option<String>,
-    /// Only what was done, or only what was refused
+    /// Only actions that were carried out, or only refusals
     #[arg(long, value_parser = ["done", "refused"])]
     outcome: Option<String>,
     /// Only at or after this time (RFC 3339)
@@ -33,7 +33,7 @@ pub(super) struct Args {
     /// At most this many (up to 200)
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
     limit: u32,
-    /// Where the last page ended
+    /// Cursor from the previous page
     #[arg(long)]
     cursor: Option<String>,
 }
@@ -66,10 +66,9 @@ pub(super) async fn run(args: Args, server: &ServerArgs, out: Out) -> anyhow::Re
     if out.json() {
         return out.show(&whole, String::new);
     }
-    let page: List<Entry> =
-        serde_json::from_value(whole).context("the server's list is in a form that is new to us")?;
+    let page: List<Entry> = serde_json::from_value(whole).context("the server's list has an unknown form")?;
     if page.items.is_empty() {
-        tell("nothing of this kind was done");
+        tell("no such entries");
         return Ok(());
     }
     out.show(&(), || render(&page.items, now()))?;
@@ -79,7 +78,7 @@ pub(super) async fn run(args: Args, server: &ServerArgs, out: Out) -> anyhow::Re
     Ok(())
 }
 
-/// One line each, and below it the reason, or why it was refused.
+/// One line each, followed by the reason or refusal.
 fn render(entries: &[Entry], now: Time) -> String {
     let row = |entry: &Entry| {
         let to = entry.run_id.clone().or_else(|| entry.subject.clone()).unwrap_or_else(|| "-".to_owned());

@@ -1,4 +1,4 @@
-//! `backstitch bench`: the standard load on a database of yours, or on an embedded one that goes away afterwards.
+//! `backstitch bench`: the standard load on a given database, or on an embedded one that is removed afterwards.
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -10,19 +10,19 @@ use crate::{
     embedded::Embedded,
 };
 
-/// Measure runs a second, latency, write-ahead log and memory with the standard load
+/// Measure throughput, latency, write-ahead log and memory with the standard load
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Runs under load; 200 more are then started one at a time
+    /// Number of runs under load; 200 more are then started one at a time
     #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// A database to migrate and use; it keeps the runs. Without it an embedded one is used and removed
+    /// Database to migrate and fill; without it, an embedded one is used and removed
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     database_url: Option<String>,
-    /// Workers in this process
+    /// Number of workers in this process
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     workers: u16,
-    /// Runs that each worker holds at the same time
+    /// Maximum number of runs in progress per worker
     #[arg(long, value_name = "N", default_value_t = 4_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     slots: u32,
 }

@@ -8,19 +8,19 @@ use serde_json::Value;
 
 use crate::{Secret, tls::install_crypto_provider};
 
-/// How long a server may take to be reached.
+/// Timeout of connecting to a server.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long an answer may take, waits aside.
+/// Timeout of an answer, in addition to requested waits.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
-/// The longest single wait that is asked of the server.
+/// The longest wait in one request.
 pub const WAIT: Duration = Duration::from_secs(30);
 
-/// Which server, and with which key.
+/// The server and the API key.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ServerArgs {
-    /// The server
+    /// The server's URL
     #[arg(long, global = true, value_name = "URL", env = "BACKSTITCH_URL", default_value = "http://127.0.0.1:8080")]
     pub url: Url,
     /// The API key, sent as a bearer token
@@ -28,18 +28,18 @@ pub struct ServerArgs {
     pub api_key: Option<Secret>,
 }
 
-/// A refusal or failure that the server told of.
+/// A problem document or other failed answer.
 #[derive(Clone, Debug, thiserror::Error)]
 pub struct ApiError {
     /// The HTTP status.
     pub status: u16,
     /// The stable code.
     pub code: String,
-    /// A sentence about this case.
+    /// Describes this case.
     pub detail: String,
-    /// What the server's log has it under.
+    /// The request's id in the server's log.
     pub request_id: Option<String>,
-    /// The next command that helps, where one does.
+    /// A hint on what to do next.
     pub hint: Option<String>,
 }
 
@@ -106,7 +106,7 @@ impl Client {
         self.answer(request).await
     }
 
-    /// Opens an event stream; none where there is nothing more to come.
+    /// Opens an event stream; none if no more events will follow.
     pub async fn events(&self, path: &str, last: Option<&str>) -> anyhow::Result<Option<Response>> {
         let mut request = self.request(Method::GET, path).header("accept", "text/event-stream");
         if let Some(last) = last {
@@ -165,29 +165,27 @@ fn read_problem(status: StatusCode, path: &str, text: &str) -> ApiError {
     }
 }
 
-/// The next command. The run's or order's id stands in the path: `/v1/runs/{id}/…`.
+/// Suggests the next command. The run's or order's id is in the path: `/v1/runs/{id}/…`.
 fn hint(code: &str, path: &str, run_id: Option<&str>) -> Option<String> {
     let mut parts = path.trim_start_matches("/v1/").split('/');
     let (noun, id) = (parts.next().unwrap_or_default(), run_id.or(parts.next()).unwrap_or("ID"));
     let noun = if run_id.is_some() || noun == "runs" { "run" } else { "order" };
     Some(match code {
-        "unknown_workflow" => {
-            "Workflows are registered by the workers that know them: is one running? (`backstitch worker`)".to_owned()
-        }
-        "key_conflict" if run_id.is_some() => format!("`backstitch run show {id}` shows what it was started with."),
+        "unknown_workflow" => "Workers register their workflows: is one running? (`backstitch worker`)".to_owned(),
+        "key_conflict" if run_id.is_some() => format!("`backstitch run show {id}` shows its input."),
         "past_pivot" => {
-            format!("`backstitch run compensate {id} --reason TEXT --dry-run` shows what undoing it takes.")
+            format!("`backstitch run compensate {id} --reason TEXT --dry-run` shows what would be undone.")
         }
-        "held_by_worker" => format!("`backstitch run pause {id}` lets it come to rest; then ask again."),
+        "held_by_worker" => format!("`backstitch run pause {id}` stops it after its current attempts; then try again."),
         "unknown_step" => format!("`backstitch run show {id}` lists its steps."),
-        "wrong_state" if noun == "run" => format!("`backstitch run why {id}` says where it stands."),
-        "wrong_state" | "window_closed" => format!("`backstitch order show {id}` says where it stands."),
-        "run_ended" => format!("`backstitch run show {id}` shows how."),
-        "reason_required" => "Say why with --reason TEXT; it is kept in the audit log.".to_owned(),
+        "wrong_state" if noun == "run" => format!("`backstitch run why {id}` explains its state."),
+        "wrong_state" | "window_closed" => format!("`backstitch order show {id}` shows its state."),
+        "run_ended" => format!("`backstitch run show {id}` shows how it ended."),
+        "reason_required" => "Give a reason with --reason TEXT; it is kept in the audit log.".to_owned(),
         "unknown_schedule" => "`backstitch schedule list` lists schedules.".to_owned(),
         "unknown_run" => "`backstitch run list` lists runs.".to_owned(),
-        "database_unavailable" => "The server runs, but its Postgres does not answer: ask again shortly.".to_owned(),
-        "unauthorized" | "forbidden" => "--api-key (BACKSTITCH_API_KEY) says who you are.".to_owned(),
+        "database_unavailable" => "The server runs, but its Postgres does not answer: try again shortly.".to_owned(),
+        "unauthorized" | "forbidden" => "Give an API key with --api-key or BACKSTITCH_API_KEY.".to_owned(),
         _ => return None,
     })
 }
@@ -202,7 +200,7 @@ mod tests {
         let error = read_problem(StatusCode::CONFLICT, "/v1/runs/r1/cancel", text);
         insta::assert_snapshot!(error, @r"
         run r1 is past its pivot (past_pivot)
-        `backstitch run compensate r1 --reason TEXT --dry-run` shows what undoing it takes.
+        `backstitch run compensate r1 --reason TEXT --dry-run` shows what would be undone.
         ");
     }
 

@@ -3,7 +3,7 @@
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-/// For which shell.
+/// The shell.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The shell

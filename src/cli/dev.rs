@@ -1,6 +1,7 @@
-//! `backstitch dev`: everything in one process: an embedded Postgres whose data is kept, migrations, API, worker and gateway simulator.
+//! `backstitch dev`: everything in one process: an embedded Postgres that keeps its data, migrations, API, worker and
+//! gateway simulator.
 //!
-//! For trying things out, on this machine only. `DATABASE_URL` takes the place of the embedded server.
+//! For local development only. With `DATABASE_URL`, that database is used instead of an embedded one.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -21,18 +22,18 @@ use crate::{
 
 const CONNECTIONS: u32 = 20;
 
-/// What the simulator signs with unless a secret is set. It protects nothing: simulator and server are one process.
+/// The simulator's default signing secret. It protects nothing: simulator and server are one process.
 const DEV_SECRET: &str = "whsec_dev";
 
-/// Where things are.
+/// Arguments of `dev`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     serve: ServeArgs,
-    /// Where the embedded Postgres keeps its data
+    /// Data directory of the embedded Postgres
     #[arg(long, value_name = "DIR", default_value = ".backstitch")]
     data_dir: PathBuf,
-    /// Where the gateway simulator listens
+    /// Listen address of the gateway simulator
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
     gateway_listen: SocketAddr,
     #[command(flatten)]
@@ -43,7 +44,7 @@ pub(super) struct Args {
     shop: ShopSettings,
 }
 
-/// Serves until told to stop.
+/// Serves until a stop signal.
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let stop = wiring::stop_signal()?;
     let (postgres, url) = match embedded::url_from_environment() {
@@ -97,7 +98,7 @@ async fn serve(args: Args, url: &str, stop: tokio_util::sync::CancellationToken)
     let work = async { told(wiring::work(engine.clone(), args.work, stop.clone()).await) };
     let upkeep = wiring::maintain(engine.clone(), stop.clone());
     let sim = async {
-        // It goes last: a draining worker may still be talking to it.
+        // Stops last: a draining worker may still call it.
         let served = gateway_sim::serve(sim_listener, simulator, std::future::pending());
         served.await.context("the gateway simulator failed")
     };

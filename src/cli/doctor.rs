@@ -1,6 +1,6 @@
-//! `backstitch doctor`: is this database set up so that the promises hold, and do its records keep the invariants?
+//! `backstitch doctor`: checks that a database's settings allow the promises, and that its records keep the invariants.
 //!
-//! It looks and changes nothing. Exit status 1 on any breach.
+//! Changes nothing. Exit status 1 on any breach.
 
 use anyhow::bail;
 use serde::Serialize;
@@ -20,12 +20,12 @@ pub(super) struct Args {
     database: DatabaseArgs,
 }
 
-/// One thing that was looked at.
+/// Result of one check.
 #[derive(Debug, Serialize)]
 struct Check {
-    /// What.
+    /// What was checked.
     pub name: String,
-    /// Whether it is as it has to be.
+    /// Whether it passed.
     pub ok: bool,
     /// What was found.
     pub found: String,
@@ -37,7 +37,7 @@ impl Check {
     }
 }
 
-/// Looks, prints, and fails on any breach.
+/// Checks, prints, and fails on any breach.
 ///
 /// # Errors
 /// When the database can't be reached, or breaches were found.
@@ -55,10 +55,10 @@ pub(super) async fn run(args: Args, out: Out) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// All checks of a database; those of the records only where the schema is current.
+/// All checks of a database; those of the records only if the schema is current.
 ///
 /// # Errors
-/// When the database can't be asked.
+/// When the database can't be reached.
 async fn examine(pool: &PgPool) -> anyhow::Result<Vec<Check>> {
     let engine = Engine::new(pool.clone(), Registry::new());
     let mut checks = Vec::new();

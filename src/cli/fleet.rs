@@ -1,4 +1,4 @@
-//! `backstitch fleet`: who is there to do the work, and what there is to do: queues, workers, workflows.
+//! `backstitch fleet`: queues, workers and workflows.
 
 use anyhow::Context;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -10,14 +10,14 @@ use super::{
     shapes::{List, Time},
 };
 
-/// Which table; all of them unless said.
+/// One table; without it, all of them.
 #[derive(Clone, Copy, Debug, clap::Subcommand)]
 pub(super) enum Verb {
-    /// What is due and held in each queue, and who serves it
+    /// Due and running runs of each queue, and its workers
     Queues,
-    /// The workers that were heard of in the last day
+    /// Workers with a heartbeat in the last day
     Workers,
-    /// The workflows that were ever registered, and who has them
+    /// All workflows ever registered, and their workers
     Workflows,
 }
 
@@ -74,13 +74,13 @@ pub(super) async fn run(verb: Option<Verb>, server: &ServerArgs, out: Out) -> an
             _ => workflows(&read(whole)?, now()),
         });
     }
-    // One table asked for is that list; all of them are an object of lists.
+    // One table is a list; all of them are an object of lists.
     let whole = if verb.is_some() { json.into_iter().next().map(|(_, list)| list) } else { Some(json!(json)) };
     out.show(&whole, || text.join("\n\n"))
 }
 
 fn read<T: DeserializeOwned>(whole: serde_json::Value) -> anyhow::Result<Vec<T>> {
-    let page: List<T> = serde_json::from_value(whole).context("the server's list is in a form that is new to us")?;
+    let page: List<T> = serde_json::from_value(whole).context("the server's list has an unknown form")?;
     Ok(page.items)
 }
 

@@ -1,7 +1,7 @@
 //! `backstitch gateway-sim`: the payment gateway simulator as a process of its own.
 //!
-//! Prints `ready: http://HOST:PORT` on stdout once it listens, and serves until it is told to stop
-//! (Ctrl-C or SIGTERM). Its behaviour is described in [`crate::gateway_sim`].
+//! Prints `ready: http://HOST:PORT` on stdout once it listens, and serves until Ctrl-C or SIGTERM. Its behaviour is
+//! described in [`crate::gateway_sim`].
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -16,38 +16,38 @@ use crate::{
     payments::Secret,
 };
 
-/// Run a payment gateway that speaks the subset of Stripe's HTTP API that we use, with fault modes
+/// Run a simulated payment gateway (a subset of Stripe's HTTP API) with fault modes
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where to listen; port 0 takes any free one
+    /// Listen address; port 0 picks a free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
     pub listen: SocketAddr,
 
-    /// Where to post events; without it none are sent
+    /// Webhook URL for events; without it, none are sent
     #[arg(long, value_name = "URL")]
     pub webhook_url: Option<String>,
 
-    /// What to sign events with
+    /// Webhook signing secret
     #[arg(long, value_name = "SECRET", env = "BACKSTITCH_WEBHOOK_SECRET", hide_env_values = true)]
     pub webhook_secret: Option<Secret>,
 
-    /// How long an unanswered call is held before its connection is dropped
+    /// How long to hold an unanswered call before dropping its connection
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
     pub hold: Duration,
 
-    /// tok_late_success: from the cancel to the money
+    /// tok_late_success: delay from the cancel to the capture
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = humantime::parse_duration)]
     pub late_after: Duration,
 
-    /// tok_late_success: from the confirm to the money, where nobody cancels
+    /// tok_late_success: delay from the confirm to the capture without a cancel
     #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = humantime::parse_duration)]
     pub late_at_most: Duration,
 
-    /// tok_late_success: what a cancel is answered while the money is on its way
+    /// tok_late_success: answer to a cancel before the capture
     #[arg(long, value_enum, default_value = "accepted")]
     pub late_cancel: LateCancel,
 
-    /// How long a pending refund takes
+    /// Duration of a pending refund
     #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = humantime::parse_duration)]
     pub refund_settles_after: Duration,
 
@@ -72,10 +72,10 @@ impl Args {
     }
 }
 
-/// Serves until told to stop.
+/// Serves until a stop signal.
 ///
 /// # Errors
-/// When the address is taken, or events are to be posted without a secret to sign them with.
+/// When the address is in use, or a webhook URL is given without a signing secret.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let listen = args.listen;
     let config = args.config();

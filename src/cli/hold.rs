@@ -1,4 +1,4 @@
-//! `backstitch hold …`: hold back a workflow, an activity or a queue, and let it go on.
+//! `backstitch hold …`: hold a workflow, an activity or a queue, and release it.
 
 use anyhow::Context;
 use reqwest::{Method, Url};
@@ -10,18 +10,18 @@ use super::{
     output::{Out, cut, now, relative, table, tell},
 };
 
-/// The verbs.
+/// The subcommands.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Verb {
-    /// List what is held back
+    /// List holds
     List,
-    /// Hold something back: nothing more of it begins, what is under way ends
+    /// Hold a workflow, activity or queue: nothing new starts, running attempts finish
     Set(SetArgs),
-    /// Let it go on
+    /// Release a hold
     Release(ReleaseArgs),
 }
 
-/// What can be held back.
+/// What can be held.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Kind {
     /// All runs of a workflow
@@ -42,28 +42,28 @@ impl Kind {
     }
 }
 
-/// What to hold back.
+/// Arguments of `add`.
 #[derive(Debug, clap::Args)]
 pub(super) struct SetArgs {
-    /// What it is
+    /// Kind of the target
     #[arg(value_enum)]
     kind: Kind,
     /// Its name
     name: String,
-    /// Why, for whoever wonders, and for the audit log
+    /// Reason, shown with the hold and kept in the audit log
     #[arg(long, value_name = "TEXT")]
     reason: String,
 }
 
-/// What to let go on.
+/// Arguments of `release`.
 #[derive(Debug, clap::Args)]
 pub(super) struct ReleaseArgs {
-    /// What it is
+    /// Kind of the target
     #[arg(value_enum)]
     kind: Kind,
     /// Its name
     name: String,
-    /// Why, for the audit log
+    /// Reason, for the audit log
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
 }
@@ -82,7 +82,7 @@ struct Holds {
     items: Vec<Hold>,
 }
 
-/// Carries out one verb.
+/// Carries out a subcommand.
 pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Result<()> {
     let client = Client::new(server)?;
     match verb {
@@ -94,7 +94,7 @@ pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Re
             out.show(&answer, || render(&[hold]))?;
             if !out.json() {
                 let (kind, name) = (args.kind.word(), &args.name);
-                tell(format!("what is under way ends; `backstitch hold release {kind} {name}` lets the rest go on"));
+                tell(format!("running attempts finish; `backstitch hold release {kind} {name}` releases it"));
             }
             Ok(())
         }
@@ -103,13 +103,13 @@ pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Re
             let answer = client.send(Method::DELETE, &path, Some(&json!({"reason": args.reason})), None).await?;
             let hold: Hold = serde_json::from_value(answer.clone()).context(NEW_TO_US)?;
             out.show(&answer, || {
-                format!("{} {} goes on; it was held {}", hold.kind, hold.name, relative(hold.since, now()))
+                format!("{} {} is released; it was held {}", hold.kind, hold.name, relative(hold.since, now()))
             })
         }
     }
 }
 
-const NEW_TO_US: &str = "the server describes holds in a way that is new to us";
+const NEW_TO_US: &str = "the server's hold has an unknown form";
 
 async fn list(client: &Client, out: Out) -> anyhow::Result<()> {
     let whole = client.get("/v1/holds", &[]).await?;
@@ -118,7 +118,7 @@ async fn list(client: &Client, out: Out) -> anyhow::Result<()> {
     }
     let holds: Holds = serde_json::from_value(whole).context(NEW_TO_US)?;
     if holds.items.is_empty() {
-        tell("nothing is held back");
+        tell("nothing is held");
         return Ok(());
     }
     out.show(&(), || render(&holds.items))
@@ -132,7 +132,7 @@ fn render(holds: &[Hold]) -> String {
     table(&["KIND", "NAME", "SINCE", "BY", "REASON"], holds.iter().map(row))
 }
 
-/// A name may have a slash in it, or whatever else a path takes for something else.
+/// Escapes the name, which may have a slash or other characters that mean something in a path.
 fn path(kind: Kind, name: &str) -> anyhow::Result<String> {
     let mut url = Url::parse("http://server/v1/holds")?;
     if let Ok(mut segments) = url.path_segments_mut() {

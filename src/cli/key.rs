@@ -1,6 +1,6 @@
-//! `backstitch key`: make, list and revoke API keys, on the database itself: the first key has to come from somewhere.
+//! `backstitch key`: create, list and revoke API keys directly in the database, which is how the first key is made.
 //!
-//! Whoever can write to the database may do this; the server's own way is `/v1/keys`, for admins.
+//! Anybody who can write to the database may do this; on a server, `/v1/keys` is for admins.
 
 use std::{env, time::Duration};
 
@@ -12,62 +12,63 @@ use crate::{
     engine::{ApiKey, CreatedKey, Engine, NewKey, Registry, Role},
 };
 
-/// What to do with keys.
+/// The subcommands.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Verb {
-    /// Make a key; its token is printed on stdout, once
+    /// Create a key and print its token on stdout, once
     Create(CreateArgs),
     /// List all keys, without their secrets
     List(ListArgs),
-    /// Revoke a key for good; servers notice within five seconds
+    /// Revoke a key permanently; servers notice within five seconds
     Revoke(RevokeArgs),
 }
 
-/// A key to be made.
+/// Arguments of `create`.
 #[derive(Debug, clap::Args)]
 pub(super) struct CreateArgs {
-    /// Who or what is to have it, as the audit will say
+    /// Its holder's name, as shown in the audit log
     name: String,
-    /// What it may: viewer, starter, operator or admin; each may do what those before it may
+    /// Role: viewer, starter, operator or admin, each including those before it
     #[arg(long, value_name = "ROLE")]
     role: Role,
-    /// For how long, as 90d; until it is revoked unless given
+    /// Lifetime, such as 90d; without it, the key is valid until revoked
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     expires: Option<Duration>,
     #[command(flatten)]
     database: DatabaseArgs,
 }
 
-/// Where keys are.
+/// The database of the keys.
 #[derive(Debug, clap::Args)]
 pub(super) struct ListArgs {
     #[command(flatten)]
     database: DatabaseArgs,
 }
 
-/// A key to be revoked.
+/// Arguments of `revoke`.
 #[derive(Debug, clap::Args)]
 pub(super) struct RevokeArgs {
-    /// Its id, as the list shows it: the part of the token between bsk_ and the next _
+    /// Its id from the list: the part of the token between bsk_ and the next _
     id: String,
     #[command(flatten)]
     database: DatabaseArgs,
 }
 
-/// Carries a verb out.
+/// Carries out a subcommand.
 pub(super) async fn run(verb: Verb, out: Out) -> anyhow::Result<()> {
     match verb {
         Verb::Create(args) => {
             let new = NewKey { name: args.name, role: args.role, expires_in: args.expires };
-            let created = engine(&args.database)?.create_key(&new, &actor()).await.context("the key was not made")?;
+            let created =
+                engine(&args.database)?.create_key(&new, &actor()).await.context("could not create the key")?;
             show_created(&created, out)
         }
         Verb::List(args) => {
-            let keys = engine(&args.database)?.keys().await.context("the keys can't be read")?;
+            let keys = engine(&args.database)?.keys().await.context("could not read the keys")?;
             out.show(&serde_json::json!({ "items": keys }), || list(&keys, out))
         }
         Verb::Revoke(args) => {
-            // A token pasted whole says which key it is.
+            // A whole token contains the key's id.
             let id = args.id.strip_prefix("bsk_").and_then(|rest| rest.split('_').next()).unwrap_or(&args.id);
             let revoked = engine(&args.database)?.revoke_key(id, &actor()).await;
             let key = revoked.context("nothing was revoked; `backstitch key list` shows the ids")?;
@@ -101,7 +102,7 @@ fn show_created(created: &CreatedKey, out: Out) -> anyhow::Result<()> {
 
 fn list(keys: &[ApiKey], out: Out) -> String {
     if keys.is_empty() {
-        return "no keys; `backstitch key create NAME --role ROLE` makes one".to_owned();
+        return "no keys; `backstitch key create NAME --role ROLE` creates one".to_owned();
     }
     let now = now();
     let row = |key: &ApiKey| {

@@ -1,4 +1,4 @@
-//! `backstitch man`: manual pages. One on stdout, to be read with `man -l -`, or all of them into a directory.
+//! `backstitch man`: manual pages: one on stdout, to read with `man -l -`, or all of them into a directory.
 
 use std::path::PathBuf;
 
@@ -7,13 +7,13 @@ use clap::CommandFactory;
 
 use super::output::{say, tell};
 
-/// Which pages.
+/// Arguments of `man`.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Read one:     backstitch man run cancel | man -l -\nInstall all:  backstitch man --dir ~/.local/share/man/man1"
 )]
 pub(super) struct Args {
-    /// Whose page: `run cancel`; of backstitch itself unless said
+    /// The command, such as `run cancel`; without it, backstitch itself
     #[arg(value_name = "COMMAND", conflicts_with = "dir")]
     command: Vec<String>,
     /// Write the pages of all commands into this directory
@@ -26,7 +26,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let mut root = super::Cli::command();
     root.build();
     if let Some(dir) = &args.dir {
-        std::fs::create_dir_all(dir).with_context(|| format!("{} can't be made", dir.display()))?;
+        std::fs::create_dir_all(dir).with_context(|| format!("could not create {}", dir.display()))?;
         clap_mangen::generate_to(super::Cli::command(), dir)
             .with_context(|| format!("writing to {}", dir.display()))?;
         tell(format!("the pages are in {}", dir.display()));
@@ -34,7 +34,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let mut command = &root;
     for name in &args.command {
-        let unknown = || format!("there is no command `{name}`; `backstitch --help` lists them");
+        let unknown = || format!("there is no command `{name}`; `backstitch --help` lists the commands");
         command = command.find_subcommand(name).with_context(unknown)?;
     }
     let mut page = Vec::new();
@@ -49,7 +49,7 @@ mod tests {
 
     use super::*;
 
-    /// All commands, with their names in full.
+    /// All commands, with their full names.
     fn all(command: &Command, name: &str, found: &mut Vec<(String, Command)>) {
         found.push((name.to_owned(), command.clone()));
         for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {

@@ -1,4 +1,4 @@
-//! `backstitch migrate`: brings the schema up to date. Safe to run twice or side by side.
+//! `backstitch migrate`: brings the schema up to date. Safe to run twice or concurrently.
 
 use anyhow::Context;
 
@@ -8,14 +8,14 @@ use crate::{
     engine::{Engine, Registry},
 };
 
-/// Which database.
+/// The database.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     database: DatabaseArgs,
 }
 
-/// Applies what is missing.
+/// Applies missing migrations.
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let engine = Engine::new(args.database.pool(2)?, Registry::new());
     let missing = engine.missing_migrations().await.context("the database can't be read")?;

@@ -1,6 +1,6 @@
-//! The command line: one verb per file, each with its arguments and its `run`. No SQL; servers are met over HTTP.
+//! The command line: one command per file, with its arguments and its `run`. No SQL; servers are called over HTTP.
 //!
-//! Data goes to stdout, everything else to stderr. Exit status: 0 done, 1 the operation failed or found a breach, 2 usage.
+//! Data goes to stdout, everything else to stderr. Exit status: 0 done, 1 failed or found a breach, 2 wrong usage.
 
 mod attention;
 mod audit;
@@ -41,7 +41,7 @@ use self::{
 #[derive(Debug, Parser)]
 #[command(name = "backstitch", version, arg_required_else_help = true, max_term_width = 80)]
 pub struct Cli {
-    /// How data is printed
+    /// Output format
     #[arg(short = 'o', global = true, id = "format", value_name = "FORMAT", value_enum, default_value = "table")]
     format: Format,
     #[command(subcommand)]
@@ -50,14 +50,14 @@ pub struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Say what needs an operator, grouped by error
+    /// List what needs an operator, grouped by error
     Attention {
         #[command(flatten)]
         server: ServerArgs,
         #[command(subcommand)]
         verb: Option<attention::Verb>,
     },
-    /// List what operators did and were refused, newest first
+    /// List operators' actions and refusals, newest first
     Audit {
         #[command(flatten)]
         server: ServerArgs,
@@ -71,22 +71,22 @@ enum Command {
         #[command(subcommand)]
         table: Option<fleet::Verb>,
     },
-    /// Run orders through every outcome on a Postgres of its own, and check the books
+    /// Run orders through every outcome on an embedded Postgres, and check the books
     Demo(demo::Args),
     /// Run everything in one process, on an embedded Postgres: API, worker, gateway simulator
     Dev(Box<dev::Args>),
     /// Serve the API, by default with a worker
     Serve(Box<serve::Args>),
-    /// Work on runs, as a member of a worker pool
+    /// Execute runs, as a member of a worker pool
     Worker(Box<worker::Args>),
-    /// Make, list and revoke API keys
+    /// Create, list and revoke API keys
     Key {
         #[command(subcommand)]
         verb: key::Verb,
     },
     /// Bring the schema up to date
     Migrate(migrate::Args),
-    /// Run a payment gateway that speaks the subset of Stripe's HTTP API that we use, with fault modes
+    /// Run a simulated payment gateway (a subset of Stripe's HTTP API) with fault modes
     GatewaySim(gateway_sim::Args),
     /// Start, watch and operate runs
     Run {
@@ -95,14 +95,14 @@ enum Command {
         #[command(subcommand)]
         verb: run::Verb,
     },
-    /// Say how long ended runs are kept, and what would go
+    /// Show and set how long ended runs are kept
     Retention {
         #[command(flatten)]
         server: ServerArgs,
         #[command(subcommand)]
         verb: retention::Verb,
     },
-    /// Start runs by the clock
+    /// Start runs on a schedule
     Schedule {
         #[command(flatten)]
         server: ServerArgs,
@@ -123,14 +123,14 @@ enum Command {
         #[command(subcommand)]
         verb: operation::Verb,
     },
-    /// Hold back a workflow, an activity or a queue
+    /// Hold a workflow, an activity or a queue
     Hold {
         #[command(flatten)]
         server: ServerArgs,
         #[command(subcommand)]
         verb: hold::Verb,
     },
-    /// Measure runs a second, latency, log and memory with the standard load
+    /// Measure throughput, latency, log and memory with the standard load
     Bench(bench::Args),
     /// Check a database's settings, and the no-limbo and ledger invariants
     Doctor(doctor::Args),
@@ -143,7 +143,7 @@ enum Command {
 }
 
 impl Cli {
-    /// Carries the command out.
+    /// Carries out the command.
     pub async fn run(self) -> ExitCode {
         match self.dispatch().await {
             Ok(()) => ExitCode::SUCCESS,
@@ -154,7 +154,7 @@ impl Cli {
         }
     }
 
-    /// The log filter where the environment names none: servers tell what they do, commands only what is wrong.
+    /// The default log filter: servers log their activity, commands only problems.
     pub const fn default_log(&self) -> &'static str {
         match self.command {
             Command::Serve(_) | Command::Worker(_) | Command::Dev(_) | Command::GatewaySim(_) => "info,sqlx=warn",

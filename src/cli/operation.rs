@@ -1,4 +1,4 @@
-//! `backstitch operation …`: bulk operations: what they came to, and how to stop one.
+//! `backstitch operation …`: show bulk operations and their results, and stop them.
 
 use std::time::Duration;
 
@@ -14,43 +14,43 @@ use super::{
     shapes::List,
 };
 
-/// How often an operation is looked at while it is followed.
+/// How often a followed operation is read.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Refused runs that are shown one by one.
+/// Number of refused runs shown one by one.
 const SHOWN: u32 = 10;
 
-const NEW_TO_US: &str = "the server describes operations in a way that is new to us";
+const NEW_TO_US: &str = "the server's operation has an unknown form";
 
-/// The verbs.
+/// The subcommands.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Verb {
     /// List bulk operations, newest first
     List(ListArgs),
-    /// Show a bulk operation and what became of its runs
+    /// Show a bulk operation and the results of its runs
     Show(Id),
     /// Follow a bulk operation until it ends
     Watch(Id),
-    /// Stop a bulk operation for now
+    /// Pause a bulk operation
     Pause(Change),
-    /// Let a bulk operation go on
+    /// Resume a paused bulk operation
     Resume(Change),
-    /// End a bulk operation; what was done stays done
+    /// Cancel a bulk operation; runs already processed stay so
     Cancel(Change),
 }
 
-/// Which page.
+/// The page.
 #[derive(Debug, clap::Args)]
 pub(super) struct ListArgs {
     /// At most this many (up to 200)
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
     limit: u32,
-    /// Where the last page ended
+    /// Cursor from the previous page
     #[arg(long)]
     cursor: Option<String>,
 }
 
-/// Which operation.
+/// An operation.
 #[derive(Debug, clap::Args)]
 pub(super) struct Id {
     /// The operation's id
@@ -62,7 +62,7 @@ pub(super) struct Id {
 pub(super) struct Change {
     /// The operation's id
     id: String,
-    /// Why, for the audit log
+    /// Reason, for the audit log
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
 }
@@ -106,7 +106,7 @@ impl Operation {
     }
 }
 
-/// Carries out one verb.
+/// Carries out a subcommand.
 pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Result<()> {
     let client = Client::new(server)?;
     match verb {
@@ -119,7 +119,7 @@ pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Re
     }
 }
 
-/// Reads an operation out of an answer.
+/// Reads an operation from an answer.
 pub(super) fn read(answer: &Value) -> anyhow::Result<Operation> {
     serde_json::from_value(answer.clone()).context(NEW_TO_US)
 }
@@ -181,10 +181,10 @@ async fn change(verb: &str, args: Change, client: &Client, out: Out) -> anyhow::
     out.show(&answer, || render(&operation, out))
 }
 
-/// Follows an operation until it is over or paused, with a bar where somebody sees it, and tells what it came to.
+/// Follows an operation until it ends or is paused, with a progress bar on terminals, and prints its result.
 ///
 /// # Errors
-/// Where runs refused it: so that a script sees it too.
+/// When runs refused it, so that scripts notice.
 pub(super) async fn follow(id: &str, client: &Client, out: Out) -> anyhow::Result<()> {
     let bar = ProgressBar::new(0);
     bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}")?);
@@ -203,7 +203,7 @@ pub(super) async fn follow(id: &str, client: &Client, out: Out) -> anyhow::Resul
     bar.finish_and_clear();
     out.show(&whole, || render(&operation, out))?;
     if operation.status == "paused" {
-        tell(format!("it is paused; `backstitch operation resume {id}` lets it go on."));
+        tell(format!("it is paused; `backstitch operation resume {id}` resumes it."));
     }
     if operation.refused > 0 {
         bail!(

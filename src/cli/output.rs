@@ -1,7 +1,7 @@
-//! What people and scripts read: data on stdout, as tables that fit 80 columns or as JSON; everything else on stderr.
+//! Output: data on stdout, as tables that fit 80 columns or as JSON; everything else on stderr.
 //!
-//! Colours only where stdout is a terminal and `NO_COLOR` is not set. Times are short and relative in tables; JSON has them
-//! as the server gave them.
+//! Colours only if stdout is a terminal and `NO_COLOR` is not set. Times are short and relative in tables; JSON keeps
+//! the server's.
 
 use std::{
     env,
@@ -26,17 +26,17 @@ pub enum Format {
     Json,
 }
 
-/// Where output goes, and how it looks.
+/// How output looks.
 #[derive(Clone, Copy, Debug)]
 pub struct Out {
     /// Table or JSON.
     pub format: Format,
-    /// Whether colours may be used.
+    /// Whether to use colours.
     pub colour: bool,
 }
 
 impl Out {
-    /// Output as this process's stdout and environment want it.
+    /// Output for this process's stdout and environment.
     pub fn new(format: Format) -> Self {
         let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self { format, colour: io::stdout().is_terminal() && !no_color }
@@ -47,7 +47,7 @@ impl Out {
         self.format == Format::Json
     }
 
-    /// Data as JSON, or as what `table` makes of it.
+    /// Prints data as JSON, or as the text that `table` makes of it.
     pub fn show<T: Serialize>(self, data: &T, table: impl FnOnce() -> String) -> anyhow::Result<()> {
         match self.format {
             Format::Json => say(&serde_json::to_string_pretty(data)?),
@@ -56,7 +56,7 @@ impl Out {
         Ok(())
     }
 
-    /// A status or outcome in the colour of what it means.
+    /// A status or outcome in its colour.
     pub fn paint(self, word: &str) -> String {
         let colour = match word {
             "completed" | "ok" | "placed" | "delivered" | "✓" => "32",
@@ -69,20 +69,20 @@ impl Out {
     }
 }
 
-/// A line (or several) of data. A reader that has gone away is no error of ours.
+/// Prints a line (or several) of data. A closed pipe is not an error.
 pub fn say(text: &str) {
     if writeln!(io::stdout().lock(), "{text}").is_err() {
         std::process::exit(0);
     }
 }
 
-/// A line for people that is no data.
+/// Prints a line for people on stderr.
 pub fn tell(text: impl Display) {
-    // Nobody is left to tell where stderr is closed.
+    // If stderr is closed, nobody reads it.
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// Asks on the terminal; without one there is nobody to ask, and `--yes` has to say it.
+/// Asks for confirmation if stdin is a terminal.
 pub fn confirm(question: &str) -> anyhow::Result<bool> {
     if !io::stdin().is_terminal() {
         return Ok(true); // scripts know what they do; the reason has been given
@@ -93,7 +93,7 @@ pub fn confirm(question: &str) -> anyhow::Result<bool> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// A table without frames; cells wrap rather than run over [`WIDTH`].
+/// A table without frames; cells wrap to stay within [`WIDTH`].
 pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
@@ -101,12 +101,12 @@ pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> St
     for row in rows {
         table.add_row(row);
     }
-    // Each cell has a space on either side; the first one would only indent everything.
+    // Each cell has a space on either side; the first one would indent every line.
     let lines = table.lines().map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned());
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The wall clock of this machine, to show times as ages. Nothing is decided by it.
+/// The wall clock of this machine, only to show times as ages.
 #[expect(clippy::disallowed_methods, reason = "for display only")]
 pub fn now() -> DateTime<Utc> {
     Utc::now()
@@ -122,7 +122,7 @@ pub fn relative(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     }
 }
 
-/// A length of time in milliseconds, in at most six characters or so.
+/// A duration in milliseconds, in about six characters.
 pub fn span(ms: i64) -> String {
     let (s, m, h) = (ms / 1000, ms / 60_000, ms / 3_600_000);
     match ms {
@@ -135,7 +135,7 @@ pub fn span(ms: i64) -> String {
     }
 }
 
-/// A text cut to so many characters, with a mark where it was.
+/// A text cut to that many characters, with an ellipsis.
 pub fn cut(text: &str, longest: usize) -> String {
     if text.chars().count() <= longest {
         return text.to_owned();

@@ -1,4 +1,4 @@
-//! `backstitch retention …`: how long ended runs are kept, and what would go.
+//! `backstitch retention …`: how long ended runs are kept, and what would be deleted.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::{
     shapes::List,
 };
 
-/// The verbs.
+/// The subcommands.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Verb {
     /// List how long ended runs are kept
@@ -22,18 +22,18 @@ pub(super) enum Verb {
     Set {
         /// The workflow
         workflow: String,
-        /// How long, as 90d; `default` is as long as all others
+        /// How long, such as 90d; `default` removes the workflow's own setting
         keep: String,
-        /// Why, for the audit log
+        /// Reason, for the audit log
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
-        /// Only check
+        /// Only check, change nothing
         #[arg(long)]
         dry_run: bool,
     },
-    /// Count what goes at the next turn; servers let it go by themselves
+    /// Count what the servers would delete next
     Run {
-        /// The only way: nothing is dropped by hand
+        /// Required: servers delete by themselves, this command never does
         #[arg(long, required = true)]
         dry_run: bool,
     },
@@ -58,7 +58,7 @@ struct Partition {
     is_old: bool,
 }
 
-/// Carries out one verb.
+/// Carries out a subcommand.
 pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Result<()> {
     let client = Client::new(server)?;
     match verb {
@@ -71,14 +71,15 @@ pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Re
         Verb::Run { .. } => {
             let answer = client.get("/v1/retention/plan", &[]).await?;
             let keeping: Keeping =
-                serde_json::from_value(answer.clone()).context("the server's answer is new to us")?;
+                serde_json::from_value(answer.clone()).context("the server's answer has an unknown form")?;
             out.show(&answer, || planned(&keeping))
         }
     }
 }
 
 fn listed(answer: &Value, out: Out) -> anyhow::Result<()> {
-    let page: List<Retention> = serde_json::from_value(answer.clone()).context("the server's answer is new to us")?;
+    let page: List<Retention> =
+        serde_json::from_value(answer.clone()).context("the server's answer has an unknown form")?;
     let row = |set: &Retention| {
         let keep = humantime::format_duration(Duration::from_secs(set.keep_s)).to_string();
         vec![set.workflow.clone().unwrap_or_else(|| "(all others)".to_owned()), keep]
@@ -89,7 +90,7 @@ fn listed(answer: &Value, out: Out) -> anyhow::Result<()> {
 fn planned(keeping: &Keeping) -> String {
     let row = |partition: &Partition| {
         let how = match (partition.is_old, partition.go) {
-            (true, _) => "the week is dropped, what stays is carried over",
+            (true, _) => "the week is dropped, surviving runs are moved",
             (false, 0) => "",
             (false, _) => "row by row",
         };

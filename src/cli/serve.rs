@@ -1,8 +1,8 @@
 //! `backstitch serve`: the API in one process, by default with a worker.
 //!
-//! It starts without its database: `/healthz` answers, `/readyz` says what is missing, and requests are told
-//! `database_unavailable` until it comes. It never changes the schema: `backstitch migrate` does. Where other machines can
-//! reach it, it does not start without API keys, unless it is told to.
+//! It starts without its database: `/healthz` answers, `/readyz` says what is missing, and requests fail with
+//! `database_unavailable` until the database is there. It never changes the schema: `backstitch migrate` does. On an
+//! address that other machines can reach, it needs API keys or `--no-auth` to start.
 
 use anyhow::Context;
 
@@ -14,10 +14,10 @@ use crate::{
     telemetry,
 };
 
-/// Connections that requests and the worker's slow path share.
+/// Connections shared by requests and the worker's slow path.
 const CONNECTIONS: u32 = 20;
 
-/// What to serve, from where.
+/// Arguments of `serve`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -30,12 +30,12 @@ pub(super) struct Args {
     gateway: GatewayArgs,
     #[command(flatten)]
     shop: ShopSettings,
-    /// Serve only; runs are left to workers elsewhere
+    /// Serve only; workers elsewhere execute the runs
     #[arg(long)]
     no_worker: bool,
 }
 
-/// Serves until told to stop.
+/// Serves until a stop signal.
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let pool = args.database.pool(CONNECTIONS)?;
     let recorder = telemetry::record()?;

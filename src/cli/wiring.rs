@@ -1,6 +1,6 @@
-//! How a process is put together: the shop over a database and a gateway, its worker, and when both are to stop.
+//! Assembles a process: the shop on a database and a gateway, its worker, and their shutdown.
 //!
-//! The only place that knows all parts. `serve`, `worker` and `dev` differ in which of them they start.
+//! Only this module knows all parts. `serve`, `worker` and `dev` differ in which of them they start.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,7 +23,7 @@ use crate::{
     workflows,
 };
 
-/// How long a worker waits before it looks again whether it can start.
+/// How long a worker waits before it tries again to start.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The order service, on an engine that knows the shop's workflows.
@@ -43,13 +43,14 @@ pub(super) fn shop(
     Ok(Orders::new(engine, settings).with_webhook_secrets(gateway.webhook_secret.into_iter().collect()))
 }
 
-/// The name that this process' worker goes by.
+/// The name of this process's worker.
 pub(super) fn worker_name() -> String {
     let host = nix::unistd::gethostname().map_or_else(|_| "worker".into(), |name| name.to_string_lossy().into_owned());
     format!("{host}:{}", std::process::id())
 }
 
-/// The API's state, with metrics: `recorder` is older than the shop's engine. `worker` says that this process works too.
+/// The API's state, with metrics: `recorder` is older than the shop's engine. `worker` says that this process works
+/// too.
 pub(super) fn app(orders: Orders, recorder: Recorder, worker: Option<&WorkArgs>) -> App {
     let app = App::new(orders).with_metrics(recorder);
     match worker {
@@ -58,7 +59,7 @@ pub(super) fn app(orders: Orders, recorder: Recorder, worker: Option<&WorkArgs>)
     }
 }
 
-/// Works on runs until told to stop. A database that is not there, or whose schema is behind, is waited for.
+/// Executes runs until stopped. Waits for a database that can't be reached or whose schema is behind.
 #[cfg(feature = "otlp")]
 pub(super) async fn work(engine: Engine, args: WorkArgs, stop: CancellationToken) -> anyhow::Result<()> {
     let Some(traces) = crate::telemetry::Traces::from_environment()? else {
@@ -69,7 +70,7 @@ pub(super) async fn work(engine: Engine, args: WorkArgs, stop: CancellationToken
     worked
 }
 
-/// The same for a build that knows nothing of traces.
+/// The same for a build without traces.
 #[cfg(not(feature = "otlp"))]
 pub(super) async fn work(engine: Engine, args: WorkArgs, stop: CancellationToken) -> anyhow::Result<()> {
     if std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some_and(|value| !value.is_empty()) {
@@ -108,7 +109,7 @@ async fn work_until(
             Err(error) => return Err(error).context("the worker can't start"),
         };
         if told.replace(obstacle) != Some(obstacle) {
-            tracing::warn!("the worker waits: {obstacle}");
+            tracing::warn!("the worker is waiting: {obstacle}");
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK_AGAIN) => {}
@@ -117,7 +118,7 @@ async fn work_until(
     }
 }
 
-/// Does what comes round by the clock until told to stop: every process that serves or works has its share in it.
+/// Runs maintenance until stopped, in every process that serves or works.
 pub(super) async fn maintain(engine: Engine, stop: CancellationToken) {
     let maintenance = engine.maintenance(MaintenanceConfig::default()).run(stop.clone().cancelled_owned());
     let schedules = async {
@@ -129,24 +130,24 @@ pub(super) async fn maintain(engine: Engine, stop: CancellationToken) {
     tokio::join!(maintenance, schedules);
 }
 
-/// Makes the shop's schedules that are not there, as soon as the database and its schema are.
+/// Creates the shop's missing schedules, once the database and its schema are ready.
 async fn bring_schedules(engine: &Engine) {
     let brought = async || {
         for (name, spec) in workflows::schedules()? {
             if engine.ensure_schedule(name, &spec).await? {
-                tracing::info!(schedule = name, "made a schedule");
+                tracing::info!(schedule = name, "created a schedule");
             }
         }
         Ok::<_, Error>(())
     };
     while let Err(error) = brought().await {
-        tracing::debug!(%error, "the schedules wait");
+        tracing::debug!(%error, "can't create the schedules yet");
         tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
 
-/// Refuses to serve other machines while there are no API keys, unless told to. A database that can't be asked just now
-/// refuses nothing: the server lets nobody in until it can.
+/// Refuses to serve other machines without API keys, unless `--no-auth` is given. If the database can't be reached, the
+/// server starts, but refuses everybody until it can check.
 pub(super) async fn require_keys(engine: &Engine, args: &ServeArgs) -> anyhow::Result<()> {
     if args.listen.ip().is_loopback() || args.no_auth {
         return Ok(());
@@ -159,7 +160,7 @@ pub(super) async fn require_keys(engine: &Engine, args: &ServeArgs) -> anyhow::R
             args.listen
         ),
         Err(error) => {
-            tracing::warn!(%error, "the database can't tell whether there are API keys: nobody is let in until it can");
+            tracing::warn!(%error, "can't check whether there are API keys: all requests are refused until that is possible");
             Ok(())
         }
     }
@@ -185,7 +186,7 @@ pub(super) fn stop_signal() -> anyhow::Result<CancellationToken> {
             if again {
                 std::process::exit(1);
             }
-            tracing::info!("told to stop; once more ends it at once");
+            tracing::info!("stopping; a second signal ends the process at once");
             told.cancel();
         }
     });

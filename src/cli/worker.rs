@@ -1,4 +1,4 @@
-//! `backstitch worker`: a worker pool member. It drains when it is told to stop; what it can't finish, others take over.
+//! `backstitch worker`: a member of a worker pool. When stopped it drains; other workers take over unfinished runs.
 
 use std::net::SocketAddr;
 
@@ -12,10 +12,10 @@ use crate::{
     telemetry,
 };
 
-/// Connections besides those of its lanes.
+/// Connections in addition to those of its lanes.
 const CONNECTIONS: u32 = 10;
 
-/// What to work on.
+/// Arguments of `worker`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -26,15 +26,15 @@ pub(super) struct Args {
     gateway: GatewayArgs,
     #[command(flatten)]
     shop: ShopSettings,
-    /// The largest payload
+    /// Maximum size of a payload
     #[arg(long, value_name = "SIZE", env = "BACKSTITCH_MAX_PAYLOAD", default_value = "1MiB")]
     max_payload: ByteSize,
-    /// Where to serve its health and metrics; nowhere unless given
+    /// Listen address for health and metrics; without it, none are served
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
 }
 
-/// Works until told to stop.
+/// Works until a stop signal.
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let recorder = telemetry::record()?;
     let orders = wiring::shop(

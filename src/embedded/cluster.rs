@@ -1,8 +1,8 @@
-//! The data directory: one user at a time, created whole or not at all, and never opened with the wrong version.
+//! The data directory: used by one process at a time, created atomically, and never opened with the wrong version.
 //!
-//! Layout of the directory that callers name: `pg/` is the cluster, `pg.log` the server's log, `pg.lock` is held (flock) by the
-//! process that runs the server, so it frees itself however that process ends. If we are root and the server's user
-//! can't get into the directory (a clone under /root, say), the cluster is put under /var/lib/backstitch and `pg` is a
+//! In the caller's directory, `pg/` is the cluster, `pg.log` the server's log, and `pg.lock` is locked (flock) by the
+//! process that runs the server, so that it is released however that process ends. If we are root and the server's user
+//! can't enter the directory (a clone under /root, for example), the cluster is in /var/lib/backstitch and `pg` is a
 //! symbolic link to it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
@@ -19,16 +19,16 @@ use super::discover::{Server, discover};
 use super::owner::Owner;
 use super::{Error, pidfile};
 
-/// Where clusters go that root can't keep in the directory it was given.
+/// Where root's clusters go if the server's user can't enter the given directory.
 const FALLBACK_HOME: &str = "/var/lib/backstitch";
-/// The superuser of a new cluster; nobody but it can log in.
+/// The superuser of a new cluster, and its only user.
 pub(super) const SUPERUSER: &str = "backstitch";
-/// A server's log that has grown beyond this is begun anew.
+/// A server's log beyond this size is truncated.
 const LOG_LIMIT_BYTES: u64 = 8 << 20;
-/// How long we wait for a server that is going away because its parent was killed.
+/// How long we wait for a server that is stopping because its parent was killed.
 const LEAVING_WITHIN: Duration = Duration::from_secs(10);
 
-/// A data directory that is ours until this is dropped.
+/// A data directory that is locked until this is dropped.
 #[derive(Debug)]
 pub(super) struct Cluster {
     /// The directory that the caller named, absolute.
@@ -48,7 +48,7 @@ impl Drop for Cluster {
 }
 
 impl Cluster {
-    /// Locks the directory, creates the cluster if there is none, and sees to it that a server can be started on it.
+    /// Locks the directory, creates the cluster if there is none, and makes sure that a server can start on it.
     /// Blocks, for seconds if a cluster has to be created. `sync`: whether a new cluster is flushed to disk.
     pub(super) fn open(dir: &Path, sync: bool) -> Result<Self, Error> {
         let owner = Owner::choose()?;
@@ -86,7 +86,7 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// A command of this server's binaries, run as its user, deaf to the PG* variables of our environment.
+    /// A command of this server's binaries, run as its user, without the PG* variables of our environment.
     pub(super) fn command(&self, program: &str) -> Command {
         command(&self.server, &self.owner, program)
     }
@@ -96,7 +96,7 @@ impl Cluster {
         self.dir.join("pg.log")
     }
 
-    /// Opens the log for the server to write on, anew if it has grown large.
+    /// Opens the log for the server to append to, truncated if it is large.
     pub(super) fn open_log(&self) -> Result<File, Error> {
         let path = self.log_path();
         let full = fs::metadata(&path).is_ok_and(|meta| meta.len() > LOG_LIMIT_BYTES);
@@ -107,7 +107,7 @@ impl Cluster {
         opened.map_err(Error::io("open", &path))
     }
 
-    /// Removes everything; for temporary clusters, after the server has ended.
+    /// Removes everything, for temporary clusters after the server has ended.
     pub(super) fn remove(&self) {
         let _ = fs::remove_dir_all(&self.data);
         if let Some(home) = self.data.parent().filter(|home| *home != self.dir) {
@@ -116,7 +116,7 @@ impl Cluster {
         let _ = fs::remove_dir_all(&self.dir);
     }
 
-    /// We hold the lock, so a server that runs here has lost its parent and is going away, or somebody else started it.
+    /// We hold the lock, so a server that runs here has lost its parent and is stopping, or was started by other means.
     fn wait_until_free(&self) -> Result<(), Error> {
         let deadline = Instant::now() + LEAVING_WITHIN;
         while let Some(pid) = pidfile::living_server(&self.data) {
@@ -129,7 +129,7 @@ impl Cluster {
     }
 }
 
-/// Creates the directory where it doesn't exist; others may walk through it (the server's user has to), not list it.
+/// Creates the directory if it doesn't exist; other users may traverse it (the server's user has to), not list it.
 fn create_dir(dir: &Path) -> Result<(), Error> {
     if dir.is_dir() {
         return Ok(());
@@ -138,14 +138,14 @@ fn create_dir(dir: &Path) -> Result<(), Error> {
     fs::set_permissions(dir, Permissions::from_mode(0o711)).map_err(Error::io("set the mode of", dir))
 }
 
-/// Takes the lock or says who has it.
+/// Takes the lock, or fails with the pid that holds it.
 fn lock(dir: &Path) -> Result<File, Error> {
     let path = dir.join("pg.lock");
     let opened = OpenOptions::new().create(true).read(true).write(true).truncate(false).mode_private().open(&path);
     let mut file = opened.map_err(Error::io("open", &path))?;
     match file.try_lock() {
         Ok(()) => {
-            // The number is for the message that the next one gets; the lock itself is what counts.
+            // The pid is for another process's error message; the lock itself decides.
             let written = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
             written.map_err(Error::io("write", &path))?;
             Ok(file)
@@ -159,7 +159,7 @@ fn lock(dir: &Path) -> Result<File, Error> {
     }
 }
 
-/// Runs initdb beside the place and renames, so that an interrupted initdb leaves no half cluster behind.
+/// Runs initdb in a sibling directory and renames it, so that an interrupted initdb leaves no partial cluster.
 fn create(dir: &Path, server: &Server, owner: &Owner, sync: bool) -> Result<(), Error> {
     let home = if owner.require_reach(dir).is_ok() { dir.to_owned() } else { fallback_home()? };
     owner.require_reach(&home)?;
@@ -179,7 +179,7 @@ fn create(dir: &Path, server: &Server, owner: &Owner, sync: bool) -> Result<(), 
     Ok(())
 }
 
-/// A new directory under /var/lib. Its name is random: deleting the directory that links to it must really start afresh.
+/// A new directory under /var/lib. Its name is random, so that deleting the directory that links to it starts afresh.
 fn fallback_home() -> Result<PathBuf, Error> {
     let home = Path::new(FALLBACK_HOME).join(Uuid::now_v7().to_string());
     create_dir(Path::new(FALLBACK_HOME))?;
@@ -187,8 +187,8 @@ fn fallback_home() -> Result<PathBuf, Error> {
     Ok(home)
 }
 
-/// UTF-8, because that is what JSON is; locale C, because its order of strings is the same on every system and after every
-/// upgrade of its libraries. Local connections are trusted: the socket lies in a directory that is closed to others (see `mod.rs`).
+/// UTF-8, because JSON is; locale C, because it sorts strings alike on every system and after every library upgrade.
+/// Local connections are trusted: the socket is in a private directory (see `mod.rs`).
 fn initdb(data: &Path, server: &Server, owner: &Owner, sync: bool) -> Result<(), Error> {
     let mut command = command(server, owner, "initdb");
     command.arg("-D").arg(data).args(["-U", SUPERUSER, "--encoding=UTF8", "--locale=C"]);
@@ -222,7 +222,7 @@ pub(super) fn last_lines(text: &str, count: usize) -> String {
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
-/// `mode(0o600)` under a name that says what for.
+/// Sets mode 0600.
 trait ModePrivate {
     fn mode_private(&mut self) -> &mut Self;
 }
@@ -233,11 +233,11 @@ impl ModePrivate for OpenOptions {
     }
 }
 
-/// Temporary directories whose process was killed are removed by a later one: this many minutes after.
+/// Age in minutes after which the temporary directory of a killed process is removed by a later one.
 const LEFT_BEHIND_AFTER: Duration = Duration::from_secs(600);
 const TEMPORARY_PREFIX: &str = "backstitch-temporary-";
 
-/// Names a new temporary directory and removes those that killed processes have left.
+/// Names a new temporary directory and removes those left by killed processes.
 pub(super) fn temporary_dir() -> PathBuf {
     let base = env::temp_dir();
     for entry in fs::read_dir(&base).into_iter().flatten().flatten() {
@@ -248,7 +248,7 @@ pub(super) fn temporary_dir() -> PathBuf {
     base.join(format!("{TEMPORARY_PREFIX}{}", Uuid::now_v7()))
 }
 
-/// Removes a temporary directory if nobody holds it; younger ones may be just about to be locked.
+/// Removes a temporary directory that is not locked; younger ones may be about to be locked.
 fn remove_left_behind(dir: &Path) -> io::Result<()> {
     let file = File::open(dir.join("pg.lock"))?;
     let age = file.metadata()?.modified()?.elapsed().unwrap_or_default();

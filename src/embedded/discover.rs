@@ -1,8 +1,8 @@
 //! Finding an installed Postgres server's binaries.
 //!
-//! Order: `BACKSTITCH_PG_BIN`, which is obeyed or refused but never passed over; else the highest version, 13 or newer, among the
-//! places where packages put it (a data directory that exists already asks for its own major version first). Nothing is
-//! downloaded. Starting what was found is `launch.rs`'s affair.
+//! `BACKSTITCH_PG_BIN` comes first: if it is set but unusable, that is an error. Otherwise it is the highest version,
+//! 13 or newer, in the usual places of packages; an existing data directory prefers its own major version. Nothing is
+//! downloaded.
 
 use std::env;
 use std::ffi::OsStr;
@@ -15,7 +15,7 @@ use super::Error;
 /// The oldest major version that the schema and the launcher work with.
 pub const OLDEST_SUPPORTED: u32 = 13;
 
-/// Directories of binaries; a `*` stands for any name in that place.
+/// Directories of binaries; a `*` matches any name.
 const USUAL_PLACES: &[&str] = &[
     "/usr/lib/postgresql/*/bin",
     "/usr/pgsql-*/bin",
@@ -36,7 +36,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Looks into one directory of binaries; the error says why it won't do.
+    /// Checks one directory of binaries; the error says why it is unusable.
     fn probe(bin: &Path) -> Result<Self, String> {
         let postgres = bin.join("postgres");
         if !bin.join("initdb").exists() {
@@ -61,7 +61,7 @@ impl Server {
 /// Finds the server to run; `preferred` is the major version of data that exists already.
 ///
 /// # Errors
-/// [`Error::BadBinaries`] if `BACKSTITCH_PG_BIN` is set and won't do, [`Error::NotFound`] if nothing is installed.
+/// [`Error::BadBinaries`] if `BACKSTITCH_PG_BIN` is set but unusable, [`Error::NotFound`] if nothing is installed.
 pub fn discover(preferred: Option<u32>) -> Result<Server, Error> {
     if let Some(path) = env::var_os("BACKSTITCH_PG_BIN").filter(|value| !value.is_empty()) {
         let path = PathBuf::from(path);
@@ -70,7 +70,7 @@ pub fn discover(preferred: Option<u32>) -> Result<Server, Error> {
     choose(candidates(), preferred)
 }
 
-/// Picks the preferred version if it is there, else the highest; of equals, the first.
+/// Picks the preferred version if it is installed, else the highest; of equals, the first.
 fn choose(places: Vec<PathBuf>, preferred: Option<u32>) -> Result<Server, Error> {
     let mut best: Option<Server> = None;
     let mut seen = Vec::new();
@@ -99,7 +99,7 @@ fn candidates() -> Vec<PathBuf> {
     kept
 }
 
-/// What `pg_config --bindir` says, where there is a `pg_config`.
+/// The output of `pg_config --bindir`, if there is a `pg_config`.
 fn pg_config_bindir() -> Option<PathBuf> {
     let output = Command::new("pg_config").arg("--bindir").stdin(Stdio::null()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;

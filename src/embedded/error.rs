@@ -1,7 +1,7 @@
-//! What can go wrong while starting an embedded Postgres, and what to do about it.
+//! Errors while starting an embedded Postgres, and what to do about them.
 //!
-//! Every message names the path or the process concerned and ends with the next step, because it is read by
-//! somebody who wanted to try Backstitch and now has to fix a machine. Codes are stable; messages are not.
+//! Every message names the path or process and ends with the next step, because its reader wanted to try
+//! Backstitch and now has to fix a machine. Codes are stable; messages are not.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub enum Error {
         seen: Vec<String>,
     },
 
-    /// `BACKSTITCH_PG_BIN` names a directory that won't do.
+    /// `BACKSTITCH_PG_BIN` names an unusable directory.
     #[error(
         "BACKSTITCH_PG_BIN={}: {problem}. It must be the directory that holds `postgres` and `initdb` of version 13 or newer, \
          for example /usr/lib/postgresql/15/bin", .path.display()
@@ -34,7 +34,7 @@ pub enum Error {
         problem: String,
     },
 
-    /// Another process of ours has this data directory.
+    /// Another Backstitch process uses this data directory.
     #[error(
         "{} is in use by another Backstitch process{}: stop that one, or choose another data directory", .dir.display(),
         .holder.map(|pid| format!(" (pid {pid})")).unwrap_or_default()
@@ -42,11 +42,11 @@ pub enum Error {
     InUse {
         /// The directory as given.
         dir: PathBuf,
-        /// The process that holds it, where it left its number.
+        /// The process that uses it, if its pid is known.
         holder: Option<u32>,
     },
 
-    /// A Postgres that we did not start runs on this data directory and doesn't go away.
+    /// A Postgres that this process did not start keeps running on this data directory.
     #[error("a Postgres server (pid {pid}) that this process did not start runs on {}: stop it with `kill -INT {pid}`", .data.display())]
     ServerRunning {
         /// Its process id.
@@ -69,14 +69,14 @@ pub enum Error {
         server: u32,
     },
 
-    /// The directory holds something that is no cluster of ours.
+    /// The directory is not empty and is not a cluster.
     #[error("{} is not empty and is no Postgres data directory: remove it, or choose another data directory", .data.display())]
     NotACluster {
         /// The directory in question.
         data: PathBuf,
     },
 
-    /// Postgres refuses to run as root, and the user it would run as can't get at something.
+    /// Postgres refuses to run as root, and the user it would run as can't enter a directory.
     #[error(
         "Postgres doesn't run as root, so it would run as user `{user}`, who can't enter {}: allow it \
          (`chmod o+x {}`), or use a path outside of it", .blocker.display(), .blocker.display()
@@ -84,11 +84,11 @@ pub enum Error {
     Unreachable {
         /// The user that the server would run as.
         user: String,
-        /// The directory that stops it.
+        /// The directory that it can't enter.
         blocker: PathBuf,
     },
 
-    /// We are root and there is nobody to become.
+    /// We are root and there is no other user to run as.
     #[error(
         "Postgres doesn't run as root, and this machine has neither a user `postgres` nor `nobody`: start as an ordinary user"
     )]
@@ -101,7 +101,7 @@ pub enum Error {
     /// `initdb` failed.
     #[error("could not create a Postgres cluster in {}: initdb said: {output}", .data.display())]
     InitFailed {
-        /// Where it was to be.
+        /// Where to create it.
         data: PathBuf,
         /// The end of what initdb printed.
         output: String,
@@ -118,12 +118,12 @@ pub enum Error {
         tail: String,
     },
 
-    /// The server runs but doesn't take connections in time.
-    #[error("Postgres took no connection within {within_s} s ({last}); see {}", .log.display())]
+    /// The server runs but doesn't accept connections in time.
+    #[error("Postgres accepted no connection within {within_s} s ({last}); see {}", .log.display())]
     NotReady {
         /// How long we waited, in seconds.
         within_s: u64,
-        /// What the last attempt to connect met.
+        /// Error of the last attempt to connect.
         last: String,
         /// The server's log.
         log: PathBuf,
@@ -134,9 +134,9 @@ pub enum Error {
     Io {
         /// What was being done, as a verb: "create", "lock".
         doing: &'static str,
-        /// With which file.
+        /// The file.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
 }
@@ -162,7 +162,7 @@ impl Error {
         }
     }
 
-    /// For `map_err`: an I/O error with what was being done, and to which file.
+    /// For `map_err`: an I/O error with the action and the file.
     pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { doing, path, source }

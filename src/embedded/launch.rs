@@ -1,8 +1,8 @@
-//! The `postgres` process: started as our own child, and never outliving us.
+//! The `postgres` process: our own child, which never outlives us.
 //!
-//! No `pg_ctl` in between, so we see the process end and can wait for it. It has its own process group, so that a
-//! Ctrl-C in the terminal reaches us and not it: we stop it in order. If we are killed outright, the kernel sends it SIGQUIT
-//! (Linux only), upon which it ends at once with all its backends, and recovers from its log at the next start.
+//! Without `pg_ctl` in between we can wait for the process. It has its own process group, so a Ctrl-C in the terminal
+//! reaches only us and we stop it in order. If we are killed, the kernel sends it SIGQUIT (Linux only): it ends at once
+//! with all its backends, and recovers from its log at the next start.
 
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -18,7 +18,7 @@ use nix::unistd::Pid;
 /// How long an immediate shutdown may take before the server is killed.
 const IMMEDIATE_WITHIN: Duration = Duration::from_secs(6);
 
-/// A running `postgres`, watched by a thread of its own.
+/// A running `postgres`, waited for by its own thread.
 #[derive(Debug)]
 pub(super) struct Process {
     pid: Pid,
@@ -40,8 +40,9 @@ impl Process {
         let ending = Arc::new(Ending::default());
         let (sender, receiver) = sync_channel(1);
         let seen = Arc::clone(&ending);
-        // The kernel's parent-death signal is tied to the *thread* that forks, not to the process: on a runtime's worker or
-        // blocking thread Postgres would be stopped whenever that thread retires. So the thread that forks also waits.
+        // The kernel's parent-death signal is tied to the *thread* that forks, not to the process: on a runtime's
+        // worker or blocking thread, Postgres would be stopped when that thread ends. So the thread that forks also
+        // waits.
         thread::Builder::new().name("postgres-keeper".into()).spawn(move || match command.spawn() {
             Ok(child) => {
                 let _ = sender.send(Ok(child.id()));
@@ -74,7 +75,7 @@ impl Process {
                 return;
             }
             if signal != Signal::SIGINT {
-                tracing::warn!(pid = self.id(), %signal, "Postgres did not stop in time, now harder");
+                tracing::warn!(pid = self.id(), %signal, "Postgres did not stop in time; sending a stronger signal");
             }
             // The number is still its own: only the keeper reaps it, and has not done so a moment ago.
             let _ = kill(self.pid, signal);
@@ -93,7 +94,7 @@ impl Ending {
 
     fn wait(&self, within: Duration) {
         let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-        // A poisoned lock would mean that the keeper panicked, which it has no way to do.
+        // The keeper can't panic, so the lock is never poisoned.
         drop(self.changed.wait_timeout_while(status, within, |status| status.is_none()));
     }
 }
@@ -106,7 +107,7 @@ fn die_with_parent(command: &mut Command) {
     let ask = move || {
         // After uid and gid were changed, which is when `Command` runs this: changing them clears the request.
         nix::sys::prctl::set_pdeathsig(Signal::SIGQUIT)?;
-        // We may have died before the request was made; then nobody will send the signal any more.
+        // We may have died before the request was made; then the signal would never come.
         if nix::unistd::getppid() == parent { Ok(()) } else { Err(io::Error::from(io::ErrorKind::BrokenPipe)) }
     };
     // SAFETY: between fork and exec only async-signal-safe calls are allowed: `ask` makes two plain system calls,
@@ -116,6 +117,6 @@ fn die_with_parent(command: &mut Command) {
     }
 }
 
-/// Other systems have no parent-death signal: there a killed parent leaves its server running, and the next start says so.
+/// Other systems have no parent-death signal: a killed parent leaves its server running, and the next start reports it.
 #[cfg(not(target_os = "linux"))]
 fn die_with_parent(_command: &mut Command) {}

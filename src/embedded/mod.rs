@@ -1,12 +1,12 @@
-//! Embedded Postgres: an installed server's binaries, run as a child of this process on a data directory of its own.
+//! Embedded Postgres: an installed server's binaries, run as a child of this process on its own data directory.
 //!
-//! For `demo`, `dev` and tests. It promises: data is kept between starts with fsync on; the server never outlives us, even if we
-//! are killed (Linux); one process at a time has a data directory; a kill at any moment leaves a directory that starts
-//! again; started as root, the server runs as `postgres` or `nobody`.
+//! For `demo`, `dev` and tests. It promises: data is kept between starts with fsync on; the server never outlives us,
+//! even if we are killed (Linux); a data directory is used by one process at a time; after a kill at any moment it
+//! starts again; if we are root, the server runs as `postgres` or `nobody`.
 //!
-//! Who may connect, on a machine that others use too: the server listens on no network address, only on a Unix socket in a directory
-//! that other users can't enter (mode 0700). So there is no password to guess or to leak in a process list, no port to collide,
-//! and `trust` trusts the file system. If a caller turns `listen_addresses` on, TCP asks for a scram password.
+//! The server listens on no network address, only on a Unix socket in a directory that other users can't enter (mode
+//! 0700). So there is no password to guess or to leak in a process list and no port conflict, and `trust` relies on the
+//! file system. If a caller sets `listen_addresses`, TCP connections need a scram password.
 //!
 //! Read next: `discover.rs` (which binaries), `cluster.rs` (the data directory), `launch.rs` (the process).
 
@@ -34,13 +34,14 @@ pub use error::Error;
 use cluster::{Cluster, SUPERUSER, last_lines, temporary_dir};
 use launch::Process;
 
-/// The database that a new cluster gets, and that [`Embedded::url`] names.
+/// The database created in a new cluster, which [`Embedded::url`] names.
 pub const DATABASE: &str = "backstitch";
 
-/// The longest path of a directory whose socket still fits into the system's limit for addresses (108 bytes, 104 on macOS).
+/// The longest path of a directory whose socket still fits into the system's limit for addresses (108 bytes, 104 on
+/// macOS).
 const LONGEST_SOCKET_DIR: usize = 80;
 
-/// What the server is started with. Sized for a laptop or a small CI machine, and safe: what is acknowledged is on disk.
+/// Server settings, sized for a laptop or a small CI machine, and safe: acknowledged commits are on disk.
 const SETTINGS: &[(&str, &str)] = &[
     ("fsync", "on"),
     ("full_page_writes", "on"),
@@ -59,7 +60,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("logging_collector", "off"), // stderr goes to pg.log
 ];
 
-/// How an embedded server is started and stopped.
+/// Options for starting and stopping an embedded server.
 #[derive(Debug, Clone)]
 pub struct Options {
     settings: Vec<(String, String)>,
@@ -74,7 +75,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Sets a server parameter (`postgres -c name=value`), over our own default for it.
+    /// Sets a server parameter (`postgres -c name=value`), overriding our default.
     #[must_use]
     pub fn set(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
@@ -88,7 +89,7 @@ impl Options {
         self
     }
 
-    /// How long a fast shutdown may take before it is made an immediate one. Default 15 s.
+    /// How long a fast shutdown may take before an immediate one. Default 15 s.
     #[must_use]
     pub fn stop_within(mut self, limit: Duration) -> Self {
         self.stop_within = limit;
@@ -96,7 +97,7 @@ impl Options {
     }
 }
 
-/// A running server. Dropping it stops the server too, which blocks the thread for a moment: prefer [`Embedded::stop`].
+/// A running server. Dropping it stops the server, which blocks the thread for a moment: prefer [`Embedded::stop`].
 #[derive(Debug)]
 pub struct Embedded {
     cluster: Cluster,
@@ -106,7 +107,7 @@ pub struct Embedded {
     temporary: bool,
 }
 
-/// A database that the environment names: `DATABASE_URL`, if set and not empty. It goes before an embedded server; callers decide.
+/// `DATABASE_URL`, if set and not empty. Callers may prefer it to an embedded server.
 #[must_use]
 pub fn url_from_environment() -> Option<String> {
     env::var("DATABASE_URL").ok().filter(|url| !url.is_empty())
@@ -130,7 +131,7 @@ impl Embedded {
     }
 
     /// Starts a server on a new directory that is removed when the server stops.
-    /// (What a killed process leaves behind, a later call removes.)
+    /// (A later call removes what a killed process leaves behind.)
     ///
     /// # Errors
     /// As [`Embedded::start`].
@@ -155,7 +156,7 @@ impl Embedded {
     /// The same for another database of this server.
     #[must_use]
     pub fn url_of(&self, database: &str) -> String {
-        // Host and port are named although the socket decides: PGHOST and PGPORT in the environment must not.
+        // The socket decides; host and port are given so that PGHOST and PGPORT in the environment are ignored.
         format!("postgres://{SUPERUSER}@localhost:5432/{database}?host={}", percent_encoded(&self.socket_dir))
     }
 
@@ -206,7 +207,7 @@ impl Embedded {
         loop {
             this.process = Some(this.launch()?);
             match this.wait_until_ready(deadline).await {
-                // A postmaster was killed and one of its backends has not noticed yet: it will in a moment.
+                // A postmaster was killed and one of its backends has not noticed yet; it will in a moment.
                 Err(Error::StartFailed { tail, .. })
                     if tail.contains("shared memory block") && Instant::now() < deadline =>
                 {
@@ -232,7 +233,7 @@ impl Embedded {
         Process::spawn(command).map_err(Error::io("run", &self.cluster.server.bin.join("postgres")))
     }
 
-    /// lz4 where this server was built with it (15 and newer, as most packages are), else its own method.
+    /// lz4 if this server was built with it (15 and newer, in most packages), else Postgres' own method.
     fn wal_compression(&self) -> &'static str {
         let mut probe = self.cluster.command("postgres");
         probe.arg("-D").arg(&self.cluster.data).args(["-c", "wal_compression=lz4", "-C", "wal_compression"]);
@@ -290,7 +291,7 @@ impl Drop for Embedded {
     }
 }
 
-/// The cluster's own directory (mode 0700) if its path is short enough for a socket's address, else a new one like it.
+/// The cluster's directory (mode 0700) if its path is short enough for a socket's address, else a new private one.
 fn socket_dir(cluster: &Cluster) -> Result<PathBuf, Error> {
     if cluster.data.as_os_str().len() <= LONGEST_SOCKET_DIR {
         return Ok(cluster.data.clone());

@@ -1,7 +1,7 @@
-//! Who the server runs as.
+//! The user that the server runs as.
 //!
 //! Postgres refuses to run as root, so when we are root it runs as `postgres`, else `nobody`, and its files belong to
-//! that user. As anybody else it runs as ourselves and this module has nothing to do.
+//! that user. For any other user it runs as ourselves, and this module does nothing.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, lchown};
@@ -18,7 +18,7 @@ use super::Error;
 pub(super) struct Owner(Option<User>);
 
 impl Owner {
-    /// Ourselves, or somebody harmless if we are root.
+    /// Ourselves, or an unprivileged user if we are root.
     pub(super) fn choose() -> Result<Self, Error> {
         if !geteuid().is_root() {
             return Ok(Self(None));
@@ -44,7 +44,7 @@ impl Owner {
         }
     }
 
-    /// Gives a whole tree to this user, links not followed: for a cluster that another user (or another run as another user) made.
+    /// Gives a whole tree to this user without following links, for a cluster created under another user.
     pub(super) fn give_tree(&self, path: &Path) -> Result<(), Error> {
         let Some(user) = &self.0 else { return Ok(()) };
         let at_home = fs::metadata(path).is_ok_and(|meta| meta.uid() == user.uid.as_raw());
@@ -60,11 +60,12 @@ impl Owner {
                 self.give(&entry.path())?;
             }
         }
-        // The directory itself comes last: if this is interrupted, the next start still sees a foreign owner and goes on.
+        // The directory itself comes last: after an interruption the next start still sees a foreign owner and
+        // continues.
         self.give(path)
     }
 
-    /// Checks that this user can walk down to an existing, absolute path.
+    /// Checks that this user can reach an existing, absolute path.
     pub(super) fn require_reach(&self, path: &Path) -> Result<(), Error> {
         match (&self.0, self.blocker(path)) {
             (Some(user), Some(blocker)) => Err(Error::Unreachable { user: user.name.clone(), blocker }),
@@ -72,7 +73,7 @@ impl Owner {
         }
     }
 
-    /// The outermost directory on the way that this user may not enter, by its mode bits.
+    /// The outermost directory of the path that this user may not enter, by its mode bits.
     fn blocker(&self, path: &Path) -> Option<PathBuf> {
         let user = self.0.as_ref()?;
         let mut ancestors: Vec<&Path> = path.ancestors().collect();

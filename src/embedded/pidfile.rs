@@ -1,8 +1,8 @@
-//! `postmaster.pid`: is the server that it names really there?
+//! `postmaster.pid`: does the server that it names really run?
 //!
-//! After a kill the file stays, and its number may by now belong to another process, or to a dead one that nobody has
-//! reaped. Postgres itself only asks whether the number exists, and then refuses to start. We ask whether that process has the
-//! cluster as its working directory, which each Postgres process has.
+//! After a kill the file stays, and its pid may by now belong to another process, or to a zombie. Postgres itself only
+//! checks whether the pid exists, and then refuses to start. We check whether that process has the cluster as its
+//! working directory, as each Postgres process does.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -11,7 +11,7 @@ use std::path::Path;
 
 use super::Error;
 
-/// A number that no process can have (Linux stops at 2^22, others earlier).
+/// A pid that no process can have (Linux stops at 2^22, others earlier).
 const NO_PROCESS: &str = "2147483646";
 
 /// The pid in `postmaster.pid` if that process is alive and serves this cluster (`data` must be canonical).
@@ -20,10 +20,10 @@ pub(super) fn living_server(data: &Path) -> Option<i32> {
     serves(pid, data).then_some(pid)
 }
 
-/// Makes a stale file harmless: without a living server, the number in it is replaced by an impossible one.
+/// Makes a stale file harmless: without a live server, its pid is replaced by an impossible one.
 ///
-/// The file isn't removed, because its other lines name the shared memory segment by which Postgres notices backends that
-/// outlive a killed postmaster: that check must stay.
+/// The file isn't removed, because its other lines name the shared memory segment by which Postgres notices backends
+/// that outlive a killed postmaster: that check must stay.
 pub(super) fn disarm(data: &Path) -> Result<(), Error> {
     let path = data.join("postmaster.pid");
     if living_server(data).is_some() || named_pid(data).is_none() {
@@ -32,7 +32,8 @@ pub(super) fn disarm(data: &Path) -> Result<(), Error> {
     let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
     let rest = text.split_once('\n').map_or("", |(_, rest)| rest);
     tracing::info!("a server was killed on {}: it recovers now", data.display());
-    // In the same file, not in a new one: it keeps its owner. Not through a link: we may be root, and the directory is not root's.
+    // In the same file, so that it keeps its owner. Not through a link: we may be root, and the directory is not
+    // root's.
     let no_links = nix::fcntl::OFlag::O_NOFOLLOW.bits();
     let opened = OpenOptions::new().write(true).truncate(true).custom_flags(no_links).open(&path);
     let written = opened.and_then(|mut file| write!(file, "{NO_PROCESS}\n{rest}"));
@@ -44,20 +45,20 @@ pub(super) fn disarm(data: &Path) -> Result<(), Error> {
     }
 }
 
-/// The number on the first line; a stand-alone backend writes it negative.
+/// The pid on the first line; a stand-alone backend writes it negative.
 fn named_pid(data: &Path) -> Option<i32> {
     let text = fs::read_to_string(data.join("postmaster.pid")).ok()?;
     let pid: i32 = text.lines().next()?.trim().parse().ok()?;
     Some(pid.saturating_abs())
 }
 
-/// A dead process that was not reaped has no working directory any more, so it counts as gone, as it should.
+/// A zombie has no working directory, so it counts as gone, as it should.
 #[cfg(target_os = "linux")]
 fn serves(pid: i32, data: &Path) -> bool {
     fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == data)
 }
 
-/// Without /proc: whether there is such a process.
+/// Without /proc: whether the process exists.
 #[cfg(not(target_os = "linux"))]
 fn serves(pid: i32, _data: &Path) -> bool {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_ok()

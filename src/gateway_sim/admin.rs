@@ -1,12 +1,12 @@
-//! `/sim/...`: what a test or an operator of the simulator may see and do.
+//! `/sim/...`: the simulator's control API, for tests and its operator.
 //!
 //! | call | does |
 //! |---|---|
 //! | `GET /sim/ledger` | what really happened: `{"payments": [{"id", "idempotency_key", "metadata", "amount", "currency", "status", "captured", "refunded"}]}`; `idempotency_key` is the confirm's (the create's, as long as nobody confirmed), `refunded` is what has been paid out, pending refunds not counted |
-//! | `DELETE /sim/ledger` | forgets payments, refunds and keys; switches stay |
+//! | `DELETE /sim/ledger` | deletes payments, refunds and keys; switches stay |
 //! | `GET /sim/faults`, `PUT /sim/faults` | switches: `{"unavailable": bool, "late_cancel": "accepted"\|"refused", "refund_failure": "refused"\|"later"}`, each optional in a PUT; `unavailable` answers every `/v1` call 503, unread |
 //! | `POST /sim/refunds/heal` (`?payment_intent=`) | clears `tok_refund_fails` for the payments made so far: `{"healed": n}` |
-//! | `POST /sim/settle` | lets late payments and pending refunds arrive now: `{"settled": n}` |
+//! | `POST /sim/settle` | completes late payments and pending refunds now: `{"settled": n}` |
 //! | `GET /healthz` | `ok` |
 
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Connections that can be dropped in the middle of a request, without an answer.
 //!
-//! HTTP frameworks always answer; a gateway that times out does not. Each connection carries a [`Cut`],
-//! which a handler finds among its extensions; once it is cut, the next write fails and the server drops the socket.
+//! HTTP frameworks always answer; a gateway that times out does not. A handler finds its connection's [`Cut`] among the
+//! request's extensions; once it is cut, the next write fails and the server drops the socket.
 
 use std::{
     io,
@@ -60,7 +60,7 @@ impl Listener for CuttableListener {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        // axum's own accept retries and waits where the process has too many open files.
+        // axum's own accept retries and waits if the process has too many open files.
         let (stream, addr) = Listener::accept(&mut self.0).await;
         let cut = Cut::default();
         (CuttableStream { stream, cut }, addr)

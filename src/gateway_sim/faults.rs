@@ -1,22 +1,22 @@
-//! What goes wrong, chosen by the payment token.
+//! Faults, chosen by the payment token.
 //!
 //! | token | confirm | afterwards |
 //! |---|---|---|
 //! | `tok_ok` | succeeds | |
 //! | `tok_declined` | 402 `card_declined`, stored under the key | intent `requires_payment_method` |
-//! | `tok_timeout_before_effect` | never answered, each time; nothing moves | only a cancel settles it |
+//! | `tok_timeout_before_effect` | never answered, each time; no money moves | only a cancel settles it |
 //! | `tok_timeout_after_effect` | succeeds, never answered | the same key replays the 200 |
-//! | `tok_500_after_effect` | succeeds, answers 500, stored | the same key replays the 500 for ever; reading tells |
+//! | `tok_500_after_effect` | succeeds, answers 500, stored | the same key replays the 500 forever; reads tell |
 //! | `tok_slow` | `processing` for 2 s, then succeeds and answers | |
 //! | `tok_late_success` | `processing` | see the module's "Late payments" |
 //! | `tok_refund_fails` | succeeds | refunds fail until `POST /sim/refunds/heal`, see [`RefundFailure`] |
 //! | `tok_refund_pending` | succeeds | refunds are `pending` for a while, then `succeeded` |
 //! | `tok_duplicate_webhooks` | succeeds | each event comes three times, under one id |
 //! | `tok_no_webhook` | succeeds | no events at all |
-//! | `tok_flaky_<n>` | 503 n times, not stored, nothing moves; then succeeds | |
+//! | `tok_flaky_<n>` | 503 n times, not stored, no money moves; then succeeds | |
 //!
-//! A 503 of `tok_flaky` is turned away before anything began, so the same key works afterwards; a 500 of
-//! `tok_500_after_effect` began and is stored. That is the distinction that Stripe makes too.
+//! A 503 of `tok_flaky` is answered before execution begins, so the same key works afterwards; a 500 of
+//! `tok_500_after_effect` is executed and stored. Stripe makes the same distinction.
 
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +74,7 @@ impl Fault {
     }
 }
 
-/// What a cancel of a `tok_late_success` intent under way is answered; the money comes either way.
+/// Answer to a cancel of a processing `tok_late_success` intent; the money arrives either way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
@@ -94,8 +94,8 @@ pub enum RefundFailure {
     /// 400 `balance_insufficient`, not stored: once healed, the same key works.
     #[default]
     Refused,
-    /// Accepted as `pending`, then `failed`; the same key replays the `pending` answer for ever, so that a new
-    /// refund needs a new key.
+    /// Accepted as `pending`, then `failed`; the same key replays the `pending` answer forever, so a new refund
+    /// needs a new key.
     Later,
 }
 

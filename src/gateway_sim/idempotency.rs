@@ -2,14 +2,14 @@
 //!
 //! The first request under a key that begins to execute has its answer stored, whatever it was, a 500
 //! included. Later ones with the same parameters get that answer; with other parameters, or on another
-//! endpoint, 400 `idempotency_error`; while the first is at work, 409. Answers to requests that did not begin (bad parameters,
-//! wrong state, outage) are not stored, so the key can be used again.
+//! endpoint, 400 `idempotency_error`; while the first is in progress, 409. Answers to requests that did not begin
+//! (bad parameters, wrong state, outage) are not stored, so the key can be used again.
 
 use std::collections::HashMap;
 
 use super::objects::Reply;
 
-/// The most characters that a key may have, as at Stripe.
+/// Maximum length of a key, as at Stripe.
 const MAX_KEY: usize = 255;
 
 #[derive(Default)]
@@ -21,7 +21,7 @@ pub(super) struct KeyStore {
 
 struct Entry {
     fingerprint: String,
-    /// `None` while the request is at work.
+    /// `None` while the request is in progress.
     answer: Option<Reply>,
 }
 
@@ -37,7 +37,7 @@ pub(super) enum Begin {
 }
 
 impl KeyStore {
-    /// `fingerprint` is all that has to be the same: endpoint and parameters.
+    /// `fingerprint` is what must be the same: endpoint and parameters.
     pub(super) fn begin(&mut self, key: &str, fingerprint: String) -> Begin {
         if key.is_empty() || key.len() > MAX_KEY {
             let message = format!("Idempotency-Key must have 1 to {MAX_KEY} characters.");
@@ -65,7 +65,7 @@ impl KeyStore {
         }
     }
 
-    /// Ends what `begin` allowed: stores the answer, or (`None`) frees the key.
+    /// Ends a request that `begin` admitted: stores the answer, or (`None`) frees the key.
     pub(super) fn finish(&mut self, key: &str, ticket: u64, answer: Option<Reply>) {
         if ticket != self.generation {
             return;

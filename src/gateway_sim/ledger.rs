@@ -1,6 +1,6 @@
-//! The bank's side: intents, what moved, what is under way. Pure: no HTTP, no clock, no waiting.
+//! The bank's side: intents, captured money, and pending moves. Pure: no HTTP, no clock, no waiting.
 //!
-//! Every function takes the time (Unix milliseconds) and leaves the ledger whole. The legal moves of an intent:
+//! Every function takes the time (Unix milliseconds) and leaves the ledger consistent. The legal moves of an intent:
 //!
 //! ```text
 //! requires_confirmation ──> succeeded                      captured = amount
@@ -26,20 +26,20 @@ use super::{
     objects::{Event, Intent, IntentStatus, Metadata, Refund, RefundStatus, Reply, new_id},
 };
 
-/// What a confirm is answered, and how.
+/// Answer to a confirm, and how it is sent.
 #[derive(Debug, PartialEq)]
 pub(super) enum Confirmed {
     /// Executed; the answer is stored under the key.
     Answer(Reply),
-    /// Executed; the answer is stored, but never sent.
+    /// Executed; the answer is stored but never sent.
     Unanswered(Reply),
-    /// Executed up to here; the answer is the intent as it is after this time.
+    /// Executing; the answer is the intent after this time.
     AnswerAfter(Duration),
     /// Not executed and never answered.
     Ignored,
 }
 
-/// Something that happens by itself at a time.
+/// An event that happens by itself at a time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Due {
     Capture(String),
@@ -83,7 +83,7 @@ impl Ledger {
         }
     }
 
-    /// Forgets all payments and refunds, and what is under way; the switches stay.
+    /// Deletes all payments, refunds and pending events; the switches stay.
     pub(super) fn forget(&mut self) {
         self.intents.clear();
         self.refunds.clear();
@@ -133,7 +133,7 @@ impl Ledger {
         self.intents.get_mut(id).ok_or_else(|| Reply::missing("payment_intent", id))
     }
 
-    /// Asks for the money. `Err` is an answer that is not stored: nothing was executed.
+    /// Confirms. `Err` is an answer that is not stored: nothing was executed.
     pub(super) fn confirm(&mut self, id: &str, key: Option<String>, now: i64) -> Result<Confirmed, Reply> {
         let intent = self.get_mut(id)?;
         if intent.status != IntentStatus::RequiresConfirmation {
@@ -200,7 +200,7 @@ impl Ledger {
         Ok(Reply::ok(self.get(id)?.to_json()))
     }
 
-    /// Lets happen what is due by `now`.
+    /// Carries out what is due by `now`.
     pub(super) fn advance(&mut self, now: i64) {
         while let Some((at, _)) = self.due.first()
             && *at <= now
@@ -215,7 +215,7 @@ impl Ledger {
         }
     }
 
-    /// Lets everything that is under way happen now. Returns how much that was.
+    /// Carries out all pending events now. Returns their number.
     pub(super) fn settle_all(&mut self, now: i64) -> usize {
         let waiting = self.due.len();
         self.due = std::mem::take(&mut self.due).into_iter().map(|(_, due)| (now, due)).collect();
@@ -234,7 +234,7 @@ impl Ledger {
         }
     }
 
-    /// The first cancel brings a late payment near; further ones don't push it away again.
+    /// The first cancel schedules a late payment; later ones don't postpone it.
     fn hasten(&mut self, id: &str, now: i64) {
         let wanted = Due::Capture(id.to_owned());
         let planned = self.due.iter().find(|(_, due)| *due == wanted).cloned();
@@ -277,7 +277,7 @@ impl Ledger {
         }
     }
 
-    /// Clears `tok_refund_fails` for the payments of now (or one of them). Returns how many.
+    /// Clears `tok_refund_fails` for the present payments (or one of them). Returns how many.
     pub(super) fn heal_refunds(&mut self, only: Option<&str>) -> usize {
         let ill = self.intents.values_mut().filter(|intent| {
             fault_of(intent) == Fault::RefundFails && !intent.healed && only.is_none_or(|id| id == intent.id)

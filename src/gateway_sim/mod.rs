@@ -1,30 +1,28 @@
-//! A payment gateway to test against: a separate HTTP server that speaks the subset of Stripe's API that
-//! we use, keeps a ledger of its own, and misbehaves on demand.
+//! A payment gateway to test against: a separate HTTP server with the subset of Stripe's API that we use, its own
+//! ledger, and faults on demand.
 //!
-//! Endpoints are in `routes` (Stripe's) and `admin` (`/sim/...`, ours). What goes wrong is chosen by the
-//! payment token (`faults`, the table is there) and strikes on confirm or on refund, never on create. State is in
-//! memory and gone with the process; the bank's side of it is the pure `ledger`. `Idempotency-Key` works
-//! as Stripe's does (`idempotency`): stored answers, stored 500s included, are replayed. Webhooks are
-//! signed and retried a few times (`webhooks`). A call that has begun is carried to its end though the
-//! client hangs up.
+//! Endpoints are in `routes` (Stripe's) and `admin` (`/sim/...`, ours). The payment token chooses the fault (see the
+//! table in `faults`), which occurs on confirm or refund, never on create. State is in memory only; the bank's side of
+//! it is the pure `ledger`. `Idempotency-Key` works as at Stripe (`idempotency`): stored answers, including 500s, are
+//! replayed. Webhooks are signed and retried a few times (`webhooks`). A call that has begun is completed even if the
+//! client disconnects.
 //!
 //! # Late payments
 //!
-//! `tok_late_success` stands for methods whose money is on its way for a while (bank debits, vouchers). Its
-//! confirm answers 200 `processing`. What a merchant then sees of an order that expires depends on the
-//! gateway, so both kinds can be had ([`LateCancel`]):
+//! `tok_late_success` stands for slow payment methods (bank debits, vouchers). Its confirm answers 200 `processing`.
+//! Gateways differ in what happens when the order expires, so both kinds exist ([`LateCancel`]):
 //!
-//! - `accepted` (default): the cancel answers `canceled`, as gateways do that void asynchronously and as
-//!   a voucher does that is paid after all. The money still arrives, `late_after` later, as
-//!   `payment_intent.succeeded`, and the intent reads `succeeded`. This is the case where the order is cancelled and its
-//!   run has ended: the payment must be taken on or refunded, never ignored.
-//! - `refused`: the cancel answers 400 `payment_intent_unexpected_state` with the intent `processing`, as
-//!   Stripe does; the money arrives `late_after` later. The workflow has to wait and ask until it is settled; asking again
-//!   to cancel then says that it has succeeded.
+//! - `accepted` (default): the cancel answers `canceled`, like a gateway that voids asynchronously, or a voucher that
+//!   is paid after all. The money still arrives, `late_after` later, as `payment_intent.succeeded`, and the intent
+//!   reads `succeeded`. By then the order is cancelled and its run has ended: the payment must be accepted or refunded,
+//!   never ignored.
+//! - `refused`: the cancel answers 400 `payment_intent_unexpected_state` with the intent `processing`, as Stripe does;
+//!   the money arrives `late_after` later. The workflow has to wait and ask until it is settled; another cancel then
+//!   answers that it has succeeded.
 //!
-//! The clock starts at the (first) cancel, not at the confirm, so that a payment is late for any length of the
-//! payment window without the simulator having to know it. If nobody cancels, the money arrives
-//! `late_at_most` after the confirm. `POST /sim/settle` lets everything that is under way arrive now.
+//! The delay counts from the first cancel, not from the confirm, so that a payment is late for any payment window
+//! without the simulator knowing it. Without a cancel, the money arrives `late_at_most` after the confirm. `POST
+//! /sim/settle` completes everything pending now.
 
 mod admin;
 mod connection;
@@ -53,27 +51,27 @@ use crate::Secret;
 
 pub use faults::{LateCancel, RefundFailure};
 
-/// How often due money movements are looked for; every request looks too.
+/// How often due money movements are carried out; every request does so too.
 const TICK: Duration = Duration::from_millis(25);
 
-/// How the simulator behaves.
+/// Settings of the simulator.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where events are posted; `None`: nowhere.
+    /// URL to post events to; `None`: none are sent.
     pub webhook_url: Option<String>,
-    /// What events are signed with.
+    /// Signing secret for events.
     pub webhook_secret: Secret,
-    /// How long a "timeout" is held before the connection is dropped (or until the client gives up).
+    /// How long to hold an unanswered call before dropping its connection (unless the client gives up first).
     pub hold: Duration,
-    /// How long `tok_slow` takes.
+    /// Duration of a `tok_slow` confirm.
     pub slow: Duration,
-    /// `tok_late_success`: from the first cancel to the money.
+    /// `tok_late_success`: delay from the first cancel to the capture.
     pub late_after: Duration,
-    /// `tok_late_success`: from the confirm to the money, where nobody cancels.
+    /// `tok_late_success`: delay from the confirm to the capture without a cancel.
     pub late_at_most: Duration,
-    /// `tok_late_success`: what a cancel is answered.
+    /// `tok_late_success`: answer to a cancel.
     pub late_cancel: LateCancel,
-    /// From a pending refund to its end.
+    /// Duration of a pending refund.
     pub refund_settles_after: Duration,
     /// `tok_refund_fails`: how it fails.
     pub refund_failure: RefundFailure,
@@ -105,7 +103,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let stop = CancellationToken::new();
-    // Whoever drops this future stops what it has spawned.
+    // Dropping this future stops the tasks that it has spawned.
     let _stop_on_drop = stop.clone().drop_guard();
     let webhooks = webhooks::Sender::new(&config, stop.clone())?;
     let simulator = Arc::new(Simulator {
@@ -134,7 +132,7 @@ pub async fn serve(
     served
 }
 
-/// Binds `addr` (port 0: any) and serves in a task of its own.
+/// Binds `addr` (port 0: any) and serves in its own task.
 ///
 /// # Errors
 /// When the address can't be bound.
@@ -146,7 +144,7 @@ pub async fn start(addr: SocketAddr, config: Config) -> io::Result<Running> {
     Ok(Running { addr, stop, task })
 }
 
-/// A simulator that was started in this process; stops when dropped.
+/// A simulator in this process; dropping it stops it.
 #[derive(Debug)]
 pub struct Running {
     addr: SocketAddr,
@@ -165,7 +163,7 @@ impl Running {
         format!("http://{}", self.addr)
     }
 
-    /// Stops and waits until all is down.
+    /// Stops and waits until everything has ended.
     ///
     /// # Errors
     /// What serving ended with.
@@ -181,7 +179,7 @@ impl Drop for Running {
     }
 }
 
-/// What the handlers share.
+/// State shared by the handlers.
 struct Simulator {
     hold: Duration,
     inner: Mutex<Inner>,
@@ -190,7 +188,7 @@ struct Simulator {
     tasks: TaskTracker,
 }
 
-/// What changes, behind one lock: a request is one step, as at a bank.
+/// The mutable state, behind one lock: a request is atomic, as at a bank.
 struct Inner {
     ledger: Ledger,
     keys: KeyStore,
@@ -198,7 +196,7 @@ struct Inner {
 }
 
 impl Simulator {
-    /// Runs `work` on the state as of now, then sends the events that came of it.
+    /// Runs `work` on the present state, then sends the resulting events.
     fn with<T>(&self, work: impl FnOnce(&mut Inner, i64) -> T) -> T {
         let now = now_ms();
         let (result, events) = {
@@ -211,13 +209,13 @@ impl Simulator {
         result
     }
 
-    /// A panic of another handler leaves the ledger readable: its steps are whole or not begun.
+    /// After a panic in another handler the ledger stays readable: its steps are complete or not begun.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Lets money arrive though nobody asks.
+/// Carries out due money movements without a request.
 async fn tick(simulator: Arc<Simulator>) {
     let mut interval = tokio::time::interval(TICK);
     while simulator.stop.run_until_cancelled(interval.tick()).await.is_some() {
@@ -225,7 +223,7 @@ async fn tick(simulator: Arc<Simulator>) {
     }
 }
 
-/// The simulator's own clock, in Unix milliseconds: it plays another company's machine.
+/// The simulator's own clock, in Unix milliseconds: it represents another company's machine.
 fn now_ms() -> i64 {
     #[expect(clippy::disallowed_methods, reason = "another party's server, with a clock of its own")]
     let since = SystemTime::now().duration_since(UNIX_EPOCH);

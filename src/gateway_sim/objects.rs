@@ -23,7 +23,7 @@ impl Reply {
         Self { status, body }
     }
 
-    /// A request that is wrong: 400 `invalid_request_error`.
+    /// An invalid request: 400 `invalid_request_error`.
     pub(super) fn invalid(code: &str, message: &str) -> Self {
         Self::error(400, "invalid_request_error", code, message)
     }
@@ -33,13 +33,13 @@ impl Reply {
         Self::error(404, "invalid_request_error", "resource_missing", &message)
     }
 
-    /// The gateway's own trouble.
+    /// The gateway's own failure.
     pub(super) fn api_error(status: u16, message: &str) -> Self {
         let body = json!({"error": {"type": "api_error", "message": message}});
         Self { status, body }
     }
 
-    /// The same error, carrying the intent that it is about.
+    /// The same error, with the intent that it is about.
     pub(super) fn about(mut self, intent: &Intent) -> Self {
         self.body["error"]["payment_intent"] = intent.to_json();
         self
@@ -67,16 +67,16 @@ pub(super) struct Intent {
     pub(super) metadata: Metadata,
     pub(super) status: IntentStatus,
     pub(super) captured: i64,
-    /// Returned for good.
+    /// Minor units refunded.
     pub(super) refunded: i64,
-    /// Promised by refunds that are pending.
+    /// Minor units of pending refunds.
     pub(super) refund_pending: i64,
     pub(super) declined: bool,
     /// Confirms that `tok_flaky` has failed so far.
     pub(super) flaked: u32,
     /// Whether `tok_refund_fails` has been cleared.
     pub(super) healed: bool,
-    /// The key of the confirm, or of the create as long as nobody confirmed.
+    /// The key of the confirm, or of the create until it is confirmed.
     pub(super) key: Option<String>,
     pub(super) created_ms: i64,
 }

@@ -1,4 +1,4 @@
-//! Form parameters as Stripe takes them: flat pairs, `metadata[name]=value`.
+//! Form parameters in Stripe's form: flat pairs, `metadata[name]=value`.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ impl Params {
         }
     }
 
-    /// The same for the same parameters, in whatever order they came.
+    /// The same for the same parameters in any order.
     pub(super) fn fingerprint(&self, path: &str) -> String {
         format!("{path} {:?}", self.0)
     }
@@ -40,7 +40,7 @@ impl Params {
             .ok_or_else(|| Reply::invalid("parameter_missing", &format!("Missing param: {name}.")))
     }
 
-    /// An amount in minor units; `None` where the parameter is absent.
+    /// An amount in minor units; `None` if the parameter is absent.
     pub(super) fn amount(&self) -> Result<Option<i64>, Reply> {
         let Some(text) = self.get("amount") else {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! Refunds on the ledger: never more than was captured, pending ones counted as promised.
+//! Refunds on the ledger: never more than was captured, pending ones included.
 
 use super::{
     faults::{Fault, RefundFailure},
@@ -15,7 +15,7 @@ pub(super) struct NewRefund {
 }
 
 impl Ledger {
-    /// Gives money back. `Err` is an answer that is not stored: nothing was executed.
+    /// Refunds money. `Err` is an answer that is not stored: nothing was executed.
     pub(super) fn refund(&mut self, new: NewRefund, now: i64) -> Result<Reply, Reply> {
         let intent = self.get(&new.intent_id)?;
         if intent.status != IntentStatus::Succeeded {
@@ -86,7 +86,7 @@ impl Ledger {
     }
 }
 
-/// What becomes of a refund that is taken.
+/// The result of an accepted refund.
 enum Plan {
     Now,
     Later { succeeds: bool },

@@ -1,7 +1,7 @@
-//! The `/v1` endpoints, Stripe's: who may call, what an idempotency key does, how an answer is delivered.
+//! Stripe's `/v1` endpoints: authentication, idempotency keys, and delivery of answers.
 //!
-//! A POST is carried out in a task of its own: a client that hangs up does not stop it, as at a real gateway.
-//! What the calls mean is in `ledger` and `refunds`.
+//! A POST runs in its own task: a client that disconnects does not stop it, as at a real gateway. The calls themselves
+//! are in `ledger` and `refunds`.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -25,7 +25,7 @@ use super::{
     refunds::NewRefund,
 };
 
-/// The most that a list gives, as at Stripe.
+/// Maximum size of a list, as at Stripe.
 const MAX_LIST: usize = 100;
 const DEFAULT_LIST: usize = 10;
 
@@ -47,7 +47,7 @@ impl IntoResponse for Reply {
     }
 }
 
-/// What is to be done with a POST, after its parameters were found good.
+/// A POST with valid parameters.
 enum Operation {
     Create(NewIntent),
     Confirm(String),
@@ -84,8 +84,8 @@ async fn call(
         Delivery::Send(reply) => reply.into_response(),
         Delivery::Replay(reply) => ([("Idempotent-Replayed", "true")], reply).into_response(),
         Delivery::Never => {
-            // Bounded three ways: a client that gives up (then this future is dropped), the hold,
-            // and the simulator's own end.
+            // Ends when the client gives up (this future is dropped), the hold is over, or the simulator
+            // stops.
             let stopped = simulator.stop.cancelled();
             let _ = tokio::time::timeout(simulator.hold, stopped).await;
             cut.cut();
@@ -128,7 +128,7 @@ async fn carry_out(simulator: Arc<Simulator>, path: String, headers: HeaderMap, 
     delivery
 }
 
-/// Whether the call may begin. All that is refused here is refused before anything was done.
+/// Whether the call may begin. Refusals here come before anything was executed.
 fn begin(
     inner: &mut Inner,
     headers: &HeaderMap,
@@ -148,7 +148,7 @@ fn begin(
     }
 }
 
-/// Any non-empty credential is good; an outage turns everybody away.
+/// Accepts any non-empty credential, except during an outage.
 fn admit(inner: &Inner, headers: &HeaderMap) -> Result<(), Reply> {
     if inner.unavailable {
         return Err(Reply::api_error(503, "The gateway is not available."));
@@ -201,7 +201,7 @@ impl Operation {
     }
 }
 
-/// What becomes of the key and of the answer.
+/// Stores or frees the key, and chooses how to deliver the answer.
 enum Outcome {
     Store(Reply),
     StoreUnsent(Reply),

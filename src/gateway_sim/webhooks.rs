@@ -1,7 +1,7 @@
-//! Events on their way to the merchant: signed afresh at each attempt, retried a few times, in no order.
+//! Delivery of events to the merchant: signed again at each attempt, retried a few times, unordered.
 //!
-//! Each delivery is its own task, so an event may overtake the answer of the call that caused it, and
-//! another event before it: merchants must not care. Without a `webhook_url` nothing is sent.
+//! Each delivery is its own task, so an event may arrive before an earlier event, or before the answer of the
+//! call that caused it: merchants must cope. Without a `webhook_url` nothing is sent.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -16,10 +16,10 @@ use crate::{
     tls,
 };
 
-/// How long the merchant has to answer.
+/// Timeout of the merchant's answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Pauses between attempts; after the last the event is given up, and the merchant has to ask.
+/// Delays between attempts; after the last one the event is dropped, and the merchant has to ask.
 const PAUSES: [Duration; 5] = [
     Duration::from_millis(100),
     Duration::from_millis(400),
@@ -28,7 +28,7 @@ const PAUSES: [Duration; 5] = [
     Duration::from_secs(8),
 ];
 
-/// Deliveries under way at once.
+/// Maximum number of concurrent deliveries.
 const CONCURRENCY: usize = 32;
 
 #[derive(Clone)]
@@ -63,7 +63,7 @@ impl Sender {
         Ok(Self { target, stop })
     }
 
-    /// Starts the deliveries; they end by themselves, or when the simulator stops.
+    /// Starts the deliveries, which end by themselves or when the simulator stops.
     pub(super) fn send_all(&self, tasks: &TaskTracker, events: Vec<Event>) {
         let Some(target) = &self.target else {
             return;
@@ -92,7 +92,7 @@ impl Target {
         }
     }
 
-    /// Whether the merchant took it (2xx).
+    /// Whether the merchant accepted it (2xx).
     async fn attempt(&self, body: &str) -> bool {
         let Ok(_permit) = self.permits.acquire().await else {
             return false;

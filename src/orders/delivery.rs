@@ -1,4 +1,4 @@
-//! Where an order goes: the address, and how far from the store it may be. Pure.
+//! Delivery: the address, and its distance from the store. Pure.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -17,11 +17,11 @@ pub struct Position {
     pub lon: f64,
 }
 
-/// Where and when an order is to be delivered.
+/// Where and when to deliver an order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Delivery {
-    /// For people.
+    /// The address as free text.
     pub address: String,
     /// Latitude, if it is known; then `lon` is too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -29,7 +29,7 @@ pub struct Delivery {
     /// Longitude, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lon: Option<f64>,
-    /// When; none: as soon as may be.
+    /// When; none: as soon as possible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Time>,
 }
@@ -39,7 +39,7 @@ pub struct Delivery {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct DeliveryAddress {
-    /// For people.
+    /// The address as free text.
     #[cfg_attr(
         feature = "server",
         schema(max_length = 500, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$", example = "1 Main Street")
@@ -62,21 +62,21 @@ pub(super) fn read_strictly<'de, D: Deserializer<'de>>(from: D) -> Result<Option
 }
 
 impl Delivery {
-    /// Checks the address, and the distance from `store` where both positions are known.
+    /// Checks the address, and the distance from `store` if both positions are known.
     ///
     /// # Errors
     /// `invalid_request`; `delivery_too_far`.
     pub fn check(&self, store: Option<Position>, radius_km: f64) -> Result<(), Error> {
         let length = self.address.trim().chars().count();
         if length == 0 || length > LONGEST_ADDRESS {
-            let message = format!("delivery.address has {length} characters; it takes 1 to {LONGEST_ADDRESS}");
+            let message = format!("delivery.address has {length} characters; it must have 1 to {LONGEST_ADDRESS}");
             return Err(Error::InvalidRequest(message));
         }
         let position = match (self.lat, self.lon) {
             (None, None) => return Ok(()),
             (Some(lat), Some(lon)) if lat.abs() <= 90.0 && lon.abs() <= 180.0 => Position { lat, lon },
             (Some(_), Some(_)) => return Err(Error::InvalidRequest("delivery.lat or lon is out of range".into())),
-            _ => return Err(Error::InvalidRequest("delivery.lat and lon come together or not at all".into())),
+            _ => return Err(Error::InvalidRequest("delivery.lat and delivery.lon must be given together".into())),
         };
         match store.map(|store| distance_km(store, position)) {
             Some(km) if km > radius_km => Err(Error::DeliveryTooFar { km, limit_km: radius_km }),
@@ -85,7 +85,7 @@ impl Delivery {
     }
 }
 
-/// The great-circle distance (haversine), good to half a per cent.
+/// The great-circle distance (haversine), accurate to half a per cent.
 pub fn distance_km(a: Position, b: Position) -> f64 {
     let (lat_a, lat_b) = (a.lat.to_radians(), b.lat.to_radians());
     let half_lat = ((lat_b - lat_a) / 2.0).sin();

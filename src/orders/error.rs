@@ -1,11 +1,12 @@
-//! The order domain's errors, each with a stable code. The HTTP layer maps codes to statuses; docs/errors.md explains them.
+//! The order domain's errors, each with a stable code. The HTTP layer maps codes to statuses; docs/errors.md explains
+//! them.
 
 use uuid::Uuid;
 
 use super::state::IllegalMove;
 use crate::engine;
 
-/// What a call of the order service can end with.
+/// Errors of the order service.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -18,23 +19,23 @@ pub enum Error {
     /// There is no such item.
     #[error("there is no item {0}")]
     UnknownItem(String),
-    /// There is less of an item than is asked for.
-    #[error("of item {sku} {available} are available, {wanted} are wanted")]
+    /// Fewer units of an item are available than were ordered.
+    #[error("item {sku}: {wanted} wanted, {available} available")]
     OutOfStock {
         /// The item.
         sku: String,
-        /// Units that are wanted.
+        /// Units ordered.
         wanted: i64,
-        /// Units that are available.
+        /// Units available.
         available: i64,
     },
-    /// The order can't be cancelled by its customer any more.
-    #[error("the order was placed more than {} ago: it can't be cancelled any more", humantime::format_duration(*.0))]
+    /// The customer can no longer cancel the order.
+    #[error("the order was placed more than {} ago: it can no longer be cancelled", humantime::format_duration(*.0))]
     WindowClosed(std::time::Duration),
     /// The order's state does not allow it.
     #[error("{0}")]
     WrongState(String),
-    /// The address is farther from the store than is delivered to.
+    /// The address is outside the delivery radius.
     #[error("the address is {km:.1} km from the store; the limit is {limit_km} km")]
     DeliveryTooFar {
         /// The distance.
@@ -42,7 +43,7 @@ pub enum Error {
         /// The limit.
         limit_km: f64,
     },
-    /// Items of different currencies, or of another than was asked for.
+    /// Items in different currencies, or in another one than requested.
     #[error("item {sku} is priced in {found}, not in {wanted}")]
     CurrencyMismatch {
         /// The item.
@@ -52,17 +53,17 @@ pub enum Error {
         /// The order's currency.
         wanted: String,
     },
-    /// The total is larger than an order may be.
+    /// The total exceeds the maximum for an order.
     #[error("the order's total is too large")]
     PriceOverflow,
-    /// The key belongs to an order that was placed with something else.
-    #[error("the key belongs to order {0}, which was placed with another request")]
+    /// The key belongs to an order that was placed with a different request.
+    #[error("the key belongs to order {0}, which was placed with a different request")]
     KeyConflict(Uuid),
-    /// The cursor was not made by this list.
-    #[error("the cursor is not one that this list gave")]
+    /// The cursor does not come from this list.
+    #[error("the cursor does not come from this list")]
     BadCursor,
-    /// A webhook that is not taken.
-    #[error("the webhook is not taken: {message}")]
+    /// A webhook was rejected.
+    #[error("webhook rejected: {message}")]
     WebhookRefused {
         /// The stable code of the reason.
         code: &'static str,

@@ -1,15 +1,15 @@
-//! The order domain: what the shop promises, apart from how work is carried out.
+//! The order domain: the shop's rules, apart from how work is carried out.
 //!
 //! | part | is |
 //! |---|---|
 //! | `state` | the axes of an order and every legal move, with a drawing |
 //! | `money`, `refund`, `delivery` | pure rules: shares, refund tiers, distances |
-//! | `service` | [`Orders`]: what HTTP and CLI call; it records what is asked, and starts or signals the run |
+//! | `service` | [`Orders`]: what HTTP and CLI call; it records requests, and starts or signals the run |
 //! | `store` | all SQL, and the history store |
 //! | `runs` | the contract with the runs: names, inputs, the one signal |
 //!
-//! Who moves an order: the service records facts (a cancel was accepted, it was dispatched) and its run moves the states.
-//! The one exception is `cancelling`, which an accepted cancel sets at once, because it is a lock.
+//! The service records facts (a cancel was accepted, the order was dispatched); the order's run moves its states. The
+//! one exception is `cancelling`, which an accepted cancel sets at once, because it is a lock.
 
 mod delivery;
 mod error;

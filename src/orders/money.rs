@@ -1,8 +1,9 @@
 //! Money: integer minor units, shares in basis points, rounded half up, once; and amounts as people write them.
 //!
-//! Pure. A share is computed from the whole amount in one step; sums of rounded parts are never taken, so nothing drifts.
+//! Pure. A share is computed from the whole amount in one step; sums of rounded parts are never taken, so nothing
+//! drifts.
 
-/// All of it, in basis points.
+/// The whole, in basis points.
 pub const WHOLE_BP: u32 = 10_000;
 
 /// `bp` ten-thousandths of `amount` minor units, rounded half up; never more than `amount`, never less than 0.
@@ -12,7 +13,7 @@ pub fn share(amount: i64, bp: u32) -> i64 {
     i64::try_from(share.min(amount)).unwrap_or(i64::MAX)
 }
 
-/// What is owed of `captured` at `bp`, when `refunded` has been given back already. 0 when nothing is.
+/// What is owed of `captured` at `bp`, after `refunded` has been refunded already. 0 if nothing is.
 pub fn owed(captured: i64, bp: u32, refunded: i64) -> i64 {
     (share(captured, bp) - refunded.max(0)).max(0)
 }

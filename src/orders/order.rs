@@ -16,27 +16,27 @@ use crate::engine::{RunId, Time};
 pub struct Order {
     /// Its id, a UUIDv7.
     pub id: Uuid,
-    /// The run that moves it; after a late payment that is the run which took it on.
+    /// Its run; after a late payment, the run of that payment.
     pub run_id: RunId,
-    /// Whose it is.
+    /// The customer who placed it.
     pub customer_id: String,
-    /// Where it stands.
+    /// Its state.
     pub state: OrderState,
     /// Why it was cancelled.
     pub cancel_reason: Option<CancelReason>,
-    /// Where its money stands.
+    /// State of its payment.
     pub payment_state: PaymentState,
-    /// Where its stock stands.
+    /// State of its stock.
     pub stock_state: StockState,
-    /// Its lines, by sku; the prices are those of the day when it was created.
+    /// Its lines, by sku, with the prices at its creation.
     pub items: Vec<Line>,
     /// Minor units.
     pub total: i64,
-    /// Minor units that went back to the customer.
+    /// Minor units refunded to the customer.
     pub refunded: i64,
     /// ISO code.
     pub currency: String,
-    /// When it was placed: paid, and its stock committed. Refund tiers count from here.
+    /// When it was placed: paid, with its stock committed. Refund tiers count from this time.
     pub placed_at: Option<Time>,
     /// When it was created.
     pub created_at: Time,
@@ -48,15 +48,15 @@ pub struct Order {
     pub captured: i64,
     /// The gateway's id of the payment.
     pub intent_id: Option<String>,
-    /// Where it goes; none in the slim row that archiving leaves.
+    /// Its delivery; none in the slim row that archiving leaves.
     pub delivery: Option<Delivery>,
     /// The accepted cancel.
     pub cancel: Option<Cancel>,
-    /// The refund tiers that it was placed under.
+    /// The refund tiers at its placing.
     pub refund_tiers: String,
-    /// When fulfilment reported it on its way.
+    /// When fulfilment reported its dispatch.
     pub dispatched_at: Option<Time>,
-    /// When fulfilment reported it delivered.
+    /// When fulfilment reported its delivery.
     pub delivered_at: Option<Time>,
 }
 
@@ -69,7 +69,7 @@ pub struct Line {
     pub sku: String,
     /// Units.
     pub quantity: i64,
-    /// Minor units for one.
+    /// Price of one unit, in minor units.
     pub price: i64,
 }
 
@@ -82,9 +82,9 @@ pub struct Cancel {
     pub at: Time,
     /// By whom.
     pub by: CancelBy,
-    /// What is given back, in basis points of what was captured.
+    /// The refund, in basis points of the captured amount.
     pub bp: u32,
-    /// The reason in the asker's words.
+    /// The reason, as free text.
     pub note: Option<String>,
 }
 
@@ -116,10 +116,10 @@ impl Order {
         Ok(())
     }
 
-    /// Puts the order under the lock of its cancel. One that is there already keeps its reason.
+    /// Moves the order to `cancelling`. If it is there already, its reason stays.
     ///
     /// # Errors
-    /// `wrong_state` for an order that can't be cancelled any more.
+    /// `wrong_state` for an order that can no longer be cancelled.
     pub fn begin_cancelling(&mut self, reason: CancelReason) -> Result<(), Error> {
         if self.state != OrderState::Cancelling {
             self.become_state(OrderState::Cancelling)?;
@@ -128,12 +128,12 @@ impl Order {
         Ok(())
     }
 
-    /// What an accepted cancel gives back, in basis points of what was captured; all of it where nobody asked for one.
+    /// The refund of an accepted cancel, in basis points of the captured amount; all of it if no cancel was requested.
     pub fn refund_bp(&self) -> u32 {
         self.cancel.as_ref().map_or(super::money::WHOLE_BP, |cancel| cancel.bp)
     }
 
-    /// Books money that the gateway captured.
+    /// Books a capture, in minor units.
     ///
     /// # Errors
     /// `wrong_state`.
@@ -145,7 +145,7 @@ impl Order {
         Ok(())
     }
 
-    /// Books money that went back. What is there in all decides between a part and the whole.
+    /// Books a refund, in minor units. The sum decides whether the order is partially or fully refunded.
     ///
     /// # Errors
     /// `wrong_state`.
@@ -162,15 +162,15 @@ impl Order {
 pub struct Item {
     /// Its key.
     pub sku: String,
-    /// For people.
+    /// Its name.
     pub name: String,
-    /// Minor units for one.
+    /// Price of one unit, in minor units.
     pub price: i64,
     /// ISO code.
     pub currency: String,
-    /// Units in the house.
+    /// Units in stock, reserved ones included.
     pub on_hand: i64,
-    /// Units of these that orders hold.
+    /// Units reserved by orders.
     pub held: i64,
     /// Units that can be ordered: `on_hand - held`.
     pub available: i64,
@@ -182,6 +182,6 @@ pub struct Item {
 pub struct OrderPage {
     /// The orders.
     pub items: Vec<Order>,
-    /// What to ask the next page with; none on the last one.
+    /// Cursor of the next page; none on the last one.
     pub next_cursor: Option<String>,
 }

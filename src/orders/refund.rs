@@ -1,20 +1,20 @@
-//! Refund tiers: how much a customer who cancels gets back, by the age of the order.
+//! Refund tiers: the refund percentage for a customer who cancels, by the age of the order.
 //!
-//! Written as `10m:70,30m:40`: until 10 minutes 70 per cent, until 30 minutes 40, then nothing: the window is closed.
-//! A tier holds from the end of the one before up to, but not including, its own. Pure: ages come from the database.
+//! `10m:70,30m:40` means: 70 per cent before 10 minutes, 40 per cent before 30 minutes, then no cancelling. Each tier's
+//! age is exclusive. Pure: ages come from the database.
 
 use std::{fmt, str::FromStr, time::Duration};
 
 /// One tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tier {
-    /// It holds up to this age, exclusive.
+    /// The tier applies up to this age, exclusive.
     pub until: Duration,
-    /// What is given back, in basis points of what was captured.
+    /// The refund, in basis points of the captured amount.
     pub bp: u32,
 }
 
-/// The tiers of an order, youngest first. None at all: a placed order can't be cancelled by its customer.
+/// The tiers of an order, youngest first. Without any, the customer can't cancel a placed order.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct RefundTiers(Vec<Tier>);
 
@@ -27,12 +27,12 @@ pub struct BadTiers {
 }
 
 impl RefundTiers {
-    /// What a customer gets back at this age of the order, in basis points; `None`: the window is closed.
+    /// The refund at this age of the order, in basis points; `None`: the window is closed.
     pub fn at(&self, age: Duration) -> Option<u32> {
         self.0.iter().find(|tier| age < tier.until).map(|tier| tier.bp)
     }
 
-    /// How long after it was placed an order can be cancelled by its customer.
+    /// How long after placing an order its customer can cancel it.
     pub fn window(&self) -> Duration {
         self.0.last().map_or(Duration::ZERO, |tier| tier.until)
     }
@@ -53,9 +53,9 @@ impl FromStr for RefundTiers {
             let (until, percent) = part.split_once(':').ok_or_else(|| bad(format!("{part:?} has no colon")))?;
             let until = humantime::parse_duration(until.trim()).map_err(|error| bad(format!("{until:?}: {error}")))?;
             let bp = basis_points(percent.trim())
-                .ok_or_else(|| bad(format!("{percent:?} is no percentage from 0 to 100 with at most two decimals")))?;
+                .ok_or_else(|| bad(format!("{percent:?} is not a percentage from 0 to 100, at most two decimals")))?;
             if until.is_zero() || tiers.last().is_some_and(|last| last.until >= until) {
-                return Err(bad(format!("{} does not come after the tier before", humantime::format_duration(until))));
+                return Err(bad(format!("{} is not later than the tier before", humantime::format_duration(until))));
             }
             tiers.push(Tier { until, bp });
         }

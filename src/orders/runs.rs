@@ -1,5 +1,5 @@
-//! The contract between orders and their runs: names, inputs, and the one signal. Durable: runs that exist were started
-//! with these shapes.
+//! The contract between orders and their runs: names, inputs, and the one signal. These shapes are durable: existing
+//! runs were started with them.
 
 use std::time::Duration;
 
@@ -8,26 +8,26 @@ use uuid::Uuid;
 
 use super::{error::Error, order::Order, refund::RefundTiers};
 
-/// The workflow that moves an order.
+/// The workflow of an order.
 pub const ORDER: &str = "order";
 
-/// The workflow that takes on a payment which arrived after its order was cancelled.
+/// The workflow of a payment that arrived after its order was cancelled.
 pub const LATE_PAYMENT: &str = "late_payment";
 
-/// The scheduled workflow that archives what was missed, and drops history that is too old.
+/// The scheduled workflow that archives orders which their runs did not archive, and drops history past its age.
 pub const ARCHIVE_SWEEP: &str = "archive_sweep";
 
-/// The one signal that order runs wait for. One, because a run waits for several kinds of news at a time; the facts are
-/// in the tables, so a signal that comes twice or late changes nothing.
+/// The one signal that order runs wait for. One, because a run waits for several kinds of changes at a time; the facts
+/// are in the tables, so a signal that comes twice or late changes nothing.
 pub const ORDER_CHANGED: &str = "order_changed";
 
-/// What an order's run is started with. The windows are those of the settings when the order was placed.
+/// Input of an order's run. The windows are those of the settings when the order was placed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct OrderInput {
     /// The order.
     pub order_id: Uuid,
-    /// What is to be charged, in minor units.
+    /// The amount to charge, in minor units.
     pub amount: i64,
     /// ISO code.
     pub currency: String,
@@ -56,7 +56,7 @@ impl OrderInput {
     }
 }
 
-/// What a late payment's run is started with.
+/// Input of a late payment's run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct LatePaymentInput {
@@ -79,14 +79,14 @@ impl LatePaymentInput {
     }
 }
 
-/// What a sweep of the archive is started with.
+/// Input of a sweep of the archive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct SweepInput {
-    /// How long an ended order stays where it is, in milliseconds.
+    /// How long an ended order stays in the live tables, in milliseconds.
     #[serde(default = "half_an_hour_ms")]
     pub after_ms: u64,
-    /// How many months are kept.
+    /// How many months of history to keep.
     #[serde(default = "a_year_in_months")]
     pub keep_months: u32,
 }
@@ -112,11 +112,11 @@ const fn a_year_in_months() -> u32 {
 pub enum News {
     /// A cancel was accepted.
     Cancel,
-    /// The gateway told something of its payment.
+    /// The gateway reported on its payment.
     Payment,
-    /// The gateway told something of a refund.
+    /// The gateway reported on a refund.
     Refund,
-    /// Fulfilment reported something.
+    /// Fulfilment reported.
     Fulfilment,
 }
 
@@ -128,7 +128,7 @@ pub struct OrderChanged {
     pub news: News,
 }
 
-/// The refund tiers that an order was placed under.
+/// The refund tiers at an order's placing.
 ///
 /// # Errors
 /// `invalid_request` when they can't be read.

@@ -1,7 +1,7 @@
 //! The shop's settings: environment variables, each with a flag of the same meaning.
 //!
-//! What an order was promised (payment window, refund tiers) is copied into the order and its run when it is placed, so
-//! that a later change of settings changes no order that exists.
+//! Payment window and refund tiers are copied into the order and its run when it is placed, so a later change of
+//! settings does not affect existing orders.
 
 use std::time::Duration;
 
@@ -11,22 +11,22 @@ use super::{delivery::Position, refund::RefundTiers};
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "cli", derive(clap::Args))]
 pub struct ShopSettings {
-    /// How long an order may wait for its payment.
+    /// How long an order waits for its payment
     #[cfg_attr(feature = "cli", arg(long, env = "BACKSTITCH_PAYMENT_WINDOW", default_value = "10m", value_parser = humantime::parse_duration))]
     pub payment_window: Duration,
-    /// What a customer who cancels gets back: until that age, that per cent.
+    /// Refund percentage for a customer who cancels, by order age
     #[cfg_attr(feature = "cli", arg(long, env = "BACKSTITCH_REFUND_TIERS", default_value = "10m:70,30m:40"))]
     pub refund_tiers: RefundTiers,
-    /// How far from the store is delivered to, in kilometres.
+    /// Delivery radius in km
     #[cfg_attr(feature = "cli", arg(long, env = "BACKSTITCH_DELIVERY_RADIUS_KM", default_value_t = 5.0))]
     pub delivery_radius_km: f64,
-    /// The store's latitude in degrees; without it no distance is checked.
+    /// The store's latitude in degrees; without it, distances are not checked
     #[cfg_attr(
         feature = "cli",
         arg(long, env = "BACKSTITCH_STORE_LAT", allow_negative_numbers = true, requires = "store_lon")
     )]
     pub store_lat: Option<f64>,
-    /// The store's longitude in degrees.
+    /// The store's longitude in degrees
     #[cfg_attr(
         feature = "cli",
         arg(long, env = "BACKSTITCH_STORE_LON", allow_negative_numbers = true, requires = "store_lat")
@@ -35,7 +35,7 @@ pub struct ShopSettings {
 }
 
 impl ShopSettings {
-    /// Where the store is, if that is set.
+    /// The store's position, if set.
     pub fn store(&self) -> Option<Position> {
         Some(Position { lat: self.store_lat?, lon: self.store_lon? })
     }

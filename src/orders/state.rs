@@ -1,4 +1,4 @@
-//! THE states of an order, one small axis each, and every legal move. Whatever changes an order asks here first.
+//! The states of an order on three axes, and every legal move. All changes of an order are checked here.
 //!
 //! ```text
 //! order    created ─▶ awaiting_payment ─▶ placed ─▶ processing ─▶ shipped ─▶ delivered
@@ -22,11 +22,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A state that stands in a table as a word.
+/// A state that is stored as a word.
 pub trait Word: Copy + PartialEq + fmt::Debug + 'static {
     /// All states with their words.
     const WORDS: &'static [(Self, &'static str)];
-    /// Every legal move on this axis; staying where one is needs no entry.
+    /// Every legal move on this axis; staying in a state needs no entry.
     const MOVES: &'static [(Self, Self)];
 
     /// The word in tables and in the API.
@@ -51,36 +51,36 @@ pub trait Word: Copy + PartialEq + fmt::Debug + 'static {
     }
 }
 
-/// A move that an axis does not know.
+/// A move that is not legal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an order that is {from} can't become {to}")]
 pub struct IllegalMove {
-    /// Where it stands.
+    /// The present state.
     pub from: &'static str,
-    /// Where it was to go.
+    /// The requested state.
     pub to: &'static str,
 }
 
-/// Where the order as a whole stands.
+/// State of the order as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OrderState {
-    /// Taken; its stock has not been looked for yet.
+    /// Accepted; its stock is not reserved yet.
     Created,
-    /// Its stock is held.
+    /// Its stock is reserved.
     AwaitingPayment,
-    /// Paid, and its stock committed.
+    /// Paid, with its stock committed.
     Placed,
     /// Its refund window is over, or it has been dispatched.
     Processing,
-    /// Under way.
+    /// Dispatched.
     Shipped,
-    /// Done.
+    /// Arrived.
     Delivered,
     /// A cancel was accepted, or it failed: its run is undoing it.
     Cancelling,
-    /// All is undone and settled.
+    /// Everything is undone and settled.
     Cancelled,
 }
 
@@ -111,46 +111,46 @@ impl Word for OrderState {
 }
 
 impl OrderState {
-    /// Whether the order can still be cancelled by somebody who asks for it.
+    /// Whether the order can still be cancelled on request.
     pub fn can_be_cancelled(self) -> bool {
         self.to(Self::Cancelling).is_ok() && self != Self::Cancelling
     }
 
-    /// Whether it was paid for and not cancelled.
+    /// Whether it was paid and not cancelled.
     pub const fn is_placed(self) -> bool {
         matches!(self, Self::Placed | Self::Processing | Self::Shipped | Self::Delivered)
     }
 
-    /// Whether whoever waits for the order to be placed has waited long enough.
+    /// Whether it has been placed or cancelled, so that waiting for it to be placed is over.
     pub const fn is_decided(self) -> bool {
         self.is_placed() || matches!(self, Self::Cancelled)
     }
 }
 
-/// Where its money stands.
+/// State of an order's payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PaymentState {
-    /// Nothing was asked for.
+    /// No payment yet.
     None,
-    /// An intent exists; nothing is known to have moved.
+    /// An intent exists; no money is known to have moved.
     Pending,
-    /// The money is ours.
+    /// The money is captured.
     Captured,
-    /// It may have moved: being found out.
+    /// Money may have moved; being settled.
     Unknown,
-    /// Declined: nothing moved.
+    /// Declined: no money moved.
     Failed,
-    /// Surely void.
+    /// Certainly void.
     Voided,
-    /// A refund is under way.
+    /// A refund is pending.
     RefundPending,
-    /// Part of it went back, and no more is owed.
+    /// Partially refunded, and no more is owed.
     PartiallyRefunded,
-    /// All of it went back.
+    /// Fully refunded.
     Refunded,
-    /// A refund failed; what is owed stands in the refunds.
+    /// A refund failed; the refunds say what is owed.
     RefundFailed,
 }
 
@@ -176,7 +176,7 @@ impl Word for PaymentState {
         (Self::Unknown, Self::Captured),
         (Self::Unknown, Self::Failed),
         (Self::Unknown, Self::Voided),
-        // A late payment: the gateway has the money after all.
+        // A late payment: the gateway captured the money after all.
         (Self::Failed, Self::Captured),
         (Self::Voided, Self::Captured),
         (Self::Captured, Self::RefundPending),
@@ -184,23 +184,23 @@ impl Word for PaymentState {
         (Self::RefundPending, Self::Refunded),
         (Self::RefundPending, Self::RefundFailed),
         (Self::RefundFailed, Self::RefundPending),
-        // An operator has an order that gave back a part undone: the rest follows.
+        // An operator compensates a partially refunded order: the rest follows.
         (Self::PartiallyRefunded, Self::RefundPending),
     ];
 }
 
-/// Where its stock stands.
+/// State of an order's stock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StockState {
-    /// Nothing was held.
+    /// Nothing is reserved.
     None,
-    /// All lines are held.
+    /// All lines are reserved.
     Held,
-    /// All lines have left the stock.
+    /// All lines have been taken from stock.
     Committed,
-    /// All lines are back.
+    /// All lines have been released.
     Released,
 }
 
@@ -212,7 +212,7 @@ impl Word for StockState {
         (Self::Held, Self::Committed),
         (Self::Held, Self::Released),
         (Self::Committed, Self::Released),
-        // A late payment: held again, if it can be; an order that was cancelled before it held anything, too.
+        // A late payment: reserved again, if possible, also if nothing was reserved before the cancel.
         (Self::Released, Self::Held),
     ];
 }
@@ -222,17 +222,17 @@ impl Word for StockState {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CancelReason {
-    /// Declined, or it could not be made out in time and is void.
+    /// Declined, or voided because its outcome was not known in time.
     PaymentFailed,
     /// Not paid within the payment window.
     PaymentExpired,
-    /// A line was not to be had.
+    /// A line was out of stock.
     OutOfStock,
-    /// The customer asked for it.
+    /// On the customer's request.
     Customer,
-    /// The seller asked for it.
+    /// On the seller's request.
     Seller,
-    /// An operator or a rule asked for it.
+    /// By an operator or a rule.
     System,
 }
 
@@ -248,17 +248,17 @@ impl Word for CancelReason {
     const MOVES: &'static [(Self, Self)] = &[];
 }
 
-/// Who asks for a cancel.
+/// Who requests a cancel.
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CancelBy {
-    /// The customer: by the refund tiers.
+    /// The customer: refunded by the tiers.
     Customer,
-    /// The seller: everything back.
+    /// The seller: refunded in full.
     Seller,
-    /// An operator or a rule: everything back.
+    /// An operator or a rule: refunded in full.
     System,
 }
 
@@ -269,7 +269,7 @@ impl Word for CancelBy {
 }
 
 impl CancelBy {
-    /// The reason that such a cancel leaves on the order.
+    /// The order's cancel reason for this requester.
     pub const fn reason(self) -> CancelReason {
         match self {
             Self::Customer => CancelReason::Customer,

@@ -1,8 +1,8 @@
-//! What can come back from a gateway besides success, sorted by whether it had an effect.
+//! Gateway errors, classified by whether the call had an effect.
 //!
-//! The sorting is the promise: [`GatewayError::Refused`] means that this call certainly changed
-//! nothing at the gateway, [`GatewayError::Unknown`] that it may have. When in doubt it is unknown.
-//! `code()` is ours and stable; the gateway's own code and text are kept beside it for people.
+//! [`GatewayError::Refused`] means that this call certainly changed nothing at the gateway,
+//! [`GatewayError::Unknown`] that it may have. When in doubt it is unknown. `code()` is ours and
+//! stable; the gateway's own code and text are kept beside it for people.
 
 use super::types::{Decline, Intent};
 
@@ -31,7 +31,7 @@ pub enum Refusal {
     /// The intent's state forbids the call.
     #[error("the intent's state forbids it: {message}")]
     UnexpectedState {
-        /// The intent as it is now, where the gateway told.
+        /// The present intent, if the gateway sent it.
         intent: Option<Box<Intent>>,
         /// The gateway's text.
         message: String,
@@ -46,7 +46,7 @@ pub enum Refusal {
         /// The gateway's text.
         message: String,
     },
-    /// Nothing was sent (no connection), or the gateway turned it away unread (rate limit).
+    /// Nothing was sent (no connection), or the gateway refused it unread (rate limit).
     #[error("the gateway is not available: {message}")]
     Unavailable {
         /// For people.
@@ -63,11 +63,11 @@ pub enum UnknownReason {
     ConnectionLost,
     /// A 5xx, fresh or replayed.
     ServerError,
-    /// 409, or 429 `lock_timeout`: something works on our key or our intent at this moment, and it
-    /// may be our own earlier attempt, which can still take effect.
+    /// 409, or 429 `lock_timeout`: our key or intent is in use at this moment, perhaps by our own
+    /// earlier attempt, which can still take effect.
     InProgress,
     /// The key was used with other parameters. This request did nothing, but an earlier one with our
-    /// key was taken, and we do not know what became of it.
+    /// key was accepted, and its outcome is not known.
     KeyReused,
     /// An answer that can't be read, or that no gateway of this shape gives.
     Unparsable,
@@ -105,9 +105,9 @@ impl GatewayError {
 
     /// Whether the same call under the same key may succeed later.
     ///
-    /// True for everything unknown, for a gateway that was not reached, and for what an operator can
-    /// clear on the gateway's side (a bad API key, an empty balance); false for declines and for requests that
-    /// will be wrong next time too.
+    /// True for everything unknown, for a gateway that was not reached, and for problems that an operator can
+    /// clear on the gateway's side (a bad API key, an empty balance); false for declines and for invalid
+    /// requests.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Unknown { reason, .. } => *reason != UnknownReason::KeyReused,

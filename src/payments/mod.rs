@@ -9,7 +9,7 @@
 //! A refusal speaks of *this* call only. Where an earlier attempt of the same step ended unknown, a
 //! later refusal (nothing sent, rate limited) does not make the step as a whole certain.
 //!
-//! [`StripeGateway`] talks to the real thing and to `gateway_sim` alike. [`webhook`] checks and reads
+//! [`StripeGateway`] works with Stripe and with `gateway_sim`. [`webhook`] checks and reads
 //! the gateway's events. What to do with an outcome is left to the activities.
 
 mod error;
@@ -28,7 +28,7 @@ pub use types::{Decline, Intent, IntentStatus, Metadata, NewIntent, NewRefund, R
 
 pub use crate::Secret;
 
-/// What every call of the port gives: a boxed future, so that the trait works as `dyn`.
+/// Future returned by each method of the port; boxed, so that the trait works as `dyn`.
 pub type GatewayFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, GatewayError>> + Send + 'a>>;
 
 /// A payment gateway, as far as orders need one.
@@ -37,12 +37,12 @@ pub type GatewayFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, GatewayErr
 /// at most one time, however often it is sent (as long as the gateway keeps keys, a day at Stripe).
 ///
 /// # Cancellation
-/// A future that is dropped in mid-call leaves the outcome unknown, exactly as a timeout does.
+/// Dropping a future during the call leaves the outcome unknown, as a timeout does.
 pub trait PaymentGateway: Send + Sync {
-    /// Creates an intent, unconfirmed: nothing moves, and it may be repeated under its key.
+    /// Creates an intent, unconfirmed: no money moves, and it may be repeated under its key.
     fn create_intent<'a>(&'a self, key: &'a str, new: &'a NewIntent) -> GatewayFuture<'a, Intent>;
 
-    /// Asks for the money. `Ok` may also be `processing`: look at the status. An intent that had
+    /// Charges the intent. `Ok` may also be `processing`: check the status. An intent that had
     /// succeeded before is `Ok` too; any other state that forbids it is `UnexpectedState`.
     fn confirm_intent<'a>(&'a self, key: &'a str, id: &'a str) -> GatewayFuture<'a, Intent>;
 
@@ -53,7 +53,7 @@ pub trait PaymentGateway: Send + Sync {
     /// Reads an intent. This is what resolves an unknown confirm; a replayed answer does not.
     fn get_intent<'a>(&'a self, id: &'a str) -> GatewayFuture<'a, Intent>;
 
-    /// Gives money back. `Ok` may be `pending`, or `failed` at once: look at the status.
+    /// Refunds money. `Ok` may be `pending`, or `failed` at once: check the status.
     fn refund<'a>(&'a self, key: &'a str, new: &'a NewRefund) -> GatewayFuture<'a, Refund>;
 
     /// Reads a refund.

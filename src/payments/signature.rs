@@ -1,8 +1,8 @@
 //! Webhook signatures of Stripe's scheme: `t=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body">`.
 //!
-//! Promises: comparison takes constant time; several `v1` and several secrets are allowed, so that a secret
-//! can be rotated without a gap; a signature older (or farther in the future) than the tolerance is refused, which bounds replays.
-//! Replays inside the tolerance are for the inbox to catch, by event id.
+//! Promises: comparison takes constant time; several `v1` and several secrets are allowed, so that a secret can be
+//! rotated without a gap; a signature older (or farther in the future) than the tolerance is refused, which bounds
+//! replays. The inbox catches replays inside the tolerance, by event id.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ pub const SIGNATURE_HEADER: &str = "Stripe-Signature";
 /// How old a signature may be.
 pub const SIGNATURE_TOLERANCE: Duration = Duration::from_secs(300);
 
-/// How many `v1` entries are looked at; a gateway sends one per secret in rotation.
+/// How many `v1` entries are checked; a gateway sends one per secret in rotation.
 const MAX_CANDIDATES: usize = 8;
 
-/// Why a webhook is not believed.
+/// Why a webhook's signature is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     /// No usable `t=` or no `v1=`.
@@ -30,10 +30,10 @@ pub enum SignatureError {
     /// The time is outside the tolerance.
     #[error("the signature is too old or too far in the future")]
     Stale,
-    /// No signature fits any secret.
-    #[error("the signature does not fit the body")]
+    /// No signature matches any secret.
+    #[error("the signature does not match the body")]
     Mismatch,
-    /// No secret is configured, so nothing can be believed.
+    /// No secret is configured, so nothing can be verified.
     #[error("no webhook secret is configured")]
     NoSecret,
 }
@@ -55,7 +55,7 @@ impl SignatureError {
 /// `now` is in Unix seconds.
 ///
 /// # Errors
-/// See [`SignatureError`]. An empty secret is treated as none: anybody could sign with it.
+/// See [`SignatureError`]. An empty secret is ignored: anybody could sign with it.
 pub fn verify_signature(
     secrets: &[Secret],
     header: &str,

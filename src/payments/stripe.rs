@@ -1,8 +1,7 @@
-//! The adapter for gateways that speak Stripe's HTTP API: requests out, answers sorted.
+//! The adapter for gateways that speak Stripe's HTTP API.
 //!
-//! [`classify`] is the heart: it alone decides whether an answer is certain or unknown. It reads the same
-//! at every call, so a reader checks it once. Nothing is retried here; retries belong to the engine, which
-//! records them.
+//! [`classify`] alone decides whether an answer is certain or unknown, for all calls alike. Nothing is
+//! retried here; retries belong to the engine, which records them.
 
 use std::time::Duration;
 
@@ -20,28 +19,28 @@ use super::{
 };
 use crate::{Secret, tls};
 
-/// How long a call may take in all, unless told otherwise.
+/// Default timeout of a call in all.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Pinned, so that the shapes in `wire` stay true when the account's default moves on.
+/// Pinned, so that the shapes in `wire` stay valid when the account's default changes.
 const API_VERSION: &str = "2024-06-20";
 
 /// An answer larger than this is not one of ours.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
 
-/// As many refunds as one page of the list holds; an intent has a handful.
+/// Refunds per page of the list; an intent has a handful.
 const MAX_REFUNDS: &str = "100";
 
-/// Where the gateway is and how to speak to it.
+/// Address of the gateway, and how to call it.
 #[derive(Debug, Clone)]
 pub struct StripeConfig {
     /// For example `https://api.stripe.com` or `http://127.0.0.1:8081`.
     pub base_url: String,
     /// The secret API key.
     pub api_key: Secret,
-    /// The bound of one call.
+    /// Timeout of one call.
     pub timeout: Duration,
-    /// Gives the W3C trace context that a call belongs to, which is sent along with it.
+    /// Returns the W3C trace context of the present call, which is sent with it.
     pub traceparent: Option<fn() -> Option<String>>,
 }
 
@@ -69,7 +68,7 @@ impl std::fmt::Debug for StripeGateway {
 }
 
 impl StripeGateway {
-    /// Sets the adapter up; nothing is sent.
+    /// Creates the adapter; sends nothing.
     ///
     /// # Errors
     /// When the URL or the key is not usable, or TLS can't be set up.
@@ -98,7 +97,7 @@ impl StripeGateway {
         url
     }
 
-    /// Those of every request, with the trace of this one.
+    /// Headers of a request, with its trace.
     fn headers(&self) -> HeaderMap {
         let mut headers = self.headers.clone();
         let trace = self.traceparent.and_then(|of_this_call| of_this_call());
@@ -187,7 +186,7 @@ impl PaymentGateway for StripeGateway {
         Box::pin(async move {
             let request = self.get("/v1/refunds").query(&[("payment_intent", intent_id), ("limit", MAX_REFUNDS)]);
             let list: WireList<WireRefund> = send(request).await?;
-            // Half a list would let a refund look as if it had not been made.
+            // With half a list, a refund could seem not to have been made.
             if list.has_more {
                 let message = format!("{intent_id} has more than {MAX_REFUNDS} refunds");
                 return Err(GatewayError::unknown(UnknownReason::Unparsable, message));
@@ -197,7 +196,7 @@ impl PaymentGateway for StripeGateway {
     }
 }
 
-/// A refusal because the intent already is where it should go is a success.
+/// A refusal because the intent is already in the requested state is a success.
 fn or_already(answer: Result<Intent, GatewayError>, wanted: IntentStatus) -> Result<Intent, GatewayError> {
     match answer {
         Err(GatewayError::Refused(Refusal::UnexpectedState { intent: Some(intent), .. }))
@@ -220,7 +219,7 @@ fn push_metadata(form: &mut Vec<(String, String)>, order_id: &str, metadata: &Me
     }
 }
 
-/// Ids go into paths: anything that is not an id's alphabet could name another endpoint.
+/// Ids go into paths: characters outside the alphabet of ids could name another endpoint.
 fn checked_id(id: &str) -> Result<&str, GatewayError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if !id.is_empty() && id.len() <= 255 && id.chars().all(plain) {
@@ -252,7 +251,7 @@ async fn read(mut response: Response) -> Result<Vec<u8>, GatewayError> {
     Ok(body)
 }
 
-/// Sorts a call without an answer: only a connection that never stood is certain.
+/// Classifies a call without an answer: certain only if no connection was made.
 fn lost(error: reqwest::Error) -> GatewayError {
     let message = describe(&error);
     if error.is_connect() || error.is_builder() {
@@ -275,7 +274,7 @@ fn describe(error: &reqwest::Error) -> String {
     text
 }
 
-/// Sorts an answer that is not a success. Certain only where the gateway itself says no.
+/// Classifies an answer that is not a success. Certain only if the gateway itself refuses.
 fn classify(status: u16, body: &[u8]) -> GatewayError {
     if status >= 500 {
         return GatewayError::unknown(UnknownReason::ServerError, format!("HTTP {status}"));

@@ -1,4 +1,4 @@
-//! The words of the payment port: intents, refunds, and what is needed to create them.
+//! The types of the payment port: intents, refunds, and requests to create them.
 //!
 //! Amounts are integer minor units, currencies upper-case ISO codes. The types serialise, because
 //! steps record them; their JSON form is ours, not the gateway's (that is `wire`).
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Our own references, kept by the gateway beside an intent or a refund.
 pub type Metadata = BTreeMap<String, String>;
 
-/// The key under which an order's id stands in [`Metadata`].
+/// The key of an order's id in [`Metadata`].
 pub(super) const ORDER_ID: &str = "order_id";
 
 /// An intent to create.
@@ -32,13 +32,13 @@ pub struct NewIntent {
 /// A refund to create.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewRefund {
-    /// The intent whose money goes back.
+    /// The intent to refund.
     pub intent_id: String,
     /// Minor units, more than zero, at most what was captured and not yet refunded.
     pub amount: i64,
     /// Becomes `metadata.order_id`.
     pub order_id: String,
-    /// Further references, such as the step's key, by which the refund is found again.
+    /// Further references, such as the step's key, by which the refund can be found.
     #[serde(default)]
     pub metadata: Metadata,
 }
@@ -48,11 +48,11 @@ pub struct NewRefund {
 pub struct Intent {
     /// The gateway's id.
     pub id: String,
-    /// Where it stands.
+    /// Its status.
     pub status: IntentStatus,
-    /// Minor units that were asked for.
+    /// Minor units requested.
     pub amount: i64,
-    /// Minor units that were received; 0 until it succeeded. Refunds do not lower it.
+    /// Minor units received; 0 until it succeeded. Refunds do not lower it.
     pub captured: i64,
     /// Upper-case ISO code.
     pub currency: String,
@@ -75,25 +75,25 @@ pub struct Decline {
     pub message: String,
 }
 
-/// Where an intent stands.
+/// Status of an intent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IntentStatus {
-    /// New without a method, or declined: nothing moved.
+    /// New without a method, or declined: no money moved.
     RequiresPaymentMethod,
-    /// Created, not confirmed: nothing moved.
+    /// Created, not confirmed: no money moved.
     RequiresConfirmation,
     /// The payer must do something (3-D Secure).
     RequiresAction,
-    /// Under way at the bank: may end either way.
+    /// Processing at the bank: may end either way.
     Processing,
-    /// Authorised only; we never ask for this.
+    /// Authorised only; we never request this.
     RequiresCapture,
     /// Voided.
     Canceled,
     /// The money is captured.
     Succeeded,
-    /// A status that we do not know: treated as open.
+    /// An unknown status: treated as open.
     Unrecognised,
 }
 
@@ -124,7 +124,7 @@ pub struct Refund {
     pub id: String,
     /// The intent; `None` for a refund of something that is not an intent.
     pub intent_id: Option<String>,
-    /// Where it stands.
+    /// Its status.
     pub status: RefundStatus,
     /// Minor units.
     pub amount: i64,
@@ -138,22 +138,22 @@ pub struct Refund {
     pub metadata: Metadata,
 }
 
-/// Where a refund stands.
+/// Status of a refund.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RefundStatus {
-    /// Under way, perhaps for days; may still fail.
+    /// Pending, perhaps for days; may still fail.
     Pending,
     /// The payer must do something.
     RequiresAction,
-    /// The money went back.
+    /// The money was refunded.
     Succeeded,
-    /// It did not, and won't.
+    /// The money was not refunded and won't be.
     Failed,
-    /// Taken back before it was paid out.
+    /// Cancelled before it was paid out.
     Canceled,
-    /// A status that we do not know: treated as under way.
+    /// An unknown status: treated as pending.
     Unrecognised,
 }
 

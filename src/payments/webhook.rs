@@ -1,8 +1,8 @@
 //! The gateway's webhook events, read into a small typed form.
 //!
-//! [`receive`] is the one door: it checks the signature over the raw bytes and only then parses. An event
-//! is news, not truth: it carries the object as it was when the event was made, may come twice, late or in
-//! any order, so callers record it once by [`WebhookEvent::id`] and then ask the gateway.
+//! [`receive`] is the only entry: it checks the signature over the raw bytes before it parses. An event is
+//! a hint, not a fact: it has the object as it was when the event was created, and may come twice, late or
+//! out of order. So callers record it once by [`WebhookEvent::id`] and then ask the gateway.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -17,9 +17,9 @@ use crate::Secret;
 /// A verified event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookEvent {
-    /// The event's id: the key by which duplicates are known.
+    /// The event's id, by which duplicates are recognised.
     pub id: String,
-    /// When the gateway made it, in Unix seconds.
+    /// When the gateway created it, in Unix seconds.
     pub created: i64,
     /// The gateway's type, for example `payment_intent.succeeded`.
     pub event_type: String,
@@ -27,24 +27,24 @@ pub struct WebhookEvent {
     pub subject: Subject,
 }
 
-/// What an event is about, as it was when the event was made.
+/// What an event is about, as it was when the event was created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
     /// `payment_intent.*`
     Intent(Intent),
     /// `refund.*` and `charge.refund.updated`
     Refund(Refund),
-    /// Something that orders have no use for: answer 200 and forget it.
+    /// A type that orders don't use: answer 200 and ignore it.
     Other,
 }
 
-/// Why a webhook is not taken.
+/// Why a webhook is rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookError {
-    /// The signature: answer 400, change nothing.
+    /// Bad signature: answer 400, change nothing.
     #[error(transparent)]
     Signature(#[from] SignatureError),
-    /// Signed by the gateway, but not an event that we can read: an operator should see it.
+    /// Signed by the gateway, but unreadable: an operator should see it.
     #[error("the event can't be read")]
     Unreadable(#[source] serde_json::Error),
 }
@@ -76,7 +76,7 @@ pub fn receive(
 /// Parses an event whose signature has been checked, for example one from the inbox.
 ///
 /// # Errors
-/// When the body is not an event, or an event of a kind we use lacks what we need.
+/// When the body is not an event, or an event of a type we use lacks a field we need.
 pub fn parse(body: &[u8]) -> Result<WebhookEvent, serde_json::Error> {
     let wire: WireEvent = serde_json::from_slice(body)?;
     let object = wire.data.object;

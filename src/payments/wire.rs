@@ -1,7 +1,7 @@
 //! The gateway's JSON shapes and their one-way conversion into our types.
 //!
-//! Only the fields we use are named, everything else is ignored, so the gateway may add what it likes.
-//! A field we need that is missing makes the answer unparsable, which the adapter calls unknown.
+//! Only the fields we use are named; others are ignored, so the gateway may add any. If a field we need is
+//! missing the answer can't be parsed, and the outcome is unknown.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -58,7 +58,7 @@ pub(super) struct WireError {
 }
 
 impl WireError {
-    /// The gateway's code, or the error's type where it gives none.
+    /// The gateway's code, or the error's type if it has none.
     pub(super) fn code(&self) -> &str {
         self.code.as_deref().unwrap_or(&self.kind)
     }

@@ -1,8 +1,8 @@
-//! Logs: where they go and what they look like.
+//! Logs: destination and format.
 //!
-//! `BACKSTITCH_LOG` is a tracing filter (`info`, `backstitch=debug,sqlx=warn`), `BACKSTITCH_LOG_FORMAT` is `text` or `json`. Logs go
-//! to stderr, because stdout is for data. JSON is one flat object per line: what a span knows (request_id, run_id, step,
-//! attempt, worker …) stands beside the event's own fields, so that a search needs to know no nesting.
+//! `BACKSTITCH_LOG` is a tracing filter (`info`, `backstitch=debug,sqlx=warn`), `BACKSTITCH_LOG_FORMAT` is `text` or
+//! `json`. Logs go to stderr, because stdout is for data. JSON is one flat object per line: a span's fields
+//! (request_id, run_id, step, attempt, worker …) are beside the event's own, so that they are easy to search.
 
 use std::{
     env, fmt,
@@ -26,7 +26,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-/// Sets logging up for this process. `default` is the filter where the environment names none.
+/// Sets up logging for this process. `default` is the filter if the environment has none.
 ///
 /// # Errors
 /// When a setting can't be read, or logging has been set up already.
@@ -46,7 +46,7 @@ pub fn init(default: &str) -> anyhow::Result<()> {
     done.context("logging has been set up already")
 }
 
-/// The layer that writes JSON lines: for processes with a subscriber of their own.
+/// The layer that writes JSON lines, for processes with their own subscriber.
 pub fn json_layer<S, W>(writer: W) -> impl Layer<S> + Send + Sync
 where
     S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
@@ -55,7 +55,7 @@ where
     tracing_subscriber::fmt::layer().fmt_fields(JsonFields::new()).event_format(FlatJson).with_writer(writer)
 }
 
-/// One flat object per line. Where names collide the event wins over its spans, an inner span over an outer one.
+/// One flat object per line. If names collide, the event wins over its spans, and an inner span over an outer one.
 struct FlatJson;
 
 impl<S> FormatEvent<S, JsonFields> for FlatJson
@@ -97,7 +97,7 @@ where
     }
 }
 
-/// Puts an event's fields beside those of its spans.
+/// Adds an event's fields to those of its spans.
 struct Fields<'a>(&'a mut Map<String, Value>);
 
 impl Fields<'_> {

@@ -5,24 +5,24 @@ use std::{sync::OnceLock, time::Duration};
 use metrics::{Unit, describe_counter, describe_histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-/// How often what was recorded is put into its buckets; until then every single value is kept.
+/// How often recorded values are put into their buckets; until then every single value is kept.
 const SORT_EVERY: Duration = Duration::from_secs(2);
 
-/// Spans of time, in seconds: from what an in-process step takes to what nobody should wait for.
+/// Durations in seconds, from an in-process step to far too long.
 const SECONDS: [f64; 16] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
-/// Rows and runs in one commit.
+/// Numbers of rows and runs in one commit.
 const BATCHES: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0];
 
 static RECORDER: OnceLock<Recorder> = OnceLock::new();
 
-/// What this process has recorded.
+/// This process's recorder.
 #[derive(Clone)]
 pub struct Recorder(PrometheusHandle);
 
 impl Recorder {
-    /// All of it, in Prometheus' text format.
+    /// All metrics, in Prometheus' text format.
     pub fn render(&self) -> String {
         self.0.render()
     }
@@ -39,11 +39,11 @@ impl std::fmt::Debug for Recorder {
 #[error("metrics have been set up already")]
 pub struct RecorderError(#[source] BuildError);
 
-/// Begins to record what this process counts and times; it has to come before the engine is made, inside of a runtime. A
-/// second call gives the first one's recorder.
+/// Installs the recorder, before the engine is created and inside a runtime. A second call returns the first one's
+/// recorder.
 ///
 /// # Errors
-/// When somebody else has installed a recorder.
+/// When another recorder is installed already.
 pub fn record() -> Result<Recorder, RecorderError> {
     if let Some(recorder) = RECORDER.get() {
         return Ok(recorder.clone());

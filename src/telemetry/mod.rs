@@ -1,10 +1,10 @@
-//! What a process tells of itself: logs, metrics and, with the feature `otlp`, traces.
+//! Logs, metrics and, with the feature `otlp`, traces.
 //!
 //! | part | does |
 //! |---|---|
-//! | `logs` | where logs go and what they look like |
+//! | `logs` | destination and format of logs |
 //! | `metrics` | the recorder behind `/metrics` |
-//! | `otlp` | attempts as spans, to a collector; without the feature nothing of it is built |
+//! | `otlp` | attempts as spans, to a collector (only with the feature) |
 
 #[cfg(feature = "cli")]
 mod logs;

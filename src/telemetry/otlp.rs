@@ -1,8 +1,8 @@
-//! Attempts as spans, to an OpenTelemetry collector (feature `otlp`): a run is one trace, each attempt, verification and undo
-//! a span under the caller's. Time that a run spends parked is a gap between spans, and costs nothing.
+//! Attempts as spans, to an OpenTelemetry collector (feature `otlp`): a run is one trace, each attempt, verification
+//! and undo a span under the caller's. While a run is parked, there is no span.
 //!
-//! `OTEL_EXPORTER_OTLP_ENDPOINT` says where the collector is, in HTTP with protobuf; the SDK's other variables (headers,
-//! timeout, `OTEL_SERVICE_NAME`) are honoured. Work never waits for a collector: what does not fit into the queue is
+//! `OTEL_EXPORTER_OTLP_ENDPOINT` is the collector's address (HTTP with protobuf); the SDK's other variables (headers,
+//! timeout, `OTEL_SERVICE_NAME`) are honoured. Work never waits for a collector: if the queue is full, spans are
 //! dropped and counted.
 
 use std::{
@@ -28,27 +28,27 @@ use crate::{
     tls::install_crypto_provider,
 };
 
-/// Spans that may wait for their export.
+/// Maximum number of spans waiting for export.
 const QUEUED_AT_MOST: usize = 8_192;
-/// Spans in one request.
+/// Maximum number of spans per request.
 const SENT_AT_ONCE: usize = 512;
-/// Spans are gathered for this long before a request is made.
+/// How long spans are collected before a request.
 const GATHER: Duration = Duration::from_millis(500);
-/// How long the end of the process waits for the last of them.
+/// How long shutdown waits for the last spans.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Traces can't be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TracesError {
     /// The collector's address is not an http or https address.
-    #[error("OTEL_EXPORTER_OTLP_ENDPOINT is {0:?}; it is an http or https address")]
+    #[error("OTEL_EXPORTER_OTLP_ENDPOINT is {0:?}; it must be an http or https address")]
     Endpoint(String),
     /// The exporter refuses its settings.
     #[error("traces can't be exported")]
     Exporter(#[source] ExporterBuildError),
 }
 
-/// The way to the collector.
+/// The connection to the collector.
 #[derive(Debug)]
 pub struct Traces {
     sink: Arc<Sink>,
@@ -56,7 +56,7 @@ pub struct Traces {
 }
 
 impl Traces {
-    /// As the environment says; none where it names no collector. It has to be called inside of a runtime.
+    /// From the environment; none if it names no collector. Must be called inside a runtime.
     ///
     /// # Errors
     /// When a setting can't be used.
@@ -65,7 +65,7 @@ impl Traces {
         if endpoint.is_empty() { Ok(None) } else { Self::to(&endpoint).map(Some) }
     }
 
-    /// To a collector at this address, `/v1/traces` of it. It has to be called inside of a runtime.
+    /// To `/v1/traces` of a collector at this address. Must be called inside a runtime.
     ///
     /// # Errors
     /// When the address, or a setting in the environment, can't be used.
@@ -87,16 +87,16 @@ impl Traces {
         Ok(Self { sink: Arc::new(Sink { spans, scope }), sending: tokio::spawn(send(exporter, queue)) })
     }
 
-    /// Who has to be told of attempts.
+    /// The observer to register with the worker.
     pub fn observer(&self) -> Arc<dyn Observer> {
         self.sink.clone()
     }
 
-    /// Sends what is left, once nobody observes any more.
+    /// Sends the remaining spans, after the last observer is dropped.
     pub async fn finish(self) {
         drop(self.sink);
         if tokio::time::timeout(LAST_WORDS, self.sending).await.is_err() {
-            tracing::warn!("the collector did not take the last spans in time");
+            tracing::warn!("the collector did not accept the last spans in time");
         }
     }
 }
@@ -104,7 +104,7 @@ impl Traces {
 async fn send(exporter: SpanExporter, mut queue: mpsc::Receiver<SpanData>) {
     let mut batch = Vec::new();
     while queue.recv_many(&mut batch, SENT_AT_ONCE).await > 0 {
-        // Few at a time are worth a little patience; none once the queue is closed.
+        // Wait a little for more spans, unless the queue is closed.
         if batch.len() < SENT_AT_ONCE && !queue.is_closed() {
             tokio::time::sleep(GATHER).await;
             while batch.len() < SENT_AT_ONCE
@@ -118,7 +118,7 @@ async fn send(exporter: SpanExporter, mut queue: mpsc::Receiver<SpanData>) {
             Ok(()) => counter!("backstitch_spans_exported_total").increment(count),
             Err(error) => {
                 counter!("backstitch_spans_dropped_total").increment(count);
-                tracing::warn!(%error, count, "spans were not taken by the collector");
+                tracing::warn!(%error, count, "the collector did not accept spans");
             }
         }
     }

@@ -7,10 +7,10 @@ use crate::{
     orders::runs::{self, SweepInput},
 };
 
-/// One sweep takes no more bites than this; the next one goes on.
+/// Transactions per sweep; the next sweep continues.
 const MOST_BITES: u32 = 100;
 
-/// A sweep.
+/// The sweep of the archive.
 #[derive(Clone, Copy, Debug)]
 pub struct ArchiveSweep;
 

@@ -1,8 +1,8 @@
-//! A placed order: its people are told, its refund window passes, fulfilment reports, it is archived; or it is cancelled,
+//! A placed order: notices are sent, its refund window passes, fulfilment reports, it is archived; or it is cancelled,
 //! and undone by steps forward.
 //!
-//! The facts (a cancel, a dispatch) are on the order's row before the run is signalled, so the run only ever asks where
-//! the order stands: news that come twice, late or in another order change nothing.
+//! Facts (a cancel, a dispatch) are on the order's row before the run is signalled, so the run only reads the order's
+//! state: signals that come twice, late or out of order change nothing.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -34,7 +34,7 @@ pub(super) async fn follow(cx: &Context, following: Following, placed_at: Time) 
     tell(cx, order, About::Placed).await;
     let mut state = OrderState::Placed;
     loop {
-        // Whatever the news is, and whether it can be read: the order's row says what there is to do.
+        // The payload is not used, so it may be unreadable: the order's row says what to do.
         let news = cx.signal::<OrderChanged>(ORDER_CHANGED);
         match state {
             OrderState::Placed => drop(news.until(window_ends_at).await),
@@ -53,8 +53,8 @@ pub(super) async fn follow(cx: &Context, following: Following, placed_at: Time) 
     }
 }
 
-/// Undoes an order whose cancel was accepted, past the pivot: the stock comes back at once, the order stays `cancelling`
-/// until its refund has settled.
+/// Undoes an order whose cancel was accepted after the pivot: the stock is returned at once, the order stays
+/// `cancelling` until its refund has settled.
 pub(super) async fn unwind(cx: &Context, order: OrderRef) -> Result<Ended, Failure> {
     cx.call::<Restock>(order).await?;
     give_back(cx, order).await?;
@@ -68,7 +68,7 @@ pub(super) async fn archive(cx: &Context, order: OrderRef) -> Result<Ended, Fail
     Ok(Ended { order_id: order.order_id, state })
 }
 
-/// Tells customer and seller, side by side. What can't be told is left for an operator; the order goes on.
+/// Notifies customer and seller concurrently. A notice that can't be sent is left to an operator; the order continues.
 pub(super) async fn tell(cx: &Context, order: OrderRef, about: About) {
     let notice = |to| Notice { order_id: order.order_id, about, to };
     let customer = cx.call::<Notify>(notice(Recipient::Customer)).best_effort();

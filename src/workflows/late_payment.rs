@@ -1,7 +1,8 @@
 //! `late_payment`: money that arrived after its order was cancelled, its run ended, or it was archived.
 //!
-//! If the order was given up for its payment and the stock can be held again, it is placed after all and followed from
-//! here on; else the money goes back in full. There is one such run per payment, linked to the order's run by `parent_id`.
+//! If the order was given up because of its payment and the stock can be reserved again, it is placed and followed by
+//! this run; otherwise the money is refunded in full. There is one such run per payment, linked to the order's run by
+//! `parent_id`.
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::{
     orders::runs::{self, LatePaymentInput},
 };
 
-/// While the order is being undone, between two looks, at first and at most.
+/// Interval between checks while the order is being undone, at first and at most.
 const FIRST_LOOK: Duration = Duration::from_millis(250);
 const LAST_LOOK: Duration = Duration::from_secs(60);
 
@@ -30,10 +31,10 @@ impl Workflow for LatePayment {
     type Input = LatePaymentInput;
     type Output = Option<Ended>;
 
-    /// None: there was nothing to do.
+    /// None: nothing was left to do.
     async fn run(&self, cx: &Context, input: LatePaymentInput) -> Result<Option<Ended>, Failure> {
         let LatePaymentInput { order_id, intent_id, refund_window_ms } = input;
-        // Nothing here is to be undone by itself: an operator decides, if anybody.
+        // Nothing here is undone automatically: only an operator may decide that.
         cx.pivot().await;
         let intent = IntentRef { order_id, intent_id };
         let Some(paid) = await_its_turn(cx, &intent).await? else { return Ok(None) };

@@ -1,13 +1,13 @@
-//! The shop's workflows. Each is one function over activities; what they share has a file of its own.
+//! The shop's workflows. Each is one function over activities; shared parts have files of their own.
 //!
 //! | file | is |
 //! |---|---|
 //! | `order` | an order, from reserving its stock to its archive |
 //! | `late_payment` | money that arrived after its order was cancelled |
-//! | `archive_sweep` | the scheduled tidying of the archive |
-//! | `paying` | getting the money, or being sure that there is none |
+//! | `archive_sweep` | the scheduled sweep of the archive |
+//! | `paying` | collecting the money, or making sure that none was taken |
 //! | `following` | a placed order: its window, its fulfilment, its end |
-//! | `refunding` | giving money back, until the gateway says that it is back |
+//! | `refunding` | refunding, until the gateway says that the money is back |
 
 mod archive_sweep;
 mod following;
@@ -32,8 +32,8 @@ pub fn register(registry: Registry, deps: &ShopDeps) -> Registry {
         .with_workflow(ArchiveSweep)
 }
 
-/// The schedules that the shop brings along, by name. A server makes those that are not there when it starts; what an
-/// operator has changed or paused stays so. One that was deleted comes back: to be rid of it, pause it.
+/// The shop's schedules, by name. A starting server creates those that are missing and leaves the others as operators
+/// have changed or paused them. A deleted one comes back: pause it to be rid of it.
 ///
 /// # Errors
 /// When an input has no JSON form.

@@ -1,13 +1,13 @@
-//! `order`: reserve the stock, get the money, place the order, see it through, archive it.
+//! `order`: reserve the stock, collect the money, place the order, follow it to its end, archive it.
 //!
 //! ```text
 //! announce ─ open_order ─ reserve_stock ─ create_intent ─ begin_payment ─ charge ═ pivot ═ confirm ─▶ following
 //! ```
 //!
-//! Up to the pivot a failure first records why (`give_up`) and then returns it: the engine undoes what was done, the last
-//! first: the charge is voided or refunded, the stock released, the order closed, the people told. After the pivot the
-//! run only goes forward, refunds included; a step that fails there leaves it stuck, and an operator's retry tries that
-//! step again. Before it fails, the payment is settled: captured or surely void.
+//! A failure before the pivot is recorded (`give_up`) and returned. The engine then undoes the steps in reverse order:
+//! the charge is voided or refunded, the stock released, the order closed, the notices sent. After the pivot the run
+//! only goes forward, refunds included; if a step fails there the run is stuck, and an operator's retry tries that step
+//! again. Before the run fails, the payment is settled: certainly captured or certainly void.
 
 use super::{
     following::{Ended, follow, unwind},
@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// An order's run.
+/// The workflow of an order.
 #[derive(Clone, Copy, Debug)]
 pub struct OrderWorkflow;
 
@@ -33,7 +33,7 @@ impl Workflow for OrderWorkflow {
     type Input = OrderInput;
     type Output = Ended;
 
-    /// The payment method's: whoever has it may charge it.
+    /// The payment method's token, which is enough to charge it.
     fn secret_fields() -> &'static [&'static str] {
         &["token"]
     }
@@ -65,7 +65,7 @@ impl Workflow for OrderWorkflow {
 async fn reserve_and_pay(cx: &Context, input: &OrderInput) -> Result<crate::activities::Paid, Stopped> {
     let order = OrderRef { order_id: input.order_id };
     cx.call::<ReserveStock>(order).await.map_err(|failure| {
-        // An accepted cancel has left its own reason on the order, which stays.
+        // An accepted cancel has recorded its own reason on the order, which stays.
         let short = failure.code == CancelReason::OutOfStock.word();
         let reason = if short { CancelReason::OutOfStock } else { CancelReason::System };
         Stopped { reason, payment: None, failure: failure.into() }

@@ -1,9 +1,8 @@
-//! Getting the money for an order within its payment window, or being sure that there is none.
+//! Collecting the money for an order within its payment window, or making sure that none was taken.
 //!
-//! The window bounds everything here: the charge has it as its deadline, and a payment that is on its way is waited for
-//! until then. After that, or when the charge's outcome stays unknown, the payment is voided at the gateway first; what the
-//! gateway says to that is what counts. A payment that turns out to be captured while the stock is still held is as good
-//! as one that came in time.
+//! The window bounds everything here: it is the charge's deadline, and the run waits until then for a payment that is
+//! processing. After that, or if the charge's outcome stays unknown, the run voids the payment at the gateway; the
+//! gateway's answer decides. A payment found captured while the stock is still reserved counts as paid in time.
 
 use std::time::Duration;
 
@@ -19,10 +18,10 @@ use crate::{
     },
 };
 
-/// Why an order is not going to be placed.
+/// Why an order can't be placed.
 pub(super) struct Stopped {
     pub(super) reason: CancelReason,
-    /// How the payment ended, where one was asked for.
+    /// How the payment ended, if there was one.
     pub(super) payment: Option<PaymentState>,
     pub(super) failure: Failure,
 }
@@ -40,7 +39,7 @@ impl Stopped {
 const DECLINED: &str = "payment_declined";
 /// An attempt that the window cuts short may end a moment before it.
 const SLACK: chrono::Duration = chrono::Duration::seconds(1);
-/// Between two looks at a payment that is on its way, at first and at most; a webhook makes it sooner.
+/// Interval between checks of a processing payment, at first and at most; a webhook prompts one sooner.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
 const LAST_LOOK: Duration = Duration::from_secs(30);
 
@@ -67,7 +66,7 @@ pub(super) async fn collect(cx: &Context, input: &OrderInput) -> Result<Paid, St
     }
 }
 
-/// The gateway has taken the payment, and the bank has not said yet: looks until it has, a cancel comes, or time is up.
+/// Checks a payment that the bank has not decided, until it does, a cancel comes, or the window is over.
 async fn await_money(cx: &Context, intent: &IntentRef, expires_at: Time) -> Result<Paid, Stopped> {
     let mut pause = FIRST_LOOK;
     let expired = || Failure::new("payment_expired", "the payment did not arrive within the payment window");
@@ -80,7 +79,7 @@ async fn await_money(cx: &Context, intent: &IntentRef, expires_at: Time) -> Resu
             Ok(Checked { settled: Settled::Voided, .. }) => break,
             Ok(Checked { settled: Settled::Open, at }) if at >= expires_at => break,
             Ok(Checked { settled: Settled::Open, at }) => at,
-            // A look that fails tells nothing: there will be another, as long as there is time.
+            // A failed check says nothing: another follows, as long as there is time.
             Err(_) => match time_left(cx, expires_at).await {
                 Some(now) => now,
                 None => break,
@@ -93,7 +92,7 @@ async fn await_money(cx: &Context, intent: &IntentRef, expires_at: Time) -> Resu
                 return settle(cx, intent, false, CancelReason::System, failure).await;
             }
             Ok(_) => {}
-            // A payload that can't be read is news all the same.
+            // A payload that can't be read still means that something changed.
             Err(unreadable) => drop(unreadable),
         }
         pause = (pause * 2).min(LAST_LOOK);
@@ -101,12 +100,12 @@ async fn await_money(cx: &Context, intent: &IntentRef, expires_at: Time) -> Resu
     settle(cx, intent, false, CancelReason::PaymentExpired, expired()).await
 }
 
-/// The time, if the window is not over; none: it is, or nobody can tell the time.
+/// The time, or none if the window is over or the time could not be read.
 async fn time_left(cx: &Context, expires_at: Time) -> Option<Time> {
     cx.now().await.ok().filter(|now| *now < expires_at - SLACK)
 }
 
-/// Voids the payment at the gateway, and asks until it is captured or void. `reason` and `failure` are for the second case.
+/// Voids the payment at the gateway, and asks until it is captured or void. `reason` and `failure` apply if it is void.
 async fn settle(
     cx: &Context,
     intent: &IntentRef,
@@ -122,7 +121,8 @@ async fn settle(
             Ok(Settled::Voided) => return Err(Stopped { reason, payment: Some(PaymentState::Voided), failure }),
             Ok(Settled::Declined) => return Err(Stopped { reason, payment: Some(PaymentState::Failed), failure }),
             Ok(Settled::Open) => {}
-            // The gateway could not be asked for an hour: the undos ask on, and the run is stuck until one is answered.
+            // The gateway could not be reached for an hour: the undos keep asking, and the run is stuck until it
+            // answers.
             Err(gone) => return Err(Stopped { reason, payment: None, failure: gone.into() }),
         }
         cx.signal::<OrderChanged>(ORDER_CHANGED).within(pause).await.ok();

@@ -1,8 +1,8 @@
-//! Giving money back, until the gateway says that it is back.
+//! Refunding, until the gateway says that the money is back.
 //!
-//! What is owed is fixed before the gateway is asked. A refund may be pending for days: the run looks now and then, parked
-//! in between. One that fails for good puts what is owed before an operator: the run is stuck at `escalate_refund`, and a
-//! retry lets it go on to another refund.
+//! What is owed is recorded before the gateway is asked. A refund may be pending for days: the run checks it from time
+//! to time, parked in between. One that finally fails is left to an operator: the run is stuck at `escalate_refund`,
+//! and a retry continues with another refund.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use crate::{
     payments::RefundStatus,
 };
 
-/// Between two looks at a refund that is pending, at first and at most; a webhook makes it sooner.
+/// Interval between checks of a pending refund, at first and at most; a webhook prompts one sooner.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
 const LAST_LOOK: Duration = Duration::from_secs(3600);
 
-/// Gives back all that is owed of an order.
+/// Refunds all that is owed for an order.
 pub(super) async fn give_back(cx: &Context, order: OrderRef) -> Result<(), Failure> {
     while let Some(due) = cx.call::<FixRefund>(order).await? {
         let made = cx.call::<Refund>(due.clone()).await?;
@@ -32,7 +32,7 @@ pub(super) async fn give_back(cx: &Context, order: OrderRef) -> Result<(), Failu
     Ok(())
 }
 
-/// Waits until a refund is either back or void.
+/// Waits until a refund has succeeded or failed.
 async fn await_end(cx: &Context, due: &RefundDue, made: Made) -> Result<Made, Failure> {
     let mut made = made;
     let mut pause = FIRST_LOOK;
@@ -43,7 +43,7 @@ async fn await_end(cx: &Context, due: &RefundDue, made: Made) -> Result<Made, Fa
     while !ended(&made) {
         cx.signal::<OrderChanged>(ORDER_CHANGED).within(pause).await.ok();
         pause = (pause * 2).min(LAST_LOOK);
-        // A look that fails tells nothing, and there will be another.
+        // A failed check says nothing, and another follows.
         if let Ok(seen) = cx.call::<CheckRefund>(RefundRef { refund_id: made.refund_id.clone() }).await {
             made = seen;
         }

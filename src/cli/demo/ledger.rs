@@ -1,4 +1,4 @@
-//! The ledger check: our books against the gateway's own, and the shelves against the orders.
+//! The ledger check: our books against the gateway's, and the stock against the orders.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::stage::{ON_HAND, PLENTY, Stage};
 
-/// What the books say.
+/// Result of the check.
 #[derive(Debug, Serialize)]
 pub(super) struct Books {
     /// Payments in the gateway's ledger.
@@ -17,14 +17,14 @@ pub(super) struct Books {
     pub(super) captured: (i64, i64),
     /// Minor units that it refunded, and that we booked.
     pub(super) refunded: (i64, i64),
-    /// Units on hand and held, and what they should be.
+    /// Units on hand and reserved, actual and expected.
     pub(super) on_hand: (i64, i64),
     pub(super) held: (i64, i64),
-    /// What does not add up, in sentences.
+    /// Descriptions of inconsistencies.
     pub(super) breaches: Vec<String>,
 }
 
-/// Compares every payment of the gateway with its order, and the stock with what orders took.
+/// Compares every payment of the gateway with its order, and the stock with the orders' lines.
 pub(super) async fn check(stage: &Stage) -> anyhow::Result<Books> {
     let answer = stage.http.get(format!("{}/sim/ledger", stage.gateway_url)).send().await?.error_for_status()?;
     let ledger: Value = serde_json::from_str(&answer.text().await?)?;

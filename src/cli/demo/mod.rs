@@ -1,8 +1,8 @@
-//! `backstitch demo`: the main job, on real input, in under three minutes.
+//! `backstitch demo`: orders through every outcome, in under three minutes.
 //!
-//! A Postgres of its own, the API, a worker and a payment gateway that misbehaves on demand; orders that cover every
-//! outcome, each driven as its customer, the shop or an operator would; at the end the outcomes, the timeline of one
-//! compensated order, and the ledger check: our books against the gateway's own. Exit 0 only if every outcome is the right one.
+//! It starts an embedded Postgres, the API, a worker and a payment gateway with faults on demand, and plays orders as
+//! customers, the shop and operators would. At the end it prints the outcomes, the timeline of one compensated order,
+//! and the ledger check: our books against the gateway's. Exit 0 only if every outcome is right.
 
 mod ledger;
 mod play;
@@ -58,7 +58,7 @@ async fn on_stage(url: &str, orders: usize) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// Plays the scenarios in turn, side by side, until there are as many orders as were asked for.
+/// Plays the scenarios in turn, concurrently, up to the requested number of orders.
 async fn play_all(stage: &Arc<Stage>, orders: usize) -> anyhow::Result<Report> {
     let bar = ProgressBar::new(orders as u64).with_message("orders");
     bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}  {elapsed}")?);

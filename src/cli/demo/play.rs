@@ -1,4 +1,4 @@
-//! Plays one order: places it, does what its customer, the shop or an operator would do, and waits for its end.
+//! Plays one order: places it, acts as its customer, the shop or an operator, and waits for its end.
 
 use std::time::Duration;
 
@@ -17,14 +17,14 @@ use crate::{
     },
 };
 
-/// No scenario takes longer, or something hangs.
+/// Timeout of a scenario.
 const AT_MOST: Duration = Duration::from_secs(90);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// How a scenario went.
+/// Result of a scenario.
 pub(super) struct Outcome {
     pub(super) scenario: Scenario,
-    /// The order and its run as they ended, and what is wrong with them.
+    /// The ended order and its run, and what is wrong with them.
     pub(super) ended: anyhow::Result<(Order, Run)>,
     pub(super) wrong: Option<String>,
 }
@@ -118,7 +118,7 @@ impl Stage {
         self.until(id, |order| order.state == OrderState::Placed).await
     }
 
-    /// Until the order is as old as `age`, on the database's clock.
+    /// Waits until the order is as old as `age`, on the database's clock.
     async fn past(&self, order: Order, age: Duration) -> anyhow::Result<()> {
         let placed_at = order.placed_at.context("a placed order has a placed_at")?;
         while self.engine.now().await? < placed_at + age {
@@ -127,7 +127,7 @@ impl Stage {
         Ok(())
     }
 
-    /// What an operator does about a gateway that refuses refunds: waits until it is stuck, has it mended, tries again.
+    /// Acts as the operator when the gateway refuses refunds: waits until the run is stuck, heals the gateway, retries.
     async fn mend(&self, order: &Order) -> anyhow::Result<()> {
         while self.engine.run(order.run_id).await?.status != "stuck" {
             tokio::time::sleep(LOOK_EVERY).await;
@@ -149,7 +149,7 @@ impl Stage {
         }
     }
 
-    /// The run when it has ended, or waits for fulfilment, which does not report in most scenarios.
+    /// Waits until the run has ended, or waits for fulfilment, which does not report in most scenarios.
     async fn at_rest(&self, order: &Order, scenario: Scenario) -> anyhow::Result<Run> {
         let waits = scenario.expected().state == OrderState::Processing;
         loop {
@@ -171,7 +171,7 @@ fn operator() -> Operator {
     }
 }
 
-/// What is not as it should be; none when all is.
+/// Describes a difference from the expected end, if any.
 fn difference(order: &Order, expected: Expected) -> Option<String> {
     let refunded = order.captured * expected.refunded / 100;
     let as_it_is = (order.state, order.cancel_reason, order.payment_state, order.stock_state, order.refunded);

@@ -1,4 +1,4 @@
-//! What the demo shows at its end.
+//! The demo's report.
 
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use crate::{
     orders::{Order, money::format_amount, state::Word},
 };
 
-/// Everything that was played, and whether it is right.
+/// Results of all scenarios.
 #[derive(Serialize)]
 pub(super) struct Report {
     orders: Vec<Row>,
@@ -35,7 +35,7 @@ struct Row {
 impl Report {
     pub(super) fn of(played: Vec<Outcome>, books: Books) -> Self {
         let ended = || played.iter().filter_map(|outcome| outcome.ended.as_ref().ok().map(|(_, run)| run));
-        // The one with the most to see.
+        // The most interesting one.
         let compensated = ended().filter(|run| run.status == "compensated").max_by_key(|run| steps(run)).cloned();
         let orders: Vec<Row> = played.into_iter().map(Row::of).collect();
         let right = orders.iter().all(|row| row.right) && books.add_up();
@@ -121,7 +121,7 @@ fn steps(run: &Run) -> usize {
     run.steps.as_ref().map_or(0, Vec::len)
 }
 
-/// What went back, in per cent of what was captured.
+/// The refund, in per cent of the captured amount.
 fn back(order: &Order) -> String {
     if order.captured == 0 { String::new() } else { format!("{} %", order.refunded * 100 / order.captured) }
 }

@@ -1,8 +1,8 @@
-//! What an order can go through, and how it has to end.
+//! The scenarios of an order, and how each must end.
 
 use crate::orders::state::{CancelReason, OrderState, PaymentState, StockState};
 
-/// What happens to an order.
+/// A scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scenario {
     Delivered,
@@ -21,19 +21,19 @@ pub(super) enum Scenario {
     UndoFailsUntilRetry,
 }
 
-/// How an order has to end.
+/// How an order must end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Expected {
     pub(super) state: OrderState,
     pub(super) reason: Option<CancelReason>,
     pub(super) payment: PaymentState,
     pub(super) stock: StockState,
-    /// Of what was captured, in per cent.
+    /// Refund, in per cent of the captured amount.
     pub(super) refunded: i64,
 }
 
 impl Scenario {
-    /// All of them, in the order in which they are played.
+    /// All of them, in playing order.
     pub(super) const ALL: [Self; 14] = [
         Self::Delivered,
         Self::Declined,
@@ -51,7 +51,7 @@ impl Scenario {
         Self::Flaky,
     ];
 
-    /// In a few words.
+    /// A short description.
     pub(super) const fn title(self) -> &'static str {
         match self {
             Self::Delivered => "paid, delivered, archived",
@@ -71,7 +71,7 @@ impl Scenario {
         }
     }
 
-    /// The payment token that makes the gateway behave so.
+    /// The payment token that causes this behaviour of the gateway.
     pub(super) const fn token(self) -> &'static str {
         match self {
             Self::Declined => "tok_declined",
@@ -85,7 +85,7 @@ impl Scenario {
         }
     }
 
-    /// How it has to end.
+    /// How it must end.
     pub(super) fn expected(self) -> Expected {
         use {CancelReason as R, OrderState as O, PaymentState as P, StockState as S};
         let kept = |state| Expected { state, reason: None, payment: P::Captured, stock: S::Committed, refunded: 0 };

@@ -1,4 +1,4 @@
-//! The demo's stage: API, worker, order domain and gateway simulator in this process, over the demo's own Postgres.
+//! The demo's stage: API, worker, order domain and gateway simulator in this process, on an embedded Postgres.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,19 +18,19 @@ use crate::{
     tls,
 };
 
-/// How long an order waits for its payment here; ten minutes outside of the demo.
+/// Payment window in the demo; ten minutes by default elsewhere.
 const PAYMENT_WINDOW: Duration = Duration::from_secs(4);
-/// Until when how much is given back here; `10m:70,30m:40` outside of the demo.
+/// Refund tiers in the demo; `10m:70,30m:40` by default elsewhere.
 const REFUND_TIERS: &str = "5s:70,10s:40";
 
-/// What there is enough of, and what there is none of.
+/// An item that is in stock, and one that is not.
 pub(super) const PLENTY: &str = "espresso";
 pub(super) const SOLD_OUT: &str = "white-truffle";
 /// Units of the first at the start.
 pub(super) const ON_HAND: i64 = 10_000;
 const PRICE: i64 = 1_250;
 
-/// Where the scenarios play.
+/// The demo's processes.
 pub(super) struct Stage {
     pub(super) engine: Engine,
     pub(super) orders: Orders,
@@ -43,7 +43,7 @@ pub(super) struct Stage {
 pub(super) type Parts = JoinSet<anyhow::Result<()>>;
 
 impl Stage {
-    /// Migrates, starts everything and fills the shelves.
+    /// Migrates, starts everything and creates the items.
     pub(super) async fn set(pool: PgPool) -> anyhow::Result<(Arc<Self>, Parts)> {
         let local = ([127, 0, 0, 1], 0).into();
         let (api, sim) = (wiring::listen(local).await?, wiring::listen(local).await?);
@@ -89,7 +89,7 @@ impl Stage {
         Ok((Arc::new(Self { engine, orders, gateway_url, http, stop }), parts))
     }
 
-    /// Drains and stops what runs behind the stage; the first failure counts.
+    /// Drains and stops everything; returns the first failure.
     pub(super) async fn strike(&self, mut parts: Parts) -> anyhow::Result<()> {
         self.stop.cancel();
         let mut first = Ok(());

@@ -1,4 +1,4 @@
-//! `backstitch order cancel`: the customer, the seller or the system changes its mind.
+//! `backstitch order cancel`: cancels an order for the customer, the seller or the system.
 
 use std::io::IsTerminal;
 
@@ -13,18 +13,18 @@ use crate::{
     orders::{CancelOrder, state::CancelBy},
 };
 
-/// Which order.
+/// Arguments of `order cancel`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The order's id
     id: String,
-    /// Why
+    /// Reason
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// On whose behalf: a customer gets back what the tiers say, seller and system give everything back
+    /// On whose behalf: a customer's cancel is refunded by the tiers, others in full
     #[arg(long, value_enum, default_value = "customer")]
     by: CancelBy,
-    /// Don't ask
+    /// Don't ask for confirmation
     #[arg(long, short = 'y')]
     yes: bool,
 }

@@ -10,7 +10,7 @@ use crate::{
     orders::{Order, OrderPage, money::format_amount, state::Word},
 };
 
-/// Whose.
+/// Arguments of `order list`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The customer's id
@@ -19,7 +19,7 @@ pub(crate) struct Args {
     /// At most this many (up to 200)
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
     limit: u32,
-    /// Where the last page ended
+    /// Cursor from the previous page
     #[arg(long)]
     cursor: Option<String>,
 }
@@ -31,7 +31,7 @@ pub(super) async fn run(args: Args, client: &Client, out: Out) -> anyhow::Result
     if out.json() {
         return out.show(&whole, String::new);
     }
-    let page: OrderPage = serde_json::from_value(whole).context("the server's list is in a form that is new to us")?;
+    let page: OrderPage = serde_json::from_value(whole).context("the server's list has an unknown form")?;
     if page.items.is_empty() {
         tell("no orders");
         return Ok(());

@@ -1,4 +1,4 @@
-//! `backstitch order …`: what a customer does, from the command line, one verb per file.
+//! `backstitch order …`: a customer's commands, one per file.
 
 mod cancel;
 mod list;
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::orders::{Line, Order, money::format_amount, state::Word};
 
-/// The verbs.
+/// The subcommands.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Verb {
     /// Place an order
@@ -24,7 +24,7 @@ pub(super) enum Verb {
     List(list::Args),
 }
 
-/// Carries out one verb.
+/// Carries out a subcommand.
 pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Result<()> {
     let client = Client::new(server)?;
     match verb {
@@ -60,7 +60,6 @@ fn render(order: &Order, out: Out) -> String {
 /// Shows an answer that is an order.
 fn show_order(answer: &serde_json::Value, out: Out) -> anyhow::Result<()> {
     use anyhow::Context;
-    let order: Order =
-        serde_json::from_value(answer.clone()).context("the server describes orders in a way that is new to us")?;
+    let order: Order = serde_json::from_value(answer.clone()).context("the server's order has an unknown form")?;
     out.show(answer, || render(&order, out))
 }

@@ -1,4 +1,4 @@
-//! `backstitch order place`: places an order; with `--wait` it says how that went.
+//! `backstitch order place`: places an order; with `--wait`, waits for the outcome.
 
 use reqwest::Method;
 
@@ -8,13 +8,13 @@ use crate::{
     orders::{Delivery, Payment, PlaceOrder, Wanted},
 };
 
-/// What is ordered, by whom, and how it is paid.
+/// Arguments of `order place`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The item; may be given several times, each with its --quantity
+    /// Item; may be repeated, each with its --quantity
     #[arg(long, required = true)]
     sku: Vec<String>,
-    /// Units of the item before it; 1 where there is none
+    /// Units of the item before it; 1 by default
     #[arg(long, value_parser = clap::value_parser!(i64).range(1..))]
     quantity: Vec<i64>,
     /// The payment token
@@ -23,10 +23,10 @@ pub(crate) struct Args {
     /// The customer's id
     #[arg(long, default_value = "cli")]
     customer: String,
-    /// Where it is delivered to
+    /// Delivery address
     #[arg(long, default_value = "1 Main Street")]
     address: String,
-    /// Idempotency key: the same key again gives the first order
+    /// Idempotency key: repeating it returns the first order
     #[arg(long)]
     key: Option<String>,
     /// Wait until it is placed or cancelled; exit 1 if it is cancelled
@@ -35,10 +35,7 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(args: Args, client: &Client, out: Out) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        args.quantity.len() <= args.sku.len(),
-        "there are more --quantity than --sku: give each item its own"
-    );
+    anyhow::ensure!(args.quantity.len() <= args.sku.len(), "more --quantity than --sku: give one per item");
     let quantities = args.quantity.iter().copied().chain(std::iter::repeat(1));
     let order = PlaceOrder {
         customer_id: args.customer,

@@ -3,7 +3,7 @@
 use super::show_order;
 use crate::cli::{client::Client, output::Out};
 
-/// Which order.
+/// The order.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The order's id

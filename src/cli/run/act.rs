@@ -1,6 +1,6 @@
-//! `backstitch run retry`, `cancel`, `pause` … : what an operator asks of one run.
+//! `backstitch run retry`, `cancel`, `pause` …: operators' verbs on one run.
 //!
-//! The dangerous ones demand a reason, and on a terminal they show their plan and ask before they act.
+//! Dangerous verbs need a reason; on a terminal they show their plan and ask for confirmation.
 
 use std::io::IsTerminal;
 
@@ -18,62 +18,62 @@ use crate::cli::{
     shapes::{Forked, Plan, PlannedUndo},
 };
 
-/// As much of what an undo means as a table has room for.
+/// Width of an undo's summary in a table.
 const LONGEST_SUMMARY: usize = 30;
 
-/// A verb that can be taken back, or repeated without harm.
+/// Arguments of a verb that can be reversed or safely repeated.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PlainArgs {
     /// The run's id
     #[arg(required_unless_present_any = FILTERS, conflicts_with_all = FILTERS)]
     id: Option<String>,
-    /// Why, for the audit log
+    /// Reason, for the audit log
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     /// Only show what would happen
     #[arg(long)]
     dry_run: bool,
-    /// Don't ask, also where it is for many runs
+    /// Don't ask for confirmation, even for many runs
     #[arg(long, short = 'y')]
     yes: bool,
     #[command(flatten)]
     filter: FilterArgs,
 }
 
-/// A retry.
+/// Arguments of `run retry`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RetryArgs {
     #[command(flatten)]
     plain: PlainArgs,
-    /// Attempts in all, in place of the activity's own number
+    /// Maximum number of attempts, instead of the activity's
     #[arg(long, value_name = "N")]
     max_attempts: Option<u32>,
-    /// The wait before the second attempt, in milliseconds
+    /// Delay before the second attempt, in milliseconds
     #[arg(long, value_name = "MS")]
     first_ms: Option<u64>,
-    /// The longest wait between two attempts, in milliseconds
+    /// Maximum delay between attempts, in milliseconds
     #[arg(long, value_name = "MS")]
     longest_ms: Option<u64>,
-    /// How long one attempt may take, in milliseconds
+    /// Timeout of an attempt, in milliseconds
     #[arg(long, value_name = "MS")]
     attempt_timeout_ms: Option<u64>,
 }
 
-/// What all actions have that are not taken back.
+/// Common arguments of verbs that can't be reversed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Sure {
-    /// Why, for the audit log
+    /// Reason, for the audit log
     #[arg(long, value_name = "TEXT")]
     reason: String,
     /// Only show what would happen
     #[arg(long)]
     dry_run: bool,
-    /// Don't ask
+    /// Don't ask for confirmation
     #[arg(long, short = 'y')]
     yes: bool,
 }
 
-/// An action that is not taken back.
+/// Arguments of a verb that can't be reversed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DangerousArgs {
     /// The run's id
@@ -85,39 +85,39 @@ pub(crate) struct DangerousArgs {
     filter: FilterArgs,
 }
 
-/// A skip.
+/// Arguments of `run skip`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct SkipArgs {
     /// The run's id
     id: String,
-    /// The step's number, as `run show` has it
+    /// The step's number in `run show`
     seq: u32,
-    /// The step or its undo; the one that is unresolved unless said
+    /// The step or its undo; by default the unresolved one
     #[arg(long, value_parser = ["forward", "undo"])]
     direction: Option<String>,
-    /// What the workflow is told that the step gave: JSON, @FILE, or - for stdin; null unless said
+    /// Output for the workflow: JSON, @FILE, or - for stdin; null by default
     #[arg(long, value_name = "JSON")]
     output: Option<String>,
     #[command(flatten)]
     sure: Sure,
 }
 
-/// A resolve.
+/// Arguments of `run resolve`.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "backstitch run resolve [OPTIONS] --outcome <OUTCOME> --reason <TEXT>
                               <ID> <SEQ>")]
 pub(crate) struct ResolveArgs {
     /// The run's id
     id: String,
-    /// The step's number, as `run show` has it
+    /// The step's number in `run show`
     seq: u32,
-    /// What the step came to
+    /// The step's outcome
     #[arg(long, value_parser = ["ok", "failed"])]
     outcome: String,
-    /// The step or its undo; the one that is unknown unless said
+    /// The step or its undo; by default the unknown one
     #[arg(long, value_parser = ["forward", "undo"])]
     direction: Option<String>,
-    /// What it gave, where it took effect: JSON, @FILE, or - for stdin
+    /// Its output, if it took effect: JSON, @FILE, or - for stdin
     #[arg(long, value_name = "JSON")]
     output: Option<String>,
     /// How you know, for the audit log
@@ -127,15 +127,15 @@ pub(crate) struct ResolveArgs {
     sure: Sure,
 }
 
-/// A fork.
+/// Arguments of `run fork`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ForkArgs {
     /// The run's id
     id: String,
-    /// The first step that is made again
+    /// The first step to execute again
     #[arg(long, value_name = "SEQ")]
     from: u32,
-    /// Another input, only with --from 0: JSON, @FILE, or - for stdin
+    /// New input, only with --from 0: JSON, @FILE, or - for stdin
     #[arg(long, value_name = "JSON")]
     input: Option<String>,
     #[command(flatten)]
@@ -150,7 +150,7 @@ impl PlainArgs {
     }
 }
 
-/// One request, ready to be sent: for a preview, and then for real.
+/// A request, sent first as a preview and then for real.
 struct Request {
     verb: &'static str,
     id: String,
@@ -241,7 +241,7 @@ pub(super) async fn fork(args: ForkArgs, client: &Client, out: Out) -> anyhow::R
     Ok(())
 }
 
-/// Sends it; on a terminal only after a look at what it does.
+/// Sends it; on a terminal, only after a preview and confirmation.
 async fn asked_first(request: &Request, sure: &Sure, client: &Client) -> anyhow::Result<Value> {
     if !sure.dry_run && !sure.yes && std::io::stdin().is_terminal() {
         let preview = request.send(client, true).await?;
@@ -258,12 +258,12 @@ fn finish(answer: &Value, out: Out) -> anyhow::Result<()> {
     let plan = read(answer)?;
     out.show(answer, || render(&plan))?;
     if !out.json() && !plan.dry_run {
-        tell(format!("accepted; `backstitch run show {}` shows how it stands.", plan.run));
+        tell(format!("accepted; `backstitch run show {}` shows its state.", plan.run));
     }
     Ok(())
 }
 
-const UNREADABLE: &str = "the server describes its plan in a way that is new to us";
+const UNREADABLE: &str = "the server's plan has an unknown form";
 
 fn read(answer: &Value) -> anyhow::Result<Plan> {
     serde_json::from_value(answer.clone()).context(UNREADABLE)
@@ -271,7 +271,7 @@ fn read(answer: &Value) -> anyhow::Result<Plan> {
 
 fn render(plan: &Plan) -> String {
     let would = if plan.dry_run { "would be" } else { "is" };
-    let mut text = format!("{} {would} done to run {}\n- it is {}", plan.action, plan.run, plan.status);
+    let mut text = format!("{} {would} applied to run {}\n- its status is {}", plan.action, plan.run, plan.status);
     for sentence in &plan.says {
         text.push_str(&format!("\n- {sentence}"));
     }
@@ -304,13 +304,13 @@ fn undos(title: &str, undos: &[PlannedUndo]) -> String {
 fn render_fork(plan: &Forked) -> String {
     let list = |steps: &[u32]| steps.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
     let mut text = match &plan.new_run {
-        Some(new) => format!("run {new} is begun from step {} of run {}", plan.from_step, plan.run),
-        None => format!("a run would be begun from step {} of run {}", plan.from_step, plan.run),
+        Some(new) => format!("run {new} starts from step {} of run {}", plan.from_step, plan.run),
+        None => format!("a run would start from step {} of run {}", plan.from_step, plan.run),
     };
     for sentence in &plan.says {
         text.push_str(&format!("\n- {sentence}"));
     }
-    for (what, steps) in [("kept", &plan.kept), ("made again", &plan.again)] {
+    for (what, steps) in [("kept", &plan.kept), ("executed again", &plan.again)] {
         if !steps.is_empty() {
             text.push_str(&format!("\n{what}: step {}", list(steps)));
         }
@@ -333,8 +333,8 @@ mod tests {
             ],
         });
         insta::assert_snapshot!(render(&read(&plan).expect("a plan")), @r"
-        cancel would be done to run r1
-        - it is waiting
+        cancel would be applied to run r1
+        - its status is waiting
         - 2 steps are undone, the last first
         UNDO  STEP  ACTIVITY       OUTCOME  AFTER  MEANS
         1     2     charge         unknown         give 25.00 EUR back
@@ -350,10 +350,10 @@ mod tests {
         });
         let plan: Forked = serde_json::from_value(plan).expect("a fork");
         insta::assert_snapshot!(render_fork(&plan), @r"
-        a run would be begun from step 2 of run r1
+        a run would start from step 2 of run r1
         - the new run has the results of 2 steps
         kept: step 0, 1
-        made again: step 2
+        executed again: step 2
         ");
     }
 }

@@ -1,4 +1,4 @@
-//! The verbs over many runs: a filter in place of an id. They show what would happen, ask, create a bulk operation and
+//! Verbs on many runs, with a filter in place of an id. They preview, ask for confirmation, create a bulk operation and
 //! follow it.
 
 use std::io::IsTerminal;
@@ -14,11 +14,11 @@ use crate::cli::{
     output::{Out, confirm, cut, table, tell},
 };
 
-/// The conditions, any of which stands in place of an id.
+/// The filters, any of which replaces an id.
 pub(crate) const FILTERS: [&str; 9] =
     ["workflow", "version", "status", "error", "step", "fingerprint", "tag", "since", "until"];
 
-/// Which runs, in place of an id.
+/// Filters for runs, in place of an id.
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Many runs at a time, in place of ID")]
 pub(crate) struct FilterArgs {
@@ -34,7 +34,7 @@ pub(crate) struct FilterArgs {
     /// Runs with this error code: of their failure, or of a step that needs attention
     #[arg(long, value_name = "CODE")]
     error: Option<String>,
-    /// Runs that failed, stand or need attention at this step
+    /// Runs that failed, are stuck or need attention at this step
     #[arg(long, value_name = "NAME")]
     step: Option<String>,
     /// Runs with the same error, as `backstitch attention` groups them
@@ -49,13 +49,13 @@ pub(crate) struct FilterArgs {
     /// Runs started before this time (RFC 3339)
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
-    /// Runs a second, at most
+    /// Maximum number of runs per second
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rate: u32,
 }
 
 impl FilterArgs {
-    /// As the API takes it.
+    /// The filter for the API.
     fn filter(&self) -> Map<String, Value> {
         let text = |value: &Option<String>| value.clone().map(Value::from);
         let conditions = [
@@ -73,7 +73,7 @@ impl FilterArgs {
     }
 }
 
-/// What is to be done to the runs.
+/// The verb to carry out on the runs.
 #[derive(Debug)]
 pub(crate) struct Bulk<'a> {
     pub(crate) action: &'a str,
@@ -118,12 +118,12 @@ struct Undo {
     summary: Option<String>,
 }
 
-/// Shows, asks, creates, follows.
+/// Previews, asks for confirmation, creates the operation, follows it.
 pub(crate) async fn run(bulk: Bulk<'_>, filter: &FilterArgs, client: &Client, out: Out) -> anyhow::Result<()> {
     let Bulk { action, reason, .. } = bulk;
     ensure!(
         reason.is_some(),
-        "a bulk operation needs a reason\nSay why with --reason TEXT; it is kept in the audit log."
+        "a bulk operation needs a reason\nGive one with --reason TEXT; it is kept in the audit log."
     );
     let body = |dry_run: bool| {
         json!({
@@ -134,7 +134,7 @@ pub(crate) async fn run(bulk: Bulk<'_>, filter: &FilterArgs, client: &Client, ou
     if bulk.dry_run || (!bulk.yes && std::io::stdin().is_terminal()) {
         let whole = client.send(Method::POST, "/v1/operations", Some(&body(true)), None).await?;
         let preview: Preview =
-            serde_json::from_value(whole.clone()).context("the server's preview is in a form that is new to us")?;
+            serde_json::from_value(whole.clone()).context("the server's preview has an unknown form")?;
         if bulk.dry_run {
             return out.show(&whole, || render(&preview));
         }
@@ -144,12 +144,12 @@ pub(crate) async fn run(bulk: Bulk<'_>, filter: &FilterArgs, client: &Client, ou
     }
     let created = client.send(Method::POST, "/v1/operations", Some(&body(false)), None).await?;
     let created = operation::read(&created)?;
-    tell(format!("operation {}: it goes on by itself; Ctrl-C ends only the watching", created.id));
+    tell(format!("operation {}: it continues by itself; Ctrl-C only stops watching", created.id));
     operation::follow(&created.id, client, out).await
 }
 
 fn render(preview: &Preview) -> String {
-    let mut text = format!("{} would be done to {} runs", preview.action, preview.total);
+    let mut text = format!("{} would be applied to {} runs", preview.action, preview.total);
     if preview.total == 0 {
         return text;
     }
@@ -160,7 +160,7 @@ fn render(preview: &Preview) -> String {
     text
 }
 
-/// What would become of one run, in a few words.
+/// What would happen to one run, in a few words.
 fn would(run: &Previewed) -> String {
     let Some(plan) = &run.plan else {
         return format!("refused: {}", run.code.as_deref().unwrap_or("?"));
@@ -194,7 +194,7 @@ mod tests {
         let text = render(&serde_json::from_value(preview).expect("a preview"));
         assert!(text.lines().all(|line| line.chars().count() <= usize::from(WIDTH)), "{text}");
         insta::assert_snapshot!(text, @r"
-        cancel would be done to 1200 runs
+        cancel would be applied to 1200 runs
         STATUS   RUNS
         stuck    1100
         waiting  100

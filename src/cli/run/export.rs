@@ -1,4 +1,4 @@
-//! `backstitch run export`: a run with everything that is on record of it, as JSON, for a ticket or an archive.
+//! `backstitch run export`: a run with all its records, as JSON, for a ticket or an archive.
 
 use std::path::PathBuf;
 
@@ -9,12 +9,12 @@ use crate::cli::{
     output::{say, tell},
 };
 
-/// Which run, and where to.
+/// Arguments of `run export`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The run's id
     id: String,
-    /// A file that is made or replaced; stdout unless given
+    /// File to create or replace; stdout by default
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -26,7 +26,7 @@ pub(super) async fn run(args: &Args, client: &Client) -> anyhow::Result<()> {
         say(&text);
         return Ok(());
     };
-    std::fs::write(path, text + "\n").with_context(|| format!("{} can't be written", path.display()))?;
+    std::fs::write(path, text + "\n").with_context(|| format!("could not write {}", path.display()))?;
     tell(format!("wrote {}", path.display()));
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::cli::{
 
 const LONGEST_WORKFLOW: usize = 10;
 
-/// Which runs.
+/// Filters for runs.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only this workflow
@@ -31,7 +31,7 @@ pub(crate) struct Args {
     /// Only runs with this error code: of their failure, or of a step that needs attention
     #[arg(long, value_name = "CODE")]
     error: Option<String>,
-    /// Only runs that failed, stand or need attention at this step
+    /// Only runs that failed, are stuck or need attention at this step
     #[arg(long, value_name = "NAME")]
     step: Option<String>,
     /// Only runs with the same error, as `backstitch attention` groups them
@@ -49,7 +49,7 @@ pub(crate) struct Args {
     /// At most this many (up to 200)
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
     limit: u32,
-    /// Where the last page ended
+    /// Cursor from the previous page
     #[arg(long)]
     cursor: Option<String>,
 }
@@ -75,7 +75,7 @@ pub(super) async fn run(args: Args, client: &Client, out: Out) -> anyhow::Result
     if out.json() {
         return out.show(&whole, String::new);
     }
-    let page: List<Run> = serde_json::from_value(whole).context("the server's list is in a form that is new to us")?;
+    let page: List<Run> = serde_json::from_value(whole).context("the server's list has an unknown form")?;
     if page.items.is_empty() {
         tell("no runs");
         return Ok(());
@@ -89,7 +89,7 @@ pub(super) async fn run(args: Args, client: &Client, out: Out) -> anyhow::Result
 
 fn render(runs: &[Run], out: Out, now: chrono::DateTime<chrono::Utc>) -> String {
     let age = |run: &Run| relative(run.created_at, now).trim_end_matches(" ago").to_owned();
-    // Whatever the other columns leave; two spaces stand between any two.
+    // What the other columns leave; columns are two spaces apart.
     let widest =
         |text: &dyn Fn(&Run) -> usize, header: &str| runs.iter().map(text).max().unwrap_or(0).max(header.len());
     let taken = widest(&|run| run.id.len(), "RUN")
@@ -104,7 +104,7 @@ fn render(runs: &[Run], out: Out, now: chrono::DateTime<chrono::Utc>) -> String 
     table(&["RUN", "WORKFLOW", "STATUS", "AGE", "NOTE"], runs.iter().map(row))
 }
 
-/// The one word that says most: why it failed, or what it waits for.
+/// Why it failed, or what it waits for, in a word.
 fn note(run: &Run) -> String {
     match (&run.failure, &run.waiting_on) {
         (Some(failure), _) => failure.code.clone(),

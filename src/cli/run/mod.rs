@@ -1,4 +1,4 @@
-//! `backstitch run …`: what one can do with runs, one verb per file.
+//! `backstitch run …`: start, read and operate runs, one command per file.
 
 mod act;
 mod bulk;
@@ -20,7 +20,7 @@ use super::{
     shapes::Run,
 };
 
-/// The verbs.
+/// The subcommands.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Verb {
     /// Start a run
@@ -31,35 +31,35 @@ pub(super) enum Verb {
     Show(show::Args),
     /// Follow a run until it ends
     Watch(watch::Args),
-    /// Say what a run waits for, since when, and what happens next
+    /// Explain what a run waits for, since when, and what happens next
     Why(why::Args),
-    /// Print a run with everything that is on record of it, as JSON
+    /// Print a run with all its records, as JSON
     Export(export::Args),
     /// Send a signal to a run
     Signal(signal::Args),
-    /// Have a stuck or failed run try again from where it failed, or a waiting one now
+    /// Retry a stuck or failed run where it failed, or a waiting step at once
     Retry(act::RetryArgs),
-    /// Stop a run and undo what it did, if it is not past its pivot
+    /// Stop a run and undo its steps, if it is not past its pivot
     Cancel(act::DangerousArgs),
-    /// Undo what a run did, wherever it stands
+    /// Undo a run's steps, in any state
     Compensate(act::DangerousArgs),
-    /// Let nothing of a run begin, and freeze its timers
+    /// Stop starting a run's steps, and freeze its timers
     Pause(act::PlainArgs),
-    /// Let a paused run go on
+    /// Resume a paused run
     Resume(act::PlainArgs),
-    /// Pass over a step that has not succeeded, or over an undo
+    /// Skip a step that has not succeeded, or an undo
     Skip(act::SkipArgs),
-    /// Declare what an unknown step came to
+    /// Declare the outcome of an unknown step
     Resolve(act::ResolveArgs),
-    /// End a run as it stands, without undo
+    /// End a run in its present state, without undo
     Abandon(act::DangerousArgs),
-    /// Take a run off the list of what needs attention
+    /// Remove a run from the attention list
     Acknowledge(act::PlainArgs),
-    /// Begin a new run from a step of this one
+    /// Start a new run from a step of this one
     Fork(act::ForkArgs),
 }
 
-/// Carries out one verb.
+/// Carries out a subcommand.
 pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Result<()> {
     let client = Client::new(server)?;
     match verb {
@@ -83,10 +83,10 @@ pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Re
     }
 }
 
-/// Reads one run: the whole answer, and what tables need of it.
+/// Reads one run: the whole answer, and the fields that tables need.
 async fn read(client: &Client, id: &str) -> anyhow::Result<(Value, Run)> {
     let whole = client.get(&format!("/v1/runs/{id}"), &[]).await?;
-    let run = serde_json::from_value(whole.clone()).context("the server describes runs in a way that is new to us")?;
+    let run = serde_json::from_value(whole.clone()).context("the server's run has an unknown form")?;
     Ok((whole, run))
 }
 

@@ -6,7 +6,7 @@ use crate::cli::{
     output::{Out, now},
 };
 
-/// Which run.
+/// The run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The run's id

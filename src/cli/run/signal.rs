@@ -5,17 +5,17 @@ use reqwest::Method;
 use super::json_argument;
 use crate::cli::{client::Client, output::tell};
 
-/// Which signal, for whom.
+/// Arguments of `run signal`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The run's id
     id: String,
     /// The signal's name
     name: String,
-    /// What it carries: JSON, @FILE, or - for stdin
+    /// Payload: JSON, @FILE, or - for stdin
     #[arg(long, value_name = "JSON")]
     payload: Option<String>,
-    /// Idempotency key: the same key again changes nothing
+    /// Idempotency key: repeating it changes nothing
     #[arg(long)]
     key: Option<String>,
 }
@@ -24,6 +24,6 @@ pub(super) async fn run(args: Args, client: &Client) -> anyhow::Result<()> {
     let payload = args.payload.as_deref().map(|text| json_argument("--payload", text)).transpose()?;
     let path = format!("/v1/runs/{}/signals/{}", args.id, args.name);
     client.send(Method::POST, &path, payload.as_ref(), args.key.as_deref()).await?;
-    tell(format!("signal {} is recorded; `backstitch run show {}` shows what it leads to.", args.name, args.id));
+    tell(format!("signal {} is recorded; `backstitch run show {}` shows its effect.", args.name, args.id));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `backstitch run start`: starts a run, and waits for its end if asked to.
+//! `backstitch run start`: starts a run, and with `--wait` waits for its end.
 
 use reqwest::Method;
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::cli::{
     output::{Out, tell},
 };
 
-/// What to start.
+/// Arguments of `run start`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The workflow's name
@@ -17,10 +17,10 @@ pub(crate) struct Args {
     /// Its input: JSON, @FILE, or - for stdin
     #[arg(long, value_name = "JSON")]
     input: String,
-    /// Idempotency key: the same key again gives the first run
+    /// Idempotency key: repeating it returns the first run
     #[arg(long)]
     key: Option<String>,
-    /// The queue whose workers take it
+    /// Queue
     #[arg(long)]
     queue: Option<String>,
     /// Wait until it ends; exit 1 unless it completes
@@ -48,7 +48,7 @@ pub(super) async fn run(args: Args, client: &Client, out: Out) -> anyhow::Result
     Ok(())
 }
 
-/// Waits until the run has ended or stands still, and gives its status.
+/// Waits until the run has ended, or is stuck or paused, and returns its status.
 async fn wait_for_end(client: &Client, id: &str) -> anyhow::Result<String> {
     let wait = [("wait", format!("{}s", WAIT.as_secs()))];
     loop {

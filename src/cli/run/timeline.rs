@@ -1,4 +1,5 @@
-//! A run for people, in 80 columns: its facts, then its steps, the forward lane on the left and the undo lane on the right.
+//! A run as text in 80 columns: its fields, then its steps, with the forward lane on the left and the undo lane on the
+//! right.
 
 use chrono::{DateTime, Utc};
 
@@ -30,7 +31,7 @@ pub(super) fn render(run: &Run, out: Out, now: DateTime<Utc>) -> String {
             let Some(step) = step else { continue };
             let told = tries(step);
             lines.extend(told.iter().flat_map(|line| wrapped(&format!("{lane}{line}"), "      ")));
-            // The last try's error once is enough.
+            // Show the last attempt's error only once.
             let last = step.attempt_log.last().and_then(|past| past.error.as_ref());
             if let Some(error) = step.error.as_ref().filter(|error| told.is_empty() || last != Some(*error)) {
                 lines.extend(wrapped(&format!("{lane}{}: {}", error.code, error.message), "      "));
@@ -40,7 +41,7 @@ pub(super) fn render(run: &Run, out: Out, now: DateTime<Utc>) -> String {
     lines.join("\n")
 }
 
-/// The attempts that did not end well, one line for those that ended alike, where they say more than the step's own error.
+/// The attempts that did not succeed, if they say more than the step's own error; equal ones share a line.
 fn tries(step: &Step) -> Vec<String> {
     if step.attempt_log.len() < 2 && step.error.is_some() {
         return Vec::new();
@@ -133,7 +134,7 @@ fn mark(step: &Step) -> &'static str {
     step.outcome.as_deref().map_or("▸", mark_of)
 }
 
-/// How long it took, or when it goes on.
+/// How long it took, or when the next attempt is due.
 fn time(step: &Step, now: DateTime<Utc>) -> String {
     match (step.started_at, step.finished_at, step.next_attempt_at.or(step.due_at)) {
         (Some(start), Some(end), _) => took(start, end),

@@ -1,4 +1,4 @@
-//! `backstitch run watch`: follows a run until it ends, a line per change. Resumes where it was if the connection breaks.
+//! `backstitch run watch`: follows a run until it ends, a line per change. Resumes after a broken connection.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use crate::cli::{
     shapes::ended,
 };
 
-/// Between two attempts to connect again.
+/// Delay between attempts to reconnect.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Attempts in a row that may fail before we give up.
+/// Failed attempts in a row before giving up.
 const ATTEMPTS: u32 = 30;
 
-/// Which run.
+/// The run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The run's id
@@ -36,11 +36,11 @@ pub(super) async fn run(args: &Args, client: &Client, out: Out) -> anyhow::Resul
                     return Ok(());
                 }
             }
-            // Nothing has been shown yet, or the server says that it makes no sense to go on.
+            // Nothing has been shown yet, or the server says that retrying makes no sense.
             Err(error) if last.is_none() || refused(&error) || failures >= ATTEMPTS => return Err(error),
             Err(_) => {
                 failures += 1;
-                tell("the connection broke; trying again …");
+                tell("the connection broke; reconnecting …");
             }
         }
         tokio::time::sleep(PAUSE).await;
@@ -51,7 +51,7 @@ fn refused(error: &anyhow::Error) -> bool {
     error.downcast_ref::<ApiError>().is_some_and(|error| (400..500).contains(&error.status))
 }
 
-/// Shows events until the stream ends; true where the run has ended.
+/// Shows events until the stream ends; true if the run has ended.
 async fn follow(mut stream: Response, last: &mut Option<String>, out: Out) -> bool {
     let mut buffer = Vec::new();
     while let Ok(Some(chunk)) = stream.chunk().await {
@@ -94,7 +94,7 @@ impl Event {
         event
     }
 
-    /// Shows it; true where it tells of the run's end.
+    /// Shows it; true if it reports the run's end.
     fn show(&self, out: Out) -> bool {
         if self.data.is_null() {
             return false;

@@ -1,5 +1,5 @@
-//! `backstitch run why`: what a run waits for, since when, what comes next, and who can move it. The sentences are the
-//! server's; the commands that fit them are ours.
+//! `backstitch run why`: what a run waits for, since when, and what comes next, in the server's sentences, with fitting
+//! commands.
 
 use anyhow::Context;
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use crate::cli::{
     shapes::WaitingOn,
 };
 
-/// Which run.
+/// The run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The run's id
@@ -27,8 +27,7 @@ struct Why {
 
 pub(super) async fn run(args: &Args, client: &Client, out: Out) -> anyhow::Result<()> {
     let whole = client.get(&format!("/v1/runs/{}/why", args.id), &[]).await?;
-    let why: Why =
-        serde_json::from_value(whole.clone()).context("the server's answer is in a form that is new to us")?;
+    let why: Why = serde_json::from_value(whole.clone()).context("the server's answer has an unknown form")?;
     out.show(&whole, || why.sentences.join("\n"))?;
     if !out.json() {
         for command in commands(&why) {
@@ -38,7 +37,7 @@ pub(super) async fn run(args: &Args, client: &Client, out: Out) -> anyhow::Resul
     Ok(())
 }
 
-/// The next commands: what gives what it waits for, then the verbs that its status allows.
+/// Suggested commands: one that ends the wait, then the verbs that its status allows.
 fn commands(why: &Why) -> Vec<String> {
     let id = &why.id;
     let mut commands = Vec::new();

@@ -9,12 +9,12 @@ use crate::cli::{
     output::{Out, confirm, tell},
 };
 
-/// Which schedule, and why.
+/// A schedule, and the reason.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Its name
     name: String,
-    /// Why, for the audit log
+    /// Reason, for the audit log
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     /// Only check, change nothing
@@ -22,12 +22,12 @@ pub(crate) struct Args {
     dry_run: bool,
 }
 
-/// A deletion.
+/// Arguments of `schedule delete`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DeleteArgs {
     #[command(flatten)]
     which: Args,
-    /// Don't ask
+    /// Don't ask for confirmation
     #[arg(long, short = 'y')]
     yes: bool,
 }

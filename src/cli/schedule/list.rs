@@ -15,10 +15,9 @@ pub(super) async fn run(client: &Client, out: Out) -> anyhow::Result<()> {
     if out.json() {
         return out.show(&whole, String::new);
     }
-    let page: List<Schedule> =
-        serde_json::from_value(whole).context("the server's list is in a form that is new to us")?;
+    let page: List<Schedule> = serde_json::from_value(whole).context("the server's list has an unknown form")?;
     if page.items.is_empty() {
-        tell("no schedules; `backstitch schedule set` makes one");
+        tell("no schedules; `backstitch schedule set` creates one");
         return Ok(());
     }
     out.show(&(), || render(&page.items, out, now()))

@@ -1,4 +1,4 @@
-//! `backstitch schedule …`: runs that start by the clock.
+//! `backstitch schedule …`: runs that start on a schedule.
 
 mod act;
 mod list;
@@ -16,26 +16,26 @@ use super::{
     shapes::List,
 };
 
-/// The verbs.
+/// The subcommands.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Verb {
-    /// Make or replace a schedule
+    /// Create or replace a schedule
     Set(set::Args),
     /// List schedules
     List,
-    /// Show a schedule and what became of its slots
+    /// Show a schedule and the results of its slots
     Show(show::Args),
-    /// Start nothing until it is resumed
+    /// Pause a schedule
     Pause(act::Args),
-    /// Let a paused schedule go on
+    /// Resume a paused schedule
     Resume(act::Args),
-    /// Start a run of it now, beside its slots
+    /// Start a run now, in addition to its slots
     Run(act::Args),
-    /// Remove a schedule; its runs stay
+    /// Delete a schedule; its runs stay
     Delete(act::DeleteArgs),
 }
 
-/// Carries out one verb.
+/// Carries out a subcommand.
 pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Result<()> {
     let client = Client::new(server)?;
     match verb {
@@ -49,7 +49,7 @@ pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Re
     }
 }
 
-/// A schedule, as the tables need it.
+/// A schedule, with the fields that tables need.
 #[derive(Debug, Deserialize)]
 struct Schedule {
     name: String,
@@ -76,12 +76,12 @@ struct Slot {
     message: Option<String>,
 }
 
-/// A schedule's address; the name is the caller's, and may be anything.
+/// A schedule's path, with its name escaped.
 fn path(name: &str) -> String {
     format!("/v1/schedules/{}", encoded(name))
 }
 
-/// A text as addresses and their parameters have it.
+/// Escapes a text for a path or query.
 fn encoded(text: &str) -> String {
     let escaped = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
@@ -91,7 +91,7 @@ fn encoded(text: &str) -> String {
 }
 
 fn read(answer: &Value) -> anyhow::Result<Schedule> {
-    serde_json::from_value(answer.clone()).context("the server describes schedules in a way that is new to us")
+    serde_json::from_value(answer.clone()).context("the server's schedule has an unknown form")
 }
 
 /// A moment in its zone, as `Mon 05 Jan 09:00 CET`.

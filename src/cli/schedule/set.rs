@@ -1,4 +1,4 @@
-//! `backstitch schedule set`: makes or replaces a schedule, and tells when it starts next.
+//! `backstitch schedule set`: creates or replaces a schedule, and prints when it starts next.
 
 use reqwest::Method;
 use serde_json::json;
@@ -10,35 +10,35 @@ use crate::cli::{
     run::json_argument,
 };
 
-/// What to set.
+/// Arguments of `schedule set`.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "backstitch schedule set [OPTIONS] --cron <EXPR> --workflow <WORKFLOW>
                                --input <JSON> <NAME>")]
 pub(crate) struct Args {
     /// Its name
     name: String,
-    /// When, as in crontab(5): minute, hour, day of month, month, day of week
+    /// Cron expression: minute, hour, day of month, month, day of week
     #[arg(long, value_name = "EXPR")]
     cron: String,
-    /// The workflow that is started
+    /// The workflow to start
     #[arg(long)]
     workflow: String,
     /// Its input: JSON, @FILE, or - for stdin
     #[arg(long, value_name = "JSON")]
     input: String,
-    /// The zone whose clock the expression means
+    /// Time zone of the expression
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     time_zone: String,
-    /// What a slot does while the previous run has not ended
+    /// What a slot does if the previous run has not ended
     #[arg(long, value_parser = ["skip", "queue", "allow"], default_value = "skip")]
     overlap: String,
-    /// What becomes of slots that no server saw to in time
+    /// Which missed slots to start after downtime
     #[arg(long, value_parser = ["none", "latest", "all"], default_value = "latest")]
     catch_up: String,
-    /// The queue whose workers take the runs
+    /// Queue of the runs
     #[arg(long)]
     queue: Option<String>,
-    /// Why, for the audit log
+    /// Reason, for the audit log
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     /// Only show when it would start

@@ -1,4 +1,4 @@
-//! `backstitch schedule show`: one schedule, when it starts next, and what became of its slots.
+//! `backstitch schedule show`: one schedule, when it starts next, and the results of its slots.
 
 use chrono::{DateTime, Utc};
 
@@ -8,15 +8,15 @@ use crate::cli::{
     output::{Out, now, table, tell},
 };
 
-/// Which schedule.
+/// The schedule.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Its name
     name: String,
-    /// At most so many slots (up to 200)
+    /// At most this many slots (up to 200)
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=200))]
     limit: u32,
-    /// Where the last page of slots ended
+    /// Cursor from the previous page of slots
     #[arg(long)]
     cursor: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Cancelling: accepted durably, with its terms fixed by the database's clock at that moment; carried out by the run.
+//! Cancelling: a cancel is accepted durably, with its terms fixed by the database's clock; the run carries it out.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -21,20 +21,20 @@ use crate::{
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct CancelOrder {
-    /// Why, in the asker's words.
+    /// Why, as free text.
     #[cfg_attr(feature = "server", schema(max_length = 500, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Who asks; the customer unless said.
+    /// Who requests it; the customer by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<CancelBy>,
 }
 
 impl Orders {
-    /// Accepts a cancel. Asked again, it changes nothing, unless the new terms are better and no refund was issued yet.
+    /// Accepts a cancel. Repeating it changes nothing, unless the new terms are better and no refund was issued yet.
     ///
     /// # Errors
-    /// `unknown_order`; `window_closed` for a customer who is too late, whatever the order or its run is doing;
+    /// `unknown_order`; `window_closed` for a customer after the refund window, in any state of the order or its run;
     /// `wrong_state` for an order that has been dispatched, or whose run has ended.
     pub async fn cancel(&self, id: Uuid, request: &CancelOrder) -> Result<Order, Error> {
         if let Some(reason) = &request.reason {
@@ -43,7 +43,7 @@ impl Orders {
         let by = request.by.unwrap_or(CancelBy::Customer);
         let mut tx = self.engine.pool().begin().await?;
         let mut order = store::orders::lock(&mut tx, id).await?.ok_or(Error::UnknownOrder(id))?;
-        // Asked for with the lock in hand: the acceptance is now, not when this began to wait.
+        // Read after the lock was acquired: acceptance is now, not when this began to wait.
         let now = store::now(&mut tx).await?;
         let bp = terms(&order, by, now)?;
         let accepted = Cancel { at: now, by, bp, note: request.reason.clone() };
@@ -80,7 +80,7 @@ impl Orders {
     }
 }
 
-/// What such a cancel gives back at this moment, in basis points.
+/// The refund of such a cancel at this moment, in basis points.
 fn terms(order: &Order, by: CancelBy, now: Time) -> Result<u32, Error> {
     match (by, order.placed_at) {
         (CancelBy::Customer, Some(placed_at)) => {

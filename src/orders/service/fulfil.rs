@@ -1,4 +1,4 @@
-//! What changes after an order was placed: its delivery, until it is dispatched, and what fulfilment reports.
+//! Changes to a placed order: its delivery, until it is dispatched, and fulfilment's reports.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -16,23 +16,23 @@ use crate::{
     },
 };
 
-/// What fulfilment reports.
+/// A report of fulfilment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Fulfilment {
-    /// It is on its way.
+    /// The order was dispatched.
     Shipped,
-    /// It has arrived.
+    /// The order was delivered.
     Delivered,
 }
 
-/// What fulfilment has to say of an order.
+/// A report of fulfilment on an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FulfilmentReport {
-    /// What has happened.
+    /// The event.
     pub state: Fulfilment,
 }
 
@@ -45,12 +45,12 @@ pub struct ChangeOrder {
     pub delivery: NewDelivery,
 }
 
-/// What is left out stays as it is; a new address without a position has none.
+/// Fields that are left out stay unchanged; a new address without a position has none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewDelivery {
-    /// For people.
+    /// The address as free text.
     #[cfg_attr(feature = "server", schema(max_length = 500, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$"))]
     #[serde(default)]
     pub address: Option<String>,
@@ -77,10 +77,11 @@ impl NewDelivery {
 }
 
 impl Orders {
-    /// Changes address or time, until the order is dispatched.
+    /// Changes address or time of an order that is not dispatched yet.
     ///
     /// # Errors
-    /// `unknown_order`, `invalid_request`, `delivery_too_far`; `wrong_state` once it is dispatched or being cancelled.
+    /// `unknown_order`, `invalid_request`, `delivery_too_far`; `wrong_state` for one that is dispatched or being
+    /// cancelled.
     pub async fn change_delivery(&self, id: Uuid, change: &NewDelivery) -> Result<Order, Error> {
         let mut tx = self.engine.pool().begin().await?;
         let mut order = store::orders::lock(&mut tx, id).await?.ok_or(Error::UnknownOrder(id))?;
@@ -89,7 +90,7 @@ impl Orders {
             OrderState::Created | OrderState::AwaitingPayment | OrderState::Placed | OrderState::Processing
         );
         if !open || order.dispatched_at.is_some() {
-            let message = format!("the delivery of an order that is {} can't be changed any more", shown(&order));
+            let message = format!("the delivery of an order that is {} can no longer be changed", shown(&order));
             return Err(Error::WrongState(message));
         }
         let delivery = change.over(order.delivery.take());
@@ -100,8 +101,8 @@ impl Orders {
         self.get(id).await
     }
 
-    /// Records what fulfilment reports; the order's run moves its state. A report that comes again changes nothing.
-    /// A dispatch ends the refund window early: what has left the house is not cancelled.
+    /// Records a report of fulfilment; the order's run moves its state. A repeated report changes nothing. A dispatch
+    /// ends the refund window early: a dispatched order can't be cancelled.
     ///
     /// # Errors
     /// `unknown_order`; `wrong_state` for an order that is not placed, or is being cancelled.
@@ -109,13 +110,13 @@ impl Orders {
         let mut tx = self.engine.pool().begin().await?;
         let mut order = store::orders::lock(&mut tx, id).await?.ok_or(Error::UnknownOrder(id))?;
         if !order.state.is_placed() {
-            return Err(Error::WrongState(format!("an order that is {} has nothing to be delivered", shown(&order))));
+            return Err(Error::WrongState(format!("an order that is {} has no delivery", shown(&order))));
         }
         let now = store::now(&mut tx).await?;
         let known = match report {
             Fulfilment::Shipped => order.dispatched_at.replace(order.dispatched_at.unwrap_or(now)),
             Fulfilment::Delivered if order.dispatched_at.is_none() => {
-                return Err(Error::WrongState("an order that was not shipped can't be delivered".to_owned()));
+                return Err(Error::WrongState("an order that was not dispatched can't be delivered".to_owned()));
             }
             Fulfilment::Delivered => order.delivered_at.replace(order.delivered_at.unwrap_or(now)),
         };
@@ -129,7 +130,7 @@ impl Orders {
     }
 }
 
-/// As people think of it: dispatched counts before its run has said so.
+/// The state for messages: a dispatched order counts as shipped before its run has moved it.
 fn shown(order: &Order) -> &'static str {
     if order.dispatched_at.is_some() && !matches!(order.state, OrderState::Shipped | OrderState::Delivered) {
         "dispatched"

@@ -1,50 +1,50 @@
-//! Items: put and read.
+//! Items: write and read.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Orders, place::within};
 use crate::orders::{error::Error, order::Item, store};
 
-/// What an item is set to.
+/// An item to write.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PutItem {
-    /// For people.
+    /// Its name.
     #[cfg_attr(
         feature = "server",
         schema(max_length = 200, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$", example = "Apple")
     )]
     pub name: String,
-    /// Minor units for one.
+    /// Price of one unit, in minor units.
     #[cfg_attr(feature = "server", schema(minimum = 0, example = 250))]
     pub price: i64,
     /// ISO code.
     #[cfg_attr(feature = "server", schema(pattern = "^[A-Za-z]{3}$", example = "EUR"))]
     pub currency: String,
-    /// Units in the house, those that orders hold included.
+    /// Units in stock, reserved ones included.
     #[cfg_attr(feature = "server", schema(minimum = 0, example = 100))]
     pub on_hand: i64,
 }
 
 impl Orders {
-    /// Makes or changes an item. Orders that exist keep their price.
+    /// Creates or changes an item. Existing orders keep their price.
     ///
     /// # Errors
-    /// `invalid_request`; `wrong_state` when there would be less on hand than orders hold.
+    /// `invalid_request`; `wrong_state` if orders have reserved more than `on_hand`.
     pub async fn put_item(&self, sku: &str, item: &PutItem) -> Result<Item, Error> {
         within("sku", sku, 64)?;
         within("name", &item.name, 200)?;
         let currency = item.currency.to_ascii_uppercase();
         if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
-            return Err(Error::InvalidRequest(format!("{:?} is no ISO currency code", item.currency)));
+            return Err(Error::InvalidRequest(format!("{:?} is not an ISO currency code", item.currency)));
         }
         if item.price < 0 || item.on_hand < 0 {
             return Err(Error::InvalidRequest("price and on_hand can't be negative".to_owned()));
         }
         let mut conn = self.engine.pool().acquire().await?;
         let put = store::items::put(&mut conn, sku, &item.name, item.price, &currency, item.on_hand).await?;
-        put.ok_or_else(|| Error::WrongState(format!("orders hold more than {} units of {sku}", item.on_hand)))
+        put.ok_or_else(|| Error::WrongState(format!("orders have reserved more than {} units of {sku}", item.on_hand)))
     }
 
     /// An item and its stock.
@@ -56,7 +56,7 @@ impl Orders {
         store::items::find(&mut conn, sku).await?.ok_or_else(|| Error::UnknownItem(sku.to_owned()))
     }
 
-    /// Items in the order of their keys, from after `after` on; at most 200.
+    /// At most 200 items by key, after `after`.
     ///
     /// # Errors
     /// When the database fails.

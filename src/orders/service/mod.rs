@@ -1,5 +1,5 @@
-//! [`Orders`]: what HTTP and CLI call. Each call is one transaction: what was asked is recorded, and the order's run is
-//! started or signalled, in one commit. What comes of it is the run's.
+//! [`Orders`]: what HTTP and CLI call. Each call records the request and starts or signals the order's run in one
+//! transaction. The run does the rest.
 
 mod cancel;
 mod fulfil;
@@ -52,18 +52,18 @@ impl fmt::Debug for Orders {
 }
 
 impl Orders {
-    /// The service over an engine's database, with the history in the same.
+    /// A service on the engine's database, which keeps the history too.
     pub fn new(engine: Engine, settings: ShopSettings) -> Self {
         Self { engine, settings, history: Arc::new(PostgresHistory), webhook_secrets: Vec::new() }
     }
 
-    /// With another history store; the activities need the same.
+    /// Uses another history store; the activities need the same one.
     pub fn with_history(mut self, history: Arc<dyn History>) -> Self {
         self.history = history;
         self
     }
 
-    /// With the secrets that webhooks may be signed with; without any, none is taken. Two, while one replaces the other.
+    /// Sets the webhook signing secrets, two during a rotation; without any, webhooks are rejected.
     pub fn with_webhook_secrets(mut self, secrets: Vec<Secret>) -> Self {
         self.webhook_secrets = secrets;
         self
@@ -79,7 +79,7 @@ impl Orders {
         &self.settings
     }
 
-    /// What does not add up in the books; none when all does. Reads whole tables.
+    /// Checks the books and describes each inconsistency. Reads whole tables.
     ///
     /// # Errors
     /// When the database can't be reached.
@@ -87,7 +87,7 @@ impl Orders {
         book_breaches(self.engine.pool()).await
     }
 
-    /// How long the oldest refund has been on record without the gateway having taken it, in seconds; 0 when there is none.
+    /// Age in seconds of the oldest recorded refund that the gateway has not accepted; 0 without any.
     ///
     /// # Errors
     /// When the database can't be reached.
@@ -95,7 +95,7 @@ impl Orders {
         Ok(store::refunds::oldest_untold(&mut *self.engine.pool().acquire().await?).await?)
     }
 
-    /// Units of an item that orders have taken for good.
+    /// Units of an item that orders have committed.
     ///
     /// # Errors
     /// When the database can't be reached.
@@ -103,7 +103,7 @@ impl Orders {
         Ok(store::books::units_committed(&mut *self.engine.pool().acquire().await?, sku).await?)
     }
 
-    /// Tells the order's run that something has changed, in the caller's transaction.
+    /// Signals the order's run that something has changed, in the caller's transaction.
     async fn tell_run(
         &self,
         conn: &mut PgConnection,
@@ -117,7 +117,7 @@ impl Orders {
     }
 }
 
-/// What does not add up in a database's books; none when all does. Reads whole tables.
+/// Checks a database's books and describes each inconsistency. Reads whole tables.
 ///
 /// # Errors
 /// When the database can't be reached.
@@ -125,7 +125,7 @@ pub async fn book_breaches(pool: &PgPool) -> Result<Vec<String>, Error> {
     Ok(store::books::breaches(&mut *pool.acquire().await?).await?)
 }
 
-/// A run that has ended can't act on what is asked, so asking is refused rather than forgotten.
+/// A run that has ended can't act on a request, so the request is refused rather than lost.
 fn ended_is_wrong_state(error: engine::Error) -> Error {
     match error {
         engine::Error::RunEnded(run) => Error::WrongState(format!("the order's run {run} has ended")),

@@ -25,7 +25,7 @@ use crate::{
 
 const MOST_LINES: usize = 100;
 const MOST_UNITS: i64 = 100_000;
-/// Gateways take eight digits; more is a typing error, or an attack.
+/// Gateways accept eight digits; more is a typing error or an attack.
 const LARGEST_TOTAL: i64 = 99_999_999_999;
 
 /// A request to place an order.
@@ -33,25 +33,25 @@ const LARGEST_TOTAL: i64 = 99_999_999_999;
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PlaceOrder {
-    /// Whose order it is.
+    /// The customer who orders.
     #[cfg_attr(feature = "server", schema(max_length = 128, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$", example = "c1"))]
     pub customer_id: String,
-    /// What is ordered; the same item twice is added up.
+    /// The items; lines of the same item are added up.
     #[cfg_attr(feature = "server", schema(min_items = 1, max_items = 100))]
     pub items: Vec<Wanted>,
-    /// ISO code; may be left out: then it is the items'.
+    /// ISO code; by default the items'.
     #[cfg_attr(feature = "server", schema(pattern = "^[A-Za-z]{3}$", example = "EUR"))]
     #[serde(default)]
     pub currency: Option<String>,
-    /// How it is paid.
+    /// The payment.
     pub payment: Payment,
-    /// Where it goes.
+    /// The delivery.
     #[cfg_attr(feature = "server", schema(value_type = Option<DeliveryAddress>))]
     #[serde(default, deserialize_with = "delivery::read_strictly")]
     pub delivery: Option<Delivery>,
 }
 
-/// What is wanted of one item.
+/// One item of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = WantedItem))]
 #[serde(deny_unknown_fields)]
@@ -64,12 +64,12 @@ pub struct Wanted {
     pub quantity: i64,
 }
 
-/// How an order is paid.
+/// The payment of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = PaymentToken))]
 #[serde(deny_unknown_fields)]
 pub struct Payment {
-    /// The gateway's token for a means of payment.
+    /// The payment method's token, from the gateway.
     #[cfg_attr(
         feature = "server",
         schema(max_length = 255, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$", example = "tok_ok")
@@ -77,27 +77,27 @@ pub struct Payment {
     pub token: String,
 }
 
-/// An order that was placed, now or by an earlier request with the same key.
+/// An accepted order, from this or an earlier request with the same key.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Placed {
     /// The order.
     pub order: Order,
-    /// False: the key was known, and this is the first request's order.
+    /// False if an earlier request with this key created the order.
     pub created: bool,
 }
 
 impl Orders {
-    /// Takes an order: it and its run are durable when this returns. Stock and payment are the run's affair.
+    /// Accepts an order. The order and its run are durable when this returns; the run then handles stock and payment.
     ///
     /// # Errors
-    /// `invalid_request`, `unknown_item`, `currency_mismatch`, `price_overflow`, `delivery_too_far`, `key_conflict`, and
-    /// the engine's.
+    /// `invalid_request`, `unknown_item`, `currency_mismatch`, `price_overflow`, `delivery_too_far`, `key_conflict`,
+    /// and the engine's.
     pub async fn place(&self, request: &PlaceOrder, key: Option<&str>) -> Result<Placed, Error> {
         self.place_in_trace(request, key, None).await
     }
 
-    /// The same, with the caller's W3C trace context: the order's run belongs to that trace. It is no part of what is
-    /// asked, so the same key with another trace is the same request.
+    /// Like [`Orders::place`], with the caller's W3C trace context, whose trace the order's run joins. The trace is not
+    /// part of the request: the same key with another trace is the same request.
     ///
     /// # Errors
     /// As [`Orders::place`].
@@ -142,11 +142,11 @@ impl Orders {
             within("the idempotency key", key, 255)?;
         }
         if request.items.is_empty() || request.items.len() > MOST_LINES {
-            let message = format!("an order has {} lines; it takes 1 to {MOST_LINES}", request.items.len());
+            let message = format!("{} lines; an order has 1 to {MOST_LINES}", request.items.len());
             return Err(Error::InvalidRequest(message));
         }
         if let Some(wrong) = request.items.iter().find(|wanted| !(1..=MOST_UNITS).contains(&wanted.quantity)) {
-            let message = format!("{} units of {}: 1 to {MOST_UNITS} can be had", wrong.quantity, wrong.sku);
+            let message = format!("{} units of {}; a line has 1 to {MOST_UNITS}", wrong.quantity, wrong.sku);
             return Err(Error::InvalidRequest(message));
         }
         match &request.delivery {
@@ -155,7 +155,7 @@ impl Orders {
         }
     }
 
-    /// The order with the prices of this moment, which are what gets charged.
+    /// The order at present prices, which are the ones charged.
     async fn priced(
         &self,
         conn: &mut PgConnection,
@@ -184,7 +184,7 @@ impl Orders {
         let total = money::total(lines.iter().map(|line| (line.price, line.quantity)));
         let total = total.filter(|total| *total <= LARGEST_TOTAL).ok_or(Error::PriceOverflow)?;
         if total == 0 {
-            return Err(Error::InvalidRequest("an order that costs nothing can't be charged".to_owned()));
+            return Err(Error::InvalidRequest("the order's total is 0, which can't be charged".to_owned()));
         }
         Ok(Order {
             id,
@@ -213,11 +213,11 @@ impl Orders {
     }
 }
 
-/// A text that is there and not too long.
+/// Checks that a text is neither empty nor too long.
 pub(super) fn within(what: &str, text: &str, most: usize) -> Result<(), Error> {
     let length = text.chars().count();
     if text.trim().is_empty() || length > most {
-        return Err(Error::InvalidRequest(format!("{what} has {length} characters; it takes 1 to {most}")));
+        return Err(Error::InvalidRequest(format!("{what} has {length} characters; it must have 1 to {most}")));
     }
     if text.contains('\0') {
         return Err(Error::InvalidRequest(format!("{what} has a NUL character")));
@@ -225,7 +225,7 @@ pub(super) fn within(what: &str, text: &str, most: usize) -> Result<(), Error> {
     Ok(())
 }
 
-/// What makes two requests with one key the same: all that was asked, and nothing that was derived from it.
+/// What two requests with one key are compared by: the request itself, nothing derived from it.
 fn hash(request: &PlaceOrder) -> Result<Vec<u8>, Error> {
     let text = serde_json::to_vec(request).map_err(|error| Error::InvalidRequest(error.to_string()))?;
     Ok(Sha256::digest(text).to_vec())

@@ -1,4 +1,4 @@
-//! Reading: one order, or a customer's orders, live and archived alike.
+//! Reading one order, or a customer's orders, live and archived.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// What customers see of their past.
+/// How much history customers see.
 const VISIBLE: Months = Months::new(6);
 const DEFAULT_LIMIT: u32 = 50;
 const MOST: u32 = 200;
@@ -48,12 +48,12 @@ impl Orders {
         if !order.archived {
             return Ok(order);
         }
-        // A history that has been dropped by its age leaves the slim row.
+        // Once retention has dropped the history, only the slim row is left.
         let whole = self.history.find(&mut conn, id, order.created_at).await?;
         Ok(whole.unwrap_or(order))
     }
 
-    /// Waits up to `wait` until an order is placed or cancelled, and gives it as it then is.
+    /// Waits up to `wait` until an order is placed or cancelled, and returns it as it is then.
     ///
     /// # Errors
     /// `unknown_order`.
@@ -78,14 +78,14 @@ impl Orders {
     pub async fn list(&self, filter: &OrderFilter) -> Result<OrderPage, Error> {
         let limit = filter.limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MOST).contains(&limit) {
-            return Err(Error::InvalidRequest(format!("limit is {limit}; it goes from 1 to {MOST}")));
+            return Err(Error::InvalidRequest(format!("limit is {limit}; it must be 1 to {MOST}")));
         }
         let before = filter.cursor.as_deref().map(read_cursor).transpose()?;
         let mut conn = self.engine.pool().acquire().await?;
         let since = store::now(&mut conn).await?.checked_sub_months(VISIBLE).unwrap_or(Time::UNIX_EPOCH);
         let (customer, fetched) = (filter.customer_id.as_str(), i64::from(limit) + 1);
-        // The live ones first: an order that is archived between the two reads is then in both, and is dropped once. The
-        // other way round it would be in neither.
+        // Live orders first: one that is archived between the two reads is then in both, and the duplicate is dropped.
+        // The other way round it would be in neither.
         let mut items = store::orders::page(&mut conn, customer, before, since, fetched).await?;
         items.extend(self.history.page(&mut conn, customer, before, since, fetched).await?);
         items.sort_by_key(|order| std::cmp::Reverse((order.created_at, order.id)));

@@ -1,7 +1,7 @@
-//! The gateway's webhooks: checked, recorded once per event id, and passed on to whoever takes the news further.
+//! The gateway's webhooks: verified, recorded once per event id, and passed on.
 //!
-//! An event is news, not truth: no state is moved here. The order's run is told, and asks the gateway itself; where the
-//! order was cancelled without the money being known of, a `late_payment` run takes it on.
+//! An event is a hint, not a fact: no state is moved here. The order's run is signalled and asks the gateway itself. If
+//! the order was cancelled before the money was known, a `late_payment` run handles it.
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -24,22 +24,22 @@ use crate::{
     },
 };
 
-/// What came of a webhook. All of them are answered with 200: the event is recorded.
+/// Result of a webhook. All are answered with 200: the event is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WebhookTaken {
-    /// The order's run was told.
+    /// The order's run was signalled.
     Signalled,
-    /// A run was started (or had been) that takes the late payment on.
+    /// A run for the late payment was started, now or earlier.
     LatePayment,
-    /// The event was known.
+    /// The event was recorded before.
     Duplicate,
-    /// The order's run has ended, and there is nothing more to do.
+    /// The order's run has ended, and nothing is left to do.
     RunEnded,
-    /// No order of ours is meant.
+    /// The event belongs to no known order.
     NoOrder,
-    /// Orders have no use for such events.
+    /// An event type that orders don't use.
     OfNoUse,
 }
 
@@ -57,13 +57,13 @@ impl WebhookTaken {
 }
 
 impl Orders {
-    /// Takes a webhook: its raw body and the signature header as they came.
+    /// Handles a webhook, given its raw body and signature header.
     ///
     /// # Errors
-    /// The signature's codes and `webhook_unreadable`: answer 400; it is recorded as refused. Otherwise the database
-    /// failed: answer 503, and the gateway sends it again.
+    /// The signature's codes and `webhook_unreadable`: answer 400; the webhook is recorded as rejected. Otherwise the
+    /// database failed: answer 503, and the gateway sends it again.
     pub async fn webhook(&self, signature: &str, body: &[u8]) -> Result<WebhookTaken, Error> {
-        // The gateway signs with the time of its wall clock, so ours is what to compare with.
+        // The gateway signs with its wall-clock time, so compare with ours.
         let now_s = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
         let received = webhook::receive(&self.webhook_secrets, signature, body, i64::try_from(now_s).unwrap_or(0));
         let event = match received {
@@ -79,7 +79,7 @@ impl Orders {
         let taken = self.take(&mut tx, &event, &String::from_utf8_lossy(body)).await?;
         tx.commit().await?;
         self.engine.hint();
-        tracing::debug!(event = event.id, kind = event.event_type, taken = taken.word(), "took a webhook");
+        tracing::debug!(event = event.id, kind = event.event_type, taken = taken.word(), "handled a webhook");
         Ok(taken)
     }
 
@@ -112,7 +112,7 @@ impl Orders {
             Subject::Other => return Ok(WebhookTaken::OfNoUse),
         };
         let Some(order) = order else { return Ok(WebhookTaken::NoOrder) };
-        // Locked, so that an order that is being closed at this moment is seen either before or after, never between.
+        // Locked, so that an order that is being closed at this moment is seen before or after, never in between.
         let Some(order) = store::orders::lock(tx, order).await? else { return Ok(WebhookTaken::NoOrder) };
         let told = match self.tell_run(tx, &order, news, Some(&event.id)).await {
             Ok(()) => WebhookTaken::Signalled,
@@ -125,7 +125,7 @@ impl Orders {
         }
     }
 
-    /// One run per payment, however many events tell of it.
+    /// Starts one run per payment, however many events report it.
     async fn start_late_payment(
         &self,
         tx: &mut PgConnection,
@@ -141,14 +141,14 @@ impl Orders {
     }
 }
 
-/// Money that came though the order is, or is about to be, cancelled, and that nobody has booked. While it is about to
-/// be, its run may still book it; the late payment's run waits for that and then finds nothing to do.
+/// Whether this is unbooked money of an order that is cancelled or about to be. In the latter case the order's own run
+/// may still book it; the late payment's run waits for that and then finds nothing to do.
 fn is_late(order: &Order, intent: &Intent) -> bool {
     let cancelled = matches!(order.state, OrderState::Cancelling | OrderState::Cancelled);
     cancelled && order.captured == 0 && intent.status == IntentStatus::Succeeded
 }
 
-/// By our own reference first; an event of an intent that bears none is known by the intent.
+/// Finds the order by our own reference first, or else by the intent.
 async fn order_of(tx: &mut PgConnection, subject: &Subject) -> Result<Option<Uuid>, sqlx::Error> {
     let (reference, intent) = match subject {
         Subject::Intent(intent) => (intent.order_id.as_deref(), Some(intent.id.as_str())),
