@@ -52,7 +52,7 @@ pub struct ServeArgs {
     /// Maximum size of a request body or payload
     #[arg(long, value_name = "SIZE", env = "BACKSTITCH_MAX_PAYLOAD", default_value = "1MiB")]
     pub max_payload: ByteSize,
-    /// Let everybody in while there are no API keys, also from other machines: only behind something that asks
+    /// Serve other machines even without API keys: only behind an authenticating proxy
     #[arg(long, env = "BACKSTITCH_NO_AUTH")]
     pub no_auth: bool,
 }
