@@ -32,7 +32,7 @@ pub struct RefundDue {
 }
 
 impl RefundDue {
-    /// What is owed, for operators.
+    /// Describes what is owed, for operators.
     pub(super) fn sentence(&self) -> String {
         let Self { order_id, no, amount, currency, .. } = self;
         format!("refund {no} of order {order_id} failed at the gateway: {amount} {currency} (minor units) are owed")
@@ -45,11 +45,11 @@ impl RefundDue {
 pub struct Made {
     /// The gateway's id.
     pub refund_id: String,
-    /// Where it stands.
+    /// Its status.
     pub status: RefundStatus,
 }
 
-/// Which refund.
+/// A refund at the gateway, by its id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct RefundRef {
