@@ -86,7 +86,7 @@ async fn serve(args: Args, url: &str, stop: tokio_util::sync::CancellationToken)
         args.work.retention,
     )?;
     let engine = orders.engine().clone();
-    engine.migrate().await.context("the schema could not be brought up to date")?;
+    orders.migrate().await.context("the schema could not be brought up to date")?;
     wiring::require_keys(&engine, &args.serve).await?;
 
     say(&format!("ready: http://{address}"));

@@ -10,7 +10,7 @@ use super::output::Out;
 use crate::{
     config::DatabaseArgs,
     engine::{Engine, Registry},
-    orders,
+    orders::{Orders, ShopSettings},
 };
 
 /// Check settings, schema, and the no-limbo and ledger invariants of a database
@@ -76,12 +76,13 @@ async fn examine(pool: &PgPool) -> anyhow::Result<Vec<Check>> {
         !shifted,
         format!("backstitch.clock is shifted by {} ms", settings.shift_ms),
     ));
-    let missing = engine.missing_migrations().await?;
+    let orders = Orders::new(engine.clone(), ShopSettings::default());
+    let missing = [engine.missing_migrations().await?, orders.missing_migrations().await?].concat();
     let schema = if missing.is_empty() { "current".to_owned() } else { format!("migrations {missing:?} are missing") };
     checks.push(Check::new("schema", missing.is_empty(), schema));
     if missing.is_empty() {
         checks.push(limbo(&engine).await?);
-        let breaches = orders::book_breaches(pool).await?;
+        let breaches = orders.book_breaches().await?;
         let found = if breaches.is_empty() { "the books add up".to_owned() } else { breaches.join("; ") };
         checks.push(Check::new("ledger", breaches.is_empty(), found));
     }

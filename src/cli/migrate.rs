@@ -6,6 +6,7 @@ use super::output::tell;
 use crate::{
     config::DatabaseArgs,
     engine::{Engine, Registry},
+    orders::{Error, Orders, ShopSettings},
 };
 
 /// The database.
@@ -18,11 +19,14 @@ pub(super) struct Args {
 /// Applies missing migrations.
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let engine = Engine::new(args.database.pool(2)?, Registry::new());
-    let missing = engine.missing_migrations().await.context("the database can't be read")?;
-    engine.migrate().await.context("the schema could not be brought up to date")?;
-    match missing.as_slice() {
-        [] => tell("the schema is up to date"),
-        versions => tell(format!("applied {} migration(s); the schema is up to date", versions.len())),
+    let orders = Orders::new(engine.clone(), ShopSettings::default());
+    let missing =
+        async || Ok::<_, Error>([engine.missing_migrations().await?, orders.missing_migrations().await?].concat());
+    let before = missing().await.context("the database can't be read")?.len();
+    orders.migrate().await.context("the schema could not be brought up to date")?;
+    match before {
+        0 => tell("the schema is up to date"),
+        number => tell(format!("applied {number} migration(s); the schema is up to date")),
     }
     Ok(())
 }

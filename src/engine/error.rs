@@ -92,6 +92,23 @@ pub enum Error {
     /// The database refused or failed.
     #[error("the database failed")]
     Database(#[source] sqlx::Error),
+    /// The name can't be that of an engine's schema.
+    #[error("{name:?} can't be the name of the schema: {why}")]
+    InvalidSchema {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// An earlier version made the database, and has not applied all of its migrations.
+    #[error(
+        "an earlier version made this database and has not applied its migrations {missing:?}: run that version's \
+         `backstitch migrate` first, then this one's"
+    )]
+    IncompleteHistory {
+        /// The numbers of its migrations that are missing, or are not the ones that it came with.
+        missing: Vec<i64>,
+    },
     /// The schema could not be brought up to date.
     #[error("the schema could not be migrated")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -123,6 +140,8 @@ impl Error {
             Self::BadCursor => "bad_cursor",
             Self::LeaseLost => "lease_lost",
             Self::Unavailable(_) => "database_unavailable",
+            Self::InvalidSchema { .. } => "invalid_schema",
+            Self::IncompleteHistory { .. } => "incomplete_history",
             Self::Database(_) | Self::Migrate(_) => "database_error",
         }
     }

@@ -46,6 +46,7 @@ pub use self::{
     observer::{Observed, Observer},
     registry::Registry,
     role::{NoRole, Role},
+    store::schema::DEFAULT_SCHEMA,
     view::*,
     worker::{Worker, WorkerConfig},
     workflow::Workflow,

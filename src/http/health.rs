@@ -71,12 +71,17 @@ const UNKNOWN: &str = "unknown";
 
 /// Checks database, migrations and worker: each is ok, or the text says what is wrong.
 async fn check(app: &App) -> [String; 3] {
-    let migrations = match app.engine.missing_migrations().await {
-        Ok(missing) if missing.is_empty() => OK,
-        Ok(_) => return [OK, "behind: run `backstitch migrate`", UNKNOWN].map(str::to_owned),
+    let migrations = match is_current(app).await {
+        Ok(true) => OK,
+        Ok(false) => return [OK, "behind: run `backstitch migrate`", UNKNOWN].map(str::to_owned),
         Err(error) => return [error.code(), UNKNOWN, UNKNOWN].map(str::to_owned),
     };
     [OK.to_owned(), migrations.to_owned(), own_worker(app).await]
+}
+
+/// Whether the engine's schema and the shop's are.
+async fn is_current(app: &App) -> Result<bool, crate::orders::Error> {
+    Ok(app.engine.missing_migrations().await?.is_empty() && app.orders.missing_migrations().await?.is_empty())
 }
 
 async fn own_worker(app: &App) -> String {

@@ -176,6 +176,7 @@ impl From<engine::Error> for Problem {
             }
             E::Database(cause) => Self::internal(code, cause),
             E::Migrate(cause) => Self::internal(code, cause),
+            E::InvalidSchema { .. } | E::IncompleteHistory { .. } => Self::internal(code, &error),
             E::KeyConflict(run) => Self::new(code, error.to_string()).with("run_id", run.to_string()),
             E::LeaseLost => Self::internal("internal_error", &error),
             _ => Self::new(code, error.to_string()),

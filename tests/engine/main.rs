@@ -13,6 +13,7 @@
 //! | `retention` | what is kept, and what goes |
 //! | `leftovers` | small tables that would grow for ever: what of them goes, and what is in use and stays |
 //! | `migrations` | what a filled database is after a migration |
+//! | `upgrade` | databases from before engine and shop had a history of migrations each |
 //! | `secrets` | what is marked as secret is shown nowhere |
 //! | `schedules` | runs by the clock: slots, downtime, overlap |
 //! | `operations` | bulk operations: each run once, whoever dies; paused, cancelled, refused |
@@ -44,6 +45,7 @@ mod schedules;
 mod secrets;
 mod settles;
 mod transactional;
+mod upgrade;
 mod verbs;
 mod verbs_races;
 mod verbs_table;

@@ -65,7 +65,7 @@ async fn start(t: &TestEngine, id: Uuid, program: &[Op], status: &'static str) -
 
 #[tokio::test]
 async fn runs_from_before_there_were_weeks_are_all_there_and_go_on() {
-    let db = TestDatabase::migrated_to(4).await;
+    let db = TestDatabase::of_before(4).await;
     let mut t = TestEngine::on(db.url()).await;
     t.db = Some(db);
     // The worker is today's and writes it; the version that ran before 0005 did not.
@@ -86,7 +86,9 @@ async fn runs_from_before_there_were_weeks_are_all_there_and_go_on() {
     let before = rows(&t, held).await;
     assert_eq!(before.len(), 13 + 18, "runs and steps");
 
-    t.engine.migrate().await.expect("the others apply to a filled database");
+    // The worker's statements ran before 0008 did; the column is there already, which that migration allows for.
+    t.db.as_ref().expect("it has one").go_on_as_before(10).await;
+    t.engine.migrate().await.expect("the old history is adopted");
     assert_eq!(rows(&t, held).await, before);
     for (id, place) in &ids {
         let found = "SELECT (SELECT relname::text FROM pg_class c WHERE c.oid = x.tableoid) FROM backstitch";

@@ -12,5 +12,6 @@ mod placing;
 mod refunds;
 mod shop;
 mod stock;
+mod upgrade;
 mod webhooks;
 mod wrong_amount;

@@ -48,14 +48,19 @@ impl TestDatabase {
         Self::create("template0").await
     }
 
-    /// A database as it was after an earlier migration.
-    pub async fn migrated_to(version: i64) -> Self {
+    /// A database as earlier versions made it, when engine and shop had one history: after this migration of it.
+    pub async fn of_before(version: i64) -> Self {
         let db = Self::unmigrated().await;
-        let mut migrator = sqlx::migrate!("./migrations");
+        db.go_on_as_before(version).await;
+        db
+    }
+
+    /// Applies more of the history that engine and shop had in common, as the version before would have.
+    pub async fn go_on_as_before(&self, version: i64) {
+        let mut migrator = sqlx::migrate!("./tests/upgrade/before");
         migrator.create_schema("backstitch");
         migrator.dangerous_set_table_name("backstitch.migration");
-        migrator.run_to(version, db.pool()).await.expect("the first migrations apply to an empty database");
-        db
+        migrator.run_to(version, self.pool()).await.expect("the old migrations apply");
     }
 
     /// A URL for this database.
@@ -107,11 +112,8 @@ impl Drop for TestDatabase {
 /// Brings an empty database up to date. The only place in the tests that knows how.
 pub async fn migrate(pool: &PgPool) {
     let engine = backstitch::engine::Engine::new(pool.clone(), backstitch::engine::Registry::new());
-    engine.migrate().await.expect("the migrations apply to an empty database");
-}
-
-fn migrations_dir() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations")
+    let orders = backstitch::orders::Orders::new(engine, backstitch::orders::ShopSettings::default());
+    orders.migrate().await.expect("the migrations apply to an empty database");
 }
 
 /// The name of a template that the present migrations have been applied to; makes it if there is none yet.
@@ -160,9 +162,11 @@ async fn make_template(admin: &mut PgConnection, prefix: &str) -> String {
 
 /// Sixteen hex digits over names and contents of all migrations.
 fn migrations_hash() -> String {
-    let entries = std::fs::read_dir(migrations_dir()).into_iter().flatten().flatten();
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let entries = |dir: &Path| std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut files: Vec<PathBuf> = entries(&dir).flat_map(|history| entries(&history)).collect();
     files.sort();
+    assert!(!files.is_empty(), "there are migrations");
     let mut hash = Sha256::new();
     for file in files {
         hash.update(file.file_name().unwrap_or_default().as_encoded_bytes());

@@ -63,7 +63,7 @@ impl Stage {
         };
         let orders = wiring::shop(pool, shop, gateway, DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION)?;
         let engine = orders.engine().clone();
-        engine.migrate().await?;
+        orders.migrate().await?;
 
         let stop = CancellationToken::new();
         let mut parts = Parts::new();

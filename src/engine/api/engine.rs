@@ -9,7 +9,13 @@ use std::{
 use sqlx::PgPool;
 
 use crate::engine::{
-    core::model::Time, credentials::Memory, error::Error, hints::Hints, metrics::Meters, registry::Registry, store,
+    core::model::Time,
+    credentials::Memory,
+    error::Error,
+    hints::Hints,
+    metrics::Meters,
+    registry::Registry,
+    store::{self, schema::Schema},
     view::ServerSettings,
 };
 
@@ -23,6 +29,7 @@ pub const DEFAULT_RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 #[derive(Clone, Debug)]
 pub struct Engine {
     pool: PgPool,
+    schema: Arc<Schema>,
     registry: Arc<Registry>,
     max_payload: usize,
     retention: Duration,
@@ -39,6 +46,7 @@ impl Engine {
     pub fn new(pool: PgPool, registry: Registry) -> Self {
         Self {
             pool,
+            schema: Arc::default(),
             meters: Arc::new(Meters::new(&registry)),
             registry: Arc::new(registry),
             max_payload: DEFAULT_MAX_PAYLOAD,
@@ -71,24 +79,24 @@ impl Engine {
         self.max_payload
     }
 
-    /// Brings the schema up to date; safe to run twice or side by side.
+    /// With its tables in a schema of this name; [`DEFAULT_SCHEMA`](crate::engine::DEFAULT_SCHEMA) unless set. Engines in
+    /// different schemas of one database neither see nor hold up each other.
     ///
     /// # Errors
-    /// When the database can't be reached or a migration fails.
-    pub async fn migrate(&self) -> Result<(), Error> {
-        store::migrate(&self.pool).await?;
-        // A database that no server has looked after for a month has no partition for today.
-        let mut conn = self.pool.acquire().await?;
-        while store::retention::make_partition(&mut conn).await? {}
-        Ok(())
+    /// `invalid_schema`: the name has to be an identifier of lower-case letters, digits and underscores, of at most 48 characters.
+    pub fn with_schema(mut self, name: impl Into<String>) -> Result<Self, Error> {
+        self.schema = Arc::new(Schema::new(name)?);
+        Ok(self)
     }
 
-    /// The migrations that the database still lacks.
-    ///
-    /// # Errors
-    /// When the database can't be reached.
-    pub async fn missing_migrations(&self) -> Result<Vec<i64>, Error> {
-        store::missing_migrations(&self.pool).await
+    /// The name of the schema that its tables are in.
+    pub fn schema_name(&self) -> &str {
+        self.schema.name()
+    }
+
+    /// Its statements.
+    pub(crate) fn schema(&self) -> &Arc<Schema> {
+        &self.schema
     }
 
     /// The pool.

@@ -1,7 +1,8 @@
 //! The front door: [`Engine`], with a file for each thing that callers and operators do.
 //!
 //! `engine` is the handle and its settings; `start`, `signals` and `run` are for callers; `verbs`, `fork`, `operations`, `holds`,
-//! `schedules`, `retention` and `keys` for operators, audited by `audit`; `search`, `why`, `export`, `gauges` and `limbo` only read.
+//! `schedules`, `retention` and `keys` for operators, audited by `audit`; `search`, `why`, `export`, `gauges` and `limbo` only
+//! read. `migrations` makes the schema.
 
 mod audit;
 mod engine;
@@ -11,6 +12,7 @@ mod gauges;
 mod holds;
 mod keys;
 mod limbo;
+mod migrations;
 mod operations;
 mod retention;
 mod run;

@@ -74,6 +74,23 @@ impl Orders {
         &self.engine
     }
 
+    /// Makes the engine's schema and the shop's, or brings them up to date. Safe to run twice or side by side.
+    ///
+    /// # Errors
+    /// As [`Engine::migrate`]'s.
+    pub async fn migrate(&self) -> Result<(), Error> {
+        self.engine.migrate().await?;
+        Ok(self.engine.apply_migrations(&store::MIGRATIONS, store::SCHEMA).await?)
+    }
+
+    /// The migrations of the shop's schema that the database still lacks; [`Engine::missing_migrations`] has the engine's.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn missing_migrations(&self) -> Result<Vec<i64>, Error> {
+        Ok(self.engine.missing_migrations_of(&store::MIGRATIONS, store::SCHEMA).await?)
+    }
+
     /// The settings.
     pub const fn settings(&self) -> &ShopSettings {
         &self.settings

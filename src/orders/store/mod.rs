@@ -12,9 +12,15 @@ pub(crate) mod items;
 pub(crate) mod orders;
 pub(crate) mod refunds;
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, migrate::Migrator};
 
 use crate::engine::Time;
+
+/// The schema that the shop's tables are in.
+pub(crate) const SCHEMA: &str = "shop";
+
+/// The history of that schema.
+pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/shop");
 
 /// The database's time, as durable decisions see it. A statement of its own: asked for after a lock was waited for, it
 /// is the time after the wait.
