@@ -203,7 +203,7 @@ impl Saga for TransferSaga {
             (SELECT count(*) FROM moved WHERE run = $1 AND what = 'notify')";
         let found: (i64, i64, i64, i64) =
             sqlx::query_as(query).bind(run.id).fetch_one(pool).await.map_err(|error| error.to_string())?;
-        match (run.status.as_str(), found) {
+        match (run.status.word(), found) {
             ("completed", (1, 1, 1, 1..)) | ("compensated" | "failed", (0, 0, 0, 0)) => Ok(()),
             (status, found) => Err(format!("{status}: hold, withdrawal, deposit and notices are {found:?}")),
         }

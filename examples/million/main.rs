@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use backstitch::{
     embedded::Embedded,
-    engine::{AttentionFilter, AuditFilter, Engine, Registry, RunFilter},
+    engine::{ActionOutcome, AttentionFilter, AttentionKind, AuditFilter, Engine, Registry, RunFilter, RunStatus},
 };
 use sqlx::{PgPool, postgres::PgPoolOptions};
 
@@ -52,7 +52,8 @@ async fn measure(pool: &PgPool) -> anyhow::Result<()> {
     let run = newest.first().context("there are runs")?.id;
     line("one run with its steps", async || Ok(engine.run(run).await?.steps.map_or(0, |steps| steps.len()))).await?;
     line("why", async || Ok(engine.why(run).await?.sentences.len())).await?;
-    let (all, one) = (AttentionFilter::default(), AttentionFilter { kind: Some("stuck".into()), ..Default::default() });
+    let (all, one) =
+        (AttentionFilter::default(), AttentionFilter { kind: Some(AttentionKind::Stuck), ..Default::default() });
     line("attention", async || Ok(engine.attention(&all).await?.items.len())).await?;
     line("attention kind=stuck", async || Ok(engine.attention(&one).await?.items.len())).await?;
     line("counts by status", async || Ok(engine.counts().await?.len())).await?;
@@ -76,50 +77,53 @@ async fn lists(engine: &Engine) -> anyhow::Result<Vec<(String, RunFilter)>> {
     let text = |value: &str| Some(value.to_owned());
     let now = engine.now().await?;
     let days = chrono::TimeDelta::days;
-    let stuck = AttentionFilter { kind: text("stuck"), ..AttentionFilter::default() };
+    let stuck = AttentionFilter { kind: Some(AttentionKind::Stuck), ..AttentionFilter::default() };
     let fingerprint = engine.attention(&stuck).await?.items.first().and_then(|group| group.fingerprint.clone());
     let mut all = vec![("all".to_owned(), filter(|_| {}))];
-    let words =
-        ["pending", "running", "waiting", "paused", "compensating", "stuck", "completed", "compensated", "failed"];
-    for status in words.into_iter().chain(["abandoned"]) {
-        all.push((format!("status={status}"), filter(|f| f.status = text(status))));
+    for status in RunStatus::ALL.iter().copied() {
+        all.push((format!("status={status}"), filter(|f| f.status = Some(status))));
     }
     let mut add = |what: &str, filter: RunFilter| all.push((what.to_owned(), filter));
     add("workflow=order (nearly all)", filter(|f| f.workflow = text("order")));
     add("workflow=refund (5,000)", filter(|f| f.workflow = text("refund")));
     add("workflow=yearly (40)", filter(|f| f.workflow = text("yearly")));
-    add("workflow=yearly status=completed", filter(|f| (f.workflow, f.status) = (text("yearly"), text("completed"))));
+    add(
+        "workflow=yearly status=completed",
+        filter(|f| (f.workflow, f.status) = (text("yearly"), Some(RunStatus::Completed))),
+    );
     add(
         "workflow=yearly status=waiting (none)",
-        filter(|f| (f.workflow, f.status) = (text("yearly"), text("waiting"))),
+        filter(|f| (f.workflow, f.status) = (text("yearly"), Some(RunStatus::Waiting))),
     );
     add("key=k-500000", filter(|f| f.key = text("k-500000")));
     add("tag=order:o-500001 (one)", filter(|f| f.tag = text("order:o-500001")));
     add("tag=region:r3 (a tenth)", filter(|f| f.tag = text("region:r3")));
     add("tag=region (nearly all)", filter(|f| f.tag = text("region")));
     add("tag=nothing", filter(|f| f.tag = text("nothing")));
-    add("tag=region:r3 status=stuck", filter(|f| (f.tag, f.status) = (text("region:r3"), text("stuck"))));
+    add("tag=region:r3 status=stuck", filter(|f| (f.tag, f.status) = (text("region:r3"), Some(RunStatus::Stuck))));
     add("error=declined (18,000)", filter(|f| f.error = text("declined")));
     add("error=nothing", filter(|f| f.error = text("nothing")));
     add(
         "error=out_of_stock status=compensated",
-        filter(|f| (f.error, f.status) = (text("out_of_stock"), text("compensated"))),
+        filter(|f| (f.error, f.status) = (text("out_of_stock"), Some(RunStatus::Compensated))),
     );
     add("step=charge", filter(|f| f.step = text("charge")));
     add("fingerprint", filter(|f| f.fingerprint = fingerprint));
     add("attention", filter(|f| f.attention = true));
-    add("attention status=waiting", filter(|f| (f.attention, f.status) = (true, text("waiting"))));
+    add("attention status=waiting", filter(|f| (f.attention, f.status) = (true, Some(RunStatus::Waiting))));
     add("since a day ago", filter(|f| f.since = Some(now - days(1))));
     add("until 20 days ago", filter(|f| f.until = Some(now - days(20))));
     add(
         "a day, 20 days ago, status=failed",
         filter(|f| {
-            (f.since, f.until, f.status) = (Some(now - days(21)), Some(now - days(20)), text("failed"));
+            (f.since, f.until, f.status) = (Some(now - days(21)), Some(now - days(20)), Some(RunStatus::Failed));
         }),
     );
     // A cursor in the middle.
     let middle = engine.list(&filter(|f| f.key = text("k-500000"))).await?.items.first().map(|run| run.id.to_string());
-    for (what, status) in [("all, from the middle on", None), ("status=waiting, from the middle on", text("waiting"))] {
+    for (what, status) in
+        [("all, from the middle on", None), ("status=waiting, from the middle on", Some(RunStatus::Waiting))]
+    {
         add(what, filter(|f| (f.cursor, f.status) = (middle.clone(), status)));
     }
     Ok(all)
@@ -130,7 +134,7 @@ fn audits(run: backstitch::engine::RunId) -> [(&'static str, AuditFilter); 4] {
     [
         ("audit", all.clone()),
         ("audit actor=ben (one in 600)", AuditFilter { actor: Some("ben".into()), ..all.clone() }),
-        ("audit outcome=refused", AuditFilter { outcome: Some("refused".into()), ..all.clone() }),
+        ("audit outcome=refused", AuditFilter { outcome: Some(ActionOutcome::Refused), ..all.clone() }),
         ("audit of a run", AuditFilter { run_id: Some(run), ..all }),
     ]
 }

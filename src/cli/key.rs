@@ -108,7 +108,7 @@ fn list(keys: &[ApiKey], out: Out) -> String {
     let row = |key: &ApiKey| {
         let used = key.last_used_at.map_or_else(|| "never".to_owned(), |at| relative(at, now));
         let expires = key.expires_at.map_or_else(|| "-".to_owned(), |at| relative(at, now));
-        vec![key.id.clone(), key.name.clone(), key.role.to_string(), out.paint(&key.state), used, expires]
+        vec![key.id.clone(), key.name.clone(), key.role.to_string(), out.paint(key.state.word()), used, expires]
     };
     table(&["ID", "NAME", "ROLE", "STATE", "USED", "EXPIRES"], keys.iter().map(row))
 }
@@ -116,7 +116,10 @@ fn list(keys: &[ApiKey], out: Out) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::output::{Format, WIDTH};
+    use crate::{
+        cli::output::{Format, WIDTH},
+        engine::KeyState,
+    };
 
     #[test]
     fn a_list_of_keys_fits_the_terminal() {
@@ -124,7 +127,7 @@ mod tests {
             id: "0123456789ab".to_owned(),
             name: "n".repeat(100),
             role: Role::Operator,
-            state: "revoked".to_owned(),
+            state: KeyState::Revoked,
             created_by: "cli:anna".to_owned(),
             created_at: now(),
             expires_at: Some(now()),

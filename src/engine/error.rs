@@ -1,6 +1,6 @@
 //! The engine's errors, each with a stable code. The HTTP layer maps codes to statuses; docs/errors.md explains them.
 
-use super::core::{model::RunId, transition::IllegalChange};
+use super::core::{model::RunId, transition::IllegalChange, words::UnknownWord};
 
 /// What a call of the engine can end with.
 #[derive(Debug, thiserror::Error)]
@@ -150,6 +150,12 @@ impl Error {
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         if is_connection_error(&error) { Self::Unavailable(error) } else { Self::Database(error) }
+    }
+}
+
+impl From<UnknownWord> for Error {
+    fn from(error: UnknownWord) -> Self {
+        Self::InvalidRequest(error.to_string())
     }
 }
 

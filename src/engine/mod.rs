@@ -13,11 +13,11 @@ mod maintenance;
 mod metrics;
 mod names;
 mod observer;
+mod read_models;
 mod registry;
 mod role;
 mod store;
 pub mod testing;
-mod view;
 mod worker;
 mod workflow;
 
@@ -28,26 +28,28 @@ pub use self::{
         Subject,
     },
     core::{
+        attention::AttentionKind,
         context::{Call, Context, SideValue, StepFailure},
         holds::HoldKind,
         join::{join, join_all},
-        model::{Direction, Failure, Json, Outcome, PastAttempt, RunId, StepError, Time, to_json},
+        model::{Direction, Failure, Json, Outcome, PastAttempt, RunId, StepError, StepKind, Time, WaitKind, to_json},
         operation::OperationStatus,
         policy::{Policy, PolicyOverride, Retry},
-        schedule::{CatchUp, Overlap},
+        schedule::{CatchUp, Overlap, SlotOutcome},
         schema::Schema,
         trace::Trace,
         verb::{Declared, StepDirection, Verb},
+        words::UnknownWord,
     },
     credentials::{Identity, VERDICT_FOR},
     error::Error,
     maintenance::{Maintenance, MaintenanceConfig},
     names::DEFAULT_QUEUE,
     observer::{Observed, Observer},
+    read_models::*,
     registry::Registry,
-    role::{NoRole, Role},
+    role::Role,
     store::schema::DEFAULT_SCHEMA,
-    view::*,
     worker::{Worker, WorkerConfig},
     workflow::Workflow,
 };

@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use super::{App, extract::run_id, problem::Problem};
-use crate::engine::{self, Failure, Run, RunId, StepView, Time, WaitingOn};
+use crate::engine::{self, Failure, Run, RunId, RunStatus, RunStep, Time, WaitingOn};
 
 /// How often the run is read.
 const POLL: Duration = Duration::from_millis(250);
@@ -115,7 +115,7 @@ pub(super) async fn follow(
     let mut seen = Seen::parse(last);
     let run = app.engine.run(id).await?; // an unknown run is a 404, not an empty stream
     let pending: VecDeque<News> = news(&run, &mut seen).into();
-    let ended = has_ended(&run);
+    let ended = run.status.has_ended();
     if ended && pending.is_empty() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
@@ -157,20 +157,16 @@ impl Follower {
                     return None;
                 }
             };
-            self.ended = has_ended(&run);
+            self.ended = run.status.has_ended();
             self.pending = news(&run, &mut self.seen).into();
         }
     }
 }
 
-fn has_ended(run: &Run) -> bool {
-    matches!(run.status.as_str(), "completed" | "compensated" | "failed" | "abandoned")
-}
-
 /// What is new in a run since `seen`, which is brought up to date.
 fn news(run: &Run, seen: &mut Seen) -> Vec<News> {
     let steps = run.steps.as_deref().unwrap_or_default();
-    let mut ended: Vec<(Mark, &StepView)> = steps.iter().filter_map(|step| Some((mark(step)?, step))).collect();
+    let mut ended: Vec<(Mark, &RunStep)> = steps.iter().filter_map(|step| Some((mark(step)?, step))).collect();
     ended.sort_by_key(|(mark, _)| *mark);
     let mut news = Vec::new();
     for (mark, step) in ended {
@@ -179,7 +175,7 @@ fn news(run: &Run, seen: &mut Seen) -> Vec<News> {
             news.push(News { id: seen.id(), kind: "step", data: text(step) });
         }
     }
-    let open: Vec<&StepView> = steps.iter().filter(|step| step.outcome.is_none()).collect();
+    let open: Vec<&RunStep> = steps.iter().filter(|step| step.outcome.is_none()).collect();
     let picture = text(&Picture::of(run, &open));
     let digest = hex::encode(&Sha256::digest(&picture)[..6]);
     if seen.picture.as_deref() != Some(digest.as_str()) {
@@ -189,7 +185,7 @@ fn news(run: &Run, seen: &mut Seen) -> Vec<News> {
     news
 }
 
-fn mark(step: &StepView) -> Option<Mark> {
+fn mark(step: &RunStep) -> Option<Mark> {
     step.outcome.as_ref()?;
     let direction = if step.direction == "undo" { 'u' } else { 'f' };
     Some((step.finished_at?.timestamp_micros(), direction, step.seq))
@@ -205,21 +201,21 @@ fn text<T: Serialize>(value: &T) -> String {
 struct Picture<'a> {
     id: RunId,
     workflow: &'a str,
-    status: &'a str,
+    status: RunStatus,
     waiting_on: &'a Option<WaitingOn>,
     failure: &'a Option<Failure>,
     output: &'a Option<engine::Json>,
     started_at: Option<Time>,
     finished_at: Option<Time>,
-    open_steps: &'a [&'a StepView],
+    open_steps: &'a [&'a RunStep],
 }
 
 impl<'a> Picture<'a> {
-    fn of(run: &'a Run, open_steps: &'a [&'a StepView]) -> Self {
+    fn of(run: &'a Run, open_steps: &'a [&'a RunStep]) -> Self {
         Self {
             id: run.id,
             workflow: &run.workflow,
-            status: &run.status,
+            status: run.status,
             waiting_on: &run.waiting_on,
             failure: &run.failure,
             output: &run.output,
@@ -241,14 +237,14 @@ mod tests {
         Time::from_timestamp(seconds, 0).expect("a time")
     }
 
-    fn step(seq: u32, direction: &str, finished: Option<i64>) -> StepView {
-        StepView {
+    fn step(seq: u32, direction: &str, finished: Option<i64>) -> RunStep {
+        RunStep {
             seq,
             name: format!("s{seq}"),
-            kind: "activity".into(),
+            kind: "activity".parse().expect("a kind"),
             activity: None,
-            direction: direction.into(),
-            outcome: finished.map(|_| "ok".into()),
+            direction: direction.parse().expect("a direction"),
+            outcome: finished.map(|_| "ok".parse().expect("an outcome")),
             attempts: 1,
             idempotency_key: None,
             input: None,
@@ -264,14 +260,14 @@ mod tests {
         }
     }
 
-    fn run(status: &str, steps: Vec<StepView>) -> Run {
+    fn run(status: &str, steps: Vec<RunStep>) -> Run {
         Run {
             id: Uuid::nil(),
             workflow: "w".into(),
             version: 1,
             key: None,
             queue: "default".into(),
-            status: status.into(),
+            status: status.parse().expect("a status"),
             input: None,
             output: None,
             failure: None,

@@ -86,5 +86,5 @@ async fn release(
 
 fn read_kind(word: &str) -> Result<HoldKind, Problem> {
     let unheard = || Problem::invalid(format!("{word:?} can't be held: a workflow, an activity or a queue can"));
-    HoldKind::from_word(word).ok_or_else(unheard)
+    word.parse().map_err(|_| unheard())
 }

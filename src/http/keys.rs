@@ -16,7 +16,7 @@ use super::{
     extract::Json,
     problem::Problem,
 };
-use crate::engine::{ApiKey, CreatedKey, NewKey, Page};
+use crate::engine::{ApiKey, CreatedKey, NewKey, Slice};
 
 /// The routes of this noun.
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -68,10 +68,10 @@ async fn create(State(app): State<App>, caller: Caller, Json(body): Json<KeyBody
     path = "/v1/keys",
     operation_id = "list_keys",
     tag = "keys",
-    responses((status = 200, description = "The keys, without their secrets.", body = Page<ApiKey>))
+    responses((status = 200, description = "The keys, without their secrets.", body = Slice<ApiKey>))
 )]
-async fn list(State(app): State<App>) -> Result<Answer<Page<ApiKey>>, Problem> {
-    Ok(Answer(Page { items: app.engine.keys().await?, next_cursor: None }))
+async fn list(State(app): State<App>) -> Result<Answer<Slice<ApiKey>>, Problem> {
+    Ok(Answer(Slice::whole(app.engine.keys().await?)))
 }
 
 /// Revoke an API key.

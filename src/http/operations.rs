@@ -20,7 +20,7 @@ use super::{
     verb_bodies::{ActingAs, parse_verb},
     wire::{Reason, operator},
 };
-use crate::engine::{Operation, OperationPreview, OperationRun, Page, RunFilter};
+use crate::engine::{Operation, OperationPreview, OperationRun, OperationRunState, RunFilter, Slice};
 
 /// The routes of this noun.
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -94,10 +94,13 @@ async fn create(State(app): State<App>, caller: Caller, Json(body): Json<Operati
     operation_id = "list_operations",
     tag = "operations",
     params(SliceParams),
-    responses((status = 200, description = "A page.", body = Page<Operation>)),
+    responses((status = 200, description = "A page.", body = Slice<Operation>)),
     extensions(("x-problems" = json!(["bad_cursor"])))
 )]
-async fn list(State(app): State<App>, Params(params): Params<SliceParams>) -> Result<Answer<Page<Operation>>, Problem> {
+async fn list(
+    State(app): State<App>,
+    Params(params): Params<SliceParams>,
+) -> Result<Answer<Slice<Operation>>, Problem> {
     Ok(Answer(app.engine.operations(params.limit, params.cursor.as_deref()).await?))
 }
 
@@ -121,8 +124,8 @@ async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Answer<O
 #[serde(default, deny_unknown_fields)]
 struct RunsParams {
     /// Only runs that are `open`, `done` or `refused`.
-    #[param(pattern = "^(open|done|refused)$")]
-    outcome: Option<String>,
+    #[param(inline)]
+    outcome: Option<OperationRunState>,
     /// 50 by default.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
@@ -137,15 +140,15 @@ struct RunsParams {
     operation_id = "list_operation_runs",
     tag = "operations",
     params(("id" = Uuid, Path, description = "The operation."), RunsParams),
-    responses((status = 200, description = "A page.", body = Page<OperationRun>)),
+    responses((status = 200, description = "A page.", body = Slice<OperationRun>)),
     extensions(("x-problems" = json!(["unknown_operation", "bad_cursor"])))
 )]
 async fn runs(
     State(app): State<App>,
     Path(id): Path<String>,
     Params(params): Params<RunsParams>,
-) -> Result<Answer<Page<OperationRun>>, Problem> {
-    let (id, outcome) = (operation_id(&id)?, params.outcome.as_deref());
+) -> Result<Answer<Slice<OperationRun>>, Problem> {
+    let (id, outcome) = (operation_id(&id)?, params.outcome);
     Ok(Answer(app.engine.operation_runs(id, outcome, params.limit, params.cursor.as_deref()).await?))
 }
 

@@ -165,6 +165,12 @@ impl IntoResponse for Problem {
     }
 }
 
+impl From<engine::UnknownWord> for Problem {
+    fn from(error: engine::UnknownWord) -> Self {
+        Self::invalid(error.to_string())
+    }
+}
+
 impl From<engine::Error> for Problem {
     fn from(error: engine::Error) -> Self {
         use engine::Error as E;

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{App, auth::Caller, extract::Json, problem::Problem, wire::operator};
-use crate::engine::{Keeping, Page, Retention};
+use crate::engine::{Keeping, Retention, Slice};
 
 /// The routes of this noun.
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -38,10 +38,10 @@ struct RetentionBody {
     path = "/v1/retention",
     operation_id = "list_retention",
     tag = "retention",
-    responses((status = 200, description = "The server's default first, then each workflow that has its own.", body = Page<Retention>))
+    responses((status = 200, description = "The server's default first, then each workflow that has its own.", body = Slice<Retention>))
 )]
-async fn list(State(app): State<App>) -> Result<Answer<Page<Retention>>, Problem> {
-    Ok(Answer(Page { items: app.engine.retention().await?, next_cursor: None }))
+async fn list(State(app): State<App>) -> Result<Answer<Slice<Retention>>, Problem> {
+    Ok(Answer(Slice::whole(app.engine.retention().await?)))
 }
 
 /// Count what has been kept long enough, partition by partition.
@@ -66,7 +66,7 @@ async fn keeping(State(app): State<App>) -> Result<Answer<Keeping>, Problem> {
     tag = "retention",
     params(("workflow" = String, Path, description = "The workflow.")),
     request_body = RetentionBody,
-    responses((status = 200, description = "All that is set.", body = Page<Retention>)),
+    responses((status = 200, description = "All that is set.", body = Slice<Retention>)),
     extensions(("x-problems" = json!(["unknown_workflow"])))
 )]
 async fn set(
@@ -74,10 +74,10 @@ async fn set(
     Path(workflow): Path<String>,
     caller: Caller,
     Json(body): Json<RetentionBody>,
-) -> Result<Answer<Page<Retention>>, Problem> {
+) -> Result<Answer<Slice<Retention>>, Problem> {
     let keep = body.keep.as_deref().map(duration).transpose()?;
     let by = operator(caller.actor, body.reason.as_deref(), body.dry_run)?;
-    Ok(Answer(Page { items: app.engine.set_retention(&workflow, keep, &by).await?, next_cursor: None }))
+    Ok(Answer(Slice::whole(app.engine.set_retention(&workflow, keep, &by).await?)))
 }
 
 fn duration(text: &str) -> Result<Duration, Problem> {

@@ -18,7 +18,7 @@ use super::{
     run_verbs::require_run_id,
     wire::{BatchAnswer, BatchItem, LARGEST_BATCH, SignalAnswer, StartBody, WaitParams},
 };
-use crate::engine::{Operator, Page, Run, RunFilter, RunResult, StartRun, Started};
+use crate::engine::{Operator, Run, RunFilter, RunResult, Slice, StartRun, Started};
 
 /// The routes of this noun, except [`batch`], whose bodies may be larger.
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -128,10 +128,10 @@ async fn batch(
     operation_id = "list_runs",
     tag = "runs",
     params(RunFilter),
-    responses((status = 200, description = "A page, without steps.", body = Page<Run>)),
+    responses((status = 200, description = "A page, without steps.", body = Slice<Run>)),
     extensions(("x-problems" = json!(["bad_cursor"])))
 )]
-async fn list(State(app): State<App>, Params(filter): Params<RunFilter>) -> Result<Answer<Page<Run>>, Problem> {
+async fn list(State(app): State<App>, Params(filter): Params<RunFilter>) -> Result<Answer<Slice<Run>>, Problem> {
     Ok(Answer(app.engine.list(&filter).await?))
 }
 

@@ -19,7 +19,7 @@ use super::{
     verb_bodies::ActingAs,
     wire::{ActionBody, operator},
 };
-use crate::engine::{CatchUp, Overlap, Page, Schedule, ScheduleChange, ScheduleDetail, ScheduleSpec, ScheduledRun};
+use crate::engine::{CatchUp, Overlap, Schedule, ScheduleChange, ScheduleDetail, ScheduleSpec, ScheduledRun, Slice};
 
 /// The routes of this noun.
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -81,10 +81,10 @@ type Name = Path<String>;
     path = "/v1/schedules",
     operation_id = "list_schedules",
     tag = "schedules",
-    responses((status = 200, description = "All of them, on one page.", body = Page<Schedule>)),
+    responses((status = 200, description = "All of them, on one page.", body = Slice<Schedule>)),
 )]
-async fn list(State(app): State<App>) -> Result<Answer<Page<Schedule>>, Problem> {
-    Ok(Answer(Page { items: app.engine.schedules().await?, next_cursor: None }))
+async fn list(State(app): State<App>) -> Result<Answer<Slice<Schedule>>, Problem> {
+    Ok(Answer(Slice::whole(app.engine.schedules().await?)))
 }
 
 /// Read a schedule with its slots, newest first.

@@ -12,7 +12,7 @@ use super::{
     problem::Problem,
 };
 use crate::engine::{
-    AttentionFilter, AttentionGroup, AuditEntry, AuditFilter, Page, QueueView, Why, WorkerView, Workflows,
+    AttentionFilter, AttentionGroup, AuditEntry, AuditFilter, QueueInfo, Slice, Why, WorkerInfo, Workflows,
 };
 
 /// The routes, all of which only read.
@@ -35,13 +35,13 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     operation_id = "list_attention",
     tag = "attention",
     params(AttentionFilter),
-    responses((status = 200, description = "A page of groups.", body = Page<AttentionGroup>)),
+    responses((status = 200, description = "A page of groups.", body = Slice<AttentionGroup>)),
     extensions(("x-problems" = json!(["bad_cursor"])))
 )]
 async fn attention(
     State(app): State<App>,
     Params(filter): Params<AttentionFilter>,
-) -> Result<Answer<Page<AttentionGroup>>, Problem> {
+) -> Result<Answer<Slice<AttentionGroup>>, Problem> {
     Ok(Answer(app.engine.attention(&filter).await?))
 }
 
@@ -68,13 +68,13 @@ async fn why(State(app): State<App>, Path(id): Path<String>) -> Result<Answer<Wh
     operation_id = "list_audit",
     tag = "audit",
     params(AuditFilter),
-    responses((status = 200, description = "A page of entries.", body = Page<AuditEntry>)),
+    responses((status = 200, description = "A page of entries.", body = Slice<AuditEntry>)),
     extensions(("x-problems" = json!(["bad_cursor"])))
 )]
 async fn audit(
     State(app): State<App>,
     Params(filter): Params<AuditFilter>,
-) -> Result<Answer<Page<AuditEntry>>, Problem> {
+) -> Result<Answer<Slice<AuditEntry>>, Problem> {
     Ok(Answer(app.engine.audit(&filter).await?))
 }
 
@@ -99,9 +99,9 @@ async fn workflows(State(app): State<App>) -> Result<Answer<Workflows>, Problem>
     path = "/v1/queues",
     operation_id = "list_queues",
     tag = "fleet",
-    responses((status = 200, description = "All of them.", body = Page<QueueView>))
+    responses((status = 200, description = "All of them.", body = Slice<QueueInfo>))
 )]
-async fn queues(State(app): State<App>) -> Result<Answer<Page<QueueView>>, Problem> {
+async fn queues(State(app): State<App>) -> Result<Answer<Slice<QueueInfo>>, Problem> {
     Ok(Answer(app.engine.queues().await?))
 }
 
@@ -111,8 +111,8 @@ async fn queues(State(app): State<App>) -> Result<Answer<Page<QueueView>>, Probl
     path = "/v1/workers",
     operation_id = "list_workers",
     tag = "fleet",
-    responses((status = 200, description = "The workers.", body = Page<WorkerView>))
+    responses((status = 200, description = "The workers.", body = Slice<WorkerInfo>))
 )]
-async fn workers(State(app): State<App>) -> Result<Answer<Page<WorkerView>>, Problem> {
+async fn workers(State(app): State<App>) -> Result<Answer<Slice<WorkerInfo>>, Problem> {
     Ok(Answer(app.engine.workers().await?))
 }

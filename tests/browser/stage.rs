@@ -226,7 +226,7 @@ impl Stage {
     pub(crate) async fn until(&self, run: RunId, status: &str) {
         wait_for(&format!("the run is {status}"), async || {
             let seen = self.engine.run(run).await.map_err(|error| error.to_string())?.status;
-            if seen == status { Ok(()) } else { Err(seen) }
+            if seen == status { Ok(()) } else { Err(seen.to_string()) }
         })
         .await;
     }

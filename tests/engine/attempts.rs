@@ -1,19 +1,19 @@
 //! The log of attempts: what did not end well is on record one by one, and stays.
 
-use backstitch::engine::{PastAttempt, PolicyOverride, StepView, Verb};
+use backstitch::engine::{Outcome, PastAttempt, PolicyOverride, RunStep, Verb};
 use serde_json::json;
 
 use crate::support::{engine::*, script::*, wait_until};
 
 /// Each entry: the attempt, whether it was a verification, how it ended, with which error.
-fn log(step: &StepView) -> Vec<(u32, bool, &'static str, Option<&str>)> {
+fn log(step: &RunStep) -> Vec<(u32, bool, &'static str, Option<&str>)> {
     fn code(past: &PastAttempt) -> Option<&str> {
         past.error.as_ref().map(|error| error.code.as_str())
     }
     step.attempt_log.iter().map(|past| (past.attempt, past.verification, past.outcome.word(), code(past))).collect()
 }
 
-fn begun_and_ended_in_order(step: &StepView) -> bool {
+fn begun_and_ended_in_order(step: &RunStep) -> bool {
     let times = step.attempt_log.iter().flat_map(|past| [past.started_at, Some(past.ended_at)]);
     times.collect::<Option<Vec<_>>>().is_some_and(|times| times.is_sorted())
 }
@@ -31,7 +31,7 @@ async fn each_attempt_that_did_not_end_well_is_on_record() {
     assert_eq!(log(undo), [(1, false, "unknown", Some("slow")), (2, false, "failed", Some("busy"))]);
     for step in [charge, undo] {
         assert!(begun_and_ended_in_order(step), "{step:?}");
-        assert_eq!((step.attempts, step.outcome.as_deref()), (3, Some("ok")));
+        assert_eq!((step.attempts, step.outcome), (3, Some(Outcome::Ok)));
         let last = step.attempt_log.last().expect("there are two").started_at;
         assert!(step.started_at > last, "the row tells of the last attempt");
     }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use backstitch::engine::{AttentionFilter, RunFilter, RunId, Time};
+use backstitch::engine::{AttentionFilter, AttentionKind, RunFilter, RunId, RunStatus, Time};
 use chrono::TimeDelta;
 use serde_json::json;
 
@@ -106,7 +106,7 @@ impl Known {
         };
         is(&filter.workflow, self.workflow.1)
             && filter.version.is_none_or(|version| version == self.workflow.2)
-            && is(&filter.status, self.status)
+            && filter.status.is_none_or(|status| status == self.status)
             && filter.key.as_ref().is_none_or(|key| self.key.as_ref() == Some(key))
             && filter.tag.as_deref().is_none_or(tag)
             && filter.error.as_deref().is_none_or(error)
@@ -237,7 +237,7 @@ async fn every_filter_finds_what_looking_at_every_run_would_find() {
             workflow: dice.maybe(&["order", "yearly", "never_was"]),
             version: (dice.roll(6) == 0).then(|| 1 + dice.roll(2) as i32),
             // Each status by itself first.
-            status: STATUSES.get(n).map_or_else(|| dice.maybe(&STATUSES), |status| Some((*status).to_owned())),
+            status: RunStatus::ALL.get(n).copied().or_else(|| dice.maybe(&STATUSES).and_then(|word| word.parse().ok())),
             key: (dice.roll(8) == 0).then(|| format!("k{}", dice.roll(40))),
             tag: dice.maybe(&["a", "b", "a:1", "a:2", "b:2", "c"]),
             error: dice.maybe(&CODES),
@@ -266,7 +266,7 @@ async fn pages_give_each_run_once_while_others_are_added() {
     let t = TestEngine::idle().await;
     let mut dice = Dice(11);
     let all = many(&t, &mut dice, 60).await;
-    for filter in [RunFilter::default(), RunFilter { status: Some("pending".to_owned()), ..RunFilter::default() }] {
+    for filter in [RunFilter::default(), RunFilter { status: Some(RunStatus::Pending), ..RunFilter::default() }] {
         let expected: Vec<RunId> = all.iter().filter(|run| run.matches(&filter)).map(|run| run.id).collect();
         let (mut found, mut filter) = (Vec::new(), RunFilter { limit: Some(3), ..filter });
         loop {
@@ -326,7 +326,7 @@ async fn attention_is_grouped_by_error_with_the_most_runs_first() {
     let only = AttentionFilter { workflow: Some("yearly".to_owned()), ..AttentionFilter::default() };
     let yearly = t.engine.attention(&only).await.expect("groups").items;
     assert!(yearly.iter().all(|group| group.workflow.as_deref() == Some("yearly")));
-    let none = AttentionFilter { kind: Some("poison".to_owned()), ..AttentionFilter::default() };
+    let none = AttentionFilter { kind: Some(AttentionKind::Poison), ..AttentionFilter::default() };
     assert!(t.engine.attention(&none).await.expect("groups").items.is_empty());
 }
 
@@ -340,7 +340,7 @@ async fn what_nobody_takes_is_overdue_unless_it_is_held_back() {
     t.advance(61.0).await;
     let found = groups().await;
     let group = found.first().expect("one group");
-    assert_eq!((group.kind.as_str(), group.count, group.example), ("overdue", 2, first));
+    assert_eq!((group.kind.word(), group.count, group.example), ("overdue", 2, first));
     assert_eq!((group.queue.as_deref(), group.workflow.as_deref()), (Some("default"), Some("scripted")));
     t.execute("INSERT INTO backstitch.hold VALUES ('workflow', 'scripted', 'ann', 'r', now())").await;
     assert!(groups().await.is_empty());
@@ -375,13 +375,13 @@ async fn a_run_that_waits_for_ever_is_found_as_waiting_and_no_more_once_it_goes_
     let t = TestEngine::new().await;
     let run = t.start(&[signal("go", None)]).await;
     t.is(run, "waiting").await;
-    let waiting = RunFilter { status: Some("waiting".to_owned()), ..RunFilter::default() };
+    let waiting = RunFilter { status: Some(RunStatus::Waiting), ..RunFilter::default() };
     assert_eq!(all_pages(&t, waiting.clone()).await, [run]);
     t.send(run, "go", json!(1)).await;
     t.is(run, "completed").await;
     assert!(all_pages(&t, waiting).await.is_empty());
     assert_eq!(t.count("timer").await, 0, "an ended run leaves no timer");
-    let completed = RunFilter { status: Some("completed".to_owned()), ..RunFilter::default() };
+    let completed = RunFilter { status: Some(RunStatus::Completed), ..RunFilter::default() };
     assert_eq!(all_pages(&t, completed).await, [run]);
     t.finish().await;
 }
@@ -392,8 +392,11 @@ async fn counts_agree_with_the_lists() {
     let all = many(&t, &mut Dice(8), 150).await;
     t.execute("ANALYZE backstitch.run").await;
     for count in t.engine.counts().await.expect("counts") {
-        let expected = all.iter().filter(|run| run.status == count.status).count() as i64;
-        assert_eq!((count.status, count.count, count.exact), (count.status, expected, count.status != "completed"));
+        let expected = all.iter().filter(|run| count.status == run.status).count() as i64;
+        assert_eq!(
+            (count.status, count.count, count.exact),
+            (count.status, expected, count.status != RunStatus::Completed)
+        );
     }
 }
 

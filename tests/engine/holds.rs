@@ -65,7 +65,7 @@ async fn nothing_of_a_held_workflow_or_queue_is_claimed_until_its_release() {
         let other = start_apart(&t, &[call("note")]).await;
         t.is(other, "completed").await;
         let seen = is_held_by(&t, run, name).await;
-        assert_eq!((seen.status.as_str(), t.script.count("note", Side::Run)), ("pending", 1), "{kind:?}");
+        assert_eq!((seen.status.word(), t.script.count("note", Side::Run)), ("pending", 1), "{kind:?}");
         release(&t, kind, name).await;
         t.is(run, "completed").await;
         t.finish().await;
@@ -121,7 +121,7 @@ async fn a_hold_of_an_activity_holds_its_steps_alone() {
     t.add_worker(config("w0")).await;
     let run = t.start(&[call("reserve"), call("charge"), call("note")]).await;
     let seen = is_held_by(&t, run, "charge").await;
-    assert_eq!((outcome(&seen, "reserve", "forward"), seen.status.as_str()), ("ok", "running"));
+    assert_eq!((outcome(&seen, "reserve", "forward"), seen.status.word()), ("ok", "running"));
     t.ends(&[call("reserve"), call("note")], "completed").await;
     assert_eq!(t.script.count("charge", Side::Run), 0);
     release(&t, HoldKind::Activity, "charge").await;
@@ -146,7 +146,7 @@ async fn a_hold_of_an_activity_holds_its_undos_and_verifications_too() {
     t.send(undone, "go", json!(1)).await;
     gate.open();
     let seen = is_held_by(&t, undone, "reserve").await;
-    assert_eq!((seen.status.as_str(), outcome(&seen, "reserve", "undo")), ("compensating", "open"));
+    assert_eq!((seen.status.word(), outcome(&seen, "reserve", "undo")), ("compensating", "open"));
     is_held_by(&t, asked, "charge").await;
     assert_eq!((t.script.count("charge", Side::Verify), t.script.undone().len()), (0, 0));
     release(&t, HoldKind::Activity, "reserve").await;

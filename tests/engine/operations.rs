@@ -82,6 +82,7 @@ fn completes(t: &TestEngine, id: Uuid) -> impl Future<Output = Operation> {
 }
 
 async fn runs(t: &TestEngine, id: Uuid, outcome: Option<&str>) -> Vec<OperationRun> {
+    let outcome = outcome.map(|word| word.parse().expect("an outcome"));
     t.engine.operation_runs(id, outcome, Some(200), None).await.expect("the runs can be read").items
 }
 
@@ -289,7 +290,7 @@ async fn what_is_asked_for_wrongly_creates_nothing_and_is_audited() {
     assert_eq!(refused(tagged("batch"), silent, None).await, Err("reason_required"));
     assert_eq!(refused(tagged("batch"), operator(), Some(0)).await, Err("invalid_request"));
     assert_eq!(refused(tagged("batch"), operator(), Some(10_001)).await, Err("invalid_request"));
-    let nonsense = RunFilter { status: Some("dead".to_owned()), ..RunFilter::default() };
+    let nonsense = RunFilter { fingerprint: Some("dead".to_owned()), ..RunFilter::default() };
     assert_eq!(refused(nonsense, operator(), None).await, Err("invalid_request"));
     assert_eq!((t.count("operation").await, t.count("operation_run").await), (0, 0));
     assert_eq!(t.count("audit WHERE outcome = 'refused' AND subject = 'operation'").await, 5);
@@ -309,7 +310,7 @@ async fn a_preview_shows_plans_and_creates_nothing() {
     let preview = t.engine.preview_operation(&Verb::Cancel, &tagged("batch"), &operator()).await;
     let preview = preview.expect("the preview");
     assert_eq!((preview.total, preview.sample.len()), (12, 10));
-    let mut statuses: Vec<_> = preview.statuses.iter().map(|s| (s.status.as_str(), s.count)).collect();
+    let mut statuses: Vec<_> = preview.statuses.iter().map(|s| (s.status.word(), s.count)).collect();
     statuses.sort_unstable();
     assert_eq!(statuses, [("failed", 1), ("waiting", 11)]);
     assert_eq!(preview.sample[0].code.as_deref(), Some("wrong_state"));

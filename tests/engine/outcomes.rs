@@ -73,17 +73,13 @@ async fn a_long_wait_for_a_retry_parks_the_run_and_is_never_early() {
     let run = t.start(&[call("slow")]).await;
     let parked = t.is(run, "waiting").await;
     let waits = parked.waiting_on.expect("a waiting run says for what");
-    assert_eq!((waits.kind.as_str(), waits.name.as_deref()), ("retry", Some("slow")));
+    assert_eq!((waits.kind.word(), waits.name.as_deref()), ("retry", Some("slow")));
     let next = forward(&t.run(run).await)[0].next_attempt_at.expect("the next attempt is on record");
     assert_eq!(waits.until, Some(next));
     assert_eq!(t.count("ready").await, 0, "a parked run costs one row");
     t.advance(30.0).await;
     t.ends(&[call("note")], "completed").await;
-    assert_eq!(
-        (t.run(run).await.status.as_str(), t.script.count("slow", Side::Run)),
-        ("waiting", 1),
-        "it is too early"
-    );
+    assert_eq!((t.run(run).await.status.word(), t.script.count("slow", Side::Run)), ("waiting", 1), "it is too early");
     t.advance(31.0).await;
     t.is(run, "completed").await;
     assert_eq!(t.script.count("slow", Side::Run), 2);

@@ -108,7 +108,7 @@ async fn a_signal_to_a_paused_run_waits_in_its_inbox() {
     t.is(run, "waiting").await;
     act(&t, run, &Verb::Pause).await;
     t.send(run, "go", json!(7)).await;
-    assert_eq!((t.count("ready").await, t.run(run).await.status.as_str()), (0, "paused"));
+    assert_eq!((t.count("ready").await, t.run(run).await.status.word()), (0, "paused"));
     act(&t, run, &Verb::Resume).await;
     assert_eq!(output(&t.is(run, "completed").await)[0], json!(7));
     t.finish().await;
@@ -121,7 +121,7 @@ async fn a_paused_run_can_be_cancelled() {
     t.is(run, "waiting").await;
     act(&t, run, &Verb::Pause).await;
     let plan = act(&t, run, &Verb::Cancel).await;
-    assert_eq!((plan.status.as_str(), plan.undo.len()), ("paused", 1));
+    assert_eq!((plan.status.word(), plan.undo.len()), ("paused", 1));
     t.is(run, "compensated").await;
     assert_eq!((t.script.undone(), t.count("paused").await), (vec!["reserve"], 0));
     t.finish().await;
@@ -153,7 +153,7 @@ async fn a_run_that_is_to_start_later_and_is_paused_still_starts_at_its_time() {
     act(&t, run, &Verb::Pause).await;
     act(&t, run, &Verb::Resume).await;
     let seen = t.run(run).await;
-    assert_eq!((seen.status.as_str(), seen.waiting_on.expect("it waits").kind.as_str()), ("waiting", "start"));
+    assert_eq!((seen.status.word(), seen.waiting_on.expect("it waits").kind.word()), ("waiting", "start"));
     t.advance(3_601.0).await;
     t.is(run, "completed").await;
     t.finish().await;

@@ -15,7 +15,7 @@ async fn a_run_stays_in_its_queue() {
     let run = t.engine.start(elsewhere).await.expect("it is accepted").run;
     t.ends(&[call("ship")], "completed").await;
     let waits = t.run(run).await.waiting_on.expect("nobody serves its queue");
-    assert_eq!((waits.kind.as_str(), waits.name.as_deref()), ("queue", Some("eu")));
+    assert_eq!((waits.kind.word(), waits.name.as_deref()), ("queue", Some("eu")));
     t.add_worker(WorkerConfig { queues: vec!["eu".to_owned()], ..config("eu") }).await;
     let run = t.is(run, "completed").await;
     assert_eq!(forward(&run)[0].worker.as_deref(), Some("eu"));
@@ -28,7 +28,7 @@ async fn a_step_with_a_queue_runs_there_and_the_run_comes_home() {
     let run = t.start(&[call("reserve"), call("pay"), call("ship"), Op::Fail("no".into())]).await;
     let waits = t.until(run, "the run waits for the queue", |run| run.waiting_on.is_some()).await;
     let waits = waits.waiting_on.expect("it waits");
-    assert_eq!((waits.kind.as_str(), waits.name.as_deref()), ("queue", Some("payments")));
+    assert_eq!((waits.kind.word(), waits.name.as_deref()), ("queue", Some("payments")));
     assert_eq!(t.script.count("pay", Side::Run), 0);
     t.add_worker(WorkerConfig { queues: vec!["payments".to_owned()], ..config("pay") }).await;
     let run = t.is(run, "compensated").await;
@@ -54,7 +54,7 @@ async fn a_run_keeps_its_version_and_waits_for_a_worker_that_has_it() {
     t.send(old, "go", json!(null)).await;
     let waits = t.until(old, "it waits for a worker", |run| run.waiting_on.is_some()).await;
     let waits = waits.waiting_on.expect("it waits");
-    assert_eq!((waits.kind.as_str(), waits.name.as_deref()), ("worker", Some("versioned")));
+    assert_eq!((waits.kind.word(), waits.name.as_deref()), ("worker", Some("versioned")));
     t.add_worker_with(config("both"), Registry::new().workflow(VersionOne).workflow(VersionTwo)).await;
     let old = t.is(old, "completed").await;
     assert_eq!((output(&old), old.version), (json!(1), 1));
@@ -245,7 +245,7 @@ async fn lists_are_filtered_and_paged_newest_first() {
     assert_eq!((page, cursor), (vec![runs[1], runs[0]], None));
     let by = |workflow: &str, status: &str, tag: Option<&str>, key: Option<&str>| backstitch::engine::RunFilter {
         workflow: Some(workflow.to_owned()),
-        status: Some(status.to_owned()),
+        status: Some(status.parse().expect("a status")),
         tag: tag.map(str::to_owned),
         key: key.map(str::to_owned),
         ..Default::default()

@@ -235,7 +235,7 @@ async fn nothing_unseen() {
     let mut dry = operator();
     dry.dry_run = true;
     let plan = t.engine.cancel(run, &dry).await.expect("it says what would happen");
-    assert_eq!((plan.dry_run, plan.undo.len(), t.run(run).await.status.as_str()), (true, 1, "waiting"));
+    assert_eq!((plan.dry_run, plan.undo.len(), t.run(run).await.status.word()), (true, 1, "waiting"));
     assert_eq!(t.engine.retry(run, &operator()).await.expect_err("it is not stuck").code(), "wrong_state");
     assert_eq!(t.count("audit WHERE outcome = 'done'").await, 0, "what was not done is not in the books");
     assert_eq!(t.count("audit WHERE outcome = 'refused'").await, 2, "what was refused is, and a dry run is not");
@@ -264,6 +264,6 @@ async fn nothing_unseen_where_the_audit_can_not_be_written() {
     t.engine.retry(run, &operator()).await.expect_err("it can't be recorded");
     t.engine.compensate(run, &operator()).await.expect_err("it can't be recorded");
     let seen = t.run(run).await;
-    assert_eq!((seen.status.as_str(), t.script.undone().len(), t.count("ready").await), ("stuck", 0, 0));
+    assert_eq!((seen.status.word(), t.script.undone().len(), t.count("ready").await), ("stuck", 0, 0));
     t.finish().await;
 }

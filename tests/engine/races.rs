@@ -167,7 +167,7 @@ async fn a_run_that_is_another_lanes_by_now_is_not_written_to() {
     gate.open();
     // Its worker has let go of it when it has room for another.
     t.ends(&[call("note")], "completed").await;
-    assert_eq!((t.run(run).await.status.as_str(), t.count("step WHERE outcome IS NULL").await), ("running", 1));
+    assert_eq!((t.run(run).await.status.word(), t.count("step WHERE outcome IS NULL").await), ("running", 1));
     t.execute("UPDATE backstitch.ready SET lane = NULL, fresh = false").await;
     assert_eq!(output(&t.is(run, "completed").await), json!([{ "by": "reserve" }]));
     t.finish().await;
@@ -204,7 +204,7 @@ async fn a_cancel_that_comes_after_the_end_is_refused() {
     let cancel = blocked(&t, "ops", async move { ops.cancel(run, &operator()).await }).await;
     ready.rollback().await.expect("lets go");
     assert_eq!(cancel.await.expect("no panic").expect_err("it has ended").code(), "wrong_state");
-    assert_eq!((t.is(run, "completed").await.status.as_str(), t.script.undone().len()), ("completed", 0));
+    assert_eq!((t.is(run, "completed").await.status.word(), t.script.undone().len()), ("completed", 0));
     t.finish().await;
 }
 

@@ -51,7 +51,7 @@ async fn slots(t: &TestEngine) -> Vec<Slot> {
 }
 
 fn outcomes(slots: &[Slot]) -> Vec<&str> {
-    slots.iter().map(|slot| slot.outcome.as_str()).collect()
+    slots.iter().map(|slot| slot.outcome.word()).collect()
 }
 
 #[tokio::test]

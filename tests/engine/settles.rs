@@ -15,7 +15,7 @@ async fn an_undo_that_was_made_can_not_be_skipped() {
     let refused = t.engine.apply_verb(run, &made, &operator()).await.expect_err("it was made");
     assert_eq!(refused.code(), "wrong_state");
     let seen = t.run(run).await;
-    assert_eq!((seen.status.as_str(), outcome(&seen, "ship", "undo")), ("stuck", "ok"));
+    assert_eq!((seen.status.word(), outcome(&seen, "ship", "undo")), ("stuck", "ok"));
     t.finish().await;
 }
 
@@ -127,7 +127,7 @@ async fn an_unknown_step_of_an_ended_run_is_resolved_on_record_only() {
     let run = t.ends(&[Op::BestEffort("note".into())], "completed").await.id;
     act(&t, run, &resolve(0, Declared::Ok, None)).await;
     let seen = t.run(run).await;
-    assert_eq!((seen.status.as_str(), outcome(&seen, "note", "forward")), ("completed", "ok"));
+    assert_eq!((seen.status.word(), outcome(&seen, "note", "forward")), ("completed", "ok"));
     assert_eq!((t.count("ready").await, t.count("attention").await), (0, 0));
     t.finish().await;
 }

@@ -31,7 +31,7 @@ async fn what_is_being_undone_can_not_be_asked_to_be_undone() {
         let refused = t.engine.apply_verb(run, &verb, &operator()).await.expect_err("its plan is made");
         assert_eq!(refused.code(), "wrong_state", "{}", verb.word());
     }
-    assert_eq!((t.run(run).await.status.as_str(), t.count("ready").await), ("stuck", 0));
+    assert_eq!((t.run(run).await.status.word(), t.count("ready").await), ("stuck", 0));
     act(&t, run, &Verb::Retry { policy: None }).await;
     t.is(run, "compensated").await;
     assert_eq!(t.script.undone(), ["ship", "ship", "reserve"]);
@@ -96,7 +96,7 @@ async fn an_abandoned_run_lists_what_stays_and_never_moves_again() {
     let stays: Vec<_> = plan.stays.iter().map(|undo| undo.activity.as_str()).collect();
     assert_eq!(stays, ["reserve", "ship"], "charge's undo was made");
     let seen = t.run(run).await;
-    assert_eq!((seen.status.as_str(), seen.finished_at.is_some()), ("abandoned", true));
+    assert_eq!((seen.status.word(), seen.finished_at.is_some()), ("abandoned", true));
     assert_eq!((t.count("attention").await, t.count("ready").await, t.count("timer").await), (0, 0, 0));
     assert_eq!(t.count("step WHERE outcome IS NULL").await, 0);
     t.engine.signal(run, "go", None, None).await.expect_err("it has ended");
@@ -190,7 +190,7 @@ async fn a_verb_in_a_callers_transaction_is_done_with_it_or_not_at_all() {
     t.engine.apply_verb_in(&mut tx, run, &Verb::Pause, &by).await.expect("a waiting run can be paused");
     t.engine.apply_verb_in(&mut tx, run, &skip(7, json!(1)), &by).await.expect_err("there is no such step");
     tx.rollback().await.expect("it is rolled back");
-    assert_eq!((t.run(run).await.status.as_str(), t.count("audit").await), ("waiting", 0));
+    assert_eq!((t.run(run).await.status.word(), t.count("audit").await), ("waiting", 0));
     let mut tx = t.engine.pool().begin().await.expect("a transaction");
     t.engine.apply_verb_in(&mut tx, run, &skip(7, json!(1)), &by).await.expect_err("there is no such step");
     t.engine.apply_verb_in(&mut tx, run, &Verb::Pause, &by).await.expect("a refusal leaves the transaction usable");

@@ -80,7 +80,7 @@ async fn what_a_stale_worker_records_after_an_operators_retry_is_dropped() {
         // The stale one has recorded what it had, and let go of it, when it has room for another run.
         t.ends(&[call("note")], "completed").await;
         let seen = t.run(run).await;
-        assert_eq!((seen.status.as_str(), outcome(&seen, "charge", "forward")), ("running", "open"), "{declared_dead}");
+        assert_eq!((seen.status.word(), outcome(&seen, "charge", "forward")), ("running", "open"), "{declared_dead}");
         retried.open();
         let seen = t.is(run, "completed").await;
         assert_eq!(output(&seen), json!([null, "retried"]), "{declared_dead}");

@@ -159,7 +159,7 @@ async fn a_run_is_exceptional_from_the_commit_in_which_a_worker_leaves_the_good_
         (row.1.unwrap_or_default(), row.2, row.3)
     };
     let listed = async |status: &str| {
-        let filter = RunFilter { status: Some(status.to_owned()), ..RunFilter::default() };
+        let filter = RunFilter { status: Some(status.parse().expect("a status")), ..RunFilter::default() };
         let page = t.engine.list(&filter).await.expect("a page");
         page.items.into_iter().map(|run| run.id).collect::<Vec<_>>()
     };

@@ -71,7 +71,7 @@ async fn a_signal_wakes_the_run_that_waits_for_it() {
     let t = TestEngine::new().await;
     let run = t.start(&[signal("paid", Some(600_000))]).await;
     let parked = t.is(run, "waiting").await.waiting_on.expect("it says for what");
-    assert_eq!((parked.kind.as_str(), parked.name.as_deref()), ("signal", Some("paid")));
+    assert_eq!((parked.kind.word(), parked.name.as_deref()), ("signal", Some("paid")));
     assert!(parked.until.is_some());
     t.send(run, "other", json!(0)).await;
     t.send(run, "paid", json!({ "amount": 5 })).await;
@@ -133,11 +133,11 @@ async fn a_run_starts_at_its_time_whatever_comes_before() {
     later.start_at = Some(at);
     let run = t.engine.start(later).await.expect("it is accepted").run;
     let waits = t.run(run).await.waiting_on.expect("it waits");
-    assert_eq!((waits.kind.as_str(), waits.until), ("start", Some(at)));
+    assert_eq!((waits.kind.word(), waits.until), ("start", Some(at)));
     t.send(run, "go", json!("early")).await;
     t.ends(&[call("ship")], "completed").await;
     let seen = t.run(run).await;
-    assert_eq!((seen.status.as_str(), t.script.count("note", Side::Run)), ("waiting", 0), "a signal does not start it");
+    assert_eq!((seen.status.word(), t.script.count("note", Side::Run)), ("waiting", 0), "a signal does not start it");
     t.advance(601.0).await;
     assert_eq!(output(&t.is(run, "completed").await), json!([{ "by": "note" }, "early"]), "nor is it lost");
     t.finish().await;
@@ -153,7 +153,7 @@ async fn a_run_that_has_not_started_can_be_cancelled() {
     t.is(run, "failed").await;
     t.advance(601.0).await;
     t.ends(&[call("ship")], "completed").await;
-    assert_eq!((t.run(run).await.status.as_str(), t.script.count("note", Side::Run)), ("failed", 0));
+    assert_eq!((t.run(run).await.status.word(), t.script.count("note", Side::Run)), ("failed", 0));
     assert_eq!(t.count("timer").await, 0);
     t.finish().await;
 }

@@ -114,7 +114,7 @@ async fn each_role_may_what_its_row_says() {
         assert_eq!(nobody.headers().get("www-authenticate").map(|value| value.as_bytes()), Some(&b"Bearer"[..]));
         let after = (server.rows().await, server.refusals().await);
         assert_eq!(after, before, "{case}: without a key nothing is written, not even a refusal");
-        for role in Role::ALL {
+        for role in Role::ALL.iter().copied() {
             let before = (server.rows().await, server.refusals().await);
             let answer = status(&server, &method, &route, Some(keys.of(role))).await;
             if role >= least {

@@ -148,7 +148,7 @@ impl Server {
     pub(crate) async fn keyed() -> (Self, Keys) {
         let server = Self::idle().await;
         let mut tokens = Vec::new();
-        for role in Role::ALL {
+        for role in Role::ALL.iter().copied() {
             let new = NewKey { name: role.to_string(), role, expires_in: None };
             tokens.push(server.engine.create_key(&new, "test").await.expect("a key").token);
         }

@@ -216,7 +216,7 @@ async fn a_database_of_the_version_before_goes_on() {
     engine.release(HoldKind::Workflow, "archive_sweep", &operator()).await.expect("it is held");
     wait_for_within(PATIENCE, "the held run is completed", async || {
         let status = shop.run_of_key("held").await.status;
-        if status == "completed" { Ok(()) } else { Err(status) }
+        if status == "completed" { Ok(()) } else { Err(status.to_string()) }
     })
     .await;
 

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use backstitch::engine::{Engine, Operator, Registry, Run, RunId, StartRun, StepView, WorkerConfig, to_json};
+use backstitch::engine::{Engine, Operator, Registry, Run, RunId, RunStep, StartRun, StepState, WorkerConfig, to_json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::{runtime::Runtime, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -228,16 +228,16 @@ fn pool(url: &str, connections: u32) -> sqlx::PgPool {
 }
 
 /// The forward steps of a run that are activities.
-pub fn forward(run: &Run) -> Vec<&StepView> {
+pub fn forward(run: &Run) -> Vec<&RunStep> {
     steps(run, "forward")
 }
 
 /// Its undos, in the order in which they are listed.
-pub fn undos(run: &Run) -> Vec<&StepView> {
+pub fn undos(run: &Run) -> Vec<&RunStep> {
     steps(run, "undo")
 }
 
-fn steps<'a>(run: &'a Run, direction: &str) -> Vec<&'a StepView> {
+fn steps<'a>(run: &'a Run, direction: &str) -> Vec<&'a RunStep> {
     let all = run.steps.iter().flatten();
     all.filter(|step| step.kind == "activity" && step.direction == direction).collect()
 }
@@ -245,7 +245,7 @@ fn steps<'a>(run: &'a Run, direction: &str) -> Vec<&'a StepView> {
 /// The outcome of an activity's step, `open` while it has none.
 pub fn outcome<'a>(run: &'a Run, activity: &str, direction: &str) -> &'a str {
     let step = steps(run, direction).into_iter().find(|step| step.name == activity);
-    step.map_or("missing", |step| step.outcome.as_deref().unwrap_or("open"))
+    step.map_or("missing", |step| StepState::from(step.outcome).word())
 }
 
 /// The run's output as a value.

@@ -154,7 +154,7 @@ impl Stage {
         let waits = scenario.expected().state == OrderState::Processing;
         loop {
             let run = self.engine.run(order.run_id).await?;
-            let ended = matches!(run.status.as_str(), "completed" | "compensated" | "failed");
+            let ended = run.status.has_ended();
             if ended || (waits && run.status == "waiting") {
                 return Ok(run);
             }

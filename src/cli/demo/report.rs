@@ -8,7 +8,7 @@ use crate::{
         output::{Out, table},
         run::timeline,
     },
-    engine::Run,
+    engine::{Run, RunStatus},
     orders::{Order, money::format_amount, state::Word},
 };
 
@@ -28,7 +28,7 @@ struct Row {
     token: &'static str,
     right: bool,
     order: Option<Order>,
-    run_status: Option<String>,
+    run_status: Option<RunStatus>,
     wrong: Option<String>,
 }
 
@@ -63,7 +63,7 @@ impl Report {
                 row.scenario.to_owned(),
                 word(order.map(|order| order.state.word())),
                 word(order.map(|order| order.payment_state.word())),
-                word(row.run_status.as_deref()),
+                word(row.run_status.map(RunStatus::word)),
                 order.map_or_else(String::new, back),
             ]
         });

@@ -14,9 +14,9 @@ use crate::engine::{
     error::Error,
     hints::Hints,
     metrics::Meters,
+    read_models::ServerSettings,
     registry::Registry,
     store::{self, schema::Schema},
-    view::ServerSettings,
 };
 
 /// The largest payload taken unless set otherwise, in bytes.

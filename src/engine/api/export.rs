@@ -4,12 +4,9 @@ use crate::engine::{
     api::engine::Engine,
     core::model::RunId,
     error::Error,
+    read_models::{AuditFilter, ExportFormat, RunExport},
     store::{self, export, reads},
-    view::{AuditFilter, RunExport},
 };
-
-/// The form of the document.
-const FORMAT: &str = "backstitch.run/1";
 
 impl Engine {
     /// A run with everything that is on record of it. What is marked as secret is hidden, as everywhere.
@@ -21,9 +18,9 @@ impl Engine {
         let mut audit = Vec::new();
         let mut filter = AuditFilter { run_id: Some(run), limit: Some(200), ..AuditFilter::default() };
         loop {
-            let page = self.audit(&filter).await?;
-            audit.extend(page.items);
-            filter.cursor = page.next_cursor;
+            let slice = self.audit(&filter).await?;
+            audit.extend(slice.items);
+            filter.cursor = slice.next_cursor;
             if filter.cursor.is_none() {
                 break;
             }
@@ -36,7 +33,7 @@ impl Engine {
             None => None,
         };
         Ok(RunExport {
-            format: FORMAT,
+            format: ExportFormat::V1,
             exported_at: store::now(&mut conn).await?,
             signals: export::signals(&mut conn, run, &secret).await?,
             compensation: export::compensation(&mut conn, run).await?,

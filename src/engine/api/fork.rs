@@ -7,8 +7,8 @@ use crate::engine::{
     api::engine::Engine,
     core::model::RunId,
     error::Error,
+    read_models::ForkPlan,
     store::fork,
-    view::ForkPlan,
 };
 
 impl Engine {
@@ -49,9 +49,9 @@ impl Engine {
         let (status, forked) = fork::fork(&mut conn, &what, by.by(), by.dry_run).await?;
         Ok(ForkPlan {
             run,
-            action: "fork",
+            action: "fork".to_owned(),
             dry_run: by.dry_run,
-            status: status.word().to_owned(),
+            status: status.into(),
             new_run: (!by.dry_run).then_some(new),
             from_step: from,
             kept: forked.kept,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::{api::engine::Engine, error::Error, store::gauges, view::Gauges};
+use crate::engine::{api::engine::Engine, error::Error, read_models::Gauges, store::gauges};
 
 impl Engine {
     /// How many runs stand where. Reads small tables only; the database gives up after `at_most`.

@@ -14,8 +14,8 @@ use crate::engine::{
     core::holds::HoldKind,
     error::Error,
     names::{check_name, check_queue},
+    read_models::Hold,
     store::{audit, holds},
-    view::Hold,
 };
 
 /// Runs that a release brings back in one statement.

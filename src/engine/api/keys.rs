@@ -11,8 +11,8 @@ use crate::engine::{
     api::engine::Engine,
     credentials::{self, Identity, Token, Verdict, hash},
     error::Error,
+    read_models::{ApiKey, CreatedKey, NewKey},
     store::keys::{self, Credential},
-    view::{ApiKey, CreatedKey, NewKey},
 };
 
 /// How long a session lasts.

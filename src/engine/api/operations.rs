@@ -9,13 +9,14 @@ use crate::engine::{
     api::audit::{Operator, Subject},
     api::engine::Engine,
     core::{
-        model::RunId,
         operation::{DEFAULT_RATE, HIGHEST_RATE, OperationChange},
         verb::Verb,
     },
     error::Error,
+    read_models::{
+        Operation, OperationPreview, OperationRun, OperationRunState, PreviewedRun, RunFilter, Slice, check_limit,
+    },
     store::{audit, finding, operations},
-    view::{Operation, OperationPreview, OperationRun, Page, PreviewedRun, RunFilter},
 };
 
 /// The runs whose plans a preview shows.
@@ -101,7 +102,7 @@ impl Engine {
             });
         }
         let total = statuses.iter().map(|status| status.count).sum();
-        Ok(OperationPreview { dry_run: true, action: action.word(), total, statuses, sample })
+        Ok(OperationPreview { dry_run: true, action: action.word().to_owned(), total, statuses, sample })
     }
 
     /// One bulk operation.
@@ -112,35 +113,32 @@ impl Engine {
         operations::get(&mut *self.pool().acquire().await?, id).await
     }
 
-    /// A page of bulk operations, newest first.
+    /// A slice of bulk operations, newest first.
     ///
     /// # Errors
     /// `bad_cursor`, `invalid_request`.
-    pub async fn operations(&self, limit: Option<u32>, cursor: Option<&str>) -> Result<Page<Operation>, Error> {
-        let (limit, before) = page(limit, cursor)?;
-        let found = operations::list(&mut *self.pool().acquire().await?, before, limit + 1).await?;
-        Ok(cut(found, limit, |operation| operation.id))
+    pub async fn operations(&self, limit: Option<u32>, cursor: Option<&str>) -> Result<Slice<Operation>, Error> {
+        let (limit, before) = bounds(limit, cursor)?;
+        let found = operations::list(&mut *self.pool().acquire().await?, before, limit as i64 + 1).await?;
+        Ok(Slice::cut(found, limit, |operation| operation.id.simple().to_string()))
     }
 
-    /// A page of an operation's runs, in the order in which they are taken up. `outcome`: `open`, `done` or `refused`.
+    /// A slice of an operation's runs, in the order in which they are taken up.
     ///
     /// # Errors
     /// `unknown_operation`, `bad_cursor`, `invalid_request`.
     pub async fn operation_runs(
         &self,
         id: Uuid,
-        outcome: Option<&str>,
+        state: Option<OperationRunState>,
         limit: Option<u32>,
         cursor: Option<&str>,
-    ) -> Result<Page<OperationRun>, Error> {
-        if let Some(word) = outcome.filter(|word| !matches!(*word, "open" | "done" | "refused")) {
-            return Err(Error::InvalidRequest(format!("there is no outcome {word}; there are open, done and refused")));
-        }
-        let (limit, after) = page(limit, cursor)?;
+    ) -> Result<Slice<OperationRun>, Error> {
+        let (limit, after) = bounds(limit, cursor)?;
         let mut conn = self.pool().acquire().await?;
         operations::get(&mut conn, id).await?;
-        let found = operations::runs(&mut conn, id, outcome, after, limit + 1).await?;
-        Ok(cut(found, limit, |run: &OperationRun| run.run_id))
+        let found = operations::runs(&mut conn, id, state, after, limit as i64 + 1).await?;
+        Ok(Slice::cut(found, limit, |run| run.run_id.simple().to_string()))
     }
 
     /// Stops a bulk operation for now. When this returns, none of its runs is in the middle of being acted on.
@@ -215,19 +213,8 @@ fn checked(filter: &RunFilter) -> Result<RunFilter, Error> {
     if filter == RunFilter::default() { Err(Error::EmptyFilter) } else { Ok(filter) }
 }
 
-fn page(limit: Option<u32>, cursor: Option<&str>) -> Result<(i64, Option<RunId>), Error> {
-    let limit = limit.unwrap_or(50);
-    if !(1..=200).contains(&limit) {
-        return Err(Error::InvalidRequest(format!("limit is {limit}; it goes from 1 to 200")));
-    }
+/// How many, and after which id.
+fn bounds(limit: Option<u32>, cursor: Option<&str>) -> Result<(usize, Option<Uuid>), Error> {
     let cursor = cursor.map(|text| Uuid::try_parse(text).map_err(|_| Error::BadCursor)).transpose()?;
-    Ok((i64::from(limit), cursor))
-}
-
-fn cut<T>(mut items: Vec<T>, limit: i64, id: impl Fn(&T) -> Uuid) -> Page<T> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = items.len() > limit;
-    items.truncate(limit);
-    let next_cursor = items.last().filter(|_| more).map(|last| id(last).simple().to_string());
-    Page { items, next_cursor }
+    Ok((check_limit(limit)?, cursor))
 }

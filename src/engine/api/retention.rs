@@ -9,8 +9,8 @@ use crate::engine::{
     api::audit::{Operator, Subject},
     api::engine::Engine,
     error::Error,
+    read_models::{Keeping, Retention},
     store::{audit, retention, start},
-    view::{Keeping, Retention},
 };
 
 /// The shortest and the longest that can be set.

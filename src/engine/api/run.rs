@@ -6,8 +6,8 @@ use crate::engine::{
     api::engine::Engine,
     core::model::RunId,
     error::Error,
+    read_models::{Run, RunResult},
     store::{finding, reads},
-    view::{Run, RunResult},
 };
 
 impl Engine {

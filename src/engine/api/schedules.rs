@@ -14,14 +14,14 @@ use crate::engine::{
     core::{
         cron::Cron,
         model::{RunId, Time},
-        schedule::{QUEUED_AT_MOST, SlotDecision, Verdict, decide},
+        schedule::{QUEUED_AT_MOST, SlotDecision, SlotOutcome, Verdict, decide},
     },
     error::Error,
+    read_models::{Schedule, ScheduleChange, ScheduleDetail, ScheduleSpec, ScheduledRun, Slice},
     store::{
         self,
         schedules::{self as rows, Stored},
     },
-    view::{Page, Schedule, ScheduleChange, ScheduleDetail, ScheduleSpec, ScheduledRun},
 };
 
 /// How many of the coming slots are shown.
@@ -102,7 +102,7 @@ impl Engine {
         let more = items.len() > limit as usize;
         items.truncate(limit as usize);
         let next_cursor = items.last().filter(|_| more).map(|last| rfc3339(last.slot));
-        Ok(ScheduleDetail { schedule: view(&stored), slots: Page { items, next_cursor } })
+        Ok(ScheduleDetail { schedule: view(&stored), slots: Slice { items, next_cursor } })
     }
 
     /// Stops a schedule from starting anything until it is resumed. What it misses meanwhile, its catch-up policy decides then.
@@ -175,7 +175,7 @@ impl Engine {
         let stored = locked(&mut tx, name).await?;
         let slot = stored.now;
         let message = format!("started by {}", by.actor);
-        rows::record(&mut tx, name, &[(slot, "started", Some(message))]).await?;
+        rows::record(&mut tx, name, &[(slot, SlotOutcome::Started, Some(message))]).await?;
         let run = self.start_slot(&mut tx, &stored, slot).await?.run;
         rows::started(&mut tx, name, slot, run).await?;
         audit(&mut tx, name, "run", by, (None, None), Some(run)).await?;
@@ -202,7 +202,7 @@ impl Engine {
             Ok(cron) => cron,
             Err(message) => {
                 // Nobody can set one that can't be read; one that came in otherwise must not hold up the others.
-                rows::record(&mut tx, &name, &[(stored.now, "refused", Some(message))]).await?;
+                rows::record(&mut tx, &name, &[(stored.now, SlotOutcome::Refused, Some(message))]).await?;
                 rows::advance(&mut tx, &name, None).await?;
                 tx.commit().await?;
                 return Ok(true);
@@ -289,13 +289,13 @@ fn describe(stored: &Stored) -> Value {
 
 fn recorded(decided: &SlotDecision) -> rows::SlotRecord {
     let (outcome, message) = match decided.verdict {
-        Verdict::Start => ("started", None),
-        Verdict::Queue => ("queued", Some("the previous run has not ended".to_owned())),
-        Verdict::Skip => ("skipped", Some("the previous run has not ended".to_owned())),
-        Verdict::Full => ("skipped", Some(format!("{QUEUED_AT_MOST} slots are queued already"))),
-        Verdict::Miss => ("missed", Some("nobody saw to it in time".to_owned())),
+        Verdict::Start => (SlotOutcome::Started, None),
+        Verdict::Queue => (SlotOutcome::Queued, Some("the previous run has not ended".to_owned())),
+        Verdict::Skip => (SlotOutcome::Skipped, Some("the previous run has not ended".to_owned())),
+        Verdict::Full => (SlotOutcome::Skipped, Some(format!("{QUEUED_AT_MOST} slots are queued already"))),
+        Verdict::Miss => (SlotOutcome::Missed, Some("nobody saw to it in time".to_owned())),
         Verdict::MissUntil(next) => {
-            ("missed", Some(format!("nobody saw to it, nor to any that followed, before {}", rfc3339(next))))
+            (SlotOutcome::Missed, Some(format!("nobody saw to it, nor to any that followed, before {}", rfc3339(next))))
         }
     };
     (decided.slot, outcome, message)

@@ -6,50 +6,46 @@ use uuid::Uuid;
 use crate::engine::{
     api::engine::Engine,
     api::why::why,
-    core::{model::RunId, schema::Schema},
+    core::{holds::HoldKind, model::RunId, schema::Schema},
     error::Error,
     names::DEFAULT_QUEUE,
-    store::{self, finding, reads},
-    view::{
-        ATTENTION_KINDS, ActivityView, AttentionFilter, AttentionGroup, AuditEntry, AuditFilter, Page, PolicyView,
-        QueueView, Run, RunFilter, StatusCount, Why, WorkerView, WorkflowView, Workflows,
+    read_models::{
+        ActivityInfo, AttentionFilter, AttentionGroup, AuditEntry, AuditFilter, PolicyInfo, QueueInfo, Run, RunFilter,
+        Slice, StatusCount, Why, WorkerInfo, WorkflowInfo, Workflows, check_limit,
     },
+    store::{self, finding, reads},
 };
 
 /// The most workers that are shown.
 const MOST_WORKERS: i64 = 200;
 
 impl Engine {
-    /// A page of runs, newest first.
+    /// A slice of the runs, newest first.
     ///
     /// # Errors
-    /// `bad_cursor`; `invalid_request` for a limit outside of 1 to 200, an unknown status, a fingerprint that is none, a
+    /// `bad_cursor`; `invalid_request` for a limit outside of 1 to 200, a fingerprint that is none, a
     /// `since` that is not before `until`.
-    pub async fn list(&self, filter: &RunFilter) -> Result<Page<Run>, Error> {
-        let limit = limit(filter.limit)?;
+    pub async fn list(&self, filter: &RunFilter) -> Result<Slice<Run>, Error> {
+        let limit = check_limit(filter.limit)?;
         let before = filter.cursor.as_deref().map(|text| Uuid::try_parse(text).map_err(|_| Error::BadCursor));
         let mut conn = self.pool().acquire().await?;
         let items = reads::page(&mut conn, filter, before.transpose()?, limit as i64 + 1).await?;
-        Ok(paged(items, limit, |run| run.id.simple().to_string()))
+        Ok(Slice::cut(items, limit, |run| run.id.simple().to_string()))
     }
 
     /// What needs attention, grouped by error; most runs first.
     ///
     /// # Errors
-    /// `bad_cursor`; `invalid_request` for a limit outside of 1 to 200 or an unknown kind.
-    pub async fn attention(&self, filter: &AttentionFilter) -> Result<Page<AttentionGroup>, Error> {
-        let limit = limit(filter.limit)?;
-        if let Some(kind) = filter.kind.as_deref().filter(|kind| !ATTENTION_KINDS.contains(kind)) {
-            let sentence = format!("there is no kind of attention {kind}; there are {}", ATTENTION_KINDS.join(", "));
-            return Err(Error::InvalidRequest(sentence));
-        }
+    /// `bad_cursor`; `invalid_request` for a limit outside of 1 to 200.
+    pub async fn attention(&self, filter: &AttentionFilter) -> Result<Slice<AttentionGroup>, Error> {
+        let limit = check_limit(filter.limit)?;
         no_nul("workflow", filter.workflow.as_deref())?;
         let after = filter.cursor.as_deref().map(place).transpose()?;
         let mut conn = self.pool().acquire().await?;
         let groups = finding::attention::groups(&mut conn, filter, after, limit as i64 + 1).await?;
-        let page = paged(groups, limit, |(_, (count, key))| hex::encode(format!("{count} {key}")));
-        let items = page.items.into_iter().map(|(group, _)| group).collect();
-        Ok(Page { items, next_cursor: page.next_cursor })
+        let slice = Slice::cut(groups, limit, |(_, (count, key))| hex::encode(format!("{count} {key}")));
+        let items = slice.items.into_iter().map(|(group, _)| group).collect();
+        Ok(Slice { items, next_cursor: slice.next_cursor })
     }
 
     /// Why a run is where it is, from its record.
@@ -66,18 +62,15 @@ impl Engine {
     /// What operators did and were refused, newest first.
     ///
     /// # Errors
-    /// `bad_cursor`; `invalid_request` for a limit outside of 1 to 200 or an unknown outcome.
-    pub async fn audit(&self, filter: &AuditFilter) -> Result<Page<AuditEntry>, Error> {
-        let limit = limit(filter.limit)?;
-        if let Some(outcome) = filter.outcome.as_deref().filter(|outcome| !["done", "refused"].contains(outcome)) {
-            return Err(Error::InvalidRequest(format!("there is no outcome {outcome}; there are done and refused")));
-        }
+    /// `bad_cursor`; `invalid_request` for a limit outside of 1 to 200.
+    pub async fn audit(&self, filter: &AuditFilter) -> Result<Slice<AuditEntry>, Error> {
+        let limit = check_limit(filter.limit)?;
         no_nul("actor", filter.actor.as_deref())?;
         no_nul("action", filter.action.as_deref())?;
         let before = filter.cursor.as_deref().map(|text| text.parse::<i64>().map_err(|_| Error::BadCursor));
         let mut conn = self.pool().acquire().await?;
         let items = finding::audit::page(&mut conn, filter, before.transpose()?, limit as i64 + 1).await?;
-        Ok(paged(items, limit, |entry| entry.id.to_string()))
+        Ok(Slice::cut(items, limit, |entry| entry.id.to_string()))
     }
 
     /// The workflows that were ever registered with a worker, and the activities that this process knows.
@@ -87,21 +80,21 @@ impl Engine {
     pub async fn workflows(&self) -> Result<Workflows, Error> {
         let mut conn = self.pool().acquire().await?;
         let mut holds = finding::fleet::holds(&mut conn).await?;
-        let mut items: Vec<WorkflowView> = Vec::new();
+        let mut items: Vec<WorkflowInfo> = Vec::new();
         for (name, version) in finding::fleet::versions(&mut conn).await? {
             match items.last_mut().filter(|last| last.name == name) {
                 Some(last) => last.versions.push(version),
                 None => {
                     let schema = self.registry().newest(&name).map(|code| code.schema()).unwrap_or_default();
-                    let hold = holds.remove(&("workflow".to_owned(), name.clone()));
+                    let hold = holds.remove(&(HoldKind::Workflow, name.clone()));
                     let (input, output) = (schema.input, schema.output);
-                    items.push(WorkflowView { name, versions: vec![version], input, output, hold });
+                    items.push(WorkflowInfo { name, versions: vec![version], input, output, hold });
                 }
             }
         }
         let activities = self.registry().activities().into_iter().map(|meta| {
             let Schema { input, output } = (meta.schema)();
-            ActivityView {
+            ActivityInfo {
                 name: meta.name.to_owned(),
                 input,
                 output,
@@ -109,8 +102,8 @@ impl Engine {
                 verifiable: meta.verifiable,
                 transactional: meta.transactional,
                 queue: meta.queue.map(str::to_owned),
-                policy: PolicyView::of(&meta.policy),
-                hold: holds.remove(&("activity".to_owned(), meta.name.to_owned())),
+                policy: PolicyInfo::of(&meta.policy),
+                hold: holds.remove(&(HoldKind::Activity, meta.name.to_owned())),
             }
         });
         Ok(Workflows { activities: activities.collect(), items, next_cursor: None })
@@ -120,20 +113,20 @@ impl Engine {
     ///
     /// # Errors
     /// When the database can't be reached.
-    pub async fn queues(&self) -> Result<Page<QueueView>, Error> {
+    pub async fn queues(&self) -> Result<Slice<QueueInfo>, Error> {
         let activities = self.registry().activities().into_iter().filter_map(|meta| meta.queue.map(str::to_owned));
         let known: Vec<String> = activities.chain([DEFAULT_QUEUE.to_owned()]).collect();
         let mut conn = self.pool().acquire().await?;
-        Ok(Page { items: finding::fleet::queues(&mut conn, &known).await?, next_cursor: None })
+        Ok(Slice { items: finding::fleet::queues(&mut conn, &known).await?, next_cursor: None })
     }
 
     /// The workers with a heartbeat in the last day, live ones first; at most 200.
     ///
     /// # Errors
     /// When the database can't be reached.
-    pub async fn workers(&self) -> Result<Page<WorkerView>, Error> {
+    pub async fn workers(&self) -> Result<Slice<WorkerInfo>, Error> {
         let mut conn = self.pool().acquire().await?;
-        Ok(Page { items: finding::fleet::workers(&mut conn, MOST_WORKERS).await?, next_cursor: None })
+        Ok(Slice { items: finding::fleet::workers(&mut conn, MOST_WORKERS).await?, next_cursor: None })
     }
 
     /// How many runs have each status, in the order of a run's life. No status is counted beyond ten thousand, and the
@@ -147,27 +140,12 @@ impl Engine {
     }
 }
 
-fn limit(asked: Option<u32>) -> Result<usize, Error> {
-    match asked.unwrap_or(50) {
-        limit @ 1..=200 => Ok(limit as usize),
-        limit => Err(Error::InvalidRequest(format!("limit is {limit}; it goes from 1 to 200"))),
-    }
-}
-
 /// Postgres has no text with a NUL in it.
 fn no_nul(what: &str, text: Option<&str>) -> Result<(), Error> {
     match text {
         Some(text) if text.contains('\0') => Err(Error::InvalidRequest(format!("{what} has a NUL character"))),
         _ => Ok(()),
     }
-}
-
-/// A page of one more item than is shown: that one says whether there is another page.
-fn paged<T>(mut items: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Page<T> {
-    let more = items.len() > limit;
-    items.truncate(limit);
-    let next_cursor = items.last().filter(|_| more).map(cursor);
-    Page { items, next_cursor }
 }
 
 /// A place in the list of groups, from its cursor.

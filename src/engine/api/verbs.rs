@@ -15,8 +15,8 @@ use crate::engine::{
         verb::Verb,
     },
     error::Error,
+    read_models::{ActionPlan, PlannedUndo, RunStatus},
     store::{operate, reads},
-    view::{ActionPlan, PlannedUndo},
 };
 
 impl Engine {
@@ -50,7 +50,7 @@ impl Engine {
             self.meters().ended(ruling.status);
         }
         let secret = reads::secret_fields(conn, run).await?;
-        Ok(self.plan_of(run, action.word(), by, before.word(), ruling, &secret))
+        Ok(self.plan_of(run, action.word(), by, before.into(), ruling, &secret))
     }
 
     /// [`Verb::Cancel`], for short.
@@ -82,16 +82,16 @@ impl Engine {
         run: RunId,
         action: &'static str,
         by: &Operator,
-        status: &str,
+        status: RunStatus,
         ruling: Ruling,
         secret: &[String],
     ) -> ActionPlan {
         let alone = |step: Step| (Undo { seq: step.seq, after: Vec::new() }, step);
         ActionPlan {
             run,
-            action,
+            action: action.to_owned(),
             dry_run: by.dry_run,
-            status: status.to_owned(),
+            status,
             undo: ruling.undo.into_iter().map(|planned| self.planned_undo(planned, secret)).collect(),
             retry: ruling.retry,
             stays: ruling.stays.into_iter().map(|step| self.planned_undo(alone(step), secret)).collect(),
@@ -104,7 +104,7 @@ impl Engine {
         PlannedUndo {
             seq: undo.seq,
             activity: step.name.to_string(),
-            outcome: step.outcome.map_or("open", |outcome| outcome.word()).to_owned(),
+            outcome: step.outcome.into(),
             summary: code.and_then(|code| code.undo_summary(step.input.as_ref()?.get())),
             input: step.input.map(|input| redact(&input, secret)),
             after: undo.after,

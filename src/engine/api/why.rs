@@ -5,10 +5,10 @@
 
 use crate::engine::{
     core::{
-        model::{Status, Time},
+        model::{Direction, StepKind, Time, WaitKind},
         transition::allowed,
     },
-    view::{Next, Run, StepView, WaitingOn, Why},
+    read_models::{Mover, Next, Run, RunStatus, RunStep, WaitingOn, Why},
 };
 
 /// Why this run stands where it stands. It is to be read with its steps and its attention.
@@ -16,7 +16,9 @@ pub(crate) fn why(run: &Run, now: Time) -> Why {
     let attention = run.attention.clone().unwrap_or_default();
     let mut sentences = vec![stands(run, now)];
     if let Some(failure) = &run.failure {
-        let step = failure.step.and_then(|seq| steps(run).find(|step| step.seq == seq && step.direction == "forward"));
+        let step = failure
+            .step
+            .and_then(|seq| steps(run).find(|step| step.seq == seq && step.direction == Direction::Forward));
         let step = match (step, failure.step) {
             (Some(step), _) => format!(" at step {} ({})", step.seq, step.name),
             (None, Some(seq)) => format!(" at step {seq}"),
@@ -24,7 +26,7 @@ pub(crate) fn why(run: &Run, now: Time) -> Why {
         };
         sentences.push(format!("{}{step}: {}", failure.code, failure.message));
     }
-    let ended = is_ended(run);
+    let ended = run.status.has_ended();
     if !ended {
         sentences.extend(steps(run).filter(|step| step.outcome.is_none()).map(|step| open_step(step, now)));
     }
@@ -43,7 +45,7 @@ pub(crate) fn why(run: &Run, now: Time) -> Why {
     Why {
         id: run.id,
         workflow: run.workflow.clone(),
-        status: run.status.clone(),
+        status: run.status,
         sentences,
         waiting_on: run.waiting_on.clone(),
         since: if ended { run.finished_at } else { since },
@@ -55,53 +57,48 @@ pub(crate) fn why(run: &Run, now: Time) -> Why {
     }
 }
 
-fn steps(run: &Run) -> impl Iterator<Item = &StepView> {
+fn steps(run: &Run) -> impl Iterator<Item = &RunStep> {
     run.steps.iter().flatten()
-}
-
-fn is_ended(run: &Run) -> bool {
-    Status::from_word(&run.status).is_some_and(Status::is_end)
 }
 
 /// How it stands, and since when.
 fn stands(run: &Run, now: Time) -> String {
     let since = |at: Option<Time>| at.map(|at| format!(" since {}", moment(at, now))).unwrap_or_default();
-    if is_ended(run) {
+    if run.status.has_ended() {
         let at = run.finished_at.map(|at| format!(" {}", moment(at, now))).unwrap_or_default();
         return format!("It ended{at}: {}.", run.status);
     }
     let Some(WaitingOn { kind, name, since: began, .. }) = &run.waiting_on else {
-        return match run.status.as_str() {
-            "pending" => "It is due, and a worker takes it next.".to_owned(),
-            "running" => "A worker has it.".to_owned(),
-            "compensating" => "A worker is undoing what it did.".to_owned(),
+        return match run.status {
+            RunStatus::Pending => "It is due, and a worker takes it next.".to_owned(),
+            RunStatus::Running => "A worker has it.".to_owned(),
+            RunStatus::Compensating => "A worker is undoing what it did.".to_owned(),
             other => format!("It is {other}."),
         };
     };
     let name = name.as_deref().unwrap_or("?");
-    let undoing = if run.status == "compensating" { " It is undoing what it did." } else { "" };
+    let undoing = if run.status == RunStatus::Compensating { " It is undoing what it did." } else { "" };
     let began = since(*began);
-    let what = match kind.as_str() {
-        "timer" => format!("It has been asleep{began}."),
-        "signal" => format!("It has waited for the signal {name}{began}."),
-        "retry" => format!("It has waited to try {name} again{began}."),
-        "start" => "It has been accepted, to start later.".to_owned(),
-        "queue" => format!("It has been due{began}, and no live worker serves the queue {name}."),
-        "worker" => {
+    let what = match kind {
+        WaitKind::Timer => format!("It has been asleep{began}."),
+        WaitKind::Signal => format!("It has waited for the signal {name}{began}."),
+        WaitKind::Retry => format!("It has waited to try {name} again{began}."),
+        WaitKind::Start => "It has been accepted, to start later.".to_owned(),
+        WaitKind::Queue => format!("It has been due{began}, and no live worker serves the queue {name}."),
+        WaitKind::Worker => {
             format!("It has been due{began}, and no live worker has the workflow {name} in version {}.", run.version)
         }
-        "hold" => format!("It has been held back{began}: an operator holds {name}."),
-        "operator" if run.status == "paused" => {
+        WaitKind::Hold => format!("It has been held back{began}: an operator holds {name}."),
+        WaitKind::Operator if run.status == RunStatus::Paused => {
             format!("It has been paused{began}, by an operator; its timers stand still meanwhile.")
         }
-        "operator" => format!("It has been stuck{began}: it can't go on without an operator."),
-        other => format!("It has waited for {other} {name}{began}."),
+        WaitKind::Operator => format!("It has been stuck{began}: it can't go on without an operator."),
     };
     what + undoing
 }
 
-fn open_step(step: &StepView, now: Time) -> String {
-    let what = if step.direction == "undo" { "The undo of step" } else { "Step" };
+fn open_step(step: &RunStep, now: Time) -> String {
+    let what = if step.direction == Direction::Undo { "The undo of step" } else { "Step" };
     let mut line = format!("{what} {} ({}) is open", step.seq, step.name);
     if step.attempts > 0 {
         let times = if step.attempts == 1 { "once".to_owned() } else { format!("{} times", step.attempts) };
@@ -120,39 +117,39 @@ fn open_step(step: &StepView, now: Time) -> String {
 }
 
 /// What comes next by itself, and who moves it.
-fn outlook(run: &Run) -> (Option<Next>, &'static str) {
+fn outlook(run: &Run) -> (Option<Next>, Mover) {
     let next = |what: String, at: Option<Time>| Some(Next { what, at });
-    if is_ended(run) {
-        return (None, "nobody");
+    if run.status.has_ended() {
+        return (None, Mover::Nobody);
     }
     let Some(WaitingOn { kind, name, until, .. }) = &run.waiting_on else {
-        let what = match run.status.as_str() {
-            "pending" => "a worker begins it",
-            "compensating" => "its worker goes on undoing",
+        let what = match run.status {
+            RunStatus::Pending => "a worker begins it",
+            RunStatus::Compensating => "its worker goes on undoing",
             _ => "its worker goes on with it",
         };
-        return (next(what.to_owned(), None), "worker");
+        return (next(what.to_owned(), None), Mover::Worker);
     };
     let name = name.as_deref().unwrap_or("?");
-    match kind.as_str() {
-        "timer" => (next("it wakes".to_owned(), *until), "timer"),
-        "start" => (next("it starts".to_owned(), *until), "timer"),
-        "retry" => (next(format!("{name} is tried again"), *until), "timer"),
-        "signal" if until.is_some() => (next(format!("without {name} it goes on"), *until), "caller"),
-        "signal" => (next(format!("it goes on when {name} comes, and not before"), None), "caller"),
-        "queue" => (next(format!("a worker that serves {name} takes it"), None), "worker"),
-        "worker" => (next(format!("a worker that has {name} takes it"), None), "worker"),
-        _ => (None, "operator"),
+    match kind {
+        WaitKind::Timer => (next("it wakes".to_owned(), *until), Mover::Timer),
+        WaitKind::Start => (next("it starts".to_owned(), *until), Mover::Timer),
+        WaitKind::Retry => (next(format!("{name} is tried again"), *until), Mover::Timer),
+        WaitKind::Signal if until.is_some() => (next(format!("without {name} it goes on"), *until), Mover::Caller),
+        WaitKind::Signal => (next(format!("it goes on when {name} comes, and not before"), None), Mover::Caller),
+        WaitKind::Queue => (next(format!("a worker that serves {name} takes it"), None), Mover::Worker),
+        WaitKind::Worker => (next(format!("a worker that has {name} takes it"), None), Mover::Worker),
+        WaitKind::Hold | WaitKind::Operator => (None, Mover::Operator),
     }
 }
 
 /// What people can do about it.
 fn advice(run: &Run) -> Option<String> {
     let name = run.waiting_on.as_ref().and_then(|waiting| waiting.name.as_deref()).unwrap_or("?");
-    let kind = run.waiting_on.as_ref().map(|waiting| waiting.kind.as_str());
-    Some(match (run.status.as_str(), kind) {
-        ("paused", _) => "An operator's resume lets it go on.".to_owned(),
-        ("stuck", _) => match run.failure.as_ref().map(|failure| failure.code.as_str()) {
+    let kind = run.waiting_on.as_ref().map(|waiting| waiting.kind);
+    Some(match (run.status, kind) {
+        (RunStatus::Paused, _) => "An operator's resume lets it go on.".to_owned(),
+        (RunStatus::Stuck, _) => match run.failure.as_ref().map(|failure| failure.code.as_str()) {
             Some("undo_failed") => "Mend what the undo meets, then retry: the failed undos are made again.".to_owned(),
             Some("poison") => "It killed its workers: find out why first, then retry.".to_owned(),
             Some("nondeterminism") => {
@@ -160,31 +157,30 @@ fn advice(run: &Run) -> Option<String> {
             }
             _ => "Mend the cause and retry, or compensate to undo what it did.".to_owned(),
         },
-        (_, Some("hold")) => format!("It goes on when the hold on {name} is lifted."),
-        (_, Some("signal")) => format!("Whoever may send {name} can move it."),
-        (_, Some("queue")) => format!("Start a worker that serves {name}."),
-        (_, Some("worker")) => format!("Start a worker that has registered {name} version {}.", run.version),
-        ("completed" | "compensated" | "failed" | "abandoned", _) => "Nothing more happens by itself.".to_owned(),
+        (_, Some(WaitKind::Hold)) => format!("It goes on when the hold on {name} is lifted."),
+        (_, Some(WaitKind::Signal)) => format!("Whoever may send {name} can move it."),
+        (_, Some(WaitKind::Queue)) => format!("Start a worker that serves {name}."),
+        (_, Some(WaitKind::Worker)) => format!("Start a worker that has registered {name} version {}.", run.version),
+        (status, _) if status.has_ended() => "Nothing more happens by itself.".to_owned(),
         _ => return None,
     })
 }
 
 /// The verbs that lead to something: those that the status allows, less what would be refused or do nothing.
-fn actions(run: &Run) -> Vec<&'static str> {
-    let status = if run.status == "pending" { Some(Status::Active) } else { Status::from_word(&run.status) };
-    let pivoted = steps(run).any(|step| step.kind == "pivot");
-    let planned = steps(run).any(|step| step.direction == "undo");
+fn actions(run: &Run) -> Vec<String> {
+    let pivoted = steps(run).any(|step| step.kind == StepKind::Pivot);
+    let planned = steps(run).any(|step| step.direction == Direction::Undo);
     let nothing_to_see = run.attention.as_ref().is_none_or(Vec::is_empty);
     let ruled_out = |verb: &str| match verb {
         "cancel" => pivoted || planned,
         "compensate" => planned,
         "acknowledge" => nothing_to_see,
         // Both can be repeated, and do nothing then.
-        "pause" => run.status == "paused",
-        "resume" => run.status != "paused",
+        "pause" => run.status == RunStatus::Paused,
+        "resume" => run.status != RunStatus::Paused,
         _ => false,
     };
-    status.map(allowed).unwrap_or_default().into_iter().filter(|verb| !ruled_out(verb)).collect()
+    allowed(run.status.stored()).into_iter().filter(|verb| !ruled_out(verb)).map(str::to_owned).collect()
 }
 
 /// A moment, as it is and from now.
@@ -214,8 +210,11 @@ mod tests {
 
     use super::*;
     use crate::engine::{
-        core::model::{Failure, StepError},
-        view::Attention,
+        core::{
+            attention::AttentionKind,
+            model::{Failure, Outcome, StepError},
+        },
+        read_models::Attention,
     };
 
     fn at(minutes: i64) -> Time {
@@ -223,9 +222,9 @@ mod tests {
         midnight + chrono::TimeDelta::minutes(minutes)
     }
 
-    fn run(status: &str, waiting_on: Option<(&str, &str, Option<Time>)>) -> Run {
+    fn run(status: RunStatus, waiting_on: Option<(WaitKind, &str, Option<Time>)>) -> Run {
         let waiting_on = waiting_on.map(|(kind, name, until)| WaitingOn {
-            kind: kind.into(),
+            kind,
             name: Some(name.into()),
             since: Some(at(50)),
             until,
@@ -236,7 +235,7 @@ mod tests {
             version: 2,
             key: None,
             queue: "default".into(),
-            status: status.into(),
+            status,
             input: None,
             output: None,
             failure: None,
@@ -253,13 +252,13 @@ mod tests {
         }
     }
 
-    fn open(attempts: u32, next: Option<Time>) -> StepView {
-        StepView {
+    fn open(attempts: u32, next: Option<Time>) -> RunStep {
+        RunStep {
             seq: 2,
             name: "charge".into(),
-            kind: "activity".into(),
+            kind: StepKind::Activity,
             activity: Some("charge".into()),
-            direction: "forward".into(),
+            direction: Direction::Forward,
             outcome: None,
             attempts,
             idempotency_key: None,
@@ -283,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_run_that_waits_for_a_signal_says_who_can_send_it_and_what_comes_without() {
-        let waits = run("waiting", Some(("signal", "paid", Some(at(90)))));
+        let waits = run(RunStatus::Waiting, Some((WaitKind::Signal, "paid", Some(at(90)))));
         insta::assert_snapshot!(told(&waits), @r"
         It has waited for the signal paid since 2026-01-01 00:50:00 UTC (10m00s ago).
         Next: without paid it goes on 2026-01-01 01:30:00 UTC (in 30m00s).
@@ -294,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_run_that_waits_for_a_retry_tells_its_attempts_and_its_error() {
-        let mut waits = run("waiting", Some(("retry", "charge", Some(at(61)))));
+        let mut waits = run(RunStatus::Waiting, Some((WaitKind::Retry, "charge", Some(at(61)))));
         waits.steps = Some(vec![open(4, Some(at(61)))]);
         insta::assert_snapshot!(told(&waits), @r"
         It has waited to try charge again since 2026-01-01 00:50:00 UTC (10m00s ago).
@@ -306,13 +305,13 @@ mod tests {
 
     #[test]
     fn a_stuck_run_says_what_failed_and_what_helps() {
-        let mut stuck = run("stuck", Some(("operator", "undo_failed", None)));
+        let mut stuck = run(RunStatus::Stuck, Some((WaitKind::Operator, "undo_failed", None)));
         stuck.failure = Some(Failure::new("undo_failed", "the refund was refused").at(2));
-        stuck.steps = Some(vec![StepView { outcome: Some("ok".into()), error: None, ..open(1, None) }]);
+        stuck.steps = Some(vec![RunStep { outcome: Some(Outcome::Ok), error: None, ..open(1, None) }]);
         stuck.attention = Some(vec![Attention {
             seq: Some(4),
             step: Some("mail".into()),
-            kind: "best_effort".into(),
+            kind: AttentionKind::BestEffort,
             code: "bounced".into(),
             message: "no such box".into(),
             since: at(55),
@@ -329,23 +328,24 @@ mod tests {
 
     #[test]
     fn no_verb_is_named_that_would_be_refused_or_do_nothing() {
-        let step = |kind: &str, direction: &str| {
-            Some(vec![StepView { kind: kind.into(), direction: direction.into(), ..open(1, None) }])
-        };
-        let of = |status: &str, steps| actions(&Run { steps, ..run(status, None) }).join(" ");
-        assert_eq!(of("waiting", None), "retry cancel compensate pause skip resolve abandon");
-        assert_eq!(of("waiting", step("pivot", "forward")), "retry compensate pause skip resolve abandon");
-        assert_eq!(of("stuck", step("activity", "undo")), "retry skip resolve abandon fork");
-        assert_eq!(of("paused", None), "cancel compensate resume skip resolve abandon fork");
+        let step = |kind, direction| Some(vec![RunStep { kind, direction, ..open(1, None) }]);
+        let of = |status, steps| actions(&Run { steps, ..run(status, None) }).join(" ");
+        assert_eq!(of(RunStatus::Waiting, None), "retry cancel compensate pause skip resolve abandon");
+        assert_eq!(
+            of(RunStatus::Waiting, step(StepKind::Pivot, Direction::Forward)),
+            "retry compensate pause skip resolve abandon"
+        );
+        assert_eq!(of(RunStatus::Stuck, step(StepKind::Activity, Direction::Undo)), "retry skip resolve abandon fork");
+        assert_eq!(of(RunStatus::Paused, None), "cancel compensate resume skip resolve abandon fork");
     }
 
     #[test]
     fn what_nobody_serves_and_what_is_held_or_paused_name_what_is_missing() {
         let runs = [
-            run("pending", Some(("queue", "mail", None))),
-            run("pending", Some(("worker", "order", None))),
-            run("waiting", Some(("hold", "activity charge", None))),
-            run("paused", Some(("operator", "paused", None))),
+            run(RunStatus::Pending, Some((WaitKind::Queue, "mail", None))),
+            run(RunStatus::Pending, Some((WaitKind::Worker, "order", None))),
+            run(RunStatus::Waiting, Some((WaitKind::Hold, "activity charge", None))),
+            run(RunStatus::Paused, Some((WaitKind::Operator, "paused", None))),
         ];
         insta::assert_snapshot!(runs.iter().map(told).collect::<Vec<_>>().join("\n\n"), @r"
         It has been due since 2026-01-01 00:50:00 UTC (10m00s ago), and no live worker serves the queue mail.
@@ -370,8 +370,9 @@ mod tests {
 
     #[test]
     fn a_run_that_goes_on_or_has_ended_says_so() {
-        let ended = Run { finished_at: Some(at(30)), ..run("completed", None) };
-        let runs = [run("pending", None), run("running", None), run("compensating", None), ended];
+        let ended = Run { finished_at: Some(at(30)), ..run(RunStatus::Completed, None) };
+        let runs =
+            [run(RunStatus::Pending, None), run(RunStatus::Running, None), run(RunStatus::Compensating, None), ended];
         insta::assert_snapshot!(runs.iter().map(told).collect::<Vec<_>>().join("\n\n"), @r"
         It is due, and a worker takes it next.
         Next: a worker begins it.

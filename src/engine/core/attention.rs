@@ -6,41 +6,32 @@
 
 use std::sync::Arc;
 
-use super::model::Failure;
+use super::{model::Failure, words::words};
 
 /// Attempts after which a step that still fails needs attention.
 pub const RETRYING_AFTER: u32 = 5;
 
-/// Why something needs attention.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AttentionKind {
-    /// The run can't go on.
-    Stuck,
-    /// It kills its workers.
-    Poison,
-    /// A step may have had an effect, and verification could not tell.
-    Unknown,
-    /// An undo failed for good, and the run is stuck over it.
-    UndoFailed,
-    /// Something failed that the run could do without.
-    BestEffort,
-    /// A step, or an undo, has been tried many times.
-    Retrying,
+words! {
+    /// Why something needs attention.
+    AttentionKind, "kind of attention" {
+        /// The run can't go on.
+        Stuck = "stuck",
+        /// It kills its workers.
+        Poison = "poison",
+        /// A step may have had an effect, and verification could not tell.
+        Unknown = "unknown",
+        /// An undo failed for good, and the run is stuck over it.
+        UndoFailed = "undo_failed",
+        /// Something failed that the run could do without.
+        BestEffort = "best_effort",
+        /// A step, or an undo, has been tried many times.
+        Retrying = "retrying",
+        /// No worker comes for it. Found by the clock when the list is read, never stored.
+        Overdue = "overdue",
+    }
 }
 
 impl AttentionKind {
-    /// The word that the table and people have.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Stuck => "stuck",
-            Self::Poison => "poison",
-            Self::Unknown => "unknown",
-            Self::UndoFailed => "undo_failed",
-            Self::BestEffort => "best_effort",
-            Self::Retrying => "retrying",
-        }
-    }
-
     /// Why a run with this failure is stuck.
     pub fn of_stuck(failure: &Failure) -> Self {
         match failure.code.as_str() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{
     attention::Attention,
     context::SideValue,
-    model::{Direction, Due, Failure, Json, Request, RunId, Signal, Status, Step, StepError, Time},
+    model::{Direction, Due, Failure, Json, Request, RunId, Signal, Status, Step, StepError, Time, WaitKind},
 };
 
 /// What a worker knows of a run when it begins with it.
@@ -194,8 +194,8 @@ pub enum RunWrite {
 /// What a parked run waits for.
 #[derive(Clone, Debug)]
 pub struct Wait {
-    /// `timer`, `signal` or `retry`.
-    pub kind: &'static str,
+    /// A timer, a signal or a retry.
+    pub kind: WaitKind,
     /// The signal's or activity's name.
     pub name: Arc<str>,
     /// When it becomes due at the latest.

@@ -5,40 +5,20 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use serde::{Deserialize, Serialize};
+use super::words::words;
 
 /// Queues whose names begin with this are the engine's own.
 pub const RESERVED: char = '@';
 
-/// What can be held back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum HoldKind {
-    /// All runs of a workflow, in all its versions.
-    Workflow,
-    /// Attempts, verifications and undos of an activity, in whatever workflow.
-    Activity,
-    /// All runs that are due in a queue, and all activities that it serves.
-    Queue,
-}
-
-impl HoldKind {
-    /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Workflow, Self::Activity, Self::Queue];
-
-    /// Its word, in the API, on the command line and in the table.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Workflow => "workflow",
-            Self::Activity => "activity",
-            Self::Queue => "queue",
-        }
-    }
-
-    /// The kind of a word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.word() == word)
+words! {
+    /// What can be held back.
+    HoldKind, "kind" {
+        /// All runs of a workflow, in all its versions.
+        Workflow = "workflow",
+        /// Attempts, verifications and undos of an activity, in whatever workflow.
+        Activity = "activity",
+        /// All runs that are due in a queue, and all activities that it serves.
+        Queue = "queue",
     }
 }
 
@@ -129,13 +109,5 @@ mod tests {
         let held = of(&[HoldKind::Activity, HoldKind::Queue]);
         assert!(held.has_released(&of(&[HoldKind::Queue])));
         assert!(!held.has_released(&of(&[HoldKind::Activity])) && !of(&[]).has_released(&held));
-    }
-
-    #[test]
-    fn kinds_keep_their_words() {
-        for kind in HoldKind::ALL {
-            assert_eq!(HoldKind::from_word(kind.word()), Some(kind));
-        }
-        assert_eq!(HoldKind::from_word("run"), None);
     }
 }

@@ -33,3 +33,4 @@ pub mod schema;
 pub mod trace;
 pub mod transition;
 pub mod verb;
+pub mod words;

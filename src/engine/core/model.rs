@@ -2,14 +2,14 @@
 //!
 //! The numbers behind the enums are what the tables hold (migrations/0001_engine.sql); they never change meaning.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::policy::PolicyOverride;
+use super::{policy::PolicyOverride, words::words};
 
 /// A moment on the database's clock.
 pub type Time = DateTime<Utc>;
@@ -20,36 +20,23 @@ pub type Json = Arc<RawValue>;
 /// A run's id: UUIDv7, so that ids sort by the time of their making.
 pub type RunId = Uuid;
 
-/// Defines a small enum with its database code and its word, and both ways between them.
+/// Defines a small enum with its word and the number that the tables hold, and both ways between them.
 macro_rules! coded {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal $word:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        pub enum $name { $($(#[$vdoc])* $variant = $code),+ }
+    ($(#[$doc:meta])* $name:ident, $noun:literal { $($(#[$vdoc:meta])* $variant:ident = $code:literal $word:literal),+ $(,)? }) => {
+        words! { $(#[$doc])* $name, $noun { $($(#[$vdoc])* $variant = $word),+ } }
 
         impl $name {
-            /// All values, in the order of their codes.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
             /// The number that the tables hold.
-            pub const fn code(self) -> i16 { self as i16 }
-            /// The word that people and the API see.
-            pub const fn word(self) -> &'static str { match self { $(Self::$variant => $word),+ } }
+            pub const fn code(self) -> i16 { match self { $(Self::$variant => $code),+ } }
             /// The value with this number, if there is one.
             pub fn from_code(code: i16) -> Option<Self> { Self::ALL.iter().copied().find(|v| v.code() == code) }
-            /// The value with this word, if there is one.
-            pub fn from_word(word: &str) -> Option<Self> { Self::ALL.iter().copied().find(|v| v.word() == word) }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.pad(self.word()) }
         }
     };
 }
 
 coded! {
     /// Where a run stands, as its row says. What people see as pending or running is `Active`: see `ready`.
-    Status {
+    Status, "status" {
         /// Due, or held by a worker.
         Active = 0 "running",
         /// Parked until a timer, a signal or a retry is due.
@@ -80,7 +67,7 @@ impl Status {
 
 coded! {
     /// How a step ended.
-    Outcome {
+    Outcome, "outcome" {
         /// It took effect.
         Ok = 1 "ok",
         /// It certainly had no effect.
@@ -94,7 +81,7 @@ coded! {
 
 coded! {
     /// Which way a step row goes.
-    Direction {
+    Direction, "direction" {
         /// The step itself.
         Forward = 0 "forward",
         /// Its undo.
@@ -104,7 +91,7 @@ coded! {
 
 coded! {
     /// What kind of thing a workflow asked for.
-    StepKind {
+    StepKind, "kind of step" {
         /// A call of an activity.
         Activity = 0 "activity",
         /// A sleep.
@@ -115,6 +102,28 @@ coded! {
         Side = 3 "side",
         /// From here on: forward only.
         Pivot = 4 "pivot",
+    }
+}
+
+words! {
+    /// What a run waits for.
+    WaitKind, "kind of wait" {
+        /// For a timer.
+        Timer = "timer",
+        /// For a signal.
+        Signal = "signal",
+        /// To try a step again.
+        Retry = "retry",
+        /// For a worker that serves its queue.
+        Queue = "queue",
+        /// For a worker that has its workflow.
+        Worker = "worker",
+        /// For the release of a hold.
+        Hold = "hold",
+        /// For an operator.
+        Operator = "operator",
+        /// For the moment at which it is to start.
+        Start = "start",
     }
 }
 
@@ -199,7 +208,6 @@ pub struct PastAttempt {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub verification: bool,
     /// `failed` or `unknown`. Of a verification: it found that the step never happened, or could not tell.
-    #[cfg_attr(feature = "server", schema(value_type = String))]
     pub outcome: Outcome,
     /// When it began; none where its worker was lost and nobody else knows.
     pub started_at: Option<Time>,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use super::words::words;
 
 /// Runs a second, unless said otherwise.
 pub const DEFAULT_RATE: u32 = 50;
@@ -10,21 +10,20 @@ pub const DEFAULT_RATE: u32 = 50;
 /// The highest rate that can be asked for.
 pub const HIGHEST_RATE: u32 = 10_000;
 
-/// How a bulk operation stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum OperationStatus {
-    /// Nothing was done yet.
-    Pending,
-    /// It goes through its runs.
-    Running,
-    /// An operator has stopped it for now.
-    Paused,
-    /// It has been through all its runs.
-    Completed,
-    /// An operator has ended it; what was done stays done.
-    Cancelled,
+words! {
+    /// How a bulk operation stands.
+    OperationStatus, "status" {
+        /// Nothing was done yet.
+        Pending = "pending",
+        /// It goes through its runs.
+        Running = "running",
+        /// An operator has stopped it for now.
+        Paused = "paused",
+        /// It has been through all its runs.
+        Completed = "completed",
+        /// An operator has ended it; what was done stays done.
+        Cancelled = "cancelled",
+    }
 }
 
 /// What happens to a bulk operation.
@@ -43,25 +42,6 @@ pub enum OperationChange {
 }
 
 impl OperationStatus {
-    /// All there are.
-    pub const ALL: [Self; 5] = [Self::Pending, Self::Running, Self::Paused, Self::Completed, Self::Cancelled];
-
-    /// Its word, in the API and in the table.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Running => "running",
-            Self::Paused => "paused",
-            Self::Completed => "completed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    /// The status of a word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.word() == word)
-    }
-
     /// Whether nothing more becomes of it.
     pub const fn is_end(self) -> bool {
         matches!(self, Self::Completed | Self::Cancelled)
@@ -154,12 +134,5 @@ mod tests {
             assert_eq!(status.after(change), Some(status));
         }
         assert_eq!(OperationStatus::Paused.after(C::Begin), None);
-    }
-
-    #[test]
-    fn statuses_keep_their_words() {
-        for status in OperationStatus::ALL {
-            assert_eq!(OperationStatus::from_word(status.word()), Some(status));
-        }
     }
 }

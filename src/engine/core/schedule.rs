@@ -6,9 +6,8 @@
 //! up where `next_at` says that the last decision ended.
 
 use chrono::TimeDelta;
-use serde::{Deserialize, Serialize};
 
-use super::{cron::Cron, model::Time};
+use super::{cron::Cron, model::Time, words::words};
 
 /// A slot that is seen to within this time is in time.
 pub const GRACE: TimeDelta = TimeDelta::seconds(60);
@@ -19,59 +18,47 @@ pub const QUEUED_AT_MOST: usize = 100;
 /// The newest late slots are decided one by one; all older ones share one row.
 pub const LATE_AT_MOST: usize = 1_000;
 
-/// What a slot does while the previous run has not ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Overlap {
-    /// It is passed over.
-    #[default]
-    Skip,
-    /// It starts when the previous run has ended; slots wait in their order, a hundred at most.
-    Queue,
-    /// It starts anyway.
-    Allow,
-}
-
-impl Overlap {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Skip, Self::Queue, Self::Allow];
-
-    /// Its word.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Skip => "skip",
-            Self::Queue => "queue",
-            Self::Allow => "allow",
-        }
+words! {
+    /// What a slot does while the previous run has not ended.
+    #[derive(Default)]
+    Overlap, "overlap" {
+        /// It is passed over.
+        #[default]
+        Skip = "skip",
+        /// It starts when the previous run has ended; slots wait in their order, a hundred at most.
+        Queue = "queue",
+        /// It starts anyway.
+        Allow = "allow",
     }
 }
 
-/// What becomes of slots that were not seen to in time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum CatchUp {
-    /// They are missed.
-    None,
-    /// One start makes up for all of them: the latest slot's.
-    #[default]
-    Latest,
-    /// Each of them is seen to, as if it were in time; a thousand at most.
-    All,
+words! {
+    /// What becomes of slots that were not seen to in time.
+    #[derive(Default)]
+    CatchUp, "catch-up" {
+        /// They are missed.
+        None = "none",
+        /// One start makes up for all of them: the latest slot's.
+        #[default]
+        Latest = "latest",
+        /// Each of them is seen to, as if it were in time; a thousand at most.
+        All = "all",
+    }
 }
 
-impl CatchUp {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::None, Self::Latest, Self::All];
-
-    /// Its word.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Latest => "latest",
-            Self::All => "all",
-        }
+words! {
+    /// What became of a slot, as it is recorded.
+    SlotOutcome, "outcome" {
+        /// A run was started.
+        Started = "started",
+        /// It waits for the previous run's end.
+        Queued = "queued",
+        /// It was passed over.
+        Skipped = "skipped",
+        /// No server handled it in time.
+        Missed = "missed",
+        /// The run could not be started.
+        Refused = "refused",
     }
 }
 

@@ -6,16 +6,16 @@ use super::rows::json;
 use crate::engine::{
     core::{model::RunId, redact::redact},
     error::Error,
-    view::{CompensationView, SignalView, SlotOfRun},
+    read_models::{Compensation, InboxSignal, SlotOfRun},
 };
 
 /// The inbox of a run, oldest first, with these fields hidden.
-pub(crate) async fn signals(conn: &mut PgConnection, run: RunId, secret: &[String]) -> Result<Vec<SignalView>, Error> {
+pub(crate) async fn signals(conn: &mut PgConnection, run: RunId, secret: &[String]) -> Result<Vec<InboxSignal>, Error> {
     let query = "SELECT id, name, payload::text AS payload, key, consumed_by, created_at FROM backstitch.signal
         WHERE run_id = $1 ORDER BY id";
     let rows = sqlx::query(query).bind(run).fetch_all(conn).await?;
     let view = |row: &sqlx::postgres::PgRow| {
-        Ok::<_, sqlx::Error>(SignalView {
+        Ok::<_, sqlx::Error>(InboxSignal {
             id: row.try_get("id")?,
             name: row.try_get("name")?,
             payload: json(row.try_get("payload")?).map(|payload| redact(&payload, secret)),
@@ -28,10 +28,10 @@ pub(crate) async fn signals(conn: &mut PgConnection, run: RunId, secret: &[Strin
 }
 
 /// That the run's plan of undos was made, if it was.
-pub(crate) async fn compensation(conn: &mut PgConnection, run: RunId) -> Result<Option<CompensationView>, Error> {
+pub(crate) async fn compensation(conn: &mut PgConnection, run: RunId) -> Result<Option<Compensation>, Error> {
     let query = "SELECT cause::text, planned_at FROM backstitch.compensation WHERE run_id = $1";
     let row: Option<(Option<String>, _)> = sqlx::query_as(query).bind(run).fetch_optional(conn).await?;
-    Ok(row.map(|(cause, planned_at)| CompensationView { cause: json(cause), planned_at }))
+    Ok(row.map(|(cause, planned_at)| Compensation { cause: json(cause), planned_at }))
 }
 
 /// The slot of this schedule that started the run.

@@ -290,7 +290,7 @@ impl<'a> Runs<'a> {
         self.status.push(status);
         self.output.push(output.map(|json| json.get()));
         self.failure.push(failure.and_then(text));
-        self.wait_kind.push(wait.map(|wait| wait.kind));
+        self.wait_kind.push(wait.map(|wait| wait.kind.word()));
         self.wait_name.push(wait.map(|wait| &*wait.name));
         self.wake_at.push(wake_at);
         self.wake_in.push(wake_in);

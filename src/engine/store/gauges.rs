@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::{Connection, PgConnection, Row};
 
 use super::finding::fleet;
-use crate::engine::{core::model::Status, error::Error, view::Gauges};
+use crate::engine::{error::Error, read_models::Gauges};
 
 /// The counts. They are bounded in time by the server, so that a scrape never becomes a load of its own.
 pub(crate) async fn read(conn: &mut PgConnection, at_most: Duration) -> Result<Gauges, Error> {
@@ -15,9 +15,8 @@ pub(crate) async fn read(conn: &mut PgConnection, at_most: Duration) -> Result<G
     let row = sqlx::query(include_str!("sql/gauges.sql")).fetch_one(&mut *tx).await?;
     let counts = fleet::counts(&mut tx).await?;
     tx.rollback().await?;
-    let has_ended = |status: &str| Status::from_word(status).is_some_and(Status::is_end);
     Ok(Gauges {
-        runs: counts.into_iter().filter(|count| !has_ended(count.status)).collect(),
+        runs: counts.into_iter().filter(|count| !count.status.has_ended()).collect(),
         oldest_due_seconds: row.try_get("oldest_due")?,
         attention_runs: row.try_get("attention")?,
         holds: row.try_get("holds")?,

@@ -5,11 +5,11 @@
 
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
-use super::{HINT_CHANNEL, HOLDS_HINT};
+use super::{HINT_CHANNEL, HOLDS_HINT, rows::word};
 use crate::engine::{
     core::holds::{HeldBack, HoldKind},
     error::Error,
-    view::Hold,
+    read_models::Hold,
 };
 
 const COLUMNS: &str = "kind, name, actor, reason, since";
@@ -24,7 +24,7 @@ pub(crate) async fn list(conn: &mut PgConnection) -> Result<Vec<Hold>, Error> {
 /// The same, as workers look at it.
 pub(crate) async fn held_back(conn: &mut PgConnection) -> Result<HeldBack, Error> {
     let rows: Vec<(String, String)> = sqlx::query_as("SELECT kind, name FROM backstitch.hold").fetch_all(conn).await?;
-    Ok(rows.into_iter().filter_map(|(kind, name)| Some((HoldKind::from_word(&kind)?, name))).collect())
+    Ok(rows.into_iter().filter_map(|(kind, name)| Some((kind.parse().ok()?, name))).collect())
 }
 
 /// Whether any version of this workflow was ever registered.
@@ -73,9 +73,8 @@ async fn tell(conn: &mut PgConnection) -> Result<(), Error> {
 }
 
 fn hold(row: &PgRow) -> Result<Hold, sqlx::Error> {
-    let word: String = row.try_get("kind")?;
     Ok(Hold {
-        kind: HoldKind::from_word(&word).ok_or_else(|| sqlx::Error::Decode("hold.kind means nothing".into()))?,
+        kind: word(row, "kind")?,
         name: row.try_get("name")?,
         actor: row.try_get("actor")?,
         reason: row.try_get("reason")?,

@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde_json::json;
 use sqlx::{Connection, PgConnection, Row, postgres::PgRow};
 
-use super::audit;
+use super::{audit, rows::word};
 use crate::engine::{
     error::Error,
+    read_models::{ApiKey, NewKey},
     role::Role,
-    view::{ApiKey, NewKey},
 };
 
 /// Keys that one list shows at most.
@@ -96,20 +96,14 @@ fn view(row: &PgRow) -> Result<ApiKey, Error> {
     Ok(ApiKey {
         id: row.try_get("id")?,
         name: row.try_get("name")?,
-        role: role(row)?,
-        state: row.try_get("state")?,
+        role: word(row, "role")?,
+        state: word(row, "state")?,
         created_by: row.try_get("created_by")?,
         created_at: row.try_get("created_at")?,
         expires_at: row.try_get("expires_at")?,
         revoked_at: row.try_get("revoked_at")?,
         last_used_at: row.try_get("last_used_at")?,
     })
-}
-
-fn role(row: &PgRow) -> Result<Role, sqlx::Error> {
-    row.try_get::<String, _>("role")?
-        .parse()
-        .map_err(|error: crate::engine::role::NoRole| sqlx::Error::Decode(error.into()))
 }
 
 /// Puts down what was done to a key, in the commit that does it.
@@ -148,7 +142,7 @@ fn credential(row: &PgRow) -> Result<Credential, sqlx::Error> {
     Ok(Credential {
         key_id: row.try_get("key_id")?,
         name: row.try_get("name")?,
-        role: role(row)?,
+        role: word(row, "role")?,
         secret_hash: row.try_get("secret_hash")?,
         csrf: row.try_get("csrf")?,
         revoked: row.try_get("revoked")?,

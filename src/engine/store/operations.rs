@@ -6,7 +6,10 @@
 use sqlx::{AssertSqlSafe, PgConnection, Postgres, QueryBuilder, Row, postgres::PgRow};
 use uuid::Uuid;
 
-use super::finding::Matching;
+use super::{
+    finding::Matching,
+    rows::{word, word_or_null},
+};
 use crate::engine::{
     core::{
         model::{RunId, to_json},
@@ -15,7 +18,7 @@ use crate::engine::{
         verb::Verb,
     },
     error::Error,
-    view::{Operation, OperationRefusals, OperationRun, OperationStatusCount, RunFilter},
+    read_models::{Operation, OperationRefusals, OperationRun, OperationRunState, OperationStatusCount, RunFilter},
 };
 
 const SELECT: &str = include_str!("sql/operation_counts.sql");
@@ -74,7 +77,7 @@ pub(crate) async fn statuses(conn: &mut PgConnection, runs: &Matching) -> Result
         GROUP BY 1 ORDER BY 2 DESC, 1",
     );
     let rows = query.build().persistent(false).fetch_all(conn).await?;
-    let count = |row: &PgRow| Ok(OperationStatusCount { status: row.try_get("status")?, count: row.try_get("count")? });
+    let count = |row: &PgRow| Ok(OperationStatusCount { status: word(row, "status")?, count: row.try_get("count")? });
     rows.iter().map(count).collect()
 }
 
@@ -115,7 +118,7 @@ pub(crate) async fn list(conn: &mut PgConnection, before: Option<Uuid>, limit: i
 fn operation(row: &PgRow) -> Result<Operation, sqlx::Error> {
     let unreadable = |what: &str| sqlx::Error::Decode(format!("operation.{what} can't be read").into());
     let json = |column: &str| row.try_get::<String, _>(column);
-    let status = OperationStatus::from_word(&json("status")?).ok_or_else(|| unreadable("status"))?;
+    let status: OperationStatus = word(row, "status")?;
     let (total, rate) = (i64::from(row.try_get::<i32, _>("total")?), row.try_get::<i32, _>("rate")?);
     let (done, refused): (i64, i64) = (row.try_get("done")?, row.try_get("refused")?);
     let open = (total - done - refused).max(0);
@@ -156,12 +159,11 @@ fn shown(payload: &serde_json::Value, secret: &[String]) -> Option<serde_json::V
     serde_json::from_str(redact(&to_json(payload).ok()?, secret).get()).ok()
 }
 
-/// Up to `limit` runs of an operation after a cursor, in the order in which they are taken up. `outcome`: `open` or one of
-/// its words.
+/// Up to `limit` runs of an operation after a cursor, in the order in which they are taken up.
 pub(crate) async fn runs(
     conn: &mut PgConnection,
     id: Uuid,
-    outcome: Option<&str>,
+    state: Option<OperationRunState>,
     after: Option<RunId>,
     limit: i64,
 ) -> Result<Vec<OperationRun>, Error> {
@@ -169,11 +171,17 @@ pub(crate) async fn runs(
         WHERE operation_id = $1 AND ($2::uuid IS NULL OR run_id > $2)
             AND ($3::text IS NULL OR coalesce(outcome, 'open') = $3)
         ORDER BY run_id LIMIT $4";
-    let rows = sqlx::query(query).bind(id).bind(after).bind(outcome).bind(limit).fetch_all(conn).await?;
+    let rows = sqlx::query(query)
+        .bind(id)
+        .bind(after)
+        .bind(state.map(OperationRunState::word))
+        .bind(limit)
+        .fetch_all(conn)
+        .await?;
     let run = |row: &PgRow| {
         Ok(OperationRun {
             run_id: row.try_get("run_id")?,
-            outcome: row.try_get("outcome")?,
+            outcome: word_or_null(row, "outcome")?,
             code: row.try_get("code")?,
             message: row.try_get("message")?,
             at: row.try_get("at")?,
@@ -185,9 +193,8 @@ pub(crate) async fn runs(
 /// An operation's status, its row locked until the end of the transaction.
 pub(crate) async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<OperationStatus, Error> {
     let query = "SELECT status FROM backstitch.operation WHERE id = $1 FOR UPDATE";
-    let word: Option<String> = sqlx::query_scalar(query).bind(id).fetch_optional(conn).await?;
-    let word = word.ok_or_else(|| Error::UnknownOperation(id.to_string()))?;
-    Ok(OperationStatus::from_word(&word).ok_or_else(|| sqlx::Error::Decode("operation.status means nothing".into()))?)
+    let row = sqlx::query(query).bind(id).fetch_optional(conn).await?;
+    Ok(word(&row.ok_or_else(|| Error::UnknownOperation(id.to_string()))?, "status")?)
 }
 
 /// Moves an operation, whose row the caller has locked, to another status. What ends has its counts written down: none of its

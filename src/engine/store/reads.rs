@@ -6,16 +6,16 @@ use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow};
 
 use super::{
     finding,
-    rows::{STEP_COLUMNS, json, step},
+    rows::{STEP_COLUMNS, json, step, word_or_null},
 };
 use crate::engine::{
     core::{
-        model::{Failure, Json, PastAttempt, RunId, Status, StepKind, Time, idempotency_key},
+        model::{Failure, Json, PastAttempt, RunId, Status, StepKind, Time, WaitKind, idempotency_key},
         redact::redact,
         trace::Trace,
     },
     error::Error,
-    view::{Run, RunFilter, RunResult, StepView, WaitingOn},
+    read_models::{Run, RunFilter, RunResult, RunStatus, RunStep, WaitingOn},
 };
 
 /// Follows a WITH that has the ids of the runs as `page`.
@@ -51,7 +51,7 @@ fn view(row: &PgRow) -> Result<Run, sqlx::Error> {
         version: row.try_get("version")?,
         key: row.try_get("key")?,
         queue: row.try_get("queue")?,
-        status: word(status, row)?.to_owned(),
+        status: seen_status(status, row)?,
         waiting_on: waiting_on(status, failure.as_ref(), row)?,
         input: shown(json(row.try_get("input")?), &secret),
         output: shown(json(row.try_get("output")?), &secret),
@@ -69,13 +69,13 @@ fn view(row: &PgRow) -> Result<Run, sqlx::Error> {
 }
 
 /// The status in the contract's words: what is due or held is pending or running, whatever it waited for before.
-fn word(status: Status, row: &PgRow) -> Result<&'static str, sqlx::Error> {
+fn seen_status(status: Status, row: &PgRow) -> Result<RunStatus, sqlx::Error> {
     let due: bool = row.try_get("due")?;
     let never_held = row.try_get::<Option<bool>, _>("fresh")?.unwrap_or(false) && !row.try_get::<bool, _>("held")?;
     Ok(match status {
-        Status::Active | Status::Waiting if due && never_held => "pending",
-        Status::Waiting if due => Status::Active.word(),
-        other => other.word(),
+        Status::Active | Status::Waiting if due && never_held => RunStatus::Pending,
+        Status::Waiting if due => RunStatus::Running,
+        other => other.into(),
     })
 }
 
@@ -89,28 +89,27 @@ struct HeldBy {
 fn waiting_on(status: Status, failure: Option<&Failure>, row: &PgRow) -> Result<Option<WaitingOn>, sqlx::Error> {
     let due: bool = row.try_get("due")?;
     let due_at: Option<Time> = row.try_get("due_at")?;
-    let waiting =
-        |kind: &str, name: Option<String>, since, until| Some(WaitingOn { kind: kind.to_owned(), name, since, until });
+    let waiting = |kind, name: Option<String>, since, until| Some(WaitingOn { kind, name, since, until });
     if due {
         if let Some(hold) = parse::<HeldBy>(row.try_get("hold")?) {
-            return Ok(waiting("hold", Some(hold.name), Some(hold.since), None));
+            return Ok(waiting(WaitKind::Hold, Some(hold.name), Some(hold.since), None));
         }
         if row.try_get("served")? {
             return Ok(None);
         }
         let known: bool = row.try_get("known")?;
         let name: String = row.try_get(if known { "due_queue" } else { "workflow" })?;
-        return Ok(waiting(if known { "queue" } else { "worker" }, Some(name), due_at, None));
+        return Ok(waiting(if known { WaitKind::Queue } else { WaitKind::Worker }, Some(name), due_at, None));
     }
     Ok(match status {
-        Status::Waiting | Status::Compensating => match row.try_get::<Option<String>, _>("wait_kind")? {
+        Status::Waiting | Status::Compensating => match word_or_null(row, "wait_kind")? {
             Some(kind) => {
-                waiting(&kind, row.try_get("wait_name")?, row.try_get("wait_since")?, row.try_get("wait_until")?)
+                waiting(kind, row.try_get("wait_name")?, row.try_get("wait_since")?, row.try_get("wait_until")?)
             }
             None => None,
         },
         Status::Stuck | Status::Paused => {
-            waiting("operator", failure.map(|failure| failure.code.clone()), row.try_get("stands_since")?, None)
+            waiting(WaitKind::Operator, failure.map(|failure| failure.code.clone()), row.try_get("stands_since")?, None)
         }
         _ => None,
     })
@@ -121,7 +120,7 @@ fn parse<T: serde::de::DeserializeOwned>(text: Option<String>) -> Option<T> {
 }
 
 /// The steps of a run: forward ones in their order, then undos in the order in which they are made.
-pub(crate) async fn steps(conn: &mut PgConnection, run: RunId) -> Result<Vec<StepView>, Error> {
+pub(crate) async fn steps(conn: &mut PgConnection, run: RunId) -> Result<Vec<RunStep>, Error> {
     let sql = format!(
         "SELECT {STEP_COLUMNS}, attempt_log::text[] AS attempt_log, finished_at,
             (SELECT w.secret_fields FROM backstitch.run r JOIN backstitch.workflow w ON w.id = r.workflow_id WHERE r.id = $1)
@@ -150,16 +149,16 @@ fn shown(json: Option<Json>, secret: &[String]) -> Option<Json> {
     json.map(|json| redact(&json, secret))
 }
 
-fn step_view(run: RunId, row: &PgRow, secret: &[String]) -> Result<StepView, sqlx::Error> {
+fn step_view(run: RunId, row: &PgRow, secret: &[String]) -> Result<RunStep, sqlx::Error> {
     let step = step(row)?;
     let is_activity = step.kind == StepKind::Activity;
-    Ok(StepView {
+    Ok(RunStep {
         seq: step.seq,
         name: step.name.to_string(),
-        kind: step.kind.word().to_owned(),
+        kind: step.kind,
         activity: is_activity.then(|| step.name.to_string()),
-        direction: step.direction.word().to_owned(),
-        outcome: step.outcome.map(|outcome| outcome.word().to_owned()),
+        direction: step.direction,
+        outcome: step.outcome,
         attempts: step.attempts,
         idempotency_key: is_activity.then(|| idempotency_key(run, step.seq, step.direction, step.generation)),
         due_at: step.due.map(|due| due.estimate()),
@@ -192,13 +191,19 @@ pub(crate) async fn ended(conn: &mut PgConnection, run: RunId) -> Result<Option<
     };
     let (output, failure) = (json(row.try_get("output")?), parse(row.try_get("failure")?));
     let secret_fields = row.try_get::<Option<_>, _>("secret_fields")?.unwrap_or_default();
-    Ok(Some(RunResult { id: run, status: status.word().to_owned(), ended: true, output, failure, secret_fields }))
+    Ok(Some(RunResult { id: run, status: status.into(), ended: true, output, failure, secret_fields }))
 }
 
 /// How a run stands.
 pub(crate) async fn result(conn: &mut PgConnection, run: RunId) -> Result<RunResult, Error> {
     let found = self::run(conn, run).await?;
-    let ended = Status::from_word(&found.status).is_some_and(Status::is_end);
     let (output, failure) = (found.output, found.failure);
-    Ok(RunResult { id: run, status: found.status, ended, output, failure, secret_fields: Vec::new() })
+    Ok(RunResult {
+        id: run,
+        status: found.status,
+        ended: found.status.has_ended(),
+        output,
+        failure,
+        secret_fields: Vec::new(),
+    })
 }

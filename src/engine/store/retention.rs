@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::engine::{
     core::model::Time,
     error::Error,
-    view::{PartitionView, Retention},
+    read_models::{PartitionCount, Retention},
 };
 
 /// Weeks whose partitions are made ahead.
@@ -85,14 +85,14 @@ async fn partitions(conn: &mut PgConnection, default_s: i64) -> Result<Vec<Parti
 }
 
 /// How many runs of each partition would go and stay.
-pub(crate) async fn look(conn: &mut PgConnection, default_s: i64) -> Result<Vec<PartitionView>, Error> {
+pub(crate) async fn look(conn: &mut PgConnection, default_s: i64) -> Result<Vec<PartitionCount>, Error> {
     let mut seen = Vec::new();
     for Partition { name, is_old } in partitions(conn, default_s).await? {
         let sql = format!(
             "SELECT count(*) FILTER (WHERE NOT {STAYS}), count(*) FILTER (WHERE {STAYS}) FROM backstitch.\"run_{name}\" r"
         );
         let (go, stay) = sqlx::query_as(AssertSqlSafe(sql)).bind(default_s).fetch_one(&mut *conn).await?;
-        seen.push(PartitionView { name, go, stay, is_old });
+        seen.push(PartitionCount { name, go, stay, is_old });
     }
     Ok(seen)
 }

@@ -1,11 +1,14 @@
 //! Step rows, both ways: the only place that knows the columns of `step`.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{borrow::Cow, str::FromStr, sync::Arc, time::Duration};
 
 use serde_json::value::RawValue;
 use sqlx::{Row, postgres::PgRow};
 
-use crate::engine::core::model::{Direction, Due, Json, Outcome, Step, StepKind, Time};
+use crate::engine::core::{
+    model::{Direction, Due, Json, Outcome, Step, StepKind, Time},
+    words::UnknownWord,
+};
 
 /// The columns that [`step`] reads, in its order.
 pub(crate) const STEP_COLUMNS: &str = "run_id, seq, direction, kind, name, ord, asked, outcome, attempts, generation, \
@@ -21,6 +24,20 @@ pub(crate) fn json(text: Option<String>) -> Option<Json> {
 /// A text as a text column takes it: Postgres has none with a NUL, which a JSON column takes as it is.
 pub(crate) fn storable(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
+}
+
+/// A text column that holds one of an enum's words.
+pub(crate) fn word<T: FromStr<Err = UnknownWord>>(row: &PgRow, column: &str) -> Result<T, sqlx::Error> {
+    parse_word(row.try_get(column)?, column)
+}
+
+/// The same, where the column may be null.
+pub(crate) fn word_or_null<T: FromStr<Err = UnknownWord>>(row: &PgRow, column: &str) -> Result<Option<T>, sqlx::Error> {
+    row.try_get::<Option<&str>, _>(column)?.map(|text| parse_word(text, column)).transpose()
+}
+
+fn parse_word<T: FromStr<Err = UnknownWord>>(text: &str, column: &str) -> Result<T, sqlx::Error> {
+    text.parse().map_err(|error| sqlx::Error::ColumnDecode { index: column.to_owned(), source: Box::new(error) })
 }
 
 /// A step from its row.

@@ -2,15 +2,15 @@
 
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
-use super::rows::json;
+use super::rows::{json, word};
 use crate::engine::{
     core::{
         model::{Json, RunId, Time},
         redact::redact,
-        schedule::{CatchUp, Overlap, Standing},
+        schedule::{SlotOutcome, Standing},
     },
     error::Error,
-    view::{ScheduleSpec, Slot},
+    read_models::{ScheduleSpec, Slot},
 };
 
 /// A schedule's row, and what is known besides.
@@ -63,11 +63,7 @@ async fn select(conn: &mut PgConnection, name: Option<&str>) -> Result<Vec<Store
 }
 
 fn stored(row: &PgRow) -> Result<Stored, sqlx::Error> {
-    let unheard = |what: &str| sqlx::Error::Decode(format!("schedule.{what} holds a word that means nothing").into());
-    let (overlap, catch_up): (String, String) = (row.try_get("overlap")?, row.try_get("catch_up")?);
-    let overlap = Overlap::ALL.into_iter().find(|known| known.word() == overlap);
-    let catch_up = CatchUp::ALL.into_iter().find(|known| known.word() == catch_up);
-    let input = json(row.try_get("input")?).ok_or_else(|| unheard("input"))?;
+    let input = json(row.try_get("input")?).ok_or_else(|| sqlx::Error::Decode("schedule.input is no JSON".into()))?;
     let secret: Vec<String> = row.try_get("secret_fields")?;
     Ok(Stored {
         name: row.try_get("name")?,
@@ -78,8 +74,8 @@ fn stored(row: &PgRow) -> Result<Stored, sqlx::Error> {
             workflow: row.try_get("workflow")?,
             input,
             queue: row.try_get("queue")?,
-            overlap: overlap.ok_or_else(|| unheard("overlap"))?,
-            catch_up: catch_up.ok_or_else(|| unheard("catch_up"))?,
+            overlap: word(row, "overlap")?,
+            catch_up: word(row, "catch_up")?,
             paused: Some(row.try_get("paused")?),
         },
         standing: Standing {
@@ -98,7 +94,7 @@ fn stored(row: &PgRow) -> Result<Stored, sqlx::Error> {
 fn slot(row: &PgRow) -> Result<Slot, sqlx::Error> {
     Ok(Slot {
         slot: row.try_get("slot")?,
-        outcome: row.try_get("outcome")?,
+        outcome: word(row, "outcome")?,
         run_id: row.try_get("run_id")?,
         message: row.try_get("message")?,
         at: row.try_get("at")?,
@@ -119,14 +115,14 @@ pub(crate) async fn slots(
 }
 
 /// What is recorded of a slot: it, its outcome, and a sentence.
-pub(crate) type SlotRecord = (Time, &'static str, Option<String>);
+pub(crate) type SlotRecord = (Time, SlotOutcome, Option<String>);
 
 /// Records slots; gives those that had not been decided before.
 pub(crate) async fn record(conn: &mut PgConnection, name: &str, slots: &[SlotRecord]) -> Result<Vec<Time>, Error> {
     let rows = sqlx::query_scalar(include_str!("sql/record_slots.sql"))
         .bind(name)
         .bind(slots.iter().map(|(slot, ..)| *slot).collect::<Vec<_>>())
-        .bind(slots.iter().map(|(_, outcome, _)| *outcome).collect::<Vec<_>>())
+        .bind(slots.iter().map(|(_, outcome, _)| outcome.word()).collect::<Vec<_>>())
         .bind(slots.iter().map(|(.., message)| message.as_deref()).collect::<Vec<_>>())
         .fetch_all(conn)
         .await?;

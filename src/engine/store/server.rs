@@ -2,7 +2,7 @@
 
 use sqlx::{PgConnection, Row};
 
-use crate::engine::{error::Error, view::ServerSettings};
+use crate::engine::{error::Error, read_models::ServerSettings};
 
 /// Settings that the promises rest on, and how far the clocks are apart.
 pub(crate) async fn settings(conn: &mut PgConnection) -> Result<ServerSettings, Error> {

@@ -25,10 +25,10 @@ use self::inject::{Fault, Faulty, Plan, Plans};
 use super::{
     api::Operator,
     api::{Engine, StartRun},
-    core::model::{Direction, RunId},
+    core::model::{Direction, RunId, WaitKind},
     error::Error,
+    read_models::{Run, RunStatus, RunStep},
     registry::Registry,
-    view::{Run, StepView},
     worker::WorkerConfig,
 };
 
@@ -176,7 +176,7 @@ impl<S: Saga> Harness<'_, S> {
         let twice = Plan { faults: faults.into(), twice: true, ..Plan::default() };
         self.trial(&format!("{trial}, everything else is done twice"), twice).await?;
         let steps = run.steps.iter().flatten();
-        Ok(steps.filter(|step| step.direction == Direction::Undo.word()).map(|step| step.seq).collect())
+        Ok(steps.filter(|step| step.direction == Direction::Undo).map(|step| step.seq).collect())
     }
 
     /// The step's answer is lost.
@@ -243,9 +243,9 @@ impl<S: Saga> Harness<'_, S> {
     }
 }
 
-fn activities(run: &Run) -> impl Iterator<Item = &StepView> {
+fn activities(run: &Run) -> impl Iterator<Item = &RunStep> {
     let steps = run.steps.iter().flatten();
-    steps.filter(|step| step.activity.is_some() && step.direction == Direction::Forward.word())
+    steps.filter(|step| step.activity.is_some() && step.direction == Direction::Forward)
 }
 
 async fn start<S: Saga>(engine: &Engine, saga: &S, id: RunId) -> Result<RunId, Error> {
@@ -266,9 +266,9 @@ async fn end<S: Saga>(saga: &S, engine: &Engine, id: RunId, trial: &str) -> Resu
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
         let run = engine.run(id).await.map_err(failed)?;
-        match run.status.as_str() {
-            "completed" | "compensated" | "failed" | "abandoned" => return Ok(run),
-            "stuck" => {
+        match run.status {
+            status if status.has_ended() => return Ok(run),
+            RunStatus::Stuck => {
                 let by = Operator { actor: "harness".to_owned(), ..Operator::default() };
                 engine.retry(id, &by).await.map_err(failed)?;
             }
@@ -276,7 +276,9 @@ async fn end<S: Saga>(saga: &S, engine: &Engine, id: RunId, trial: &str) -> Resu
                 let what = format!("it does not end: it is {status} ({:?}), {:?}", run.failure, run.waiting_on);
                 return Err(Breach::promise(trial, what));
             }
-            _ if run.waiting_on.as_ref().is_some_and(|waiting| waiting.kind == "signal") => saga.nudge(&run).await,
+            _ if run.waiting_on.as_ref().is_some_and(|waiting| waiting.kind == WaitKind::Signal) => {
+                saga.nudge(&run).await
+            }
             _ => {}
         }
         tokio::time::sleep(LOOK_EVERY).await;

@@ -147,6 +147,33 @@ async fn show() -> impl IntoResponse {
 mod tests {
     use super::*;
 
+    /// The schema of an enum derives its words from the names of the variants; everything else has them from `words!`.
+    #[test]
+    fn enums_have_the_words_that_answers_have() {
+        use crate::engine::*;
+        let schemas = &document()["components"]["schemas"];
+        for (name, words) in [
+            ("ActionOutcome", ActionOutcome::WORDS),
+            ("AttentionKind", AttentionKind::WORDS),
+            ("CatchUp", CatchUp::WORDS),
+            ("Direction", Direction::WORDS),
+            ("HoldKind", HoldKind::WORDS),
+            ("KeyState", KeyState::WORDS),
+            ("Mover", Mover::WORDS),
+            ("OperationStatus", OperationStatus::WORDS),
+            ("Outcome", Outcome::WORDS),
+            ("Overlap", Overlap::WORDS),
+            ("Role", Role::WORDS),
+            ("RunStatus", RunStatus::WORDS),
+            ("SlotOutcome", SlotOutcome::WORDS),
+            ("StepKind", StepKind::WORDS),
+            ("StepState", StepState::WORDS),
+            ("WaitKind", WaitKind::WORDS),
+        ] {
+            assert_eq!(schemas[name]["enum"], serde_json::json!(words), "{name}");
+        }
+    }
+
     #[test]
     fn every_tag_of_a_handler_is_explained() {
         for (path, item) in raw()["paths"].as_object().expect("paths") {

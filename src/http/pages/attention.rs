@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::{address::Address, format, layout::Fragment, links};
 use crate::{
-    engine::{ATTENTION_KINDS, AttentionFilter, AttentionGroup},
+    engine::{AttentionFilter, AttentionGroup, AttentionKind},
     http::{App, base::filters, problem::Problem},
 };
 
@@ -22,27 +22,32 @@ struct AttentionPage<'a> {
 /// Renders the groups.
 pub(super) async fn render(app: &App, address: &Address) -> Result<Fragment, Problem> {
     let text = |name: &str| address.param(name).map(str::to_owned);
-    let filter =
-        AttentionFilter { workflow: text("workflow"), kind: text("kind"), limit: None, cursor: text("cursor") };
+    let kind = address.param("kind").map(str::parse).transpose()?;
+    let filter = AttentionFilter { workflow: text("workflow"), kind, limit: None, cursor: text("cursor") };
     let page = app.engine.attention(&filter).await?;
     let next = address.next(page.next_cursor);
     let runs = page.items.iter().map(|group| group.count).sum();
-    let template =
-        AttentionPage { address, kinds: &ATTENTION_KINDS, kind: address.param("kind"), groups: page.items, runs, next };
+    let template = AttentionPage {
+        address,
+        kinds: AttentionKind::WORDS,
+        kind: address.param("kind"),
+        groups: page.items,
+        runs,
+        next,
+    };
     Fragment::render(app, "Needs attention", "attention", &template)
 }
 
 /// What a kind of attention means, in a few words.
-pub(super) fn means(kind: &str) -> &'static str {
+pub(super) fn means(kind: &AttentionKind) -> &'static str {
     match kind {
-        "stuck" => "can't go on by themselves",
-        "poison" => "ended their workers again and again",
-        "unknown" => "nobody could tell whether a step took effect",
-        "undo_failed" => "an undo failed for good",
-        "best_effort" => "a step that may fail did; the run went on",
-        "retrying" => "have been trying for long",
-        "overdue" => "are due, and no worker comes",
-        _ => "",
+        AttentionKind::Stuck => "can't go on by themselves",
+        AttentionKind::Poison => "ended their workers again and again",
+        AttentionKind::Unknown => "nobody could tell whether a step took effect",
+        AttentionKind::UndoFailed => "an undo failed for good",
+        AttentionKind::BestEffort => "a step that may fail did; the run went on",
+        AttentionKind::Retrying => "have been trying for long",
+        AttentionKind::Overdue => "are due, and no worker comes",
     }
 }
 

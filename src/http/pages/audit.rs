@@ -33,7 +33,7 @@ pub(super) async fn render(app: &App, address: &Address) -> Result<Fragment, Pro
         operation_id: id("operation_id")?,
         actor: text("actor"),
         action: text("action"),
-        outcome: text("outcome"),
+        outcome: address.param("outcome").map(str::parse).transpose()?,
         since: address.param("since").map(|since| run_filter::parse_time("since", since, now)).transpose()?,
         cursor: text("cursor"),
         ..AuditFilter::default()

@@ -4,15 +4,15 @@ use askama::Template;
 
 use super::{format, layout::Fragment, links};
 use crate::{
-    engine::{HoldNote, QueueView, WorkerView, Workflows},
+    engine::{HoldNote, QueueInfo, WorkerInfo, Workflows},
     http::{App, base::filters, problem::Problem},
 };
 
 #[derive(Template)]
 #[template(path = "fleet.html")]
 struct FleetPage {
-    queues: Vec<QueueView>,
-    workers: Vec<WorkerView>,
+    queues: Vec<QueueInfo>,
+    workers: Vec<WorkerInfo>,
     workflows: Workflows,
     alive: usize,
     held: usize,
@@ -44,7 +44,7 @@ fn milliseconds(ms: &u64) -> String {
 }
 
 /// When a worker last sent a heartbeat. For a live one it is "now": the exact moment changes all the time.
-fn last_heartbeat(worker: &WorkerView) -> String {
+fn last_heartbeat(worker: &WorkerInfo) -> String {
     match worker.last_beat {
         _ if worker.alive => "now".to_owned(),
         Some(at) => format::moment(&at),

@@ -38,8 +38,7 @@ impl HoldRequest {
             "release" => false,
             _ => return Err(Problem::new("unknown_route", "no page has this address")),
         };
-        let kind = HoldKind::from_word(fields.text("kind"));
-        let kind = kind.ok_or_else(|| Problem::invalid("kind is workflow, activity or queue"))?;
+        let kind = fields.text("kind").parse().map_err(|_| Problem::invalid("kind is workflow, activity or queue"))?;
         Ok(Self { kind, name: fields.text("name").to_owned(), hold })
     }
 

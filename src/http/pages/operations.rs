@@ -61,7 +61,8 @@ pub(super) async fn render_one(app: &App, address: &Address, id: &str) -> Result
     let id = parse_id(id)?;
     let operation = app.engine.operation(id).await?;
     let outcome = address.param("outcome");
-    let page = app.engine.operation_runs(id, outcome, Some(RUNS), address.param("cursor")).await?;
+    let state = outcome.map(str::parse).transpose()?;
+    let page = app.engine.operation_runs(id, state, Some(RUNS), address.param("cursor")).await?;
     let next = address.next(page.next_cursor);
     let title = format!("{} in bulk", operation.action);
     let template = OperationPage { address, operation, outcome, runs: page.items, next };

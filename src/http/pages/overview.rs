@@ -9,7 +9,7 @@ use super::{
     runs::{Chip, RunRow, counted},
 };
 use crate::{
-    engine::{AttentionFilter, AttentionGroup, RunFilter, StatusCount},
+    engine::{AttentionFilter, AttentionGroup, RunFilter, RunStatus, StatusCount},
     http::{App, base::filters, problem::Problem},
 };
 
@@ -40,8 +40,8 @@ pub(super) async fn render(app: &App) -> Result<Fragment, Problem> {
     let workers = app.engine.workers().await?.items.iter().filter(|worker| worker.alive).count();
     let template = Overview {
         open: open(&counts),
-        stuck: of(&counts, "stuck"),
-        compensating: of(&counts, "compensating"),
+        stuck: of(&counts, RunStatus::Stuck),
+        compensating: of(&counts, RunStatus::Compensating),
         chips: counted(&counts),
         more_groups: groups.next_cursor.is_some(),
         groups: groups.items,
@@ -51,13 +51,15 @@ pub(super) async fn render(app: &App) -> Result<Fragment, Problem> {
     Fragment::render(app, "Overview", "overview", &template)
 }
 
-fn of(counts: &[StatusCount], status: &str) -> i64 {
+fn of(counts: &[StatusCount], status: RunStatus) -> i64 {
     counts.iter().find(|count| count.status == status).map_or(0, |count| count.count)
 }
 
 /// Runs that are on their way.
 fn open(counts: &[StatusCount]) -> String {
-    let on_their_way = |count: &&StatusCount| matches!(count.status, "pending" | "running" | "waiting" | "paused");
+    let on_their_way = |count: &&StatusCount| {
+        !count.status.has_ended() && !matches!(count.status, RunStatus::Compensating | RunStatus::Stuck)
+    };
     let (sum, exact) = counts
         .iter()
         .filter(on_their_way)

@@ -10,7 +10,7 @@ use super::{
     waterfall::{self, Bar, Chart, ROW},
 };
 use crate::{
-    engine::{Attention, AuditEntry, AuditFilter, PastAttempt, Run, StepView, Why},
+    engine::{Attention, AuditEntry, AuditFilter, PastAttempt, Run, RunStep, StepState, Why},
     http::{App, base::filters, extract::run_id, problem::Problem},
 };
 
@@ -21,7 +21,7 @@ const SHOWN: u32 = 50;
 #[template(path = "run.html")]
 struct RunPage {
     run: Run,
-    steps: Vec<StepView>,
+    steps: Vec<RunStep>,
     why: Why,
     attention: Vec<Attention>,
     audit: Vec<AuditEntry>,
@@ -40,12 +40,12 @@ pub(super) async fn render(app: &App, id: &str) -> Result<Fragment, Problem> {
     let attention = run.attention.take().unwrap_or_default();
     let steps = run.steps.take().unwrap_or_default();
     let now = app.engine.now().await?;
-    let ended = run.finished_at.filter(|_| ended(&run.status));
+    let ended = run.finished_at.filter(|_| run.status.has_ended());
     let chart = waterfall::chart(&steps, run.created_at, ended, now);
     let title = format!("{} {}", run.workflow, format::short(&run.id));
     let has_undos = steps.iter().any(|step| step.direction == "undo");
-    let mut words = why.actions.clone();
-    if !self::ended(&run.status) {
+    let mut words: Vec<&str> = why.actions.iter().map(String::as_str).collect();
+    if !run.status.has_ended() {
         words.push("signal");
     }
     // A verb that needs a step is offered where there is one that it can mean.
@@ -57,12 +57,7 @@ pub(super) async fn render(app: &App, id: &str) -> Result<Fragment, Problem> {
     Fragment::render(app, title, "runs", &template)
 }
 
-/// Whether nothing more happens to a run by itself.
-pub(super) fn ended(status: &str) -> bool {
-    matches!(status, "completed" | "compensated" | "failed" | "abandoned")
-}
-
-fn anchor(step: &StepView) -> String {
+fn anchor(step: &RunStep) -> String {
     format!("s{}{}", step.seq, if step.direction == "undo" { "u" } else { "f" })
 }
 
@@ -71,14 +66,14 @@ fn bar_class(bar: &Bar, back: &bool) -> String {
     format!("bar {}{}", bar.class(), if *back { " back" } else { "" })
 }
 
-fn outcome(step: &StepView) -> Html {
-    format::badge(step.outcome.as_deref().unwrap_or("open"))
+fn outcome(step: &RunStep) -> Html {
+    format::badge(StepState::from(step.outcome).word())
 }
 
 fn lasted(past: &PastAttempt) -> String {
     format::between(&past.started_at, &Some(past.ended_at))
 }
 
-fn with_payload(step: &StepView) -> bool {
+fn with_payload(step: &RunStep) -> bool {
     step.input.is_some() || step.output.is_some() || !step.attempt_log.is_empty() || step.idempotency_key.is_some()
 }

@@ -81,7 +81,7 @@ pub(super) async fn render(app: &App, address: &Address) -> Result<Fragment, Pro
     let (page, problem) = match listed {
         Ok(page) => (page, None),
         Err(problem) if problem.status().is_client_error() => {
-            (crate::engine::Page { items: Vec::new(), next_cursor: None }, Some(problem.detail().to_owned()))
+            (crate::engine::Slice { items: Vec::new(), next_cursor: None }, Some(problem.detail().to_owned()))
         }
         Err(problem) => return Err(problem),
     };
@@ -178,7 +178,7 @@ fn why(run: &Run) -> String {
     }
     let Some(waiting) = &run.waiting_on else { return String::new() };
     let name = waiting.name.as_deref().unwrap_or_default();
-    match waiting.kind.as_str() {
+    match waiting.kind.word() {
         "timer" => "a timer".to_owned(),
         "retry" => format!("another attempt of {name}"),
         "worker" => format!("a worker that has {name}"),

@@ -3,7 +3,7 @@
 
 use chrono::TimeDelta;
 
-use crate::engine::{Outcome, PastAttempt, StepView, Time};
+use crate::engine::{Outcome, PastAttempt, RunStep, Time};
 
 use super::axis::{Span, length};
 
@@ -53,7 +53,7 @@ pub(super) struct Clock {
 
 impl Clock {
     /// The stretches of a step among all those of its run, in their order.
-    pub(super) fn stretches(&self, step: &StepView, all: &[StepView]) -> Vec<Stretch> {
+    pub(super) fn stretches(&self, step: &RunStep, all: &[RunStep]) -> Vec<Stretch> {
         let asked = self.asked(step, all);
         let until = step.finished_at.unwrap_or(self.now).max(asked);
         if step.kind != "activity" {
@@ -70,7 +70,7 @@ impl Clock {
             found.extend(gap(step, cursor, begun, before, step.attempts));
             found.push(last(step, begun, until));
         } else if let Some(outcome) = &step.outcome {
-            found.extend(not_by_an_attempt(step, word(outcome), found.is_empty(), cursor, until));
+            found.extend(not_by_an_attempt(step, outcome.word(), found.is_empty(), cursor, until));
         }
         if let Some(next) = step.next_attempt_at.filter(|_| self.open && step.outcome.is_none()) {
             let title = format!("{}: waits for attempt {}", step.name, step.attempts + 1);
@@ -84,8 +84,8 @@ impl Clock {
     }
 
     /// A timer, a signal, a side value, the pivot.
-    fn wait(&self, step: &StepView, asked: Time, until: Time) -> Vec<Stretch> {
-        match step.kind.as_str() {
+    fn wait(&self, step: &RunStep, asked: Time, until: Time) -> Vec<Stretch> {
+        match step.kind.word() {
             "pivot" => vec![stretch(until, until, Kind::Pivot, step)],
             "side" => vec![stretch(until, until, Kind::Ended("ok"), step)],
             _ => {
@@ -99,12 +99,12 @@ impl Clock {
     }
 
     /// When a step was asked for, as well as it is known: when the last of those before it was done.
-    fn asked(&self, step: &StepView, all: &[StepView]) -> Time {
+    fn asked(&self, step: &RunStep, all: &[RunStep]) -> Time {
         let undo = step.direction == "undo";
         let logged = step.attempt_log.first().and_then(|past| past.started_at);
         let begun = logged.or(step.started_at).filter(|_| !undo);
         let limit = begun.or(step.finished_at).unwrap_or(self.now);
-        let before = |other: &&StepView| {
+        let before = |other: &&RunStep| {
             let earlier = if other.direction == step.direction {
                 if undo { step.undo_after.contains(&other.seq) } else { other.seq < step.seq }
             } else {
@@ -117,7 +117,7 @@ impl Clock {
 }
 
 /// What the log has, with the waits between.
-fn tried(step: &StepView, asked: Time) -> Vec<Stretch> {
+fn tried(step: &RunStep, asked: Time) -> Vec<Stretch> {
     let (mut found, mut cursor, mut before) = (Vec::new(), asked, 0);
     for past in &step.attempt_log {
         let from = past.started_at.unwrap_or(cursor).max(cursor);
@@ -130,15 +130,15 @@ fn tried(step: &StepView, asked: Time) -> Vec<Stretch> {
 }
 
 /// Whether the attempt that the row tells of is the last one of the log.
-fn is_told(step: &StepView) -> bool {
+fn is_told(step: &RunStep) -> bool {
     let last = step.attempt_log.last().filter(|past| past.attempt == step.attempts);
     last.is_some_and(|past| step.started_at.is_none_or(|at| at < past.ended_at + SLACK))
 }
 
 /// The attempt that the row tells of, and that is not in the log.
-fn last(step: &StepView, begun: Time, until: Time) -> Stretch {
-    match (step.outcome.as_deref(), step.next_attempt_at) {
-        (Some(outcome), _) => stretch(begun, until, Kind::Ended(word(outcome)), step),
+fn last(step: &RunStep, begun: Time, until: Time) -> Stretch {
+    match (step.outcome.map(Outcome::word), step.next_attempt_at) {
+        (Some(outcome), _) => stretch(begun, until, Kind::Ended(outcome), step),
         (None, None) => stretch(begun, until, Kind::Open, step),
         (None, Some(_)) => {
             let tried = if step.error.as_ref().is_some_and(|error| error.unknown) { "unknown" } else { "failed" };
@@ -149,7 +149,7 @@ fn last(step: &StepView, begun: Time, until: Time) -> Stretch {
 
 /// How a step ended that no attempt ended: its last one failed and that was that, an operator has seen to it since, or it was
 /// passed over.
-fn not_by_an_attempt(step: &StepView, word: &'static str, untried: bool, cursor: Time, until: Time) -> Vec<Stretch> {
+fn not_by_an_attempt(step: &RunStep, word: &'static str, untried: bool, cursor: Time, until: Time) -> Vec<Stretch> {
     let end = stretch(until, until, Kind::Ended(word), step);
     match until - cursor > SLACK {
         _ if untried => vec![end],
@@ -159,7 +159,7 @@ fn not_by_an_attempt(step: &StepView, word: &'static str, untried: bool, cursor:
 }
 
 /// The time before an attempt, where there was one before it.
-fn gap(step: &StepView, from: Time, to: Time, before: u32, attempt: u32) -> Option<Stretch> {
+fn gap(step: &RunStep, from: Time, to: Time, before: u32, attempt: u32) -> Option<Stretch> {
     if (before == 0 && attempt == 1) || to <= from {
         return None;
     }
@@ -174,7 +174,7 @@ fn waiting(title: String, from: Time, to: Time) -> Stretch {
     Stretch { from, to, kind: Kind::Wait, title }
 }
 
-fn of_past(step: &StepView, past: &PastAttempt, from: Time, to: Time) -> String {
+fn of_past(step: &RunStep, past: &PastAttempt, from: Time, to: Time) -> String {
     let undo = if step.direction == "undo" { "undo of " } else { "" };
     let what = if past.verification { "verification" } else { "attempt" };
     let error = past.error.as_ref().map(|error| format!(": {}: {}", error.code, error.message)).unwrap_or_default();
@@ -190,16 +190,12 @@ pub(super) fn came(past: &PastAttempt) -> &'static str {
     }
 }
 
-fn stretch(from: Time, to: Time, kind: Kind, step: &StepView) -> Stretch {
+fn stretch(from: Time, to: Time, kind: Kind, step: &RunStep) -> Stretch {
     let what = if step.direction == "undo" { "undo of " } else { "" };
-    let outcome = step.outcome.as_deref().unwrap_or("open");
+    let outcome = step.outcome.map(Outcome::word).unwrap_or("open");
     let tries = if step.attempts > 1 { format!(", attempt {}", step.attempts) } else { String::new() };
     let title = format!("{what}{}: {outcome}{tries}, {}", step.name, length(from, to));
     Stretch { from, to: to.max(from), kind, title }
-}
-
-fn word(outcome: &str) -> &'static str {
-    ["ok", "failed", "unknown", "skipped"].into_iter().find(|known| *known == outcome).unwrap_or("ok")
 }
 
 #[cfg(test)]
@@ -217,14 +213,14 @@ mod tests {
         PastAttempt { attempt, verification: false, outcome, started_at, ended_at, error: Some(error) }
     }
 
-    fn step(attempts: u32, from: i64, to: Option<i64>, outcome: Option<&str>, log: Vec<PastAttempt>) -> StepView {
-        StepView {
+    fn step(attempts: u32, from: i64, to: Option<i64>, outcome: Option<&str>, log: Vec<PastAttempt>) -> RunStep {
+        RunStep {
             seq: 0,
             name: "charge".into(),
-            kind: "activity".into(),
+            kind: "activity".parse().expect("a kind"),
             activity: None,
-            direction: "forward".into(),
-            outcome: outcome.map(Into::into),
+            direction: "forward".parse().expect("a direction"),
+            outcome: outcome.map(|word| word.parse().expect("an outcome")),
             attempts,
             idempotency_key: None,
             input: None,
@@ -241,7 +237,7 @@ mod tests {
     }
 
     /// Each stretch in milliseconds, with what it was.
-    fn of(step: &StepView, now: i64) -> Vec<(i64, i64, Kind)> {
+    fn of(step: &RunStep, now: i64) -> Vec<(i64, i64, Kind)> {
         let clock = Clock { begun: at(0), now: at(now), open: true };
         let found = clock.stretches(step, std::slice::from_ref(step));
         let ms = |time: Time| (time - at(0)).num_milliseconds();

@@ -7,7 +7,7 @@ use super::{
     verbs::{self, Inputs},
 };
 use crate::{
-    engine::{Json, StepView, Verb},
+    engine::{Direction, Json, Outcome, RunStep, StepKind, StepState, Verb},
     http::{problem::Problem, verb_bodies::parse_verb},
 };
 
@@ -39,19 +39,17 @@ pub(super) fn parse(word: &str, fields: &Fields) -> Result<RunRequest, Problem> 
 }
 
 /// The steps that a verb's form offers, as `(value, label)`; the likeliest first.
-pub(super) fn list_steps(verb: &str, steps: &[StepView]) -> Vec<(String, String)> {
-    let fits = |step: &&StepView| match verb {
-        "skip" => {
-            step.outcome.as_deref() != Some("ok") && step.outcome.as_deref() != Some("skipped") && step.kind != "pivot"
-        }
-        "fork" => step.direction != "undo",
-        _ => step.kind == "activity" && (step.outcome.as_deref() == Some("unknown") || step.outcome.is_none()),
+pub(super) fn list_steps(verb: &str, steps: &[RunStep]) -> Vec<(String, String)> {
+    let fits = |step: &&RunStep| match verb {
+        "skip" => !matches!(step.outcome, Some(Outcome::Ok | Outcome::Skipped)) && step.kind != StepKind::Pivot,
+        "fork" => step.direction == Direction::Forward,
+        _ => step.kind == StepKind::Activity && matches!(step.outcome, None | Some(Outcome::Unknown)),
     };
-    let label = |step: &StepView| {
-        let undo = if step.direction == "undo" { "undo of " } else { "" };
-        format!("{} {undo}{} ({})", step.seq, step.name, step.outcome.as_deref().unwrap_or("open"))
+    let label = |step: &RunStep| {
+        let undo = if step.direction == Direction::Undo { "undo of " } else { "" };
+        format!("{} {undo}{} ({})", step.seq, step.name, StepState::from(step.outcome))
     };
-    let value = |step: &StepView| format!("{}{}", step.seq, if step.direction == "undo" { "u" } else { "f" });
+    let value = |step: &RunStep| format!("{}{}", step.seq, if step.direction == Direction::Undo { "u" } else { "f" });
     steps.iter().filter(fits).rev().map(|step| (value(step), label(step))).collect()
 }
 

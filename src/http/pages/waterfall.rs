@@ -4,7 +4,7 @@
 //! The axis is true to time while something is attempted. Where nothing is, a long wait is cut to a fraction of the
 //! width and marked as cut, so that a payment of 200 ms and a refund window of a month fit on one page.
 
-use crate::engine::{StepView, Time};
+use crate::engine::{RunStep, Time};
 
 use super::{
     axis::{Axis, Break, Span, Tick, round},
@@ -112,11 +112,11 @@ pub(super) struct Arrow {
 }
 
 /// Draws a run that was created at `begun`. `ended`: when it ended; none: it is going on, and now is `now`.
-pub(super) fn chart(steps: &[StepView], begun: Time, ended: Option<Time>, now: Time) -> Chart {
+pub(super) fn chart(steps: &[RunStep], begun: Time, ended: Option<Time>, now: Time) -> Chart {
     let clock = Clock { begun, now, open: ended.is_none() };
-    let forward: Vec<&StepView> = steps.iter().filter(|step| step.direction != "undo").collect();
-    let undos: Vec<&StepView> = steps.iter().filter(|step| step.direction == "undo").collect();
-    let stretches: Vec<(&StepView, Vec<Stretch>)> =
+    let forward: Vec<&RunStep> = steps.iter().filter(|step| step.direction != "undo").collect();
+    let undos: Vec<&RunStep> = steps.iter().filter(|step| step.direction == "undo").collect();
+    let stretches: Vec<(&RunStep, Vec<Stretch>)> =
         forward.iter().chain(&undos).map(|step| (*step, clock.stretches(step, steps))).collect();
     let last = stretches.iter().flat_map(|(_, all)| all.iter().map(|one| one.to)).max().unwrap_or(now);
     let end = last.max(ended.unwrap_or(now)).max(begun + chrono::Duration::milliseconds(1));
@@ -180,14 +180,14 @@ mod tests {
         Time::from_timestamp_millis(1_700_000_000_000 + ms).expect("a time")
     }
 
-    fn step(seq: u32, direction: &str, from: i64, to: Option<i64>) -> StepView {
-        StepView {
+    fn step(seq: u32, direction: &str, from: i64, to: Option<i64>) -> RunStep {
+        RunStep {
             seq,
             name: format!("s{seq}"),
-            kind: "activity".into(),
+            kind: "activity".parse().expect("a kind"),
             activity: None,
-            direction: direction.into(),
-            outcome: to.map(|_| "ok".into()),
+            direction: direction.parse().expect("a direction"),
+            outcome: to.map(|_| "ok".parse().expect("an outcome")),
             attempts: 1,
             idempotency_key: None,
             input: None,
@@ -221,7 +221,7 @@ mod tests {
     fn a_long_wait_is_drawn_shorter() {
         let month = 30 * 86_400_000;
         let mut wait = step(1, "forward", 200, Some(month));
-        wait.kind = "signal".into();
+        wait.kind = "signal".parse().expect("a kind");
         wait.started_at = None;
         let steps = [step(0, "forward", 0, Some(200)), wait, step(2, "forward", month, Some(month + 200))];
         let chart = chart(&steps, at(0), Some(at(month + 200)), at(month * 2));

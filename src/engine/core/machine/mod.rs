@@ -34,7 +34,10 @@ use super::{
     decision::{Decision, Event, RunWrite, Snapshot, Wait},
     execution::{Execution, WorkflowCode},
     holds::Serves,
-    model::{Direction, Due, Failure, Json, Outcome, Request, RunId, Signal, Status, Step, StepError, StepKind, Time},
+    model::{
+        Direction, Due, Failure, Json, Outcome, Request, RunId, Signal, Status, Step, StepError, StepKind, Time,
+        WaitKind,
+    },
     plan::undo_plan,
     policy::{ActivityMeta, Catalog},
     transition::{Change, next},
@@ -410,9 +413,9 @@ impl Machine {
         };
         let step = self.steps.values().filter(|step| self.counts(step)).min_by_key(rank)?;
         let kind = match step.kind {
-            StepKind::Signal => "signal",
-            StepKind::Activity => "retry",
-            StepKind::Timer | StepKind::Side | StepKind::Pivot => "timer",
+            StepKind::Signal => WaitKind::Signal,
+            StepKind::Activity => WaitKind::Retry,
+            StepKind::Timer | StepKind::Side | StepKind::Pivot => WaitKind::Timer,
         };
         let until = self.earliest_write_due();
         Some(Wait { kind, name: step.name.clone(), until })

@@ -2,10 +2,11 @@
 
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
+use super::super::rows::word;
 use crate::engine::{
-    core::model::RunId,
+    core::{attention::AttentionKind, model::RunId},
     error::Error,
-    view::{Attention, AttentionFilter, AttentionGroup},
+    read_models::{Attention, AttentionFilter, AttentionGroup},
 };
 
 /// A group, and the place in the list that it stands at.
@@ -21,7 +22,7 @@ pub(crate) async fn groups(
     let (count, key) = after.unzip();
     let rows = sqlx::query(include_str!("../sql/attention_groups.sql"))
         .bind(&filter.workflow)
-        .bind(&filter.kind)
+        .bind(filter.kind.map(AttentionKind::word))
         .bind(count)
         .bind(key)
         .bind(limit)
@@ -35,7 +36,7 @@ fn group(row: &PgRow) -> Result<Placed, sqlx::Error> {
     let count: i64 = row.try_get("runs")?;
     let group = AttentionGroup {
         fingerprint: row.try_get::<Option<i64>, _>("fingerprint")?.map(hex),
-        kind: row.try_get("kind")?,
+        kind: word(row, "kind")?,
         workflow: row.try_get("workflow")?,
         step: row.try_get("step_name")?,
         queue: row.try_get("queue")?,
@@ -62,7 +63,7 @@ pub(crate) async fn of_run(conn: &mut PgConnection, run: RunId) -> Result<Vec<At
         Ok(Attention {
             seq: u32::try_from(row.try_get::<i32, _>("seq")?).ok(),
             step: row.try_get("step_name")?,
-            kind: row.try_get("kind")?,
+            kind: word(row, "kind")?,
             code: row.try_get("code")?,
             message: row.try_get("message")?,
             since: row.try_get("since")?,

@@ -2,11 +2,11 @@
 
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row, postgres::PgRow};
 
-use super::super::rows::json;
+use super::super::rows::{json, word};
 use crate::engine::{
     core::redact::hide,
     error::Error,
-    view::{AuditEntry, AuditFilter},
+    read_models::{AuditEntry, AuditFilter},
 };
 
 /// Up to `limit` entries before a number. As with runs the statement has only the conditions that are asked for, and is
@@ -35,10 +35,11 @@ pub(crate) async fn page(
         let column = if actor.contains(" (") { "actor" } else { "split_part(actor, ' (', 1)" };
         query.push(format_args!(" AND {column} = ")).push_bind(actor.clone());
     }
-    for (column, value) in [("action", &filter.action), ("outcome", &filter.outcome)] {
-        if let Some(value) = value {
-            query.push(format_args!(" AND {column} = ")).push_bind(value.clone());
-        }
+    if let Some(action) = &filter.action {
+        query.push(" AND action = ").push_bind(action.clone());
+    }
+    if let Some(outcome) = filter.outcome {
+        query.push(" AND outcome = ").push_bind(outcome.word());
     }
     if let Some(since) = filter.since {
         query.push(" AND at >= ").push_bind(since);
@@ -64,7 +65,7 @@ fn entry(row: &PgRow) -> Result<AuditEntry, sqlx::Error> {
         run_id: row.try_get("run_id")?,
         subject: row.try_get("subject")?,
         operation_id: row.try_get("operation_id")?,
-        outcome: row.try_get("outcome")?,
+        outcome: word(row, "outcome")?,
         code: row.try_get("code")?,
         message: row.try_get("message")?,
         reason: row.try_get("reason")?,

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use sqlx::{PgConnection, Row};
 
 use crate::engine::{
-    core::model::{Status, Time},
+    core::{holds::HoldKind, model::Time},
     error::Error,
-    view::{Hold, HoldNote, LaneView, QueueView, StatusCount, VersionView, WorkerView},
+    read_models::{Hold, HoldNote, LaneInfo, QueueInfo, RunStatus, StatusCount, WorkerInfo, WorkflowVersion},
 };
 
 /// A lane that has not been heard of for longer than this is not taken for alive, whatever its row says.
@@ -17,20 +17,20 @@ const HEARD_OF: &str = "30 seconds";
 const COUNT_TO: i64 = 10_000;
 
 /// What is held back, by kind and name.
-pub(crate) type Holds = HashMap<(String, String), HoldNote>;
+pub(crate) type Holds = HashMap<(HoldKind, String), HoldNote>;
 
 /// What is held back.
 pub(crate) async fn holds(conn: &mut PgConnection) -> Result<Holds, Error> {
     let held = super::super::holds::list(conn).await?.into_iter();
     let note = |hold: Hold| {
         let note = HoldNote { actor: hold.actor, reason: hold.reason, since: hold.since };
-        ((hold.kind.word().to_owned(), hold.name), note)
+        ((hold.kind, hold.name), note)
     };
     Ok(held.map(note).collect())
 }
 
 /// Every (workflow, version) that was ever registered, with the live workers that have it; newest version first.
-pub(crate) async fn versions(conn: &mut PgConnection) -> Result<Vec<(String, VersionView)>, Error> {
+pub(crate) async fn versions(conn: &mut PgConnection) -> Result<Vec<(String, WorkflowVersion)>, Error> {
     let query = "SELECT w.name, w.version, w.registered_at, ARRAY(
             SELECT DISTINCT k.name FROM backstitch.worker k JOIN backstitch.lane l ON l.worker_id = k.id
             WHERE w.id = ANY (k.workflows) AND l.alive AND l.beat > clock_timestamp() - $1::text::interval
@@ -38,7 +38,7 @@ pub(crate) async fn versions(conn: &mut PgConnection) -> Result<Vec<(String, Ver
         FROM backstitch.workflow w ORDER BY w.name, w.version DESC";
     let rows = sqlx::query(query).bind(HEARD_OF).fetch_all(conn).await?;
     let version = |row: &sqlx::postgres::PgRow| {
-        let version = VersionView {
+        let version = WorkflowVersion {
             version: row.try_get("version")?,
             registered_at: row.try_get("registered_at")?,
             workers: row.try_get("workers")?,
@@ -49,17 +49,17 @@ pub(crate) async fn versions(conn: &mut PgConnection) -> Result<Vec<(String, Ver
 }
 
 /// The queues that have runs, or that a live worker serves, or that are held back, or that are `known`.
-pub(crate) async fn queues(conn: &mut PgConnection, known: &[String]) -> Result<Vec<QueueView>, Error> {
+pub(crate) async fn queues(conn: &mut PgConnection, known: &[String]) -> Result<Vec<QueueInfo>, Error> {
     let rows = sqlx::query(include_str!("../sql/queues.sql")).bind(known).bind(HEARD_OF).fetch_all(&mut *conn).await?;
     let mut holds = holds(conn).await?;
     let mut queue = |row: &sqlx::postgres::PgRow| {
         let name: String = row.try_get("name")?;
-        Ok(QueueView {
+        Ok(QueueInfo {
             due: row.try_get("due")?,
             held: row.try_get("held")?,
             oldest_due_at: row.try_get("oldest_due_at")?,
             workers: row.try_get("workers")?,
-            hold: holds.remove(&("queue".to_owned(), name.clone())),
+            hold: holds.remove(&(HoldKind::Queue, name.clone())),
             name,
         })
     };
@@ -67,7 +67,7 @@ pub(crate) async fn queues(conn: &mut PgConnection, known: &[String]) -> Result<
 }
 
 /// The workers that were heard of in the last day, live ones first, then newest first; at most `limit`.
-pub(crate) async fn workers(conn: &mut PgConnection, limit: i64) -> Result<Vec<WorkerView>, Error> {
+pub(crate) async fn workers(conn: &mut PgConnection, limit: i64) -> Result<Vec<WorkerInfo>, Error> {
     let rows = sqlx::query(include_str!("../sql/workers.sql")).bind(limit).bind(HEARD_OF).fetch_all(conn).await?;
     let worker = |row: &sqlx::postgres::PgRow| {
         let ids: Vec<i32> = row.try_get("lane_ids")?;
@@ -75,9 +75,9 @@ pub(crate) async fn workers(conn: &mut PgConnection, limit: i64) -> Result<Vec<W
         let beats: Vec<Time> = row.try_get("lane_beats")?;
         let holding: Vec<i64> = row.try_get("lane_holding")?;
         let lanes = ids.into_iter().zip(alive).zip(beats).zip(holding);
-        let lanes: Vec<LaneView> =
-            lanes.map(|(((id, alive), beat), holding)| LaneView { id, alive, beat, holding }).collect();
-        Ok(WorkerView {
+        let lanes: Vec<LaneInfo> =
+            lanes.map(|(((id, alive), beat), holding)| LaneInfo { id, alive, beat, holding }).collect();
+        Ok(WorkerInfo {
             id: row.try_get("id")?,
             name: row.try_get("name")?,
             alive: row.try_get("alive")?,
@@ -100,15 +100,13 @@ pub(crate) async fn counts(conn: &mut PgConnection) -> Result<Vec<StatusCount>, 
         sqlx::query(include_str!("../sql/counts.sql")).bind(COUNT_TO + 1).persistent(false).fetch_one(conn).await?;
     let mut counts = Vec::new();
     let mut others = 0;
-    for status in
-        ["pending", "running", "waiting", "paused", "compensating", "stuck", "compensated", "failed", "abandoned"]
-    {
-        let counted: i64 = row.try_get(status)?;
+    for status in RunStatus::ALL.iter().copied().filter(|status| *status != RunStatus::Completed) {
+        let counted: i64 = row.try_get(status.word())?;
         others += counted;
         counts.push(StatusCount { status, count: counted.min(COUNT_TO), exact: counted <= COUNT_TO });
     }
     let all: i64 = row.try_get("all_runs")?;
-    let completed = StatusCount { status: Status::Completed.word(), count: (all - others).max(0), exact: false };
-    counts.insert(6, completed);
+    counts.push(StatusCount { status: RunStatus::Completed, count: (all - others).max(0), exact: false });
+    counts.sort_by_key(|count| count.status);
     Ok(counts)
 }

@@ -13,9 +13,9 @@ use sqlx::{PgConnection, Postgres, QueryBuilder, types::Json};
 use uuid::Uuid;
 
 use crate::engine::{
-    core::model::{Status, Time},
+    core::model::Time,
     error::Error,
-    view::RunFilter,
+    read_models::{RunFilter, RunStatus},
 };
 
 /// Ids are made by the callers' clocks, `created_at` by the database's: they may be this far apart.
@@ -87,14 +87,12 @@ fn first_id(at: Time) -> Uuid {
 }
 
 fn source(filter: &RunFilter) -> Source {
-    let status = filter.status.as_deref();
-    match status.and_then(Status::from_word) {
+    match filter.status {
         _ if filter.key.is_some() => Source::Key,
         _ if filter.fingerprint.is_some() => Source::Fingerprint,
-        Some(Status::Waiting) => Source::Timer,
-        Some(Status::Active) => Source::Ready,
-        None if status.is_some() => Source::Ready,
-        Some(status) if status != Status::Completed => Source::Exceptional,
+        Some(RunStatus::Waiting) => Source::Timer,
+        Some(RunStatus::Pending | RunStatus::Running) => Source::Ready,
+        Some(status) if status != RunStatus::Completed => Source::Exceptional,
         _ if filter.error.is_some() || filter.step.is_some() => Source::Errors,
         _ if filter.attention => Source::Attention,
         _ => Source::Runs,
@@ -104,17 +102,11 @@ fn source(filter: &RunFilter) -> Source {
 /// What can be said of a filter without the database; gives the fingerprint as the tables hold it.
 fn check(filter: &RunFilter) -> Result<Option<i64>, Error> {
     let refuse = |sentence: String| Err(Error::InvalidRequest(sentence));
-    let RunFilter { workflow, status, key, tag, error, step, .. } = filter;
-    for (name, text) in
-        [("workflow", workflow), ("status", status), ("key", key), ("tag", tag), ("error", error), ("step", step)]
-    {
+    let RunFilter { workflow, key, tag, error, step, .. } = filter;
+    for (name, text) in [("workflow", workflow), ("key", key), ("tag", tag), ("error", error), ("step", step)] {
         if text.as_ref().is_some_and(|text| text.is_empty() || text.contains('\0')) {
             return refuse(format!("{name} is empty or has a NUL character; leave it out to have no such condition"));
         }
-    }
-    if let Some(status) = status.as_ref().filter(|word| *word != "pending" && Status::from_word(word).is_none()) {
-        let all: Vec<&str> = Status::ALL.iter().map(|status| status.word()).collect();
-        return refuse(format!("there is no status {status}; there are pending, {}", all.join(", ")));
     }
     if let (Some(since), Some(until)) = (filter.since, filter.until)
         && since >= until
@@ -227,21 +219,21 @@ impl Matching {
         const NEVER_HELD: &str =
             "EXISTS (SELECT FROM backstitch.ready q WHERE q.run_id = r.id AND q.fresh AND q.lane IS NULL)";
         const DUE: &str = "EXISTS (SELECT FROM backstitch.ready q WHERE q.run_id = r.id)";
-        let Some(word) = self.filter.status.as_deref() else { return };
-        match (Status::from_word(word), self.source) {
-            (None, Source::Ready) => query.push(" AND d.fresh AND d.lane IS NULL AND r.status IN (0, 1)"),
-            (None, _) => query.push(format_args!(" AND r.status IN (0, 1) AND {NEVER_HELD}")),
-            (Some(Status::Active), Source::Ready) => {
+        let Some(status) = self.filter.status else { return };
+        match (status, self.source) {
+            (RunStatus::Pending, Source::Ready) => query.push(" AND d.fresh AND d.lane IS NULL AND r.status IN (0, 1)"),
+            (RunStatus::Pending, _) => query.push(format_args!(" AND r.status IN (0, 1) AND {NEVER_HELD}")),
+            (RunStatus::Running, Source::Ready) => {
                 query.push(" AND NOT (d.fresh AND d.lane IS NULL) AND r.status IN (0, 1)")
             }
-            (Some(Status::Active), _) => {
+            (RunStatus::Running, _) => {
                 query.push(format_args!(" AND (r.status = 0 OR r.status = 1 AND {DUE}) AND NOT {NEVER_HELD}"))
             }
-            (Some(Status::Waiting), _) => query.push(format_args!(" AND r.status = 1 AND NOT {DUE}")),
-            (Some(status), Source::Exceptional) => {
-                query.push(" AND d.status = ").push_bind(status.code()).push(" AND r.status = d.status")
+            (RunStatus::Waiting, _) => query.push(format_args!(" AND r.status = 1 AND NOT {DUE}")),
+            (status, Source::Exceptional) => {
+                query.push(" AND d.status = ").push_bind(status.stored().code()).push(" AND r.status = d.status")
             }
-            (Some(status), _) => query.push(" AND r.status = ").push_bind(status.code()),
+            (status, _) => query.push(" AND r.status = ").push_bind(status.stored().code()),
         };
     }
 

@@ -15,7 +15,7 @@ mod matching;
 use sqlx::{Connection, PgConnection, Postgres, QueryBuilder, postgres::PgRow};
 
 pub(crate) use self::matching::{Matching, matching};
-use crate::engine::{core::model::RunId, error::Error, view::RunFilter};
+use crate::engine::{core::model::RunId, error::Error, read_models::RunFilter};
 
 /// How many of the newest runs are looked through before what may be rare is looked up by its index, which gives all there
 /// are and in no order: good for few, slow for many. What is common shows up among the first, what is less so among the second.

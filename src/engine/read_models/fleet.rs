@@ -2,30 +2,31 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
 
 use crate::engine::core::{model::Time, policy::Policy};
 
 /// The workflows that were ever registered, and the activities that this server knows.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Workflows {
     /// By name.
-    pub items: Vec<WorkflowView>,
+    pub items: Vec<WorkflowInfo>,
     /// By name.
-    pub activities: Vec<ActivityView>,
+    pub activities: Vec<ActivityInfo>,
     /// There is one page only.
     pub next_cursor: Option<String>,
 }
 
 /// A workflow.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct WorkflowView {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct WorkflowInfo {
     /// Its name.
     pub name: String,
     /// Newest first; new runs get the first.
-    pub versions: Vec<VersionView>,
+    pub versions: Vec<WorkflowVersion>,
     /// The JSON schema of its input, where its author gives one and this server knows it.
     pub input: Option<Value>,
     /// The JSON schema of its output.
@@ -35,8 +36,9 @@ pub struct WorkflowView {
 }
 
 /// A version of a workflow.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct VersionView {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct WorkflowVersion {
     /// The version.
     pub version: i32,
     /// When a worker first registered it.
@@ -46,8 +48,9 @@ pub struct VersionView {
 }
 
 /// An activity.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct ActivityView {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct ActivityInfo {
     /// Its name.
     pub name: String,
     /// The JSON schema of its input, where its author gives one.
@@ -63,14 +66,15 @@ pub struct ActivityView {
     /// The queue whose workers execute it; none: the run's own.
     pub queue: Option<String>,
     /// How often and how long it is tried.
-    pub policy: PolicyView,
+    pub policy: PolicyInfo,
     /// Who holds it back, and why.
     pub hold: Option<HoldNote>,
 }
 
 /// How often and how long a step is tried.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct PolicyView {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct PolicyInfo {
     /// Attempts in all.
     pub max_attempts: u32,
     /// The wait before the second.
@@ -86,7 +90,8 @@ pub struct PolicyView {
 }
 
 /// Who holds something back, and why.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct HoldNote {
     /// Who.
     pub actor: String,
@@ -97,8 +102,9 @@ pub struct HoldNote {
 }
 
 /// A queue.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct QueueView {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct QueueInfo {
     /// Its name.
     pub name: String,
     /// Runs that are due and that nobody has.
@@ -114,8 +120,9 @@ pub struct QueueView {
 }
 
 /// A worker process.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct WorkerView {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct WorkerInfo {
     /// Its number.
     pub id: i32,
     /// Its name.
@@ -135,12 +142,13 @@ pub struct WorkerView {
     /// When it was last heard of.
     pub last_beat: Option<Time>,
     /// Its flushing connections, live ones and those that were declared dead.
-    pub lanes: Vec<LaneView>,
+    pub lanes: Vec<LaneInfo>,
 }
 
 /// A worker's flushing connection.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct LaneView {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct LaneInfo {
     /// Its number.
     pub id: i32,
     /// It has not been declared dead.
@@ -151,18 +159,7 @@ pub struct LaneView {
     pub holding: i64,
 }
 
-/// How many runs have a status.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct StatusCount {
-    /// The status.
-    pub status: &'static str,
-    /// How many: at least, where `exact` is false; about, for `completed`.
-    pub count: i64,
-    /// Whether all were counted.
-    pub exact: bool,
-}
-
-impl PolicyView {
+impl PolicyInfo {
     /// What people see of a policy.
     pub(crate) fn of(policy: &Policy) -> Self {
         let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);

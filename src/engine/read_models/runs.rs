@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
 
-use super::{attention::Attention, words};
+use super::{Attention, RunStatus};
 use crate::engine::core::{
-    model::{Failure, Json, PastAttempt, RunId, StepError, Time},
+    model::{Direction, Failure, Json, Outcome, PastAttempt, RunId, StepError, StepKind, Time, WaitKind},
     redact::hide,
 };
 
 /// A run as people see it.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Run {
     /// Its id.
     pub id: RunId,
@@ -24,9 +24,8 @@ pub struct Run {
     pub key: Option<String>,
     /// Its home queue.
     pub queue: String,
-    /// `pending running waiting paused compensating stuck completed compensated failed abandoned`.
-    #[schema(schema_with = words::run_status)]
-    pub status: String,
+    /// Where it stands.
+    pub status: RunStatus,
     /// What it was started with.
     pub input: Option<Json>,
     /// What it ended with.
@@ -49,7 +48,7 @@ pub struct Run {
     pub trace_id: String,
     /// Its steps, undos after the forward ones; only where one run is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub steps: Option<Vec<StepView>>,
+    pub steps: Option<Vec<RunStep>>,
     /// Why it needs attention; only where one run is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attention: Option<Vec<Attention>>,
@@ -59,11 +58,11 @@ pub struct Run {
 }
 
 /// What a run waits for.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct WaitingOn {
-    /// `timer signal retry queue worker hold operator start`.
-    #[schema(schema_with = words::wait_kind)]
-    pub kind: String,
+    /// What kind of thing.
+    pub kind: WaitKind,
     /// The signal's, activity's, queue's or workflow's name, or that of what is held back.
     pub name: Option<String>,
     /// Since when.
@@ -73,24 +72,22 @@ pub struct WaitingOn {
 }
 
 /// A step as people see it.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[schema(as = Step)]
-pub struct StepView {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "server", schema(as = Step))]
+pub struct RunStep {
     /// Position in its run, from 0.
     pub seq: u32,
     /// What was asked for: the activity's, signal's or side value's name.
     pub name: String,
-    /// `activity timer signal side pivot`.
-    #[schema(schema_with = words::step_kind)]
-    pub kind: String,
+    /// What kind of thing.
+    pub kind: StepKind,
     /// The activity's name, where it is one.
     pub activity: Option<String>,
-    /// `forward` or `undo`.
-    #[schema(schema_with = words::direction)]
-    pub direction: String,
-    /// `ok failed unknown skipped`; none while open.
-    #[schema(schema_with = words::outcome)]
-    pub outcome: Option<String>,
+    /// The step itself, or its undo.
+    pub direction: Direction,
+    /// How it ended; none while it is open.
+    pub outcome: Option<Outcome>,
     /// Attempts and verifications begun.
     pub attempts: u32,
     /// The key that its attempts bear.
@@ -103,7 +100,7 @@ pub struct StepView {
     pub error: Option<StepError>,
     /// Its attempts that did not end well, and verifications in vain, in their order; of more than ten the first and the
     /// latest nine. Empty where the first attempt was `ok`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempt_log: Vec<PastAttempt>,
     /// When its last attempt began.
     pub started_at: Option<Time>,
@@ -114,15 +111,16 @@ pub struct StepView {
     /// When the timer fires, or the wait or call runs out.
     pub due_at: Option<Time>,
     /// For undos: the steps whose undo has to be done first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undo_after: Vec<u32>,
     /// The worker that recorded it, by name.
     pub worker: Option<String>,
 }
 
 /// Which runs: all conditions hold together. The same for lists, for bulk operations and in the pages' addresses.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, IntoParams)]
-#[into_params(parameter_in = Query)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema, utoipa::IntoParams))]
+#[cfg_attr(feature = "server", into_params(parameter_in = Query))]
 #[serde(default, deny_unknown_fields)]
 pub struct RunFilter {
     /// Only this workflow.
@@ -131,11 +129,9 @@ pub struct RunFilter {
     /// Only this version of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<i32>,
-    /// Only this status, in the words of [`Run::status`].
+    /// Only this status.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(schema_with = words::run_status)]
-    #[param(schema_with = words::run_status)]
-    pub status: Option<String>,
+    pub status: Option<RunStatus>,
     /// Only the run with this key (and workflow, if given).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -150,8 +146,8 @@ pub struct RunFilter {
     pub step: Option<String>,
     /// Only runs that need attention for this error (see `Attention`), as 16 hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(pattern = "^[0-9a-f]{16}$")]
-    #[param(pattern = "^[0-9a-f]{16}$")]
+    #[cfg_attr(feature = "server", schema(pattern = "^[0-9a-f]{16}$"))]
+    #[cfg_attr(feature = "server", param(pattern = "^[0-9a-f]{16}$"))]
     pub fingerprint: Option<String>,
     /// Only runs that an operator should look at.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -164,32 +160,23 @@ pub struct RunFilter {
     pub until: Option<Time>,
     /// 1 to 200; 50 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 1, maximum = 200)]
-    #[param(minimum = 1, maximum = 200)]
+    #[cfg_attr(feature = "server", schema(minimum = 1, maximum = 200))]
+    #[cfg_attr(feature = "server", param(minimum = 1, maximum = 200))]
     pub limit: Option<u32>,
     /// Where the last page ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
 }
 
-/// A page of a list, newest first.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Page<T> {
-    /// The items.
-    pub items: Vec<T>,
-    /// What to ask the next page with; none on the last one.
-    pub next_cursor: Option<String>,
-}
-
 /// How a run stands, for those who wait for it. Its output is the caller's own, with nothing hidden: who shows it to others
 /// shows [`RunResult::shown`].
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct RunResult {
     /// Its id.
     pub id: RunId,
     /// Its status.
-    #[schema(schema_with = words::run_status)]
-    pub status: String,
+    pub status: RunStatus,
     /// Whether it has ended.
     pub ended: bool,
     /// What it ended with.

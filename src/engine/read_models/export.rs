@@ -1,24 +1,36 @@
 //! One run with everything that is on record of it, in one document.
 
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{AuditEntry, Run};
-use crate::engine::core::model::{Json, RunId, Time};
+use crate::engine::core::{
+    model::{Json, RunId, Time},
+    words::words,
+};
+
+words! {
+    /// The form of an export. Members may be added to a form; a change of meaning gets another number.
+    ExportFormat, "format" {
+        /// The only one so far.
+        V1 = "backstitch.run/1",
+    }
+}
 
 /// A run, whole. Fields that are marked as secret are hidden in it as everywhere.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct RunExport {
-    /// The form of this document: `backstitch.run/1`. Members may be added; a change of meaning gets another number.
-    pub format: &'static str,
+    /// The form of this document: `backstitch.run/1`.
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub format: ExportFormat,
     /// When it was made.
     pub exported_at: Time,
     /// The run with its steps, undos included, and why it needs attention.
     pub run: Run,
     /// Its inbox, oldest first.
-    pub signals: Vec<SignalView>,
+    pub signals: Vec<InboxSignal>,
     /// Why it was or is being undone, where its plan of undos was made. The undos are steps of the run.
-    pub compensation: Option<CompensationView>,
+    pub compensation: Option<Compensation>,
     /// The slot of a schedule that started it.
     pub slot: Option<SlotOfRun>,
     /// Runs that take on from it.
@@ -28,8 +40,9 @@ pub struct RunExport {
 }
 
 /// An entry of a run's inbox.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct SignalView {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct InboxSignal {
     /// Its number; they are taken in this order.
     pub id: i64,
     /// Its name.
@@ -45,8 +58,9 @@ pub struct SignalView {
 }
 
 /// That a run's plan of undos was made.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct CompensationView {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct Compensation {
     /// Why.
     pub cause: Option<Json>,
     /// When.
@@ -54,7 +68,8 @@ pub struct CompensationView {
 }
 
 /// The slot that started a run.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct SlotOfRun {
     /// The schedule.
     pub schedule: String,

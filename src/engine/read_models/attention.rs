@@ -1,19 +1,20 @@
 //! What needs an operator: errors in groups, and the entries of one run.
 
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
 
-use super::words;
-use crate::engine::core::model::{RunId, Time};
+use crate::engine::core::{
+    attention::AttentionKind,
+    model::{RunId, Time},
+};
 
 /// Runs that need attention for the same reason.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct AttentionGroup {
     /// What finds its runs (`fingerprint` of a filter), as 16 hexadecimal digits; none for `overdue`, which is not stored.
     pub fingerprint: Option<String>,
-    /// `stuck poison unknown undo_failed best_effort retrying overdue`.
-    #[schema(schema_with = words::attention_kind)]
-    pub kind: String,
+    /// Why they need it.
+    pub kind: AttentionKind,
     /// The runs' workflow.
     pub workflow: Option<String>,
     /// The step's name; none where it is the run as a whole.
@@ -35,36 +36,32 @@ pub struct AttentionGroup {
 }
 
 /// Which groups: all conditions hold together.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "server", into_params(parameter_in = Query))]
 #[serde(default, deny_unknown_fields)]
 pub struct AttentionFilter {
     /// Only this workflow.
     pub workflow: Option<String>,
     /// Only this kind.
-    #[param(schema_with = words::attention_kind)]
-    pub kind: Option<String>,
+    pub kind: Option<AttentionKind>,
     /// 50 by default.
-    #[param(minimum = 1, maximum = 200)]
+    #[cfg_attr(feature = "server", param(minimum = 1, maximum = 200))]
     pub limit: Option<u32>,
     /// Where the last page ended.
     pub cursor: Option<String>,
 }
 
-/// The kinds of attention there are, in the words of [`AttentionGroup::kind`].
-pub const ATTENTION_KINDS: [&str; 7] =
-    ["stuck", "poison", "unknown", "undo_failed", "best_effort", "retrying", "overdue"];
-
 /// Why one run needs attention.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Attention {
     /// The step; none: the run as a whole.
     pub seq: Option<u32>,
     /// The step's name.
     pub step: Option<String>,
-    /// `stuck poison unknown undo_failed best_effort retrying`.
-    #[schema(schema_with = words::attention_kind)]
-    pub kind: String,
+    /// Why it needs it; never `overdue`.
+    pub kind: AttentionKind,
     /// The error's stable code.
     pub code: String,
     /// A sentence for people.

@@ -1,21 +1,39 @@
 //! Why a run stands where it stands: what people ask first.
 
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{WaitingOn, attention::Attention, words};
-use crate::engine::core::model::{Failure, RunId, Time};
+use super::{Attention, RunStatus, WaitingOn};
+use crate::engine::core::{
+    model::{Failure, RunId, Time},
+    words::words,
+};
+
+words! {
+    /// Who can move a run.
+    Mover, "mover" {
+        /// A worker that takes it, or has it.
+        Worker = "worker",
+        /// A timer, by itself.
+        Timer = "timer",
+        /// The caller, with a signal.
+        Caller = "caller",
+        /// An operator.
+        Operator = "operator",
+        /// Nobody: it has ended.
+        Nobody = "nobody",
+    }
+}
 
 /// Why a run stands where it stands.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Why {
     /// The run.
     pub id: RunId,
     /// Its workflow.
     pub workflow: String,
     /// Its status.
-    #[schema(schema_with = words::run_status)]
-    pub status: String,
+    pub status: RunStatus,
     /// The answer, in sentences: how it stands, what for, what comes next, who can move it.
     pub sentences: Vec<String>,
     /// What it waits for.
@@ -24,11 +42,10 @@ pub struct Why {
     pub since: Option<Time>,
     /// What comes next by itself; none where nothing does.
     pub next: Option<Next>,
-    /// Who can move it: `worker timer caller operator nobody`.
-    #[schema(schema_with = words::who)]
-    pub who: &'static str,
+    /// Who can move it.
+    pub who: Mover,
     /// The verbs that its status allows.
-    pub actions: Vec<&'static str>,
+    pub actions: Vec<String>,
     /// Why it failed, is being undone or is stuck.
     pub failure: Option<Failure>,
     /// Why it needs attention.
@@ -36,7 +53,8 @@ pub struct Why {
 }
 
 /// What comes next.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Next {
     /// What, as a sentence.
     pub what: String,

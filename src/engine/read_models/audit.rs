@@ -1,13 +1,25 @@
 //! What operators did, and what they were refused.
 
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
 
-use super::words;
-use crate::engine::core::model::{Json, RunId, Time};
+use crate::engine::core::{
+    model::{Json, RunId, Time},
+    words::words,
+};
+
+words! {
+    /// What came of what an operator asked for.
+    ActionOutcome, "outcome" {
+        /// It was done.
+        Done = "done",
+        /// It was refused, and nothing was changed.
+        Refused = "refused",
+    }
+}
 
 /// One thing that an operator did or was refused.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct AuditEntry {
     /// Its number; newer ones are larger.
     pub id: i64,
@@ -23,9 +35,8 @@ pub struct AuditEntry {
     pub subject: Option<String>,
     /// The bulk operation that it was part of.
     pub operation_id: Option<RunId>,
-    /// `done` or `refused`.
-    #[schema(schema_with = words::audit_outcome)]
-    pub outcome: String,
+    /// Whether it was done.
+    pub outcome: ActionOutcome,
     /// Why it was refused: the error's code.
     pub code: Option<String>,
     /// Why it was refused, as a sentence.
@@ -39,8 +50,9 @@ pub struct AuditEntry {
 }
 
 /// Which entries: all conditions hold together.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "server", into_params(parameter_in = Query))]
 #[serde(default, deny_unknown_fields)]
 pub struct AuditFilter {
     /// Only what was done to this run.
@@ -52,12 +64,11 @@ pub struct AuditFilter {
     /// Only this verb.
     pub action: Option<String>,
     /// Only `done`, or only `refused`.
-    #[param(schema_with = words::audit_outcome)]
-    pub outcome: Option<String>,
+    pub outcome: Option<ActionOutcome>,
     /// Only at or after this moment.
     pub since: Option<Time>,
     /// 50 by default.
-    #[param(minimum = 1, maximum = 200)]
+    #[cfg_attr(feature = "server", param(minimum = 1, maximum = 200))]
     pub limit: Option<u32>,
     /// Where the last page ended.
     pub cursor: Option<String>,

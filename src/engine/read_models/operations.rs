@@ -1,25 +1,26 @@
 //! Bulk operations, as people see them.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{ActionPlan, RunFilter};
+use super::{ActionOutcome, ActionPlan, RunFilter, RunStatus};
 use crate::engine::core::{
     model::{RunId, Time},
     operation::OperationStatus,
+    words::words,
 };
 
 /// One action over the runs that a filter matched when it was created.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Operation {
     /// Its id.
     pub id: Uuid,
     /// What is done to each run: the verb.
     pub action: String,
     /// The verb's own fields, where it was given any.
-    #[schema(value_type = Object)]
+    #[cfg_attr(feature = "server", schema(value_type = Object))]
     pub arguments: Map<String, Value>,
     /// Which runs were matched.
     pub filter: RunFilter,
@@ -29,7 +30,7 @@ pub struct Operation {
     pub actor: String,
     /// At most so many runs a second.
     pub rate: u32,
-    /// `pending running paused completed cancelled`.
+    /// How it stands.
     pub status: OperationStatus,
     /// The runs that it is for.
     pub total: i64,
@@ -53,7 +54,8 @@ pub struct Operation {
 }
 
 /// Runs that refused for the same reason.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct OperationRefusals {
     /// The stable code.
     pub code: String,
@@ -64,13 +66,13 @@ pub struct OperationRefusals {
 }
 
 /// What became of one run of a bulk operation.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct OperationRun {
     /// The run.
     pub run_id: RunId,
-    /// `done` or `refused`; none while it is still to come.
-    #[schema(pattern = "^(done|refused)$")]
-    pub outcome: Option<String>,
+    /// What came of it; none while it is still to come.
+    pub outcome: Option<ActionOutcome>,
     /// Why it was refused: a stable code.
     pub code: Option<String>,
     /// The same in a sentence.
@@ -79,13 +81,26 @@ pub struct OperationRun {
     pub at: Option<Time>,
 }
 
+words! {
+    /// How a run of a bulk operation stands: open, or what came of it.
+    OperationRunState, "outcome" {
+        /// It is still to come.
+        Open = "open",
+        /// It was done.
+        Done = "done",
+        /// The run refused it.
+        Refused = "refused",
+    }
+}
+
 /// What a bulk operation would do.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct OperationPreview {
     /// Nothing was created.
     pub dry_run: bool,
     /// What would be done to each run: the verb.
-    pub action: &'static str,
+    pub action: String,
     /// The runs that it would be for.
     pub total: i64,
     /// How many of them have which status.
@@ -95,16 +110,18 @@ pub struct OperationPreview {
 }
 
 /// Runs of one status.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct OperationStatusCount {
     /// The status.
-    pub status: String,
+    pub status: RunStatus,
     /// Runs.
     pub count: i64,
 }
 
 /// What would become of one run.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct PreviewedRun {
     /// The run.
     pub run_id: RunId,

@@ -1,12 +1,12 @@
 //! How long things are kept, and what has been kept long enough, as people see it.
 
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::engine::core::model::Time;
 
 /// How long the ended runs of a workflow are kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Retention {
     /// The workflow; none: all that have no retention of their own, as this server is set.
     pub workflow: Option<String>,
@@ -17,17 +17,19 @@ pub struct Retention {
 }
 
 /// What has been kept long enough, or not.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Keeping {
     /// The retention of all workflows that have one, the server's default first.
     pub retention: Vec<Retention>,
     /// The partitions, oldest first.
-    pub partitions: Vec<PartitionView>,
+    pub partitions: Vec<PartitionCount>,
 }
 
-/// A partition of runs and their steps.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct PartitionView {
+/// What of a partition goes, and what stays.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct PartitionCount {
     /// Its name, without `run_` or `step_`: the first day of its week, `before` or `default`.
     pub name: String,
     /// Runs in it that have been kept long enough.

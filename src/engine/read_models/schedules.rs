@@ -1,12 +1,11 @@
 //! Schedules as people see them, and what they set.
 
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{Page, words};
+use super::Slice;
 use crate::engine::core::{
     model::{Json, RunId, Time},
-    schedule::{CatchUp, Overlap},
+    schedule::{CatchUp, Overlap, SlotOutcome},
 };
 
 /// What a schedule is set to.
@@ -31,7 +30,8 @@ pub struct ScheduleSpec {
 }
 
 /// A schedule as people see it.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Schedule {
     /// Its name.
     pub name: String,
@@ -45,9 +45,9 @@ pub struct Schedule {
     pub input: Option<Json>,
     /// In this queue; none is `default`.
     pub queue: Option<String>,
-    /// `skip queue allow`.
+    /// What a slot does while the previous run has not ended.
     pub overlap: Overlap,
-    /// `none latest all`.
+    /// What becomes of slots that nobody saw to in time.
     pub catch_up: CatchUp,
     /// Nothing starts until it is resumed.
     pub paused: bool,
@@ -66,13 +66,13 @@ pub struct Schedule {
 }
 
 /// A slot that has come.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Slot {
     /// The moment that the schedule names.
     pub slot: Time,
-    /// `started queued skipped missed refused`.
-    #[schema(schema_with = words::slot_outcome)]
-    pub outcome: String,
+    /// What became of it.
+    pub outcome: SlotOutcome,
     /// The run, where one was started.
     pub run_id: Option<RunId>,
     /// Why, where it was not started.
@@ -82,17 +82,19 @@ pub struct Slot {
 }
 
 /// A schedule with its slots, newest first.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct ScheduleDetail {
     /// The schedule.
     #[serde(flatten)]
     pub schedule: Schedule,
     /// Its slots.
-    pub slots: Page<Slot>,
+    pub slots: Slice<Slot>,
 }
 
 /// What a change of a schedule came to, or would come to.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct ScheduleChange {
     /// The schedule as it is now, or would be; as it was, where it is deleted.
     #[serde(flatten)]
@@ -104,7 +106,8 @@ pub struct ScheduleChange {
 }
 
 /// A run that was started beside a schedule's slots.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct ScheduledRun {
     /// The schedule.
     pub schedule: String,

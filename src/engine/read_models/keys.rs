@@ -2,14 +2,28 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
 
-use super::words;
-use crate::engine::{core::model::Time, role::Role};
+use crate::engine::{
+    core::{model::Time, words::words},
+    role::Role,
+};
+
+words! {
+    /// Whether a key is good.
+    KeyState, "state" {
+        /// It is.
+        Active = "active",
+        /// Its time is up.
+        Expired = "expired",
+        /// Somebody revoked it.
+        Revoked = "revoked",
+    }
+}
 
 /// An API key.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct ApiKey {
     /// Its public part, by which it is revoked.
     pub id: String,
@@ -17,9 +31,8 @@ pub struct ApiKey {
     pub name: String,
     /// What it may.
     pub role: Role,
-    /// `active`, `expired` or `revoked`.
-    #[schema(schema_with = words::key_state)]
-    pub state: String,
+    /// Whether it is good.
+    pub state: KeyState,
     /// Who made it.
     pub created_by: String,
     /// When it was made.
@@ -44,7 +57,8 @@ pub struct NewKey {
 }
 
 /// A key that was just made: the only time that its token is there to be read.
-#[derive(Clone, Serialize, ToSchema)]
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct CreatedKey {
     /// The key.
     #[serde(flatten)]

@@ -1,12 +1,12 @@
 //! What is held back, as people see it.
 
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::engine::core::{holds::HoldKind, model::Time};
 
 /// Something that operators hold back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Hold {
     /// `workflow`, `activity` or `queue`.
     pub kind: HoldKind,

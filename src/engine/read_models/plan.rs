@@ -1,23 +1,22 @@
 //! What an operator's action does, or would do.
 
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
 
-use super::words;
+use super::{RunStatus, StepState};
 use crate::engine::core::model::{Json, RunId};
 
 /// What an operator's action does, or would do.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct ActionPlan {
     /// The run.
     pub run: RunId,
     /// The action.
-    pub action: &'static str,
+    pub action: String,
     /// True: nothing was changed.
     pub dry_run: bool,
     /// The status before.
-    #[schema(schema_with = words::run_status)]
-    pub status: String,
+    pub status: RunStatus,
     /// The undos that it leads to, in the order in which they are made.
     pub undo: Vec<PlannedUndo>,
     /// The steps that are attempted again.
@@ -29,14 +28,15 @@ pub struct ActionPlan {
 }
 
 /// One undo of a plan.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct PlannedUndo {
     /// The step.
     pub seq: u32,
     /// Its activity.
     pub activity: String,
     /// How the step stands.
-    pub outcome: String,
+    pub outcome: StepState,
     /// Its input.
     pub input: Option<Json>,
     /// The steps whose undo has to be done first.
@@ -46,17 +46,17 @@ pub struct PlannedUndo {
 }
 
 /// What a fork keeps and makes again.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct ForkPlan {
     /// The run that it is made of.
     pub run: RunId,
     /// `fork`.
-    pub action: &'static str,
+    pub action: String,
     /// True: nothing was changed.
     pub dry_run: bool,
     /// The status of that run.
-    #[schema(schema_with = words::run_status)]
-    pub status: String,
+    pub status: RunStatus,
     /// The new run; none in a dry run.
     pub new_run: Option<RunId>,
     /// The first step that is made again.
