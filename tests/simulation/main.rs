@@ -1,13 +1,13 @@
 //! The pure core, simulated: random programs, random faults, thousands of seeds in seconds.
 //!
 //! A seed makes a program (`program`), a world that answers its calls and keeps a ledger (`world`), an in-memory store that
-//! commits as the SQL does (`store`), and workers that crash at every point (`sim`, `acts`). The promises are checked
+//! commits as the SQL does (`store`), and workers that crash at every point (`sim`, `follow_ups`). The promises are checked
 //! after every step (`check`), whatever callers and operators do (`outside`, `operator`). Whatever fails prints its seed, its program and its story.
 //!
 //! `BACKSTITCH_SEED=n` replays one seed with its story; `BACKSTITCH_SEEDS=n` sets how many are run.
 
-mod acts;
 mod check;
+mod follow_ups;
 mod interpreter;
 mod kinds;
 mod operator;
@@ -28,13 +28,13 @@ const SEEDS: u64 = 4_000;
 const PATIENCE: u32 = 5_000;
 
 /// What a seed came to.
-struct Told {
+struct Played {
     status: Status,
     commits: u64,
     crashes: u32,
 }
 
-fn play(sim: &mut Sim) -> Checked<Told> {
+fn play(sim: &mut Sim) -> Checked<Played> {
     let chaos = 20 + sim.rng.below(400);
     for _ in 0..chaos {
         sim.step()?;
@@ -45,24 +45,24 @@ fn play(sim: &mut Sim) -> Checked<Told> {
         if sim.store.paused_at.is_some() {
             // Nobody leaves a run paused for ever.
             let resumed = sim.store.apply_verb(&Verb::Resume).is_ok();
-            sim.tell(|| format!("an operator: resume: {resumed}"));
+            sim.note(|| format!("an operator: resume: {resumed}"));
         }
-        if sim.store.status == Status::Stuck && sim.held.is_none() && sim.store.ready.is_none() {
+        if sim.store.status == Status::Stuck && sim.active.is_none() && sim.store.ready.is_none() {
             interventions += 1;
             if interventions > 30 {
                 return Err(format!("an operator can't get it going: {:?}", sim.store.failure));
             }
             sim.operate();
-        } else if sim.store.status.is_end() && sim.held.is_none() && sim.store.ready.is_none() {
+        } else if sim.store.status.is_end() && sim.active.is_none() && sim.store.ready.is_none() {
             sim.world.settle();
             sim.check()?;
             sim.check_end()?;
             if interventions > 0 || !sim.reopen() {
                 let (status, commits, crashes) = (sim.store.status, sim.commits, sim.crashes);
-                return Ok(Told { status, commits, crashes });
+                return Ok(Played { status, commits, crashes });
             }
             interventions += 1;
-        } else if sim.held.is_none() && sim.store.ready.is_none() && sim.store.timer.is_none() {
+        } else if sim.active.is_none() && sim.store.ready.is_none() && sim.store.timer.is_none() {
             sim.send_what_it_waits_for();
         }
         sim.step()?;
@@ -70,8 +70,8 @@ fn play(sim: &mut Sim) -> Checked<Told> {
     Err(format!("the faults have stopped, and the run does not end: it is {}", sim.store.status))
 }
 
-fn run(seed: u64, tell: bool) -> (Sim, Result<Told, String>) {
-    let mut sim = Sim::new(seed, tell);
+fn run(seed: u64, keep_story: bool) -> (Sim, Result<Played, String>) {
+    let mut sim = Sim::new(seed, keep_story);
     let played = play(&mut sim);
     (sim, played)
 }
@@ -108,7 +108,9 @@ fn every_promise_is_kept_by_random_programs_under_random_faults() {
         let story = sim.story.clone().unwrap_or_default();
         println!("{:#?}\n{}", sim.program, story.join("\n"));
         match played {
-            Ok(told) => println!("seed {seed}: {}, {} commits, {} crashes", told.status, told.commits, told.crashes),
+            Ok(played) => {
+                println!("seed {seed}: {}, {} commits, {} crashes", played.status, played.commits, played.crashes)
+            }
             Err(breach) => explain(seed, &breach),
         }
         return;
@@ -117,10 +119,10 @@ fn every_promise_is_kept_by_random_programs_under_random_faults() {
     let (mut ends, mut commits, mut crashes) = ([0_u64; 9], 0, 0);
     for seed in 0..seeds {
         match run(seed, false).1 {
-            Ok(told) => {
-                ends[told.status as usize] += 1;
-                commits += told.commits;
-                crashes += u64::from(told.crashes);
+            Ok(played) => {
+                ends[played.status as usize] += 1;
+                commits += played.commits;
+                crashes += u64::from(played.crashes);
             }
             Err(breach) => explain(seed, &breach),
         }

@@ -24,13 +24,13 @@ impl Sim {
         }
         if self.rng.chance(50) && self.store.ask(Request::Compensate) {
             self.compensated = true;
-            self.tell(|| "an operator: compensate".to_owned());
+            self.note(|| "an operator: compensate".to_owned());
         } else if self.store.retry() {
             self.forget_answers();
-            self.tell(|| "an operator: retry".to_owned());
+            self.note(|| "an operator: retry".to_owned());
         } else {
             self.compensated |= self.store.ask(Request::Compensate);
-            self.tell(|| "an operator: compensate, as a retry is refused".to_owned());
+            self.note(|| "an operator: compensate, as a retry is refused".to_owned());
         }
     }
 
@@ -39,7 +39,7 @@ impl Sim {
         match self.store.status {
             Status::Completed if self.rng.chance(30) => {
                 self.compensated = self.store.ask(Request::Compensate);
-                self.tell(|| "an operator has a completed run undone".to_owned());
+                self.note(|| "an operator has a completed run undone".to_owned());
                 self.compensated
             }
             Status::Failed if self.rng.chance(20) => {
@@ -50,7 +50,7 @@ impl Sim {
                 self.deployed = true;
                 self.goes_on_after_its_end();
                 self.forget_answers();
-                self.tell(|| "an operator has a failed run try again".to_owned());
+                self.note(|| "an operator has a failed run try again".to_owned());
                 true
             }
             _ => false,
@@ -89,7 +89,7 @@ impl Sim {
         if step.ord.is_some() {
             self.forget_answers();
         }
-        self.tell(|| format!("an operator: {action:?}: {ruled:?}"));
+        self.note(|| format!("an operator: {action:?}: {ruled:?}"));
         true
     }
 

@@ -14,34 +14,34 @@ impl Sim {
             0..30 => {
                 let name = self.rng.below(2) as u8;
                 let taken = self.store.signal(name);
-                self.tell(|| format!("signal{name} is sent: {taken}"));
+                self.note(|| format!("signal{name} is sent: {taken}"));
             }
             30..40 if self.stops => {
                 self.cancelled |= self.store.ask(Request::Cancel);
                 let cancelled = self.cancelled;
-                self.tell(|| format!("cancel is asked for: {cancelled}"));
+                self.note(|| format!("cancel is asked for: {cancelled}"));
             }
             40..43 if self.stops => {
                 self.compensated |= self.store.ask(Request::Compensate);
                 let compensated = self.compensated;
-                self.tell(|| format!("compensate is asked for: {compensated}"));
+                self.note(|| format!("compensate is asked for: {compensated}"));
             }
-            43..75 if self.held.is_some() => self.crash("the worker is killed"),
+            43..75 if self.active.is_some() => self.crash("the worker is killed"),
             75..85 => {
-                self.tell(|| "a takeover, while the worker lives".to_owned());
+                self.note(|| "a takeover, while the worker lives".to_owned());
                 self.store.take_over();
             }
             85..95 => {
-                if let Some(held) = &mut self.held {
-                    held.draining = true;
-                    self.tell(|| "the worker drains".to_owned());
+                if let Some(active) = &mut self.active {
+                    active.draining = true;
+                    self.note(|| "the worker drains".to_owned());
                 }
             }
             95..130 => self.world.arrive(),
             134..146 => {
                 let action = if self.rng.chance(50) { Verb::Pause } else { Verb::Resume };
                 let ruled = self.store.apply_verb(&action).map(|ruling| ruling.changes);
-                self.tell(|| format!("an operator: {}: {ruled:?}", action.word()));
+                self.note(|| format!("an operator: {}: {ruled:?}", action.word()));
             }
             146..156 if self.settles => drop(self.settle_a_step()),
             156..176 if self.holds => self.hold_or_release(),
@@ -58,7 +58,7 @@ impl Sim {
             held_back.insert(name.to_owned());
         }
         drop(held_back);
-        self.tell(|| format!("an operator: {} {name}", if released { "releases" } else { "holds back" }));
+        self.note(|| format!("an operator: {} {name}", if released { "releases" } else { "holds back" }));
     }
 
     /// For a run that waits for a signal alone.

@@ -20,7 +20,7 @@ use backstitch::engine::{
 };
 
 use crate::{
-    acts::Under,
+    follow_ups::Under,
     interpreter::{Interpreter, Memory},
     kinds::{AWAY, HOME, HeldBack, Kinds, Serving},
     program::{NodeId, Program},
@@ -29,8 +29,8 @@ use crate::{
     world::World,
 };
 
-/// A run in the hands of a worker.
-pub(crate) struct Held {
+/// A run that a worker works on.
+pub(crate) struct ActiveRun {
     pub(crate) machine: Machine,
     pub(crate) lane: u32,
     pub(crate) under_way: Vec<Under>,
@@ -51,7 +51,7 @@ pub(crate) struct Sim {
     pub(crate) memory: Arc<Mutex<Memory>>,
     pub(crate) store: Store,
     pub(crate) world: World,
-    pub(crate) held: Option<Held>,
+    pub(crate) active: Option<ActiveRun>,
     pub(crate) lanes: u32,
     pub(crate) faults: bool,
     pub(crate) deployed: bool,
@@ -72,7 +72,7 @@ pub(crate) struct Sim {
 pub(crate) type Checked<T = ()> = Result<T, String>;
 
 impl Sim {
-    pub(crate) fn new(seed: u64, tell: bool) -> Self {
+    pub(crate) fn new(seed: u64, keep_story: bool) -> Self {
         let mut rng = Rng::new(seed);
         let program = Arc::new(Program::random(&mut rng));
         let now = Time::UNIX_EPOCH + Duration::from_secs(1_000_000);
@@ -104,18 +104,18 @@ impl Sim {
             program,
             memory: Arc::default(),
             store,
-            held: None,
+            active: None,
             lanes: 0,
             faults: true,
             crashes: 0,
             cancelled: false,
             compensated: false,
-            story: tell.then(Vec::new),
+            story: keep_story.then(Vec::new),
             commits: 0,
         }
     }
 
-    pub(crate) fn tell(&mut self, what: impl FnOnce() -> String) {
+    pub(crate) fn note(&mut self, what: impl FnOnce() -> String) {
         let at = (self.store.now - self.store.created_at).num_milliseconds();
         if let Some(story) = &mut self.story {
             story.push(format!("{at:>8} ms  {}", what()));
@@ -132,8 +132,8 @@ impl Sim {
         if self.faults {
             self.disturb();
         }
-        if self.held.is_some() {
-            self.held_step()?
+        if self.active.is_some() {
+            self.active_step()?
         } else {
             self.free_step()
         }
@@ -182,7 +182,7 @@ impl Sim {
         if let Some(ready) = &mut self.store.ready {
             ready.lane = Some(lane);
         }
-        self.tell(|| format!("claimed by lane {lane}, which serves {serves:?}"));
+        self.note(|| format!("claimed by lane {lane}, which serves {serves:?}"));
         let code = Arc::new(Interpreter { program: self.program.clone(), memory: self.memory.clone() });
         let catalog = Arc::new(Kinds::new(&self.program, self.deployed));
         let serves = Arc::new(Serving { queues: serves, held_back: self.held_back.clone() });
@@ -190,7 +190,7 @@ impl Sim {
         let mut machine = Machine::new(self.store.snapshot(), code, catalog, serves);
         let decision = machine.begin(self.store.now);
         let skew = if self.rng.chance(50) { 0 } else { self.rng.below(400) as i64 - 200 };
-        self.held = Some(Held {
+        self.active = Some(ActiveRun {
             machine,
             lane,
             under_way: Vec::new(),
@@ -208,46 +208,46 @@ impl Sim {
 
     /// The worker's estimate of the database's time.
     fn estimate(&self) -> Time {
-        let skew = self.held.as_ref().map_or(0, |held| held.skew);
+        let skew = self.active.as_ref().map_or(0, |active| active.skew);
         self.store.now + chrono::TimeDelta::milliseconds(skew)
     }
 
-    fn held_step(&mut self) -> Checked {
+    fn active_step(&mut self) -> Checked {
         let now = self.store.now;
-        let Some(held) = &mut self.held else { return Ok(()) };
-        if held.draining && held.under_way.is_empty() {
-            let lane = held.lane;
+        let Some(active) = &mut self.active else { return Ok(()) };
+        if active.draining && active.under_way.is_empty() {
+            let lane = active.lane;
             self.store.release(lane);
-            self.held = None;
+            self.active = None;
             return Ok(());
         }
-        let ready: Vec<usize> = (0..held.under_way.len()).filter(|at| held.under_way[*at].ends_at <= now).collect();
+        let ready: Vec<usize> = (0..active.under_way.len()).filter(|at| active.under_way[*at].ends_at <= now).collect();
         if !ready.is_empty() {
             let at = self.rng.pick(&ready);
-            let under = held.under_way.remove(at);
-            held.idle_looks = 0;
+            let under = active.under_way.remove(at);
+            active.idle_looks = 0;
             return self.finish(under);
         }
-        if held.seen != self.store.inbox && self.rng.chance(60) {
-            held.seen = self.store.inbox;
+        if active.seen != self.store.inbox && self.rng.chance(60) {
+            active.seen = self.store.inbox;
             let event = self.inbox();
             return self.happened(event, self.estimate(), None);
         }
-        if held.wake_at.is_some_and(|at| at <= now + chrono::TimeDelta::milliseconds(held.skew)) {
-            held.idle_looks += 1;
-            if held.idle_looks > 30 {
-                return Err(format!("the worker looks at the clock in vain, again and again: {:?}", held.wake_at));
+        if active.wake_at.is_some_and(|at| at <= now + chrono::TimeDelta::milliseconds(active.skew)) {
+            active.idle_looks += 1;
+            if active.idle_looks > 30 {
+                return Err(format!("the worker checks the clock without end: {:?}", active.wake_at));
             }
             // A look costs a statement or two.
             self.store.now += Duration::from_millis(1);
-            held.skew = 0;
+            active.skew = 0;
             let dues = self.store.steps.values().filter(|step| step.outcome.is_none());
             let recorded = dues.filter_map(|step| Some((step.seq, step.due?.estimate()))).collect();
             return self.happened(Event::Due { recorded }, self.store.now, None);
         }
-        if self.rng.chance(2) && !held.under_way.is_empty() {
-            let under = self.rng.pick(&(0..held.under_way.len()).collect::<Vec<_>>());
-            if let FollowUp::Attempt(attempt) = &held.under_way[under].act {
+        if self.rng.chance(2) && !active.under_way.is_empty() {
+            let under = self.rng.pick(&(0..active.under_way.len()).collect::<Vec<_>>());
+            if let FollowUp::Attempt(attempt) = &active.under_way[under].act {
                 let event = Event::Beat { seq: attempt.seq, direction: attempt.direction, details: None };
                 return self.happened(event, self.estimate(), None);
             }
@@ -257,18 +257,18 @@ impl Sim {
 
     /// Nothing to do yet: to the next moment at which there may be.
     fn pass_time(&mut self) -> Checked {
-        let Some(held) = &mut self.held else { return Ok(()) };
-        let skew = chrono::TimeDelta::milliseconds(held.skew);
-        let ends = held.under_way.iter().map(|under| under.ends_at);
-        let next = ends.chain(held.wake_at.map(|at| at - skew)).min();
+        let Some(active) = &mut self.active else { return Ok(()) };
+        let skew = chrono::TimeDelta::milliseconds(active.skew);
+        let ends = active.under_way.iter().map(|under| under.ends_at);
+        let next = ends.chain(active.wake_at.map(|at| at - skew)).min();
         match next {
             Some(at) => {
                 let longest = self.store.now + Duration::from_secs(1);
                 self.store.now = at.min(longest).max(self.store.now);
-                held.idle_looks = 0;
+                active.idle_looks = 0;
                 Ok(())
             }
-            None if held.seen != self.store.inbox => Ok(()),
+            None if active.seen != self.store.inbox => Ok(()),
             None => Err("the run is held, and waits for nothing".to_owned()),
         }
     }
@@ -285,20 +285,20 @@ impl Sim {
     }
 
     fn decide(&mut self, event: Event, now: Time) -> Option<Decision> {
-        let held = self.held.as_mut()?;
-        held.seen_held = self.held_back.lock().expect("no panic while locked").clone();
-        Some(held.machine.on(event, now))
+        let active = self.active.as_mut()?;
+        active.seen_held = self.held_back.lock().expect("no panic while locked").clone();
+        Some(active.machine.on(event, now))
     }
 
     /// Commits, then begins what is to be done. `tx`: what a transactional step does in the same commit.
     fn carry_out(&mut self, mut decision: Decision, tx: Option<(NodeId, String, Direction)>) -> Checked {
         let mut tx = tx;
         loop {
-            if self.held.as_ref().is_some_and(|held| held.draining) {
+            if self.active.as_ref().is_some_and(|active| active.draining) {
                 decision.withdraw_attempts(self.estimate());
             }
             let releases = decision.releases_run();
-            let Some(lane) = self.held.as_ref().map(|held| held.lane) else { return Ok(()) };
+            let Some(lane) = self.active.as_ref().map(|active| active.lane) else { return Ok(()) };
             let mut ack = Ack::Done;
             if !decision.writes.is_empty() || tx.is_some() {
                 if self.fault(4) {
@@ -307,36 +307,36 @@ impl Sim {
                 }
                 if self.fault(3) {
                     self.disturb();
-                    if self.held.is_none() {
+                    if self.active.is_none() {
                         return Ok(());
                     }
                 }
                 ack = self.commit(lane, &mut decision.writes, tx.take())?;
                 if self.fault(4) {
-                    self.crash("killed before it heard of the commit");
+                    self.crash("killed before it got the answer of the commit");
                     return Ok(());
                 }
             }
-            self.tell(|| format!("  {ack:?}{}", if releases { ", releases the run" } else { "" }));
+            self.note(|| format!("  {ack:?}{}", if releases { ", releases the run" } else { "" }));
             match ack {
                 Ack::InboxChanged => {
                     let (event, now, inbox) = (self.inbox(), self.estimate(), self.store.inbox);
-                    let Some(held) = &mut self.held else { return Ok(()) };
-                    held.seen = inbox;
+                    let Some(active) = &mut self.active else { return Ok(()) };
+                    active.seen = inbox;
                     let Some(next) = self.decide(event, now) else { return Ok(()) };
                     decision = next;
                 }
                 Ack::Done if !releases => return self.begin_all(decision),
-                Ack::Done if self.held.as_ref().is_some_and(|held| !held.under_way.is_empty()) => {
+                Ack::Done if self.active.as_ref().is_some_and(|active| !active.under_way.is_empty()) => {
                     return Err("the run is let go of while attempts are under way".to_owned());
                 }
                 Ack::Refused => {
                     self.store.release(lane);
-                    self.abandon_acts();
+                    self.abandon_follow_ups();
                     return Ok(());
                 }
                 Ack::Done | Ack::Lost => {
-                    self.abandon_acts();
+                    self.abandon_follow_ups();
                     return Ok(());
                 }
             }
@@ -344,7 +344,7 @@ impl Sim {
     }
 
     fn commit(&mut self, lane: u32, writes: &mut Writes, tx: Option<(NodeId, String, Direction)>) -> Checked<Ack> {
-        self.tell(|| {
+        self.note(|| {
             let step = |step: &backstitch::engine::core::model::Step| {
                 format!(
                     "{}{}:{:?}/{}{}",
@@ -375,7 +375,7 @@ impl Sim {
             for step in &mut writes.steps {
                 step.recorded = self.store.steps.contains_key(&(step.seq, step.direction));
             }
-            self.tell(|| "  the answer is lost, and it is sent again".to_owned());
+            self.note(|| "  the answer is lost, and it is sent again".to_owned());
             ack = self.store.commit(lane, writes)?;
         }
         self.check_record()?;
@@ -387,8 +387,8 @@ impl Sim {
             self.crash("killed before it began what it had committed");
             return Ok(());
         }
-        let Some(held) = &mut self.held else { return Ok(()) };
-        held.wake_at = decision.wake_at;
+        let Some(active) = &mut self.active else { return Ok(()) };
+        active.wake_at = decision.wake_at;
         decision.follow_ups.into_iter().try_for_each(|follow_up| self.begin(follow_up))
     }
 
@@ -397,7 +397,7 @@ impl Sim {
         self.faults = false;
         self.world.calm = true;
         self.held_back.lock().expect("no panic while locked").clear();
-        self.tell(|| "the faults stop".to_owned());
+        self.note(|| "the faults stop".to_owned());
     }
 
     /// After a retry calls may be answered otherwise.
@@ -407,12 +407,12 @@ impl Sim {
 }
 
 /// What a verification event says.
-pub(crate) fn found(told: &crate::world::Told, id: NodeId) -> Verification {
-    use crate::world::Told;
-    match told {
-        Told::Happened => Verification::Happened(to_json(&id).expect("a number has a JSON form")),
-        Told::NeverWill => Verification::NeverWill,
-        Told::NotYet => Verification::NotYet(StepError {
+pub(crate) fn found(answer: &crate::world::VerifyAnswer, id: NodeId) -> Verification {
+    use crate::world::VerifyAnswer;
+    match answer {
+        VerifyAnswer::Happened => Verification::Happened(to_json(&id).expect("a number has a JSON form")),
+        VerifyAnswer::NeverWill => Verification::NeverWill,
+        VerifyAnswer::NotYet => Verification::NotYet(StepError {
             code: "not_yet".to_owned(),
             message: "nobody can tell".to_owned(),
             unknown: true,

@@ -44,7 +44,7 @@ pub(crate) struct World {
 }
 
 /// What a verification is answered.
-pub(crate) enum Told {
+pub(crate) enum VerifyAnswer {
     Happened,
     NeverWill,
     NotYet,
@@ -183,20 +183,20 @@ impl World {
     }
 
     /// A verification.
-    pub(crate) fn verify(&mut self, id: NodeId, key: &str) -> Told {
+    pub(crate) fn verify(&mut self, id: NodeId, key: &str) -> VerifyAnswer {
         let mute = self.call(id).script.mute;
         let site = self.site(id);
         site.asked += 1;
         if site.asked <= mute {
             site.asked_in_vain = true;
-            Told::NotYet
+            VerifyAnswer::NotYet
         } else if site.effects.get(key).is_some_and(|count| *count > 0) {
             site.unresolved = false;
-            Told::Happened
+            VerifyAnswer::Happened
         } else {
             site.burnt.insert(key.to_owned());
             site.unresolved = false;
-            Told::NeverWill
+            VerifyAnswer::NeverWill
         }
     }
 }

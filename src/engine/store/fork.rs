@@ -56,7 +56,7 @@ pub(crate) async fn fork(
         SELECT $2, seq, direction, kind, name, ord, asked, outcome, attempts, generation,
             false, input, output, error, details, due_at, lane, started_at, finished_at
         FROM backstitch.step WHERE run_id = $1 AND direction = 0 AND ord < $3";
-    sqlx::query(query).bind(what.run).bind(what.new).bind(forked.told as i32).execute(&mut *tx).await?;
+    sqlx::query(query).bind(what.run).bind(what.new).bind(forked.completions as i32).execute(&mut *tx).await?;
     operate::make_due(&mut tx, what.new).await?;
     let (kept, from) = (&forked.kept, what.from);
     let after = json!({"status": facts.status.word(), "new_run": what.new, "from_step": from, "kept": kept});

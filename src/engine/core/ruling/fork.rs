@@ -13,7 +13,7 @@ use crate::engine::core::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forked {
     /// How many completions the workflow had got when it called the step: these are kept.
-    pub told: u32,
+    pub completions: u32,
     /// The steps whose results are kept.
     pub kept: Vec<u32>,
     /// The recorded steps that are made again, if the workflow calls them again.
@@ -32,12 +32,13 @@ pub fn fork(facts: &Facts, from: u32, another_input: bool) -> Result<Forked, Ref
         let message = "another input is possible from step 0 only: what is kept followed from the first one";
         return Err(Refusal::Invalid(message.to_owned()));
     }
-    let told = match facts.step(from, Direction::Forward) {
+    let completions = match facts.step(from, Direction::Forward) {
         Some(step) => step.issued_after,
         None if from == 0 => 0,
         None => return Err(Refusal::UnknownStep(from)),
     };
-    let (kept, again): (Vec<_>, Vec<_>) = facts.forward().partition(|step| step.ord.is_some_and(|ord| ord < told));
+    let (kept, again): (Vec<_>, Vec<_>) =
+        facts.forward().partition(|step| step.ord.is_some_and(|ord| ord < completions));
     for step in &kept {
         let undo = facts.step(step.seq, Direction::Undo);
         if undo.is_some_and(|undo| undo.outcome != Some(Outcome::Skipped)) {
@@ -60,5 +61,5 @@ pub fn fork(facts: &Facts, from: u32, another_input: bool) -> Result<Forked, Ref
         says.push(format!("this run stays {}: cancel, compensate or abandon ends it", facts.status));
     }
     let seqs = |steps: Vec<&Step>| steps.into_iter().map(|step| step.seq).collect();
-    Ok(Forked { told, kept: seqs(kept), again: seqs(again), says })
+    Ok(Forked { completions, kept: seqs(kept), again: seqs(again), says })
 }

@@ -40,7 +40,7 @@ impl Sim {
             FollowUp::Draw { .. } => {}
             FollowUp::Verify(attempt) => {
                 self.check_holds(attempt)?;
-                self.tell(|| format!("  begins to verify {} ({})", attempt.seq, attempt.key));
+                self.note(|| format!("  begins to verify {} ({})", attempt.seq, attempt.key));
                 let script = &self.world.call(id_of(attempt)).script;
                 takes_ms = script.takes_ms;
                 if script.asking_kills && !self.world.calm {
@@ -56,7 +56,7 @@ impl Sim {
                     Direction::Undo => self.world.undo(id, meta.verifiable),
                 };
                 takes_ms = self.world.call(id).script.takes_ms;
-                self.tell(|| {
+                self.note(|| {
                     format!("  begins {:?} {} of {id} ({}): {meets:?}", attempt.direction, attempt.attempt, attempt.key)
                 });
                 if attempt.direction == Direction::Forward && !meta.transactional {
@@ -65,8 +65,8 @@ impl Sim {
             }
         }
         let ends_at = self.store.now + Duration::from_millis(takes_ms);
-        if let Some(held) = &mut self.held {
-            held.under_way.push(Under { act, ends_at, meets });
+        if let Some(active) = &mut self.active {
+            active.under_way.push(Under { act, ends_at, meets });
         }
         Ok(())
     }
@@ -93,12 +93,12 @@ impl Sim {
 
     /// The worker has not been taken over.
     fn is_ours(&self) -> bool {
-        self.store.ready.as_ref().is_some_and(|ready| ready.lane == self.held.as_ref().map(|held| held.lane))
+        self.store.ready.as_ref().is_some_and(|ready| ready.lane == self.active.as_ref().map(|active| active.lane))
     }
 
     /// Neither attempts nor verifications nor undos of what is held back begin.
     fn check_holds(&self, attempt: &Attempt) -> Checked {
-        let held = self.held.as_ref().is_some_and(|held| held.seen_held.contains(&*attempt.activity));
+        let held = self.active.as_ref().is_some_and(|active| active.seen_held.contains(&*attempt.activity));
         if held { Err(format!("{} is begun although it is held back", attempt.activity)) } else { Ok(()) }
     }
 
@@ -137,7 +137,7 @@ impl Sim {
             FollowUp::Verify(attempt) => {
                 let told = self.world.verify(id_of(&attempt), &attempt.key);
                 let found = found(&told, id_of(&attempt));
-                self.tell(|| format!("verified {}: {found:?}", attempt.seq));
+                self.note(|| format!("verified {}: {found:?}", attempt.seq));
                 self.happened(
                     Event::Verified { seq: attempt.seq, direction: attempt.direction, found, took: Duration::ZERO },
                     now,
@@ -184,7 +184,7 @@ impl Sim {
         if !undo && !matches!(result, Err((true, _))) {
             self.world.hear(id);
         }
-        self.tell(|| format!("attempted {} {:?}: {result:?}", attempt.seq, attempt.direction));
+        self.note(|| format!("attempted {} {:?}: {result:?}", attempt.seq, attempt.direction));
         let result = result.map(|()| (!undo).then(|| to_json(&id).expect("a number has a JSON form"))).map_err(
             |(unknown, retryable)| AttemptError {
                 error: StepError { code: "scripted".to_owned(), message: format!("{meets:?}"), unknown },
@@ -211,17 +211,17 @@ impl Sim {
     }
 
     pub(crate) fn crash(&mut self, how: &str) {
-        self.tell(|| format!("CRASH: {how}"));
+        self.note(|| format!("CRASH: {how}"));
         self.crashes += 1;
-        self.abandon_acts();
+        self.abandon_follow_ups();
         self.store.take_over();
     }
 
     /// The worker holds the run no more; whatever is under way goes on without it.
-    pub(crate) fn abandon_acts(&mut self) {
-        let Some(held) = self.held.take() else { return };
+    pub(crate) fn abandon_follow_ups(&mut self) {
+        let Some(active) = self.active.take() else { return };
         self.memory.lock().expect("no panic while locked").roll_back();
-        for under in held.under_way {
+        for under in active.under_way {
             match under.act {
                 FollowUp::Attempt(attempt) => self.cut_off(&attempt, under.meets),
                 FollowUp::Verify(attempt) if self.rng.chance(50) => {
