@@ -10,7 +10,10 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::Secret;
+use crate::{
+    Secret,
+    engine::{DEFAULT_SCHEMA, Engine, Registry},
+};
 
 /// How long a request waits for a connection before it fails with `database_unavailable`.
 const ACQUIRE_WITHIN: Duration = Duration::from_secs(3);
@@ -21,6 +24,23 @@ pub struct DatabaseArgs {
     /// The database, as postgres://USER:PASSWORD@HOST:PORT/NAME
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Secret,
+    /// Which schema of it.
+    #[command(flatten)]
+    pub schema: SchemaArgs,
+}
+
+/// Which schema of a database.
+#[derive(Clone, Debug, clap::Args)]
+pub struct SchemaArgs {
+    /// The schema that the engine's tables are in
+    #[arg(long = "schema", value_name = "NAME", env = "BACKSTITCH_SCHEMA", default_value = DEFAULT_SCHEMA)]
+    pub name: String,
+}
+
+impl Default for SchemaArgs {
+    fn default() -> Self {
+        Self { name: DEFAULT_SCHEMA.to_owned() }
+    }
 }
 
 impl DatabaseArgs {
@@ -30,6 +50,14 @@ impl DatabaseArgs {
     /// When the URL is invalid.
     pub fn pool(&self, connections: u32) -> anyhow::Result<PgPool> {
         pool(self.database_url.expose(), connections)
+    }
+
+    /// An engine without workflows, for what concerns the database as a whole.
+    ///
+    /// # Errors
+    /// When the URL is none, or the schema's name can't be one.
+    pub fn engine(&self) -> anyhow::Result<Engine> {
+        Ok(Engine::new(self.pool(2)?, Registry::new()).with_schema(&self.schema.name)?)
     }
 }
 

@@ -46,7 +46,7 @@ SELECT m.id, m.at, CASE m.kind WHEN 'refund' THEN 2 WHEN 'yearly' THEN 3 ELSE 1 
 FROM made m ORDER BY m.id;
 INSERT INTO backstitch.run_key (workflow, key, run_id, hash)
 SELECT w.name, r.key, r.id, 'x' FROM backstitch.run r JOIN backstitch.workflow w ON w.id = r.workflow_id;
-INSERT INTO backstitch.exceptional (run_id, status, workflow_id, code, since, step_name)
+INSERT INTO backstitch.unhealthy (run_id, status, workflow_id, code, since, step_name)
 SELECT r.id, r.status, r.workflow_id, r.failure ->> 'code', r.created_at, 'charge' FROM backstitch.run r
 WHERE r.status IN (2, 3, 4, 6, 7, 8);
 INSERT INTO backstitch.timer (run_id, due_at)

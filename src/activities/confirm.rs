@@ -9,7 +9,7 @@ use crate::{
     orders::{
         Order,
         state::{OrderState, StockState},
-        store::{self, holds},
+        store::{self, reservations},
     },
 };
 
@@ -57,7 +57,7 @@ impl Activity for Confirm {
             store::orders::save(&mut conn, &order).await?;
             return Ok(Confirmed::Cancelled);
         }
-        holds::commit(&mut conn, order.id).await?;
+        reservations::commit(&mut conn, order.id).await?;
         order.become_stocked(StockState::Committed).map_err(refused)?;
         order.become_state(OrderState::Placed).map_err(refused)?;
         let at = store::now(&mut conn).await?;

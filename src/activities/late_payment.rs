@@ -12,7 +12,7 @@ use crate::{
     orders::{
         Error, History,
         state::{CancelReason, OrderState, StockState},
-        store::{self, holds},
+        store::{self, reservations},
     },
     payments::{IntentStatus, PaymentGateway},
 };
@@ -91,7 +91,7 @@ impl Activity for AcceptLatePayment {
             store::orders::save(&mut conn, &order).await?;
             return Ok(Some(Confirmed::Cancelled));
         }
-        holds::commit(&mut conn, order.id).await?;
+        reservations::commit(&mut conn, order.id).await?;
         order.become_stocked(StockState::Held).map_err(refused)?;
         order.become_stocked(StockState::Committed).map_err(refused)?;
         order.become_state(OrderState::Placed).map_err(refused)?;
@@ -104,7 +104,7 @@ impl Activity for AcceptLatePayment {
 
 /// Tries to reserve all lines again. A shortage changes nothing.
 async fn hold_again(conn: &mut sqlx::PgConnection, order: &crate::orders::Order) -> Result<bool, ActivityError> {
-    match holds::hold(conn, order.id).await {
+    match reservations::reserve(conn, order.id).await {
         Ok(()) => Ok(true),
         Err(Error::OutOfStock { .. }) => Ok(false),
         Err(error) => Err(refused(error)),

@@ -7,7 +7,7 @@ use crate::{
     engine::{Activity, ActivityContext, ActivityError},
     orders::{
         state::{OrderState, StockState},
-        store::{self, holds},
+        store::{self, reservations},
     },
 };
 
@@ -28,7 +28,7 @@ impl Activity for ReserveStock {
         if order.state == OrderState::Cancelling {
             return Err(ActivityError::failed(ORDER_CANCELLED, "a cancel was accepted").fatal());
         }
-        holds::hold(&mut conn, order.id).await.map_err(refused)?;
+        reservations::reserve(&mut conn, order.id).await.map_err(refused)?;
         order.become_state(OrderState::AwaitingPayment).map_err(refused)?;
         order.become_stocked(StockState::Held).map_err(refused)?;
         store::orders::save(&mut conn, &order).await?;
@@ -70,7 +70,7 @@ async fn release(conn: &mut PgConnection, input: &OrderRef) -> Result<StockState
     if matches!(order.state, OrderState::Shipped | OrderState::Delivered) {
         return Ok(order.stock_state);
     }
-    let moved = holds::release(conn, order.id).await?;
+    let moved = reservations::release(conn, order.id).await?;
     if moved > 0 {
         order.become_stocked(StockState::Released).map_err(refused)?;
         store::orders::save(conn, &order).await?;

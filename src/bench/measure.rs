@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use sqlx::{PgPool, Row};
+use sqlx::{AssertSqlSafe, PgPool, Row};
 use uuid::Uuid;
 
-use crate::engine::Error;
+use crate::engine::{Engine, Error};
 
 /// Backends report their commits about once a second.
 const COMMITS_ARE_REPORTED_AFTER: Duration = Duration::from_millis(1_100);
@@ -25,16 +25,16 @@ pub(super) struct Counters {
 
 impl Counters {
     /// Reads them when all commits so far have been reported. There must be at least one run.
-    pub(super) async fn read(pool: &PgPool) -> Result<Self, Error> {
+    pub(super) async fn read(engine: &Engine) -> Result<Self, Error> {
         tokio::time::sleep(COMMITS_ARE_REPORTED_AFTER).await;
-        let row = sqlx::query(
+        let query = format!(
             "SELECT (pg_current_wal_lsn() - '0/0')::bigint AS wal,
                 (SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()) AS commits,
                 pg_database_size(current_database()) AS size,
-                (SELECT id FROM backstitch.run ORDER BY id DESC LIMIT 1) AS newest",
-        )
-        .fetch_one(pool)
-        .await?;
+                (SELECT id FROM {schema}.run ORDER BY id DESC LIMIT 1) AS newest",
+            schema = engine.schema_name()
+        );
+        let row = sqlx::query(AssertSqlSafe(query)).fetch_one(engine.pool()).await?;
         Ok(Self {
             wal: row.try_get("wal")?,
             commits: row.try_get("commits")?,
@@ -45,16 +45,20 @@ impl Counters {
 }
 
 /// Runs that are due or in a worker's hands.
-pub(super) async fn count_open(pool: &PgPool) -> Result<u64, Error> {
-    let open: i64 = sqlx::query_scalar("SELECT count(*) FROM backstitch.ready").fetch_one(pool).await?;
+pub(super) async fn count_open(engine: &Engine) -> Result<u64, Error> {
+    let query = format!("SELECT count(*) FROM {}.ready", engine.schema_name());
+    let open: i64 = sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(engine.pool()).await?;
     Ok(open.unsigned_abs())
 }
 
 /// Checks that `runs` runs after `newest` have completed, each with its steps.
-pub(super) async fn check(pool: &PgPool, newest: Uuid, runs: usize, steps_per_run: u32) -> Result<(), Error> {
-    let query = "SELECT count(*), (SELECT count(*) FROM backstitch.step WHERE run_id > $1 AND outcome = 1)
-        FROM backstitch.run WHERE id > $1 AND status = 5";
-    let (ended, steps): (i64, i64) = sqlx::query_as(query).bind(newest).fetch_one(pool).await?;
+pub(super) async fn check(engine: &Engine, newest: Uuid, runs: usize, steps_per_run: u32) -> Result<(), Error> {
+    let query = format!(
+        "SELECT count(*), (SELECT count(*) FROM {schema}.step WHERE run_id > $1 AND outcome = 1)
+        FROM {schema}.run WHERE id > $1 AND status = 5",
+        schema = engine.schema_name()
+    );
+    let (ended, steps): (i64, i64) = sqlx::query_as(AssertSqlSafe(query)).bind(newest).fetch_one(engine.pool()).await?;
     let steps_due = runs as i64 * i64::from(steps_per_run);
     if (ended, steps) == (runs as i64, steps_due) {
         return Ok(());

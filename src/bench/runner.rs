@@ -54,10 +54,10 @@ pub(super) async fn run<S: Scenario>(
     let mut workers = spawn_workers(&engine, load, &stop);
     warm_up(&engine, &*scenario).await?;
 
-    let before = Counters::read(pool).await?;
-    let seconds = run_all(&engine, &scenario, pool, load.runs, progress).await?;
-    let after = Counters::read(pool).await?;
-    measure::check(pool, before.newest, load.runs, S::STEPS_PER_RUN).await?;
+    let before = Counters::read(&engine).await?;
+    let seconds = run_all(&engine, &scenario, load.runs, progress).await?;
+    let after = Counters::read(&engine).await?;
+    measure::check(&engine, before.newest, load.runs, S::STEPS_PER_RUN).await?;
     let latencies = time_idle_runs(&engine, &*scenario).await?;
     stop.cancel();
     while workers.join_next().await.is_some() {}
@@ -105,7 +105,6 @@ async fn warm_up(engine: &Engine, scenario: &impl Scenario) -> Result<(), Error>
 async fn run_all<S: Scenario>(
     engine: &Engine,
     scenario: &Arc<S>,
-    pool: &PgPool,
     runs: usize,
     progress: impl Fn(u64),
 ) -> Result<f64, Error> {
@@ -118,7 +117,7 @@ async fn run_all<S: Scenario>(
         tokio::time::sleep(COUNT_EVERY).await;
         // A started run that is no longer open has ended. Started is read first, so that this is never too many.
         let begun = started.load(Ordering::Relaxed);
-        ended = begun.saturating_sub(measure::count_open(pool).await?);
+        ended = begun.saturating_sub(measure::count_open(engine).await?);
         progress(ended);
     }
     let seconds = began.elapsed().as_secs_f64();

@@ -12,7 +12,7 @@ use super::{
     wiring,
 };
 use crate::{
-    config::{self, GatewayArgs, ServeArgs, WorkArgs},
+    config::{self, GatewayArgs, SchemaArgs, ServeArgs, WorkArgs},
     embedded::{self, Embedded},
     gateway_sim, http,
     orders::ShopSettings,
@@ -30,6 +30,8 @@ const DEV_SECRET: &str = "whsec_dev";
 pub(super) struct Args {
     #[command(flatten)]
     serve: ServeArgs,
+    #[command(flatten)]
+    schema: SchemaArgs,
     /// Data directory of the embedded Postgres
     #[arg(long, value_name = "DIR", default_value = ".backstitch")]
     data_dir: PathBuf,
@@ -80,6 +82,7 @@ async fn serve(args: Args, url: &str, stop: tokio_util::sync::CancellationToken)
     let recorder = telemetry::record()?;
     let orders = wiring::shop(
         config::pool(url, CONNECTIONS)?,
+        &args.schema,
         args.shop,
         gateway,
         args.serve.max_payload.0,

@@ -4,12 +4,11 @@
 
 use anyhow::bail;
 use serde::Serialize;
-use sqlx::PgPool;
 
 use super::output::Out;
 use crate::{
     config::DatabaseArgs,
-    engine::{Engine, Registry},
+    engine::Engine,
     orders::{Orders, ShopSettings},
 };
 
@@ -42,8 +41,7 @@ impl Check {
 /// # Errors
 /// When the database can't be reached, or breaches were found.
 pub(super) async fn run(args: Args, out: Out) -> anyhow::Result<()> {
-    let pool = args.database.pool(2)?;
-    let checks = examine(&pool).await?;
+    let checks = examine(&args.database.engine()?).await?;
     out.show(&checks, || {
         let mark = |ok: bool| out.paint(if ok { "✓" } else { "✗" });
         checks.iter().map(|check| format!("{} {}: {}\n", mark(check.ok), check.name, check.found)).collect()
@@ -59,8 +57,7 @@ pub(super) async fn run(args: Args, out: Out) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When the database can't be reached.
-async fn examine(pool: &PgPool) -> anyhow::Result<Vec<Check>> {
-    let engine = Engine::new(pool.clone(), Registry::new());
+async fn examine(engine: &Engine) -> anyhow::Result<Vec<Check>> {
     let mut checks = Vec::new();
     let settings = engine.server_settings().await?;
     checks.push(Check::new("postgres 13 or newer", settings.version >= 130_000, settings.version_text.clone()));
@@ -74,14 +71,14 @@ async fn examine(pool: &PgPool) -> anyhow::Result<Vec<Check>> {
     checks.push(Check::new(
         "clock not moved",
         !shifted,
-        format!("backstitch.clock is shifted by {} ms", settings.shift_ms),
+        format!("{}.clock is shifted by {} ms", engine.schema_name(), settings.shift_ms),
     ));
     let orders = Orders::new(engine.clone(), ShopSettings::default());
     let missing = [engine.missing_migrations().await?, orders.missing_migrations().await?].concat();
     let schema = if missing.is_empty() { "current".to_owned() } else { format!("migrations {missing:?} are missing") };
     checks.push(Check::new("schema", missing.is_empty(), schema));
     if missing.is_empty() {
-        checks.push(limbo(&engine).await?);
+        checks.push(limbo(engine).await?);
         let breaches = orders.book_breaches().await?;
         let found = if breaches.is_empty() { "the books add up".to_owned() } else { breaches.join("; ") };
         checks.push(Check::new("ledger", breaches.is_empty(), found));

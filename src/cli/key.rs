@@ -9,7 +9,7 @@ use anyhow::Context;
 use super::output::{Out, now, relative, say, table, tell};
 use crate::{
     config::DatabaseArgs,
-    engine::{ApiKey, CreatedKey, Engine, NewKey, Registry, Role},
+    engine::{ApiKey, CreatedKey, NewKey, Role},
 };
 
 /// The subcommands.
@@ -60,26 +60,22 @@ pub(super) async fn run(verb: Verb, out: Out) -> anyhow::Result<()> {
         Verb::Create(args) => {
             let new = NewKey { name: args.name, role: args.role, expires_in: args.expires };
             let created =
-                engine(&args.database)?.create_key(&new, &actor()).await.context("could not create the key")?;
+                args.database.engine()?.create_key(&new, &actor()).await.context("could not create the key")?;
             show_created(&created, out)
         }
         Verb::List(args) => {
-            let keys = engine(&args.database)?.keys().await.context("could not read the keys")?;
+            let keys = args.database.engine()?.keys().await.context("could not read the keys")?;
             out.show(&serde_json::json!({ "items": keys }), || list(&keys, out))
         }
         Verb::Revoke(args) => {
             // A whole token contains the key's id.
             let id = args.id.strip_prefix("bsk_").and_then(|rest| rest.split('_').next()).unwrap_or(&args.id);
-            let revoked = engine(&args.database)?.revoke_key(id, &actor()).await;
+            let revoked = args.database.engine()?.revoke_key(id, &actor()).await;
             let key = revoked.context("nothing was revoked; `backstitch key list` shows the ids")?;
             tell(format!("the key `{}` is revoked; servers notice within five seconds", key.name));
             if out.json() { out.show(&key, String::new) } else { Ok(()) }
         }
     }
-}
-
-fn engine(database: &DatabaseArgs) -> anyhow::Result<Engine> {
-    Ok(Engine::new(database.pool(2)?, Registry::new()))
 }
 
 fn actor() -> String {

@@ -5,7 +5,6 @@ use anyhow::Context;
 use super::output::tell;
 use crate::{
     config::DatabaseArgs,
-    engine::{Engine, Registry},
     orders::{Error, Orders, ShopSettings},
 };
 
@@ -18,7 +17,7 @@ pub(super) struct Args {
 
 /// Applies missing migrations.
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
-    let engine = Engine::new(args.database.pool(2)?, Registry::new());
+    let engine = args.database.engine()?;
     let orders = Orders::new(engine.clone(), ShopSettings::default());
     let missing =
         async || Ok::<_, Error>([engine.missing_migrations().await?, orders.missing_migrations().await?].concat());

@@ -39,7 +39,14 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let pool = args.database.pool(CONNECTIONS)?;
     let recorder = telemetry::record()?;
-    let orders = wiring::shop(pool, args.shop, args.gateway, args.serve.max_payload.0, args.work.retention)?;
+    let orders = wiring::shop(
+        pool,
+        &args.database.schema,
+        args.shop,
+        args.gateway,
+        args.serve.max_payload.0,
+        args.work.retention,
+    )?;
     wiring::require_keys(orders.engine(), &args.serve).await?;
     let listener = wiring::listen(args.serve.listen).await?;
     let stop = wiring::stop_signal()?;

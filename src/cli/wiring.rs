@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     activities::ShopDeps,
-    config::{GatewayArgs, ServeArgs, WorkArgs},
+    config::{GatewayArgs, SchemaArgs, ServeArgs, WorkArgs},
     engine::{self, Engine, Error, MaintenanceConfig, Observer, Registry, WorkerConfig},
     http::App,
     orders::{Orders, ShopSettings},
@@ -29,6 +29,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// The order service, on an engine that knows the shop's workflows.
 pub(super) fn shop(
     pool: PgPool,
+    schema: &SchemaArgs,
     settings: ShopSettings,
     gateway: GatewayArgs,
     max_payload: usize,
@@ -39,7 +40,8 @@ pub(super) fn shop(
     config.traceparent = Some(engine::current_traceparent);
     let deps = ShopDeps::new(pool.clone(), Arc::new(StripeGateway::new(&config)?));
     let registry = workflows::register(Registry::new(), &deps);
-    let engine = Engine::new(pool, registry).with_max_payload(max_payload).with_retention(retention);
+    let engine = Engine::new(pool, registry).with_schema(&schema.name)?;
+    let engine = engine.with_max_payload(max_payload).with_retention(retention);
     Ok(Orders::new(engine, settings).with_webhook_secrets(gateway.webhook_secret.into_iter().collect()))
 }
 

@@ -39,6 +39,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let recorder = telemetry::record()?;
     let orders = wiring::shop(
         args.database.pool(CONNECTIONS)?,
+        &args.database.schema,
         args.shop,
         args.gateway,
         args.max_payload.0,

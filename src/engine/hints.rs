@@ -13,7 +13,10 @@ use std::{
 use sqlx::PgPool;
 use tokio::sync::Notify;
 
-use super::{core::model::RunId, store};
+use super::{
+    core::model::RunId,
+    store::{self, schema::Schema},
+};
 
 /// At most one NOTIFY in this time per process: each takes a lock that all notifying commits share.
 const NOTIFY_AT_MOST_EVERY: Duration = Duration::from_millis(20);
@@ -30,10 +33,10 @@ pub(crate) struct Hints {
 
 impl Hints {
     /// Runs have become due: wakes the lanes of this process, and soon the other processes.
-    pub(crate) fn send_due(self: &Arc<Self>, pool: &PgPool) {
+    pub(crate) fn send_due(self: &Arc<Self>, schema: &Arc<Schema>, pool: &PgPool) {
         self.due.notify_one();
         if !self.sending.swap(true, Ordering::Relaxed) {
-            tokio::spawn(send(Arc::downgrade(self), pool.clone()));
+            tokio::spawn(send(Arc::downgrade(self), schema.clone(), pool.clone()));
         }
         self.outgoing.notify_one();
     }
@@ -76,13 +79,13 @@ impl Drop for Watch {
 }
 
 /// Sends the hints of a process, coalesced, until its engine is dropped.
-async fn send(hints: std::sync::Weak<Hints>, pool: PgPool) {
+async fn send(hints: std::sync::Weak<Hints>, schema: Arc<Schema>, pool: PgPool) {
     loop {
         let Some(strong) = hints.upgrade() else { return };
         let waiting = tokio::time::timeout(Duration::from_secs(5), strong.outgoing.notified()).await;
         drop(strong);
         if waiting.is_ok() {
-            if let Err(error) = store::hint(&pool).await {
+            if let Err(error) = store::hint(&schema, &pool).await {
                 tracing::debug!(%error, "a hint was not sent; polling will do");
             }
             tokio::time::sleep(NOTIFY_AT_MOST_EVERY).await;

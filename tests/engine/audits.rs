@@ -18,7 +18,7 @@ const TABLES: [&str; 16] = [
     "step",
     "signal",
     "attention",
-    "exceptional",
+    "unhealthy",
     "paused",
     "hold",
     "schedule",

@@ -69,7 +69,7 @@ impl Known {
         let made_at = created_at + TimeDelta::minutes(dice.roll(80) as i64 - 40);
         let ms = made_at.timestamp_millis().cast_unsigned();
         let id = (u128::from(ms) << 80) | (7 << 76) | (2 << 62) | (n as u128);
-        let exceptional = ["stuck", "compensating", "compensated", "failed"].contains(&status);
+        let unhealthy = ["stuck", "compensating", "compensated", "failed"].contains(&status);
         let seen = if status == "stuck" { 1 + dice.roll(2) } else { usize::from(dice.roll(6) == 0) };
         let attention =
             |dice: &mut Dice| (dice.pick(&CODES[..2]), dice.pick(&STEPS[..2]), dice.pick(&FINGERPRINTS[..2]));
@@ -80,7 +80,7 @@ impl Known {
             status,
             key: (dice.roll(3) == 0).then(|| format!("k{}", dice.roll(40))),
             tags: dice.pick(&[vec![], vec![("a", "1")], vec![("a", "2"), ("b", "1")]]).into_iter().collect(),
-            error: exceptional.then(|| (dice.pick(&CODES[..2]), dice.pick(&STEPS[..2]))),
+            error: unhealthy.then(|| (dice.pick(&CODES[..2]), dice.pick(&STEPS[..2]))),
             attention: (0..seen).map(|_| attention(dice)).collect(),
             created_at,
         }
@@ -154,7 +154,7 @@ impl Known {
         }
         if [2, 3, 4, 6, 7, 8].contains(&code) {
             let (error, step) = self.error.unzip();
-            sqlx::query("INSERT INTO backstitch.exceptional (run_id, workflow_id, status, code, step_name, since) VALUES ($1, $2, $3, $4, $5, $6)")
+            sqlx::query("INSERT INTO backstitch.unhealthy (run_id, workflow_id, status, code, step_name, since) VALUES ($1, $2, $3, $4, $5, $6)")
                 .bind(self.id)
                 .bind(self.workflow.0)
                 .bind(code)

@@ -113,14 +113,14 @@ async fn what_belonged_to_a_run_that_is_gone_goes_and_what_belongs_to_one_that_i
         for (table, columns, values) in [
             ("signal", "name, created_at", "'go', now()"),
             ("compensation", "cause, planned_at", "'{}', now()"),
-            ("exceptional", "status, workflow_id, since", "6, 1, now()"),
+            ("unhealthy", "status, workflow_id, since", "6, 1, now()"),
             ("paused", "at", "now()"),
         ] {
             t.execute(&format!("INSERT INTO backstitch.{table} (run_id, {columns}) VALUES ('{run}', {values})")).await;
         }
     }
     keep(&t).await;
-    for table in ["signal", "compensation", "exceptional", "paused"] {
+    for table in ["signal", "compensation", "unhealthy", "paused"] {
         assert_eq!(left(&t, "run_id", table).await, format!("{there} {new}"), "{table}");
     }
     t.finish().await;

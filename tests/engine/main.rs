@@ -14,6 +14,7 @@
 //! | `leftovers` | small tables that would grow for ever: what of them goes, and what is in use and stays |
 //! | `migrations` | what a filled database is after a migration |
 //! | `upgrade` | databases from before engine and shop had a history of migrations each |
+//! | `schemas` | engines in schemas of one database share nothing |
 //! | `secrets` | what is marked as secret is shown nowhere |
 //! | `schedules` | runs by the clock: slots, downtime, overlap |
 //! | `operations` | bulk operations: each run once, whoever dies; paused, cancelled, refused |
@@ -42,6 +43,7 @@ mod promises;
 mod races;
 mod retention;
 mod schedules;
+mod schemas;
 mod secrets;
 mod settles;
 mod transactional;

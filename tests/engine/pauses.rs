@@ -23,7 +23,7 @@ async fn a_pause_freezes_timers_and_a_resume_goes_on_with_what_was_left_of_them(
     t.advance(21.0).await;
     let run = t.is(run, "completed").await;
     assert_eq!(t.script.undone().len(), 0, "its deadline stood still, too: {:?}", run.failure);
-    assert_eq!((t.count("paused").await, t.count("exceptional").await), (0, 0));
+    assert_eq!((t.count("paused").await, t.count("unhealthy").await), (0, 0));
     t.finish().await;
 }
 

@@ -54,12 +54,19 @@ async fn claim(conn: &mut PgConnection, lane: i32, limit: i64) -> Vec<RunId> {
     let ids: Vec<i32> =
         sqlx::query_scalar("SELECT id FROM backstitch.workflow").fetch_all(&mut *conn).await.expect("reads");
     let queues = vec!["default"; ids.len()];
-    let rows = sqlx::query(CLAIM).bind(lane).bind(queues).bind(ids).bind(limit).fetch_all(conn).await.expect("claims");
+    let rows = sqlx::query(rendered(CLAIM))
+        .bind(lane)
+        .bind(queues)
+        .bind(ids)
+        .bind(limit)
+        .fetch_all(conn)
+        .await
+        .expect("claims");
     rows.iter().map(|row| row.get("run_id")).collect()
 }
 
 async fn take_over(conn: &mut PgConnection, silent_for_ms: i64) -> (i64, i64) {
-    sqlx::query_as(TAKEOVER).bind(silent_for_ms).fetch_one(conn).await.expect("takes over")
+    sqlx::query_as(rendered(TAKEOVER)).bind(silent_for_ms).fetch_one(conn).await.expect("takes over")
 }
 
 pub(super) async fn locked(t: &TestEngine, sql: &str) -> sqlx::Transaction<'static, sqlx::Postgres> {
@@ -407,11 +414,11 @@ async fn a_signal_and_a_timer_that_come_together_wake_the_run_once() {
                 .expect("accepted");
             let mut b = t.database().connect("b").await;
             blocked(&t, "b", async move {
-                sqlx::query(FIRE).bind(10_i64).execute(&mut b).await.expect("fires");
+                sqlx::query(rendered(FIRE)).bind(10_i64).execute(&mut b).await.expect("fires");
             })
             .await
         } else {
-            sqlx::query(FIRE).bind(10_i64).execute(&mut *first).await.expect("fires");
+            sqlx::query(rendered(FIRE)).bind(10_i64).execute(&mut *first).await.expect("fires");
             let sender = caller(&t, "b");
             blocked(&t, "b", async move { sender.signal(run, "go", None, None).await.expect("accepted") }).await
         };

@@ -137,7 +137,7 @@ async fn what_comes_to_a_week_while_it_is_being_dropped_is_carried_over() {
     let anew = t.ends(&[call("reserve")], "completed").await.id;
     let ended = t.ends(&[Op::Fail("no".into())], "failed").await.id;
     t.workers[0].drain().await;
-    assert_eq!(t.count("exceptional").await, 1);
+    assert_eq!(t.count("unhealthy").await, 1);
     t.advance(45.0 * DAY).await;
     let make = "SELECT backstitch.make_partition(4)";
     while sqlx::query_scalar(make).fetch_one(t.engine.pool()).await.expect("it is made if it is lacking") {}
@@ -156,7 +156,7 @@ async fn what_comes_to_a_week_while_it_is_being_dropped_is_carried_over() {
     assert_eq!((is_there(&t, due).await, is_there(&t, anew).await), (true, true));
     keep(&t).await;
     assert!(!is_there(&t, ended).await);
-    assert_eq!(t.count("exceptional").await, 0, "what was known of it is gone with it");
+    assert_eq!(t.count("unhealthy").await, 0, "what was known of it is gone with it");
     t.add_worker(config("w1")).await;
     t.is(due, "compensated").await;
     t.finish().await;

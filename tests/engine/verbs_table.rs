@@ -10,7 +10,7 @@ use sqlx::Row;
 use crate::support::{engine::*, script::*};
 
 /// The tables that a verb may write, but for the audit.
-const TABLES: [&str; 8] = ["run", "ready", "timer", "step", "signal", "compensation", "attention", "exceptional"];
+const TABLES: [&str; 8] = ["run", "ready", "timer", "step", "signal", "compensation", "attention", "unhealthy"];
 
 fn verbs() -> Vec<Verb> {
     vec![
@@ -128,8 +128,8 @@ async fn a_dry_run_of_any_verb_changes_nothing_at_all() {
 }
 
 #[tokio::test]
-async fn what_is_exceptional_is_told_apart_from_what_is_not() {
-    let told_apart = "SELECT count(*) FROM backstitch.run r FULL JOIN backstitch.exceptional e ON e.run_id = r.id
+async fn what_is_unhealthy_is_told_apart_from_what_is_not() {
+    let told_apart = "SELECT count(*) FROM backstitch.run r FULL JOIN backstitch.unhealthy e ON e.run_id = r.id
         WHERE (r.status IN (2, 3, 4, 6, 7, 8)) IS DISTINCT FROM (e.run_id IS NOT NULL) OR e.status <> r.status
             OR e.code IS DISTINCT FROM r.failure ->> 'code' AND r.status <> 2";
     for status in Status::ALL.iter().copied() {
@@ -145,16 +145,16 @@ async fn what_is_exceptional_is_told_apart_from_what_is_not() {
 }
 
 #[tokio::test]
-async fn a_run_is_exceptional_from_the_commit_in_which_a_worker_leaves_the_good_way() {
+async fn a_run_is_unhealthy_from_the_commit_in_which_a_worker_leaves_the_good_way() {
     let t = TestEngine::new().await;
     let gate = t.script.gate("ship", Side::Undo, Do::Fatal("gone"));
     let run = t.start(&[call("reserve"), call("ship"), Op::Fail("no".into())]).await;
     gate.is_reached().await;
     let row = async |run: RunId| {
-        let query = "SELECT e.status = r.status, e.code, e.step_name, e.since FROM backstitch.exceptional e
+        let query = "SELECT e.status = r.status, e.code, e.step_name, e.since FROM backstitch.unhealthy e
             JOIN backstitch.run r ON r.id = e.run_id WHERE r.id = $1";
         let row: (bool, Option<String>, Option<String>, chrono::DateTime<chrono::Utc>) =
-            sqlx::query_as(query).bind(run).fetch_one(t.engine.pool()).await.expect("it is exceptional");
+            sqlx::query_as(query).bind(run).fetch_one(t.engine.pool()).await.expect("it is unhealthy");
         assert!(row.0, "its status is the run's");
         (row.1.unwrap_or_default(), row.2, row.3)
     };

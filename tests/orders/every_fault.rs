@@ -88,7 +88,7 @@ impl Saga for OrderSaga {
         let order = self.order_of(run.id).await?;
         let (captured, refunded) = self.0.moved(order.id).await;
         let query = "SELECT coalesce(sum(quantity) FILTER (WHERE state = 'held'), 0)::bigint,
-            coalesce(sum(quantity) FILTER (WHERE state = 'committed'), 0)::bigint FROM shop.holds WHERE order_id = $1";
+            coalesce(sum(quantity) FILTER (WHERE state = 'committed'), 0)::bigint FROM shop.reservations WHERE order_id = $1";
         let units: (i64, i64) =
             sqlx::query_as(query).bind(order.id).fetch_one(&self.0.pool).await.map_err(|e| e.to_string())?;
         let is = (captured - refunded, units);

@@ -9,11 +9,11 @@ use crate::{
     support::{Session, shop::order_request, wait_for_lock},
 };
 
-const HOLD: &str = include_str!("../../src/orders/store/sql/hold.sql");
+const HOLD: &str = include_str!("../../src/orders/store/sql/reserve.sql");
 const LOCK_LINES: &str = include_str!("../../src/orders/store/sql/lock_lines.sql");
-const LOCK_HELD: &str = include_str!("../../src/orders/store/sql/lock_held.sql");
-const COMMIT: &str = include_str!("../../src/orders/store/sql/commit_holds.sql");
-const RELEASE: &str = include_str!("../../src/orders/store/sql/release_holds.sql");
+const LOCK_HELD: &str = include_str!("../../src/orders/store/sql/lock_reserved.sql");
+const COMMIT: &str = include_str!("../../src/orders/store/sql/commit_reservations.sql");
+const RELEASE: &str = include_str!("../../src/orders/store/sql/release_reservations.sql");
 
 #[tokio::test]
 async fn the_last_unit_goes_to_one_buyer() {

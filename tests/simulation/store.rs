@@ -266,7 +266,7 @@ impl Store {
     }
 }
 
-/// What operators do: the core rules, and this writes, as src/engine/store/operate.rs.
+/// What operators do: the core rules, and this writes, as src/engine/store/verbs.rs.
 impl Store {
     /// False: refused.
     pub(crate) fn ask(&mut self, request: Request) -> bool {

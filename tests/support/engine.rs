@@ -59,6 +59,11 @@ impl Drop for TestWorker {
     }
 }
 
+/// A statement of the engine's store as an engine in the default schema sends it.
+pub fn rendered(statement: &str) -> sqlx::AssertSqlSafe<String> {
+    sqlx::AssertSqlSafe(statement.replace("{schema}", "backstitch"))
+}
+
 /// Small intervals, one lane, and takeovers only where a test asks for them.
 pub fn config(name: &str) -> WorkerConfig {
     WorkerConfig {
@@ -180,7 +185,7 @@ impl TestEngine {
 
     /// Declares all lanes dead, as if nobody had heard of them; gives how many runs became due again.
     pub async fn take_over_all(&self) -> i64 {
-        let sql = include_str!("../../src/engine/store/sql/takeover.sql");
+        let sql = rendered(include_str!("../../src/engine/store/sql/takeover.sql"));
         let (_, runs): (i64, i64) =
             sqlx::query_as(sql).bind(-1_i64).fetch_one(self.engine.pool()).await.expect("takeover works");
         runs

@@ -89,6 +89,13 @@ pub(crate) fn loose_ends(text: &str) -> Vec<usize> {
     text.lines().enumerate().filter(|(_, line)| is_loose(line)).map(|(at, _)| at + 1).collect()
 }
 
+/// Whether a text writes out the name of the engine's schema in front of a table or function: `backstitch.run`.
+pub(crate) fn names_the_schema(text: &str) -> bool {
+    text.match_indices(concat!("backstitch", ".")).any(|(at, name)| {
+        text[at + name.len()..].starts_with(|next: char| next.is_ascii_lowercase() || next == '"' || next == '%')
+    })
+}
+
 /// Names that are not `NNNN_words.sql`, and numbers that are taken twice (`names` in order).
 pub(crate) fn misnamed_migrations(names: &[&str]) -> Vec<String> {
     let is_right = |name: &str| {

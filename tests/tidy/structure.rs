@@ -18,7 +18,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("embedded", &[]),
     ("secret", &[]),
     ("tls", &[]),
-    ("config", &["secret"]),
+    ("config", &["engine", "secret"]),
     ("telemetry", &["engine", "tls"]),
     // The shop: a port to gateways, the order domain, one external system per activity, one workflow per file.
     ("payments", &["secret", "tls"]),

@@ -25,7 +25,7 @@ const RETIRED: &[(&[&str], &str, usize)] = &[
     (&["Holding", "holding"], "a run in a worker's hands is an active run, reserved stock a reservation", 10),
     (&["Finding", "Found"], SEARCH, 0),
     (&["finding"], SEARCH, 20),
-    (&["Exceptional", "exceptional"], "the index of runs that are failing, stuck or compensating is `unhealthy`", 24),
+    (&["Exceptional", "exceptional"], "the index of runs that are failing, stuck or compensating is `unhealthy`", 5),
     (&["lets_go", "let_go", "takes_back", "take_back"], "runs are released, reservations withdrawn", 0),
     (&["rests"], "a run parks", 3),
 ];

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::wiring,
-    config::GatewayArgs,
+    config::{GatewayArgs, SchemaArgs},
     engine::{DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION, Engine, WorkerConfig},
     gateway_sim,
     http::{self, App},
@@ -61,7 +61,7 @@ impl Stage {
             refund_tiers: REFUND_TIERS.parse()?,
             ..ShopSettings::default()
         };
-        let orders = wiring::shop(pool, shop, gateway, DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION)?;
+        let orders = wiring::shop(pool, &SchemaArgs::default(), shop, gateway, DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION)?;
         let engine = orders.engine().clone();
         orders.migrate().await?;
 

@@ -55,7 +55,8 @@ impl Engine {
             Subject::Named(name) => (None, Some(name)),
         };
         let refused = audit::Refused { action, run, subject, code, message };
-        let written = async { audit::refused(&mut *self.pool().acquire().await?, &refused, by.by()).await };
+        let written =
+            async { audit::refused(self.schema(), &mut *self.pool().acquire().await?, &refused, by.by()).await };
         if let Err(error) = written.await {
             tracing::warn!(%error, action, code, actor = by.actor, "a refusal could not be put on record");
         }

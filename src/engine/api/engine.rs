@@ -131,7 +131,7 @@ impl Engine {
 
     /// Tells workers, here and elsewhere, that something may be due.
     pub fn hint(&self) {
-        self.hints.send_due(&self.pool);
+        self.hints.send_due(&self.schema, &self.pool);
     }
 
     /// What the server says of the settings that the promises rest on.
@@ -139,7 +139,7 @@ impl Engine {
     /// # Errors
     /// When the database can't be reached.
     pub async fn server_settings(&self) -> Result<ServerSettings, Error> {
-        store::server::settings(&mut *self.pool.acquire().await?).await
+        store::server::settings(self.schema(), &mut *self.pool.acquire().await?).await
     }
 
     /// The database's time, as durable decisions see it.
@@ -147,6 +147,6 @@ impl Engine {
     /// # Errors
     /// When the database can't be reached.
     pub async fn now(&self) -> Result<Time, Error> {
-        store::now(&mut *self.pool.acquire().await?).await
+        store::now(self.schema(), &mut *self.pool.acquire().await?).await
     }
 }

@@ -27,16 +27,16 @@ impl Engine {
         }
         audit.reverse();
         let mut conn = self.pool().acquire().await?;
-        let secret = reads::secret_fields(&mut conn, run).await?;
+        let secret = reads::secret_fields(self.schema(), &mut conn, run).await?;
         let slot = match found.tags.get("schedule") {
-            Some(schedule) => export::slot(&mut conn, schedule, run).await?,
+            Some(schedule) => export::slot(self.schema(), &mut conn, schedule, run).await?,
             None => None,
         };
         Ok(RunExport {
             format: ExportFormat::V1,
-            exported_at: store::now(&mut conn).await?,
-            signals: export::signals(&mut conn, run, &secret).await?,
-            compensation: export::compensation(&mut conn, run).await?,
+            exported_at: store::now(self.schema(), &mut conn).await?,
+            signals: export::signals(self.schema(), &mut conn, run, &secret).await?,
+            compensation: export::compensation(self.schema(), &mut conn, run).await?,
             slot,
             children: found.children.take().unwrap_or_default(),
             audit,

@@ -41,12 +41,12 @@ impl Engine {
         let mut conn = self.pool().acquire().await?;
         let input = input.map(|input| input.to_string());
         if let Some(input) = &input {
-            let (name, version) = fork::workflow_of(&mut conn, run).await?;
+            let (name, version) = fork::workflow_of(self.schema(), &mut conn, run).await?;
             self.check_input(&name, version, input)?;
         }
         let new = Uuid::now_v7();
         let what = fork::Fork { run, from, input: input.as_deref(), new };
-        let (status, forked) = fork::fork(&mut conn, &what, by.by(), by.dry_run).await?;
+        let (status, forked) = fork::fork(self.schema(), &mut conn, &what, by.by(), by.dry_run).await?;
         Ok(ForkPlan {
             run,
             action: "fork".to_owned(),

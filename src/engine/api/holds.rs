@@ -40,12 +40,12 @@ impl Engine {
         let reason = by.reason.as_deref().map(str::trim).filter(|reason| !reason.is_empty());
         let reason = reason.ok_or(Error::ReasonRequired("hold"))?;
         let mut tx = self.pool().begin().await?;
-        if kind == HoldKind::Workflow && !holds::knows_workflow(&mut tx, name).await? {
+        if kind == HoldKind::Workflow && !holds::knows_workflow(self.schema(), &mut tx, name).await? {
             return Err(Error::UnknownWorkflow(name.to_owned()));
         }
-        let (hold, is_new) = holds::set(&mut tx, kind, name, &by.actor, reason).await?;
+        let (hold, is_new) = holds::set(self.schema(), &mut tx, kind, name, &by.actor, reason).await?;
         if is_new {
-            audit::done(&mut tx, &entry("hold", subject, None, json!({"held": true})), by.by()).await?;
+            audit::done(self.schema(), &mut tx, &entry("hold", subject, None, json!({"held": true})), by.by()).await?;
         }
         by.finish(tx).await?;
         Ok(hold)
@@ -62,7 +62,7 @@ impl Engine {
         if !by.dry_run {
             let mut conn = self.pool().acquire().await?;
             // Maintenance brings back the rest after a crash here, and runs of workers that had not read of the release yet.
-            while holds::bring_back_released(&mut conn, AT_ONCE).await? == AT_ONCE as u64 {}
+            while holds::bring_back_released(self.schema(), &mut conn, AT_ONCE).await? == AT_ONCE as u64 {}
             self.hint();
         }
         Ok(hold)
@@ -70,10 +70,11 @@ impl Engine {
 
     async fn try_release(&self, kind: HoldKind, name: &str, by: &Operator, subject: &str) -> Result<Hold, Error> {
         let mut tx = self.pool().begin().await?;
-        let hold = holds::release(&mut tx, kind, name).await?;
+        let hold = holds::release(self.schema(), &mut tx, kind, name).await?;
         let hold = hold.ok_or_else(|| Error::UnknownHold(subject.to_owned()))?;
         let before = json!({"held": true, "since": hold.since, "reason": hold.reason});
-        audit::done(&mut tx, &entry("release", subject, Some(before), json!({"held": false})), by.by()).await?;
+        audit::done(self.schema(), &mut tx, &entry("release", subject, Some(before), json!({"held": false})), by.by())
+            .await?;
         by.finish(tx).await?;
         Ok(hold)
     }
@@ -83,7 +84,7 @@ impl Engine {
     /// # Errors
     /// When the database can't be reached.
     pub async fn holds(&self) -> Result<Vec<Hold>, Error> {
-        holds::list(&mut *self.pool().acquire().await?).await
+        holds::list(self.schema(), &mut *self.pool().acquire().await?).await
     }
 }
 

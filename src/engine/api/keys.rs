@@ -59,7 +59,7 @@ impl Engine {
         }
         let (id, secret) = credentials::new_token();
         let mut conn = self.pool().acquire().await?;
-        let key = keys::insert(&mut conn, &id, &hash(&secret), new, actor).await?;
+        let key = keys::insert(self.schema(), &mut conn, &id, &hash(&secret), new, actor).await?;
         self.memory().keys_seen(true, Instant::now());
         Ok(CreatedKey { key, token: credentials::token(&id, &secret) })
     }
@@ -69,7 +69,7 @@ impl Engine {
     /// # Errors
     /// When the database can't be reached.
     pub async fn keys(&self) -> Result<Vec<ApiKey>, Error> {
-        keys::list(&mut *self.pool().acquire().await?).await
+        keys::list(self.schema(), &mut *self.pool().acquire().await?).await
     }
 
     /// Revokes a key and ends its sessions: here at once, in other processes within five seconds. Safe to repeat.
@@ -77,7 +77,7 @@ impl Engine {
     /// # Errors
     /// `unknown_key`.
     pub async fn revoke_key(&self, id: &str, actor: &str) -> Result<ApiKey, Error> {
-        let key = keys::revoke(&mut *self.pool().acquire().await?, id, actor).await?;
+        let key = keys::revoke(self.schema(), &mut *self.pool().acquire().await?, id, actor).await?;
         self.memory().forget();
         Ok(key)
     }
@@ -90,7 +90,7 @@ impl Engine {
         if let Some(known) = self.memory().keys_exist(Instant::now()) {
             return Ok(known);
         }
-        let exist = keys::exist(&mut *self.pool().acquire().await?).await?;
+        let exist = keys::exist(self.schema(), &mut *self.pool().acquire().await?).await?;
         self.memory().keys_seen(exist, Instant::now());
         Ok(exist)
     }
@@ -107,7 +107,7 @@ impl Engine {
         if let Some(verdict) = self.memory().recall(&digest, Instant::now()) {
             return verdict.map_err(Error::Unauthorized);
         }
-        let found = keys::find(&mut *self.pool().acquire().await?, parts.id).await?;
+        let found = keys::find(self.schema(), &mut *self.pool().acquire().await?, parts.id).await?;
         // The same work where there is no such id, so that timing does not reveal which ids exist.
         let (given, nothing) = (hash(parts.secret), [0; 32]);
         let kept = found.as_ref().map_or(nothing.as_slice(), |key| key.secret_hash.as_slice());
@@ -123,7 +123,7 @@ impl Engine {
         let identity = self.authenticate(token).await?;
         let (cookie, csrf) = (hex::encode(credentials::random()), hex::encode(credentials::random()));
         let mut conn = self.pool().acquire().await?;
-        keys::open_session(&mut conn, &hash(&cookie), &identity.key_id, &csrf, SESSION_FOR).await?;
+        keys::open_session(self.schema(), &mut conn, &hash(&cookie), &identity.key_id, &csrf, SESSION_FOR).await?;
         Ok(OpenedSession { cookie, identity: Identity { csrf, ..identity } })
     }
 
@@ -136,7 +136,7 @@ impl Engine {
         if let Some(verdict) = self.memory().recall(&digest, Instant::now()) {
             return verdict.map_err(Error::Unauthorized);
         }
-        let found = keys::find_session(&mut *self.pool().acquire().await?, &hash(cookie)).await?;
+        let found = keys::find_session(self.schema(), &mut *self.pool().acquire().await?, &hash(cookie)).await?;
         self.judge(digest, found, NO_SESSION).await
     }
 
@@ -145,7 +145,7 @@ impl Engine {
     /// # Errors
     /// When the database can't be reached.
     pub async fn sign_out(&self, cookie: &str) -> Result<(), Error> {
-        keys::close_session(&mut *self.pool().acquire().await?, &hash(cookie)).await?;
+        keys::close_session(self.schema(), &mut *self.pool().acquire().await?, &hash(cookie)).await?;
         self.memory().forget();
         Ok(())
     }
@@ -155,7 +155,7 @@ impl Engine {
         let left = found.as_ref().and_then(|found| found.left);
         if let Some(key) = found.as_ref().filter(|key| key.unseen && !key.revoked && !key.expired) {
             // Who may come in is not to hang on a note of when.
-            if let Err(error) = keys::touch(&mut *self.pool().acquire().await?, &key.key_id).await {
+            if let Err(error) = keys::touch(self.schema(), &mut *self.pool().acquire().await?, &key.key_id).await {
                 tracing::warn!(%error, key = key.key_id, "the last use of a key could not be noted");
             }
         }

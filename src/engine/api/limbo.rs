@@ -32,7 +32,10 @@ impl Engine {
     /// # Errors
     /// When the database can't be reached.
     pub async fn limbo(&self) -> Result<Vec<Limbo>, Error> {
-        let rows = sqlx::query(include_str!("../store/sql/limbo.sql")).bind(AT_MOST).fetch_all(self.pool()).await?;
+        let rows = sqlx::query(self.schema().sql(include_str!("../store/sql/limbo.sql")))
+            .bind(AT_MOST)
+            .fetch_all(self.pool())
+            .await?;
         let limbo = |row: &sqlx::postgres::PgRow| {
             let status: i16 = row.try_get("status")?;
             Ok(Limbo {

@@ -18,7 +18,7 @@ impl Engine {
         migrate::migrate(self.pool(), self.schema()).await?;
         // A database that no server has looked after for a month has no partition for today.
         let mut conn = self.pool().acquire().await?;
-        while retention::make_partition(&mut conn).await? {}
+        while retention::make_partition(self.schema(), &mut conn).await? {}
         Ok(())
     }
 

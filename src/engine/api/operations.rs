@@ -16,7 +16,7 @@ use crate::engine::{
     read_models::{
         Operation, OperationPreview, OperationRun, OperationRunState, PreviewedRun, RunFilter, Slice, check_limit,
     },
-    store::{audit, finding, operations},
+    store::{audit, operations, search},
 };
 
 /// The runs whose plans a preview shows.
@@ -56,11 +56,11 @@ impl Engine {
             )));
         }
         let mut tx = self.pool().begin().await?;
-        let matching = finding::matching(&mut tx, &filter).await?;
+        let matching = search::matching(self.schema(), &mut tx, &filter).await?;
         let id = Uuid::now_v7();
         let new = operations::NewOperation { id, action, filter: &filter, actor: &by.actor, reason, rate };
-        operations::create(&mut tx, &new, &matching).await?;
-        let created = operations::get(&mut tx, id).await?;
+        operations::create(self.schema(), &mut tx, &new, &matching).await?;
+        let created = operations::get(self.schema(), &mut tx, id).await?;
         // As it may be shown: the runs may be of any workflow, and so the secrets in what a step is said to have given.
         let mut told = created.arguments.clone();
         told.insert("action".to_owned(), created.action.clone().into());
@@ -85,11 +85,11 @@ impl Engine {
         let filter = checked(filter)?;
         by.check_reason(true, "a bulk operation")?;
         let mut conn = self.pool().acquire().await?;
-        let matching = finding::matching(&mut conn, &filter).await?;
-        let statuses = operations::statuses(&mut conn, &matching).await?;
+        let matching = search::matching(self.schema(), &mut conn, &filter).await?;
+        let statuses = operations::statuses(self.schema(), &mut conn, &matching).await?;
         let mut sample = Vec::new();
         let by = Operator { dry_run: true, ..by.clone() };
-        for run_id in operations::first(&mut conn, &matching, SAMPLE).await? {
+        for run_id in operations::first(self.schema(), &mut conn, &matching, SAMPLE).await? {
             sample.push(match self.apply_verb_in(&mut conn, run_id, action, &by).await {
                 Ok(plan) => PreviewedRun { run_id, plan: Some(plan), code: None, message: None },
                 Err(error @ (Error::Unavailable(_) | Error::Database(_))) => return Err(error),
@@ -110,7 +110,7 @@ impl Engine {
     /// # Errors
     /// `unknown_operation`.
     pub async fn operation(&self, id: Uuid) -> Result<Operation, Error> {
-        operations::get(&mut *self.pool().acquire().await?, id).await
+        operations::get(self.schema(), &mut *self.pool().acquire().await?, id).await
     }
 
     /// A slice of bulk operations, newest first.
@@ -119,7 +119,8 @@ impl Engine {
     /// `bad_cursor`, `invalid_request`.
     pub async fn operations(&self, limit: Option<u32>, cursor: Option<&str>) -> Result<Slice<Operation>, Error> {
         let (limit, before) = bounds(limit, cursor)?;
-        let found = operations::list(&mut *self.pool().acquire().await?, before, limit as i64 + 1).await?;
+        let found =
+            operations::list(self.schema(), &mut *self.pool().acquire().await?, before, limit as i64 + 1).await?;
         Ok(Slice::cut(found, limit, |operation| operation.id.simple().to_string()))
     }
 
@@ -136,8 +137,8 @@ impl Engine {
     ) -> Result<Slice<OperationRun>, Error> {
         let (limit, after) = bounds(limit, cursor)?;
         let mut conn = self.pool().acquire().await?;
-        operations::get(&mut conn, id).await?;
-        let found = operations::runs(&mut conn, id, state, after, limit as i64 + 1).await?;
+        operations::get(self.schema(), &mut conn, id).await?;
+        let found = operations::runs(self.schema(), &mut conn, id, state, after, limit as i64 + 1).await?;
         Ok(Slice::cut(found, limit, |run| run.run_id.simple().to_string()))
     }
 
@@ -172,17 +173,17 @@ impl Engine {
 
     async fn try_change_operation(&self, id: Uuid, change: OperationChange, by: &Operator) -> Result<Operation, Error> {
         let mut tx = self.pool().begin().await?;
-        let before = operations::lock(&mut tx, id).await?;
+        let before = operations::lock(self.schema(), &mut tx, id).await?;
         let Some(after) = before.after(change) else {
             let (word, verb) = (before.word(), change.word());
             return Err(Error::WrongState(format!("an operation that is {word} can't be told to {verb}")));
         };
         if before != after && !by.dry_run {
-            operations::set_status(&mut tx, id, after).await?;
+            operations::set_status(self.schema(), &mut tx, id, after).await?;
             let status = |status| serde_json::json!({"status": status});
             self.audit_operation(&mut tx, change.word(), id, by, Some(status(before)), status(after)).await?;
         }
-        let changed = operations::get(&mut tx, id).await?;
+        let changed = operations::get(self.schema(), &mut tx, id).await?;
         tx.commit().await?;
         Ok(changed)
     }
@@ -199,7 +200,7 @@ impl Engine {
         let subject = subject(id);
         let entry = audit::Entry { action, run: None, subject: Some(&subject), before, after: Some(after) };
         let by = audit::By { actor: &by.actor, reason: by.reason.as_deref(), operation: Some(id) };
-        audit::done(conn, &entry, by).await
+        audit::done(self.schema(), conn, &entry, by).await
     }
 }
 

@@ -25,7 +25,8 @@ impl Engine {
     /// When the database fails; the next call does it.
     pub async fn keep(&self) -> Result<bool, Error> {
         let mut conn = self.pool().acquire().await?;
-        Ok(retention::make_partition(&mut conn).await? || retention::sweep(&mut conn, self.keep_s()).await?)
+        Ok(retention::make_partition(self.schema(), &mut conn).await?
+            || retention::sweep(self.schema(), &mut conn, self.keep_s()).await?)
     }
 
     fn keep_s(&self) -> i64 {
@@ -38,7 +39,7 @@ impl Engine {
     /// When the database can't be reached.
     pub async fn retention(&self) -> Result<Vec<Retention>, Error> {
         let mut all = vec![Retention { workflow: None, keep_s: self.keep_s(), updated_at: None }];
-        all.extend(retention::list(&mut *self.pool().acquire().await?).await?);
+        all.extend(retention::list(self.schema(), &mut *self.pool().acquire().await?).await?);
         Ok(all)
     }
 
@@ -47,7 +48,7 @@ impl Engine {
     /// # Errors
     /// When the database can't be reached.
     pub async fn keeping(&self) -> Result<Keeping, Error> {
-        let partitions = retention::look(&mut *self.pool().acquire().await?, self.keep_s()).await?;
+        let partitions = retention::look(self.schema(), &mut *self.pool().acquire().await?, self.keep_s()).await?;
         Ok(Keeping { retention: self.retention().await?, partitions })
     }
 
@@ -79,17 +80,19 @@ impl Engine {
         }
         let mut conn = self.pool().acquire().await?;
         let mut tx = conn.begin().await?;
-        if start::newest_workflow(&mut tx, workflow).await?.is_none() && self.registry().newest(workflow).is_none() {
+        if start::newest_workflow(self.schema(), &mut tx, workflow).await?.is_none()
+            && self.registry().newest(workflow).is_none()
+        {
             return Err(Error::UnknownWorkflow(workflow.to_owned()));
         }
-        let before = retention::list(&mut tx).await?;
+        let before = retention::list(self.schema(), &mut tx).await?;
         let before = before.iter().find(|set| set.workflow.as_deref() == Some(workflow));
         let before = before.map(|set| json!({"keep_s": set.keep_s}));
         let keep_s = keep.and_then(|keep| i64::try_from(keep.as_secs()).ok());
-        retention::set(&mut tx, workflow, keep_s).await?;
+        retention::set(self.schema(), &mut tx, workflow, keep_s).await?;
         let after = Some(json!({"keep_s": keep_s}));
         let entry = audit::Entry { action: "set", run: None, subject: Some(subject), before, after };
-        audit::done(&mut tx, &entry, by.by()).await?;
+        audit::done(self.schema(), &mut tx, &entry, by.by()).await?;
         by.finish(tx).await?;
         Ok(())
     }

@@ -7,7 +7,7 @@ use crate::engine::{
     core::model::RunId,
     error::Error,
     read_models::{Run, RunResult},
-    store::{finding, reads},
+    store::{reads, search},
 };
 
 impl Engine {
@@ -17,10 +17,10 @@ impl Engine {
     /// `unknown_run`.
     pub async fn run(&self, run: RunId) -> Result<Run, Error> {
         let mut conn = self.pool().acquire().await?;
-        let mut found = reads::run(&mut conn, run).await?;
-        found.steps = Some(reads::steps(&mut conn, run).await?);
-        found.attention = Some(finding::attention::of_run(&mut conn, run).await?);
-        found.children = Some(reads::children(&mut conn, run).await?);
+        let mut found = reads::run(self.schema(), &mut conn, run).await?;
+        found.steps = Some(reads::steps(self.schema(), &mut conn, run).await?);
+        found.attention = Some(search::attention::of_run(self.schema(), &mut conn, run).await?);
+        found.children = Some(reads::children(self.schema(), &mut conn, run).await?);
         Ok(found)
     }
 
@@ -37,11 +37,13 @@ impl Engine {
             tokio::pin!(ended);
             ended.as_mut().enable();
             // Watching began before this look, so that an end in between is not missed.
-            let looked = reads::ended(&mut *self.pool().acquire().await?, run).await?;
+            let looked = reads::ended(self.schema(), &mut *self.pool().acquire().await?, run).await?;
             let left = until.saturating_duration_since(Instant::now());
             match looked {
                 Some(ended) => return Ok(ended),
-                None if left.is_zero() => return reads::result(&mut *self.pool().acquire().await?, run).await,
+                None if left.is_zero() => {
+                    return reads::result(self.schema(), &mut *self.pool().acquire().await?, run).await;
+                }
                 None => {}
             }
             // The end may come in another process: then only polling finds it.

@@ -21,6 +21,7 @@ use crate::engine::{
     store::{
         self,
         schedules::{self as rows, Stored},
+        schema::Schema,
     },
 };
 
@@ -45,9 +46,9 @@ impl Engine {
         let mut conn = self.pool().acquire().await?;
         let mut tx = conn.begin().await?;
         self.check_start(&mut tx, &spec.workflow, &spec.input, spec.queue.as_deref()).await?;
-        rows::lock(&mut tx, name).await?;
-        let before = rows::read(&mut tx, name).await?;
-        let now = store::now(&mut tx).await?;
+        rows::lock(self.schema(), &mut tx, name).await?;
+        let before = rows::read(self.schema(), &mut tx, name).await?;
+        let now = store::now(self.schema(), &mut tx).await?;
         // What is due already is not lost by a change of the input; a new expression begins now.
         let unchanged = before.as_ref().filter(|stored| {
             (stored.spec.cron.as_str(), stored.spec.time_zone.as_str()) == (&spec.cron, &spec.time_zone)
@@ -58,10 +59,11 @@ impl Engine {
                 format!("{:?} names no time that is still to come; \"0 9 * * 1\" is Mondays at nine", spec.cron);
             return Err(Error::InvalidRequest(message));
         }
-        rows::put(&mut tx, name, spec, next_at, false).await?;
-        let after = rows::read(&mut tx, name).await?.ok_or_else(|| unknown(name))?;
+        rows::put(self.schema(), &mut tx, name, spec, next_at, false).await?;
+        let after = rows::read(self.schema(), &mut tx, name).await?.ok_or_else(|| unknown(name))?;
         let change = ScheduleChange { created: before.is_none(), dry_run: by.dry_run, schedule: view(&after) };
-        audit(&mut tx, name, "set", by, (before.as_ref().map(describe), Some(describe(&after))), None).await?;
+        audit(self.schema(), &mut tx, name, "set", by, (before.as_ref().map(describe), Some(describe(&after))), None)
+            .await?;
         by.finish(tx).await?;
         Ok(change)
     }
@@ -74,8 +76,8 @@ impl Engine {
         check_name(name)?;
         let cron = Cron::parse(&spec.cron, &spec.time_zone).map_err(Error::InvalidRequest)?;
         let mut conn = self.pool().acquire().await?;
-        let next_at = cron.after(store::now(&mut conn).await?);
-        rows::put(&mut conn, name, spec, next_at, true).await
+        let next_at = cron.after(store::now(self.schema(), &mut conn).await?);
+        rows::put(self.schema(), &mut conn, name, spec, next_at, true).await
     }
 
     /// All schedules, by name.
@@ -83,7 +85,7 @@ impl Engine {
     /// # Errors
     /// When the database can't be reached.
     pub async fn schedules(&self) -> Result<Vec<Schedule>, Error> {
-        let all = rows::list(&mut *self.pool().acquire().await?).await?;
+        let all = rows::list(self.schema(), &mut *self.pool().acquire().await?).await?;
         Ok(all.iter().map(view).collect())
     }
 
@@ -97,8 +99,8 @@ impl Engine {
         }
         let before = cursor.map(|text| text.parse::<Time>().map_err(|_| Error::BadCursor)).transpose()?;
         let mut conn = self.pool().acquire().await?;
-        let stored = rows::read(&mut conn, name).await?.ok_or_else(|| unknown(name))?;
-        let mut items = rows::slots(&mut conn, name, before, i64::from(limit) + 1).await?;
+        let stored = rows::read(self.schema(), &mut conn, name).await?.ok_or_else(|| unknown(name))?;
+        let mut items = rows::slots(self.schema(), &mut conn, name, before, i64::from(limit) + 1).await?;
         let more = items.len() > limit as usize;
         items.truncate(limit as usize);
         let next_cursor = items.last().filter(|_| more).map(|last| rfc3339(last.slot));
@@ -126,14 +128,14 @@ impl Engine {
     async fn pause(&self, name: &str, paused: bool, by: &Operator) -> Result<ScheduleChange, Error> {
         let mut conn = self.pool().acquire().await?;
         let mut tx = conn.begin().await?;
-        let before = locked(&mut tx, name).await?;
+        let before = locked(self.schema(), &mut tx, name).await?;
         if before.paused() != paused {
-            rows::pause(&mut tx, name, paused).await?;
+            rows::pause(self.schema(), &mut tx, name, paused).await?;
             let action = if paused { "pause" } else { "resume" };
             let change = (Some(json!({"paused": !paused})), Some(json!({"paused": paused})));
-            audit(&mut tx, name, action, by, change, None).await?;
+            audit(self.schema(), &mut tx, name, action, by, change, None).await?;
         }
-        let after = rows::read(&mut tx, name).await?.ok_or_else(|| unknown(name))?;
+        let after = rows::read(self.schema(), &mut tx, name).await?.ok_or_else(|| unknown(name))?;
         by.finish(tx).await?;
         Ok(ScheduleChange { schedule: view(&after), created: false, dry_run: by.dry_run })
     }
@@ -150,9 +152,9 @@ impl Engine {
     async fn delete(&self, name: &str, by: &Operator) -> Result<ScheduleChange, Error> {
         let mut conn = self.pool().acquire().await?;
         let mut tx = conn.begin().await?;
-        let before = locked(&mut tx, name).await?;
-        rows::delete(&mut tx, name).await?;
-        audit(&mut tx, name, "delete", by, (Some(describe(&before)), None), None).await?;
+        let before = locked(self.schema(), &mut tx, name).await?;
+        rows::delete(self.schema(), &mut tx, name).await?;
+        audit(self.schema(), &mut tx, name, "delete", by, (Some(describe(&before)), None), None).await?;
         by.finish(tx).await?;
         Ok(ScheduleChange { schedule: view(&before), created: false, dry_run: by.dry_run })
     }
@@ -172,13 +174,13 @@ impl Engine {
     async fn run_now(&self, name: &str, by: &Operator) -> Result<ScheduledRun, Error> {
         let mut conn = self.pool().acquire().await?;
         let mut tx = conn.begin().await?;
-        let stored = locked(&mut tx, name).await?;
+        let stored = locked(self.schema(), &mut tx, name).await?;
         let slot = stored.now;
         let message = format!("started by {}", by.actor);
-        rows::record(&mut tx, name, &[(slot, SlotOutcome::Started, Some(message))]).await?;
+        rows::record(self.schema(), &mut tx, name, &[(slot, SlotOutcome::Started, Some(message))]).await?;
         let run = self.start_slot(&mut tx, &stored, slot).await?.run;
-        rows::started(&mut tx, name, slot, run).await?;
-        audit(&mut tx, name, "run", by, (None, None), Some(run)).await?;
+        rows::started(self.schema(), &mut tx, name, slot, run).await?;
+        audit(self.schema(), &mut tx, name, "run", by, (None, None), Some(run)).await?;
         by.finish(tx).await?;
         Ok(ScheduledRun {
             schedule: name.to_owned(),
@@ -195,31 +197,34 @@ impl Engine {
     pub async fn decide_schedules(&self) -> Result<bool, Error> {
         let mut conn = self.pool().acquire().await?;
         let mut tx = conn.begin().await?;
-        let Some(name) = rows::lock_due(&mut tx).await? else { return Ok(false) };
-        let stored = rows::read(&mut tx, &name).await?.ok_or_else(|| unknown(&name))?;
+        let Some(name) = rows::lock_due(self.schema(), &mut tx).await? else { return Ok(false) };
+        let stored = rows::read(self.schema(), &mut tx, &name).await?.ok_or_else(|| unknown(&name))?;
         let spec = &stored.spec;
         let cron = match Cron::parse(&spec.cron, &spec.time_zone) {
             Ok(cron) => cron,
             Err(message) => {
                 // Nobody can set one that can't be read; one that came in otherwise must not hold up the others.
-                rows::record(&mut tx, &name, &[(stored.now, SlotOutcome::Refused, Some(message))]).await?;
-                rows::advance(&mut tx, &name, None).await?;
+                rows::record(self.schema(), &mut tx, &name, &[(stored.now, SlotOutcome::Refused, Some(message))])
+                    .await?;
+                rows::advance(self.schema(), &mut tx, &name, None).await?;
                 tx.commit().await?;
                 return Ok(true);
             }
         };
         let decision = decide(&cron, spec.overlap, spec.catch_up, &stored.standing, stored.now);
         let records: Vec<_> = decision.slots.iter().map(recorded).collect();
-        let fresh = rows::record(&mut tx, &name, &records).await?;
+        let fresh = rows::record(self.schema(), &mut tx, &name, &records).await?;
         let begins = |slot: &&SlotDecision| slot.verdict == Verdict::Start && fresh.contains(&slot.slot);
         for decided in decision.slots.iter().filter(begins) {
             match self.start_slot(&mut tx, &stored, decided.slot).await {
-                Ok(started) => rows::started(&mut tx, &name, decided.slot, started.run).await?,
+                Ok(started) => rows::started(self.schema(), &mut tx, &name, decided.slot, started.run).await?,
                 Err(error @ (Error::Unavailable(_) | Error::Database(_))) => return Err(error),
-                Err(refused) => rows::refused(&mut tx, &name, decided.slot, &refused.to_string()).await?,
+                Err(refused) => {
+                    rows::refused(self.schema(), &mut tx, &name, decided.slot, &refused.to_string()).await?
+                }
             }
         }
-        rows::advance(&mut tx, &name, decision.next_at).await?;
+        rows::advance(self.schema(), &mut tx, &name, decision.next_at).await?;
         tx.commit().await?;
         if !decision.slots.is_empty() {
             self.hint();
@@ -238,9 +243,9 @@ impl Engine {
     }
 }
 
-async fn locked(conn: &mut PgConnection, name: &str) -> Result<Stored, Error> {
-    rows::lock(conn, name).await?;
-    rows::read(conn, name).await?.ok_or_else(|| unknown(name))
+async fn locked(schema: &Schema, conn: &mut PgConnection, name: &str) -> Result<Stored, Error> {
+    rows::lock(schema, conn, name).await?;
+    rows::read(schema, conn, name).await?.ok_or_else(|| unknown(name))
 }
 
 fn unknown(name: &str) -> Error {
@@ -265,6 +270,7 @@ fn subject(name: &str) -> String {
 }
 
 async fn audit(
+    schema: &Schema,
     conn: &mut PgConnection,
     name: &str,
     action: &str,
@@ -274,7 +280,7 @@ async fn audit(
 ) -> Result<(), Error> {
     let (before, after) = change;
     let entry = store::audit::Entry { action, run, subject: Some(&subject(name)), before, after };
-    store::audit::done(conn, &entry, by.by()).await
+    store::audit::done(schema, conn, &entry, by.by()).await
 }
 
 /// What the audit keeps of a schedule.

@@ -13,7 +13,7 @@ use crate::engine::{
         ActivityInfo, AttentionFilter, AttentionGroup, AuditEntry, AuditFilter, PolicyInfo, QueueInfo, Run, RunFilter,
         Slice, StatusCount, Why, WorkerInfo, WorkflowInfo, Workflows, check_limit,
     },
-    store::{self, finding, reads},
+    store::{self, reads, search},
 };
 
 /// The most workers that are shown.
@@ -29,7 +29,7 @@ impl Engine {
         let limit = check_limit(filter.limit)?;
         let before = filter.cursor.as_deref().map(|text| Uuid::try_parse(text).map_err(|_| Error::BadCursor));
         let mut conn = self.pool().acquire().await?;
-        let items = reads::page(&mut conn, filter, before.transpose()?, limit as i64 + 1).await?;
+        let items = reads::page(self.schema(), &mut conn, filter, before.transpose()?, limit as i64 + 1).await?;
         Ok(Slice::cut(items, limit, |run| run.id.simple().to_string()))
     }
 
@@ -42,7 +42,7 @@ impl Engine {
         no_nul("workflow", filter.workflow.as_deref())?;
         let after = filter.cursor.as_deref().map(place).transpose()?;
         let mut conn = self.pool().acquire().await?;
-        let groups = finding::attention::groups(&mut conn, filter, after, limit as i64 + 1).await?;
+        let groups = search::attention::groups(self.schema(), &mut conn, filter, after, limit as i64 + 1).await?;
         let slice = Slice::cut(groups, limit, |(_, (count, key))| hex::encode(format!("{count} {key}")));
         let items = slice.items.into_iter().map(|(group, _)| group).collect();
         Ok(Slice { items, next_cursor: slice.next_cursor })
@@ -55,7 +55,7 @@ impl Engine {
     pub async fn why(&self, run: RunId) -> Result<Why, Error> {
         let run = self.run(run).await?;
         let mut conn = self.pool().acquire().await?;
-        let now = store::now(&mut conn).await?;
+        let now = store::now(self.schema(), &mut conn).await?;
         Ok(why(&run, now))
     }
 
@@ -69,7 +69,8 @@ impl Engine {
         no_nul("action", filter.action.as_deref())?;
         let before = filter.cursor.as_deref().map(|text| text.parse::<i64>().map_err(|_| Error::BadCursor));
         let mut conn = self.pool().acquire().await?;
-        let items = finding::audit::page(&mut conn, filter, before.transpose()?, limit as i64 + 1).await?;
+        let items =
+            search::audit::page(self.schema(), &mut conn, filter, before.transpose()?, limit as i64 + 1).await?;
         Ok(Slice::cut(items, limit, |entry| entry.id.to_string()))
     }
 
@@ -79,9 +80,9 @@ impl Engine {
     /// When the database can't be reached.
     pub async fn workflows(&self) -> Result<Workflows, Error> {
         let mut conn = self.pool().acquire().await?;
-        let mut holds = finding::fleet::holds(&mut conn).await?;
+        let mut holds = search::fleet::holds(self.schema(), &mut conn).await?;
         let mut items: Vec<WorkflowInfo> = Vec::new();
-        for (name, version) in finding::fleet::versions(&mut conn).await? {
+        for (name, version) in search::fleet::versions(self.schema(), &mut conn).await? {
             match items.last_mut().filter(|last| last.name == name) {
                 Some(last) => last.versions.push(version),
                 None => {
@@ -117,7 +118,7 @@ impl Engine {
         let activities = self.registry().activities().into_iter().filter_map(|meta| meta.queue.map(str::to_owned));
         let known: Vec<String> = activities.chain([DEFAULT_QUEUE.to_owned()]).collect();
         let mut conn = self.pool().acquire().await?;
-        Ok(Slice { items: finding::fleet::queues(&mut conn, &known).await?, next_cursor: None })
+        Ok(Slice { items: search::fleet::queues(self.schema(), &mut conn, &known).await?, next_cursor: None })
     }
 
     /// The workers with a heartbeat in the last day, live ones first; at most 200.
@@ -126,7 +127,7 @@ impl Engine {
     /// When the database can't be reached.
     pub async fn workers(&self) -> Result<Slice<WorkerInfo>, Error> {
         let mut conn = self.pool().acquire().await?;
-        Ok(Slice { items: finding::fleet::workers(&mut conn, MOST_WORKERS).await?, next_cursor: None })
+        Ok(Slice { items: search::fleet::workers(self.schema(), &mut conn, MOST_WORKERS).await?, next_cursor: None })
     }
 
     /// How many runs have each status, in the order of a run's life. No status is counted beyond ten thousand, and the
@@ -136,7 +137,7 @@ impl Engine {
     /// When the database can't be reached.
     pub async fn counts(&self) -> Result<Vec<StatusCount>, Error> {
         let mut conn = self.pool().acquire().await?;
-        finding::fleet::counts(&mut conn).await
+        search::fleet::counts(self.schema(), &mut conn).await
     }
 }
 

@@ -43,7 +43,7 @@ impl Engine {
         }
         check_name("signal name", Some(name), 128)?;
         check_name("key", key, 512)?;
-        signals::send(conn, run, name, payload.as_ref(), key).await
+        signals::send(self.schema(), conn, run, name, payload.as_ref(), key).await
     }
 
     /// Sends a signal on an operator's behalf: as [`Engine::signal`], with an audit record in the same commit.
@@ -64,7 +64,7 @@ impl Engine {
             let after = serde_json::json!({"signal": name, "key": key});
             let entry =
                 audit::Entry { action: "signal", run: Some(run), subject: None, before: None, after: Some(after) };
-            audit::done(&mut tx, &entry, by.by()).await?;
+            audit::done(self.schema(), &mut tx, &entry, by.by()).await?;
             by.finish(tx).await
         };
         self.audited("signal", Subject::Run(run), by, sent.await).await?;

@@ -148,7 +148,7 @@ impl Engine {
                 Err(refused) => answers.push(Err(refused)),
             }
         }
-        let created: HashSet<RunId> = start::start(conn, &runs).await?.into_iter().collect();
+        let created: HashSet<RunId> = start::start(self.schema(), conn, &runs).await?.into_iter().collect();
         self.meters().started.increment(created.len() as u64);
         let mut runs = runs.into_iter();
         let mut started = Vec::with_capacity(answers.len());
@@ -225,7 +225,7 @@ impl Engine {
         if let Some(id) = known {
             return Ok(id);
         }
-        let newest = start::newest_workflow(conn, name).await?;
+        let newest = start::newest_workflow(self.schema(), conn, name).await?;
         let (id, version) = newest.ok_or_else(|| Error::UnknownWorkflow(name.to_owned()))?;
         if self.registry().newest(name).is_some_and(|code| code.version() == version) {
             self.newest_workflows().lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), id);
@@ -236,7 +236,7 @@ impl Engine {
     /// The run that the key belongs to, if it came with the same request.
     async fn find_existing(&self, conn: &mut PgConnection, run: &start::NewRun) -> Result<Started, Error> {
         let key = run.key.as_deref().unwrap_or_default();
-        match start::key_owner(conn, &run.workflow, key).await? {
+        match start::key_owner(self.schema(), conn, &run.workflow, key).await? {
             Some((owner, hash)) if Some(&hash) == run.hash.as_ref() => Ok(Started { run: owner, created: false }),
             Some((owner, _)) => Err(Error::KeyConflict(owner)),
             None => Err(Error::InvalidRequest("the key's run is not visible to this transaction".to_owned())),

@@ -16,7 +16,7 @@ use crate::engine::{
     },
     error::Error,
     read_models::{ActionPlan, PlannedUndo, RunStatus},
-    store::{operate, reads},
+    store::{reads, verbs},
 };
 
 impl Engine {
@@ -45,11 +45,11 @@ impl Engine {
         by: &Operator,
     ) -> Result<ActionPlan, Error> {
         by.check_reason(action.needs_reason(), action.word())?;
-        let (before, ruling) = operate::act(conn, run, action, by.by(), by.dry_run).await?;
+        let (before, ruling) = verbs::apply(self.schema(), conn, run, action, by.by(), by.dry_run).await?;
         if ruling.changes && !by.dry_run && ruling.status != before {
             self.meters().ended(ruling.status);
         }
-        let secret = reads::secret_fields(conn, run).await?;
+        let secret = reads::secret_fields(self.schema(), conn, run).await?;
         Ok(self.plan_of(run, action.word(), by, before.into(), ruling, &secret))
     }
 

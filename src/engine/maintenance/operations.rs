@@ -18,6 +18,7 @@ use crate::engine::{
     store::{
         audit,
         operations::{self, Taken},
+        schema::Schema,
     },
 };
 
@@ -46,7 +47,7 @@ enum Came {
 /// One turn over one operation.
 pub(super) async fn tick(engine: &Engine) -> Result<Duration, Error> {
     let mut mine = engine.pool().begin().await?;
-    let Some(operation) = operations::take(&mut mine).await? else { return Ok(LOOK_EVERY) };
+    let Some(operation) = operations::take(engine.schema(), &mut mine).await? else { return Ok(LOOK_EVERY) };
     let began = Instant::now();
     let begun = if begin(engine, &operation).await? { work(engine, &operation, began).await? } else { 0 };
     if !complete(engine, &operation).await? {
@@ -60,10 +61,11 @@ pub(super) async fn tick(engine: &Engine) -> Result<Duration, Error> {
 /// False: an operator was faster, and it is not to go on.
 async fn begin(engine: &Engine, operation: &Taken) -> Result<bool, Error> {
     let mut tx = engine.pool().begin().await?;
-    let Some(status) = operations::lock(&mut tx, operation.id).await?.after(OperationChange::Begin) else {
+    let Some(status) = operations::lock(engine.schema(), &mut tx, operation.id).await?.after(OperationChange::Begin)
+    else {
         return Ok(false);
     };
-    operations::set_status(&mut tx, operation.id, status).await?;
+    operations::set_status(engine.schema(), &mut tx, operation.id, status).await?;
     tx.commit().await?;
     Ok(true)
 }
@@ -77,8 +79,14 @@ async fn work(engine: &Engine, operation: &Taken, began: Instant) -> Result<u64,
             tokio::time::sleep(BREATHER).await;
             continue;
         }
-        let runs =
-            operations::open(&mut *engine.pool().acquire().await?, operation.id, after, now.cast_signed()).await?;
+        let runs = operations::open(
+            engine.schema(),
+            &mut *engine.pool().acquire().await?,
+            operation.id,
+            after,
+            now.cast_signed(),
+        )
+        .await?;
         let Some(last) = runs.last().copied() else { break };
         after = Some(last);
         begun += runs.len() as u64;
@@ -96,10 +104,10 @@ async fn work(engine: &Engine, operation: &Taken, began: Instant) -> Result<u64,
 /// The verb and its record, in one commit.
 async fn act(engine: &Engine, operation: &Taken, run: RunId) -> Result<Came, Error> {
     let mut tx = engine.pool().begin().await?;
-    if !operations::is_running(&mut tx, operation.id).await? {
+    if !operations::is_running(engine.schema(), &mut tx, operation.id).await? {
         return Ok(Came::Stopped);
     }
-    if !operations::take_run(&mut tx, operation.id, run).await? {
+    if !operations::take_run(engine.schema(), &mut tx, operation.id, run).await? {
         return Ok(Came::Later);
     }
     let by = Operator {
@@ -109,7 +117,7 @@ async fn act(engine: &Engine, operation: &Taken, run: RunId) -> Result<Came, Err
         operation_id: Some(operation.id),
     };
     match engine.apply_verb_in(&mut tx, run, &operation.action, &by).await {
-        Ok(_) => operations::record(&mut tx, operation.id, run, None).await?,
+        Ok(_) => operations::record(engine.schema(), &mut tx, operation.id, run, None).await?,
         Err(Error::Unavailable(error)) => return Err(Error::Unavailable(error)),
         Err(Error::Database(error)) if is_retryable(&error) => return Ok(Came::Later),
         Err(Error::Database(error)) => {
@@ -117,19 +125,25 @@ async fn act(engine: &Engine, operation: &Taken, run: RunId) -> Result<Came, Err
             tracing::error!(%run, %error, operation = %operation.id, "the database refused a bulk action");
             tx.rollback().await?;
             tx = engine.pool().begin().await?;
-            if !operations::is_running(&mut tx, operation.id).await? {
+            if !operations::is_running(engine.schema(), &mut tx, operation.id).await? {
                 return Ok(Came::Stopped);
             }
-            refuse(&mut tx, operation, run, &Error::Database(error)).await?;
+            refuse(engine.schema(), &mut tx, operation, run, &Error::Database(error)).await?;
         }
-        Err(refused) => refuse(&mut tx, operation, run, &refused).await?,
+        Err(refused) => refuse(engine.schema(), &mut tx, operation, run, &refused).await?,
     }
     tx.commit().await?;
     Ok(Came::Recorded)
 }
 
-async fn refuse(conn: &mut sqlx::PgConnection, operation: &Taken, run: RunId, why: &Error) -> Result<(), Error> {
-    operations::record(conn, operation.id, run, Some(why)).await?;
+async fn refuse(
+    schema: &Schema,
+    conn: &mut sqlx::PgConnection,
+    operation: &Taken,
+    run: RunId,
+    why: &Error,
+) -> Result<(), Error> {
+    operations::record(schema, conn, operation.id, run, Some(why)).await?;
     let message = why.to_string();
     let refused = audit::Refused {
         action: operation.action.word(),
@@ -139,17 +153,17 @@ async fn refuse(conn: &mut sqlx::PgConnection, operation: &Taken, run: RunId, wh
         message: &message,
     };
     let by = audit::By { actor: &operation.actor, reason: operation.reason.as_deref(), operation: Some(operation.id) };
-    audit::refused(conn, &refused, by).await
+    audit::refused(schema, conn, &refused, by).await
 }
 
 /// Whether it is through, or was ended by an operator.
 async fn complete(engine: &Engine, operation: &Taken) -> Result<bool, Error> {
     let mut tx = engine.pool().begin().await?;
-    let status = operations::lock(&mut tx, operation.id).await?;
-    if status != OperationStatus::Running || operations::has_open(&mut tx, operation.id).await? {
+    let status = operations::lock(engine.schema(), &mut tx, operation.id).await?;
+    if status != OperationStatus::Running || operations::has_open(engine.schema(), &mut tx, operation.id).await? {
         return Ok(status.is_end());
     }
-    operations::set_status(&mut tx, operation.id, OperationStatus::Completed).await?;
+    operations::set_status(engine.schema(), &mut tx, operation.id, OperationStatus::Completed).await?;
     tx.commit().await?;
     Ok(true)
 }

@@ -4,6 +4,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::schema::Schema;
 use crate::engine::{core::model::RunId, error::Error};
 
 /// Who acts, and why.
@@ -38,10 +39,10 @@ pub(crate) struct Refused<'a> {
 }
 
 /// Writes what was done. Called in the transaction that does it.
-pub(crate) async fn done(conn: &mut PgConnection, entry: &Entry<'_>, by: By<'_>) -> Result<(), Error> {
-    let query = "INSERT INTO backstitch.audit (at, actor, action, run_id, reason, before, after, operation_id, subject)
-        VALUES (backstitch.now(), $1, $2, $3, $4, $5::json, $6::json, $7, $8)";
-    sqlx::query(query)
+pub(crate) async fn done(schema: &Schema, conn: &mut PgConnection, entry: &Entry<'_>, by: By<'_>) -> Result<(), Error> {
+    let query = "INSERT INTO {schema}.audit (at, actor, action, run_id, reason, before, after, operation_id, subject)
+        VALUES ({schema}.now(), $1, $2, $3, $4, $5::json, $6::json, $7, $8)";
+    sqlx::query(schema.sql(query))
         .bind(by.actor)
         .bind(entry.action)
         .bind(entry.run)
@@ -56,11 +57,16 @@ pub(crate) async fn done(conn: &mut PgConnection, entry: &Entry<'_>, by: By<'_>)
 }
 
 /// Writes what was refused. Called after whatever was begun has been rolled back.
-pub(crate) async fn refused(conn: &mut PgConnection, refused: &Refused<'_>, by: By<'_>) -> Result<(), Error> {
-    let query = "INSERT INTO backstitch.audit
+pub(crate) async fn refused(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    refused: &Refused<'_>,
+    by: By<'_>,
+) -> Result<(), Error> {
+    let query = "INSERT INTO {schema}.audit
             (at, actor, action, run_id, reason, subject, code, message, operation_id, outcome)
-        VALUES (backstitch.now(), $1, $2, $3, $4, $5, $6, $7, $8, 'refused')";
-    sqlx::query(query)
+        VALUES ({schema}.now(), $1, $2, $3, $4, $5, $6, $7, $8, 'refused')";
+    sqlx::query(schema.sql(query))
         .bind(by.actor)
         .bind(refused.action)
         .bind(refused.run)

@@ -2,9 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use sqlx::{AssertSqlSafe, PgConnection, Row};
+use sqlx::{PgConnection, Row};
 
-use super::rows::{STEP_COLUMNS, json, step};
+use super::rows::{json, step, step_columns};
+use super::schema::Schema;
 use crate::engine::{
     core::{
         decision::Snapshot,
@@ -28,12 +29,13 @@ pub(crate) struct Claimed {
 
 /// Takes up to `limit` due runs of the given (queue, workflow id) pairs for a lane. None when the lane is dead.
 pub(crate) async fn claim(
+    schema: &Schema,
     conn: &mut PgConnection,
     lane: i32,
     served: &[(String, i32)],
     limit: i64,
 ) -> Result<Vec<Claimed>, Error> {
-    let rows = sqlx::query(include_str!("sql/claim.sql"))
+    let rows = sqlx::query(schema.sql(include_str!("sql/claim.sql")))
         .bind(lane)
         .bind(served.iter().map(|(queue, _)| queue.as_str()).collect::<Vec<_>>())
         .bind(served.iter().map(|(_, workflow)| *workflow).collect::<Vec<_>>())
@@ -74,10 +76,17 @@ fn claimed(row: &sqlx::postgres::PgRow) -> Result<Claimed, sqlx::Error> {
 }
 
 /// The steps of runs, each in the order of their positions.
-pub(crate) async fn steps(conn: &mut PgConnection, runs: &[RunId]) -> Result<HashMap<RunId, Vec<Step>>, Error> {
-    let sql =
-        format!("SELECT {STEP_COLUMNS} FROM backstitch.step WHERE run_id = ANY ($1) ORDER BY run_id, seq, direction");
-    let rows = sqlx::query(AssertSqlSafe(sql)).bind(runs).fetch_all(conn).await?;
+pub(crate) async fn steps(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    runs: &[RunId],
+) -> Result<HashMap<RunId, Vec<Step>>, Error> {
+    let query = concat!(
+        "SELECT ",
+        step_columns!(),
+        " FROM {schema}.step WHERE run_id = ANY ($1) ORDER BY run_id, seq, direction"
+    );
+    let rows = sqlx::query(schema.sql(query)).bind(runs).fetch_all(conn).await?;
     let mut found: HashMap<RunId, Vec<Step>> = HashMap::new();
     for row in &rows {
         found.entry(row.try_get("run_id")?).or_default().push(step(row)?);
@@ -86,10 +95,14 @@ pub(crate) async fn steps(conn: &mut PgConnection, runs: &[RunId]) -> Result<Has
 }
 
 /// The signals of runs that no step has taken, oldest first.
-pub(crate) async fn signals(conn: &mut PgConnection, runs: &[RunId]) -> Result<HashMap<RunId, Vec<Signal>>, Error> {
-    let query = "SELECT run_id, id, name, payload::text AS payload FROM backstitch.signal
+pub(crate) async fn signals(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    runs: &[RunId],
+) -> Result<HashMap<RunId, Vec<Signal>>, Error> {
+    let query = "SELECT run_id, id, name, payload::text AS payload FROM {schema}.signal
         WHERE run_id = ANY ($1) AND consumed_by IS NULL ORDER BY run_id, id";
-    let rows = sqlx::query(query).bind(runs).fetch_all(conn).await?;
+    let rows = sqlx::query(schema.sql(query)).bind(runs).fetch_all(conn).await?;
     let mut found: HashMap<RunId, Vec<Signal>> = HashMap::new();
     for row in &rows {
         let name: Arc<str> = row.try_get::<String, _>("name")?.into();
@@ -108,26 +121,35 @@ pub(crate) struct Inbox {
 }
 
 /// The inbox of one run. The counter is read first, so that it never claims to cover a signal that was not read.
-pub(crate) async fn inbox(conn: &mut PgConnection, run: RunId) -> Result<Inbox, Error> {
-    let (inbox, request): (i32, i16) = sqlx::query_as("SELECT inbox, request FROM backstitch.run WHERE id = $1")
-        .bind(run)
-        .fetch_one(&mut *conn)
-        .await?;
-    let signals = signals(conn, &[run]).await?.remove(&run).unwrap_or_default();
+pub(crate) async fn inbox(schema: &Schema, conn: &mut PgConnection, run: RunId) -> Result<Inbox, Error> {
+    let (inbox, request): (i32, i16) =
+        sqlx::query_as(schema.sql("SELECT inbox, request FROM {schema}.run WHERE id = $1"))
+            .bind(run)
+            .fetch_one(&mut *conn)
+            .await?;
+    let signals = signals(schema, conn, &[run]).await?.remove(&run).unwrap_or_default();
     Ok(Inbox { inbox, request: Request::from_code(request), signals })
 }
 
 /// The inbox counters of runs that a worker holds.
-pub(crate) async fn inboxes(conn: &mut PgConnection, runs: &[RunId]) -> Result<Vec<(RunId, i32)>, Error> {
-    let query = "SELECT id, inbox FROM backstitch.run WHERE id = ANY ($1)";
-    Ok(sqlx::query_as(query).bind(runs).fetch_all(conn).await?)
+pub(crate) async fn inboxes(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    runs: &[RunId],
+) -> Result<Vec<(RunId, i32)>, Error> {
+    let query = "SELECT id, inbox FROM {schema}.run WHERE id = ANY ($1)";
+    Ok(sqlx::query_as(schema.sql(query)).bind(runs).fetch_all(conn).await?)
 }
 
 /// The database's time, and the due times of a run's open steps as their rows have them.
-pub(crate) async fn dues(conn: &mut PgConnection, run: RunId) -> Result<(Time, Vec<(u32, Time)>), Error> {
-    let now = super::now(conn).await?;
-    let query = "SELECT seq, due_at FROM backstitch.step
+pub(crate) async fn dues(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    run: RunId,
+) -> Result<(Time, Vec<(u32, Time)>), Error> {
+    let now = super::now(schema, conn).await?;
+    let query = "SELECT seq, due_at FROM {schema}.step
         WHERE run_id = $1 AND direction = 0 AND outcome IS NULL AND due_at IS NOT NULL";
-    let rows: Vec<(i32, Time)> = sqlx::query_as(query).bind(run).fetch_all(conn).await?;
+    let rows: Vec<(i32, Time)> = sqlx::query_as(schema.sql(query)).bind(run).fetch_all(conn).await?;
     Ok((now, rows.into_iter().map(|(seq, at)| (seq as u32, at)).collect()))
 }

@@ -2,7 +2,7 @@
 
 use sqlx::{PgConnection, Row};
 
-use super::rows::json;
+use super::{rows::json, schema::Schema};
 use crate::engine::{
     core::{model::RunId, redact::redact},
     error::Error,
@@ -10,10 +10,15 @@ use crate::engine::{
 };
 
 /// The inbox of a run, oldest first, with these fields hidden.
-pub(crate) async fn signals(conn: &mut PgConnection, run: RunId, secret: &[String]) -> Result<Vec<InboxSignal>, Error> {
-    let query = "SELECT id, name, payload::text AS payload, key, consumed_by, created_at FROM backstitch.signal
+pub(crate) async fn signals(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    run: RunId,
+    secret: &[String],
+) -> Result<Vec<InboxSignal>, Error> {
+    let query = "SELECT id, name, payload::text AS payload, key, consumed_by, created_at FROM {schema}.signal
         WHERE run_id = $1 ORDER BY id";
-    let rows = sqlx::query(query).bind(run).fetch_all(conn).await?;
+    let rows = sqlx::query(schema.sql(query)).bind(run).fetch_all(conn).await?;
     let view = |row: &sqlx::postgres::PgRow| {
         Ok::<_, sqlx::Error>(InboxSignal {
             id: row.try_get("id")?,
@@ -28,15 +33,24 @@ pub(crate) async fn signals(conn: &mut PgConnection, run: RunId, secret: &[Strin
 }
 
 /// That the run's plan of undos was made, if it was.
-pub(crate) async fn compensation(conn: &mut PgConnection, run: RunId) -> Result<Option<Compensation>, Error> {
-    let query = "SELECT cause::text, planned_at FROM backstitch.compensation WHERE run_id = $1";
-    let row: Option<(Option<String>, _)> = sqlx::query_as(query).bind(run).fetch_optional(conn).await?;
+pub(crate) async fn compensation(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    run: RunId,
+) -> Result<Option<Compensation>, Error> {
+    let query = "SELECT cause::text, planned_at FROM {schema}.compensation WHERE run_id = $1";
+    let row: Option<(Option<String>, _)> = sqlx::query_as(schema.sql(query)).bind(run).fetch_optional(conn).await?;
     Ok(row.map(|(cause, planned_at)| Compensation { cause: json(cause), planned_at }))
 }
 
 /// The slot of this schedule that started the run.
-pub(crate) async fn slot(conn: &mut PgConnection, schedule: &str, run: RunId) -> Result<Option<SlotOfRun>, Error> {
-    let query = "SELECT slot FROM backstitch.schedule_slot WHERE schedule = $1 AND run_id = $2 ORDER BY slot LIMIT 1";
-    let slot = sqlx::query_scalar(query).bind(schedule).bind(run).fetch_optional(conn).await?;
+pub(crate) async fn slot(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    schedule: &str,
+    run: RunId,
+) -> Result<Option<SlotOfRun>, Error> {
+    let query = "SELECT slot FROM {schema}.schedule_slot WHERE schedule = $1 AND run_id = $2 ORDER BY slot LIMIT 1";
+    let slot = sqlx::query_scalar(schema.sql(query)).bind(schedule).bind(run).fetch_optional(conn).await?;
     Ok(slot.map(|slot| SlotOfRun { schedule: schedule.to_owned(), slot }))
 }

@@ -8,7 +8,7 @@ use std::{collections::HashSet, time::Duration};
 use serde::Serialize;
 use sqlx::{Connection, PgConnection, Row};
 
-use super::{attention, exceptional, paused};
+use super::{attention, paused, schema::Schema, unhealthy};
 use crate::engine::{
     core::{
         decision::{RunWrite, Writes},
@@ -47,15 +47,20 @@ pub(crate) struct Flushed {
 ///
 /// # Errors
 /// `LeaseLost` when the lane has been declared dead: nothing was written.
-pub(crate) async fn flush(conn: &mut PgConnection, lane: i32, commits: &[Commit]) -> Result<Flushed, Error> {
+pub(crate) async fn flush(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    lane: i32,
+    commits: &[Commit],
+) -> Result<Flushed, Error> {
     if !commits.iter().any(has_rare) {
-        return flush_hot(conn, lane, commits).await;
+        return flush_hot(schema, conn, lane, commits).await;
     }
     let mut tx = conn.begin().await?;
-    let cancelled = cancelled_before_pivot(&mut tx, commits).await?;
+    let cancelled = cancelled_before_pivot(schema, &mut tx, commits).await?;
     let allowed: Vec<&Commit> = commits.iter().filter(|commit| !cancelled.contains(&commit.run)).collect();
-    let mut flushed = flush_hot(&mut tx, lane, allowed.iter().copied()).await?;
-    flush_rare(&mut tx, lane, &allowed, &mut flushed).await?;
+    let mut flushed = flush_hot(schema, &mut tx, lane, allowed.iter().copied()).await?;
+    flush_rare(schema, &mut tx, lane, &allowed, &mut flushed).await?;
     tx.commit().await?;
     flushed.refused = cancelled;
     Ok(flushed)
@@ -63,14 +68,18 @@ pub(crate) async fn flush(conn: &mut PgConnection, lane: i32, commits: &[Commit]
 
 /// The runs that are about to pass their pivot although a cancel has been accepted. Their rows are locked, so that a
 /// cancel at the same moment is either seen here or finds the pivot on record.
-async fn cancelled_before_pivot(conn: &mut PgConnection, commits: &[Commit]) -> Result<HashSet<RunId>, Error> {
+async fn cancelled_before_pivot(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    commits: &[Commit],
+) -> Result<HashSet<RunId>, Error> {
     let mut pivoting: Vec<RunId> = commits.iter().filter(|commit| pivots(commit)).map(|commit| commit.run).collect();
     if pivoting.is_empty() {
         return Ok(HashSet::new());
     }
     pivoting.sort_unstable();
-    let query = "SELECT id, request FROM backstitch.run WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE";
-    let rows: Vec<(RunId, i16)> = sqlx::query_as(query).bind(pivoting).fetch_all(conn).await?;
+    let query = "SELECT id, request FROM {schema}.run WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE";
+    let rows: Vec<(RunId, i16)> = sqlx::query_as(schema.sql(query)).bind(pivoting).fetch_all(conn).await?;
     let cancel = Request::Cancel.code();
     Ok(rows.into_iter().filter(|(_, request)| *request == cancel).map(|(run, _)| run).collect())
 }
@@ -94,6 +103,7 @@ fn has_rare(commit: &Commit) -> bool {
 }
 
 async fn flush_hot<'a>(
+    schema: &Schema,
     conn: &mut PgConnection,
     lane: i32,
     commits: impl IntoIterator<Item = &'a Commit>,
@@ -114,7 +124,7 @@ async fn flush_hot<'a>(
         runs.push(commit);
     }
     let others = if others.is_empty() { "[]".to_owned() } else { json_text(&others)? };
-    let row = sqlx::query(include_str!("sql/flush.sql"))
+    let row = sqlx::query(schema.sql(include_str!("sql/flush.sql")))
         .bind(lane)
         .bind(ids)
         .bind(steps.run)
@@ -313,6 +323,7 @@ fn split(due: Option<Due>) -> (Option<Time>, Option<i64>) {
 
 /// The statements that most flushes don't need, in the transaction of the hot one, for the runs that it accepted.
 async fn flush_rare(
+    schema: &Schema,
     conn: &mut PgConnection,
     lane: i32,
     commits: &[&Commit],
@@ -324,30 +335,35 @@ async fn flush_rare(
         }
         let (run, writes) = (commit.run, &commit.writes);
         for (signal, seq) in &writes.consumed {
-            let query = "UPDATE backstitch.signal SET consumed_by = $3 WHERE run_id = $1 AND id = $2";
-            sqlx::query(query).bind(run).bind(signal).bind(*seq as i32).execute(&mut *conn).await?;
+            let query = "UPDATE {schema}.signal SET consumed_by = $3 WHERE run_id = $1 AND id = $2";
+            sqlx::query(schema.sql(query)).bind(run).bind(signal).bind(*seq as i32).execute(&mut *conn).await?;
         }
         if let Some(cause) = &writes.planned {
             // One plan per run: a second one breaks the key, and with it this commit. The same again is the same flush, sent
             // again after a lost answer.
-            let query = "INSERT INTO backstitch.compensation (run_id, cause, planned_at)
-                SELECT $1, $2::json, backstitch.now() WHERE NOT EXISTS
-                    (SELECT FROM backstitch.compensation WHERE run_id = $1 AND cause::text = $2)";
-            sqlx::query(query).bind(run).bind(text(cause)).execute(&mut *conn).await?;
+            let query = "INSERT INTO {schema}.compensation (run_id, cause, planned_at)
+                SELECT $1, $2::json, {schema}.now() WHERE NOT EXISTS
+                    (SELECT FROM {schema}.compensation WHERE run_id = $1 AND cause::text = $2)";
+            sqlx::query(schema.sql(query)).bind(run).bind(text(cause)).execute(&mut *conn).await?;
         }
-        attention::write(conn, run, writes).await?;
+        attention::write(schema, conn, run, writes).await?;
         if writes.progress {
-            let query = "UPDATE backstitch.ready SET takeovers = 0 WHERE run_id = $1 AND lane = $2";
-            sqlx::query(query).bind(run).bind(lane).execute(&mut *conn).await?;
+            let query = "UPDATE {schema}.ready SET takeovers = 0 WHERE run_id = $1 AND lane = $2";
+            sqlx::query(schema.sql(query)).bind(run).bind(lane).execute(&mut *conn).await?;
         }
-        flush_run(conn, lane, commit, flushed).await?;
-        flush_exceptional(conn, commit, flushed).await?;
+        flush_run(schema, conn, lane, commit, flushed).await?;
+        flush_unhealthy(schema, conn, commit, flushed).await?;
     }
     Ok(())
 }
 
-/// Keeps `exceptional` true to the status that the same commit writes; takes a pause away that came too late.
-async fn flush_exceptional(conn: &mut PgConnection, commit: &Commit, flushed: &Flushed) -> Result<(), Error> {
+/// Keeps `unhealthy` true to the status that the same commit writes; takes a pause away that came too late.
+async fn flush_unhealthy(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    commit: &Commit,
+    flushed: &Flushed,
+) -> Result<(), Error> {
     let (status, failure) = match &commit.writes.run {
         Some(RunWrite::Compensating { failure }) => (Status::Compensating, Some(failure)),
         // A run that parks between two undos is there already.
@@ -357,40 +373,46 @@ async fn flush_exceptional(conn: &mut PgConnection, commit: &Commit, flushed: &F
         _ => return Ok(()),
     };
     if commit.writes.unpaused {
-        paused::forget(conn, commit.run).await?;
+        paused::forget(schema, conn, commit.run).await?;
     }
     // Whatever brought the run back to a good way has taken its row away already.
     if status == Status::Completed {
         return Ok(());
     }
-    exceptional::write(conn, commit.run, status, failure).await
+    unhealthy::write(schema, conn, commit.run, status, failure).await
 }
 
 /// What becomes of the run's place in `ready` and `timer`.
-async fn flush_run(conn: &mut PgConnection, lane: i32, commit: &Commit, flushed: &mut Flushed) -> Result<(), Error> {
+async fn flush_run(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    lane: i32,
+    commit: &Commit,
+    flushed: &mut Flushed,
+) -> Result<(), Error> {
     let run = commit.run;
     match &commit.writes.run {
         Some(RunWrite::Dequeue { wait: Some(wait), .. }) if flushed.dequeued.contains(&run) => {
             // A wait without an end has a row too, whose time never comes: it is how waiting runs are found.
             let (at, span) = split(wait.until);
-            let query = "INSERT INTO backstitch.timer (run_id, due_at)
+            let query = "INSERT INTO {schema}.timer (run_id, due_at)
                 VALUES ($1, coalesce($2, $4 + $3 * interval '1 microsecond', 'infinity'))
                 ON CONFLICT (run_id) DO UPDATE SET due_at = excluded.due_at";
-            sqlx::query(query).bind(run).bind(at).bind(span).bind(flushed.now).execute(conn).await?;
+            sqlx::query(schema.sql(query)).bind(run).bind(at).bind(span).bind(flushed.now).execute(conn).await?;
         }
         Some(RunWrite::Dequeue { wait: None, .. }) if commit.parked_before && flushed.dequeued.contains(&run) => {
-            sqlx::query("DELETE FROM backstitch.timer WHERE run_id = $1").bind(run).execute(conn).await?;
+            sqlx::query(schema.sql("DELETE FROM {schema}.timer WHERE run_id = $1")).bind(run).execute(conn).await?;
         }
         Some(RunWrite::HandOver { queue }) => {
-            let query = "UPDATE backstitch.ready SET lane = NULL, fresh = false, queue = $3, due_at = backstitch.now()
+            let query = "UPDATE {schema}.ready SET lane = NULL, fresh = false, queue = $3, due_at = {schema}.now()
                 WHERE run_id = $1 AND lane = $2";
-            sqlx::query(query).bind(run).bind(lane).bind(&**queue).execute(conn).await?;
+            sqlx::query(schema.sql(query)).bind(run).bind(lane).bind(&**queue).execute(conn).await?;
         }
         Some(RunWrite::NotDue { seen }) => {
             // Locks the run's row, so that a request at the same moment is either seen here or finds no row in `ready`.
-            let query = "WITH r AS (SELECT id FROM backstitch.run WHERE id = $1 AND inbox = $3 FOR UPDATE)
-                DELETE FROM backstitch.ready q USING r WHERE q.run_id = r.id AND q.lane = $2";
-            if sqlx::query(query).bind(run).bind(lane).bind(seen).execute(conn).await?.rows_affected() > 0 {
+            let query = "WITH r AS (SELECT id FROM {schema}.run WHERE id = $1 AND inbox = $3 FOR UPDATE)
+                DELETE FROM {schema}.ready q USING r WHERE q.run_id = r.id AND q.lane = $2";
+            if sqlx::query(schema.sql(query)).bind(run).bind(lane).bind(seen).execute(conn).await?.rows_affected() > 0 {
                 flushed.dequeued.insert(run);
             }
         }
@@ -402,7 +424,7 @@ async fn flush_run(conn: &mut PgConnection, lane: i32, commit: &Commit, flushed:
 /// Gives one run back, due at once for any worker: what a drain does between two steps, and what is done where the
 /// fate of a commit is open. Like every write of a lane it updates the lane's row first, and so waits for a commit of
 /// this lane that its client has given up but the server has not: nobody can claim the run before that is over.
-pub(crate) async fn release(conn: &mut PgConnection, lane: i32, run: RunId) -> Result<(), Error> {
-    sqlx::query(include_str!("sql/release_run.sql")).bind(lane).bind(run).execute(conn).await?;
+pub(crate) async fn release(schema: &Schema, conn: &mut PgConnection, lane: i32, run: RunId) -> Result<(), Error> {
+    sqlx::query(schema.sql(include_str!("sql/release_run.sql"))).bind(lane).bind(run).execute(conn).await?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 
-use super::{audit, operate};
+use super::{audit, schema::Schema, verbs};
 use crate::engine::{
     core::{
         model::{RunId, Status},
@@ -29,41 +29,42 @@ pub(crate) struct Fork<'a> {
 /// # Errors
 /// What the core refuses; `unknown_run`.
 pub(crate) async fn fork(
+    schema: &Schema,
     conn: &mut PgConnection,
     what: &Fork<'_>,
     by: audit::By<'_>,
     dry_run: bool,
 ) -> Result<(Status, Forked), Error> {
     let mut tx = conn.begin().await?;
-    let facts = operate::lock(&mut tx, what.run).await?;
+    let facts = verbs::lock(schema, &mut tx, what.run).await?;
     let forked = rule_fork(&facts, what.from, what.input.is_some());
-    let forked = forked.map_err(|refusal| operate::refused(what.run, refusal))?;
+    let forked = forked.map_err(|refusal| verbs::refused(what.run, refusal))?;
     if dry_run {
         tx.rollback().await?;
         return Ok((facts.status, forked));
     }
     // As long for its pivot as the first one had.
-    let query = "INSERT INTO backstitch.run
+    let query = "INSERT INTO {schema}.run
             (id, created_at, deadline_at, workflow_id, queue, parent_id, tags, input, traceparent)
-        SELECT $2, backstitch.now(), backstitch.now() + (deadline_at - created_at), workflow_id, queue, id, tags,
+        SELECT $2, {schema}.now(), {schema}.now() + (deadline_at - created_at), workflow_id, queue, id, tags,
             coalesce($3::json, input), traceparent
-        FROM backstitch.run WHERE id = $1";
-    sqlx::query(query).bind(what.run).bind(what.new).bind(what.input).execute(&mut *tx).await?;
+        FROM {schema}.run WHERE id = $1";
+    sqlx::query(schema.sql(query)).bind(what.run).bind(what.new).bind(what.input).execute(&mut *tx).await?;
     // Only what replay tells again; never to be undone from here.
     let query =
-        "INSERT INTO backstitch.step (run_id, seq, direction, kind, name, ord, asked, outcome, attempts, generation,
+        "INSERT INTO {schema}.step (run_id, seq, direction, kind, name, ord, asked, outcome, attempts, generation,
             undoable, input, output, error, details, due_at, lane, started_at, finished_at)
         SELECT $2, seq, direction, kind, name, ord, asked, outcome, attempts, generation,
             false, input, output, error, details, due_at, lane, started_at, finished_at
-        FROM backstitch.step WHERE run_id = $1 AND direction = 0 AND ord < $3";
-    sqlx::query(query).bind(what.run).bind(what.new).bind(forked.completions as i32).execute(&mut *tx).await?;
-    operate::make_due(&mut tx, what.new).await?;
+        FROM {schema}.step WHERE run_id = $1 AND direction = 0 AND ord < $3";
+    sqlx::query(schema.sql(query)).bind(what.run).bind(what.new).bind(forked.completions as i32).execute(&mut *tx).await?;
+    verbs::make_due(schema, &mut tx, what.new).await?;
     let (kept, from) = (&forked.kept, what.from);
     let after = json!({"status": facts.status.word(), "new_run": what.new, "from_step": from, "kept": kept});
     let before = json!({"status": facts.status.word()});
-    audit::done(&mut tx, &entry(what.run, Some(before), after), by).await?;
+    audit::done(schema, &mut tx, &entry(what.run, Some(before), after), by).await?;
     let begun = json!({"status": Status::Active.word(), "forked_from": what.run, "from_step": from});
-    audit::done(&mut tx, &entry(what.new, None, begun), by).await?;
+    audit::done(schema, &mut tx, &entry(what.new, None, begun), by).await?;
     tx.commit().await?;
     Ok((facts.status, forked))
 }
@@ -73,8 +74,8 @@ fn entry(run: RunId, before: Option<Value>, after: Value) -> audit::Entry<'stati
 }
 
 /// The workflow that a run is of, by name and version.
-pub(crate) async fn workflow_of(conn: &mut PgConnection, run: RunId) -> Result<(String, i32), Error> {
-    let query = "SELECT w.name, w.version FROM backstitch.run r JOIN backstitch.workflow w ON w.id = r.workflow_id
+pub(crate) async fn workflow_of(schema: &Schema, conn: &mut PgConnection, run: RunId) -> Result<(String, i32), Error> {
+    let query = "SELECT w.name, w.version FROM {schema}.run r JOIN {schema}.workflow w ON w.id = r.workflow_id
         WHERE r.id = $1";
-    sqlx::query_as(query).bind(run).fetch_optional(conn).await?.ok_or(Error::UnknownRun(run))
+    sqlx::query_as(schema.sql(query)).bind(run).fetch_optional(conn).await?.ok_or(Error::UnknownRun(run))
 }

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use sqlx::{Connection, PgConnection, Row};
 
-use super::finding::fleet;
+use super::{schema::Schema, search::fleet};
 use crate::engine::{error::Error, read_models::Gauges};
 
 /// The counts. They are bounded in time by the server, so that a scrape never becomes a load of its own.
-pub(crate) async fn read(conn: &mut PgConnection, at_most: Duration) -> Result<Gauges, Error> {
+pub(crate) async fn read(schema: &Schema, conn: &mut PgConnection, at_most: Duration) -> Result<Gauges, Error> {
     let mut tx = conn.begin().await?;
     let millis = at_most.as_millis().to_string();
     sqlx::query("SELECT set_config('statement_timeout', $1, true)").bind(millis).execute(&mut *tx).await?;
-    let row = sqlx::query(include_str!("sql/gauges.sql")).fetch_one(&mut *tx).await?;
-    let counts = fleet::counts(&mut tx).await?;
+    let row = sqlx::query(schema.sql(include_str!("sql/gauges.sql"))).fetch_one(&mut *tx).await?;
+    let counts = fleet::counts(schema, &mut tx).await?;
     tx.rollback().await?;
     Ok(Gauges {
         runs: counts.into_iter().filter(|count| !count.status.has_ended()).collect(),
@@ -26,8 +26,8 @@ pub(crate) async fn read(conn: &mut PgConnection, at_most: Duration) -> Result<G
 }
 
 /// How long ago the newest worker of that name was heard of, in seconds, through the lane that spoke last. None: it has no lane.
-pub(crate) async fn silent_for(conn: &mut PgConnection, worker: &str) -> Result<Option<f64>, Error> {
-    let query = "SELECT extract(epoch FROM clock_timestamp() - max(l.beat))::float8 FROM backstitch.lane l
-        WHERE l.alive AND l.worker_id = (SELECT max(id) FROM backstitch.worker WHERE name = $1)";
-    Ok(sqlx::query_scalar(query).bind(worker).fetch_one(conn).await?)
+pub(crate) async fn silent_for(schema: &Schema, conn: &mut PgConnection, worker: &str) -> Result<Option<f64>, Error> {
+    let query = "SELECT extract(epoch FROM clock_timestamp() - max(l.beat))::float8 FROM {schema}.lane l
+        WHERE l.alive AND l.worker_id = (SELECT max(id) FROM {schema}.worker WHERE name = $1)";
+    Ok(sqlx::query_scalar(schema.sql(query)).bind(worker).fetch_one(conn).await?)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use sqlx::{Connection, PgConnection, Row, postgres::PgRow};
 
-use super::{audit, rows::word};
+use super::{audit, rows::word, schema::Schema};
 use crate::engine::{
     error::Error,
     read_models::{ApiKey, NewKey},
@@ -15,8 +15,13 @@ use crate::engine::{
 /// Keys that one list shows at most.
 const LISTED_AT_MOST: i64 = 1000;
 
-const COLUMNS: &str = "id, name, role, created_by, created_at, expires_at, revoked_at, last_used_at,
-    CASE WHEN revoked_at IS NOT NULL THEN 'revoked' WHEN expires_at <= backstitch.now() THEN 'expired' ELSE 'active' END AS state";
+/// The columns of a key that [`view`] reads.
+macro_rules! columns {
+    () => {
+        "id, name, role, created_by, created_at, expires_at, revoked_at, last_used_at, CASE WHEN revoked_at IS NOT NULL THEN 'revoked'
+        WHEN expires_at <= {schema}.now() THEN 'expired' ELSE 'active' END AS state"
+    };
+}
 
 /// What a credential says who its bearer is.
 #[derive(Clone, Debug)]
@@ -37,12 +42,13 @@ pub(crate) struct Credential {
 }
 
 /// Whether a key has ever been made. Rows of revoked keys stay, so that a server that was closed never opens again.
-pub(crate) async fn exist(conn: &mut PgConnection) -> Result<bool, Error> {
-    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT FROM backstitch.api_key)").fetch_one(conn).await?)
+pub(crate) async fn exist(schema: &Schema, conn: &mut PgConnection) -> Result<bool, Error> {
+    Ok(sqlx::query_scalar(schema.sql("SELECT EXISTS (SELECT FROM {schema}.api_key)")).fetch_one(conn).await?)
 }
 
 /// Writes a key down.
 pub(crate) async fn insert(
+    schema: &Schema,
     conn: &mut PgConnection,
     id: &str,
     secret_hash: &[u8],
@@ -50,11 +56,12 @@ pub(crate) async fn insert(
     actor: &str,
 ) -> Result<ApiKey, Error> {
     let mut tx = conn.begin().await?;
-    let query = format!(
-        "INSERT INTO backstitch.api_key (id, name, role, secret_hash, created_by, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, backstitch.now(), backstitch.now() + make_interval(secs => $6)) RETURNING {COLUMNS}"
+    let query = concat!(
+        "INSERT INTO {schema}.api_key (id, name, role, secret_hash, created_by, created_at, expires_at)
+        VALUES ($1, $2, $3, $4, $5, {schema}.now(), {schema}.now() + make_interval(secs => $6)) RETURNING ",
+        columns!()
     );
-    let row = sqlx::query(sqlx::AssertSqlSafe(query))
+    let row = sqlx::query(schema.sql(query))
         .bind(id)
         .bind(&new.name)
         .bind(new.role.word())
@@ -64,29 +71,29 @@ pub(crate) async fn insert(
         .fetch_one(&mut *tx)
         .await?;
     let key = view(&row)?;
-    note(&mut tx, "create_key", &key, actor).await?;
+    note(schema, &mut tx, "create_key", &key, actor).await?;
     tx.commit().await?;
     Ok(key)
 }
 
 /// All keys, the newest first.
-pub(crate) async fn list(conn: &mut PgConnection) -> Result<Vec<ApiKey>, Error> {
-    let query = format!("SELECT {COLUMNS} FROM backstitch.api_key ORDER BY created_at DESC, id LIMIT $1");
-    let rows = sqlx::query(sqlx::AssertSqlSafe(query)).bind(LISTED_AT_MOST).fetch_all(conn).await?;
+pub(crate) async fn list(schema: &Schema, conn: &mut PgConnection) -> Result<Vec<ApiKey>, Error> {
+    let query = concat!("SELECT ", columns!(), " FROM {schema}.api_key ORDER BY created_at DESC, id LIMIT $1");
+    let rows = sqlx::query(schema.sql(query)).bind(LISTED_AT_MOST).fetch_all(conn).await?;
     rows.iter().map(view).collect()
 }
 
 /// Revokes a key and ends its sessions. Once more changes nothing.
-pub(crate) async fn revoke(conn: &mut PgConnection, id: &str, actor: &str) -> Result<ApiKey, Error> {
+pub(crate) async fn revoke(schema: &Schema, conn: &mut PgConnection, id: &str, actor: &str) -> Result<ApiKey, Error> {
     let mut tx = conn.begin().await?;
-    let update = "UPDATE backstitch.api_key SET revoked_at = backstitch.now() WHERE id = $1 AND revoked_at IS NULL";
-    let revoked = sqlx::query(update).bind(id).execute(&mut *tx).await?.rows_affected() > 0;
-    let query = format!("SELECT {COLUMNS} FROM backstitch.api_key WHERE id = $1");
-    let row = sqlx::query(sqlx::AssertSqlSafe(query)).bind(id).fetch_optional(&mut *tx).await?;
+    let update = "UPDATE {schema}.api_key SET revoked_at = {schema}.now() WHERE id = $1 AND revoked_at IS NULL";
+    let revoked = sqlx::query(schema.sql(update)).bind(id).execute(&mut *tx).await?.rows_affected() > 0;
+    let query = concat!("SELECT ", columns!(), " FROM {schema}.api_key WHERE id = $1");
+    let row = sqlx::query(schema.sql(query)).bind(id).fetch_optional(&mut *tx).await?;
     let key = view(&row.ok_or_else(|| Error::UnknownKey(id.to_owned()))?)?;
     if revoked {
-        sqlx::query("DELETE FROM backstitch.session WHERE key_id = $1").bind(id).execute(&mut *tx).await?;
-        note(&mut tx, "revoke_key", &key, actor).await?;
+        sqlx::query(schema.sql("DELETE FROM {schema}.session WHERE key_id = $1")).bind(id).execute(&mut *tx).await?;
+        note(schema, &mut tx, "revoke_key", &key, actor).await?;
     }
     tx.commit().await?;
     Ok(key)
@@ -107,33 +114,37 @@ fn view(row: &PgRow) -> Result<ApiKey, Error> {
 }
 
 /// Puts down what was done to a key, in the commit that does it.
-async fn note(conn: &mut PgConnection, action: &str, key: &ApiKey, actor: &str) -> Result<(), Error> {
+async fn note(schema: &Schema, conn: &mut PgConnection, action: &str, key: &ApiKey, actor: &str) -> Result<(), Error> {
     let subject = format!("key {}", key.id);
     let after = json!({"name": key.name, "role": key.role, "state": key.state});
     let entry = audit::Entry { action, run: None, subject: Some(&subject), before: None, after: Some(after) };
-    audit::done(conn, &entry, audit::By { actor, reason: None, operation: None }).await
+    audit::done(schema, conn, &entry, audit::By { actor, reason: None, operation: None }).await
 }
 
 /// A key by its public part.
-pub(crate) async fn find(conn: &mut PgConnection, id: &str) -> Result<Option<Credential>, Error> {
+pub(crate) async fn find(schema: &Schema, conn: &mut PgConnection, id: &str) -> Result<Option<Credential>, Error> {
     let query = "SELECT id AS key_id, name, role, secret_hash, '' AS csrf, revoked_at IS NOT NULL AS revoked,
-            coalesce(expires_at <= backstitch.now(), false) AS expired,
-            (extract(epoch FROM expires_at - backstitch.now()) * 1000)::bigint AS left_ms,
-            coalesce(last_used_at < backstitch.now() - interval '1 minute', true) AS unseen
-        FROM backstitch.api_key WHERE id = $1";
-    let row = sqlx::query(query).bind(id).fetch_optional(conn).await?;
+            coalesce(expires_at <= {schema}.now(), false) AS expired,
+            (extract(epoch FROM expires_at - {schema}.now()) * 1000)::bigint AS left_ms,
+            coalesce(last_used_at < {schema}.now() - interval '1 minute', true) AS unseen
+        FROM {schema}.api_key WHERE id = $1";
+    let row = sqlx::query(schema.sql(query)).bind(id).fetch_optional(conn).await?;
     Ok(row.as_ref().map(credential).transpose()?)
 }
 
 /// A session by the hash of its cookie. It is worth what its key is worth, and ends with it.
-pub(crate) async fn find_session(conn: &mut PgConnection, hash: &[u8]) -> Result<Option<Credential>, Error> {
+pub(crate) async fn find_session(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    hash: &[u8],
+) -> Result<Option<Credential>, Error> {
     let query = "SELECT k.id AS key_id, k.name, k.role, ''::bytea AS secret_hash, s.csrf,
             k.revoked_at IS NOT NULL AS revoked,
-            coalesce(least(k.expires_at, s.expires_at) <= backstitch.now(), false) AS expired,
-            (extract(epoch FROM least(k.expires_at, s.expires_at) - backstitch.now()) * 1000)::bigint AS left_ms,
-            coalesce(k.last_used_at < backstitch.now() - interval '1 minute', true) AS unseen
-        FROM backstitch.session s JOIN backstitch.api_key k ON k.id = s.key_id WHERE s.id = $1";
-    let row = sqlx::query(query).bind(hash).fetch_optional(conn).await?;
+            coalesce(least(k.expires_at, s.expires_at) <= {schema}.now(), false) AS expired,
+            (extract(epoch FROM least(k.expires_at, s.expires_at) - {schema}.now()) * 1000)::bigint AS left_ms,
+            coalesce(k.last_used_at < {schema}.now() - interval '1 minute', true) AS unseen
+        FROM {schema}.session s JOIN {schema}.api_key k ON k.id = s.key_id WHERE s.id = $1";
+    let row = sqlx::query(schema.sql(query)).bind(hash).fetch_optional(conn).await?;
     Ok(row.as_ref().map(credential).transpose()?)
 }
 
@@ -153,30 +164,33 @@ fn credential(row: &PgRow) -> Result<Credential, sqlx::Error> {
 }
 
 /// Notes that a key is in use, at most once a minute.
-pub(crate) async fn touch(conn: &mut PgConnection, id: &str) -> Result<(), Error> {
-    let query = "UPDATE backstitch.api_key SET last_used_at = backstitch.now() WHERE id = $1
-        AND coalesce(last_used_at < backstitch.now() - interval '1 minute', true)";
-    sqlx::query(query).bind(id).execute(conn).await?;
+pub(crate) async fn touch(schema: &Schema, conn: &mut PgConnection, id: &str) -> Result<(), Error> {
+    let query = "UPDATE {schema}.api_key SET last_used_at = {schema}.now() WHERE id = $1
+        AND coalesce(last_used_at < {schema}.now() - interval '1 minute', true)";
+    sqlx::query(schema.sql(query)).bind(id).execute(conn).await?;
     Ok(())
 }
 
 /// Opens a session, and sweeps up those that are over.
 pub(crate) async fn open_session(
+    schema: &Schema,
     conn: &mut PgConnection,
     hash: &[u8],
     key_id: &str,
     csrf: &str,
     span: Duration,
 ) -> Result<(), Error> {
-    sqlx::query("DELETE FROM backstitch.session WHERE expires_at <= backstitch.now()").execute(&mut *conn).await?;
-    let query = "INSERT INTO backstitch.session (id, key_id, csrf, created_at, expires_at)
-        VALUES ($1, $2, $3, backstitch.now(), backstitch.now() + make_interval(secs => $4))";
-    sqlx::query(query).bind(hash).bind(key_id).bind(csrf).bind(span.as_secs_f64()).execute(conn).await?;
+    sqlx::query(schema.sql("DELETE FROM {schema}.session WHERE expires_at <= {schema}.now()"))
+        .execute(&mut *conn)
+        .await?;
+    let query = "INSERT INTO {schema}.session (id, key_id, csrf, created_at, expires_at)
+        VALUES ($1, $2, $3, {schema}.now(), {schema}.now() + make_interval(secs => $4))";
+    sqlx::query(schema.sql(query)).bind(hash).bind(key_id).bind(csrf).bind(span.as_secs_f64()).execute(conn).await?;
     Ok(())
 }
 
 /// Ends a session. One that is over, or never was, is none.
-pub(crate) async fn close_session(conn: &mut PgConnection, hash: &[u8]) -> Result<(), Error> {
-    sqlx::query("DELETE FROM backstitch.session WHERE id = $1").bind(hash).execute(conn).await?;
+pub(crate) async fn close_session(schema: &Schema, conn: &mut PgConnection, hash: &[u8]) -> Result<(), Error> {
+    sqlx::query(schema.sql("DELETE FROM {schema}.session WHERE id = $1")).bind(hash).execute(conn).await?;
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sqlx::PgConnection;
 
+use super::schema::Schema;
 use crate::engine::error::Error;
 
 /// Registers a workflow's version and gives its id. Safe side by side.
@@ -14,21 +15,22 @@ use crate::engine::error::Error;
 /// Secret fields are added to those of all its versions, and never taken away: while an old and a new process run beside each
 /// other, whichever registers last must not show what the other hides.
 pub(crate) async fn register_workflow(
+    schema: &Schema,
     conn: &mut PgConnection,
     name: &str,
     version: i32,
     secret_fields: &[String],
 ) -> Result<i32, Error> {
     let insert =
-        "INSERT INTO backstitch.workflow (name, version, secret_fields) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-    sqlx::query(insert).bind(name).bind(version).bind(secret_fields).execute(&mut *conn).await?;
-    let hide = "UPDATE backstitch.workflow w SET secret_fields = known.fields
+        "INSERT INTO {schema}.workflow (name, version, secret_fields) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+    sqlx::query(schema.sql(insert)).bind(name).bind(version).bind(secret_fields).execute(&mut *conn).await?;
+    let hide = "UPDATE {schema}.workflow w SET secret_fields = known.fields
         FROM (SELECT array_agg(DISTINCT field ORDER BY field) AS fields
-            FROM backstitch.workflow v, unnest(v.secret_fields || $2::text[]) field WHERE v.name = $1) known
+            FROM {schema}.workflow v, unnest(v.secret_fields || $2::text[]) field WHERE v.name = $1) known
         WHERE name = $1 AND NOT secret_fields @> known.fields";
-    sqlx::query(hide).bind(name).bind(secret_fields).execute(&mut *conn).await?;
-    let select = "SELECT id FROM backstitch.workflow WHERE name = $1 AND version = $2";
-    Ok(sqlx::query_scalar(select).bind(name).bind(version).fetch_one(conn).await?)
+    sqlx::query(schema.sql(hide)).bind(name).bind(secret_fields).execute(&mut *conn).await?;
+    let select = "SELECT id FROM {schema}.workflow WHERE name = $1 AND version = $2";
+    Ok(sqlx::query_scalar(schema.sql(select)).bind(name).bind(version).fetch_one(conn).await?)
 }
 
 /// A worker process, as people see it.
@@ -41,35 +43,41 @@ pub(crate) struct Worker {
 }
 
 /// Registers a worker process and gives its id.
-pub(crate) async fn register_worker(conn: &mut PgConnection, worker: &Worker) -> Result<i32, Error> {
-    let query = "INSERT INTO backstitch.worker (name, queues, workflows, slots) VALUES ($1, $2, $3, $4) RETURNING id";
+pub(crate) async fn register_worker(schema: &Schema, conn: &mut PgConnection, worker: &Worker) -> Result<i32, Error> {
+    let query = "INSERT INTO {schema}.worker (name, queues, workflows, slots) VALUES ($1, $2, $3, $4) RETURNING id";
     let Worker { name, queues, workflows, slots } = worker;
-    Ok(sqlx::query_scalar(query).bind(name).bind(queues).bind(workflows).bind(slots).fetch_one(conn).await?)
+    Ok(sqlx::query_scalar(schema.sql(query))
+        .bind(name)
+        .bind(queues)
+        .bind(workflows)
+        .bind(slots)
+        .fetch_one(conn)
+        .await?)
 }
 
 /// Puts a worker's row back where it is gone: one that was cut off for days has been swept away with its lanes.
-async fn register_again(conn: &mut PgConnection, id: i32, worker: &Worker) -> Result<(), Error> {
-    let query = "INSERT INTO backstitch.worker (id, name, queues, workflows, slots) OVERRIDING SYSTEM VALUE
+async fn register_again(schema: &Schema, conn: &mut PgConnection, id: i32, worker: &Worker) -> Result<(), Error> {
+    let query = "INSERT INTO {schema}.worker (id, name, queues, workflows, slots) OVERRIDING SYSTEM VALUE
         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING";
     let Worker { name, queues, workflows, slots } = worker;
-    sqlx::query(query).bind(id).bind(name).bind(queues).bind(workflows).bind(slots).execute(conn).await?;
+    sqlx::query(schema.sql(query)).bind(id).bind(name).bind(queues).bind(workflows).bind(slots).execute(conn).await?;
     Ok(())
 }
 
 /// Opens a lane of a worker and gives its id.
-pub(crate) async fn open(conn: &mut PgConnection, id: i32, worker: &Worker) -> Result<i32, Error> {
-    register_again(conn, id, worker).await?;
-    let query = "INSERT INTO backstitch.lane (worker_id) VALUES ($1) RETURNING id";
-    Ok(sqlx::query_scalar(query).bind(id).fetch_one(conn).await?)
+pub(crate) async fn open(schema: &Schema, conn: &mut PgConnection, id: i32, worker: &Worker) -> Result<i32, Error> {
+    register_again(schema, conn, id, worker).await?;
+    let query = "INSERT INTO {schema}.lane (worker_id) VALUES ($1) RETURNING id";
+    Ok(sqlx::query_scalar(schema.sql(query)).bind(id).fetch_one(conn).await?)
 }
 
 /// Says that the lane is alive.
 ///
 /// # Errors
 /// `LeaseLost` when it has been declared dead.
-pub(crate) async fn beat(conn: &mut PgConnection, lane: i32) -> Result<(), Error> {
-    let query = "UPDATE backstitch.lane SET beat = clock_timestamp() WHERE id = $1 AND alive";
-    let beaten = sqlx::query(query).bind(lane).execute(conn).await?.rows_affected();
+pub(crate) async fn beat(schema: &Schema, conn: &mut PgConnection, lane: i32) -> Result<(), Error> {
+    let query = "UPDATE {schema}.lane SET beat = clock_timestamp() WHERE id = $1 AND alive";
+    let beaten = sqlx::query(schema.sql(query)).bind(lane).execute(conn).await?.rows_affected();
     if beaten == 1 { Ok(()) } else { Err(Error::LeaseLost) }
 }
 
@@ -83,23 +91,25 @@ pub(crate) struct Takeover {
 }
 
 /// Declares lanes dead that have not been heard of for `after`, and makes their runs due again.
-pub(crate) async fn take_over(conn: &mut PgConnection, after: Duration) -> Result<Takeover, Error> {
+pub(crate) async fn take_over(schema: &Schema, conn: &mut PgConnection, after: Duration) -> Result<Takeover, Error> {
     let millis = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
-    let (lanes, runs) = sqlx::query_as(include_str!("sql/takeover.sql")).bind(millis).fetch_one(conn).await?;
+    let (lanes, runs) =
+        sqlx::query_as(schema.sql(include_str!("sql/takeover.sql"))).bind(millis).fetch_one(conn).await?;
     Ok(Takeover { lanes, runs })
 }
 
 /// Ends a lane in good order and gives back what it still holds.
-pub(crate) async fn release(conn: &mut PgConnection, lane: i32) -> Result<u64, Error> {
-    Ok(sqlx::query(include_str!("sql/release_lane.sql")).bind(lane).execute(conn).await?.rows_affected())
+pub(crate) async fn release(schema: &Schema, conn: &mut PgConnection, lane: i32) -> Result<u64, Error> {
+    Ok(sqlx::query(schema.sql(include_str!("sql/release_lane.sql"))).bind(lane).execute(conn).await?.rows_affected())
 }
 
 /// Gives back the runs that the table says the lane holds and its worker does not know of: a claim whose answer was lost.
 pub(crate) async fn give_back_unknown(
+    schema: &Schema,
     conn: &mut PgConnection,
     lane: i32,
     known: &[crate::engine::core::model::RunId],
 ) -> Result<u64, Error> {
-    let query = "UPDATE backstitch.ready SET lane = NULL, fresh = false WHERE lane = $1 AND run_id <> ALL ($2)";
-    Ok(sqlx::query(query).bind(lane).bind(known).execute(conn).await?.rows_affected())
+    let query = "UPDATE {schema}.ready SET lane = NULL, fresh = false WHERE lane = $1 AND run_id <> ALL ($2)";
+    Ok(sqlx::query(schema.sql(query)).bind(lane).bind(known).execute(conn).await?.rows_affected())
 }

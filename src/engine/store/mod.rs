@@ -10,24 +10,22 @@
 //! | `flush` | records steps and ends, fenced |
 //! | `lanes` | registers workers and lanes; takeover; release |
 //! | `timers`, `signals` | wake parked runs |
-//! | `operate` | what operators' actions write, with their audit |
+//! | `verbs` | what operators' actions write, with their audit |
 //! | `fork` | a new run with a part of another one's record |
-//! | `attention`, `exceptional`, `paused`, `audit` | one small table each, written by workers and operators alike |
+//! | `attention`, `unhealthy`, `paused`, `audit` | one small table each, written by workers and operators alike |
 //! | `holds` | what is held back, and the runs put aside for it |
 //! | `operations` | bulk operations and their runs |
 //! | `schedules` | schedules and their slots |
 //! | `retention` | makes partitions ahead; drops and deletes what has been kept long enough |
 //! | `keys` | API keys and sessions, with their audit |
 //! | `reads`, `export`, `server`, `gauges` | what people see |
-//! | `finding/` | which runs, what needs attention, the audit, the fleet |
+//! | `search/` | which runs, what needs attention, the audit, the fleet |
 
 mod attention;
 pub(crate) mod audit;
 mod baseline;
 pub(crate) mod claim;
-mod exceptional;
 pub(crate) mod export;
-pub(crate) mod finding;
 pub(crate) mod flush;
 pub(crate) mod fork;
 pub(crate) mod gauges;
@@ -35,33 +33,32 @@ pub(crate) mod holds;
 pub(crate) mod keys;
 pub(crate) mod lanes;
 pub(crate) mod migrate;
-pub(crate) mod operate;
 pub(crate) mod operations;
 mod paused;
 pub(crate) mod reads;
 pub(crate) mod retention;
 pub(crate) mod rows;
 pub(crate) mod schedules;
-#[expect(dead_code, reason = "statements are to follow")]
 pub(crate) mod schema;
+pub(crate) mod search;
 pub(crate) mod server;
 pub(crate) mod signals;
 pub(crate) mod start;
 pub(crate) mod timers;
+mod unhealthy;
+pub(crate) mod verbs;
 
 use sqlx::{PgConnection, PgPool, postgres::PgConnectOptions};
 
+use self::schema::Schema;
 use super::{core::model::Time, error::Error};
 
-/// The channel on which "something may be due" is hinted. Polling alone is enough; a hint only makes it sooner.
-pub(crate) const HINT_CHANNEL: &str = "backstitch_due";
-
-/// What a hint on that channel says where holds have changed.
+/// What a hint ([`Schema::channel`]) says where holds have changed.
 pub(crate) const HOLDS_HINT: &str = "holds";
 
 /// The database's time, as durable decisions see it.
-pub(crate) async fn now(conn: &mut PgConnection) -> Result<Time, Error> {
-    Ok(sqlx::query_scalar("SELECT backstitch.now()").fetch_one(conn).await?)
+pub(crate) async fn now(schema: &Schema, conn: &mut PgConnection) -> Result<Time, Error> {
+    Ok(sqlx::query_scalar(schema.sql("SELECT {schema}.now()")).fetch_one(conn).await?)
 }
 
 /// Connection options for the hot statements. Their plans are pinned: unnest() of a parameter is always taken for ten
@@ -79,7 +76,7 @@ pub(crate) fn hot_options(options: &PgConnectOptions) -> PgConnectOptions {
 
 /// Tells idle workers of other processes that something may be due. Never inside a hot transaction: NOTIFY takes a
 /// lock that is held until the commit is on disk.
-pub(crate) async fn hint(pool: &PgPool) -> Result<(), Error> {
-    sqlx::query("SELECT pg_notify($1, '')").bind(HINT_CHANNEL).execute(pool).await?;
+pub(crate) async fn hint(schema: &Schema, pool: &PgPool) -> Result<(), Error> {
+    sqlx::query(schema.sql("SELECT pg_notify('{schema}_due', '')")).execute(pool).await?;
     Ok(())
 }

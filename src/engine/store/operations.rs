@@ -3,12 +3,13 @@
 //! The runs are matched once, in the statement that creates the operation. What becomes of each is written in the commit that
 //! does it, so that a crash anywhere leaves a run either untouched and open, or done and told so.
 
-use sqlx::{AssertSqlSafe, PgConnection, Postgres, QueryBuilder, Row, postgres::PgRow};
+use sqlx::{PgConnection, Postgres, QueryBuilder, Row, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{
-    finding::Matching,
     rows::{word, word_or_null},
+    schema::Schema,
+    search::Matching,
 };
 use crate::engine::{
     core::{
@@ -20,8 +21,6 @@ use crate::engine::{
     error::Error,
     read_models::{Operation, OperationRefusals, OperationRun, OperationRunState, OperationStatusCount, RunFilter},
 };
-
-const SELECT: &str = include_str!("sql/operation_counts.sql");
 
 /// A bulk operation that is to be created.
 #[derive(Debug)]
@@ -35,18 +34,24 @@ pub(crate) struct NewOperation<'a> {
 }
 
 /// Creates an operation over all runs that match just now. One without any is completed as it comes.
-pub(crate) async fn create(conn: &mut PgConnection, new: &NewOperation<'_>, runs: &Matching) -> Result<(), Error> {
-    let mut query =
-        QueryBuilder::<Postgres>::new("INSERT INTO backstitch.operation_run (operation_id, run_id) SELECT ");
+pub(crate) async fn create(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    new: &NewOperation<'_>,
+    runs: &Matching,
+) -> Result<(), Error> {
+    let mut query = QueryBuilder::<Postgres>::new(
+        schema.render("INSERT INTO {schema}.operation_run (operation_id, run_id) SELECT "),
+    );
     query.push_bind(new.id).push(format_args!(", {}", runs.id()));
-    runs.push_to(&mut query);
+    runs.push_to(schema, &mut query);
     let total = query.build().persistent(false).execute(&mut *conn).await?.rows_affected();
-    let query = "INSERT INTO backstitch.operation
+    let query = "INSERT INTO {schema}.operation
             (id, action, filter, reason, actor, rate, total, created_at, status, finished_at)
         SELECT $1, $2::json, $3::json, $4, $5, $6, $7, now, CASE WHEN $7 = 0 THEN 'completed' ELSE 'pending' END,
             CASE WHEN $7 = 0 THEN now END
-        FROM backstitch.now() now";
-    sqlx::query(query)
+        FROM {schema}.now() now";
+    sqlx::query(schema.sql(query))
         .bind(new.id)
         .bind(text(new.action)?)
         .bind(text(new.filter)?)
@@ -64,17 +69,21 @@ fn text<T: serde::Serialize>(value: &T) -> Result<String, Error> {
 }
 
 /// How many runs match, by status, in the words that people see.
-pub(crate) async fn statuses(conn: &mut PgConnection, runs: &Matching) -> Result<Vec<OperationStatusCount>, Error> {
+pub(crate) async fn statuses(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    runs: &Matching,
+) -> Result<Vec<OperationStatusCount>, Error> {
     let mut query = QueryBuilder::<Postgres>::new(format!("WITH m AS (SELECT {} AS id", runs.id()));
-    runs.push_to(&mut query);
+    runs.push_to(schema, &mut query);
     query.push(
-        ") SELECT CASE
+        schema.text(") SELECT CASE
             WHEN r.status = 0 OR (r.status = 1 AND q.run_id IS NOT NULL)
                 THEN CASE WHEN q.fresh AND q.lane IS NULL THEN 'pending' ELSE 'running' END
             ELSE (ARRAY['waiting', 'paused', 'compensating', 'stuck', 'completed', 'compensated', 'failed', 'abandoned'])
                 [r.status] END AS status, count(*) AS count
-        FROM m JOIN backstitch.run r ON r.id = m.id LEFT JOIN backstitch.ready q ON q.run_id = r.id
-        GROUP BY 1 ORDER BY 2 DESC, 1",
+        FROM m JOIN {schema}.run r ON r.id = m.id LEFT JOIN {schema}.ready q ON q.run_id = r.id
+        GROUP BY 1 ORDER BY 2 DESC, 1"),
     );
     let rows = query.build().persistent(false).fetch_all(conn).await?;
     let count = |row: &PgRow| Ok(OperationStatusCount { status: word(row, "status")?, count: row.try_get("count")? });
@@ -82,24 +91,29 @@ pub(crate) async fn statuses(conn: &mut PgConnection, runs: &Matching) -> Result
 }
 
 /// The oldest runs that match.
-pub(crate) async fn first(conn: &mut PgConnection, runs: &Matching, limit: i64) -> Result<Vec<RunId>, Error> {
+pub(crate) async fn first(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    runs: &Matching,
+    limit: i64,
+) -> Result<Vec<RunId>, Error> {
     let id = runs.id();
     let mut query = QueryBuilder::<Postgres>::new(format!("SELECT {id} AS id"));
-    runs.push_to(&mut query);
+    runs.push_to(schema, &mut query);
     query.push(format_args!(" ORDER BY {id} LIMIT ")).push_bind(limit);
     let rows = query.build().persistent(false).fetch_all(conn).await?;
     rows.iter().map(|row| row.try_get("id").map_err(Error::from)).collect()
 }
 
 /// One operation with its counts, and why runs refused it.
-pub(crate) async fn get(conn: &mut PgConnection, id: Uuid) -> Result<Operation, Error> {
-    let sql = AssertSqlSafe(format!("{SELECT} WHERE o.id = $1"));
-    let row = sqlx::query(sql).bind(id).fetch_optional(&mut *conn).await?;
+pub(crate) async fn get(schema: &Schema, conn: &mut PgConnection, id: Uuid) -> Result<Operation, Error> {
+    let query = concat!(include_str!("sql/operation_counts.sql"), " WHERE o.id = $1");
+    let row = sqlx::query(schema.sql(query)).bind(id).fetch_optional(&mut *conn).await?;
     let mut found = operation(&row.ok_or_else(|| Error::UnknownOperation(id.to_string()))?)?;
     if found.refused > 0 {
         let query = "SELECT coalesce(code, '') AS code, count(*) AS count, min(message) AS example
-            FROM backstitch.operation_run WHERE operation_id = $1 AND outcome = 'refused' GROUP BY 1 ORDER BY 2 DESC, 1";
-        let rows = sqlx::query(query).bind(id).fetch_all(conn).await?;
+            FROM {schema}.operation_run WHERE operation_id = $1 AND outcome = 'refused' GROUP BY 1 ORDER BY 2 DESC, 1";
+        let rows = sqlx::query(schema.sql(query)).bind(id).fetch_all(conn).await?;
         for row in &rows {
             let (code, count) = (row.try_get("code")?, row.try_get("count")?);
             found.refusals.push(OperationRefusals { code, count, example: row.try_get("example")? });
@@ -109,9 +123,17 @@ pub(crate) async fn get(conn: &mut PgConnection, id: Uuid) -> Result<Operation, 
 }
 
 /// Up to `limit` operations before a cursor, newest first.
-pub(crate) async fn list(conn: &mut PgConnection, before: Option<Uuid>, limit: i64) -> Result<Vec<Operation>, Error> {
-    let sql = format!("{SELECT} WHERE ($1::uuid IS NULL OR o.id < $1) ORDER BY o.id DESC LIMIT $2");
-    let rows = sqlx::query(AssertSqlSafe(sql)).bind(before).bind(limit).fetch_all(conn).await?;
+pub(crate) async fn list(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    before: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<Operation>, Error> {
+    let query = concat!(
+        include_str!("sql/operation_counts.sql"),
+        " WHERE ($1::uuid IS NULL OR o.id < $1) ORDER BY o.id DESC LIMIT $2"
+    );
+    let rows = sqlx::query(schema.sql(query)).bind(before).bind(limit).fetch_all(conn).await?;
     rows.iter().map(|row| operation(row).map_err(Error::from)).collect()
 }
 
@@ -161,17 +183,18 @@ fn shown(payload: &serde_json::Value, secret: &[String]) -> Option<serde_json::V
 
 /// Up to `limit` runs of an operation after a cursor, in the order in which they are taken up.
 pub(crate) async fn runs(
+    schema: &Schema,
     conn: &mut PgConnection,
     id: Uuid,
     state: Option<OperationRunState>,
     after: Option<RunId>,
     limit: i64,
 ) -> Result<Vec<OperationRun>, Error> {
-    let query = "SELECT run_id, outcome, code, message, at FROM backstitch.operation_run
+    let query = "SELECT run_id, outcome, code, message, at FROM {schema}.operation_run
         WHERE operation_id = $1 AND ($2::uuid IS NULL OR run_id > $2)
             AND ($3::text IS NULL OR coalesce(outcome, 'open') = $3)
         ORDER BY run_id LIMIT $4";
-    let rows = sqlx::query(query)
+    let rows = sqlx::query(schema.sql(query))
         .bind(id)
         .bind(after)
         .bind(state.map(OperationRunState::word))
@@ -191,24 +214,29 @@ pub(crate) async fn runs(
 }
 
 /// An operation's status, its row locked until the end of the transaction.
-pub(crate) async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<OperationStatus, Error> {
-    let query = "SELECT status FROM backstitch.operation WHERE id = $1 FOR UPDATE";
-    let row = sqlx::query(query).bind(id).fetch_optional(conn).await?;
+pub(crate) async fn lock(schema: &Schema, conn: &mut PgConnection, id: Uuid) -> Result<OperationStatus, Error> {
+    let query = "SELECT status FROM {schema}.operation WHERE id = $1 FOR UPDATE";
+    let row = sqlx::query(schema.sql(query)).bind(id).fetch_optional(conn).await?;
     Ok(word(&row.ok_or_else(|| Error::UnknownOperation(id.to_string()))?, "status")?)
 }
 
 /// Moves an operation, whose row the caller has locked, to another status. What ends has its counts written down: none of its
 /// runs is taken up any more.
-pub(crate) async fn set_status(conn: &mut PgConnection, id: Uuid, status: OperationStatus) -> Result<(), Error> {
-    let query = "UPDATE backstitch.operation SET status = $2,
-            started_at = CASE WHEN $2 = 'running' THEN coalesce(started_at, backstitch.now()) ELSE started_at END,
-            finished_at = CASE WHEN $3 THEN backstitch.now() END,
+pub(crate) async fn set_status(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    id: Uuid,
+    status: OperationStatus,
+) -> Result<(), Error> {
+    let query = "UPDATE {schema}.operation SET status = $2,
+            started_at = CASE WHEN $2 = 'running' THEN coalesce(started_at, {schema}.now()) ELSE started_at END,
+            finished_at = CASE WHEN $3 THEN {schema}.now() END,
             (done, refused) = (SELECT
                 CASE WHEN $3 THEN count(*) FILTER (WHERE outcome = 'done') END,
                 CASE WHEN $3 THEN count(*) FILTER (WHERE outcome = 'refused') END
-                FROM backstitch.operation_run WHERE $3 AND operation_id = $1)
+                FROM {schema}.operation_run WHERE $3 AND operation_id = $1)
         WHERE id = $1";
-    sqlx::query(query).bind(id).bind(status.word()).bind(status.is_end()).execute(conn).await?;
+    sqlx::query(schema.sql(query)).bind(id).bind(status.word()).bind(status.is_end()).execute(conn).await?;
     Ok(())
 }
 
@@ -223,8 +251,8 @@ pub(crate) struct Taken {
 }
 
 /// Takes any operation that is to go on and that nobody else has, until the transaction ends.
-pub(crate) async fn take(conn: &mut PgConnection) -> Result<Option<Taken>, Error> {
-    let row = sqlx::query(include_str!("sql/take_operation.sql")).fetch_optional(conn).await?;
+pub(crate) async fn take(schema: &Schema, conn: &mut PgConnection) -> Result<Option<Taken>, Error> {
+    let row = sqlx::query(schema.sql(include_str!("sql/take_operation.sql"))).fetch_optional(conn).await?;
     let Some(row) = row else { return Ok(None) };
     let action: String = row.try_get("action")?;
     let unreadable = || sqlx::Error::Decode("operation.action can't be read".into());
@@ -239,42 +267,43 @@ pub(crate) async fn take(conn: &mut PgConnection) -> Result<Option<Taken>, Error
 
 /// The next runs that are to be done, after one that was.
 pub(crate) async fn open(
+    schema: &Schema,
     conn: &mut PgConnection,
     id: Uuid,
     after: Option<RunId>,
     limit: i64,
 ) -> Result<Vec<RunId>, Error> {
-    let query = "SELECT run_id FROM backstitch.operation_run
+    let query = "SELECT run_id FROM {schema}.operation_run
         WHERE operation_id = $1 AND outcome IS NULL AND ($2::uuid IS NULL OR run_id > $2) ORDER BY run_id LIMIT $3";
-    Ok(sqlx::query_scalar(query).bind(id).bind(after).bind(limit).fetch_all(conn).await?)
+    Ok(sqlx::query_scalar(schema.sql(query)).bind(id).bind(after).bind(limit).fetch_all(conn).await?)
 }
 
 /// Whether the operation is on its way, and stays so until the transaction ends: a pause that was answered finds none of
 /// its runs in the middle.
-pub(crate) async fn is_running(conn: &mut PgConnection, id: Uuid) -> Result<bool, Error> {
-    let query = "SELECT status FROM backstitch.operation WHERE id = $1 FOR SHARE";
-    let word: Option<String> = sqlx::query_scalar(query).bind(id).fetch_optional(conn).await?;
+pub(crate) async fn is_running(schema: &Schema, conn: &mut PgConnection, id: Uuid) -> Result<bool, Error> {
+    let query = "SELECT status FROM {schema}.operation WHERE id = $1 FOR SHARE";
+    let word: Option<String> = sqlx::query_scalar(schema.sql(query)).bind(id).fetch_optional(conn).await?;
     Ok(word.as_deref() == Some(OperationStatus::Running.word()))
 }
 
 /// Takes one run of an operation. False: it is done, or somebody else has it.
-pub(crate) async fn take_run(conn: &mut PgConnection, id: Uuid, run: RunId) -> Result<bool, Error> {
-    let query = "SELECT true FROM backstitch.operation_run
+pub(crate) async fn take_run(schema: &Schema, conn: &mut PgConnection, id: Uuid, run: RunId) -> Result<bool, Error> {
+    let query = "SELECT true FROM {schema}.operation_run
         WHERE operation_id = $1 AND run_id = $2 AND outcome IS NULL FOR UPDATE SKIP LOCKED";
-    Ok(sqlx::query_scalar(query).bind(id).bind(run).fetch_optional(conn).await?.unwrap_or(false))
+    Ok(sqlx::query_scalar(schema.sql(query)).bind(id).bind(run).fetch_optional(conn).await?.unwrap_or(false))
 }
 
 /// What became of one run: done, or why it was refused. In the commit that did it.
 pub(crate) async fn record(
+    schema: &Schema,
     conn: &mut PgConnection,
     id: Uuid,
     run: RunId,
     refused: Option<&Error>,
 ) -> Result<(), Error> {
-    let query =
-        "UPDATE backstitch.operation_run SET outcome = CASE WHEN $3::text IS NULL THEN 'done' ELSE 'refused' END,
-        code = $3, message = $4, at = backstitch.now() WHERE operation_id = $1 AND run_id = $2";
-    sqlx::query(query)
+    let query = "UPDATE {schema}.operation_run SET outcome = CASE WHEN $3::text IS NULL THEN 'done' ELSE 'refused' END,
+        code = $3, message = $4, at = {schema}.now() WHERE operation_id = $1 AND run_id = $2";
+    sqlx::query(schema.sql(query))
         .bind(id)
         .bind(run)
         .bind(refused.map(Error::code))
@@ -285,7 +314,7 @@ pub(crate) async fn record(
 }
 
 /// Whether any run is left to be done.
-pub(crate) async fn has_open(conn: &mut PgConnection, id: Uuid) -> Result<bool, Error> {
-    let query = "SELECT EXISTS (SELECT FROM backstitch.operation_run WHERE operation_id = $1 AND outcome IS NULL)";
-    Ok(sqlx::query_scalar(query).bind(id).fetch_one(conn).await?)
+pub(crate) async fn has_open(schema: &Schema, conn: &mut PgConnection, id: Uuid) -> Result<bool, Error> {
+    let query = "SELECT EXISTS (SELECT FROM {schema}.operation_run WHERE operation_id = $1 AND outcome IS NULL)";
+    Ok(sqlx::query_scalar(schema.sql(query)).bind(id).fetch_one(conn).await?)
 }

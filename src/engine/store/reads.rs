@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow};
+use sqlx::{PgConnection, Row, postgres::PgRow};
 
 use super::{
-    finding,
-    rows::{STEP_COLUMNS, json, step, word_or_null},
+    rows::{json, step, step_columns, word_or_null},
+    schema::Schema,
+    search,
 };
 use crate::engine::{
     core::{
@@ -22,20 +23,21 @@ use crate::engine::{
 const READ_RUNS: &str = include_str!("sql/read_runs.sql");
 
 /// One run, without its steps.
-pub(crate) async fn run(conn: &mut PgConnection, id: RunId) -> Result<Run, Error> {
+pub(crate) async fn run(schema: &Schema, conn: &mut PgConnection, id: RunId) -> Result<Run, Error> {
     let query = concat!("WITH page AS (SELECT $1::uuid AS id) ", include_str!("sql/read_runs.sql"));
-    let row = sqlx::query(query).bind(id).fetch_optional(conn).await?.ok_or(Error::UnknownRun(id))?;
+    let row = sqlx::query(schema.sql(query)).bind(id).fetch_optional(conn).await?.ok_or(Error::UnknownRun(id))?;
     Ok(view(&row)?)
 }
 
 /// Up to `limit` runs before a cursor, newest first.
 pub(crate) async fn page(
+    schema: &Schema,
     conn: &mut PgConnection,
     filter: &RunFilter,
     before: Option<RunId>,
     limit: i64,
 ) -> Result<Vec<Run>, Error> {
-    let rows = finding::rows(conn, filter, before, limit, READ_RUNS).await?;
+    let rows = search::rows(schema, conn, filter, before, limit, READ_RUNS).await?;
     rows.iter().map(|row| view(row).map_err(Error::from)).collect()
 }
 
@@ -120,29 +122,32 @@ fn parse<T: serde::de::DeserializeOwned>(text: Option<String>) -> Option<T> {
 }
 
 /// The steps of a run: forward ones in their order, then undos in the order in which they are made.
-pub(crate) async fn steps(conn: &mut PgConnection, run: RunId) -> Result<Vec<RunStep>, Error> {
-    let sql = format!(
-        "SELECT {STEP_COLUMNS}, attempt_log::text[] AS attempt_log, finished_at,
-            (SELECT w.secret_fields FROM backstitch.run r JOIN backstitch.workflow w ON w.id = r.workflow_id WHERE r.id = $1)
+pub(crate) async fn steps(schema: &Schema, conn: &mut PgConnection, run: RunId) -> Result<Vec<RunStep>, Error> {
+    let query = concat!(
+        "SELECT ",
+        step_columns!(),
+        ", attempt_log::text[] AS attempt_log, finished_at,
+            (SELECT w.secret_fields FROM {schema}.run r JOIN {schema}.workflow w ON w.id = r.workflow_id WHERE r.id = $1)
                 AS secret_fields,
-            (SELECT k.name FROM backstitch.lane l JOIN backstitch.worker k ON k.id = l.worker_id WHERE l.id = step.lane) AS worker
-         FROM backstitch.step WHERE run_id = $1 ORDER BY direction, CASE WHEN direction = 0 THEN seq ELSE -seq END"
+            (SELECT k.name FROM {schema}.lane l JOIN {schema}.worker k ON k.id = l.worker_id WHERE l.id = step.lane) AS worker
+         FROM {schema}.step WHERE run_id = $1 ORDER BY direction, CASE WHEN direction = 0 THEN seq ELSE -seq END"
     );
-    let rows = sqlx::query(AssertSqlSafe(sql)).bind(run).fetch_all(conn).await?;
+    let rows = sqlx::query(schema.sql(query)).bind(run).fetch_all(conn).await?;
     let secret: Vec<String> = rows.first().map(|row| row.try_get("secret_fields")).transpose()?.unwrap_or_default();
     rows.iter().map(|row| step_view(run, row, &secret).map_err(Error::from)).collect()
 }
 
 /// Runs that take on from a run, the oldest hundred.
-pub(crate) async fn children(conn: &mut PgConnection, run: RunId) -> Result<Vec<RunId>, Error> {
-    let query = "SELECT id FROM backstitch.run WHERE parent_id = $1 ORDER BY id LIMIT 100";
-    Ok(sqlx::query_scalar(query).bind(run).fetch_all(conn).await?)
+pub(crate) async fn children(schema: &Schema, conn: &mut PgConnection, run: RunId) -> Result<Vec<RunId>, Error> {
+    let query = "SELECT id FROM {schema}.run WHERE parent_id = $1 ORDER BY id LIMIT 100";
+    Ok(sqlx::query_scalar(schema.sql(query)).bind(run).fetch_all(conn).await?)
 }
 
 /// Fields of a run's payloads that are never shown.
-pub(crate) async fn secret_fields(conn: &mut PgConnection, run: RunId) -> Result<Vec<String>, Error> {
-    let query = "SELECT w.secret_fields FROM backstitch.run r JOIN backstitch.workflow w ON w.id = r.workflow_id WHERE r.id = $1";
-    Ok(sqlx::query_scalar(query).bind(run).fetch_optional(conn).await?.unwrap_or_default())
+pub(crate) async fn secret_fields(schema: &Schema, conn: &mut PgConnection, run: RunId) -> Result<Vec<String>, Error> {
+    let query =
+        "SELECT w.secret_fields FROM {schema}.run r JOIN {schema}.workflow w ON w.id = r.workflow_id WHERE r.id = $1";
+    Ok(sqlx::query_scalar(schema.sql(query)).bind(run).fetch_optional(conn).await?.unwrap_or_default())
 }
 
 fn shown(json: Option<Json>, secret: &[String]) -> Option<Json> {
@@ -180,12 +185,12 @@ fn attempt_log(row: &PgRow) -> Result<Vec<PastAttempt>, sqlx::Error> {
 }
 
 /// How a run ended; none while it has not. One look at one row, because those who wait look often.
-pub(crate) async fn ended(conn: &mut PgConnection, run: RunId) -> Result<Option<RunResult>, Error> {
+pub(crate) async fn ended(schema: &Schema, conn: &mut PgConnection, run: RunId) -> Result<Option<RunResult>, Error> {
     let query = "SELECT status, output::text AS output, failure::text AS failure,
             CASE WHEN output IS NOT NULL THEN
-                (SELECT w.secret_fields FROM backstitch.workflow w WHERE w.id = workflow_id) END AS secret_fields
-        FROM backstitch.run WHERE id = $1";
-    let row = sqlx::query(query).bind(run).fetch_optional(conn).await?.ok_or(Error::UnknownRun(run))?;
+                (SELECT w.secret_fields FROM {schema}.workflow w WHERE w.id = workflow_id) END AS secret_fields
+        FROM {schema}.run WHERE id = $1";
+    let row = sqlx::query(schema.sql(query)).bind(run).fetch_optional(conn).await?.ok_or(Error::UnknownRun(run))?;
     let Some(status) = Status::from_code(row.try_get("status")?).filter(|status| status.is_end()) else {
         return Ok(None);
     };
@@ -195,8 +200,8 @@ pub(crate) async fn ended(conn: &mut PgConnection, run: RunId) -> Result<Option<
 }
 
 /// How a run stands.
-pub(crate) async fn result(conn: &mut PgConnection, run: RunId) -> Result<RunResult, Error> {
-    let found = self::run(conn, run).await?;
+pub(crate) async fn result(schema: &Schema, conn: &mut PgConnection, run: RunId) -> Result<RunResult, Error> {
+    let found = self::run(schema, conn, run).await?;
     let (output, failure) = (found.output, found.failure);
     Ok(RunResult {
         id: run,

@@ -11,9 +11,14 @@ use crate::engine::core::{
 };
 
 /// The columns that [`step`] reads, in its order.
-pub(crate) const STEP_COLUMNS: &str = "run_id, seq, direction, kind, name, ord, asked, outcome, attempts, generation, \
+macro_rules! step_columns {
+    () => {
+        "run_id, seq, direction, kind, name, ord, asked, outcome, attempts, generation, \
     undoable, input::text AS input, output::text AS output, error::text AS error, details::text AS details, due_at, \
-    next_attempt_at, undo_after, policy::text AS policy, started_at";
+    next_attempt_at, undo_after, policy::text AS policy, started_at"
+    };
+}
+pub(super) use step_columns;
 
 /// A JSON column read as text.
 pub(crate) fn json(text: Option<String>) -> Option<Json> {

@@ -3,6 +3,7 @@
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
 use super::rows::{json, word};
+use super::schema::Schema;
 use crate::engine::{
     core::{
         model::{Json, RunId, Time},
@@ -37,28 +38,28 @@ impl Stored {
 }
 
 /// Locks one schedule that has something to decide, and gives its name.
-pub(crate) async fn lock_due(conn: &mut PgConnection) -> Result<Option<String>, Error> {
-    Ok(sqlx::query_scalar(include_str!("sql/due_schedule.sql")).fetch_optional(conn).await?)
+pub(crate) async fn lock_due(schema: &Schema, conn: &mut PgConnection) -> Result<Option<String>, Error> {
+    Ok(sqlx::query_scalar(schema.sql(include_str!("sql/due_schedule.sql"))).fetch_optional(conn).await?)
 }
 
 /// Locks a schedule by its name; false where there is none.
-pub(crate) async fn lock(conn: &mut PgConnection, name: &str) -> Result<bool, Error> {
-    let query = "SELECT 1 FROM backstitch.schedule WHERE name = $1 FOR UPDATE";
-    Ok(sqlx::query(query).bind(name).fetch_optional(conn).await?.is_some())
+pub(crate) async fn lock(schema: &Schema, conn: &mut PgConnection, name: &str) -> Result<bool, Error> {
+    let query = "SELECT 1 FROM {schema}.schedule WHERE name = $1 FOR UPDATE";
+    Ok(sqlx::query(schema.sql(query)).bind(name).fetch_optional(conn).await?.is_some())
 }
 
 /// One schedule as it stands.
-pub(crate) async fn read(conn: &mut PgConnection, name: &str) -> Result<Option<Stored>, Error> {
-    Ok(select(conn, Some(name)).await?.into_iter().next())
+pub(crate) async fn read(schema: &Schema, conn: &mut PgConnection, name: &str) -> Result<Option<Stored>, Error> {
+    Ok(select(schema, conn, Some(name)).await?.into_iter().next())
 }
 
 /// All schedules, by name.
-pub(crate) async fn list(conn: &mut PgConnection) -> Result<Vec<Stored>, Error> {
-    select(conn, None).await
+pub(crate) async fn list(schema: &Schema, conn: &mut PgConnection) -> Result<Vec<Stored>, Error> {
+    select(schema, conn, None).await
 }
 
-async fn select(conn: &mut PgConnection, name: Option<&str>) -> Result<Vec<Stored>, Error> {
-    let rows = sqlx::query(include_str!("sql/read_schedules.sql")).bind(name).fetch_all(conn).await?;
+async fn select(schema: &Schema, conn: &mut PgConnection, name: Option<&str>) -> Result<Vec<Stored>, Error> {
+    let rows = sqlx::query(schema.sql(include_str!("sql/read_schedules.sql"))).bind(name).fetch_all(conn).await?;
     rows.iter().map(|row| stored(row).map_err(Error::from)).collect()
 }
 
@@ -103,14 +104,15 @@ fn slot(row: &PgRow) -> Result<Slot, sqlx::Error> {
 
 /// Slots of a schedule before a moment, newest first.
 pub(crate) async fn slots(
+    schema: &Schema,
     conn: &mut PgConnection,
     name: &str,
     before: Option<Time>,
     limit: i64,
 ) -> Result<Vec<Slot>, Error> {
-    let query = "SELECT slot, outcome, run_id, message, at FROM backstitch.schedule_slot
+    let query = "SELECT slot, outcome, run_id, message, at FROM {schema}.schedule_slot
         WHERE schedule = $1 AND ($2::timestamptz IS NULL OR slot < $2) ORDER BY slot DESC LIMIT $3";
-    let rows = sqlx::query(query).bind(name).bind(before).bind(limit).fetch_all(conn).await?;
+    let rows = sqlx::query(schema.sql(query)).bind(name).bind(before).bind(limit).fetch_all(conn).await?;
     rows.iter().map(|row| slot(row).map_err(Error::from)).collect()
 }
 
@@ -118,8 +120,13 @@ pub(crate) async fn slots(
 pub(crate) type SlotRecord = (Time, SlotOutcome, Option<String>);
 
 /// Records slots; gives those that had not been decided before.
-pub(crate) async fn record(conn: &mut PgConnection, name: &str, slots: &[SlotRecord]) -> Result<Vec<Time>, Error> {
-    let rows = sqlx::query_scalar(include_str!("sql/record_slots.sql"))
+pub(crate) async fn record(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    name: &str,
+    slots: &[SlotRecord],
+) -> Result<Vec<Time>, Error> {
+    let rows = sqlx::query_scalar(schema.sql(include_str!("sql/record_slots.sql")))
         .bind(name)
         .bind(slots.iter().map(|(slot, ..)| *slot).collect::<Vec<_>>())
         .bind(slots.iter().map(|(_, outcome, _)| outcome.word()).collect::<Vec<_>>())
@@ -130,45 +137,62 @@ pub(crate) async fn record(conn: &mut PgConnection, name: &str, slots: &[SlotRec
 }
 
 /// Notes the run of a slot that started; from now on it is the one that the next slot may overlap with.
-pub(crate) async fn started(conn: &mut PgConnection, name: &str, slot: Time, run: RunId) -> Result<(), Error> {
-    let query = "UPDATE backstitch.schedule_slot SET run_id = $3 WHERE schedule = $1 AND slot = $2";
-    sqlx::query(query).bind(name).bind(slot).bind(run).execute(&mut *conn).await?;
-    let query = "UPDATE backstitch.schedule SET last_run_id = $2 WHERE name = $1";
-    sqlx::query(query).bind(name).bind(run).execute(conn).await?;
+pub(crate) async fn started(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    name: &str,
+    slot: Time,
+    run: RunId,
+) -> Result<(), Error> {
+    let query = "UPDATE {schema}.schedule_slot SET run_id = $3 WHERE schedule = $1 AND slot = $2";
+    sqlx::query(schema.sql(query)).bind(name).bind(slot).bind(run).execute(&mut *conn).await?;
+    let query = "UPDATE {schema}.schedule SET last_run_id = $2 WHERE name = $1";
+    sqlx::query(schema.sql(query)).bind(name).bind(run).execute(conn).await?;
     Ok(())
 }
 
 /// Notes that the start of a slot was refused.
-pub(crate) async fn refused(conn: &mut PgConnection, name: &str, slot: Time, message: &str) -> Result<(), Error> {
-    let query =
-        "UPDATE backstitch.schedule_slot SET outcome = 'refused', message = $3 WHERE schedule = $1 AND slot = $2";
-    sqlx::query(query).bind(name).bind(slot).bind(message).execute(conn).await?;
+pub(crate) async fn refused(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    name: &str,
+    slot: Time,
+    message: &str,
+) -> Result<(), Error> {
+    let query = "UPDATE {schema}.schedule_slot SET outcome = 'refused', message = $3 WHERE schedule = $1 AND slot = $2";
+    sqlx::query(schema.sql(query)).bind(name).bind(slot).bind(message).execute(conn).await?;
     Ok(())
 }
 
 /// Notes which slot comes next.
-pub(crate) async fn advance(conn: &mut PgConnection, name: &str, next_at: Option<Time>) -> Result<(), Error> {
-    let query = "UPDATE backstitch.schedule SET next_at = $2 WHERE name = $1";
-    sqlx::query(query).bind(name).bind(next_at).execute(conn).await?;
+pub(crate) async fn advance(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    name: &str,
+    next_at: Option<Time>,
+) -> Result<(), Error> {
+    let query = "UPDATE {schema}.schedule SET next_at = $2 WHERE name = $1";
+    sqlx::query(schema.sql(query)).bind(name).bind(next_at).execute(conn).await?;
     Ok(())
 }
 
 /// Makes or replaces a schedule; what is not in the spec stays. False: it was there, and `only_new` left it alone.
 pub(crate) async fn put(
+    schema: &Schema,
     conn: &mut PgConnection,
     name: &str,
     spec: &ScheduleSpec,
     next_at: Option<Time>,
     only_new: bool,
 ) -> Result<bool, Error> {
-    let query = "INSERT INTO backstitch.schedule AS s (name, cron, time_zone, workflow, input, queue, overlap, catch_up, paused,
+    let query = "INSERT INTO {schema}.schedule AS s (name, cron, time_zone, workflow, input, queue, overlap, catch_up, paused,
             next_at, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5::json, $6, $7, $8, coalesce($9, false), $10, backstitch.now(), backstitch.now())
+        VALUES ($1, $2, $3, $4, $5::json, $6, $7, $8, coalesce($9, false), $10, {schema}.now(), {schema}.now())
         ON CONFLICT (name) DO UPDATE SET cron = excluded.cron, time_zone = excluded.time_zone, workflow = excluded.workflow,
             input = excluded.input, queue = excluded.queue, overlap = excluded.overlap, catch_up = excluded.catch_up,
             paused = coalesce($9, s.paused), next_at = excluded.next_at, updated_at = excluded.updated_at
         WHERE NOT $11";
-    let done = sqlx::query(query)
+    let done = sqlx::query(schema.sql(query))
         .bind(name)
         .bind(&spec.cron)
         .bind(&spec.time_zone)
@@ -186,15 +210,15 @@ pub(crate) async fn put(
 }
 
 /// Pauses or resumes a schedule.
-pub(crate) async fn pause(conn: &mut PgConnection, name: &str, paused: bool) -> Result<(), Error> {
-    let query = "UPDATE backstitch.schedule SET paused = $2, updated_at = backstitch.now() WHERE name = $1";
-    sqlx::query(query).bind(name).bind(paused).execute(conn).await?;
+pub(crate) async fn pause(schema: &Schema, conn: &mut PgConnection, name: &str, paused: bool) -> Result<(), Error> {
+    let query = "UPDATE {schema}.schedule SET paused = $2, updated_at = {schema}.now() WHERE name = $1";
+    sqlx::query(schema.sql(query)).bind(name).bind(paused).execute(conn).await?;
     Ok(())
 }
 
 /// Removes a schedule with its slots. Its runs stay.
-pub(crate) async fn delete(conn: &mut PgConnection, name: &str) -> Result<(), Error> {
-    sqlx::query("DELETE FROM backstitch.schedule WHERE name = $1").bind(name).execute(&mut *conn).await?;
-    sqlx::query("DELETE FROM backstitch.schedule_slot WHERE schedule = $1").bind(name).execute(conn).await?;
+pub(crate) async fn delete(schema: &Schema, conn: &mut PgConnection, name: &str) -> Result<(), Error> {
+    sqlx::query(schema.sql("DELETE FROM {schema}.schedule WHERE name = $1")).bind(name).execute(&mut *conn).await?;
+    sqlx::query(schema.sql("DELETE FROM {schema}.schedule_slot WHERE schedule = $1")).bind(name).execute(conn).await?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use sqlx::PgConnection;
 
+use super::schema::Schema;
 use crate::engine::{
     core::model::{Json, RunId},
     error::Error,
@@ -12,13 +13,14 @@ use crate::engine::{
 /// # Errors
 /// `unknown_run`; `run_ended`.
 pub(crate) async fn send(
+    schema: &Schema,
     conn: &mut PgConnection,
     run: RunId,
     name: &str,
     payload: Option<&Json>,
     key: Option<&str>,
 ) -> Result<(), Error> {
-    let sent: i64 = sqlx::query_scalar(include_str!("sql/signal.sql"))
+    let sent: i64 = sqlx::query_scalar(schema.sql(include_str!("sql/signal.sql")))
         .bind(run)
         .bind(name)
         .bind(payload.map(|json| json.get()))
@@ -28,9 +30,9 @@ pub(crate) async fn send(
     if sent == 1 {
         return Ok(());
     }
-    let query = "SELECT r.status, EXISTS (SELECT FROM backstitch.signal s WHERE s.run_id = r.id AND s.key = $2)
-        FROM backstitch.run r WHERE r.id = $1";
-    let found: Option<(i16, bool)> = sqlx::query_as(query).bind(run).bind(key).fetch_optional(conn).await?;
+    let query = "SELECT r.status, EXISTS (SELECT FROM {schema}.signal s WHERE s.run_id = r.id AND s.key = $2)
+        FROM {schema}.run r WHERE r.id = $1";
+    let found: Option<(i16, bool)> = sqlx::query_as(schema.sql(query)).bind(run).bind(key).fetch_optional(conn).await?;
     match found {
         None => Err(Error::UnknownRun(run)),
         Some((_, true)) => Ok(()),

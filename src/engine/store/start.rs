@@ -3,6 +3,7 @@
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
+use super::schema::Schema;
 use crate::engine::{
     core::model::{RunId, Time},
     error::Error,
@@ -29,8 +30,8 @@ pub(crate) struct NewRun {
 pub(crate) type KeyOwner = (RunId, Vec<u8>);
 
 /// Inserts the runs whose key is free (or that have none) and gives their ids.
-pub(crate) async fn start(conn: &mut PgConnection, runs: &[NewRun]) -> Result<Vec<RunId>, Error> {
-    let rows = sqlx::query(include_str!("sql/start.sql"))
+pub(crate) async fn start(schema: &Schema, conn: &mut PgConnection, runs: &[NewRun]) -> Result<Vec<RunId>, Error> {
+    let rows = sqlx::query(schema.sql(include_str!("sql/start.sql")))
         .bind(runs.iter().map(|run| run.id).collect::<Vec<_>>())
         .bind(runs.iter().map(|run| run.workflow_id).collect::<Vec<_>>())
         .bind(runs.iter().map(|run| run.workflow.as_str()).collect::<Vec<_>>())
@@ -49,9 +50,14 @@ pub(crate) async fn start(conn: &mut PgConnection, runs: &[NewRun]) -> Result<Ve
 }
 
 /// Who owns a key. A statement of its own after [`start`]: its snapshot sees a winner that committed in between.
-pub(crate) async fn key_owner(conn: &mut PgConnection, workflow: &str, key: &str) -> Result<Option<KeyOwner>, Error> {
+pub(crate) async fn key_owner(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    workflow: &str,
+    key: &str,
+) -> Result<Option<KeyOwner>, Error> {
     let row: Option<(Uuid, Vec<u8>)> =
-        sqlx::query_as("SELECT run_id, hash FROM backstitch.run_key WHERE workflow = $1 AND key = $2")
+        sqlx::query_as(schema.sql("SELECT run_id, hash FROM {schema}.run_key WHERE workflow = $1 AND key = $2"))
             .bind(workflow)
             .bind(key)
             .fetch_optional(conn)
@@ -60,7 +66,11 @@ pub(crate) async fn key_owner(conn: &mut PgConnection, workflow: &str, key: &str
 }
 
 /// The newest registered version of a workflow: its id and version.
-pub(crate) async fn newest_workflow(conn: &mut PgConnection, name: &str) -> Result<Option<(i32, i32)>, Error> {
-    let query = "SELECT id, version FROM backstitch.workflow WHERE name = $1 ORDER BY version DESC LIMIT 1";
-    Ok(sqlx::query_as(query).bind(name).fetch_optional(conn).await?)
+pub(crate) async fn newest_workflow(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    name: &str,
+) -> Result<Option<(i32, i32)>, Error> {
+    let query = "SELECT id, version FROM {schema}.workflow WHERE name = $1 ORDER BY version DESC LIMIT 1";
+    Ok(sqlx::query_as(schema.sql(query)).bind(name).fetch_optional(conn).await?)
 }

@@ -33,7 +33,7 @@ impl LaneConnection {
         let mut conn = connect(shared).await;
         let worker = shared.worker_id.get().copied().unwrap_or_default();
         let lane = loop {
-            match lanes::open(&mut conn, worker, &shared.as_row()).await {
+            match lanes::open(shared.schema(), &mut conn, worker, &shared.as_row()).await {
                 Ok(id) => break id,
                 Err(error) => {
                     tracing::warn!(%error, "no lane could be opened; trying again");
@@ -47,7 +47,7 @@ impl LaneConnection {
 
     pub(super) async fn beat(&mut self) -> Result<(), Error> {
         loop {
-            match lanes::beat(&mut self.conn, self.lane).await {
+            match lanes::beat(self.shared.schema(), &mut self.conn, self.lane).await {
                 Ok(()) => break,
                 Err(Error::Unavailable(error)) => self.reconnect(&error).await?,
                 Err(error) => return Err(error),
@@ -69,7 +69,7 @@ impl LaneConnection {
                 () = self.shared.stopped.cancelled() => return Err(Error::LeaseLost),
             };
             let checked = async {
-                lanes::beat(&mut self.conn, self.lane).await?;
+                lanes::beat(self.shared.schema(), &mut self.conn, self.lane).await?;
                 self.give_back_unknown().await
             };
             match checked.await {
@@ -90,13 +90,13 @@ impl LaneConnection {
     /// Gives back what a claim may have taken without our hearing of it.
     pub(super) async fn give_back_unknown(&mut self) -> Result<u64, Error> {
         let known = self.shared.active.of_lane(self.lane);
-        lanes::give_back_unknown(&mut self.conn, self.lane, &known).await
+        lanes::give_back_unknown(self.shared.schema(), &mut self.conn, self.lane, &known).await
     }
 
     /// Gives a run back: it is due for whichever worker claims it next.
     pub(crate) async fn give_back(&mut self, run: RunId) -> Result<(), Error> {
         loop {
-            match flush::release(&mut self.conn, self.lane, run).await {
+            match flush::release(self.shared.schema(), &mut self.conn, self.lane, run).await {
                 Ok(()) => break,
                 Err(Error::Unavailable(error)) => self.reconnect(&error).await?,
                 Err(error) => return Err(error),

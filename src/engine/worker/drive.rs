@@ -279,7 +279,9 @@ impl Driver {
     }
 
     async fn load_dues(&mut self) -> Option<(Time, Vec<(u32, Time)>)> {
-        let dues = async { claim::dues(&mut *self.shared.engine.pool().acquire().await?, self.run).await };
+        let dues = async {
+            claim::dues(self.shared.schema(), &mut *self.shared.engine.pool().acquire().await?, self.run).await
+        };
         match dues.await {
             Ok((now, recorded)) => {
                 self.shared.clock.set(now);
@@ -293,7 +295,9 @@ impl Driver {
     }
 
     async fn load_inbox(&mut self) -> Option<Event> {
-        let loaded = async { claim::inbox(&mut *self.shared.engine.pool().acquire().await?, self.run).await };
+        let loaded = async {
+            claim::inbox(self.shared.schema(), &mut *self.shared.engine.pool().acquire().await?, self.run).await
+        };
         match loaded.await {
             Ok(claim::Inbox { inbox, request, signals }) => {
                 self.active.set_seen(inbox);

@@ -20,7 +20,7 @@ use super::{
 use crate::engine::{
     core::model::RunId,
     error::Error,
-    store::{claim, lanes},
+    store::{claim, lanes, schema::Schema},
 };
 
 /// Runs in one claim, and commits in one flush, at most: beyond a few hundred a batch gains nothing and delays the rest.
@@ -47,7 +47,7 @@ pub(super) async fn work(shared: Arc<Shared>) {
         let mut lane = Lane { connection, handle, requests, last_poll: Instant::now() };
         match lane.serve(&shared).await {
             Ok(()) => {
-                if let Err(error) = lanes::release(&mut lane.connection.conn, id).await {
+                if let Err(error) = lanes::release(shared.schema(), &mut lane.connection.conn, id).await {
                     tracing::warn!(%error, lane = id, "the lane could not be given back; it will be taken over");
                 }
             }
@@ -99,8 +99,9 @@ impl Lane {
         let Ok(mut permits) = shared.slots.clone().try_acquire_many_owned(free as u32) else { return Ok(()) };
         let served = shared.served();
         let claimed = async {
-            let mut claimed = claim::claim(&mut self.connection.conn, self.handle.id, &served, free as i64).await?;
-            load_history(&mut self.connection.conn, &mut claimed).await?;
+            let mut claimed =
+                claim::claim(shared.schema(), &mut self.connection.conn, self.handle.id, &served, free as i64).await?;
+            load_history(shared.schema(), &mut self.connection.conn, &mut claimed).await?;
             Ok::<_, Error>(claimed)
         };
         let claimed = match claimed.await {
@@ -142,10 +143,10 @@ fn has_room(shared: &Shared) -> bool {
 }
 
 /// Loads the steps and signals of runs that were advanced before.
-async fn load_history(conn: &mut PgConnection, claimed: &mut [claim::Claimed]) -> Result<(), Error> {
+async fn load_history(schema: &Schema, conn: &mut PgConnection, claimed: &mut [claim::Claimed]) -> Result<(), Error> {
     let old: Vec<RunId> = claimed.iter().filter(|run| run.has_history).map(|run| run.snapshot.run).collect();
     if !old.is_empty() {
-        let mut steps = claim::steps(conn, &old).await?;
+        let mut steps = claim::steps(schema, conn, &old).await?;
         for run in claimed.iter_mut().filter(|run| run.has_history) {
             run.snapshot.steps = steps.remove(&run.snapshot.run).unwrap_or_default();
         }
@@ -153,7 +154,7 @@ async fn load_history(conn: &mut PgConnection, claimed: &mut [claim::Claimed]) -
     let signalled: Vec<RunId> =
         claimed.iter().filter(|run| run.snapshot.inbox > 0).map(|run| run.snapshot.run).collect();
     if !signalled.is_empty() {
-        let mut signals = claim::signals(conn, &signalled).await?;
+        let mut signals = claim::signals(schema, conn, &signalled).await?;
         for run in claimed.iter_mut() {
             run.snapshot.signals = signals.remove(&run.snapshot.run).unwrap_or_default();
         }

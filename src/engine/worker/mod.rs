@@ -100,13 +100,13 @@ async fn register(shared: &Shared) -> Result<(), Error> {
     let registry = shared.engine.shared_registry();
     for code in registry.workflows() {
         let secret = registry.secret_fields(&**code);
-        let id = lanes::register_workflow(&mut conn, code.name(), code.version(), &secret).await?;
+        let id = lanes::register_workflow(shared.schema(), &mut conn, code.name(), code.version(), &secret).await?;
         shared.code.write().unwrap_or_else(PoisonError::into_inner).insert(id, code.clone());
     }
-    let id = lanes::register_worker(&mut conn, &shared.as_row()).await?;
+    let id = lanes::register_worker(shared.schema(), &mut conn, &shared.as_row()).await?;
     let _ = shared.worker_id.set(id);
     // Before the first claim: the first run may come to a held activity.
-    shared.holds.set(super::store::holds::held_back(&mut conn).await?);
-    shared.clock.set(super::store::now(&mut conn).await?);
+    shared.holds.set(super::store::holds::held_back(shared.schema(), &mut conn).await?);
+    shared.clock.set(super::store::now(shared.schema(), &mut conn).await?);
     Ok(())
 }

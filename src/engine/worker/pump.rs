@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::shared::Shared;
 use crate::engine::{
     error::Error,
-    store::{HINT_CHANNEL, HOLDS_HINT, claim, holds, lanes, timers},
+    store::{HOLDS_HINT, claim, holds, lanes, timers},
 };
 
 /// How often timers are checked: the most that a timer is late on an idle machine.
@@ -25,7 +25,8 @@ const RELEASED_AT_ONCE: i64 = 1_000;
 
 pub(super) async fn fire_timers(shared: Arc<Shared>) {
     loop {
-        let fired = async { timers::fire(&mut *shared.engine.pool().acquire().await?, TIMERS_AT_ONCE).await };
+        let fired =
+            async { timers::fire(shared.schema(), &mut *shared.engine.pool().acquire().await?, TIMERS_AT_ONCE).await };
         match fired.await {
             Ok(late) => {
                 let meters = shared.engine.meters();
@@ -48,7 +49,8 @@ pub(super) async fn fire_timers(shared: Arc<Shared>) {
 pub(super) async fn take_over(shared: Arc<Shared>) {
     let after = shared.config.takeover_after;
     loop {
-        let taken = async { lanes::take_over(&mut *shared.engine.pool().acquire().await?, after).await };
+        let taken =
+            async { lanes::take_over(shared.schema(), &mut *shared.engine.pool().acquire().await?, after).await };
         match taken.await {
             Ok(taken) if taken.lanes > 0 || taken.runs > 0 => {
                 tracing::warn!(lanes = taken.lanes, runs = taken.runs, "took over from lost workers");
@@ -68,7 +70,7 @@ pub(super) async fn listen(shared: Arc<Shared>) {
     loop {
         let listening = async {
             let mut listener = PgListener::connect_with(shared.engine.pool()).await?;
-            listener.listen(HINT_CHANNEL).await?;
+            listener.listen(&shared.schema().channel()).await?;
             shared.claim_soon();
             shared.holds.changed.notify_one();
             while let Some(hint) = listener.try_recv().await? {
@@ -92,7 +94,8 @@ pub(super) async fn read_inboxes(shared: Arc<Shared>) {
         if active.is_empty() {
             continue;
         }
-        let looked = async { claim::inboxes(&mut *shared.engine.pool().acquire().await?, &active).await };
+        let looked =
+            async { claim::inboxes(shared.schema(), &mut *shared.engine.pool().acquire().await?, &active).await };
         match looked.await {
             Ok(inboxes) => inboxes.into_iter().for_each(|(run, inbox)| shared.active.poke_if_changed(run, inbox)),
             Err(error) => failed("inboxes", &error).await,
@@ -110,7 +113,7 @@ pub(super) async fn read_holds(shared: Arc<Shared>) {
         let _ = tokio::time::timeout(HOLDS_EVERY, shared.holds.changed.notified()).await;
         let looked = async {
             let mut conn = shared.engine.pool().acquire().await?;
-            if shared.holds.set(holds::held_back(&mut conn).await?) {
+            if shared.holds.set(holds::held_back(shared.schema(), &mut conn).await?) {
                 turns = 2;
             }
             if turns > 0 {
@@ -126,7 +129,7 @@ pub(super) async fn read_holds(shared: Arc<Shared>) {
 
 /// Brings back runs that were put aside for a hold that is over. True: that was all of them.
 async fn bring_back(shared: &Shared, conn: &mut PgConnection) -> Result<bool, Error> {
-    let back = holds::bring_back_released(conn, RELEASED_AT_ONCE).await?;
+    let back = holds::bring_back_released(shared.schema(), conn, RELEASED_AT_ONCE).await?;
     if back > 0 {
         shared.engine.hint();
     }

@@ -18,7 +18,7 @@ use crate::engine::{
         execution::WorkflowCode,
         holds::{Begins, HoldKind},
     },
-    store::lanes,
+    store::{lanes, schema::Schema},
 };
 
 /// What the parts of a worker share.
@@ -61,6 +61,11 @@ impl Shared {
             draining: CancellationToken::new(),
             stopped: CancellationToken::new(),
         }
+    }
+
+    /// The engine's statements.
+    pub(super) fn schema(&self) -> &Schema {
+        self.engine.schema()
     }
 
     /// The (queue, workflow) pairs to claim for, in another order each time: the claim reads them in order and stops when

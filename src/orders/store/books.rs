@@ -12,6 +12,7 @@ pub(crate) async fn breaches(conn: &mut PgConnection) -> Result<Vec<String>, sql
 
 /// Units of an item that orders have taken for good.
 pub(crate) async fn units_committed(conn: &mut PgConnection, sku: &str) -> Result<i64, sqlx::Error> {
-    let query = "SELECT coalesce(sum(quantity), 0)::bigint FROM shop.holds WHERE sku = $1 AND state = 'committed'";
+    let query =
+        "SELECT coalesce(sum(quantity), 0)::bigint FROM shop.reservations WHERE sku = $1 AND state = 'committed'";
     sqlx::query_scalar(query).bind(sku).fetch_one(conn).await
 }

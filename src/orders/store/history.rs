@@ -48,7 +48,7 @@ impl History for PostgresHistory {
             let query = "SELECT shop.ensure_archive_month($1)";
             sqlx::query(query).bind(order.created_at).execute(&mut *conn).await?;
             let query = "INSERT INTO shop.order_archive (id, customer_id, created_at, archived_at, doc)
-                VALUES ($1, $2, $3, backstitch.now(), $4)
+                VALUES ($1, $2, $3, shop.now(), $4)
                 ON CONFLICT (id, created_at) DO UPDATE SET archived_at = excluded.archived_at, doc = excluded.doc";
             sqlx::query(query)
                 .bind(order.id)
@@ -116,7 +116,7 @@ pub(crate) async fn archive(conn: &mut PgConnection, history: &dyn History, orde
     let whole = Order { archived: true, items: orders::lines(conn, order.id).await?, ..order.clone() };
     history.put(conn, &whole).await?;
     sqlx::query("DELETE FROM shop.order_items WHERE order_id = $1").bind(order.id).execute(&mut *conn).await?;
-    let query = "UPDATE shop.orders SET archived_at = backstitch.now(), address = NULL, lat = NULL, lon = NULL,
+    let query = "UPDATE shop.orders SET archived_at = shop.now(), address = NULL, lat = NULL, lon = NULL,
         deliver_at = NULL WHERE id = $1";
     sqlx::query(query).bind(order.id).execute(conn).await?;
     Ok(())

@@ -16,7 +16,7 @@ pub(crate) struct NewEvent<'a> {
 /// Records an event. False: it was known. Of two at the same moment the second waits for the first one's commit.
 pub(crate) async fn record(conn: &mut PgConnection, event: NewEvent<'_>) -> Result<bool, sqlx::Error> {
     let query = "INSERT INTO shop.webhook_events (id, event_type, order_id, handled, body, made_at, received_at)
-        VALUES ($1, $2, $3, 'received', $5::json, to_timestamp($4::double precision), backstitch.now())
+        VALUES ($1, $2, $3, 'received', $5::json, to_timestamp($4::double precision), shop.now())
         ON CONFLICT DO NOTHING";
     let recorded = sqlx::query(query)
         .bind(event.id)
@@ -39,7 +39,7 @@ pub(crate) async fn handled(conn: &mut PgConnection, id: &str, handled: &str) ->
 /// Records a webhook that is not taken: a hash and the size, because anybody can send such.
 pub(crate) async fn reject(conn: &mut PgConnection, code: &str, hash: &[u8], bytes: i64) -> Result<(), sqlx::Error> {
     let query = "INSERT INTO shop.webhook_rejects (code, body_hash, body_bytes, received_at)
-        VALUES ($1, $2, $3, backstitch.now())";
+        VALUES ($1, $2, $3, shop.now())";
     sqlx::query(query).bind(code).bind(hash).bind(bytes).execute(conn).await?;
     Ok(())
 }

@@ -17,7 +17,7 @@ fn item(row: &PgRow) -> Result<Item, sqlx::Error> {
     })
 }
 
-/// Makes an item, or sets all of it but its holds. `None`: there would be less on hand than orders hold.
+/// Makes an item, or sets all of it but its reservations. `None`: there would be less on hand than orders hold.
 pub(crate) async fn put(
     conn: &mut PgConnection,
     sku: &str,
@@ -27,7 +27,7 @@ pub(crate) async fn put(
     on_hand: i64,
 ) -> Result<Option<Item>, sqlx::Error> {
     let query = "INSERT INTO shop.items (sku, name, price, currency, on_hand) VALUES ($1, $2, $3, $4, $5)
-        ON CONFLICT (sku) DO UPDATE SET name = $2, price = $3, currency = $4, on_hand = $5, updated_at = backstitch.now()
+        ON CONFLICT (sku) DO UPDATE SET name = $2, price = $3, currency = $4, on_hand = $5, updated_at = shop.now()
         WHERE items.held <= $5
         RETURNING sku, name, price, currency, on_hand, held";
     let put = sqlx::query(query).bind(sku).bind(name).bind(price).bind(currency).bind(on_hand);

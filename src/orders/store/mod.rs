@@ -6,11 +6,11 @@
 
 pub(crate) mod books;
 pub(crate) mod history;
-pub(crate) mod holds;
 pub(crate) mod inbox;
 pub(crate) mod items;
 pub(crate) mod orders;
 pub(crate) mod refunds;
+pub(crate) mod reservations;
 
 use sqlx::{PgConnection, migrate::Migrator};
 
@@ -25,5 +25,5 @@ pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/shop");
 /// The database's time, as durable decisions see it. A statement of its own: asked for after a lock was waited for, it
 /// is the time after the wait.
 pub(crate) async fn now(conn: &mut PgConnection) -> Result<Time, sqlx::Error> {
-    sqlx::query_scalar("SELECT backstitch.now()").fetch_one(conn).await
+    sqlx::query_scalar("SELECT shop.now()").fetch_one(conn).await
 }

@@ -180,7 +180,7 @@ pub(crate) async fn page(
 pub(crate) async fn to_archive(conn: &mut PgConnection, age_s: f64, limit: i64) -> Result<Vec<Uuid>, sqlx::Error> {
     let query = "SELECT id FROM shop.orders
         WHERE archived_at IS NULL AND state IN ('delivered', 'cancelled')
-          AND updated_at <= backstitch.now() - make_interval(secs => $1)
+          AND updated_at <= shop.now() - make_interval(secs => $1)
           AND payment_state NOT IN ('refund_pending', 'refund_failed', 'unknown')
         ORDER BY updated_at LIMIT $2";
     sqlx::query_scalar(query).bind(age_s).bind(limit).fetch_all(conn).await

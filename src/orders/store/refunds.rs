@@ -36,7 +36,7 @@ pub(crate) async fn fix(conn: &mut PgConnection, order: &Order, bp: u32) -> Resu
         return Ok(None);
     }
     let query = "INSERT INTO shop.refunds (order_id, no, amount, currency, state, created_at, updated_at)
-        SELECT $1, coalesce(max(no), 0) + 1, $2, $3, 'requested', backstitch.now(), backstitch.now()
+        SELECT $1, coalesce(max(no), 0) + 1, $2, $3, 'requested', shop.now(), shop.now()
         FROM shop.refunds WHERE order_id = $1
         RETURNING no, amount, state, false AS escalated";
     let row = sqlx::query(query).bind(order.id).bind(owed).bind(&order.currency).fetch_one(conn).await?;
@@ -58,7 +58,7 @@ pub(crate) async fn settle(
     state: &str,
     refund_id: &str,
 ) -> Result<bool, sqlx::Error> {
-    let query = "UPDATE shop.refunds SET state = $3, refund_id = $4, updated_at = backstitch.now(), last_error = NULL
+    let query = "UPDATE shop.refunds SET state = $3, refund_id = $4, updated_at = shop.now(), last_error = NULL
         WHERE order_id = $1 AND no = $2 AND state IN ('requested', 'pending')";
     let moved = sqlx::query(query).bind(order).bind(no).bind(state).bind(refund_id).execute(conn).await?;
     Ok(moved.rows_affected() == 1)
@@ -66,7 +66,7 @@ pub(crate) async fn settle(
 
 /// Notes why the gateway refused.
 pub(crate) async fn note_error(conn: &mut PgConnection, order: Uuid, no: i32, error: &str) -> Result<(), sqlx::Error> {
-    let query = "UPDATE shop.refunds SET last_error = $3, updated_at = backstitch.now()
+    let query = "UPDATE shop.refunds SET last_error = $3, updated_at = shop.now()
         WHERE order_id = $1 AND no = $2 AND state IN ('requested', 'pending')";
     sqlx::query(query).bind(order).bind(no).bind(error).execute(conn).await?;
     Ok(())
@@ -74,7 +74,7 @@ pub(crate) async fn note_error(conn: &mut PgConnection, order: Uuid, no: i32, er
 
 /// Notes that a failed refund was put before an operator.
 pub(crate) async fn escalate(conn: &mut PgConnection, order: Uuid, no: i32) -> Result<(), sqlx::Error> {
-    let query = "UPDATE shop.refunds SET escalated_at = backstitch.now() WHERE order_id = $1 AND no = $2";
+    let query = "UPDATE shop.refunds SET escalated_at = shop.now() WHERE order_id = $1 AND no = $2";
     sqlx::query(query).bind(order).bind(no).execute(conn).await?;
     Ok(())
 }
@@ -87,7 +87,7 @@ pub(crate) async fn any(conn: &mut PgConnection, order: Uuid) -> Result<bool, sq
 
 /// The age in seconds of the oldest refund that the gateway has not taken; 0 when there is none.
 pub(crate) async fn oldest_untold(conn: &mut PgConnection) -> Result<f64, sqlx::Error> {
-    let query = "SELECT coalesce(greatest(extract(epoch FROM backstitch.now() - min(created_at)), 0), 0)::float8
+    let query = "SELECT coalesce(greatest(extract(epoch FROM shop.now() - min(created_at)), 0), 0)::float8
         FROM shop.refunds WHERE state IN ('requested', 'pending') AND state = 'requested'";
     sqlx::query_scalar(query).fetch_one(conn).await
 }

@@ -9,28 +9,28 @@
 -- Holds: what is held when the statement begins is left out. Neither array depends on a row, so each is made once in a
 --    claim, from a table that is empty most of the time (docs/decisions/0017).
 WITH f AS (
-    UPDATE backstitch.lane SET beat = clock_timestamp() WHERE id = $1 AND alive RETURNING id
+    UPDATE {schema}.lane SET beat = clock_timestamp() WHERE id = $1 AND alive RETURNING id
 ),
 t AS MATERIALIZED (
-    SELECT f.id, backstitch.now() AS now, set_config('synchronous_commit', 'off', true) FROM f
+    SELECT f.id, {schema}.now() AS now, set_config('synchronous_commit', 'off', true) FROM f
 ),
 c AS (
-    UPDATE backstitch.ready q SET lane = t.id FROM t
+    UPDATE {schema}.ready q SET lane = t.id FROM t
     WHERE q.ctid = ANY (ARRAY(
         SELECT d.ctid
         FROM t AS due, unnest($2::text[], $3::int[]) AS k(queue, workflow_id),
         LATERAL (
-            SELECT r.ctid FROM backstitch.ready r
+            SELECT r.ctid FROM {schema}.ready r
             WHERE r.lane IS NULL AND r.queue = k.queue AND r.workflow_id = k.workflow_id AND r.due_at <= due.now
             ORDER BY r.due_at LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED
         ) d
-        WHERE k.queue <> ALL (ARRAY(SELECT h.name FROM backstitch.hold h WHERE h.kind = 'queue'))
+        WHERE k.queue <> ALL (ARRAY(SELECT h.name FROM {schema}.hold h WHERE h.kind = 'queue'))
           AND k.workflow_id <> ALL (ARRAY(
-            SELECT w.id FROM backstitch.hold h JOIN backstitch.workflow w ON w.name = h.name WHERE h.kind = 'workflow'))
+            SELECT w.id FROM {schema}.hold h JOIN {schema}.workflow w ON w.name = h.name WHERE h.kind = 'workflow'))
         LIMIT $4
     ))
     RETURNING q.run_id, q.takeovers, q.fresh, q.due_at, t.now
 )
 SELECT c.run_id, c.takeovers, c.fresh, c.due_at, c.now, r.workflow_id, r.queue, r.created_at, r.started_at, r.deadline_at,
     r.status, r.request, r.inbox, r.input::text AS input, r.failure::text AS failure, r.traceparent
-FROM c JOIN backstitch.run r ON r.id = c.run_id
+FROM c JOIN {schema}.run r ON r.id = c.run_id

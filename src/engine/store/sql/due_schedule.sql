@@ -3,12 +3,12 @@
 -- How the schedule stands is read by a statement of its own afterwards: after waiting for nothing, but with a snapshot
 -- from before the last decision, the subqueries here may be out of date, which only costs a look in vain.
 -- A paused schedule is left alone, its queued slots too; what it misses is decided when it is resumed.
-SELECT s.name FROM backstitch.schedule s
+SELECT s.name FROM {schema}.schedule s
 WHERE NOT s.paused
-  AND (s.next_at <= backstitch.now()
-    OR (EXISTS (SELECT FROM backstitch.schedule_slot q WHERE q.schedule = s.name AND q.outcome = 'queued')
+  AND (s.next_at <= {schema}.now()
+    OR (EXISTS (SELECT FROM {schema}.schedule_slot q WHERE q.schedule = s.name AND q.outcome = 'queued')
         AND (s.overlap = 'allow'
-            OR NOT EXISTS (SELECT FROM backstitch.run r WHERE r.id = s.last_run_id AND r.status < 5))))
+            OR NOT EXISTS (SELECT FROM {schema}.run r WHERE r.id = s.last_run_id AND r.status < 5))))
 ORDER BY s.next_at
 LIMIT 1
 FOR UPDATE OF s SKIP LOCKED

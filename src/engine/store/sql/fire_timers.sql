@@ -2,17 +2,17 @@
 -- A run that is in `ready` already is left alone, with its timer: whoever holds it parks it again, with a new time.
 -- ON CONFLICT: a signal may have woken it a moment ago.
 WITH fired AS (
-    DELETE FROM backstitch.timer WHERE ctid = ANY (ARRAY(
-        SELECT t.ctid FROM backstitch.timer t
-        WHERE t.due_at <= (SELECT backstitch.now())
-          AND NOT EXISTS (SELECT FROM backstitch.ready q WHERE q.run_id = t.run_id)
+    DELETE FROM {schema}.timer WHERE ctid = ANY (ARRAY(
+        SELECT t.ctid FROM {schema}.timer t
+        WHERE t.due_at <= (SELECT {schema}.now())
+          AND NOT EXISTS (SELECT FROM {schema}.ready q WHERE q.run_id = t.run_id)
         ORDER BY t.due_at LIMIT $1 FOR UPDATE OF t SKIP LOCKED
     ))
     RETURNING run_id, due_at
 )
-INSERT INTO backstitch.ready (run_id, due_at, workflow_id, fresh, queue)
+INSERT INTO {schema}.ready (run_id, due_at, workflow_id, fresh, queue)
 SELECT f.run_id, f.due_at, r.workflow_id, false, r.queue
-FROM fired f JOIN backstitch.run r ON r.id = f.run_id
+FROM fired f JOIN {schema}.run r ON r.id = f.run_id
 WHERE r.status IN (0, 1, 3)
 ON CONFLICT (run_id) DO NOTHING
-RETURNING due_at, backstitch.now() AS now
+RETURNING due_at, {schema}.now() AS now

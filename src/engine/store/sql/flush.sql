@@ -17,13 +17,13 @@
 --    written that row it knows better: a pause that it had to wait for has committed since this statement began.
 -- Locks, in order: lane, step, run, ready.
 WITH f AS (
-    UPDATE backstitch.lane SET beat = clock_timestamp() WHERE id = $1 AND alive RETURNING id, backstitch.now() AS now
+    UPDATE {schema}.lane SET beat = clock_timestamp() WHERE id = $1 AND alive RETURNING id, {schema}.now() AS now
 ),
 h AS MATERIALIZED (
-    SELECT q.run_id FROM f, unnest($2::uuid[]) u(id) JOIN backstitch.ready q ON q.run_id = u.id WHERE q.lane = f.id
+    SELECT q.run_id FROM f, unnest($2::uuid[]) u(id) JOIN {schema}.ready q ON q.run_id = u.id WHERE q.lane = f.id
 ),
 s AS (
-    INSERT INTO backstitch.step (run_id, seq, kind, name, ord, asked, outcome, attempts, undoable, input, output, lane,
+    INSERT INTO {schema}.step (run_id, seq, kind, name, ord, asked, outcome, attempts, undoable, input, output, lane,
         started_at, finished_at, direction, generation)
     SELECT u.run_id, u.seq, u.kind, u.name, u.ord, u.asked, u.outcome, u.attempts, u.undoable, u.input::json, u.output::json,
         f.id, f.now - u.took * interval '1 microsecond', f.now, 0, 0
@@ -33,7 +33,7 @@ s AS (
     WHERE (u.run_id IN (SELECT run_id FROM h)) IS TRUE
 ),
 x AS (
-    INSERT INTO backstitch.step (run_id, seq, direction, kind, name, ord, asked, outcome, attempts, generation, undoable,
+    INSERT INTO {schema}.step (run_id, seq, direction, kind, name, ord, asked, outcome, attempts, generation, undoable,
         input, output, error, details, due_at, next_attempt_at, undo_after, attempt_log, lane, started_at, finished_at)
     SELECT u.run_id, u.seq, u.direction, u.kind, u.name, u.ord, u.asked, u.outcome, u.attempts, u.generation, u.undoable,
         u.input::json, u.output::json, u.error::json, u.details::json, coalesce(u.due_at, f.now + u.due_in * interval '1 microsecond'),
@@ -57,7 +57,7 @@ x AS (
     WHERE step.outcome IS NULL OR step.outcome = 3 OR step.outcome = excluded.outcome
 ),
 r AS (
-    UPDATE backstitch.run SET
+    UPDATE {schema}.run SET
         status = u.status, output = u.output::json, failure = u.failure::json,
         request = CASE WHEN u.status = 3 AND run.request <> 3 THEN 0 ELSE run.request END,
         wait_kind = u.wait_kind, wait_name = u.wait_name,
@@ -69,14 +69,14 @@ r AS (
             $23::bigint[], $24::int[], $25::timestamptz[])
         u(id, status, output, failure, wait_kind, wait_name, wake_at, wake_in, seen, claimed_at)
     WHERE run.id = u.id AND (u.id IN (SELECT run_id FROM h)) IS TRUE AND (u.seen IS NULL OR run.inbox = u.seen)
-    RETURNING run.id, u.seen IS NOT NULL AS rests, run.request = 3 AS pauses
+    RETURNING run.id, u.seen IS NOT NULL AS leaves, run.request = 3 AS pauses
 ),
 d AS (
-    DELETE FROM backstitch.ready q USING r WHERE q.run_id = r.id AND r.rests
+    DELETE FROM {schema}.ready q USING r WHERE q.run_id = r.id AND r.leaves
 )
 SELECT f.now,
     ARRAY(SELECT u.id FROM unnest($2::uuid[]) u(id) WHERE (u.id IN (SELECT run_id FROM h)) IS NOT TRUE) AS lost,
-    ARRAY(SELECT r.id FROM r WHERE r.rests) AS rested,
-    ARRAY(SELECT p.run_id FROM backstitch.paused p WHERE p.run_id = ANY ($2)
+    ARRAY(SELECT r.id FROM r WHERE r.leaves) AS dequeued,
+    ARRAY(SELECT p.run_id FROM {schema}.paused p WHERE p.run_id = ANY ($2)
         UNION ALL SELECT r.id FROM r WHERE r.pauses) AS paused
 FROM f

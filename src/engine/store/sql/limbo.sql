@@ -7,8 +7,8 @@
 SELECT f.id, f.status, f.why
 FROM (
     SELECT r.id, r.status, CASE
-        WHEN q.lane IS NULL AND starts_with(q.queue, '@') AND q.due_at < backstitch.now() - interval '1 minute'
-            AND NOT EXISTS (SELECT FROM backstitch.hold h WHERE h.kind = 'activity' AND '@activity/' || h.name = q.queue)
+        WHEN q.lane IS NULL AND starts_with(q.queue, '@') AND q.due_at < {schema}.now() - interval '1 minute'
+            AND NOT EXISTS (SELECT FROM {schema}.hold h WHERE h.kind = 'activity' AND '@activity/' || h.name = q.queue)
             THEN 'it was put aside for a held activity, which is held no more: does any process run maintenance?'
         WHEN q.run_id IS NOT NULL AND q.lane IS NULL THEN NULL
         WHEN l.alive THEN NULL
@@ -20,27 +20,27 @@ FROM (
         WHEN p.run_id IS NOT NULL AND r.request <> 3 THEN 'a pause of it is on record that nobody asked for'
         WHEN r.wait_kind IS NULL THEN 'it is neither due nor held, and names nothing that it waits for'
         WHEN r.status = 1 AND EXISTS (
-            SELECT FROM backstitch.signal s JOIN backstitch.step w ON w.run_id = r.id AND w.kind = 2 AND w.name = s.name
+            SELECT FROM {schema}.signal s JOIN {schema}.step w ON w.run_id = r.id AND w.kind = 2 AND w.name = s.name
             WHERE s.run_id = r.id AND s.consumed_by IS NULL AND w.outcome IS NULL)
             THEN 'a signal that it waits for is in its inbox, and nobody woke it'
         WHEN r.request <> 0 THEN 'something was asked of it, and nobody woke it'
         WHEN t.run_id IS NOT NULL AND EXISTS (
-            SELECT FROM backstitch.step w WHERE w.run_id = r.id AND w.outcome IS NULL
+            SELECT FROM {schema}.step w WHERE w.run_id = r.id AND w.outcome IS NULL
                 AND w.direction = CASE r.status WHEN 3 THEN 1 ELSE 0 END
                 AND least(w.due_at, w.next_attempt_at) < t.due_at - interval '5 seconds')
             THEN 'its timer is set later than what it waits for'
         WHEN isfinite(t.due_at) THEN NULL
         WHEN r.wait_kind = 'signal' AND EXISTS (
-            SELECT FROM backstitch.step w
+            SELECT FROM {schema}.step w
             WHERE w.run_id = r.id AND w.kind = 2 AND w.name = r.wait_name AND w.outcome IS NULL AND w.due_at IS NULL)
             THEN NULL
         ELSE 'what it waits for, ' || r.wait_kind || ' ' || coalesce(r.wait_name, '') || ', can not come: no timer of it ever fires'
         END AS why
-    FROM backstitch.run r
-    LEFT JOIN backstitch.ready q ON q.run_id = r.id
-    LEFT JOIN backstitch.lane l ON l.id = q.lane
-    LEFT JOIN backstitch.timer t ON t.run_id = r.id
-    LEFT JOIN backstitch.paused p ON p.run_id = r.id
+    FROM {schema}.run r
+    LEFT JOIN {schema}.ready q ON q.run_id = r.id
+    LEFT JOIN {schema}.lane l ON l.id = q.lane
+    LEFT JOIN {schema}.timer t ON t.run_id = r.id
+    LEFT JOIN {schema}.paused p ON p.run_id = r.id
     WHERE r.status < 5
 ) f
 WHERE f.why IS NOT NULL

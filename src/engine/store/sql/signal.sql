@@ -8,23 +8,23 @@
 -- b: one that was put aside for a held activity comes back for it. (What comes while a worker is about to put the run
 --    aside, maintenance sees.)
 WITH m AS (
-    UPDATE backstitch.run SET inbox = inbox + 1
+    UPDATE {schema}.run SET inbox = inbox + 1
     WHERE id = $1 AND status < 5
-      AND NOT EXISTS (SELECT FROM backstitch.signal s WHERE s.run_id = $1 AND s.key = $4)
+      AND NOT EXISTS (SELECT FROM {schema}.signal s WHERE s.run_id = $1 AND s.key = $4)
     RETURNING id, workflow_id, queue, status, wait_kind
 ),
 s AS (
-    INSERT INTO backstitch.signal (run_id, name, payload, key, created_at)
-    SELECT m.id, $2, $3::json, $4, backstitch.now() FROM m
+    INSERT INTO {schema}.signal (run_id, name, payload, key, created_at)
+    SELECT m.id, $2, $3::json, $4, {schema}.now() FROM m
     ON CONFLICT (run_id, key) WHERE key IS NOT NULL DO NOTHING
 ),
 w AS (
-    INSERT INTO backstitch.ready (run_id, due_at, workflow_id, fresh, queue)
-    SELECT m.id, backstitch.now(), m.workflow_id, false, m.queue FROM m WHERE m.status = 1 AND m.wait_kind <> 'start'
+    INSERT INTO {schema}.ready (run_id, due_at, workflow_id, fresh, queue)
+    SELECT m.id, {schema}.now(), m.workflow_id, false, m.queue FROM m WHERE m.status = 1 AND m.wait_kind <> 'start'
     ON CONFLICT (run_id) DO NOTHING
 ),
 b AS (
-    UPDATE backstitch.ready q SET queue = m.queue, due_at = backstitch.now() FROM m
+    UPDATE {schema}.ready q SET queue = m.queue, due_at = {schema}.now() FROM m
     WHERE q.run_id = m.id AND q.lane IS NULL AND starts_with(q.queue, '@')
 )
 SELECT count(*) FROM m

@@ -3,14 +3,14 @@
 -- waits for a concurrent insert of the same key, so a loser that looks afterwards (start_losers) finds the winner.
 -- Keys are taken in one order, so that two batches with the same ones can't deadlock.
 -- A start in the future is parked at once: a row in `timer`, none in `ready`.
-WITH t AS MATERIALIZED (SELECT backstitch.now() AS now),
+WITH t AS MATERIALIZED (SELECT {schema}.now() AS now),
 u AS MATERIALIZED (
     SELECT u.* FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[],
         $8::timestamptz[], $9::text[], $10::uuid[], $11::bigint[], $12::text[])
         u(id, workflow_id, workflow, queue, input, key, hash, start_at, tags, parent_id, deadline_ms, traceparent)
 ),
 k AS (
-    INSERT INTO backstitch.run_key (workflow, key, run_id, hash)
+    INSERT INTO {schema}.run_key (workflow, key, run_id, hash)
     SELECT u.workflow, u.key, u.id, u.hash FROM u WHERE u.key IS NOT NULL
     ORDER BY u.workflow, u.key
     ON CONFLICT DO NOTHING RETURNING run_id
@@ -20,7 +20,7 @@ n AS MATERIALIZED (
     WHERE u.key IS NULL OR u.id IN (SELECT run_id FROM k)
 ),
 r AS (
-    INSERT INTO backstitch.run (id, created_at, workflow_id, queue, key, input, tags, parent_id, deadline_at,
+    INSERT INTO {schema}.run (id, created_at, workflow_id, queue, key, input, tags, parent_id, deadline_at,
         status, wait_kind, wait_since, wait_until, traceparent)
     SELECT n.id, n.now, n.workflow_id, n.queue, n.key, n.input::json, n.tags::jsonb, n.parent_id,
         n.now + n.deadline_ms * interval '1 ms',
@@ -29,10 +29,10 @@ r AS (
     FROM n
 ),
 q AS (
-    INSERT INTO backstitch.ready (run_id, due_at, workflow_id, fresh, queue)
+    INSERT INTO {schema}.ready (run_id, due_at, workflow_id, fresh, queue)
     SELECT n.id, n.now, n.workflow_id, true, n.queue FROM n WHERE n.later IS NOT TRUE
 ),
 w AS (
-    INSERT INTO backstitch.timer (run_id, due_at) SELECT n.id, n.start_at FROM n WHERE n.later
+    INSERT INTO {schema}.timer (run_id, due_at) SELECT n.id, n.start_at FROM n WHERE n.later
 )
 SELECT n.id FROM n

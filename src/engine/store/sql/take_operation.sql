@@ -5,9 +5,9 @@
 --    outer one tries any lock: it stops at the first that it gets, and has no other.
 SELECT o.id, o.action::text AS action, o.actor, o.reason, o.rate
 FROM (
-    SELECT * FROM backstitch.operation
+    SELECT * FROM {schema}.operation
     WHERE finished_at IS NULL AND status IN ('pending', 'running')
     ORDER BY random()
 ) o
-WHERE pg_try_advisory_xact_lock(hashtextextended('backstitch operation ' || o.id, 0))
+WHERE pg_try_advisory_xact_lock(hashtextextended('{schema} operation ' || o.id, 0))
 LIMIT 1

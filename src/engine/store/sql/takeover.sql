@@ -4,13 +4,13 @@
 -- A step that was under way is unknown from now on: whoever claims the run sees an intent without an outcome.
 -- The second part sweeps lanes that are dead already once more: nothing should be left on them, and nothing stays.
 WITH dead AS (
-    UPDATE backstitch.lane SET alive = false
+    UPDATE {schema}.lane SET alive = false
     WHERE alive AND beat < clock_timestamp() - $1::bigint * interval '1 ms'
     RETURNING id
 ),
 due AS (
-    UPDATE backstitch.ready SET lane = NULL, fresh = false, takeovers = takeovers + 1
-    WHERE lane IN (SELECT id FROM dead UNION ALL SELECT id FROM backstitch.lane WHERE NOT alive)
+    UPDATE {schema}.ready SET lane = NULL, fresh = false, takeovers = takeovers + 1
+    WHERE lane IN (SELECT id FROM dead UNION ALL SELECT id FROM {schema}.lane WHERE NOT alive)
     RETURNING run_id
 )
 SELECT (SELECT count(*) FROM dead) AS lanes, (SELECT count(*) FROM due) AS runs

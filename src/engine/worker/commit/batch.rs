@@ -56,7 +56,7 @@ async fn flush_all(lane: &mut LaneConnection, commits: Vec<Commit>, done: &mut V
     let mut pending = vec![commits];
     while let Some(mut batch) = pending.pop() {
         let began = Instant::now();
-        match flush::flush(&mut lane.conn, lane.lane, &batch).await {
+        match flush::flush(lane.shared.schema(), &mut lane.conn, lane.lane, &batch).await {
             Ok(flushed) => {
                 lane.shared.engine.meters().flushed(&batch, &flushed, began.elapsed());
                 answer(lane, &batch, &flushed, done);
@@ -92,10 +92,10 @@ async fn refuse(lane: &mut LaneConnection, batch: &mut [Commit], error: &sqlx::E
     }
     for commit in batch.iter_mut() {
         tracing::error!(%error, run_id = %commit.run, "the database refuses the run's record");
-        let seen = claim::inbox(&mut lane.conn, commit.run).await.map_or(0, |inbox| inbox.inbox);
+        let seen = claim::inbox(lane.shared.schema(), &mut lane.conn, commit.run).await.map_or(0, |inbox| inbox.inbox);
         commit.writes = quarantine(error, seen);
     }
-    match flush::flush(&mut lane.conn, lane.lane, &*batch).await {
+    match flush::flush(lane.shared.schema(), &mut lane.conn, lane.lane, &*batch).await {
         Ok(flushed) if flushed.dequeued.len() == batch.len() => Ok(()),
         Ok(_) => give_back_all(lane, batch).await,
         Err(error) => {

@@ -62,15 +62,16 @@ impl Committer {
     /// The step's own SQL and its record, in one commit.
     async fn commit_in(&self, mut open: OpenTransaction, commit: Commit) -> Option<Ack> {
         let began = tokio::time::Instant::now();
-        let flushed = match flush::flush(&mut open.tx, self.lane.id, std::slice::from_ref(&commit)).await {
-            Ok(flushed) => flushed,
-            Err(Error::LeaseLost) => return None,
-            Err(error) => {
-                // Its locks go first: one of them is the lane's.
-                let _ = open.tx.rollback().await;
-                return self.give_up(commit, "its record failed", error).await;
-            }
-        };
+        let flushed =
+            match flush::flush(self.shared.schema(), &mut open.tx, self.lane.id, std::slice::from_ref(&commit)).await {
+                Ok(flushed) => flushed,
+                Err(Error::LeaseLost) => return None,
+                Err(error) => {
+                    // Its locks go first: one of them is the lane's.
+                    let _ = open.tx.rollback().await;
+                    return self.give_up(commit, "its record failed", error).await;
+                }
+            };
         let ack = Ack::of(&commit, &flushed);
         if matches!(ack, Ack::Lost | Ack::Refused) {
             let _ = open.tx.rollback().await;
@@ -93,7 +94,9 @@ impl Committer {
         match error {
             Error::Database(error) if !is_retryable(&error) && !is_step_on_record(&error) => {
                 tracing::error!(run_id = %self.run, %error, "{what}: the run is quarantined");
-                let inbox = async { claim::inbox(&mut *self.shared.engine.pool().acquire().await?, self.run).await };
+                let inbox = async {
+                    claim::inbox(self.shared.schema(), &mut *self.shared.engine.pool().acquire().await?, self.run).await
+                };
                 let writes = quarantine(&error, inbox.await.map_or(0, |inbox| inbox.inbox));
                 if self.commit_by_lane(Commit { writes, ..commit }).await != Some(Ack::Done) {
                     self.release().await;

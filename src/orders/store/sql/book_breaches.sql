@@ -1,19 +1,19 @@
 -- What does not add up in the shop's own books, in sentences. Called by store/books.rs; reads whole tables.
 -- One snapshot: an order that moves meanwhile is seen as it was at its beginning.
 SELECT breach FROM (
-    SELECT format('item %s says that %s units are held; its holds say %s', i.sku, i.held, coalesce(h.units, 0)) AS breach
+    SELECT format('item %s says that %s units are held; its reservations say %s', i.sku, i.held, coalesce(h.units, 0)) AS breach
     FROM shop.items i
-    LEFT JOIN (SELECT sku, sum(quantity) AS units FROM shop.holds WHERE state = 'held' GROUP BY sku) h ON h.sku = i.sku
+    LEFT JOIN (SELECT sku, sum(quantity) AS units FROM shop.reservations WHERE state = 'held' GROUP BY sku) h ON h.sku = i.sku
     WHERE i.held <> coalesce(h.units, 0)
     UNION ALL
-    SELECT format('order %s says that its stock is %s, and hold of %s is %s', o.id, o.stock_state, h.sku, h.state)
-    FROM shop.orders o JOIN shop.holds h ON h.order_id = o.id
-    WHERE h.round = (SELECT max(l.round) FROM shop.holds l WHERE l.order_id = h.order_id AND l.sku = h.sku)
+    SELECT format('order %s says that its stock is %s, and its reservation of %s is %s', o.id, o.stock_state, h.sku, h.state)
+    FROM shop.orders o JOIN shop.reservations h ON h.order_id = o.id
+    WHERE h.round = (SELECT max(l.round) FROM shop.reservations l WHERE l.order_id = h.order_id AND l.sku = h.sku)
       AND h.state <> o.stock_state
     UNION ALL
     SELECT format('order %s is cancelled, and still has units', o.id)
     FROM shop.orders o
-    WHERE o.state = 'cancelled' AND EXISTS (SELECT FROM shop.holds h WHERE h.order_id = o.id AND h.state <> 'released')
+    WHERE o.state = 'cancelled' AND EXISTS (SELECT FROM shop.reservations h WHERE h.order_id = o.id AND h.state <> 'released')
     UNION ALL
     SELECT format('order %s is %s with %s of %s captured', o.id, o.state, o.captured, o.total)
     FROM shop.orders o

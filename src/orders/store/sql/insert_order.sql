@@ -1,7 +1,7 @@
 -- Inserts an order and its lines. Called by store/orders.rs, inside the transaction that starts the order's run.
 -- One statement, because accepting an order is what customers wait for: each statement is a round trip.
 -- o: one reading of the clock for both times, so that a new order has not changed since it was created.
-WITH t AS MATERIALIZED (SELECT backstitch.now() AS now),
+WITH t AS MATERIALIZED (SELECT shop.now() AS now),
 o AS (
     INSERT INTO shop.orders (id, run_id, customer_id, state, payment_state, stock_state, currency, total, refund_tiers,
                              address, lat, lon, deliver_at, created_at, updated_at)

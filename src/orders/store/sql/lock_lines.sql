@@ -1,4 +1,4 @@
--- Locks the items of an order's lines and says what is wanted and available of each. Called by store/holds.rs.
+-- Locks the items of an order's lines and says what is wanted and available of each. Called by store/reservations.rs.
 -- Rows are locked in the order in which they come out, so ORDER BY sku is the lock order that keeps two orders with the same
 -- items from waiting for each other. After a wait the figures are those of the row's newest version.
 SELECT i.sku, l.quantity AS wanted, i.on_hand - i.held AS available

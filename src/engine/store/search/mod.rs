@@ -15,6 +15,7 @@ mod matching;
 use sqlx::{Connection, PgConnection, Postgres, QueryBuilder, postgres::PgRow};
 
 pub(crate) use self::matching::{Matching, matching};
+use super::schema::Schema;
 use crate::engine::{core::model::RunId, error::Error, read_models::RunFilter};
 
 /// How many of the newest runs are looked through before what may be rare is looked up by its index, which gives all there
@@ -33,20 +34,21 @@ const FOR_A_PAGE: &str = "SET LOCAL jit = off; SET LOCAL max_parallel_workers_pe
 /// The rows of up to `limit` runs before a cursor, newest first. `columns`: a statement's rest, which reads them for the
 /// ids of `page`; the same statement, so that what is listed is what was matched.
 pub(super) async fn rows(
+    schema: &Schema,
     conn: &mut PgConnection,
     filter: &RunFilter,
     before: Option<RunId>,
     limit: i64,
-    columns: &str,
+    columns: &'static str,
 ) -> Result<Vec<PgRow>, Error> {
-    let matching = matching(conn, filter).await?;
+    let matching = matching(schema, conn, filter).await?;
     let mut tx = conn.begin().await?;
     sqlx::raw_sql(FOR_A_PAGE).execute(&mut *tx).await?;
     let mut reach = Reach::InOrder;
     if matching.may_be_rare() {
         reach = Reach::ByIndex;
         for runs in NEAR {
-            let near = fetch(&mut tx, &matching, Reach::Near(runs), before, limit, columns).await?;
+            let near = fetch(schema, &mut tx, &matching, Reach::Near(runs), before, limit, columns).await?;
             if near.len() as i64 == limit {
                 return Ok(near);
             }
@@ -56,7 +58,7 @@ pub(super) async fn rows(
             }
         }
     }
-    fetch(&mut tx, &matching, reach, before, limit, columns).await
+    fetch(schema, &mut tx, &matching, reach, before, limit, columns).await
 }
 
 /// How a page is come by.
@@ -71,12 +73,13 @@ enum Reach {
 }
 
 async fn fetch(
+    schema: &Schema,
     conn: &mut PgConnection,
     matching: &Matching,
     reach: Reach,
     before: Option<RunId>,
     limit: i64,
-    columns: &str,
+    columns: &'static str,
 ) -> Result<Vec<PgRow>, Error> {
     let id = matching.id();
     let mut query = QueryBuilder::<Postgres>::new("WITH ");
@@ -86,14 +89,14 @@ async fn fetch(
     } else {
         query.push(format_args!("page AS MATERIALIZED (SELECT {id} AS id"));
     }
-    matching.push_to(&mut query);
+    matching.push_to(schema, &mut query);
     if let Some(before) = before {
         query.push(format_args!(" AND {id} < ")).push_bind(before);
     }
     match reach {
         Reach::InOrder => query.push(format_args!(" ORDER BY {id} DESC LIMIT ")).push_bind(limit),
         Reach::Near(runs) => {
-            query.push(" AND r.id > coalesce((SELECT n.id FROM backstitch.run n");
+            query.push(schema.text(" AND r.id > coalesce((SELECT n.id FROM {schema}.run n"));
             if let Some(before) = before {
                 query.push(" WHERE n.id < ").push_bind(before);
             }
@@ -104,6 +107,6 @@ async fn fetch(
             query.push("), page AS MATERIALIZED (SELECT id FROM found ORDER BY id DESC LIMIT ").push_bind(limit)
         }
     };
-    query.push(") ").push(columns);
+    query.push(") ").push(schema.text(columns));
     Ok(query.build().persistent(false).fetch_all(conn).await?)
 }

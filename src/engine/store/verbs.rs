@@ -6,7 +6,7 @@
 use serde_json::json;
 use sqlx::{Connection, PgConnection, Row};
 
-use super::{attention, audit, claim, exceptional, paused, rows::json};
+use super::{attention, audit, claim, paused, rows::json, schema::Schema, unhealthy};
 use crate::engine::{
     core::{
         model::{Failure, Json, Request, RunId, Status, Step, Time},
@@ -20,7 +20,8 @@ use crate::engine::{
 ///
 /// # Errors
 /// What the core refuses; `unknown_run`.
-pub(crate) async fn act(
+pub(crate) async fn apply(
+    schema: &Schema,
     conn: &mut PgConnection,
     run: RunId,
     action: &Verb,
@@ -29,13 +30,13 @@ pub(crate) async fn act(
 ) -> Result<(Status, Ruling), Error> {
     // Inside of a caller's transaction: a savepoint, so that a refusal leaves theirs as it was.
     let mut tx = conn.begin().await?;
-    let facts = lock(&mut tx, run).await?;
+    let facts = lock(schema, &mut tx, run).await?;
     let ruling = rule(&facts, action).map_err(|refusal| refused(run, refusal))?;
     if dry_run || !ruling.changes {
         tx.rollback().await?;
         return Ok((facts.status, ruling));
     }
-    write(&mut tx, &facts, &ruling).await?;
+    write(schema, &mut tx, &facts, &ruling).await?;
     let before = json!({"status": facts.status.word()});
     let mut after = ruling.noted.clone();
     after.insert("status".to_owned(), ruling.status.word().into());
@@ -46,7 +47,7 @@ pub(crate) async fn act(
         before: Some(before),
         after: Some(after.into()),
     };
-    audit::done(&mut tx, &entry, by).await?;
+    audit::done(schema, &mut tx, &entry, by).await?;
     tx.commit().await?;
     Ok((facts.status, ruling))
 }
@@ -65,18 +66,22 @@ pub(super) fn refused(run: RunId, refusal: Refusal) -> Error {
 ///
 /// # Errors
 /// `unknown_run`.
-pub(super) async fn lock(conn: &mut PgConnection, run: RunId) -> Result<Facts, Error> {
+pub(super) async fn lock(schema: &Schema, conn: &mut PgConnection, run: RunId) -> Result<Facts, Error> {
     let query = "SELECT status, request, failure::text AS failure, deadline_at, wait_kind, wait_name, wait_until
-        FROM backstitch.run WHERE id = $1 FOR UPDATE";
-    let row = sqlx::query(query).bind(run).fetch_optional(&mut *conn).await?.ok_or(Error::UnknownRun(run))?;
+        FROM {schema}.run WHERE id = $1 FOR UPDATE";
+    let row =
+        sqlx::query(schema.sql(query)).bind(run).fetch_optional(&mut *conn).await?.ok_or(Error::UnknownRun(run))?;
     // A timer that fires just now has its row in `ready` before this goes on.
-    sqlx::query("SELECT FROM backstitch.timer WHERE run_id = $1 FOR UPDATE").bind(run).execute(&mut *conn).await?;
-    let query = "SELECT lane FROM backstitch.ready WHERE run_id = $1 FOR UPDATE";
-    let ready: Option<Option<i32>> = sqlx::query_scalar(query).bind(run).fetch_optional(&mut *conn).await?;
-    let query = "SELECT backstitch.now() AS now, (SELECT at FROM backstitch.paused WHERE run_id = $1) AS paused_at,
-        (SELECT cause::text FROM backstitch.compensation WHERE run_id = $1) AS cause";
-    let more = sqlx::query(query).bind(run).fetch_one(&mut *conn).await?;
-    let steps = claim::steps(conn, &[run]).await?.remove(&run).unwrap_or_default();
+    sqlx::query(schema.sql("SELECT FROM {schema}.timer WHERE run_id = $1 FOR UPDATE"))
+        .bind(run)
+        .execute(&mut *conn)
+        .await?;
+    let query = "SELECT lane FROM {schema}.ready WHERE run_id = $1 FOR UPDATE";
+    let ready: Option<Option<i32>> = sqlx::query_scalar(schema.sql(query)).bind(run).fetch_optional(&mut *conn).await?;
+    let query = "SELECT {schema}.now() AS now, (SELECT at FROM {schema}.paused WHERE run_id = $1) AS paused_at,
+        (SELECT cause::text FROM {schema}.compensation WHERE run_id = $1) AS cause";
+    let more = sqlx::query(schema.sql(query)).bind(run).fetch_one(&mut *conn).await?;
+    let steps = claim::steps(schema, conn, &[run]).await?.remove(&run).unwrap_or_default();
     let status = Status::from_code(row.try_get("status")?);
     let cause: Option<Option<Failure>> = more.try_get::<Option<String>, _>("cause")?.map(|text| failure(Some(text)));
     let kind: Option<String> = row.try_get("wait_kind")?;
@@ -93,7 +98,7 @@ pub(super) async fn lock(conn: &mut PgConnection, run: RunId) -> Result<Facts, E
         paused_at: more.try_get("paused_at")?,
         due: ready.is_some(),
         held: ready.flatten().is_some(),
-        attention: attention::of(conn, run).await?,
+        attention: attention::of(schema, conn, run).await?,
         steps,
         now: more.try_get("now")?,
     })
@@ -104,59 +109,59 @@ fn failure(text: Option<String>) -> Option<Failure> {
     json.and_then(|json| serde_json::from_str(json.get()).ok())
 }
 
-async fn write(conn: &mut PgConnection, facts: &Facts, ruling: &Ruling) -> Result<(), Error> {
+async fn write(schema: &Schema, conn: &mut PgConnection, facts: &Facts, ruling: &Ruling) -> Result<(), Error> {
     let run = facts.run;
-    write_run(conn, facts, ruling).await?;
+    write_run(schema, conn, facts, ruling).await?;
     for step in &ruling.steps {
-        write_step(conn, run, step, facts.now).await?;
+        write_step(schema, conn, run, step, facts.now).await?;
     }
     match ruling.place {
         Place::Keep => {}
-        Place::Due => make_due(conn, run).await?,
+        Place::Due => make_due(schema, conn, run).await?,
         Place::StartAt(at) => {
-            let query = "INSERT INTO backstitch.timer (run_id, due_at) VALUES ($1, $2)
+            let query = "INSERT INTO {schema}.timer (run_id, due_at) VALUES ($1, $2)
                 ON CONFLICT (run_id) DO UPDATE SET due_at = excluded.due_at";
-            sqlx::query(query).bind(run).bind(at).execute(&mut *conn).await?;
+            sqlx::query(schema.sql(query)).bind(run).bind(at).execute(&mut *conn).await?;
         }
         Place::Away => {
             for query in
-                ["DELETE FROM backstitch.timer WHERE run_id = $1", "DELETE FROM backstitch.ready WHERE run_id = $1"]
+                ["DELETE FROM {schema}.timer WHERE run_id = $1", "DELETE FROM {schema}.ready WHERE run_id = $1"]
             {
-                sqlx::query(query).bind(run).execute(&mut *conn).await?;
+                sqlx::query(schema.sql(query)).bind(run).execute(&mut *conn).await?;
             }
         }
     }
     match ruling.pause {
         PauseMark::Keep => {}
-        PauseMark::Now => paused::write(conn, run, facts.now).await?,
-        PauseMark::Over => paused::delete(conn, run).await?,
+        PauseMark::Now => paused::write(schema, conn, run, facts.now).await?,
+        PauseMark::Over => paused::delete(schema, conn, run).await?,
     }
     match ruling.look {
         Look::Keep => {}
-        Look::Settled => attention::settle(conn, run).await?,
-        Look::SettledStep(seq) => attention::settle_step(conn, run, seq).await?,
-        Look::Acknowledged => attention::acknowledge(conn, run).await?,
+        Look::Settled => attention::settle(schema, conn, run).await?,
+        Look::SettledStep(seq) => attention::settle_step(schema, conn, run, seq).await?,
+        Look::Acknowledged => attention::acknowledge(schema, conn, run).await?,
     }
     if ruling.status != facts.status {
-        exceptional::write(conn, run, ruling.status, ruling.failure.as_ref()).await?;
+        unhealthy::write(schema, conn, run, ruling.status, ruling.failure.as_ref()).await?;
     }
     Ok(())
 }
 
 /// The run's row. A worker that has the run sees by `inbox` that something has changed.
-async fn write_run(conn: &mut PgConnection, facts: &Facts, ruling: &Ruling) -> Result<(), Error> {
+async fn write_run(schema: &Schema, conn: &mut PgConnection, facts: &Facts, ruling: &Ruling) -> Result<(), Error> {
     if ruling.status == facts.status && ruling.request == facts.request && ruling.place == Place::Keep {
         return Ok(());
     }
     let failure = ruling.failure.as_ref().and_then(|failure| serde_json::to_string(failure).ok());
     // A run that is held back waits for nothing but its resume; only a start that is to come is still to be known then.
-    let query = "UPDATE backstitch.run SET status = $2, request = $3, failure = $4::json, deadline_at = $5,
+    let query = "UPDATE {schema}.run SET status = $2, request = $3, failure = $4::json, deadline_at = $5,
         inbox = inbox + 1, finished_at = CASE WHEN $2 >= 5 THEN coalesce(finished_at, $7) END,
         wait_name = CASE WHEN $6 THEN NULL ELSE wait_name END, wait_since = CASE WHEN $6 THEN NULL ELSE wait_since END,
         wait_kind = CASE WHEN $6 THEN NULL ELSE wait_kind END, wait_until = CASE WHEN $6 THEN NULL ELSE wait_until END
         WHERE id = $1";
     let starts_later = facts.wait.as_ref().is_some_and(|(kind, _)| kind == "start") && !ruling.status.is_end();
-    sqlx::query(query)
+    sqlx::query(schema.sql(query))
         .bind(facts.run)
         .bind(ruling.status.code())
         .bind(ruling.request.code())
@@ -170,13 +175,13 @@ async fn write_run(conn: &mut PgConnection, facts: &Facts, ruling: &Ruling) -> R
 }
 
 /// What a verb may change of a step.
-async fn write_step(conn: &mut PgConnection, run: RunId, step: &Step, now: Time) -> Result<(), Error> {
+async fn write_step(schema: &Schema, conn: &mut PgConnection, run: RunId, step: &Step, now: Time) -> Result<(), Error> {
     let json = |json: Option<&Json>| json.map(|json| json.get().to_owned());
-    let query = "UPDATE backstitch.step SET outcome = $4, ord = $5, attempts = $6, generation = $7, output = $8::json,
+    let query = "UPDATE {schema}.step SET outcome = $4, ord = $5, attempts = $6, generation = $7, output = $8::json,
         error = $9::json, due_at = $10, next_attempt_at = $11, policy = $12::json,
         finished_at = CASE WHEN $4 IS NOT NULL THEN coalesce(finished_at, $13) END
         WHERE run_id = $1 AND seq = $2 AND direction = $3";
-    sqlx::query(query)
+    sqlx::query(schema.sql(query))
         .bind(run)
         .bind(step.seq as i32)
         .bind(step.direction.code())
@@ -198,12 +203,12 @@ async fn write_step(conn: &mut PgConnection, run: RunId, step: &Step, now: Time)
 /// Puts the run into `ready`, unless a worker holds it: then that sees the changed inbox. A row that nobody holds is made
 /// anew: a claim at the same moment, which began before this commit, then finds neither the old row nor the new one,
 /// and reads no status of before.
-pub(super) async fn make_due(conn: &mut PgConnection, run: RunId) -> Result<(), Error> {
-    let query = "DELETE FROM backstitch.ready WHERE run_id = $1 AND lane IS NULL";
-    sqlx::query(query).bind(run).execute(&mut *conn).await?;
-    let query = "INSERT INTO backstitch.ready AS q (run_id, due_at, workflow_id, fresh, queue)
-        SELECT id, backstitch.now(), workflow_id, false, queue FROM backstitch.run WHERE id = $1
+pub(super) async fn make_due(schema: &Schema, conn: &mut PgConnection, run: RunId) -> Result<(), Error> {
+    let query = "DELETE FROM {schema}.ready WHERE run_id = $1 AND lane IS NULL";
+    sqlx::query(schema.sql(query)).bind(run).execute(&mut *conn).await?;
+    let query = "INSERT INTO {schema}.ready AS q (run_id, due_at, workflow_id, fresh, queue)
+        SELECT id, {schema}.now(), workflow_id, false, queue FROM {schema}.run WHERE id = $1
         ON CONFLICT (run_id) DO NOTHING";
-    sqlx::query(query).bind(run).execute(conn).await?;
+    sqlx::query(schema.sql(query)).bind(run).execute(conn).await?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! A filter as SQL: from which rows the runs that it matches are found, and what they have to fulfil.
 //!
 //! No index on `run` names a status, an error or anything else that changes: that would cost each end of a run its HOT
-//! update (docs/decisions/0019). So a status is found from the table whose rows mean it (`exceptional`, `ready`, `timer`),
+//! update (docs/decisions/0019). So a status is found from the table whose rows mean it (`unhealthy`, `ready`, `timer`),
 //! an error from where errors are kept; completed runs, which are nearly all, by going backwards through the runs.
 //! [`Source`] is that choice. What is looked at is always the run's own row: the source only says where to look.
 //!
@@ -12,6 +12,7 @@ use chrono::TimeDelta;
 use sqlx::{PgConnection, Postgres, QueryBuilder, types::Json};
 use uuid::Uuid;
 
+use super::super::schema::Schema;
 use crate::engine::{
     core::model::Time,
     error::Error,
@@ -28,13 +29,13 @@ enum Source {
     Key,
     /// `attention`, by fingerprint.
     Fingerprint,
-    /// `exceptional`, by status.
-    Exceptional,
+    /// `unhealthy`, by status.
+    Unhealthy,
     /// `ready`: pending and running.
     Ready,
     /// `timer`: waiting.
     Timer,
-    /// `exceptional` and `attention`, by error code or step.
+    /// `unhealthy` and `attention`, by error code or step.
     Errors,
     /// `attention`.
     Attention,
@@ -60,20 +61,26 @@ pub(crate) struct Matching {
 ///
 /// # Errors
 /// `invalid_request`, with a sentence that says what is allowed.
-pub(crate) async fn matching(conn: &mut PgConnection, filter: &RunFilter) -> Result<Matching, Error> {
+pub(crate) async fn matching(schema: &Schema, conn: &mut PgConnection, filter: &RunFilter) -> Result<Matching, Error> {
     let fingerprint = check(filter)?;
     let workflows = if filter.workflow.is_some() || filter.version.is_some() {
-        let query = "SELECT id FROM backstitch.workflow
+        let query = "SELECT id FROM {schema}.workflow
             WHERE ($1::text IS NULL OR name = $1) AND ($2::int IS NULL OR version = $2)";
-        Some(sqlx::query_scalar(query).bind(&filter.workflow).bind(filter.version).fetch_all(&mut *conn).await?)
+        Some(
+            sqlx::query_scalar(schema.sql(query))
+                .bind(&filter.workflow)
+                .bind(filter.version)
+                .fetch_all(&mut *conn)
+                .await?,
+        )
     } else {
         None
     };
     let (mut from, mut to) = (None, None);
     if filter.since.is_some() || filter.until.is_some() {
         // A clock that a test has moved: ids were made by the unmoved one.
-        let query = "SELECT (extract(epoch FROM shift) * 1000)::bigint FROM backstitch.clock";
-        let shift = TimeDelta::milliseconds(sqlx::query_scalar(query).fetch_one(&mut *conn).await?);
+        let query = "SELECT (extract(epoch FROM shift) * 1000)::bigint FROM {schema}.clock";
+        let shift = TimeDelta::milliseconds(sqlx::query_scalar(schema.sql(query)).fetch_one(&mut *conn).await?);
         from = filter.since.map(|since| first_id(since - SLACK - shift.max(TimeDelta::zero())));
         to = filter.until.map(|until| first_id(until + SLACK - shift.min(TimeDelta::zero())));
     }
@@ -92,7 +99,7 @@ fn source(filter: &RunFilter) -> Source {
         _ if filter.fingerprint.is_some() => Source::Fingerprint,
         Some(RunStatus::Waiting) => Source::Timer,
         Some(RunStatus::Pending | RunStatus::Running) => Source::Ready,
-        Some(status) if status != RunStatus::Completed => Source::Exceptional,
+        Some(status) if status != RunStatus::Completed => Source::Unhealthy,
         _ if filter.error.is_some() || filter.step.is_some() => Source::Errors,
         _ if filter.attention => Source::Attention,
         _ => Source::Runs,
@@ -137,11 +144,11 @@ impl Matching {
     }
 
     /// Adds `FROM … WHERE …`; the run's row is `r` in it.
-    pub(crate) fn push_to(&self, query: &mut QueryBuilder<Postgres>) {
-        self.push_source(query);
+    pub(crate) fn push_to(&self, schema: &Schema, query: &mut QueryBuilder<Postgres>) {
+        self.push_source(schema, query);
         query.push(" WHERE true");
-        self.push_status(query);
-        self.push_errors(query);
+        self.push_status(schema, query);
+        self.push_errors(schema, query);
         let (id, filter) = (self.id(), &self.filter);
         if let Some(from) = self.from {
             query.push(format_args!(" AND {id} >= ")).push_bind(from);
@@ -156,7 +163,7 @@ impl Matching {
             query.push(" AND r.created_at < ").push_bind(until);
         }
         let workflow_id = match self.source {
-            Source::Exceptional | Source::Ready => "d.workflow_id",
+            Source::Unhealthy | Source::Ready => "d.workflow_id",
             _ => "r.workflow_id",
         };
         if let Some(workflows) = &self.workflows {
@@ -173,29 +180,32 @@ impl Matching {
         }
     }
 
-    fn push_source(&self, query: &mut QueryBuilder<Postgres>) {
-        const DISTINCT: &str = "(SELECT DISTINCT run_id FROM backstitch.attention";
+    fn push_source(&self, schema: &Schema, query: &mut QueryBuilder<Postgres>) {
+        const DISTINCT: &str = "(SELECT DISTINCT run_id FROM {schema}.attention";
         let filter = &self.filter;
         query.push(" FROM ");
         match self.source {
             Source::Runs => {
-                query.push("backstitch.run r");
+                query.push(schema.text("{schema}.run r"));
                 return;
             }
-            Source::Exceptional => query.push("backstitch.exceptional d"),
-            Source::Ready => query.push("backstitch.ready d"),
-            Source::Timer => query.push("backstitch.timer d"),
-            Source::Attention => query.push(DISTINCT).push(" ORDER BY run_id DESC) d"),
+            Source::Unhealthy => query.push(schema.text("{schema}.unhealthy d")),
+            Source::Ready => query.push(schema.text("{schema}.ready d")),
+            Source::Timer => query.push(schema.text("{schema}.timer d")),
+            Source::Attention => query.push(schema.text(DISTINCT)).push(" ORDER BY run_id DESC) d"),
             Source::Fingerprint => {
-                query.push(DISTINCT).push(" WHERE fingerprint = ").push_bind(self.fingerprint);
+                query.push(schema.text(DISTINCT)).push(" WHERE fingerprint = ").push_bind(self.fingerprint);
                 query.push(" ORDER BY run_id DESC) d")
             }
             Source::Key => {
                 // The table's key begins with the workflow, and there are few of those.
-                query.push("(SELECT run_id FROM backstitch.run_key WHERE key = ").push_bind(filter.key.clone());
+                query
+                    .push(schema.text("(SELECT run_id FROM {schema}.run_key WHERE key = "))
+                    .push_bind(filter.key.clone());
                 match &filter.workflow {
                     Some(workflow) => query.push(" AND workflow = ").push_bind(workflow.clone()),
-                    None => query.push(" AND workflow = ANY (ARRAY(SELECT DISTINCT name FROM backstitch.workflow))"),
+                    None => query
+                        .push(schema.text(" AND workflow = ANY (ARRAY(SELECT DISTINCT name FROM {schema}.workflow))")),
                 };
                 query.push(") d")
             }
@@ -205,32 +215,35 @@ impl Matching {
                     None => ("step_name", filter.step.clone().unwrap_or_default()),
                 };
                 // Both in order, and merged: nothing is sorted, and nothing read beyond the page.
-                query.push("(SELECT DISTINCT u.run_id FROM ((SELECT run_id FROM backstitch.exceptional WHERE ");
+                query
+                    .push(schema.text("(SELECT DISTINCT u.run_id FROM ((SELECT run_id FROM {schema}.unhealthy WHERE "));
                 query.push(format_args!("{column} = ")).push_bind(value.clone());
-                query.push(" ORDER BY run_id DESC) UNION ALL (SELECT run_id FROM backstitch.attention WHERE ");
+                query.push(
+                    schema.text(" ORDER BY run_id DESC) UNION ALL (SELECT run_id FROM {schema}.attention WHERE "),
+                );
                 query.push(format_args!("{column} = ")).push_bind(value);
                 query.push(" ORDER BY run_id DESC)) u ORDER BY u.run_id DESC) d")
             }
         };
-        query.push(" JOIN backstitch.run r ON r.id = d.run_id");
+        query.push(schema.text(" JOIN {schema}.run r ON r.id = d.run_id"));
     }
 
-    fn push_status(&self, query: &mut QueryBuilder<Postgres>) {
-        const NEVER_HELD: &str =
-            "EXISTS (SELECT FROM backstitch.ready q WHERE q.run_id = r.id AND q.fresh AND q.lane IS NULL)";
-        const DUE: &str = "EXISTS (SELECT FROM backstitch.ready q WHERE q.run_id = r.id)";
+    fn push_status(&self, schema: &Schema, query: &mut QueryBuilder<Postgres>) {
+        let never_held =
+            schema.text("EXISTS (SELECT FROM {schema}.ready q WHERE q.run_id = r.id AND q.fresh AND q.lane IS NULL)");
+        let due = schema.text("EXISTS (SELECT FROM {schema}.ready q WHERE q.run_id = r.id)");
         let Some(status) = self.filter.status else { return };
         match (status, self.source) {
             (RunStatus::Pending, Source::Ready) => query.push(" AND d.fresh AND d.lane IS NULL AND r.status IN (0, 1)"),
-            (RunStatus::Pending, _) => query.push(format_args!(" AND r.status IN (0, 1) AND {NEVER_HELD}")),
+            (RunStatus::Pending, _) => query.push(format_args!(" AND r.status IN (0, 1) AND {never_held}")),
             (RunStatus::Running, Source::Ready) => {
                 query.push(" AND NOT (d.fresh AND d.lane IS NULL) AND r.status IN (0, 1)")
             }
             (RunStatus::Running, _) => {
-                query.push(format_args!(" AND (r.status = 0 OR r.status = 1 AND {DUE}) AND NOT {NEVER_HELD}"))
+                query.push(format_args!(" AND (r.status = 0 OR r.status = 1 AND {due}) AND NOT {never_held}"))
             }
-            (RunStatus::Waiting, _) => query.push(format_args!(" AND r.status = 1 AND NOT {DUE}")),
-            (status, Source::Exceptional) => {
+            (RunStatus::Waiting, _) => query.push(format_args!(" AND r.status = 1 AND NOT {due}")),
+            (status, Source::Unhealthy) => {
                 query.push(" AND d.status = ").push_bind(status.stored().code()).push(" AND r.status = d.status")
             }
             (status, _) => query.push(" AND r.status = ").push_bind(status.stored().code()),
@@ -238,7 +251,7 @@ impl Matching {
     }
 
     /// What the source does not say already. As sets that are made once, not as a look per run.
-    fn push_errors(&self, query: &mut QueryBuilder<Postgres>) {
+    fn push_errors(&self, schema: &Schema, query: &mut QueryBuilder<Postgres>) {
         let id = self.id();
         let filter = &self.filter;
         let by_code = self.source == Source::Errors && filter.error.is_some();
@@ -248,23 +261,21 @@ impl Matching {
             ("step_name", filter.step.as_ref().filter(|_| !by_step)),
         ] {
             let Some(value) = value else { continue };
-            if self.source == Source::Exceptional {
+            if self.source == Source::Unhealthy {
                 query.push(format_args!(" AND (d.{column} = ")).push_bind(value.clone());
             } else {
-                query.push(format_args!(
-                    " AND ({id} IN (SELECT x.run_id FROM backstitch.exceptional x WHERE x.{column} = "
-                ));
+                query
+                    .push(format_args!(" AND ({id} IN (SELECT x.run_id FROM {schema}.unhealthy x WHERE x.{column} = "));
                 query.push_bind(value.clone()).push(")");
             }
-            query.push(format_args!(" OR {id} IN (SELECT a.run_id FROM backstitch.attention a WHERE a.{column} = "));
+            query.push(format_args!(" OR {id} IN (SELECT a.run_id FROM {schema}.attention a WHERE a.{column} = "));
             query.push_bind(value.clone()).push("))");
         }
         if filter.attention && !matches!(self.source, Source::Attention | Source::Fingerprint) {
-            query.push(format_args!(" AND {id} IN (SELECT a.run_id FROM backstitch.attention a)"));
+            query.push(format_args!(" AND {id} IN (SELECT a.run_id FROM {schema}.attention a)"));
         }
         if let Some(fingerprint) = self.fingerprint.filter(|_| self.source != Source::Fingerprint) {
-            query
-                .push(format_args!(" AND {id} IN (SELECT a.run_id FROM backstitch.attention a WHERE a.fingerprint = "));
+            query.push(format_args!(" AND {id} IN (SELECT a.run_id FROM {schema}.attention a WHERE a.fingerprint = "));
             query.push_bind(fingerprint).push(")");
         }
     }

@@ -1,11 +1,11 @@
--- Releases the holds of an order, with the items locked by lock_held.sql. Called by store/holds.rs.
+-- Releases the reservations of an order, with the items locked by lock_reserved.sql. Called by store/reservations.rs.
 -- b: what each hold was, because a committed one gives its units back on hand and a held one only frees them.
 -- m: guarded by that state, so that a hold is released once, whoever asks.
 WITH b AS MATERIALIZED (
-    SELECT sku, round, state FROM shop.holds WHERE order_id = $1 AND state <> 'released' FOR UPDATE
+    SELECT sku, round, state FROM shop.reservations WHERE order_id = $1 AND state <> 'released' FOR UPDATE
 ),
 m AS (
-    UPDATE shop.holds h SET state = 'released', updated_at = backstitch.now()
+    UPDATE shop.reservations h SET state = 'released', updated_at = shop.now()
     FROM b WHERE h.order_id = $1 AND h.sku = b.sku AND h.round = b.round AND h.state = b.state
     RETURNING h.sku, h.quantity, b.state AS was
 ),

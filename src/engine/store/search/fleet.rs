@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use sqlx::{PgConnection, Row};
 
+use super::super::schema::Schema;
 use crate::engine::{
     core::{holds::HoldKind, model::Time},
     error::Error,
@@ -20,8 +21,8 @@ const COUNT_TO: i64 = 10_000;
 pub(crate) type Holds = HashMap<(HoldKind, String), HoldNote>;
 
 /// What is held back.
-pub(crate) async fn holds(conn: &mut PgConnection) -> Result<Holds, Error> {
-    let held = super::super::holds::list(conn).await?.into_iter();
+pub(crate) async fn holds(schema: &Schema, conn: &mut PgConnection) -> Result<Holds, Error> {
+    let held = super::super::holds::list(schema, conn).await?.into_iter();
     let note = |hold: Hold| {
         let note = HoldNote { actor: hold.actor, reason: hold.reason, since: hold.since };
         ((hold.kind, hold.name), note)
@@ -30,13 +31,16 @@ pub(crate) async fn holds(conn: &mut PgConnection) -> Result<Holds, Error> {
 }
 
 /// Every (workflow, version) that was ever registered, with the live workers that have it; newest version first.
-pub(crate) async fn versions(conn: &mut PgConnection) -> Result<Vec<(String, WorkflowVersion)>, Error> {
+pub(crate) async fn versions(
+    schema: &Schema,
+    conn: &mut PgConnection,
+) -> Result<Vec<(String, WorkflowVersion)>, Error> {
     let query = "SELECT w.name, w.version, w.registered_at, ARRAY(
-            SELECT DISTINCT k.name FROM backstitch.worker k JOIN backstitch.lane l ON l.worker_id = k.id
+            SELECT DISTINCT k.name FROM {schema}.worker k JOIN {schema}.lane l ON l.worker_id = k.id
             WHERE w.id = ANY (k.workflows) AND l.alive AND l.beat > clock_timestamp() - $1::text::interval
             ORDER BY k.name) AS workers
-        FROM backstitch.workflow w ORDER BY w.name, w.version DESC";
-    let rows = sqlx::query(query).bind(HEARD_OF).fetch_all(conn).await?;
+        FROM {schema}.workflow w ORDER BY w.name, w.version DESC";
+    let rows = sqlx::query(schema.sql(query)).bind(HEARD_OF).fetch_all(conn).await?;
     let version = |row: &sqlx::postgres::PgRow| {
         let version = WorkflowVersion {
             version: row.try_get("version")?,
@@ -49,9 +53,17 @@ pub(crate) async fn versions(conn: &mut PgConnection) -> Result<Vec<(String, Wor
 }
 
 /// The queues that have runs, or that a live worker serves, or that are held back, or that are `known`.
-pub(crate) async fn queues(conn: &mut PgConnection, known: &[String]) -> Result<Vec<QueueInfo>, Error> {
-    let rows = sqlx::query(include_str!("../sql/queues.sql")).bind(known).bind(HEARD_OF).fetch_all(&mut *conn).await?;
-    let mut holds = holds(conn).await?;
+pub(crate) async fn queues(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    known: &[String],
+) -> Result<Vec<QueueInfo>, Error> {
+    let rows = sqlx::query(schema.sql(include_str!("../sql/queues.sql")))
+        .bind(known)
+        .bind(HEARD_OF)
+        .fetch_all(&mut *conn)
+        .await?;
+    let mut holds = holds(schema, conn).await?;
     let mut queue = |row: &sqlx::postgres::PgRow| {
         let name: String = row.try_get("name")?;
         Ok(QueueInfo {
@@ -67,8 +79,9 @@ pub(crate) async fn queues(conn: &mut PgConnection, known: &[String]) -> Result<
 }
 
 /// The workers that were heard of in the last day, live ones first, then newest first; at most `limit`.
-pub(crate) async fn workers(conn: &mut PgConnection, limit: i64) -> Result<Vec<WorkerInfo>, Error> {
-    let rows = sqlx::query(include_str!("../sql/workers.sql")).bind(limit).bind(HEARD_OF).fetch_all(conn).await?;
+pub(crate) async fn workers(schema: &Schema, conn: &mut PgConnection, limit: i64) -> Result<Vec<WorkerInfo>, Error> {
+    let rows =
+        sqlx::query(schema.sql(include_str!("../sql/workers.sql"))).bind(limit).bind(HEARD_OF).fetch_all(conn).await?;
     let worker = |row: &sqlx::postgres::PgRow| {
         let ids: Vec<i32> = row.try_get("lane_ids")?;
         let alive: Vec<bool> = row.try_get("lane_alive")?;
@@ -95,9 +108,12 @@ pub(crate) async fn workers(conn: &mut PgConnection, limit: i64) -> Result<Vec<W
 
 /// How many runs have each status. Counted from the small tables, and no further than [`COUNT_TO`]; what is completed is
 /// what the planner thinks there is of all runs, less the others.
-pub(crate) async fn counts(conn: &mut PgConnection) -> Result<Vec<StatusCount>, Error> {
-    let row =
-        sqlx::query(include_str!("../sql/counts.sql")).bind(COUNT_TO + 1).persistent(false).fetch_one(conn).await?;
+pub(crate) async fn counts(schema: &Schema, conn: &mut PgConnection) -> Result<Vec<StatusCount>, Error> {
+    let row = sqlx::query(schema.sql(include_str!("../sql/counts.sql")))
+        .bind(COUNT_TO + 1)
+        .persistent(false)
+        .fetch_one(conn)
+        .await?;
     let mut counts = Vec::new();
     let mut others = 0;
     for status in RunStatus::ALL.iter().copied().filter(|status| *status != RunStatus::Completed) {

@@ -1,8 +1,8 @@
--- Commits the holds of an order, with the items locked by lock_held.sql. Called by store/holds.rs.
+-- Commits the reservations of an order, with the items locked by lock_reserved.sql. Called by store/reservations.rs.
 -- m: guarded by the state that it moves from, so that a second commit, or one after a release, moves nothing and the
 --    items are left alone.
 WITH m AS (
-    UPDATE shop.holds SET state = 'committed', updated_at = backstitch.now()
+    UPDATE shop.reservations SET state = 'committed', updated_at = shop.now()
     WHERE order_id = $1 AND state = 'held'
     RETURNING sku, quantity
 ),

@@ -1,11 +1,11 @@
--- Holds every line of an order, with the items locked by lock_lines.sql. Called by store/holds.rs.
+-- Holds every line of an order, with the items locked by lock_lines.sql. Called by store/reservations.rs.
 -- h: a new round if the order has held stock before. The partial unique index refuses a second active hold of a line, and
 --    the check on items refuses to hold more than there is: both are backstops, not the rule.
 WITH h AS (
-    INSERT INTO shop.holds (order_id, sku, round, quantity, state, created_at, updated_at)
+    INSERT INTO shop.reservations (order_id, sku, round, quantity, state, created_at, updated_at)
     SELECT l.order_id, l.sku,
-           (SELECT coalesce(max(p.round), 0) + 1 FROM shop.holds p WHERE p.order_id = l.order_id AND p.sku = l.sku),
-           l.quantity, 'held', backstitch.now(), backstitch.now()
+           (SELECT coalesce(max(p.round), 0) + 1 FROM shop.reservations p WHERE p.order_id = l.order_id AND p.sku = l.sku),
+           l.quantity, 'held', shop.now(), shop.now()
     FROM shop.order_items l WHERE l.order_id = $1
     RETURNING sku, quantity
 )

@@ -2,7 +2,7 @@
 
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
-use super::super::rows::word;
+use super::super::{rows::word, schema::Schema};
 use crate::engine::{
     core::{attention::AttentionKind, model::RunId},
     error::Error,
@@ -14,13 +14,14 @@ pub(crate) type Placed = (AttentionGroup, (i64, String));
 
 /// Up to `limit` groups after a place, most runs first.
 pub(crate) async fn groups(
+    schema: &Schema,
     conn: &mut PgConnection,
     filter: &AttentionFilter,
     after: Option<(i64, String)>,
     limit: i64,
 ) -> Result<Vec<Placed>, Error> {
     let (count, key) = after.unzip();
-    let rows = sqlx::query(include_str!("../sql/attention_groups.sql"))
+    let rows = sqlx::query(schema.sql(include_str!("../sql/attention_groups.sql")))
         .bind(&filter.workflow)
         .bind(filter.kind.map(AttentionKind::word))
         .bind(count)
@@ -55,10 +56,10 @@ fn hex(fingerprint: i64) -> String {
 }
 
 /// Why one run needs attention; nothing where it does not.
-pub(crate) async fn of_run(conn: &mut PgConnection, run: RunId) -> Result<Vec<Attention>, Error> {
+pub(crate) async fn of_run(schema: &Schema, conn: &mut PgConnection, run: RunId) -> Result<Vec<Attention>, Error> {
     let query = "SELECT seq, kind, code, message, since, step_name, fingerprint
-        FROM backstitch.attention WHERE run_id = $1 ORDER BY seq";
-    let rows = sqlx::query(query).bind(run).fetch_all(conn).await?;
+        FROM {schema}.attention WHERE run_id = $1 ORDER BY seq";
+    let rows = sqlx::query(schema.sql(query)).bind(run).fetch_all(conn).await?;
     let entry = |row: &PgRow| {
         Ok(Attention {
             seq: u32::try_from(row.try_get::<i32, _>("seq")?).ok(),

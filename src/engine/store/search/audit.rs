@@ -3,6 +3,7 @@
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row, postgres::PgRow};
 
 use super::super::rows::{json, word};
+use super::super::schema::Schema;
 use crate::engine::{
     core::redact::hide,
     error::Error,
@@ -12,18 +13,19 @@ use crate::engine::{
 /// Up to `limit` entries before a number. As with runs the statement has only the conditions that are asked for, and is
 /// planned with their values: each has an index of its own.
 pub(crate) async fn page(
+    schema: &Schema,
     conn: &mut PgConnection,
     filter: &AuditFilter,
     before: Option<i64>,
     limit: i64,
 ) -> Result<Vec<AuditEntry>, Error> {
-    let mut query = QueryBuilder::<Postgres>::new(
+    let mut query = QueryBuilder::<Postgres>::new(schema.render(
         "SELECT id, at, actor, action, run_id, subject, operation_id, outcome, code, message, reason,
             before::text AS before, after::text AS after,
-            (SELECT w.secret_fields FROM backstitch.run r JOIN backstitch.workflow w ON w.id = r.workflow_id
+            (SELECT w.secret_fields FROM {schema}.run r JOIN {schema}.workflow w ON w.id = r.workflow_id
              WHERE r.id = audit.run_id) AS secret_fields
-         FROM backstitch.audit WHERE true",
-    );
+         FROM {schema}.audit WHERE true",
+    ));
     if let Some(run) = filter.run_id {
         query.push(" AND run_id = ").push_bind(run);
     }
