@@ -166,6 +166,18 @@ fn statements_leave_the_schemas_name_open() {
 }
 
 #[test]
+fn intricate_statements_are_files_with_a_header() {
+    // These put statements together: from a filter, or with a partition's name in them.
+    let built = ["src/engine/store/search/", "src/engine/store/retention.rs", "src/engine/store/operations.rs"];
+    let mut found = breaches(SQL_FLOORS, rules::intricate_sql);
+    found.retain(|line| !built.iter().any(|place| line.starts_with(place)) && !line.contains("WITH page AS"));
+    assert_none(&found, "a statement with a lock or a CTE is a file in sql/, whose header says why it is as it is");
+    let silent = pages(SQL_FLOORS, &["sql"]).into_iter().filter(|page| !page.text.starts_with("-- "));
+    let silent: Vec<String> = silent.map(|page| page.path).collect();
+    assert_none(&silent, "a statement's file begins with what it does, who calls it, and why it is as it is");
+}
+
+#[test]
 fn nothing_promises_the_impossible() {
     let found: Vec<String> =
         pages(&["src", "docs", "migrations", "README.md", "ARCHITECTURE.md", "examples"], &["rs", "md", "sql", "html"])

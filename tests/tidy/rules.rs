@@ -96,6 +96,16 @@ pub(crate) fn names_the_schema(text: &str) -> bool {
     })
 }
 
+/// Statements that take a lock or begin with a CTE, among a file's string literals.
+pub(crate) fn intricate_sql(source: &Source) -> Vec<(usize, String)> {
+    const SIGNS: &[&str] = &["FOR UPDATE", "FOR NO KEY UPDATE", "FOR SHARE", "SKIP LOCKED"];
+    let is_intricate = |text: &str| {
+        SIGNS.iter().any(|sign| text.contains(sign)) || text.trim_start().starts_with("WITH ") && text.contains(" AS (")
+    };
+    let found = source.strings.iter().filter(|(_, text)| is_intricate(text));
+    found.map(|(line, text)| (*line, text.trim_start().chars().take(40).collect())).collect()
+}
+
 /// Names that are not `NNNN_words.sql`, and numbers that are taken twice (`names` in order).
 pub(crate) fn misnamed_migrations(names: &[&str]) -> Vec<String> {
     let is_right = |name: &str| {

@@ -78,7 +78,7 @@ async fn cancelled_before_pivot(
         return Ok(HashSet::new());
     }
     pivoting.sort_unstable();
-    let query = "SELECT id, request FROM {schema}.run WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE";
+    let query = include_str!("sql/lock_pivoting.sql");
     let rows: Vec<(RunId, i16)> = sqlx::query_as(schema.sql(query)).bind(pivoting).fetch_all(conn).await?;
     let cancel = Request::Cancel.code();
     Ok(rows.into_iter().filter(|(_, request)| *request == cancel).map(|(run, _)| run).collect())
@@ -409,9 +409,7 @@ async fn flush_run(
             sqlx::query(schema.sql(query)).bind(run).bind(lane).bind(&**queue).execute(conn).await?;
         }
         Some(RunWrite::NotDue { seen }) => {
-            // Locks the run's row, so that a request at the same moment is either seen here or finds no row in `ready`.
-            let query = "WITH r AS (SELECT id FROM {schema}.run WHERE id = $1 AND inbox = $3 FOR UPDATE)
-                DELETE FROM {schema}.ready q USING r WHERE q.run_id = r.id AND q.lane = $2";
+            let query = include_str!("sql/dequeue_not_due.sql");
             if sqlx::query(schema.sql(query)).bind(run).bind(lane).bind(seen).execute(conn).await?.rows_affected() > 0 {
                 flushed.dequeued.insert(run);
             }

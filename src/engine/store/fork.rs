@@ -57,7 +57,12 @@ pub(crate) async fn fork(
         SELECT $2, seq, direction, kind, name, ord, asked, outcome, attempts, generation,
             false, input, output, error, details, due_at, lane, started_at, finished_at
         FROM {schema}.step WHERE run_id = $1 AND direction = 0 AND ord < $3";
-    sqlx::query(schema.sql(query)).bind(what.run).bind(what.new).bind(forked.completions as i32).execute(&mut *tx).await?;
+    sqlx::query(schema.sql(query))
+        .bind(what.run)
+        .bind(what.new)
+        .bind(forked.completions as i32)
+        .execute(&mut *tx)
+        .await?;
     verbs::make_due(schema, &mut tx, what.new).await?;
     let (kept, from) = (&forked.kept, what.from);
     let after = json!({"status": facts.status.word(), "new_run": what.new, "from_step": from, "kept": kept});

@@ -215,7 +215,7 @@ pub(crate) async fn runs(
 
 /// An operation's status, its row locked until the end of the transaction.
 pub(crate) async fn lock(schema: &Schema, conn: &mut PgConnection, id: Uuid) -> Result<OperationStatus, Error> {
-    let query = "SELECT status FROM {schema}.operation WHERE id = $1 FOR UPDATE";
+    let query = include_str!("sql/lock_operation.sql");
     let row = sqlx::query(schema.sql(query)).bind(id).fetch_optional(conn).await?;
     Ok(word(&row.ok_or_else(|| Error::UnknownOperation(id.to_string()))?, "status")?)
 }
@@ -281,15 +281,14 @@ pub(crate) async fn open(
 /// Whether the operation is on its way, and stays so until the transaction ends: a pause that was answered finds none of
 /// its runs in the middle.
 pub(crate) async fn is_running(schema: &Schema, conn: &mut PgConnection, id: Uuid) -> Result<bool, Error> {
-    let query = "SELECT status FROM {schema}.operation WHERE id = $1 FOR SHARE";
+    let query = include_str!("sql/share_operation.sql");
     let word: Option<String> = sqlx::query_scalar(schema.sql(query)).bind(id).fetch_optional(conn).await?;
     Ok(word.as_deref() == Some(OperationStatus::Running.word()))
 }
 
 /// Takes one run of an operation. False: it is done, or somebody else has it.
 pub(crate) async fn take_run(schema: &Schema, conn: &mut PgConnection, id: Uuid, run: RunId) -> Result<bool, Error> {
-    let query = "SELECT true FROM {schema}.operation_run
-        WHERE operation_id = $1 AND run_id = $2 AND outcome IS NULL FOR UPDATE SKIP LOCKED";
+    let query = include_str!("sql/take_operation_run.sql");
     Ok(sqlx::query_scalar(schema.sql(query)).bind(id).bind(run).fetch_optional(conn).await?.unwrap_or(false))
 }
 

@@ -333,10 +333,7 @@ async fn leftovers(schema: &Schema, conn: &mut PgConnection, default_s: i64) -> 
     let slots = "DELETE FROM {schema}.schedule_slot WHERE ctid = ANY (ARRAY(SELECT ctid FROM {schema}.schedule_slot
         WHERE outcome <> 'queued' AND at < {schema}.now() - make_interval(secs => $1::float8) LIMIT $2))";
     gone += sqlx::query(schema.sql(slots)).bind(default_s).bind(BATCH).execute(&mut *tx).await?.rows_affected();
-    let operations = "WITH old AS (SELECT id FROM {schema}.operation
-            WHERE finished_at < {schema}.now() - make_interval(secs => $1::float8) LIMIT 10),
-        runs AS (DELETE FROM {schema}.operation_run x USING old WHERE x.operation_id = old.id)
-        DELETE FROM {schema}.operation o USING old WHERE o.id = old.id";
+    let operations = include_str!("sql/sweep_operations.sql");
     gone += sqlx::query(schema.sql(operations)).bind(default_s).execute(&mut *tx).await?.rows_affected();
     let lanes = "DELETE FROM {schema}.lane l WHERE NOT l.alive AND l.beat < clock_timestamp() - interval '1 day'
         AND NOT EXISTS (SELECT FROM {schema}.ready q WHERE q.lane = l.id)";

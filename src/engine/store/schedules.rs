@@ -44,7 +44,7 @@ pub(crate) async fn lock_due(schema: &Schema, conn: &mut PgConnection) -> Result
 
 /// Locks a schedule by its name; false where there is none.
 pub(crate) async fn lock(schema: &Schema, conn: &mut PgConnection, name: &str) -> Result<bool, Error> {
-    let query = "SELECT 1 FROM {schema}.schedule WHERE name = $1 FOR UPDATE";
+    let query = include_str!("sql/lock_schedule.sql");
     Ok(sqlx::query(schema.sql(query)).bind(name).fetch_optional(conn).await?.is_some())
 }
 

@@ -67,16 +67,11 @@ pub(super) fn refused(run: RunId, refusal: Refusal) -> Error {
 /// # Errors
 /// `unknown_run`.
 pub(super) async fn lock(schema: &Schema, conn: &mut PgConnection, run: RunId) -> Result<Facts, Error> {
-    let query = "SELECT status, request, failure::text AS failure, deadline_at, wait_kind, wait_name, wait_until
-        FROM {schema}.run WHERE id = $1 FOR UPDATE";
+    let query = include_str!("sql/lock_run.sql");
     let row =
         sqlx::query(schema.sql(query)).bind(run).fetch_optional(&mut *conn).await?.ok_or(Error::UnknownRun(run))?;
-    // A timer that fires just now has its row in `ready` before this goes on.
-    sqlx::query(schema.sql("SELECT FROM {schema}.timer WHERE run_id = $1 FOR UPDATE"))
-        .bind(run)
-        .execute(&mut *conn)
-        .await?;
-    let query = "SELECT lane FROM {schema}.ready WHERE run_id = $1 FOR UPDATE";
+    sqlx::query(schema.sql(include_str!("sql/lock_timer.sql"))).bind(run).execute(&mut *conn).await?;
+    let query = include_str!("sql/lock_ready.sql");
     let ready: Option<Option<i32>> = sqlx::query_scalar(schema.sql(query)).bind(run).fetch_optional(&mut *conn).await?;
     let query = "SELECT {schema}.now() AS now, (SELECT at FROM {schema}.paused WHERE run_id = $1) AS paused_at,
         (SELECT cause::text FROM {schema}.compensation WHERE run_id = $1) AS cause";

@@ -114,7 +114,7 @@ pub(super) fn columns(lines: &[Line]) -> (Vec<&str>, Vec<i64>, Vec<i64>) {
 
 /// Locks an order's row until the end of the transaction. The lines are not read.
 pub(crate) async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Order>, sqlx::Error> {
-    sqlx::query_as("SELECT * FROM shop.orders WHERE id = $1 FOR UPDATE").bind(id).fetch_optional(conn).await
+    sqlx::query_as(include_str!("sql/lock_order.sql")).bind(id).fetch_optional(conn).await
 }
 
 /// Writes what can change of an order that was locked before.

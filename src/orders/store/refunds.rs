@@ -45,8 +45,7 @@ pub(crate) async fn fix(conn: &mut PgConnection, order: &Order, bp: u32) -> Resu
 
 /// One refund, locked.
 pub(crate) async fn lock(conn: &mut PgConnection, order: Uuid, no: i32) -> Result<Option<RefundRow>, sqlx::Error> {
-    let query = "SELECT no, amount, state, escalated_at IS NOT NULL AS escalated FROM shop.refunds
-        WHERE order_id = $1 AND no = $2 FOR UPDATE";
+    let query = include_str!("sql/lock_refund.sql");
     sqlx::query(query).bind(order).bind(no).fetch_optional(conn).await?.as_ref().map(refund).transpose()
 }
 
