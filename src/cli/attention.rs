@@ -1,13 +1,12 @@
 //! `backstitch attention`: what needs an operator, grouped by error, most runs first.
 
-use anyhow::Context;
-use serde::Deserialize;
-
 use super::{
+    answer::show_list,
+    args::parse_word,
     client::{Client, ServerArgs},
-    output::{Out, WIDTH, cut, now, relative, table, tell},
-    shapes::{List, Time},
+    output::{Out, WIDTH, age, cut, now, table, tell},
 };
+use crate::engine::{AttentionFilter, AttentionGroup, AttentionKind, Time};
 
 /// The subcommands.
 #[derive(Debug, clap::Subcommand)]
@@ -23,8 +22,8 @@ pub(super) struct Args {
     #[arg(long)]
     workflow: Option<String>,
     /// Only this kind: stuck, poison, unknown, undo_failed, best_effort, retrying or overdue
-    #[arg(long)]
-    kind: Option<String>,
+    #[arg(long, value_parser = parse_word::<AttentionKind>(AttentionKind::WORDS), hide_possible_values = true)]
+    kind: Option<AttentionKind>,
     /// At most this many groups (up to 200)
     #[arg(long, default_value = "20", value_parser = clap::value_parser!(u32).range(1..=200))]
     limit: Option<u32>,
@@ -33,60 +32,28 @@ pub(super) struct Args {
     cursor: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Group {
-    fingerprint: Option<String>,
-    kind: String,
-    workflow: Option<String>,
-    step: Option<String>,
-    queue: Option<String>,
-    code: String,
-    message: String,
-    count: i64,
-    first_seen: Time,
-    last_seen: Time,
-    example: String,
-}
-
 /// Without a subcommand, `list`.
 pub(super) async fn run(verb: Option<Verb>, server: &ServerArgs, out: Out) -> anyhow::Result<()> {
     let Verb::List(args) = verb.unwrap_or_else(|| Verb::List(Args::default()));
-    let given = [
-        ("workflow", args.workflow),
-        ("kind", args.kind),
-        ("limit", args.limit.map(|limit| limit.to_string())),
-        ("cursor", args.cursor),
-    ];
-    let query: Vec<(&str, String)> = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-    let whole = Client::new(server)?.get("/v1/attention", &query).await?;
-    if out.json() {
-        return out.show(&whole, String::new);
-    }
-    let page: List<Group> = serde_json::from_value(whole).context("the server's list has an unknown form")?;
-    if page.items.is_empty() {
-        tell("nothing needs attention");
-        return Ok(());
-    }
-    out.show(&(), || render(&page.items, now()))?;
-    if let Some(cursor) = page.next_cursor {
-        tell(format!("more with --cursor {cursor}"));
-    }
-    next_commands(&page.items);
+    let Args { workflow, kind, limit, cursor } = args;
+    let filter = AttentionFilter { workflow, kind, limit, cursor };
+    let answer = Client::new(server)?.find("/v1/attention", &filter).await?;
+    let groups = show_list(&answer, out, "nothing needs attention", |groups| render(groups, now()))?;
+    suggest_commands(&groups);
     Ok(())
 }
 
-fn render(groups: &[Group], now: Time) -> String {
-    let age = |at: Time| relative(at, now).trim_end_matches(" ago").to_owned();
-    let row = |group: &Group| {
+fn render(groups: &[AttentionGroup], now: Time) -> String {
+    let row = |group: &AttentionGroup| {
         let place = group.step.clone().or_else(|| group.queue.clone()).unwrap_or_else(|| "-".to_owned());
         vec![
             group.count.to_string(),
-            group.kind.clone(),
+            group.kind.to_string(),
             cut(group.workflow.as_deref().unwrap_or("-"), 12),
             cut(&place, 14),
             cut(&group.code, 16),
-            age(group.first_seen),
-            age(group.last_seen),
+            age(group.first_seen, now),
+            age(group.last_seen, now),
         ]
     };
     let header = ["RUNS", "KIND", "WORKFLOW", "STEP", "CODE", "FIRST", "LAST"];
@@ -100,7 +67,7 @@ fn render(groups: &[Group], now: Time) -> String {
 }
 
 /// Suggests commands for the largest group.
-fn next_commands(groups: &[Group]) {
+fn suggest_commands(groups: &[AttentionGroup]) {
     let Some(first) = groups.first() else { return };
     tell(format!("one of them:  backstitch run why {}", first.example));
     if let Some(fingerprint) = &first.fingerprint {
@@ -115,17 +82,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::engine::samples;
 
     #[test]
     fn groups_fit_eighty_columns() {
-        let group = |kind: &str, count: i64| -> Group {
-            serde_json::from_value(json!({
-                "fingerprint": "00000000deadbeef", "kind": kind, "workflow": "order_fulfilment", "step": "charge",
-                "code": "gateway_unavailable_for_long", "message": "the gateway answered 503 to every one of 8 attempts, the last one after 15 s",
-                "count": count, "first_seen": "2026-01-01T00:00:00Z", "last_seen": "2026-01-01T00:58:30Z",
-                "example": "01998877-6655-7443-8221-100000000000"
-            }))
-            .expect("a group")
+        let group = |kind: &str, count: i64| -> AttentionGroup {
+            samples::with(
+                samples::attention_group_json(),
+                json!({
+                    "kind": kind, "count": count, "workflow": "order_fulfilment", "code": "gateway_unavailable_for_long",
+                    "message": "the gateway answered 503 to every one of 8 attempts, the last one after 15 s",
+                    "last_seen": "2026-01-01T00:58:30Z",
+                }),
+            )
         };
         let text =
             render(&[group("best_effort", 12_345), group("stuck", 1)], "2026-01-01T01:00:00Z".parse().expect("a time"));

@@ -4,6 +4,7 @@ use std::{env, time::Duration};
 
 use anyhow::Context;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::{Secret, tls::install_crypto_provider};
@@ -85,7 +86,12 @@ impl Client {
 
     /// Reads.
     pub async fn get(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<Value> {
-        self.answer(self.request(Method::GET, path).query(query)).await
+        self.find(path, query).await
+    }
+
+    /// Reads what fits a filter.
+    pub async fn find<Q: Serialize + ?Sized>(&self, path: &str, filter: &Q) -> anyhow::Result<Value> {
+        self.answer(self.request(Method::GET, path).query(filter)).await
     }
 
     /// Writes; `key` is the idempotency key.

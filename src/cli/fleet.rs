@@ -1,14 +1,14 @@
 //! `backstitch fleet`: queues, workers and workflows.
 
-use anyhow::Context;
-use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::json;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use super::{
+    answer::read,
     client::{Client, ServerArgs},
-    output::{Out, cut, now, relative, table},
-    shapes::{List, Time},
+    output::{Out, age, cut, now, table},
 };
+use crate::engine::{QueueInfo, Slice, Time, WorkerInfo, WorkflowInfo};
 
 /// One table; without it, all of them.
 #[derive(Clone, Copy, Debug, clap::Subcommand)]
@@ -21,71 +21,28 @@ pub(super) enum Verb {
     Workflows,
 }
 
-#[derive(Debug, Deserialize)]
-struct Queue {
-    name: String,
-    due: i64,
-    held: i64,
-    oldest_due_at: Option<Time>,
-    workers: Vec<String>,
-    hold: Option<Hold>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Hold {
-    actor: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Worker {
-    name: String,
-    alive: bool,
-    queues: Vec<String>,
-    slots: i32,
-    holding: i64,
-    started_at: Time,
-    last_beat: Option<Time>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Workflow {
-    name: String,
-    versions: Vec<Version>,
-    hold: Option<Hold>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Version {
-    version: i32,
-    registered_at: Time,
-    workers: Vec<String>,
-}
-
 pub(super) async fn run(verb: Option<Verb>, server: &ServerArgs, out: Out) -> anyhow::Result<()> {
     let client = Client::new(server)?;
-    let (mut json, mut text) = (serde_json::Map::new(), Vec::new());
+    let (mut answers, mut text) = (Map::new(), Vec::new());
     let wants = |table: &str| verb.is_none_or(|verb| format!("{verb:?}").eq_ignore_ascii_case(table));
     for name in ["queues", "workers", "workflows"].into_iter().filter(|name| wants(name)) {
-        let whole = client.get(&format!("/v1/{name}"), &[]).await?;
-        json.insert(name.to_owned(), whole.clone());
-        text.push(match name {
-            "queues" => queues(&read(whole)?, now()),
-            "workers" => workers(&read(whole)?, now()),
-            _ => workflows(&read(whole)?, now()),
-        });
+        let answer = client.get(&format!("/v1/{name}"), &[]).await?;
+        if !out.json() {
+            text.push(match name {
+                "queues" => render_queues(&items(&answer)?, now()),
+                "workers" => render_workers(&items(&answer)?, now()),
+                _ => render_workflows(&items(&answer)?, now()),
+            });
+        }
+        answers.insert(name.to_owned(), answer);
     }
     // One table is a list; all of them are an object of lists.
-    let whole = if verb.is_some() { json.into_iter().next().map(|(_, list)| list) } else { Some(json!(json)) };
+    let whole = if verb.is_some() { answers.into_iter().next().map(|(_, list)| list) } else { Some(answers.into()) };
     out.show(&whole, || text.join("\n\n"))
 }
 
-fn read<T: DeserializeOwned>(whole: serde_json::Value) -> anyhow::Result<Vec<T>> {
-    let page: List<T> = serde_json::from_value(whole).context("the server's list has an unknown form")?;
-    Ok(page.items)
-}
-
-fn age(at: Time, now: Time) -> String {
-    relative(at, now).trim_end_matches(" ago").to_owned()
+fn items<T: DeserializeOwned>(answer: &Value) -> anyhow::Result<Vec<T>> {
+    Ok(read::<Slice<T>>(answer)?.items)
 }
 
 /// A few names, then how many more.
@@ -97,8 +54,8 @@ fn names(all: &[String]) -> String {
     }
 }
 
-fn queues(queues: &[Queue], now: Time) -> String {
-    let row = |queue: &Queue| {
+fn render_queues(queues: &[QueueInfo], now: Time) -> String {
+    let row = |queue: &QueueInfo| {
         vec![
             cut(&queue.name, 20),
             queue.due.to_string(),
@@ -111,8 +68,8 @@ fn queues(queues: &[Queue], now: Time) -> String {
     table(&["QUEUE", "DUE", "HELD", "OLDEST", "WORKERS", "HELD BY"], queues.iter().map(row))
 }
 
-fn workers(workers: &[Worker], now: Time) -> String {
-    let row = |worker: &Worker| {
+fn render_workers(workers: &[WorkerInfo], now: Time) -> String {
+    let row = |worker: &WorkerInfo| {
         vec![
             cut(&worker.name, 22),
             if worker.alive { "alive" } else { "gone" }.to_owned(),
@@ -125,7 +82,7 @@ fn workers(workers: &[Worker], now: Time) -> String {
     table(&["WORKER", "STATE", "HOLDS", "UP", "HEARD OF", "QUEUES"], workers.iter().map(row))
 }
 
-fn workflows(workflows: &[Workflow], now: Time) -> String {
+fn render_workflows(workflows: &[WorkflowInfo], now: Time) -> String {
     let rows = workflows.iter().flat_map(|workflow| {
         workflow.versions.iter().map(move |version| {
             let hold = workflow.hold.as_ref().map(|hold| cut(&hold.actor, 12));
@@ -143,23 +100,25 @@ fn workflows(workflows: &[Workflow], now: Time) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::cli::output::WIDTH;
+    use crate::{cli::output::WIDTH, engine::samples};
 
     #[test]
     fn tables_fit_eighty_columns() {
         let name = "a-host-with-a-long-name.example.org:123456";
-        let queue = json!({"name": name, "due": 123_456, "held": 500, "oldest_due_at": "2026-01-01T00:00:00Z",
-            "workers": [name, name], "hold": {"actor": name}});
-        let worker = json!({"name": name, "alive": true, "queues": ["default", "payments", "mail"], "slots": 500,
-            "holding": 12, "started_at": "2026-01-01T00:00:00Z", "last_beat": "2026-01-01T00:59:59Z"});
-        let workflow = json!({"name": name, "hold": {"actor": name},
-            "versions": [{"version": 12, "registered_at": "2026-01-01T00:00:00Z", "workers": [name]}]});
+        let hold: Value = samples::with(samples::hold_note_json(), json!({"actor": name}));
+        let queue = json!({"name": name, "due": 123_456, "held": 500, "workers": [name, name], "hold": hold});
+        let worker =
+            json!({"name": name, "queues": ["default", "payments", "mail"], "last_beat": "2026-01-01T00:59:59Z"});
+        let versions = json!([{"version": 12, "registered_at": "2026-01-01T00:00:00Z", "workers": [name]}]);
+        let workflow = json!({"name": name, "hold": hold, "versions": versions});
         let now = "2026-01-01T01:00:00Z".parse().expect("a time");
         let text = [
-            queues(&read(json!({"items": [queue], "next_cursor": null})).expect("queues"), now),
-            workers(&read(json!({"items": [worker], "next_cursor": null})).expect("workers"), now),
-            workflows(&read(json!({"items": [workflow], "next_cursor": null})).expect("workflows"), now),
+            render_queues(&[samples::with(samples::queue_json(), queue)], now),
+            render_workers(&[samples::with(samples::worker_json(), worker)], now),
+            render_workflows(&[samples::with(samples::workflow_json(), workflow)], now),
         ]
         .join("\n\n");
         assert!(text.lines().all(|line| line.chars().count() <= usize::from(WIDTH)), "{text}");

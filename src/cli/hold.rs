@@ -1,14 +1,15 @@
 //! `backstitch hold …`: hold a workflow, an activity or a queue, and release it.
 
-use anyhow::Context;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use reqwest::{Method, Url};
-use serde::Deserialize;
 use serde_json::json;
 
 use super::{
+    answer::{show, show_list},
     client::{Client, ServerArgs},
     output::{Out, cut, now, relative, table, tell},
 };
+use crate::engine::{Hold, HoldKind};
 
 /// The subcommands.
 #[derive(Debug, clap::Subcommand)]
@@ -21,33 +22,23 @@ pub(super) enum Verb {
     Release(ReleaseArgs),
 }
 
-/// What can be held.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Kind {
-    /// All runs of a workflow
-    Workflow,
-    /// An activity's attempts, verifications and undos, in whatever workflow
-    Activity,
-    /// All runs in a queue
-    Queue,
+/// Parses what can be held.
+fn parse_kind() -> impl TypedValueParser<Value = HoldKind> {
+    let explain = |kind: &HoldKind| match kind {
+        HoldKind::Workflow => "All runs of a workflow",
+        HoldKind::Activity => "An activity's attempts, verifications and undos, in whatever workflow",
+        HoldKind::Queue => "All runs in a queue",
+    };
+    let values = HoldKind::ALL.iter().map(|kind| PossibleValue::new(kind.word()).help(explain(kind)));
+    PossibleValuesParser::new(values).try_map(|word| word.parse::<HoldKind>())
 }
 
-impl Kind {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Workflow => "workflow",
-            Self::Activity => "activity",
-            Self::Queue => "queue",
-        }
-    }
-}
-
-/// Arguments of `add`.
+/// Arguments of `set`.
 #[derive(Debug, clap::Args)]
 pub(super) struct SetArgs {
     /// Kind of the target
-    #[arg(value_enum)]
-    kind: Kind,
+    #[arg(value_parser = parse_kind())]
+    kind: HoldKind,
     /// Its name
     name: String,
     /// Reason, shown with the hold and kept in the audit log
@@ -59,8 +50,8 @@ pub(super) struct SetArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct ReleaseArgs {
     /// Kind of the target
-    #[arg(value_enum)]
-    kind: Kind,
+    #[arg(value_parser = parse_kind())]
+    kind: HoldKind,
     /// Its name
     name: String,
     /// Reason, for the audit log
@@ -68,32 +59,20 @@ pub(super) struct ReleaseArgs {
     reason: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Hold {
-    kind: String,
-    name: String,
-    actor: String,
-    reason: String,
-    since: chrono::DateTime<chrono::Utc>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Holds {
-    items: Vec<Hold>,
-}
-
 /// Carries out a subcommand.
 pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Result<()> {
     let client = Client::new(server)?;
     match verb {
-        Verb::List => list(&client, out).await,
+        Verb::List => {
+            let answer = client.get("/v1/holds", &[]).await?;
+            show_list(&answer, out, "nothing is held", render)?;
+            Ok(())
+        }
         Verb::Set(args) => {
             let path = path(args.kind, &args.name)?;
             let answer = client.send(Method::PUT, &path, Some(&json!({"reason": args.reason})), None).await?;
-            let hold: Hold = serde_json::from_value(answer.clone()).context(NEW_TO_US)?;
-            out.show(&answer, || render(&[hold]))?;
-            if !out.json() {
-                let (kind, name) = (args.kind.word(), &args.name);
+            if let Some(Hold { kind, name, .. }) = show(&answer, out, |hold: &Hold| render(std::slice::from_ref(hold)))?
+            {
                 tell(format!("running attempts finish; `backstitch hold release {kind} {name}` releases it"));
             }
             Ok(())
@@ -101,39 +80,25 @@ pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Re
         Verb::Release(args) => {
             let path = path(args.kind, &args.name)?;
             let answer = client.send(Method::DELETE, &path, Some(&json!({"reason": args.reason})), None).await?;
-            let hold: Hold = serde_json::from_value(answer.clone()).context(NEW_TO_US)?;
-            out.show(&answer, || {
+            let describe = |hold: &Hold| {
                 format!("{} {} is released; it was held {}", hold.kind, hold.name, relative(hold.since, now()))
-            })
+            };
+            show(&answer, out, describe)?;
+            Ok(())
         }
     }
-}
-
-const NEW_TO_US: &str = "the server's hold has an unknown form";
-
-async fn list(client: &Client, out: Out) -> anyhow::Result<()> {
-    let whole = client.get("/v1/holds", &[]).await?;
-    if out.json() {
-        return out.show(&whole, String::new);
-    }
-    let holds: Holds = serde_json::from_value(whole).context(NEW_TO_US)?;
-    if holds.items.is_empty() {
-        tell("nothing is held");
-        return Ok(());
-    }
-    out.show(&(), || render(&holds.items))
 }
 
 fn render(holds: &[Hold]) -> String {
     let row = |hold: &Hold| {
         let since = relative(hold.since, now());
-        vec![hold.kind.clone(), cut(&hold.name, 24), since, cut(&hold.actor, 14), hold.reason.clone()]
+        vec![hold.kind.to_string(), cut(&hold.name, 24), since, cut(&hold.actor, 14), hold.reason.clone()]
     };
     table(&["KIND", "NAME", "SINCE", "BY", "REASON"], holds.iter().map(row))
 }
 
 /// Escapes the name, which may have a slash or other characters that mean something in a path.
-fn path(kind: Kind, name: &str) -> anyhow::Result<String> {
+fn path(kind: HoldKind, name: &str) -> anyhow::Result<String> {
     let mut url = Url::parse("http://server/v1/holds")?;
     if let Ok(mut segments) = url.path_segments_mut() {
         segments.extend([kind.word(), name]);
@@ -148,13 +113,13 @@ mod tests {
 
     #[test]
     fn a_name_is_one_segment_of_the_path_whatever_is_in_it() {
-        assert_eq!(path(Kind::Queue, "a/b c").ok().as_deref(), Some("/v1/holds/queue/a%2Fb%20c"));
+        assert_eq!(path(HoldKind::Queue, "a/b c").ok().as_deref(), Some("/v1/holds/queue/a%2Fb%20c"));
     }
 
     #[test]
     fn a_list_of_holds_fits_eighty_columns() {
         let hold = |name: &str, reason: &str| Hold {
-            kind: "activity".to_owned(),
+            kind: HoldKind::Activity,
             name: name.to_owned(),
             actor: "cli:somebody.with.a.long.name".to_owned(),
             reason: reason.to_owned(),

@@ -2,6 +2,8 @@
 //!
 //! Data goes to stdout, everything else to stderr. Exit status: 0 done, 1 failed or found a breach, 2 wrong usage.
 
+mod answer;
+mod args;
 mod attention;
 mod audit;
 mod bench;
@@ -24,7 +26,6 @@ mod retention;
 mod run;
 mod schedule;
 mod serve;
-mod shapes;
 mod wiring;
 mod worker;
 

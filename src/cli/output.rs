@@ -122,6 +122,11 @@ pub fn relative(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     }
 }
 
+/// How long ago, in as few characters as a column has room for.
+pub fn age(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    relative(at, now).trim_end_matches(" ago").to_owned()
+}
+
 /// A duration in milliseconds, in about six characters.
 pub fn span(ms: i64) -> String {
     let (s, m, h) = (ms / 1000, ms / 60_000, ms / 3_600_000);

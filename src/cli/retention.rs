@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
 use reqwest::Method;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
+    answer::{show, show_list},
     client::{Client, ServerArgs},
     output::{Out, table},
-    shapes::List,
 };
+use crate::engine::{Keeping, PartitionCount, Retention};
 
 /// The subcommands.
 #[derive(Debug, clap::Subcommand)]
@@ -39,56 +38,38 @@ pub(super) enum Verb {
     },
 }
 
-#[derive(Debug, Deserialize)]
-struct Retention {
-    workflow: Option<String>,
-    keep_s: u64,
-}
-
-#[derive(Debug, Deserialize)]
-struct Keeping {
-    partitions: Vec<Partition>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Partition {
-    name: String,
-    go: i64,
-    stay: i64,
-    is_old: bool,
-}
-
 /// Carries out a subcommand.
 pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Result<()> {
     let client = Client::new(server)?;
     match verb {
-        Verb::List => listed(&client.get("/v1/retention", &[]).await?, out),
+        Verb::List => show_retention(&client.get("/v1/retention", &[]).await?, out),
         Verb::Set { workflow, keep, reason, dry_run } => {
             let keep = (keep != "default").then_some(keep);
             let body = json!({"keep": keep, "reason": reason, "dry_run": dry_run});
-            listed(&client.send(Method::PUT, &format!("/v1/retention/{workflow}"), Some(&body), None).await?, out)
+            show_retention(
+                &client.send(Method::PUT, &format!("/v1/retention/{workflow}"), Some(&body), None).await?,
+                out,
+            )
         }
         Verb::Run { .. } => {
             let answer = client.get("/v1/retention/plan", &[]).await?;
-            let keeping: Keeping =
-                serde_json::from_value(answer.clone()).context("the server's answer has an unknown form")?;
-            out.show(&answer, || planned(&keeping))
+            show(&answer, out, render_plan)?;
+            Ok(())
         }
     }
 }
 
-fn listed(answer: &Value, out: Out) -> anyhow::Result<()> {
-    let page: List<Retention> =
-        serde_json::from_value(answer.clone()).context("the server's answer has an unknown form")?;
+fn show_retention(answer: &Value, out: Out) -> anyhow::Result<()> {
     let row = |set: &Retention| {
-        let keep = humantime::format_duration(Duration::from_secs(set.keep_s)).to_string();
+        let keep = humantime::format_duration(Duration::from_secs(set.keep_s.unsigned_abs())).to_string();
         vec![set.workflow.clone().unwrap_or_else(|| "(all others)".to_owned()), keep]
     };
-    out.show(answer, || table(&["WORKFLOW", "KEPT FOR"], page.items.iter().map(row)))
+    show_list(answer, out, "nothing is kept", |all| table(&["WORKFLOW", "KEPT FOR"], all.iter().map(row)))?;
+    Ok(())
 }
 
-fn planned(keeping: &Keeping) -> String {
-    let row = |partition: &Partition| {
+fn render_plan(keeping: &Keeping) -> String {
+    let row = |partition: &PartitionCount| {
         let how = match (partition.is_old, partition.go) {
             (true, _) => "the week is dropped, surviving runs are moved",
             (false, 0) => "",

@@ -21,6 +21,8 @@ pub mod testing;
 mod worker;
 mod workflow;
 
+#[cfg(test)]
+pub(crate) use self::read_models::samples;
 pub use self::{
     activity::{Activity, ActivityContext, ActivityError, Verified, current_traceparent},
     api::{
@@ -38,7 +40,7 @@ pub use self::{
         schedule::{CatchUp, Overlap, SlotOutcome},
         schema::Schema,
         trace::Trace,
-        verb::{Declared, StepDirection, Verb},
+        verb::{Declared, Verb},
         words::UnknownWord,
     },
     credentials::{Identity, VERDICT_FOR},

@@ -15,7 +15,7 @@ use super::{
     problem::Problem,
     wire::{ActionBody, Reason, operator},
 };
-use crate::engine::{Declared, Operator, PolicyOverride, StepDirection, Verb};
+use crate::engine::{Declared, Direction, Operator, PolicyOverride, Verb};
 
 /// Reads a verb: its word, and its own fields. Bulk operations and forms send them apart.
 pub(super) fn parse_verb(word: &str, arguments: Map<String, Value>) -> Result<Verb, Problem> {
@@ -75,7 +75,7 @@ pub(super) struct SkipBody {
     /// Show what would happen and change nothing.
     pub(super) dry_run: bool,
     /// The step or its undo; the one that is unresolved unless said.
-    pub(super) direction: Option<StepDirection>,
+    pub(super) direction: Option<Direction>,
     /// What the workflow is told that the step gave; null unless said.
     pub(super) output: Option<Value>,
 }
@@ -92,7 +92,7 @@ pub(super) struct ResolveBody {
     #[schema(required = true, value_type = Declared)]
     pub(super) outcome: Option<Declared>,
     /// The step or its undo; the one that is unknown unless said.
-    pub(super) direction: Option<StepDirection>,
+    pub(super) direction: Option<Direction>,
     /// What it gave, where it took effect.
     pub(super) output: Option<Value>,
     /// How you know, for the audit.

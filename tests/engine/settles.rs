@@ -1,6 +1,6 @@
 //! Skip and resolve: an operator puts an outcome on record that no attempt brought.
 
-use backstitch::engine::{Declared, StepDirection, Verb};
+use backstitch::engine::{Declared, Direction, Verb};
 use serde_json::json;
 
 use super::verbs::{act, resolve, skip};
@@ -11,7 +11,7 @@ async fn an_undo_that_was_made_can_not_be_skipped() {
     let t = TestEngine::new().await;
     t.script.on("reserve", Side::Undo, [Do::Fatal("gone")]);
     let run = t.ends(&[call("reserve"), call("ship"), Op::Fail("no".into())], "stuck").await.id;
-    let made = Verb::Skip { seq: 1, direction: Some(StepDirection::Undo), output: None };
+    let made = Verb::Skip { seq: 1, direction: Some(Direction::Undo), output: None };
     let refused = t.engine.apply_verb(run, &made, &operator()).await.expect_err("it was made");
     assert_eq!(refused.code(), "wrong_state");
     let seen = t.run(run).await;
@@ -107,7 +107,7 @@ async fn an_unknown_undo_can_be_resolved() {
     t.script.always("ship", Side::Undo, Do::Unknown("lost"));
     let run = t.ends(&[call("reserve"), call("ship"), Op::Fail("no".into())], "stuck").await.id;
     let undo =
-        |outcome| Verb::Resolve { seq: 1, direction: Some(StepDirection::Undo), outcome, output: None, evidence: None };
+        |outcome| Verb::Resolve { seq: 1, direction: Some(Direction::Undo), outcome, output: None, evidence: None };
     act(&t, run, &undo(Declared::Failed)).await;
     t.until(run, "stuck at a failed undo", |run| run.status == "stuck" && outcome(run, "ship", "undo") == "failed")
         .await;

@@ -4,7 +4,7 @@
 //! skip the undo of they have undone by hand. So the ledger has to add up with them as without.
 
 use backstitch::engine::{
-    Declared, Outcome, StepDirection, Verb,
+    Declared, Outcome, Verb,
     core::{
         model::{Direction, Request, Status, Step, StepKind, idempotency_key},
         ruling::rule,
@@ -96,7 +96,7 @@ impl Sim {
     fn what_is_true(&mut self, step: &Step, id: NodeId) -> Option<Verb> {
         let forward = step.direction == Direction::Forward;
         let happened = if forward { self.world.effects(id) > 0 } else { self.world.is_undone(id) };
-        let direction = Some(if forward { StepDirection::Forward } else { StepDirection::Undo });
+        let direction = Some(if forward { Direction::Forward } else { Direction::Undo });
         let output = forward.then(|| json!(id));
         if self.rng.chance(50) {
             // What has had an effect is not passed over.

@@ -49,7 +49,11 @@ impl Report {
 
     pub(super) fn print(&self, out: Out) -> anyhow::Result<()> {
         out.show(self, || {
-            let timeline = self.compensated.as_ref().and_then(|run| timeline::of(run, out)).unwrap_or_default();
+            let timeline = self.compensated.as_ref().map(|run| {
+                let now = run.finished_at.unwrap_or(run.created_at);
+                timeline::render(run, out, now)
+            });
+            let timeline = timeline.unwrap_or_default();
             format!("{}\n\nA compensated order\n{timeline}\n\n{}", self.table(out), self.books_text(out))
         })
     }

@@ -6,6 +6,7 @@ mod place;
 mod show;
 
 use super::{
+    answer::show,
     client::{Client, ServerArgs},
     output::{Out, now, relative, table},
 };
@@ -59,7 +60,6 @@ fn render(order: &Order, out: Out) -> String {
 
 /// Shows an answer that is an order.
 fn show_order(answer: &serde_json::Value, out: Out) -> anyhow::Result<()> {
-    use anyhow::Context;
-    let order: Order = serde_json::from_value(answer.clone()).context("the server's order has an unknown form")?;
-    out.show(answer, || render(&order, out))
+    show(answer, out, |order| render(order, out))?;
+    Ok(())
 }

@@ -1,6 +1,5 @@
 //! `backstitch run …`: start, read and operate runs, one command per file.
 
-mod act;
 mod bulk;
 mod export;
 mod list;
@@ -8,17 +7,15 @@ mod show;
 mod signal;
 mod start;
 pub(super) mod timeline;
+mod verb;
 mod watch;
 mod why;
-
-use anyhow::Context;
-use serde_json::Value;
 
 use super::{
     client::{Client, ServerArgs},
     output::Out,
-    shapes::Run,
 };
+use crate::engine;
 
 /// The subcommands.
 #[derive(Debug, clap::Subcommand)]
@@ -38,25 +35,25 @@ pub(super) enum Verb {
     /// Send a signal to a run
     Signal(signal::Args),
     /// Retry a stuck or failed run where it failed, or a waiting step at once
-    Retry(act::RetryArgs),
+    Retry(verb::RetryArgs),
     /// Stop a run and undo its steps, if it is not past its pivot
-    Cancel(act::DangerousArgs),
+    Cancel(verb::DangerousArgs),
     /// Undo a run's steps, in any state
-    Compensate(act::DangerousArgs),
+    Compensate(verb::DangerousArgs),
     /// Stop starting a run's steps, and freeze its timers
-    Pause(act::PlainArgs),
+    Pause(verb::PlainArgs),
     /// Resume a paused run
-    Resume(act::PlainArgs),
+    Resume(verb::PlainArgs),
     /// Skip a step that has not succeeded, or an undo
-    Skip(act::SkipArgs),
+    Skip(verb::SkipArgs),
     /// Declare the outcome of an unknown step
-    Resolve(act::ResolveArgs),
+    Resolve(verb::ResolveArgs),
     /// End a run in its present state, without undo
-    Abandon(act::DangerousArgs),
+    Abandon(verb::DangerousArgs),
     /// Remove a run from the attention list
-    Acknowledge(act::PlainArgs),
+    Acknowledge(verb::PlainArgs),
     /// Start a new run from a step of this one
-    Fork(act::ForkArgs),
+    Fork(verb::ForkArgs),
 }
 
 /// Carries out a subcommand.
@@ -70,32 +67,15 @@ pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Re
         Verb::Why(args) => why::run(&args, &client, out).await,
         Verb::Export(args) => export::run(&args, &client).await,
         Verb::Signal(args) => signal::run(args, &client).await,
-        Verb::Retry(args) => act::retry(args, &client, out).await,
-        Verb::Cancel(args) => act::dangerous("cancel", args, &client, out).await,
-        Verb::Compensate(args) => act::dangerous("compensate", args, &client, out).await,
-        Verb::Pause(args) => act::plain("pause", args, &client, out).await,
-        Verb::Resume(args) => act::plain("resume", args, &client, out).await,
-        Verb::Skip(args) => act::skip(args, &client, out).await,
-        Verb::Resolve(args) => act::resolve(args, &client, out).await,
-        Verb::Abandon(args) => act::dangerous("abandon", args, &client, out).await,
-        Verb::Acknowledge(args) => act::plain("acknowledge", args, &client, out).await,
-        Verb::Fork(args) => act::fork(args, &client, out).await,
+        Verb::Retry(args) => verb::retry(args, &client, out).await,
+        Verb::Cancel(args) => verb::dangerous(engine::Verb::Cancel, args, &client, out).await,
+        Verb::Compensate(args) => verb::dangerous(engine::Verb::Compensate, args, &client, out).await,
+        Verb::Pause(args) => verb::plain(engine::Verb::Pause, args, &client, out).await,
+        Verb::Resume(args) => verb::plain(engine::Verb::Resume, args, &client, out).await,
+        Verb::Skip(args) => verb::skip(args, &client, out).await,
+        Verb::Resolve(args) => verb::resolve(args, &client, out).await,
+        Verb::Abandon(args) => verb::dangerous(engine::Verb::Abandon, args, &client, out).await,
+        Verb::Acknowledge(args) => verb::plain(engine::Verb::Acknowledge, args, &client, out).await,
+        Verb::Fork(args) => verb::fork(args, &client, out).await,
     }
-}
-
-/// Reads one run: the whole answer, and the fields that tables need.
-async fn read(client: &Client, id: &str) -> anyhow::Result<(Value, Run)> {
-    let whole = client.get(&format!("/v1/runs/{id}"), &[]).await?;
-    let run = serde_json::from_value(whole.clone()).context("the server's run has an unknown form")?;
-    Ok((whole, run))
-}
-
-/// A JSON argument: the text itself, `@FILE`, or `-` for stdin.
-pub(super) fn json_argument(name: &str, text: &str) -> anyhow::Result<Value> {
-    let text = match text.strip_prefix('@') {
-        Some(path) => std::fs::read_to_string(path).with_context(|| format!("{name}: {path} can't be read"))?,
-        None if text == "-" => std::io::read_to_string(std::io::stdin()).context("stdin can't be read")?,
-        None => text.to_owned(),
-    };
-    serde_json::from_str(&text).with_context(|| format!("{name} is not JSON"))
 }

@@ -1,7 +1,8 @@
 //! `backstitch run show`: one run and the timeline of its steps.
 
-use super::{read, timeline};
+use super::timeline;
 use crate::cli::{
+    answer,
     client::Client,
     output::{Out, now},
 };
@@ -14,6 +15,12 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(args: &Args, client: &Client, out: Out) -> anyhow::Result<()> {
-    let (whole, run) = read(client, &args.id).await?;
-    out.show(&whole, || timeline::render(&run, out, now()))
+    show_run(&args.id, client, out).await
+}
+
+/// Shows one run.
+pub(super) async fn show_run(id: &str, client: &Client, out: Out) -> anyhow::Result<()> {
+    let answer = client.get(&format!("/v1/runs/{id}"), &[]).await?;
+    answer::show(&answer, out, |run| timeline::render(run, out, now()))?;
+    Ok(())
 }

@@ -2,8 +2,7 @@
 
 use reqwest::Method;
 
-use super::json_argument;
-use crate::cli::{client::Client, output::tell};
+use crate::cli::{args::optional_json, client::Client, output::tell};
 
 /// Arguments of `run signal`.
 #[derive(Debug, clap::Args)]
@@ -21,7 +20,7 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(args: Args, client: &Client) -> anyhow::Result<()> {
-    let payload = args.payload.as_deref().map(|text| json_argument("--payload", text)).transpose()?;
+    let payload = optional_json("--payload", args.payload.as_deref())?;
     let path = format!("/v1/runs/{}/signals/{}", args.id, args.name);
     client.send(Method::POST, &path, payload.as_ref(), args.key.as_deref()).await?;
     tell(format!("signal {} is recorded; `backstitch run show {}` shows its effect.", args.name, args.id));

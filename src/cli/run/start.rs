@@ -3,10 +3,15 @@
 use reqwest::Method;
 use serde_json::json;
 
-use super::{json_argument, show};
-use crate::cli::{
-    client::{Client, WAIT},
-    output::{Out, tell},
+use super::show::show_run;
+use crate::{
+    cli::{
+        answer::read,
+        args::json_argument,
+        client::{Client, WAIT},
+        output::{Out, tell},
+    },
+    engine::{Run, RunResult, RunStatus},
 };
 
 /// Arguments of `run start`.
@@ -33,15 +38,15 @@ pub(super) async fn run(args: Args, client: &Client, out: Out) -> anyhow::Result
     if let Some(queue) = args.queue {
         body["queue"] = queue.into();
     }
-    let run = client.send(Method::POST, "/v1/runs", Some(&body), args.key.as_deref()).await?;
-    let id = run["id"].as_str().unwrap_or_default().to_owned();
+    let answer = client.send(Method::POST, "/v1/runs", Some(&body), args.key.as_deref()).await?;
+    let id = read::<Run>(&answer)?.id.to_string();
     if args.wait {
         let status = wait_for_end(client, &id).await?;
-        show::run(&show::Args { id: id.clone() }, client, out).await?;
-        anyhow::ensure!(status == "completed", "the run is {status}");
+        show_run(&id, client, out).await?;
+        anyhow::ensure!(status == RunStatus::Completed, "the run is {status}");
         return Ok(());
     }
-    out.show(&run, || id.clone())?;
+    out.show(&answer, || id.clone())?;
     if !out.json() {
         tell(format!("`backstitch run watch {id}` follows it."));
     }
@@ -49,13 +54,12 @@ pub(super) async fn run(args: Args, client: &Client, out: Out) -> anyhow::Result
 }
 
 /// Waits until the run has ended, or is stuck or paused, and returns its status.
-async fn wait_for_end(client: &Client, id: &str) -> anyhow::Result<String> {
+async fn wait_for_end(client: &Client, id: &str) -> anyhow::Result<RunStatus> {
     let wait = [("wait", format!("{}s", WAIT.as_secs()))];
     loop {
-        let result = client.get(&format!("/v1/runs/{id}/result"), &wait).await?;
-        let status = result["status"].as_str().unwrap_or_default();
-        if result["ended"] == true || matches!(status, "stuck" | "paused") {
-            return Ok(status.to_owned());
+        let RunResult { status, .. } = read(&client.get(&format!("/v1/runs/{id}/result"), &wait).await?)?;
+        if status.has_ended() || matches!(status, RunStatus::Stuck | RunStatus::Paused) {
+            return Ok(status);
         }
         tell(format!("{status} …"));
     }

@@ -1,31 +1,23 @@
 //! A run as text in 80 columns: its fields, then its steps, with the forward lane on the left and the undo lane on the
 //! right.
 
-use chrono::{DateTime, Utc};
-
-use crate::cli::{
-    output::{Out, cut, relative, span},
-    shapes::{PastAttempt, Run, Step},
+use crate::{
+    cli::output::{Out, cut, relative, span},
+    engine::{Direction, Outcome, PastAttempt, Run, RunStep, StepKind, StepState, Time},
 };
 
-/// A run of this process's own engine as text; none where it has no such form, which a run always has.
-pub(in crate::cli) fn of(run: &crate::engine::Run, out: Out) -> Option<String> {
-    let run: Run = serde_json::from_value(serde_json::to_value(run).ok()?).ok()?;
-    let now = run.finished_at.unwrap_or(run.created_at);
-    Some(render(&run, out, now))
-}
-
 /// The run as text.
-pub(super) fn render(run: &Run, out: Out, now: DateTime<Utc>) -> String {
-    let mut lines = vec![format!("run {}  {}", run.id, out.paint(&run.status))];
+pub(in crate::cli) fn render(run: &Run, out: Out, now: Time) -> String {
+    let mut lines = vec![format!("run {}  {}", run.id, out.paint(run.status.word()))];
     lines.extend(facts(run, now));
-    let forward: Vec<&Step> = run.steps.iter().filter(|step| step.direction == "forward").collect();
+    let steps = || run.steps.iter().flatten();
+    let forward: Vec<&RunStep> = steps().filter(|step| step.direction == Direction::Forward).collect();
     if !forward.is_empty() {
         lines.push(String::new());
         lines.push(format!("    {:<26} {:>7} {:>5}    {}", "STEP", "TOOK", "TRIES", "UNDO"));
     }
     for step in forward {
-        let undo = run.steps.iter().find(|other| other.direction == "undo" && other.seq == step.seq);
+        let undo = steps().find(|other| other.direction == Direction::Undo && other.seq == step.seq);
         lines.push(row(step, undo, out, now).trim_end().to_owned());
         for (lane, step) in [("", Some(step)), ("undo: ", undo)] {
             let Some(step) = step else { continue };
@@ -42,7 +34,7 @@ pub(super) fn render(run: &Run, out: Out, now: DateTime<Utc>) -> String {
 }
 
 /// The attempts that did not succeed, if they say more than the step's own error; equal ones share a line.
-fn tries(step: &Step) -> Vec<String> {
+fn tries(step: &RunStep) -> Vec<String> {
     if step.attempt_log.len() < 2 && step.error.is_some() {
         return Vec::new();
     }
@@ -53,10 +45,10 @@ fn tries(step: &Step) -> Vec<String> {
 }
 
 fn line(first: &PastAttempt, last: &PastAttempt) -> String {
-    let (one, many, found) = match (first.verification, first.outcome.as_str()) {
-        (true, "failed") => ("verification", "verifications", "it never took effect"),
+    let (one, many, found) = match (first.verification, first.outcome) {
+        (true, Outcome::Failed) => ("verification", "verifications", "it never took effect"),
         (true, _) => ("verification", "verifications", "could not tell"),
-        (false, outcome) => ("try", "tries", outcome),
+        (false, outcome) => ("try", "tries", outcome.word()),
     };
     let number = match (first.attempt, last.attempt) {
         (from, to) if from == to => format!("{one} {from}"),
@@ -68,8 +60,8 @@ fn line(first: &PastAttempt, last: &PastAttempt) -> String {
     format!("{number}: {found}{after}{error}")
 }
 
-fn facts(run: &Run, now: DateTime<Utc>) -> Vec<String> {
-    let ago = |at: Option<DateTime<Utc>>| at.map(|at| relative(at, now));
+fn facts(run: &Run, now: Time) -> Vec<String> {
+    let ago = |at: Option<Time>| at.map(|at| relative(at, now));
     let waits = run.waiting_on.as_ref().map(|waiting| {
         let name = waiting.name.as_deref().unwrap_or_default();
         let until = waiting.until.map(|at| format!(", until {}", relative(at, now))).unwrap_or_default();
@@ -81,17 +73,18 @@ fn facts(run: &Run, now: DateTime<Utc>) -> Vec<String> {
     });
     let took =
         run.finished_at.map(|end| format!("{}, {} after its start", relative(end, now), took(run.created_at, end)));
+    let children: Vec<String> = run.children.iter().flatten().map(ToString::to_string).collect();
     let facts = [
         ("workflow", Some(format!("{} v{}", run.workflow, run.version))),
         ("queue", Some(run.queue.clone()).filter(|queue| queue != "default")),
         ("key", run.key.clone()),
-        ("parent", run.parent_id.clone()),
-        ("children", Some(run.children.join(" ")).filter(|ids| !ids.is_empty())),
+        ("parent", run.parent_id.map(|id| id.to_string())),
+        ("children", Some(children.join(" ")).filter(|ids| !ids.is_empty())),
         ("created", ago(Some(run.created_at))),
         ("ended", took),
         ("waits for", waits),
         ("failure", failure),
-        ("output", run.output.as_ref().map(|output| cut(&output.to_string(), 300))),
+        ("output", run.output.as_ref().map(|output| cut(output.get(), 300))),
     ];
     let line = |(name, value): (&str, Option<String>)| {
         let mut lines = wrapped(&value?, "             ");
@@ -103,17 +96,18 @@ fn facts(run: &Run, now: DateTime<Utc>) -> Vec<String> {
     facts.into_iter().filter_map(line).flatten().collect()
 }
 
-fn took(from: DateTime<Utc>, to: DateTime<Utc>) -> String {
+fn took(from: Time, to: Time) -> String {
     span((to - from).num_milliseconds().max(0))
 }
 
-fn row(step: &Step, undo: Option<&Step>, out: Out, now: DateTime<Utc>) -> String {
-    let name = if step.kind == "activity" { step.name.clone() } else { format!("{} ({})", step.name, step.kind) };
-    let name = if step.kind == "pivot" { "— pivot —".to_owned() } else { name };
+fn row(step: &RunStep, undo: Option<&RunStep>, out: Out, now: Time) -> String {
+    let name =
+        if step.kind == StepKind::Activity { step.name.clone() } else { format!("{} ({})", step.name, step.kind) };
+    let name = if step.kind == StepKind::Pivot { "— pivot —".to_owned() } else { name };
     let tries = if step.attempts > 0 { step.attempts.to_string() } else { String::new() };
     let undo = undo.map(|undo| {
         let tries = if undo.attempts > 1 { format!(" {} tries", undo.attempts) } else { String::new() };
-        let word = undo.outcome.as_deref().unwrap_or("open");
+        let word = StepState::from(undo.outcome);
         format!("{} {word:<7} {:>7}{tries}", out.paint(mark(undo)), time(undo, now))
     });
     let left =
@@ -121,21 +115,18 @@ fn row(step: &Step, undo: Option<&Step>, out: Out, now: DateTime<Utc>) -> String
     format!("{left}    {}", undo.unwrap_or_default())
 }
 
-const fn mark_of(outcome: &str) -> &'static str {
-    match outcome.as_bytes() {
-        b"ok" => "✓",
-        b"failed" => "✗",
-        b"unknown" => "?",
-        _ => "-",
+const fn mark(step: &RunStep) -> &'static str {
+    match step.outcome {
+        None => "▸",
+        Some(Outcome::Ok) => "✓",
+        Some(Outcome::Failed) => "✗",
+        Some(Outcome::Unknown) => "?",
+        Some(Outcome::Skipped) => "-",
     }
 }
 
-fn mark(step: &Step) -> &'static str {
-    step.outcome.as_deref().map_or("▸", mark_of)
-}
-
 /// How long it took, or when the next attempt is due.
-fn time(step: &Step, now: DateTime<Utc>) -> String {
+fn time(step: &RunStep, now: Time) -> String {
     match (step.started_at, step.finished_at, step.next_attempt_at.or(step.due_at)) {
         (Some(start), Some(end), _) => took(start, end),
         (_, None, Some(next)) => relative(next, now),
@@ -166,14 +157,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::cli::output::Format;
+    use crate::{cli::output::Format, engine::samples};
 
     fn step(seq: u32, name: &str, direction: &str, outcome: Option<&str>, ms: u32) -> serde_json::Value {
-        json!({
+        let changes = json!({
             "seq": seq, "name": name, "kind": "activity", "direction": direction, "outcome": outcome, "attempts": 1,
             "started_at": "2026-01-01T00:00:01Z",
             "finished_at": outcome.map(|_| format!("2026-01-01T00:00:01.{ms:03}Z")),
-        })
+        });
+        samples::with(samples::done_step_json(), changes)
     }
 
     #[test]
@@ -186,14 +178,14 @@ mod tests {
         refund["next_attempt_at"] = json!("2026-01-01T00:01:05Z");
         let run = json!({
             "id": "01998877-6655-7443-8221-100000000000", "workflow": "order", "version": 1, "queue": "default",
-            "key": "k-1", "status": "compensating", "created_at": "2026-01-01T00:00:00Z",
+            "key": "k-1", "status": "compensating", "waiting_on": null, "created_at": "2026-01-01T00:00:00Z",
             "failure": {"code": "payment_expired", "message": "not paid within ten minutes", "step": 1},
             "steps": [
                 step(0, "reserve_stock", "forward", Some("ok"), 4), charge,
                 refund, step(0, "reserve_stock", "undo", Some("ok"), 7),
             ],
         });
-        let run: Run = serde_json::from_value(run).expect("a run");
+        let run: Run = samples::with(samples::waiting_run_json(), run);
         let text =
             render(&run, Out { format: Format::Table, colour: false }, "2026-01-01T00:01:00Z".parse().expect("a time"));
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
@@ -231,9 +223,10 @@ mod tests {
         declined["attempt_log"] = json!([past(1, "failed", "declined")]);
         let run = json!({
             "id": "01998877-6655-7443-8221-100000000000", "workflow": "order", "version": 1, "queue": "default",
-            "status": "failed", "created_at": "2026-01-01T00:00:00Z", "steps": [charge, declined],
+            "key": null, "status": "failed", "waiting_on": null, "created_at": "2026-01-01T00:00:00Z",
+            "steps": [charge, declined],
         });
-        let run: Run = serde_json::from_value(run).expect("a run");
+        let run: Run = samples::with(samples::waiting_run_json(), run);
         let text =
             render(&run, Out { format: Format::Table, colour: false }, "2026-01-01T00:01:00Z".parse().expect("a time"));
         insta::assert_snapshot!(text, @r"

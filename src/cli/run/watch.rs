@@ -5,10 +5,12 @@ use std::time::Duration;
 use reqwest::Response;
 use serde_json::{Value, json};
 
-use crate::cli::{
-    client::{ApiError, Client},
-    output::{Out, say, tell},
-    shapes::ended,
+use crate::{
+    cli::{
+        client::{ApiError, Client},
+        output::{Out, say, tell},
+    },
+    engine::RunStatus,
 };
 
 /// Delay between attempts to reconnect.
@@ -104,7 +106,9 @@ impl Event {
         } else {
             say(&self.line(out));
         }
-        self.kind == "run" && self.data["status"].as_str().is_some_and(ended)
+        // A status of a newer server is none of the ends that are known here: the stream closes by itself then.
+        let status = self.data["status"].as_str().and_then(|word| word.parse().ok());
+        self.kind == "run" && status.is_some_and(RunStatus::has_ended)
     }
 
     fn line(&self, out: Out) -> String {

@@ -1,13 +1,13 @@
 //! `backstitch run why`: what a run waits for, since when, and what comes next, in the server's sentences, with fitting
 //! commands.
 
-use anyhow::Context;
-use serde::Deserialize;
-
-use crate::cli::{
-    client::Client,
-    output::{Out, tell},
-    shapes::WaitingOn,
+use crate::{
+    cli::{
+        answer::show,
+        client::Client,
+        output::{Out, tell},
+    },
+    engine::{WaitKind, WaitingOn, Why},
 };
 
 /// The run.
@@ -17,34 +17,21 @@ pub(crate) struct Args {
     id: String,
 }
 
-#[derive(Debug, Deserialize)]
-struct Why {
-    id: String,
-    sentences: Vec<String>,
-    waiting_on: Option<WaitingOn>,
-    actions: Vec<String>,
-}
-
 pub(super) async fn run(args: &Args, client: &Client, out: Out) -> anyhow::Result<()> {
-    let whole = client.get(&format!("/v1/runs/{}/why", args.id), &[]).await?;
-    let why: Why = serde_json::from_value(whole.clone()).context("the server's answer has an unknown form")?;
-    out.show(&whole, || why.sentences.join("\n"))?;
-    if !out.json() {
-        for command in commands(&why) {
-            tell(command);
-        }
-    }
+    let answer = client.get(&format!("/v1/runs/{}/why", args.id), &[]).await?;
+    let why = show(&answer, out, |why: &Why| why.sentences.join("\n"))?;
+    why.iter().flat_map(suggest_commands).for_each(tell);
     Ok(())
 }
 
 /// Suggested commands: one that ends the wait, then the verbs that its status allows.
-fn commands(why: &Why) -> Vec<String> {
+fn suggest_commands(why: &Why) -> Vec<String> {
     let id = &why.id;
     let mut commands = Vec::new();
     if let Some(WaitingOn { kind, name: Some(name), .. }) = &why.waiting_on {
-        match kind.as_str() {
-            "signal" => commands.push(format!("backstitch run signal {id} {name} [--payload JSON]")),
-            "queue" => commands.push(format!("backstitch worker --queue {name}")),
+        match kind {
+            WaitKind::Signal => commands.push(format!("backstitch run signal {id} {name} [--payload JSON]")),
+            WaitKind::Queue => commands.push(format!("backstitch worker --queue {name}")),
             _ => {}
         }
     }
@@ -67,15 +54,15 @@ mod tests {
 
     #[test]
     fn the_commands_fit_what_it_waits_for_and_what_is_allowed() {
-        let why = json!({"id": "r1", "sentences": [], "actions": ["retry", "cancel", "resolve", "fork"],
+        let why = json!({"id": uuid::Uuid::nil(), "workflow": "w", "status": "waiting", "sentences": [], "who": "caller", "attention": [], "actions": ["retry", "cancel", "resolve", "fork"],
             "waiting_on": {"kind": "signal", "name": "paid", "since": null, "until": null}});
         let why: Why = serde_json::from_value(why).expect("an answer");
-        insta::assert_snapshot!(commands(&why).join("\n"), @r"
-        backstitch run signal r1 paid [--payload JSON]
-        backstitch run retry r1
-        backstitch run cancel r1 --reason TEXT
-        backstitch run resolve r1 SEQ --outcome ok|failed --reason TEXT
-        backstitch run fork r1 --from SEQ --reason TEXT
+        insta::assert_snapshot!(suggest_commands(&why).join("\n"), @r"
+        backstitch run signal 00000000-0000-0000-0000-000000000000 paid [--payload JSON]
+        backstitch run retry 00000000-0000-0000-0000-000000000000
+        backstitch run cancel 00000000-0000-0000-0000-000000000000 --reason TEXT
+        backstitch run resolve 00000000-0000-0000-0000-000000000000 SEQ --outcome ok|failed --reason TEXT
+        backstitch run fork 00000000-0000-0000-0000-000000000000 --from SEQ --reason TEXT
         ");
     }
 }

@@ -1,39 +1,30 @@
 //! `backstitch schedule list`: schedules, one line each.
 
-use anyhow::Context;
-use chrono::{DateTime, Utc};
-
-use super::Schedule;
-use crate::cli::{
-    client::Client,
-    output::{Out, cut, now, relative, table, tell},
-    shapes::List,
+use crate::{
+    cli::{
+        answer::show_list,
+        client::Client,
+        output::{Out, cut, now, relative, table},
+    },
+    engine::{Schedule, Time},
 };
 
 pub(super) async fn run(client: &Client, out: Out) -> anyhow::Result<()> {
-    let whole = client.get("/v1/schedules", &[]).await?;
-    if out.json() {
-        return out.show(&whole, String::new);
-    }
-    let page: List<Schedule> = serde_json::from_value(whole).context("the server's list has an unknown form")?;
-    if page.items.is_empty() {
-        tell("no schedules; `backstitch schedule set` creates one");
-        return Ok(());
-    }
-    out.show(&(), || render(&page.items, out, now()))
+    let answer = client.get("/v1/schedules", &[]).await?;
+    show_list(&answer, out, "no schedules; `backstitch schedule set` creates one", |all| render(all, out, now()))?;
+    Ok(())
 }
 
-fn render(schedules: &[Schedule], out: Out, now: DateTime<Utc>) -> String {
+fn render(schedules: &[Schedule], out: Out, now: Time) -> String {
     let row = |schedule: &Schedule| {
         let next = match schedule.next.first() {
             _ if schedule.paused => out.paint("paused"),
             Some(next) => relative(*next, now),
             None => "never".to_owned(),
         };
-        let last = schedule
-            .last
-            .as_ref()
-            .map_or_else(String::new, |last| format!("{} {}", out.paint(&last.outcome), relative(last.slot, now)));
+        let last = schedule.last.as_ref().map_or_else(String::new, |last| {
+            format!("{} {}", out.paint(last.outcome.word()), relative(last.slot, now))
+        });
         vec![
             cut(&schedule.name, 20),
             cut(&schedule.cron, 14),
@@ -50,18 +41,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::cli::output::Format;
+    use crate::{cli::output::Format, engine::samples};
 
     #[test]
     fn a_list_fits_eighty_columns_and_says_what_was_missed() {
         let schedule = |name: &str, paused: bool| -> Schedule {
-            serde_json::from_value(json!({
-                "name": name, "cron": "*/30 * * * *", "time_zone": "Europe/Berlin", "workflow": "archive_sweep_of_the_shop",
-                "queue": null, "overlap": "skip", "catch_up": "latest", "paused": paused, "missed": 12, "queued": 0,
-                "next": ["2026-01-01T00:30:00Z"],
-                "last": {"slot": "2026-01-01T00:00:00Z", "outcome": "started", "run_id": "r1", "message": null},
-            }))
-            .expect("a schedule")
+            samples::with(
+                samples::schedule_json(),
+                json!({
+                    "name": name, "cron": "*/30 * * * *", "paused": paused, "missed": 12, "next": ["2026-01-01T00:30:00Z"],
+                }),
+            )
         };
         let schedules = [schedule("archive-sweep", false), schedule("a-report-with-a-long-name", true)];
         let now = "2026-01-01T00:01:30Z".parse().expect("a time");

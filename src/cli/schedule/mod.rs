@@ -1,20 +1,15 @@
 //! `backstitch schedule …`: runs that start on a schedule.
 
-mod act;
 mod list;
 mod set;
 mod show;
-
-use anyhow::Context;
-use chrono::{DateTime, Utc};
-use serde::Deserialize;
-use serde_json::Value;
+mod verb;
 
 use super::{
     client::{Client, ServerArgs},
-    output::Out,
-    shapes::List,
+    output::{Out, relative},
 };
+use crate::engine::{Schedule, Time};
 
 /// The subcommands.
 #[derive(Debug, clap::Subcommand)]
@@ -26,13 +21,13 @@ pub(super) enum Verb {
     /// Show a schedule and the results of its slots
     Show(show::Args),
     /// Pause a schedule
-    Pause(act::Args),
+    Pause(verb::Args),
     /// Resume a paused schedule
-    Resume(act::Args),
+    Resume(verb::Args),
     /// Start a run now, in addition to its slots
-    Run(act::Args),
+    Run(verb::Args),
     /// Delete a schedule; its runs stay
-    Delete(act::DeleteArgs),
+    Delete(verb::DeleteArgs),
 }
 
 /// Carries out a subcommand.
@@ -42,38 +37,11 @@ pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Re
         Verb::Set(args) => set::run(args, &client, out).await,
         Verb::List => list::run(&client, out).await,
         Verb::Show(args) => show::run(&args, &client, out).await,
-        Verb::Pause(args) => act::change("pause", &args, &client, out).await,
-        Verb::Resume(args) => act::change("resume", &args, &client, out).await,
-        Verb::Run(args) => act::run(&args, &client, out).await,
-        Verb::Delete(args) => act::delete(&args, &client, out).await,
+        Verb::Pause(args) => verb::change("pause", &args, &client, out).await,
+        Verb::Resume(args) => verb::change("resume", &args, &client, out).await,
+        Verb::Run(args) => verb::run(&args, &client, out).await,
+        Verb::Delete(args) => verb::delete(&args, &client, out).await,
     }
-}
-
-/// A schedule, with the fields that tables need.
-#[derive(Debug, Deserialize)]
-struct Schedule {
-    name: String,
-    cron: String,
-    time_zone: String,
-    workflow: String,
-    queue: Option<String>,
-    overlap: String,
-    catch_up: String,
-    paused: bool,
-    next: Vec<DateTime<Utc>>,
-    last: Option<Slot>,
-    missed: i64,
-    queued: i64,
-    slots: Option<List<Slot>>,
-}
-
-/// A slot.
-#[derive(Debug, Deserialize)]
-struct Slot {
-    slot: DateTime<Utc>,
-    outcome: String,
-    run_id: Option<String>,
-    message: Option<String>,
 }
 
 /// A schedule's path, with its name escaped.
@@ -90,20 +58,14 @@ fn encoded(text: &str) -> String {
     text.bytes().map(escaped).collect()
 }
 
-fn read(answer: &Value) -> anyhow::Result<Schedule> {
-    serde_json::from_value(answer.clone()).context("the server's schedule has an unknown form")
-}
-
 /// A moment in its zone, as `Mon 05 Jan 09:00 CET`.
-fn in_zone(moment: DateTime<Utc>, zone: &str) -> String {
+fn in_zone(moment: Time, zone: &str) -> String {
     let zone: chrono_tz::Tz = zone.parse().unwrap_or(chrono_tz::UTC);
     moment.with_timezone(&zone).format("%a %d %b %H:%M %Z").to_string()
 }
 
 /// The coming slots, one line each.
-fn coming(schedule: &Schedule, now: DateTime<Utc>) -> String {
-    let line = |slot: &DateTime<Utc>| {
-        format!("  next {} ({})", in_zone(*slot, &schedule.time_zone), super::output::relative(*slot, now))
-    };
+fn coming(schedule: &Schedule, now: Time) -> String {
+    let line = |slot: &Time| format!("  next {} ({})", in_zone(*slot, &schedule.time_zone), relative(*slot, now));
     schedule.next.iter().map(line).collect::<Vec<_>>().join("\n")
 }

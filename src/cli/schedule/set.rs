@@ -3,11 +3,15 @@
 use reqwest::Method;
 use serde_json::json;
 
-use super::{coming, path, read};
-use crate::cli::{
-    client::Client,
-    output::{Out, now},
-    run::json_argument,
+use super::{coming, path};
+use crate::{
+    cli::{
+        answer::show,
+        args::{json_argument, parse_word},
+        client::Client,
+        output::{Out, now},
+    },
+    engine::{CatchUp, Overlap, ScheduleChange},
 };
 
 /// Arguments of `schedule set`.
@@ -30,11 +34,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     time_zone: String,
     /// What a slot does if the previous run has not ended
-    #[arg(long, value_parser = ["skip", "queue", "allow"], default_value = "skip")]
-    overlap: String,
+    #[arg(long, value_parser = parse_word::<Overlap>(Overlap::WORDS), default_value = "skip")]
+    overlap: Overlap,
     /// Which missed slots to start after downtime
-    #[arg(long, value_parser = ["none", "latest", "all"], default_value = "latest")]
-    catch_up: String,
+    #[arg(long, value_parser = parse_word::<CatchUp>(CatchUp::WORDS), default_value = "latest")]
+    catch_up: CatchUp,
     /// Queue of the runs
     #[arg(long)]
     queue: Option<String>,
@@ -53,14 +57,16 @@ pub(super) async fn run(args: Args, client: &Client, out: Out) -> anyhow::Result
         "catch_up": args.catch_up, "reason": args.reason, "dry_run": args.dry_run,
     });
     let answer = client.send(Method::PUT, &path(&args.name), Some(&body), None).await?;
-    let schedule = read(&answer)?;
-    out.show(&answer, || {
-        let done = match (args.dry_run, answer["created"] == true) {
+    let describe = |change: &ScheduleChange| {
+        let done = match (change.dry_run, change.created) {
             (true, _) => "would be set",
             (false, true) => "is set",
             (false, false) => "is replaced",
         };
+        let schedule = &change.schedule;
         let paused = if schedule.paused { " (paused: nothing starts)" } else { "" };
-        format!("schedule {} {done}{paused}\n{}", schedule.name, coming(&schedule, now()))
-    })
+        format!("schedule {} {done}{paused}\n{}", schedule.name, coming(schedule, now()))
+    };
+    show(&answer, out, describe)?;
+    Ok(())
 }

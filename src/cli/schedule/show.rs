@@ -1,11 +1,13 @@
 //! `backstitch schedule show`: one schedule, when it starts next, and the results of its slots.
 
-use chrono::{DateTime, Utc};
-
-use super::{Schedule, Slot, coming, in_zone, path, read};
-use crate::cli::{
-    client::Client,
-    output::{Out, now, table, tell},
+use super::{coming, in_zone, path};
+use crate::{
+    cli::{
+        answer,
+        client::Client,
+        output::{Out, now, table, tell},
+    },
+    engine::{ScheduleDetail, Slot, Time},
 };
 
 /// The schedule.
@@ -25,15 +27,15 @@ pub(super) async fn run(args: &Args, client: &Client, out: Out) -> anyhow::Resul
     let mut query = vec![("limit", args.limit.to_string())];
     query.extend(args.cursor.clone().map(|cursor| ("cursor", cursor)));
     let answer = client.get(&path(&args.name), &query).await?;
-    let schedule = read(&answer)?;
-    out.show(&answer, || render(&schedule, out, now()))?;
-    if let Some(cursor) = schedule.slots.and_then(|slots| slots.next_cursor).filter(|_| !out.json()) {
+    let detail = answer::show(&answer, out, |detail| render(detail, out, now()))?;
+    if let Some(cursor) = detail.and_then(|detail| detail.slots.next_cursor) {
         tell(format!("more slots with --cursor {cursor}"));
     }
     Ok(())
 }
 
-fn render(schedule: &Schedule, out: Out, now: DateTime<Utc>) -> String {
+fn render(detail: &ScheduleDetail, out: Out, now: Time) -> String {
+    let schedule = &detail.schedule;
     let paused = if schedule.paused { format!(", {}", out.paint("paused")) } else { String::new() };
     let queue = schedule.queue.as_deref().unwrap_or("default");
     let mut lines = vec![
@@ -45,12 +47,11 @@ fn render(schedule: &Schedule, out: Out, now: DateTime<Utc>) -> String {
     if schedule.queued > 0 || schedule.missed > 0 {
         lines.push(format!("  {} queued, {} missed", schedule.queued, schedule.missed));
     }
-    let slots = schedule.slots.iter().flat_map(|slots| &slots.items);
     let row = |slot: &Slot| {
-        let note = slot.run_id.clone().or_else(|| slot.message.clone()).unwrap_or_default();
-        vec![in_zone(slot.slot, &schedule.time_zone), out.paint(&slot.outcome), note]
+        let note = slot.run_id.map(|id| id.to_string()).or_else(|| slot.message.clone()).unwrap_or_default();
+        vec![in_zone(slot.slot, &schedule.time_zone), out.paint(slot.outcome.word()), note]
     };
-    let rows: Vec<_> = slots.map(row).collect();
+    let rows: Vec<_> = detail.slots.items.iter().map(row).collect();
     if !rows.is_empty() {
         lines.push(String::new());
         lines.push(table(&["SLOT", "OUTCOME", "RUN OR REASON"], rows));
@@ -64,22 +65,24 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::cli::output::Format;
+    use crate::{cli::output::Format, engine::samples};
 
     #[test]
     fn a_schedule_says_when_it_comes_and_what_became_of_its_slots() {
-        let schedule: Schedule = serde_json::from_value(json!({
-            "name": "report", "cron": "0 9 * * 1", "time_zone": "Europe/Berlin", "workflow": "report", "queue": null,
-            "overlap": "skip", "catch_up": "latest", "paused": false, "missed": 1, "queued": 0,
-            "next": ["2026-01-05T08:00:00Z", "2026-01-12T08:00:00Z"], "last": null,
-            "slots": {"next_cursor": null, "items": [
-                {"slot": "2025-12-29T08:00:00Z", "outcome": "started", "run_id": "01998877-6655-7443-8221-100000000000", "message": null},
-                {"slot": "2025-12-22T08:00:00Z", "outcome": "missed", "run_id": null, "message": "nobody saw to it in time"},
-            ]},
-        }))
-        .expect("a schedule");
+        let detail: ScheduleDetail = samples::with(
+            samples::schedule_json(),
+            json!({
+                "name": "report", "cron": "0 9 * * 1", "time_zone": "Europe/Berlin", "workflow": "report", "queue": null,
+                "overlap": "skip", "catch_up": "latest", "paused": false, "missed": 1, "queued": 0,
+                "next": ["2026-01-05T08:00:00Z", "2026-01-12T08:00:00Z"], "last": null,
+                "slots": {"next_cursor": null, "items": [
+                    {"slot": "2025-12-29T08:00:00Z", "outcome": "started", "run_id": "01998877-6655-7443-8221-100000000000", "message": null, "at": "2025-12-29T08:00:01Z"},
+                    {"slot": "2025-12-22T08:00:00Z", "outcome": "missed", "run_id": null, "message": "nobody saw to it in time", "at": "2025-12-29T08:00:01Z"},
+                ]},
+            }),
+        );
         let now = "2026-01-01T00:01:30Z".parse().expect("a time");
-        let text = render(&schedule, Out { format: Format::Table, colour: false }, now);
+        let text = render(&detail, Out { format: Format::Table, colour: false }, now);
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         insta::assert_snapshot!(text, @r"
         schedule report: 0 9 * * 1 (Europe/Berlin)

@@ -2,28 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::policy::PolicyOverride;
+use super::{model::Direction, policy::PolicyOverride, words::words};
 
-/// Which direction of a step is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum StepDirection {
-    /// The step itself.
-    Forward,
-    /// Its undo.
-    Undo,
-}
-
-/// What an operator declares an unknown step to have come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Declared {
-    /// It took effect.
-    Ok,
-    /// It had no effect, and never will.
-    Failed,
+words! {
+    /// What an operator declares an unknown step to have come to.
+    Declared, "outcome" {
+        /// It took effect.
+        Ok = "ok",
+        /// It had no effect, and never will.
+        Failed = "failed",
+    }
 }
 
 /// An action on one run. What it needs stands in it; who asks, why, and whether for real stands in `Operator`.
@@ -53,7 +41,7 @@ pub enum Verb {
         seq: u32,
         /// Default: the one that is unresolved.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        direction: Option<StepDirection>,
+        direction: Option<Direction>,
         /// What the workflow is told that the step gave. JSON's null unless said.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         output: Option<serde_json::Value>,
@@ -64,7 +52,7 @@ pub enum Verb {
         seq: u32,
         /// Default: the one that is unresolved.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        direction: Option<StepDirection>,
+        direction: Option<Direction>,
         /// What it came to.
         outcome: Declared,
         /// What it gave, where it took effect.

@@ -15,11 +15,14 @@ mod operations;
 mod plan;
 mod retention;
 mod runs;
+#[cfg(test)]
+pub(crate) mod samples;
 mod schedules;
 mod server;
 mod slice;
 mod status;
 mod why;
+mod wire;
 
 pub use self::attention::{Attention, AttentionFilter, AttentionGroup};
 pub use self::audit::{ActionOutcome, AuditEntry, AuditFilter};

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{ActionOutcome, ActionPlan, RunFilter, RunStatus};
+use super::{ActionOutcome, ActionPlan, RunFilter, RunStatus, wire::known_conditions};
 use crate::engine::core::{
     model::{RunId, Time},
     operation::OperationStatus,
@@ -23,6 +23,7 @@ pub struct Operation {
     #[cfg_attr(feature = "server", schema(value_type = Object))]
     pub arguments: Map<String, Value>,
     /// Which runs were matched.
+    #[serde(deserialize_with = "known_conditions")]
     pub filter: RunFilter,
     /// Why.
     pub reason: Option<String>,
@@ -49,7 +50,7 @@ pub struct Operation {
     /// When it will be through, at its rate; none unless it is on its way.
     pub eta: Option<Time>,
     /// Why runs refused it, most first; only where one operation is asked for.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refusals: Vec<OperationRefusals>,
 }
 

@@ -168,6 +168,25 @@ pub struct RunFilter {
     pub cursor: Option<String>,
 }
 
+impl RunFilter {
+    /// Its fields, by name.
+    pub(super) const FIELDS: [&str; 13] = [
+        "workflow",
+        "version",
+        "status",
+        "key",
+        "tag",
+        "error",
+        "step",
+        "fingerprint",
+        "attention",
+        "since",
+        "until",
+        "limit",
+        "cursor",
+    ];
+}
+
 /// How a run stands, for those who wait for it. Its output is the caller's own, with nothing hidden: who shows it to others
 /// shows [`RunResult::shown`].
 #[derive(Clone, Debug, Serialize, Deserialize)]

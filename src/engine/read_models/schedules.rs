@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Slice;
+use super::{Slice, wire::buffered_json};
 use crate::engine::core::{
     model::{Json, RunId, Time},
     schedule::{CatchUp, Overlap, SlotOutcome},
@@ -42,6 +42,7 @@ pub struct Schedule {
     /// The workflow that is started.
     pub workflow: String,
     /// With this input.
+    #[serde(default, deserialize_with = "buffered_json")]
     pub input: Option<Json>,
     /// In this queue; none is `default`.
     pub queue: Option<String>,

@@ -91,7 +91,6 @@ fn parse_policy(fields: &Fields) -> Result<Map<String, Value>, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::StepDirection;
 
     #[test]
     fn empty_fields_leave_the_policy_unchanged() {
@@ -110,7 +109,7 @@ mod tests {
         else {
             panic!("it can be read")
         };
-        assert_eq!((seq, direction), (4, Some(StepDirection::Undo)));
+        assert_eq!((seq, direction), (4, Some(Direction::Undo)));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::{
 use crate::engine::core::{
     model::{Direction, Outcome, Request, Status, Step, StepError, StepKind, to_json},
     transition::Change,
-    verb::{Declared, StepDirection},
+    verb::Declared,
 };
 
 /// What an operator declares.
@@ -26,14 +26,14 @@ pub(super) struct Claim<'a> {
 pub(super) fn skip(
     facts: &Facts,
     seq: u32,
-    direction: Option<StepDirection>,
+    direction: Option<Direction>,
     output: Option<&Value>,
 ) -> Result<Ruling, Refusal> {
     let forward = facts.step(seq, Direction::Forward).ok_or(Refusal::UnknownStep(seq))?;
     let undo = facts.step(seq, Direction::Undo);
     let step = match direction {
-        Some(StepDirection::Forward) => forward,
-        Some(StepDirection::Undo) => undo.ok_or_else(|| no_undo(seq))?,
+        Some(Direction::Forward) => forward,
+        Some(Direction::Undo) => undo.ok_or_else(|| no_undo(seq))?,
         None => undo.filter(|undo| !is_done(undo)).unwrap_or(forward),
     };
     let (status, says) = match step.direction {
@@ -104,14 +104,14 @@ fn require_last_completion(facts: &Facts, step: &Step) -> Result<(), Refusal> {
 pub(super) fn resolve(
     facts: &Facts,
     seq: u32,
-    direction: Option<StepDirection>,
+    direction: Option<Direction>,
     claim: &Claim<'_>,
 ) -> Result<Ruling, Refusal> {
     let forward = facts.step(seq, Direction::Forward).ok_or(Refusal::UnknownStep(seq))?;
     let undo = facts.step(seq, Direction::Undo);
     let step = match (direction, undo) {
-        (Some(StepDirection::Forward), _) => forward,
-        (Some(StepDirection::Undo), undo) => undo.ok_or_else(|| no_undo(seq))?,
+        (Some(Direction::Forward), _) => forward,
+        (Some(Direction::Undo), undo) => undo.ok_or_else(|| no_undo(seq))?,
         (None, Some(undo)) if is_unknown(undo) && is_unknown(forward) => {
             let message = format!("step {seq} and its undo are both unknown: say which with direction");
             return Err(Refusal::Invalid(message));

@@ -3,10 +3,14 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{encoded, path, read};
-use crate::cli::{
-    client::Client,
-    output::{Out, confirm, tell},
+use super::{encoded, path};
+use crate::{
+    cli::{
+        answer::show,
+        client::Client,
+        output::{Out, confirm, tell},
+    },
+    engine::{ScheduleChange, ScheduledRun},
 };
 
 /// A schedule, and the reason.
@@ -40,19 +44,20 @@ impl Args {
 
 pub(super) async fn change(action: &str, args: &Args, client: &Client, out: Out) -> anyhow::Result<()> {
     let answer = client.send(Method::POST, &format!("{}/{action}", path(&args.name)), Some(&args.body()), None).await?;
-    let schedule = read(&answer)?;
-    out.show(&answer, || {
-        let (would, state) =
-            (if args.dry_run { "would be" } else { "is" }, if schedule.paused { "paused" } else { "on" });
-        format!("schedule {} {would} {state}", schedule.name)
-    })
+    let describe = |change: &ScheduleChange| {
+        let state = if change.schedule.paused { "paused" } else { "on" };
+        format!("schedule {} {} {state}", change.schedule.name, would_be(change))
+    };
+    show(&answer, out, describe)?;
+    Ok(())
 }
 
 pub(super) async fn run(args: &Args, client: &Client, out: Out) -> anyhow::Result<()> {
     let answer = client.send(Method::POST, &format!("{}/run", path(&args.name)), Some(&args.body()), None).await?;
-    let id = answer["run_id"].as_str().unwrap_or("a run would be started").to_owned();
-    out.show(&answer, || id.clone())?;
-    if !out.json() && !args.dry_run {
+    let describe = |started: &ScheduledRun| {
+        started.run_id.map_or_else(|| "a run would be started".to_owned(), |id| id.to_string())
+    };
+    if let Some(id) = show(&answer, out, describe)?.and_then(|started| started.run_id) {
         tell(format!("`backstitch run watch {id}` follows it."));
     }
     Ok(())
@@ -67,6 +72,11 @@ pub(super) async fn delete(args: &DeleteArgs, client: &Client, out: Out) -> anyh
     let reason = which.reason.as_deref().map_or_else(String::new, |reason| format!("&reason={}", encoded(reason)));
     let path = format!("{}?dry_run={}{reason}", path(&which.name), which.dry_run);
     let answer = client.send(Method::DELETE, &path, None, None).await?;
-    let would = if which.dry_run { "would be" } else { "is" };
-    out.show(&answer, || format!("schedule {} {would} deleted", which.name))
+    let describe = |change: &ScheduleChange| format!("schedule {} {} deleted", change.schedule.name, would_be(change));
+    show(&answer, out, describe)?;
+    Ok(())
+}
+
+const fn would_be(change: &ScheduleChange) -> &'static str {
+    if change.dry_run { "would be" } else { "is" }
 }

@@ -4,18 +4,18 @@
 
 use std::io::IsTerminal;
 
-use anyhow::Context;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
-use super::{
-    bulk::{self, Bulk, FILTERS, FilterArgs},
-    json_argument,
-};
-use crate::cli::{
-    client::Client,
-    output::{Out, confirm, cut, table, tell},
-    shapes::{Forked, Plan, PlannedUndo},
+use super::bulk::{self, Bulk, FilterArgs};
+use crate::{
+    cli::{
+        answer::{read, show},
+        args::{ConditionArgs, optional_json, parse_word},
+        client::Client,
+        output::{Out, confirm, cut, table, tell},
+    },
+    engine::{ActionPlan, Declared, Direction, ForkPlan, PlannedUndo, PolicyOverride, Verb},
 };
 
 /// Width of an undo's summary in a table.
@@ -25,7 +25,7 @@ const LONGEST_SUMMARY: usize = 30;
 #[derive(Debug, clap::Args)]
 pub(crate) struct PlainArgs {
     /// The run's id
-    #[arg(required_unless_present_any = FILTERS, conflicts_with_all = FILTERS)]
+    #[arg(required_unless_present_any = ConditionArgs::IDS, conflicts_with_all = ConditionArgs::IDS)]
     id: Option<String>,
     /// Reason, for the audit log
     #[arg(long, value_name = "TEXT")]
@@ -77,7 +77,7 @@ pub(crate) struct Sure {
 #[derive(Debug, clap::Args)]
 pub(crate) struct DangerousArgs {
     /// The run's id
-    #[arg(required_unless_present_any = FILTERS, conflicts_with_all = FILTERS)]
+    #[arg(required_unless_present_any = ConditionArgs::IDS, conflicts_with_all = ConditionArgs::IDS)]
     id: Option<String>,
     #[command(flatten)]
     sure: Sure,
@@ -93,8 +93,8 @@ pub(crate) struct SkipArgs {
     /// The step's number in `run show`
     seq: u32,
     /// The step or its undo; by default the unresolved one
-    #[arg(long, value_parser = ["forward", "undo"])]
-    direction: Option<String>,
+    #[arg(long, value_parser = parse_word::<Direction>(Direction::WORDS))]
+    direction: Option<Direction>,
     /// Output for the workflow: JSON, @FILE, or - for stdin; null by default
     #[arg(long, value_name = "JSON")]
     output: Option<String>,
@@ -112,11 +112,11 @@ pub(crate) struct ResolveArgs {
     /// The step's number in `run show`
     seq: u32,
     /// The step's outcome
-    #[arg(long, value_parser = ["ok", "failed"])]
-    outcome: String,
+    #[arg(long, value_parser = parse_word::<Declared>(Declared::WORDS))]
+    outcome: Declared,
     /// The step or its undo; by default the unknown one
-    #[arg(long, value_parser = ["forward", "undo"])]
-    direction: Option<String>,
+    #[arg(long, value_parser = parse_word::<Direction>(Direction::WORDS))]
+    direction: Option<Direction>,
     /// Its output, if it took effect: JSON, @FILE, or - for stdin
     #[arg(long, value_name = "JSON")]
     output: Option<String>,
@@ -143,133 +143,135 @@ pub(crate) struct ForkArgs {
 }
 
 impl PlainArgs {
-    /// The same for all runs that the filter matches.
-    async fn many(&self, verb: &str, arguments: Value, client: &Client, out: Out) -> anyhow::Result<()> {
-        let (reason, dry_run, yes) = (self.reason.as_deref(), self.dry_run, self.yes);
-        bulk::run(Bulk { action: verb, arguments, reason, dry_run, yes }, &self.filter, client, out).await
+    /// Carries the verb out on the run, or on all runs that the filter matches.
+    async fn apply(self, verb: &Verb, client: &Client, out: Out) -> anyhow::Result<()> {
+        let Self { id, reason, dry_run, yes, filter } = self;
+        let Some(id) = id else {
+            return apply_to_many(verb, reason.as_deref(), (dry_run, yes), filter, client, out).await;
+        };
+        let request = Request::new(verb, &id, reason.as_deref())?;
+        finish(&request.send(client, dry_run).await?, out)
     }
+}
+
+async fn apply_to_many(
+    verb: &Verb,
+    reason: Option<&str>,
+    (dry_run, yes): (bool, bool),
+    filter: FilterArgs,
+    client: &Client,
+    out: Out,
+) -> anyhow::Result<()> {
+    let many = Bulk { action: verb.word(), arguments: fields(verb)?, reason, dry_run, yes };
+    bulk::run(many, filter, client, out).await
+}
+
+/// A verb's own fields, as the API takes them.
+fn fields(verb: &Verb) -> anyhow::Result<Map<String, Value>> {
+    let mut fields: Map<String, Value> = serde_json::from_value(serde_json::to_value(verb)?)?;
+    fields.remove("action");
+    Ok(fields)
 }
 
 /// A request, sent first as a preview and then for real.
 struct Request {
-    verb: &'static str,
-    id: String,
+    /// What is done, for the question.
+    what: String,
     path: String,
-    body: Value,
+    body: Map<String, Value>,
 }
 
 impl Request {
-    fn of_run(verb: &'static str, id: &str, body: Value) -> Self {
-        Self { verb, id: id.to_owned(), path: format!("/v1/runs/{id}/{verb}"), body }
-    }
-
-    fn of_step(verb: &'static str, id: &str, seq: u32, body: Value) -> Self {
-        Self { path: format!("/v1/runs/{id}/steps/{seq}/{verb}"), ..Self::of_run(verb, id, body) }
+    fn new(verb: &Verb, id: &str, reason: Option<&str>) -> anyhow::Result<Self> {
+        let mut body = fields(verb)?;
+        let word = verb.word();
+        let path = match body.remove("seq") {
+            Some(seq) => format!("/v1/runs/{id}/steps/{seq}/{word}"),
+            None => format!("/v1/runs/{id}/{word}"),
+        };
+        body.extend(reason.map(|reason| ("reason".to_owned(), reason.into())));
+        Ok(Self { what: format!("{word} run {id}"), path, body })
     }
 
     async fn send(&self, client: &Client, dry_run: bool) -> anyhow::Result<Value> {
         let mut body = self.body.clone();
-        body["dry_run"] = dry_run.into();
-        client.send(Method::POST, &self.path, Some(&body), None).await
+        body.insert("dry_run".to_owned(), dry_run.into());
+        client.send(Method::POST, &self.path, Some(&body.into()), None).await
+    }
+
+    /// Sends it; on a terminal, only after a preview and confirmation.
+    async fn confirm_and_send(
+        &self,
+        sure: &Sure,
+        client: &Client,
+        render: impl FnOnce(&Value) -> anyhow::Result<String>,
+    ) -> anyhow::Result<Value> {
+        if !sure.dry_run && !sure.yes && std::io::stdin().is_terminal() {
+            tell(render(&self.send(client, true).await?)?);
+            anyhow::ensure!(confirm(&format!("{}?", self.what))?, "nothing was changed");
+        }
+        self.send(client, sure.dry_run).await
     }
 }
 
-pub(super) async fn plain(verb: &'static str, args: PlainArgs, client: &Client, out: Out) -> anyhow::Result<()> {
-    let Some(id) = &args.id else { return args.many(verb, json!({}), client, out).await };
-    let request = Request::of_run(verb, id, json!({"reason": args.reason}));
-    finish(&request.send(client, args.dry_run).await?, out)
+pub(super) async fn plain(verb: Verb, args: PlainArgs, client: &Client, out: Out) -> anyhow::Result<()> {
+    args.apply(&verb, client, out).await
 }
 
 pub(super) async fn retry(args: RetryArgs, client: &Client, out: Out) -> anyhow::Result<()> {
-    let given = [
-        ("max_attempts", args.max_attempts.map(u64::from)),
-        ("first_ms", args.first_ms),
-        ("longest_ms", args.longest_ms),
-        ("attempt_timeout_ms", args.attempt_timeout_ms),
-    ];
-    let policy: serde_json::Map<String, Value> =
-        given.into_iter().filter_map(|(name, number)| Some((name.to_owned(), number?.into()))).collect();
-    let mut body = if policy.is_empty() { json!({}) } else { json!({"policy": policy}) };
-    let Some(id) = &args.plain.id else { return args.plain.many("retry", body, client, out).await };
-    body["reason"] = args.plain.reason.clone().into();
-    let request = Request::of_run("retry", id, body);
-    finish(&request.send(client, args.plain.dry_run).await?, out)
+    let RetryArgs { plain, max_attempts, first_ms, longest_ms, attempt_timeout_ms } = args;
+    let policy = PolicyOverride { max_attempts, first_ms, longest_ms, attempt_timeout_ms };
+    let policy = Some(policy).filter(|policy| *policy != PolicyOverride::default());
+    plain.apply(&Verb::Retry { policy }, client, out).await
 }
 
-pub(super) async fn dangerous(
-    verb: &'static str,
-    args: DangerousArgs,
-    client: &Client,
-    out: Out,
-) -> anyhow::Result<()> {
-    let Some(id) = &args.id else {
-        let Sure { reason, dry_run, yes } = &args.sure;
-        let (arguments, reason) = (json!({}), Some(reason.as_str()));
-        let many = Bulk { action: verb, arguments, reason, dry_run: *dry_run, yes: *yes };
-        return bulk::run(many, &args.filter, client, out).await;
-    };
-    let request = Request::of_run(verb, id, json!({"reason": args.sure.reason}));
-    finish(&asked_first(&request, &args.sure, client).await?, out)
+pub(super) async fn dangerous(verb: Verb, args: DangerousArgs, client: &Client, out: Out) -> anyhow::Result<()> {
+    let DangerousArgs { id, sure, filter } = args;
+    match id {
+        Some(id) => apply(&verb, &id, &sure, client, out).await,
+        None => apply_to_many(&verb, Some(&sure.reason), (sure.dry_run, sure.yes), filter, client, out).await,
+    }
 }
 
 pub(super) async fn skip(args: SkipArgs, client: &Client, out: Out) -> anyhow::Result<()> {
-    let output = args.output.as_deref().map(|text| json_argument("--output", text)).transpose()?;
-    let body = json!({"reason": args.sure.reason, "direction": args.direction, "output": output});
-    let request = Request::of_step("skip", &args.id, args.seq, body);
-    finish(&asked_first(&request, &args.sure, client).await?, out)
+    let SkipArgs { id, seq, direction, output, sure } = args;
+    let output = optional_json("--output", output.as_deref())?;
+    apply(&Verb::Skip { seq, direction, output }, &id, &sure, client, out).await
 }
 
 pub(super) async fn resolve(args: ResolveArgs, client: &Client, out: Out) -> anyhow::Result<()> {
-    let output = args.output.as_deref().map(|text| json_argument("--output", text)).transpose()?;
-    let (reason, evidence) = (&args.sure.reason, &args.evidence);
-    let body = json!({"reason": reason, "outcome": args.outcome, "direction": args.direction, "output": output,
-        "evidence": evidence});
-    let request = Request::of_step("resolve", &args.id, args.seq, body);
-    finish(&asked_first(&request, &args.sure, client).await?, out)
+    let ResolveArgs { id, seq, outcome, direction, output, evidence, sure } = args;
+    let output = optional_json("--output", output.as_deref())?;
+    apply(&Verb::Resolve { seq, direction, outcome, output, evidence }, &id, &sure, client, out).await
+}
+
+async fn apply(verb: &Verb, id: &str, sure: &Sure, client: &Client, out: Out) -> anyhow::Result<()> {
+    let request = Request::new(verb, id, Some(&sure.reason))?;
+    finish(&request.confirm_and_send(sure, client, |preview| Ok(render(&read(preview)?))).await?, out)
 }
 
 pub(super) async fn fork(args: ForkArgs, client: &Client, out: Out) -> anyhow::Result<()> {
-    let input = args.input.as_deref().map(|text| json_argument("--input", text)).transpose()?;
-    let body = json!({"reason": args.sure.reason, "from_step": args.from, "input": input});
-    let request = Request::of_run("fork", &args.id, body);
-    let answer = asked_first(&request, &args.sure, client).await?;
-    let plan: Forked = serde_json::from_value(answer.clone()).context(UNREADABLE)?;
-    out.show(&answer, || render_fork(&plan))?;
-    if let Some(new) = plan.new_run.filter(|_| !out.json()) {
+    let ForkArgs { id, from, input, sure } = args;
+    let input = optional_json("--input", input.as_deref())?;
+    let mut body =
+        Map::from_iter([("reason".to_owned(), sure.reason.clone().into()), ("from_step".to_owned(), from.into())]);
+    body.extend(input.map(|input| ("input".to_owned(), input)));
+    let request = Request { what: format!("fork run {id}"), path: format!("/v1/runs/{id}/fork"), body };
+    let answer = request.confirm_and_send(&sure, client, |preview| Ok(render_fork(&read(preview)?))).await?;
+    if let Some(new) = show(&answer, out, render_fork)?.and_then(|plan| plan.new_run) {
         tell(format!("`backstitch run watch {new}` follows the new run."));
     }
     Ok(())
 }
 
-/// Sends it; on a terminal, only after a preview and confirmation.
-async fn asked_first(request: &Request, sure: &Sure, client: &Client) -> anyhow::Result<Value> {
-    if !sure.dry_run && !sure.yes && std::io::stdin().is_terminal() {
-        let preview = request.send(client, true).await?;
-        tell(match serde_json::from_value::<Forked>(preview.clone()) {
-            Ok(fork) => render_fork(&fork),
-            Err(_) => render(&read(&preview)?),
-        });
-        anyhow::ensure!(confirm(&format!("{} run {}?", request.verb, request.id))?, "nothing was changed");
-    }
-    request.send(client, sure.dry_run).await
-}
-
 fn finish(answer: &Value, out: Out) -> anyhow::Result<()> {
-    let plan = read(answer)?;
-    out.show(answer, || render(&plan))?;
-    if !out.json() && !plan.dry_run {
+    if let Some(plan) = show(answer, out, render)?.filter(|plan| !plan.dry_run) {
         tell(format!("accepted; `backstitch run show {}` shows its state.", plan.run));
     }
     Ok(())
 }
 
-const UNREADABLE: &str = "the server's plan has an unknown form";
-
-fn read(answer: &Value) -> anyhow::Result<Plan> {
-    serde_json::from_value(answer.clone()).context(UNREADABLE)
-}
-
-fn render(plan: &Plan) -> String {
+fn render(plan: &ActionPlan) -> String {
     let would = if plan.dry_run { "would be" } else { "is" };
     let mut text = format!("{} {would} applied to run {}\n- its status is {}", plan.action, plan.run, plan.status);
     for sentence in &plan.says {
@@ -277,23 +279,23 @@ fn render(plan: &Plan) -> String {
     }
     if !plan.undo.is_empty() {
         text.push('\n');
-        text.push_str(&undos("UNDO", &plan.undo));
+        text.push_str(&render_undos("UNDO", &plan.undo));
     }
     if !plan.stays.is_empty() {
         text.push('\n');
-        text.push_str(&undos("STAYS", &plan.stays));
+        text.push_str(&render_undos("STAYS", &plan.stays));
     }
     text
 }
 
-fn undos(title: &str, undos: &[PlannedUndo]) -> String {
+fn render_undos(title: &str, undos: &[PlannedUndo]) -> String {
     let rows = undos.iter().enumerate().map(|(at, undo)| {
         let after: Vec<String> = undo.after.iter().map(u32::to_string).collect();
         vec![
             (at + 1).to_string(),
             undo.seq.to_string(),
             undo.activity.clone(),
-            undo.outcome.clone(),
+            undo.outcome.to_string(),
             after.join(","),
             cut(undo.summary.as_deref().unwrap_or_default(), LONGEST_SUMMARY),
         ]
@@ -301,7 +303,7 @@ fn undos(title: &str, undos: &[PlannedUndo]) -> String {
     table(&[title, "STEP", "ACTIVITY", "OUTCOME", "AFTER", "MEANS"], rows)
 }
 
-fn render_fork(plan: &Forked) -> String {
+fn render_fork(plan: &ForkPlan) -> String {
     let list = |steps: &[u32]| steps.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
     let mut text = match &plan.new_run {
         Some(new) => format!("run {new} starts from step {} of run {}", plan.from_step, plan.run),
@@ -320,20 +322,24 @@ fn render_fork(plan: &Forked) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::engine::samples;
 
     #[test]
     fn a_plan_lists_its_undos_in_the_order_in_which_they_are_made() {
         let plan = json!({
-            "run": "r1", "action": "cancel", "dry_run": true, "status": "waiting", "retry": [], "stays": [],
-            "says": ["2 steps are undone, the last first"],
+            "status": "waiting", "retry": [], "stays": [], "says": ["2 steps are undone, the last first"],
             "undo": [
-                {"seq": 2, "activity": "charge", "outcome": "unknown", "after": [], "summary": "give 25.00 EUR back"},
-                {"seq": 0, "activity": "reserve_stock", "outcome": "ok", "after": [2], "summary": null},
+                {"seq": 2, "activity": "charge", "outcome": "unknown", "input": 1, "after": [],
+                    "summary": "give 25.00 EUR back"},
+                {"seq": 0, "activity": "reserve_stock", "outcome": "ok", "input": 1, "after": [2], "summary": null},
             ],
         });
-        insta::assert_snapshot!(render(&read(&plan).expect("a plan")), @r"
-        cancel would be applied to run r1
+        let plan = samples::with(samples::plan_json(), plan);
+        insta::assert_snapshot!(render(&plan), @r"
+        cancel would be applied to run 01998877-6655-7443-8221-100000000000
         - its status is waiting
         - 2 steps are undone, the last first
         UNDO  STEP  ACTIVITY       OUTCOME  AFTER  MEANS
@@ -344,13 +350,9 @@ mod tests {
 
     #[test]
     fn a_fork_says_what_is_kept_and_what_is_made_again() {
-        let plan = json!({
-            "run": "r1", "action": "fork", "dry_run": true, "status": "failed", "new_run": null, "from_step": 2,
-            "kept": [0, 1], "again": [2], "says": ["the new run has the results of 2 steps"],
-        });
-        let plan: Forked = serde_json::from_value(plan).expect("a fork");
+        let plan = samples::with(samples::fork_json(), json!({}));
         insta::assert_snapshot!(render_fork(&plan), @r"
-        a run would start from step 2 of run r1
+        a run would start from step 2 of run 01998877-6655-7443-8221-100000000000
         - the new run has the results of 2 steps
         kept: step 0, 1
         executed again: step 2
