@@ -28,6 +28,8 @@ pub mod orders;
 #[cfg(feature = "shop")]
 pub mod payments;
 mod secret;
+#[cfg(all(feature = "server", feature = "shop"))]
+pub mod shop;
 #[cfg(any(feature = "server", feature = "otlp"))]
 pub mod telemetry;
 #[cfg(any(feature = "cli", feature = "otlp", feature = "shop"))]

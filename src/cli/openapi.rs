@@ -2,6 +2,6 @@
 
 /// Prints the document.
 pub(super) fn run() -> anyhow::Result<()> {
-    super::output::say(&serde_json::to_string_pretty(crate::http::openapi::document())?);
+    super::output::say(&serde_json::to_string_pretty(&crate::http::openapi::document(&[crate::shop::description()]))?);
     Ok(())
 }

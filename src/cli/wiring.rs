@@ -54,7 +54,7 @@ pub(super) fn worker_name() -> String {
 /// The API's state, with metrics: `recorder` is older than the shop's engine. `worker` says that this process works
 /// too.
 pub(super) fn app(orders: Orders, recorder: Recorder, worker: Option<&WorkArgs>) -> App {
-    let app = App::new(orders).with_metrics(recorder);
+    let app = crate::shop::app(orders).with_metrics(recorder);
     match worker {
         Some(worker) => app.with_worker(worker_name(), worker.takeover_after),
         None => app,

@@ -1,15 +1,19 @@
-//! The path under which the router is mounted, such as `/ops/backstitch`.
+//! The path under which the router is mounted, such as `/ops/backstitch`. A router that is nested learns it from the first
+//! request; behind a proxy that strips a path, the path is given.
 //!
 //! Handlers, redirects and pages write addresses as if the router stood at the root. Two places add the base: the filter
 //! [`filters::href`], which every link of a template goes through, and [`add_to_location`], around all routes. Routes as
-//! the outer router names them are read with [`Base::strip`].
+//! the outer router names them are read with [`matched_route`].
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use askama::Template;
 use axum::{
-    extract::{Request, State},
-    http::{HeaderValue, header},
+    extract::{MatchedPath, NestedPath, Request, State},
+    http::{Extensions, HeaderValue, header},
     middleware::Next,
     response::Response,
 };
@@ -17,39 +21,43 @@ use axum::{
 /// The name by which templates get the base.
 const VALUE: &str = "base";
 
-/// A path without a slash at its end; empty at the root.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Base(Arc<str>);
+/// A path without a slash at its end; empty at the root, and as long as it is not known.
+#[derive(Clone, Debug, Default)]
+pub struct Base(Arc<OnceLock<String>>);
 
 impl Base {
     /// The base at this path: `/ops/backstitch`. Slashes around it make no difference; an empty one is the root.
     pub fn new(path: &str) -> Self {
+        let base = Self::default();
+        base.learn(path);
+        base
+    }
+
+    /// Takes the path for the base, unless the base is known.
+    fn learn(&self, path: &str) {
         let path = path.trim_matches('/');
-        Self(if path.is_empty() { "".into() } else { format!("/{path}").into() })
+        self.0.get_or_init(|| if path.is_empty() { String::new() } else { format!("/{path}") });
+    }
+
+    /// The path; empty at the root.
+    pub fn as_str(&self) -> &str {
+        self.0.get().map_or("", String::as_str)
     }
 
     /// An address of the router as clients see it. `address` begins with a slash. The router's root under a base has no
     /// slash at its end: axum's `nest` serves it so.
     pub fn href(&self, address: &str) -> String {
-        let root = address.strip_prefix('/').filter(|rest| rest.is_empty() || rest.starts_with('?'));
-        match root {
-            Some(rest) if !self.0.is_empty() => format!("{self}{rest}"),
-            _ => format!("{self}{address}"),
-        }
-    }
-
-    /// A route or path without the base, as the router itself has it.
-    pub(super) fn strip<'a>(&self, path: &'a str) -> &'a str {
-        match path.strip_prefix(&*self.0) {
-            Some(rest) if rest.starts_with('/') => rest,
-            Some("") => "/",
-            _ => path,
-        }
+        // A nested router answers at `/ops`, and not at `/ops/`.
+        let address = match address.strip_prefix('/') {
+            Some(rest) if !self.as_str().is_empty() && (rest.is_empty() || rest.starts_with('?')) => rest,
+            _ => address,
+        };
+        format!("{self}{address}")
     }
 
     /// The path that a cookie of this router is limited to.
     pub fn cookie_path(&self) -> &str {
-        if self.0.is_empty() { "/" } else { &self.0 }
+        if self.as_str().is_empty() { "/" } else { self.as_str() }
     }
 
     /// Renders a template whose links go through [`filters::href`].
@@ -64,12 +72,24 @@ impl Base {
 
 impl fmt::Display for Base {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
-/// A layer that adds the base to the addresses in `Location`.
+/// The route of a request as this router writes it, without the path that the router is nested under.
+pub(super) fn matched_route(extensions: &Extensions) -> Option<&str> {
+    let matched = extensions.get::<MatchedPath>()?.as_str();
+    let nested = extensions.get::<NestedPath>().map_or("", |path| path.as_str().trim_end_matches('/'));
+    let route = matched.strip_prefix(nested).unwrap_or(matched);
+    Some(if route.is_empty() { "/" } else { route })
+}
+
+/// A layer that learns the base, and adds it to the addresses in `Location`.
 pub(super) async fn add_to_location(State(base): State<Base>, request: Request, next: Next) -> Response {
+    match request.extensions().get::<NestedPath>() {
+        Some(nested) if !nested.as_str().contains('{') => base.learn(nested.as_str()),
+        _ => {}
+    }
     let mut response = next.run(request).await;
     let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
     let ours = location.filter(|address| address.starts_with('/') && !address.starts_with("//"));
@@ -80,16 +100,13 @@ pub(super) async fn add_to_location(State(base): State<Base>, request: Request, 
 }
 
 /// What templates call.
-#[allow(unreachable_pub, reason = "the macro's own item")]
-pub(super) mod filters {
+#[allow(missing_docs, reason = "the macro makes a struct of the filter")]
+pub mod filters {
     use super::{Base, VALUE};
 
     /// An address of ours as a link: `{{ "/runs"|href }}`. A template that is rendered without a base fails.
     #[askama::filter_fn]
-    pub(in crate::http) fn href(
-        address: impl std::fmt::Display,
-        values: &dyn askama::Values,
-    ) -> askama::Result<String> {
+    pub fn href(address: impl std::fmt::Display, values: &dyn askama::Values) -> askama::Result<String> {
         let base: &Base = askama::get_value(values, VALUE)?;
         Ok(base.href(&address.to_string()))
     }
@@ -104,12 +121,9 @@ mod tests {
         for text in ["ops/backstitch", "/ops/backstitch", "/ops/backstitch/"] {
             assert_eq!(Base::new(text).href("/runs"), "/ops/backstitch/runs", "{text}");
         }
-        assert_eq!((Base::new("/").href("/runs"), Base::new("/").href("/")), ("/runs".to_owned(), "/".to_owned()));
-        assert_eq!([Base::new("ops").href("/"), Base::new("ops").href("/?a=b")], ["/ops", "/ops?a=b"]);
-        let base = Base::new("/ops");
-        let stripped = ["/ops/runs", "/ops", "/opsx", "/v1/ops"].map(|path| base.strip(path));
-        assert_eq!(stripped, ["/runs", "/", "/opsx", "/v1/ops"]);
-        assert_eq!((Base::default().strip("/runs"), Base::default().strip("/")), ("/runs", "/"));
+        assert_eq!(Base::new("/").href("/runs"), "/runs");
+        assert_eq!((Base::new("/").href("/"), Base::new("/ops").href("/")), ("/".to_owned(), "/ops".to_owned()));
+        assert_eq!(Base::new("/ops").href("/?done=retry"), "/ops?done=retry");
         assert_eq!((Base::default().cookie_path(), Base::new("a").cookie_path()), ("/", "/a"));
     }
 

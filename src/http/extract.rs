@@ -69,7 +69,11 @@ async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Pr
 }
 
 /// A JSON object as body. Its media type has to say so, which also keeps other sites' forms out.
-pub(super) struct Json<T>(pub(super) T);
+#[derive(Debug)]
+pub struct Json<T>(
+    /// What it says.
+    pub T,
+);
 
 impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = Problem;
@@ -104,7 +108,11 @@ impl<S: Sync> FromRequest<S> for Payload {
 }
 
 /// A JSON object as body, which may be missing.
-pub(super) struct OptionalJson<T>(pub(super) Option<T>);
+#[derive(Debug)]
+pub struct OptionalJson<T>(
+    /// What it says; none where there is no body.
+    pub Option<T>,
+);
 
 impl<S: Sync, T: DeserializeOwned> FromRequest<S> for OptionalJson<T> {
     type Rejection = Problem;
@@ -157,7 +165,11 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 }
 
 /// Query parameters.
-pub(super) struct Params<T>(pub(super) T);
+#[derive(Debug)]
+pub struct Params<T>(
+    /// What they say.
+    pub T,
+);
 
 impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     type Rejection = Problem;
@@ -183,7 +195,11 @@ pub(super) struct SliceParams {
 }
 
 /// The `Idempotency-Key` header; quotes around it, as the draft standard writes it, are not part of it.
-pub(super) struct IdempotencyKey(pub(super) Option<String>);
+#[derive(Debug)]
+pub struct IdempotencyKey(
+    /// The key.
+    pub Option<String>,
+);
 
 impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
     type Rejection = Problem;
@@ -198,7 +214,11 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
 }
 
 /// The caller's `traceparent`; an invalid one is ignored, as W3C has it.
-pub(super) struct TraceParent(pub(super) Option<String>);
+#[derive(Debug)]
+pub struct TraceParent(
+    /// As it came.
+    pub Option<String>,
+);
 
 impl<S: Sync> FromRequestParts<S> for TraceParent {
     type Rejection = Infallible;

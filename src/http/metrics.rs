@@ -19,7 +19,7 @@ use metrics::{counter, histogram};
 use tokio::sync::Mutex;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{App, problem::Problem};
+use super::{App, plugin::Gauge, problem::Problem};
 use crate::{
     engine::{Error, Gauges},
     telemetry::Recorder,
@@ -50,7 +50,7 @@ struct Asked {
 }
 
 /// None where it did not answer.
-type Said = Option<(Gauges, f64)>;
+type Said = Option<(Gauges, Vec<Gauge>)>;
 
 impl Scraper {
     pub(super) fn new(recorder: Recorder) -> Self {
@@ -104,7 +104,7 @@ async fn show_database(app: &App, scraper: &Scraper, text: &mut String) {
     };
     let (said, _) = asked.said.insert(said);
     gauge(text, "database_up", "1 if the database answers, else 0", &[("", f64::from(u8::from(said.is_some())))]);
-    let Some((gauges, outbox_lag)) = said.clone() else { return };
+    let Some((gauges, own)) = said.clone() else { return };
     let by_status: Vec<_> =
         gauges.runs.iter().map(|runs| (format!("status=\"{}\"", runs.status), runs.count as f64)).collect();
     let by_status: Vec<_> = by_status.iter().map(|(label, count)| (label.as_str(), *count)).collect();
@@ -117,8 +117,9 @@ async fn show_database(app: &App, scraper: &Scraper, text: &mut String) {
     let open = gauges.operations_open as f64;
     gauge(text, "operations_open", "Bulk operations that have not ended", &[("", open)]);
     gauge(text, "workers_alive", "Workers heard of in the last half minute", &[("", gauges.workers_alive as f64)]);
-    let help = "Age of the oldest refund that is on record and that the gateway has not taken";
-    gauge(text, "outbox_lag_seconds", help, &[("", outbox_lag)]);
+    for Gauge { name, help, value } in own {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}");
+    }
     if let Some(limbo) = limbo(app, &mut asked).await {
         gauge(text, "limbo_runs", "Runs that nothing will ever move, counted up to 100: a bug", &[("", limbo as f64)]);
     }
@@ -129,8 +130,11 @@ async fn ask(app: &App) -> (Said, Instant) {
     let began = Instant::now();
     let asking = async {
         let gauges = app.engine.gauges(ANSWER_WITHIN).await?;
-        let lag = app.orders.outbox_lag().await.map_err(|error| Error::InvalidRequest(error.to_string()))?;
-        Ok::<_, Error>((gauges, lag))
+        let mut own = Vec::new();
+        for plugin in app.plugins.iter() {
+            own.extend(plugin.gauges().await?);
+        }
+        Ok::<_, Error>((gauges, own))
     };
     let said = match tokio::time::timeout(ANSWER_WITHIN, asking).await {
         Ok(Ok(said)) => Some(said),

@@ -1,22 +1,34 @@
 //! The HTTP face: the only floor that knows statuses, headers and JSON envelopes. docs/api.md describes it for clients.
 //!
-//! A request passes `request::observe` (id, log, problems), `auth::guard` (who is it, and may they), `extract::bounded` (size before
-//! anything else of it is looked at), then its handler, one file per noun. Handlers call [`Engine`] and [`crate::orders`] and
-//! wait for nobody else: a worker in the same process is met only in the database.
+//! [`router`] gives the REST API and the dashboard of an engine. It mounts in any axum application, at the root or below a
+//! path:
+//!
+//! ```no_run
+//! use axum::Router;
+//! use backstitch::{engine::Engine, http};
+//!
+//! fn routes(engine: Engine) -> Router {
+//!     Router::new().nest("/ops/backstitch", http::router(http::App::new(engine)))
+//! }
+//! ```
+//!
+//! A request passes `request::observe` (id, log, problems), `auth::guard` (who calls, and may they), `extract::bounded` (size
+//! before anything else is read), then its handler, one file per noun. Handlers call [`Engine`] and wait for nobody else: a
+//! worker in the same process is met only in the database. What a service adds of its own is a [`Plugin`].
 
 pub mod auth;
 pub mod base;
 mod events;
 mod export;
-mod extract;
+pub mod extract;
 mod health;
 mod holds;
 mod keys;
 mod metrics;
 pub mod openapi;
 mod operations;
-mod orders;
 mod pages;
+pub mod plugin;
 pub mod problem;
 mod request;
 mod retention;
@@ -24,64 +36,89 @@ mod run_verbs;
 mod runs;
 mod schedules;
 mod search;
+mod serve;
 mod verb_bodies;
-mod webhooks;
 mod wire;
 
-use std::{future::Future, io, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use axum::{Router, middleware::from_fn_with_state};
-use tokio::net::TcpListener;
+use axum::{
+    Router,
+    middleware::{from_fn, from_fn_with_state},
+};
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{engine::Engine, orders::Orders, telemetry::Recorder};
-pub use auth::Door;
-use base::Base;
-use problem::Problem;
+use self::{
+    auth::{Door, roles::Row},
+    base::Base,
+    openapi::Documents,
+    plugin::{Description, Plugins},
+    problem::Problem,
+};
+use crate::{engine::Engine, telemetry::Recorder};
 
-/// How long open requests may take after the server was told to stop.
-const DRAIN: Duration = Duration::from_secs(10);
+pub use self::{
+    plugin::Plugin,
+    request::note_run,
+    serve::{serve, serve_health},
+    wire::WaitParams,
+};
+
+/// What the pages of a plugin are made of.
+pub mod page {
+    pub use super::pages::{Address, Fragment, Html, link, short, when, when_any};
+}
 
 /// How much larger than a payload a batch's body may be.
 const BATCH_FACTOR: usize = 16;
 
-/// What handlers share. Cheap to clone.
+/// A server's state, which handlers share. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct App {
-    /// Runs.
-    pub engine: Engine,
-    /// The shop.
-    pub orders: Orders,
+    engine: Engine,
     /// The largest body, in bytes.
-    pub max_payload: usize,
-    /// Cancelled when the server is told to stop: long waits end early, and `/readyz` says no.
-    pub draining: CancellationToken,
+    max_payload: usize,
+    /// Cancelled when the server is to stop: long waits end early, and `/readyz` says no.
+    draining: CancellationToken,
     /// What `/metrics` shows; none: there is no such route.
     scraper: Option<metrics::Scraper>,
     /// The worker in this process whose life `/readyz` vouches for.
     worker: Option<health::OwnWorker>,
-    /// Whom it lets in while there are no keys.
-    pub door: Door,
+    /// Who is let in while there are no keys.
+    door: Door,
     /// Where it is mounted.
-    pub base: Base,
+    base: Base,
+    plugins: Plugins,
+    /// Who may call the plugins' routes.
+    access: Arc<Vec<Row>>,
+    documents: Arc<Documents>,
 }
 
 impl App {
-    /// The state of a server over the shop and its engine, whose largest payload is also the largest body.
-    pub fn new(orders: Orders) -> Self {
-        let engine = orders.engine().clone();
+    /// A server over an engine, whose largest payload is also the largest body.
+    pub fn new(engine: Engine) -> Self {
         Self {
             max_payload: engine.max_payload(),
             engine,
-            orders,
             draining: CancellationToken::new(),
-            door: Door::default(),
-            base: Base::default(),
             scraper: None,
             worker: None,
+            door: Door::default(),
+            base: Base::default(),
+            plugins: Plugins::default(),
+            access: Arc::default(),
+            documents: Arc::default(),
         }
+    }
+
+    /// With what a service adds.
+    pub fn with_plugin(mut self, plugin: impl Plugin) -> Self {
+        let rows = self.access.iter().chain(plugin.description().access).copied().collect();
+        self.access = Arc::new(rows);
+        self.plugins.add(Arc::new(plugin));
+        self
     }
 
     /// With `/metrics`, which shows what this recorder has got.
@@ -90,15 +127,22 @@ impl App {
         self
     }
 
-    /// With a worker of that name in this process: `/readyz` says no when nothing has been heard of it for `silent`.
+    /// With a worker of that name in this process: `/readyz` says no when it has been silent for longer than `silent`.
     pub fn with_worker(mut self, name: String, silent: Duration) -> Self {
         self.worker = Some(health::OwnWorker { name, silent });
         self
     }
 
-    /// For a router that is mounted under this path.
-    pub fn at_base(mut self, base: Base) -> Self {
-        self.base = base;
+    /// With links and cookies for this path, where a proxy strips it. A router that is nested ([`Router::nest`]) finds out
+    /// by itself.
+    pub fn at_base(mut self, path: &str) -> Self {
+        self.base = Base::new(path);
+        self
+    }
+
+    /// Ends long requests when this token is cancelled. [`serve`] cancels it; a service that serves by itself should.
+    pub fn with_draining(mut self, draining: CancellationToken) -> Self {
+        self.draining = draining;
         self
     }
 
@@ -107,19 +151,47 @@ impl App {
         self.door = self.door.without_keys(no_auth);
         self
     }
+
+    /// For a server that listens at this address: on a loopback address no key is asked for while there are none. [`serve`]
+    /// says so itself.
+    pub fn listening_at(mut self, address: IpAddr) -> Self {
+        self.door = self.door.at(address);
+        self
+    }
+
+    /// Checks this often whether callers of open event streams may still read. For tests.
+    pub fn checking_streams_every(mut self, span: Duration) -> Self {
+        self.door = self.door.looking_again_every(span);
+        self
+    }
+
+    /// The engine.
+    pub const fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Cancelled when the server is to stop.
+    pub const fn draining(&self) -> &CancellationToken {
+        &self.draining
+    }
+
+    fn descriptions(&self) -> Vec<Description> {
+        self.plugins.iter().map(Plugin::description).collect()
+    }
 }
 
 /// All routes. The guard comes before the limit of bodies: the body of a caller without access is not read.
 pub fn router(app: App) -> Router {
-    let (router, _) = nouns(app.max_payload).split_for_parts();
-    let pages = pages::routes(&app).layer(from_fn_with_state(app.max_payload, extract::bounded));
-    router
-        .merge(pages)
+    let bounded = || from_fn_with_state(app.max_payload, extract::bounded);
+    let (api, _) = nouns(app.max_payload).split_for_parts();
+    let own = api.merge(pages::routes(&app).layer(bounded())).with_state(app.clone());
+    app.plugins
+        .iter()
+        .fold(own, |router, plugin| router.merge(plugin.routes(&app).layer(bounded())))
         .layer(from_fn_with_state(app.clone(), auth::guard))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(app.base.clone(), base::add_to_location))
-        .layer(from_fn_with_state(app.base.clone(), request::observe))
-        .with_state(app)
+        .layer(from_fn(request::observe))
 }
 
 /// Every noun's routes, with what they state for the OpenAPI document. Who may use them stands in [`auth::roles`].
@@ -130,14 +202,12 @@ fn nouns(max_payload: usize) -> OpenApiRouter<App> {
         .merge(holds::routes())
         .merge(keys::routes())
         .merge(operations::routes())
-        .merge(orders::routes())
         .merge(export::routes())
         .merge(retention::routes())
         .merge(run_verbs::routes())
         .merge(runs::routes())
         .merge(schedules::routes())
         .merge(search::routes())
-        .merge(webhooks::routes())
         .layer(bounded(max_payload));
     let batch = runs::batch_routes().layer(bounded(max_payload.saturating_mul(BATCH_FACTOR)));
     OpenApiRouter::with_openapi(openapi::begin())
@@ -146,60 +216,6 @@ fn nouns(max_payload: usize) -> OpenApiRouter<App> {
         .merge(health::routes())
         .merge(metrics::routes())
         .merge(openapi::routes())
-}
-
-/// Serves until `shutdown`, then lets open requests end, for ten seconds at most.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn serve(
-    listener: TcpListener,
-    app: App,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    let draining = app.draining.clone();
-    let mut app = app;
-    app.door = app.door.at(listener.local_addr()?.ip());
-    until(listener, router(app), draining, shutdown).await
-}
-
-/// The same for health and metrics alone: what a worker without an API shows.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn serve_health(
-    listener: TcpListener,
-    app: App,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    let draining = app.draining.clone();
-    let (routes, _) = health::routes().merge(metrics::routes()).split_for_parts();
-    let router = routes.layer(from_fn_with_state(app.base.clone(), request::observe)).with_state(app);
-    until(listener, router, draining, shutdown).await
-}
-
-async fn until(
-    listener: TcpListener,
-    router: Router,
-    draining: CancellationToken,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    let told = draining.clone();
-    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
-        shutdown.await;
-        told.cancel();
-    });
-    let too_late = async {
-        draining.cancelled().await;
-        tokio::time::sleep(DRAIN).await;
-    };
-    tokio::select! {
-        served = server => served,
-        () = too_late => {
-            tracing::warn!("requests were still open ten seconds after the server was told to stop");
-            Ok(())
-        }
-    }
 }
 
 /// A bug in a handler hurts its own request only.

@@ -12,7 +12,7 @@ use axum::{
 };
 use serde_json::{Map, Value};
 
-use crate::{engine, orders};
+use crate::engine;
 
 /// The media type of every error.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -20,49 +20,55 @@ pub const MEDIA_TYPE: &str = "application/problem+json";
 /// Seconds after which a client should ask again while the database is away.
 const RETRY_AFTER_S: u16 = 2;
 
-/// Every code that the API answers with: code, status, title.
-pub const CODES: &[(&str, u16, &str)] = &[
-    ("malformed_json", 400, "The body is not JSON"),
-    ("invalid_request", 400, "The request is not valid"),
-    ("invalid_input", 400, "The workflow can't read the input"),
-    ("bad_cursor", 400, "The cursor is not valid"),
-    ("reason_required", 400, "A reason is required"),
-    ("delivery_too_far", 400, "The address is too far from the store"),
-    ("currency_mismatch", 400, "The items have another currency"),
-    ("price_overflow", 400, "The total is too large"),
-    ("signature_malformed", 400, "The webhook's signature can't be read"),
-    ("signature_mismatch", 400, "The webhook's signature is wrong"),
-    ("signature_stale", 400, "The webhook's signature is too old"),
-    ("signature_no_secret", 400, "No webhook secret is set here"),
-    ("webhook_unreadable", 400, "The webhook is not an event"),
-    ("empty_filter", 400, "The filter is empty"),
-    ("unauthorized", 401, "An API key is needed"),
-    ("forbidden", 403, "The key's role does not allow it"),
-    ("unknown_step", 404, "There is no such step"),
-    ("unknown_operation", 404, "There is no such bulk operation"),
-    ("unknown_schedule", 404, "There is no such schedule"),
-    ("unknown_hold", 404, "Nothing of this name is held back"),
-    ("unknown_key", 404, "There is no such API key"),
-    ("unknown_run", 404, "There is no such run"),
-    ("unknown_workflow", 404, "There is no such workflow"),
-    ("unknown_order", 404, "There is no such order"),
-    ("unknown_item", 404, "There is no such item"),
-    ("unknown_route", 404, "There is nothing at this address"),
-    ("method_not_allowed", 405, "The method is not allowed here"),
-    ("request_timeout", 408, "The request took too long to arrive"),
-    ("key_conflict", 409, "The key belongs to another request"),
-    ("run_ended", 409, "The run has ended"),
-    ("wrong_state", 409, "The state does not allow it"),
-    ("held_by_worker", 409, "A worker holds the run"),
-    ("past_pivot", 409, "The run is past its pivot"),
-    ("window_closed", 409, "It is too late to cancel"),
-    ("out_of_stock", 409, "There is not enough in stock"),
-    ("payload_too_large", 413, "The payload is too large"),
-    ("unsupported_media_type", 415, "The body is not declared as JSON"),
-    ("internal_error", 500, "Something failed on our side"),
-    ("database_error", 500, "The database failed"),
-    ("database_unavailable", 503, "The database can't be reached"),
-    ("too_many_views", 503, "Too many pages are followed live"),
+/// A stable code, with its HTTP status and what it means in a few words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Code {
+    /// What programs look at, `snake_case`.
+    pub code: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// For people; the same in every problem with this code.
+    pub title: &'static str,
+}
+
+impl Code {
+    /// A code.
+    pub const fn new(code: &'static str, status: u16, title: &'static str) -> Self {
+        Self { code, status, title }
+    }
+}
+
+/// Every code of the engine's own routes. A plugin has codes of its own ([`Problem::coded`]).
+pub const CODES: &[Code] = &[
+    Code::new("malformed_json", 400, "The body is not JSON"),
+    Code::new("invalid_request", 400, "The request is not valid"),
+    Code::new("invalid_input", 400, "The workflow can't read the input"),
+    Code::new("bad_cursor", 400, "The cursor is not valid"),
+    Code::new("reason_required", 400, "A reason is required"),
+    Code::new("empty_filter", 400, "The filter is empty"),
+    Code::new("unauthorized", 401, "An API key is needed"),
+    Code::new("forbidden", 403, "The key's role does not allow it"),
+    Code::new("unknown_step", 404, "There is no such step"),
+    Code::new("unknown_operation", 404, "There is no such bulk operation"),
+    Code::new("unknown_schedule", 404, "There is no such schedule"),
+    Code::new("unknown_hold", 404, "Nothing of this name is held back"),
+    Code::new("unknown_key", 404, "There is no such API key"),
+    Code::new("unknown_run", 404, "There is no such run"),
+    Code::new("unknown_workflow", 404, "There is no such workflow"),
+    Code::new("unknown_route", 404, "There is nothing at this address"),
+    Code::new("method_not_allowed", 405, "The method is not allowed here"),
+    Code::new("request_timeout", 408, "The request took too long to arrive"),
+    Code::new("key_conflict", 409, "The key belongs to another request"),
+    Code::new("run_ended", 409, "The run has ended"),
+    Code::new("wrong_state", 409, "The state does not allow it"),
+    Code::new("held_by_worker", 409, "A worker holds the run"),
+    Code::new("past_pivot", 409, "The run is past its pivot"),
+    Code::new("payload_too_large", 413, "The payload is too large"),
+    Code::new("unsupported_media_type", 415, "The body is not declared as JSON"),
+    Code::new("internal_error", 500, "Something failed on our side"),
+    Code::new("database_error", 500, "The database failed"),
+    Code::new("database_unavailable", 503, "The database can't be reached"),
+    Code::new("too_many_views", 503, "Too many pages are followed live"),
 ];
 
 /// An error on its way to the client.
@@ -78,7 +84,13 @@ pub struct Problem {
 impl Problem {
     /// A problem with a code from [`CODES`] and a sentence about this case. A code that is not listed is a 500.
     pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
-        let (code, status, title) = find(code).unwrap_or(("internal_error", 500, "Something failed on our side"));
+        let listed = CODES.iter().find(|known| known.code == code);
+        Self::coded(listed.unwrap_or(&Code::new("internal_error", 500, "Something failed on our side")), detail)
+    }
+
+    /// A problem with a plugin's own code.
+    pub fn coded(code: &Code, detail: impl Into<String>) -> Self {
+        let Code { code, status, title } = *code;
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         Self { status, code, title, detail: detail.into(), extra: Map::new() }
     }
@@ -188,23 +200,6 @@ impl From<engine::Error> for Problem {
             _ => Self::new(code, error.to_string()),
         }
     }
-}
-
-impl From<orders::Error> for Problem {
-    fn from(error: orders::Error) -> Self {
-        use orders::Error as E;
-        let code = error.code();
-        match error {
-            E::Engine(error) => error.into(),
-            E::KeyConflict(order) => Self::new(code, error.to_string()).with("order_id", order.to_string()),
-            E::OutOfStock { available, .. } => Self::new(code, error.to_string()).with("available", available),
-            _ => Self::new(code, error.to_string()),
-        }
-    }
-}
-
-fn find(code: &str) -> Option<(&'static str, u16, &'static str)> {
-    CODES.iter().copied().find(|(known, _, _)| *known == code)
 }
 
 /// An error with its sources, in one line.

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use axum::{
     body::{Body, to_bytes},
-    extract::{MatchedPath, Request, State},
+    extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::Next,
     response::Response,
@@ -17,7 +17,7 @@ use tracing::{Instrument, field::Empty};
 use uuid::Uuid;
 
 use super::{
-    base::Base,
+    base::matched_route,
     extract::traceparent,
     problem::{MEDIA_TYPE, Problem},
 };
@@ -32,10 +32,9 @@ const LONGEST_ID: usize = 128;
 const LONGEST_DETAIL: usize = 2048;
 
 /// The outermost layer.
-pub(super) async fn observe(State(base): State<Base>, request: Request, next: Next) -> Response {
+pub(super) async fn observe(request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
-    let route = request.extensions().get::<MatchedPath>();
-    let route = route.map_or("none", |route| base.strip(route.as_str())).to_owned();
+    let route = matched_route(request.extensions()).unwrap_or("none").to_owned();
     let quiet = matches!(route.as_str(), "/healthz" | "/readyz" | "/metrics");
     let trace_id = traceparent(request.headers()).map(|(_, trace)| trace.id_text());
     let method = request.method().clone();
@@ -60,8 +59,8 @@ pub(super) async fn observe(State(base): State<Base>, request: Request, next: Ne
     .await
 }
 
-/// The run that this request is about, for its log line.
-pub(super) fn is_about(run: RunId) {
+/// Notes the run that this request is about, for its log line.
+pub fn note_run(run: RunId) {
     tracing::Span::current().record("run_id", tracing::field::display(run));
 }
 

@@ -17,7 +17,7 @@ use super::{
     auth::Caller,
     extract::{OptionalJson, run_id},
     problem::Problem,
-    request::is_about,
+    request::note_run,
     verb_bodies::{Body, ForkBody, ResolveBody, RetryBody, SkipBody},
     wire::{ActionBody, operator},
 };
@@ -312,7 +312,7 @@ impl<B: Body> VerbRequest<B> {
 pub(super) async fn require_run_id(app: &App, verb: &str, id: &str, by: &Operator) -> Result<RunId, Problem> {
     match run_id(id) {
         Ok(run) => {
-            is_about(run);
+            note_run(run);
             Ok(run)
         }
         Err(problem) => Err(record_refusal(app, verb, id, by, problem).await),

@@ -12,9 +12,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     App,
     auth::Caller,
-    extract::{IdempotencyKey, Json, JsonList, Params, Payload, TraceParent, parse, run_id, wait},
+    extract::{IdempotencyKey, Json, JsonList, Params, Payload, TraceParent, parse, run_id},
     problem::Problem,
-    request::is_about,
+    request::note_run,
     run_verbs::require_run_id,
     wire::{BatchAnswer, BatchItem, LARGEST_BATCH, SignalAnswer, StartBody, WaitParams},
 };
@@ -74,7 +74,7 @@ async fn start(
     Json(body): Json<StartBody>,
 ) -> Result<Response, Problem> {
     let started = app.engine.start(body.request(key, traceparent)?).await?;
-    is_about(started.run);
+    note_run(started.run);
     let run = app.engine.run(started.run).await?;
     let id = run.id;
     let location = [(header::LOCATION, format!("/v1/runs/{id}"))];
@@ -167,7 +167,7 @@ async fn result(
     Path(id): Id,
     Params(params): Params<WaitParams>,
 ) -> Result<(StatusCode, Answer<RunResult>), Problem> {
-    let (id, wait) = (run_id(&id)?, wait(params.wait.as_deref())?);
+    let (id, wait) = (run_id(&id)?, params.duration()?);
     let result = tokio::select! {
         result = app.engine.result(id, wait) => result?,
         // The server is about to go: better an early "not yet" than a connection that breaks off.

@@ -1,7 +1,7 @@
 //! Request bodies and parameters of the run routes. An unknown field or parameter is refused, so that a typing error is
 //! not taken for a default. What runs look like is `engine`'s read model; only what the client may say is here.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
@@ -11,7 +11,7 @@ use utoipa::{
 };
 
 use super::{
-    extract::{check_name, one_key},
+    extract::{check_name, one_key, wait},
     openapi::problem_reference,
     problem::Problem,
 };
@@ -131,10 +131,20 @@ pub(super) struct SignalAnswer {
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct WaitParams {
+pub struct WaitParams {
     /// How long to wait for it, as `250ms`, `10s` or `1m`; cut to 60 s. None unless said.
     #[param(example = "5s", pattern = "^[0-9]+(ms|s|m|h)$")]
-    pub(super) wait: Option<String>,
+    wait: Option<String>,
+}
+
+impl WaitParams {
+    /// How long to wait; not at all unless it is said.
+    ///
+    /// # Errors
+    /// `invalid_request` for what is no duration.
+    pub fn duration(&self) -> Result<Duration, Problem> {
+        wait(self.wait.as_deref())
+    }
 }
 
 /// The body of an operator's action.

@@ -16,8 +16,9 @@ use backstitch::{
         Activity, ActivityContext, ActivityError, CatchUp, Context, Engine, Failure, MaintenanceConfig, Operator,
         Overlap, Policy, Retry, RunId, ScheduleSpec, StartRun, WorkerConfig, Workflow,
     },
-    http::{self, App},
+    http,
     orders::{Orders, PutItem, ShopSettings},
+    shop,
 };
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -170,7 +171,7 @@ impl Stage {
         let engine = Engine::new(pool, registry);
         let orders = open_orders(&engine, ShopSettings::default());
         let stop = CancellationToken::new();
-        tokio::spawn(http::serve(listener, App::new(orders.clone()), stop.clone().cancelled_owned()));
+        tokio::spawn(http::serve(listener, shop::app(orders.clone()), stop.clone().cancelled_owned()));
         let config = WorkerConfig {
             name: "worker-1".to_owned(),
             poll_interval: Duration::from_millis(50),

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use backstitch::{
     engine::{NewKey, Role},
-    http::{App, serve},
+    http::serve,
     orders::{Orders, ShopSettings},
+    shop,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -166,7 +167,7 @@ async fn a_reachable_server_without_keys_is_closed() {
     let server = Server::idle().await;
     let listener = TcpListener::bind("0.0.0.0:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
-    let app = App::new(Orders::new(server.engine.clone(), ShopSettings::default()));
+    let app = shop::app(Orders::new(server.engine.clone(), ShopSettings::default()));
     tokio::spawn(serve(listener, app, server.stop.clone().cancelled_owned()));
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let asked = Answer::to(client.get(format!("http://127.0.0.1:{port}/v1/runs"))).await;

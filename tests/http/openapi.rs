@@ -1,12 +1,18 @@
 //! The OpenAPI document says what the server does: it is the one that the repository shows, it names the routes that
 //! docs/api.md names, and nothing in it points nowhere.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path, sync::OnceLock};
 
-use backstitch::http::openapi::document;
+use backstitch::{http::openapi, shop};
 use serde_json::Value;
 
 use crate::server::Server;
+
+/// The document of a server with the shop.
+pub(crate) fn document() -> &'static Value {
+    static DOCUMENT: OnceLock<Value> = OnceLock::new();
+    DOCUMENT.get_or_init(|| openapi::document(&[shop::description()]))
+}
 
 fn page(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);

@@ -1,17 +1,21 @@
 //! Who may what: every route of the router against every role, as the one table says.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::LazyLock};
 
 use backstitch::{
     engine::Role,
-    http::{
-        auth::roles::{Access, row},
-        openapi::document,
-    },
+    http::auth::roles::{Access, Row, row},
+    shop,
 };
 use reqwest::{Method, StatusCode};
 
-use crate::server::{Answer, Server};
+use crate::{
+    openapi::document,
+    server::{Answer, Server},
+};
+
+/// Who may call the shop's routes.
+static ROWS: LazyLock<&[Row]> = LazyLock::new(|| shop::description().access);
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
@@ -94,7 +98,7 @@ async fn status(server: &Server, method: &str, route: &str, token: Option<&str>)
 
 #[test]
 fn every_route_is_in_the_table() {
-    let missing: Vec<_> = routes().into_iter().filter(|(method, route)| row(method, route).is_none()).collect();
+    let missing: Vec<_> = routes().into_iter().filter(|(method, route)| row(&ROWS, method, route).is_none()).collect();
     assert!(missing.is_empty(), "src/http/auth/roles.rs does not say who may {missing:?}");
 }
 
@@ -103,7 +107,7 @@ async fn each_role_may_what_its_row_says() {
     let (server, keys) = Server::keyed().await;
     for (method, route) in routes() {
         let case = format!("{method} {route}");
-        let Some(Access::Least(least)) = row(&method, &route).map(|row| row.2) else {
+        let Some(Access::Least(least)) = row(&ROWS, &method, &route).map(|row| row.2) else {
             let open = status(&server, &method, &route, None).await.status();
             assert!(open != StatusCode::FORBIDDEN && open != StatusCode::SERVICE_UNAVAILABLE, "{case}: {open}");
             continue;

@@ -9,8 +9,9 @@ use std::{
 use backstitch::{
     engine::{Engine, Operator, WorkerConfig},
     gateway_sim,
-    http::{App, serve},
+    http::serve,
     orders::{Orders, ShopSettings},
+    shop,
     tls::install_crypto_provider,
 };
 use serde_json::{Value, json};
@@ -58,7 +59,7 @@ async fn shop() -> (TestDatabase, Engine, String, DropGuard, Simulator) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let base = format!("http://{}", listener.local_addr().expect("an address"));
     let orders = Orders::new(engine.clone(), ShopSettings::default());
-    tokio::spawn(serve(listener, App::new(orders), stop.cancelled_owned()));
+    tokio::spawn(serve(listener, shop::app(orders), stop.cancelled_owned()));
     wait_for("the workflows are registered", async || {
         let query = "SELECT count(*) FROM backstitch.workflow WHERE name = 'order' AND secret_fields = '{token}'";
         let known: i64 = sqlx::query_scalar(query).fetch_one(database.pool()).await.map_err(|e| e.to_string())?;

@@ -7,8 +7,9 @@ use backstitch::{
         Activity, ActivityContext, ActivityError, Context, Engine, Failure, NewKey, Registry, Role, WorkerConfig,
         Workflow,
     },
-    http::{App, serve},
+    http::serve,
     orders::ShopSettings,
+    shop,
     telemetry::record,
     tls::install_crypto_provider,
 };
@@ -169,11 +170,11 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let stop = CancellationToken::new();
-        let mut app = App::new(orders).with_metrics(recorder);
+        let mut app = shop::app(orders).with_metrics(recorder);
         if vouched {
             app = app.with_worker(WORKER.to_owned(), Duration::from_secs(15));
         }
-        app.door = app.door.looking_again_every(Duration::from_millis(50));
+        app = app.checking_streams_every(Duration::from_millis(50));
         tokio::spawn(serve(listener, app, stop.clone().cancelled_owned()));
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().expect("a client");
         (Self { url, client, engine: engine.clone(), worker: None, stop, database }, engine)

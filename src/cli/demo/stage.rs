@@ -11,11 +11,10 @@ use crate::{
     cli::wiring,
     config::{GatewayArgs, SchemaArgs},
     engine::{DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION, Engine, WorkerConfig},
-    gateway_sim,
-    http::{self, App},
+    gateway_sim, http,
     orders::{Orders, PutItem, ShopSettings},
     payments::Secret,
-    tls,
+    shop, tls,
 };
 
 /// Payment window in the demo; ten minutes by default elsewhere.
@@ -75,7 +74,7 @@ impl Stage {
         };
         let stopped = stop.clone().cancelled_owned();
         parts.spawn(async move { gateway_sim::serve(sim, simulator, stopped).await.context("the gateway simulator") });
-        let (app, stopped) = (App::new(orders.clone()), stop.clone().cancelled_owned());
+        let (app, stopped) = (shop::app(orders.clone()), stop.clone().cancelled_owned());
         parts.spawn(async move { http::serve(api, app, stopped).await.context("the API") });
         let config = WorkerConfig { name: "demo".to_owned(), drain: Duration::from_secs(5), ..WorkerConfig::default() };
         let (worker, stopped) = (engine.worker(config), stop.clone().cancelled_owned());

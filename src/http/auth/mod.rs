@@ -13,7 +13,7 @@ mod session;
 mod streams;
 
 use axum::{
-    extract::{MatchedPath, Request, State},
+    extract::{Request, State},
     http::{Method, request::Parts},
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
@@ -25,16 +25,16 @@ pub(super) use self::{
     admission::{Caller, check_csrf},
     login::routes,
 };
-use super::{App, problem::Problem};
+use super::{App, base::matched_route, problem::Problem};
 pub(super) use crate::engine::Role;
 use crate::engine::{Error, Operator, Subject};
 
 /// The layer around everything that is not open to all.
 pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    let route = parts.extensions.get::<MatchedPath>().map(|route| app.base.strip(route.as_str()).to_owned());
+    let route = matched_route(&parts.extensions).map(str::to_owned);
     let least = match &route {
-        Some(route) => match roles::access(parts.method.as_str(), route) {
+        Some(route) => match roles::access(&app.access, parts.method.as_str(), route) {
             Access::Open => return next.run(Request::from_parts(parts, body)).await,
             Access::Least(role) => role,
         },

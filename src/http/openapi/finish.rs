@@ -6,7 +6,10 @@
 use serde_json::{Map, Value, json};
 
 use super::problems;
-use crate::http::auth::roles::{self, Access};
+use crate::http::{
+    auth::roles::{self, Access, Row},
+    problem::Code,
+};
 
 /// What a handler names its problems with. It does not stay in the document.
 pub(super) const PROBLEMS: &str = "x-problems";
@@ -14,20 +17,20 @@ pub(super) const PROBLEMS: &str = "x-problems";
 /// What says that a body is taken as it comes, and judged by the handler.
 const RAW_BODY: &str = "x-raw-body";
 
-/// The document, completed.
-pub(super) fn finish(mut document: Value) -> Value {
+/// The document, completed: with these codes, and with the rows of plugins about who may call their routes.
+pub(super) fn finish(mut document: Value, codes: &[Code], rows: &[Row]) -> Value {
     if let Some(paths) = document["paths"].as_object_mut() {
         for (path, item) in paths.iter_mut() {
             for (method, operation) in item.as_object_mut().into_iter().flatten() {
-                if let Access::Least(role) = roles::access(&method.to_uppercase(), path) {
+                if let Access::Least(role) = roles::access(rows, &method.to_uppercase(), path) {
                     operation["x-required-role"] = role.word().into();
                 }
-                finish_operation(path, operation);
+                finish_operation(path, operation, codes);
             }
         }
     }
-    document["components"]["schemas"]["Problem"] = problems::schema();
-    document["components"]["responses"] = problems::shared_answers();
+    document["components"]["schemas"]["Problem"] = problems::schema(codes);
+    document["components"]["responses"] = problems::shared_answers(codes);
     document["components"]["headers"] = json!({
         "RequestId": {
             "description": "The request's id, as sent or as made here.",
@@ -42,7 +45,7 @@ pub(super) fn finish(mut document: Value) -> Value {
     document
 }
 
-fn finish_operation(path: &str, operation: &mut Value) {
+fn finish_operation(path: &str, operation: &mut Value, codes: &[Code]) {
     let own = operation.as_object_mut().and_then(|members| members.remove(PROBLEMS));
     let own: Vec<&str> = own.iter().filter_map(Value::as_array).flatten().filter_map(Value::as_str).collect();
     let shared = shared(path, operation);
@@ -63,7 +66,7 @@ fn finish_operation(path: &str, operation: &mut Value) {
             headers.insert("x-request-id".into(), json!({"$ref": "#/components/headers/RequestId"}));
         }
     }
-    for (status, answer) in problems::answers(&own, &shared) {
+    for (status, answer) in problems::answers(codes, &own, &shared) {
         answers.entry(status).or_insert(answer);
     }
 }

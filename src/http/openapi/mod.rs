@@ -40,8 +40,8 @@ mod text;
 
 use std::sync::OnceLock;
 
-use axum::{Json as Answer, http::header, response::IntoResponse};
-use serde_json::Value;
+use axum::{Json as Answer, extract::State, http::header, response::IntoResponse};
+use serde_json::{Value, json};
 use utoipa::openapi::{
     Info, License, OpenApi, OpenApiBuilder,
     security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
@@ -50,7 +50,13 @@ use utoipa::openapi::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(super) use self::problems::problem_reference;
-use super::App;
+use self::reading::Reading;
+use super::{
+    App,
+    auth::roles::Row,
+    plugin::Description,
+    problem::{CODES, Code},
+};
 
 /// What a client has to know beside the single routes.
 const DESCRIPTION: &str = "\
@@ -74,11 +80,10 @@ const TAGS: &[(&str, &str)] = &[
     ("retention", "How long ended runs are kept."),
     ("audit", "What operators did."),
     ("keys", "API keys."),
-    ("orders", "The shop's orders."),
-    ("items", "The shop's items and their stock."),
-    ("webhooks", "What payment gateways tell."),
-    ("health", "Whether this server lives and can do its work, and what it is."),
 ];
+
+/// The last group, after those of plugins.
+const HEALTH: (&str, &str) = ("health", "Whether this server lives and can do its work, and what it is.");
 
 /// The name of the security scheme.
 const API_KEY: &str = "api_key";
@@ -104,11 +109,8 @@ pub(super) fn begin() -> OpenApi {
             "An API key: `bsk_…`. As long as no key has ever been made, a server on a loopback address asks for none.",
         ))
         .build();
-    let mut document = OpenApiBuilder::new()
-        .info(info)
-        .tags(Some(TAGS.iter().map(|(name, says)| tag(name, says))))
-        .security(Some([SecurityRequirement::new(API_KEY, [""; 0])]))
-        .build();
+    let mut document =
+        OpenApiBuilder::new().info(info).security(Some([SecurityRequirement::new(API_KEY, [""; 0])])).build();
     document.components.get_or_insert_default().add_security_scheme(API_KEY, SecurityScheme::Http(key));
     document
 }
@@ -117,16 +119,55 @@ fn tag(name: &str, says: &str) -> Tag {
     TagBuilder::new().name(name).description(Some(says)).build()
 }
 
-/// The document, made once.
-pub fn document() -> &'static Value {
-    static DOCUMENT: OnceLock<Value> = OnceLock::new();
-    DOCUMENT.get_or_init(|| finish::finish(raw()))
+/// The document of a server with these plugins, as its base at the root.
+pub fn document(plugins: &[Description]) -> Value {
+    let rows: Vec<Row> = plugins.iter().flat_map(|plugin| plugin.access).copied().collect();
+    finish::finish(state(plugins), &codes(plugins), &rows)
 }
 
 /// The document as the handlers state it.
-fn raw() -> Value {
-    let (_, document) = super::nouns(0).split_for_parts();
+fn state(plugins: &[Description]) -> Value {
+    let (_, mut document) = super::nouns(0).split_for_parts();
+    for plugin in plugins {
+        document.merge(plugin.openapi.clone());
+    }
+    let own = plugins.iter().flat_map(|plugin| plugin.tags);
+    document.tags = Some(TAGS.iter().chain(own).chain([&HEALTH]).map(|(name, says)| tag(name, says)).collect());
     serde_json::to_value(document).unwrap_or_default()
+}
+
+/// All codes that problems can have here, by status.
+fn codes(plugins: &[Description]) -> Vec<Code> {
+    let own = plugins.iter().flat_map(|plugin| plugin.codes);
+    let mut codes: Vec<Code> = CODES.iter().chain(own).copied().collect();
+    codes.sort_by_key(|code| code.status);
+    codes
+}
+
+/// The documents of one server, made when they are first asked for.
+#[derive(Debug, Default)]
+pub(super) struct Documents {
+    document: OnceLock<Value>,
+    reading: OnceLock<Reading>,
+}
+
+impl App {
+    /// The OpenAPI document of this server.
+    pub fn openapi(&self) -> &Value {
+        self.documents.document.get_or_init(|| {
+            let mut document = document(&self.descriptions());
+            let base = self.base.as_str();
+            if !base.is_empty() {
+                document["servers"] = json!([{"url": base}]);
+            }
+            document
+        })
+    }
+
+    /// The same as people read it.
+    fn reading(&self) -> &Reading {
+        self.documents.reading.get_or_init(|| Reading::of(self.openapi(), &codes(&self.descriptions())))
+    }
 }
 
 /// This document.
@@ -138,9 +179,9 @@ fn raw() -> Value {
     security(()),
     responses((status = 200, description = "The OpenAPI document of this server.", body = Value))
 )]
-async fn show() -> impl IntoResponse {
+async fn show(State(app): State<App>) -> impl IntoResponse {
     // Browsers and gateways look at it from elsewhere; it holds nothing of anybody's.
-    ([(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")], Answer(document()))
+    ([(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")], Answer(app.openapi().clone()))
 }
 
 #[cfg(test)]
@@ -176,11 +217,11 @@ mod tests {
 
     #[test]
     fn every_tag_of_a_handler_is_explained() {
-        for (path, item) in raw()["paths"].as_object().expect("paths") {
+        for (path, item) in state(&[])["paths"].as_object().expect("paths") {
             for operation in item.as_object().expect("operations").values() {
                 let tags = operation["tags"].as_array().expect("a tag");
                 for tag in tags {
-                    assert!(TAGS.iter().any(|(name, _)| tag == name), "{path}: {tag}");
+                    assert!(TAGS.iter().chain([&HEALTH]).any(|(name, _)| tag == name), "{path}: {tag}");
                 }
             }
         }

@@ -2,8 +2,6 @@
 //!
 //! [`reading`](super::reading) makes of the document what the template shows.
 
-use std::sync::OnceLock;
-
 use askama::Template;
 use axum::{
     extract::State,
@@ -21,8 +19,8 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:
 
 #[derive(Template)]
 #[template(path = "docs.html")]
-struct Page {
-    reading: &'static Reading,
+struct Page<'a> {
+    reading: &'a Reading,
 }
 
 /// The routes: none of them belongs to the API.
@@ -31,8 +29,7 @@ pub(super) fn routes() -> axum::Router<App> {
 }
 
 async fn show(State(app): State<App>) -> Result<Response, Problem> {
-    static READING: OnceLock<Reading> = OnceLock::new();
-    let page = Page { reading: READING.get_or_init(|| Reading::of(super::document())) };
+    let page = Page { reading: app.reading() };
     let text = app.base.render(&page).map_err(|error| Problem::internal("internal_error", &error))?;
     let mut response = Html(text).into_response();
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use utoipa::openapi::Ref;
 
-use crate::http::problem::{CODES, MEDIA_TYPE};
+use crate::http::problem::{Code, MEDIA_TYPE};
 
 /// Where a problem stands inside another answer.
 pub(in crate::http) fn problem_reference() -> Ref {
@@ -13,8 +13,8 @@ pub(in crate::http) fn problem_reference() -> Ref {
 }
 
 /// RFC 9457, with our members.
-pub(super) fn schema() -> Value {
-    let codes: Vec<&str> = CODES.iter().map(|(code, _, _)| *code).collect();
+pub(super) fn schema(codes: &[Code]) -> Value {
+    let codes: Vec<&str> = codes.iter().map(|code| code.code).collect();
     json!({
         "type": "object",
         "description": "An error (RFC 9457). Some codes have further members, as docs/errors.md says.",
@@ -43,9 +43,9 @@ const SHARED: &[(&str, &[&str])] = &[
 ];
 
 /// Those answers.
-pub(super) fn shared_answers() -> Value {
+pub(super) fn shared_answers(known: &[Code]) -> Value {
     let answer = |(name, codes): &(&str, &[&str])| {
-        let (_, answer) = by_status(codes).into_iter().map(answer).next().unwrap_or_default();
+        let (_, answer) = by_status(known, codes).into_iter().map(answer).next().unwrap_or_default();
         ((*name).to_owned(), answer)
     };
     Value::Object(SHARED.iter().map(answer).collect())
@@ -53,21 +53,21 @@ pub(super) fn shared_answers() -> Value {
 
 /// The answers of an operation that can give these codes of its own, and these that it shares with others, by status.
 /// A code that is not listed is left out: a test looks for those.
-pub(super) fn answers(own: &[&str], shared: &[&str]) -> Vec<(String, Value)> {
+pub(super) fn answers(known: &[Code], own: &[&str], shared: &[&str]) -> Vec<(String, Value)> {
     let (common, single): (Vec<&str>, Vec<&str>) =
         own.iter().chain(shared).partition(|code| SHARED.iter().any(|(_, codes)| codes.contains(code)));
     let referred = SHARED.iter().filter(|(_, codes)| codes.iter().any(|code| common.contains(code)));
     let referred = referred.filter_map(|(name, codes)| {
-        let status = by_status(codes).into_keys().next()?;
+        let status = by_status(known, codes).into_keys().next()?;
         Some((status.to_string(), json!({"$ref": format!("#/components/responses/{name}")})))
     });
-    referred.chain(by_status(&single).into_iter().map(answer)).collect()
+    referred.chain(by_status(known, &single).into_iter().map(answer)).collect()
 }
 
 /// Codes with their titles, by status.
-fn by_status(codes: &[&str]) -> BTreeMap<u16, Vec<(&'static str, &'static str)>> {
+fn by_status(known: &[Code], codes: &[&str]) -> BTreeMap<u16, Vec<(&'static str, &'static str)>> {
     let mut by_status: BTreeMap<u16, Vec<_>> = BTreeMap::new();
-    for (code, status, title) in CODES.iter().filter(|(code, _, _)| codes.contains(code)) {
+    for Code { code, status, title } in known.iter().filter(|known| codes.contains(&known.code)) {
         by_status.entry(*status).or_default().push((*code, *title));
     }
     by_status
@@ -93,10 +93,10 @@ mod tests {
 
     #[test]
     fn every_code_that_a_handler_names_is_listed() {
-        for (path, item) in super::super::raw()["paths"].as_object().expect("paths") {
+        for (path, item) in super::super::state(&[])["paths"].as_object().expect("paths") {
             for operation in item.as_object().expect("operations").values() {
                 for code in operation[super::super::finish::PROBLEMS].as_array().into_iter().flatten() {
-                    assert!(CODES.iter().any(|(known, _, _)| code == known), "{path}: {code}");
+                    assert!(crate::http::problem::CODES.iter().any(|known| code == known.code), "{path}: {code}");
                 }
             }
         }

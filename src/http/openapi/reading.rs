@@ -6,9 +6,10 @@ use super::{
     schema::{self, Row},
     text::{list, marked, text},
 };
-use crate::http::problem::{CODES, MEDIA_TYPE};
+use crate::http::problem::{Code, MEDIA_TYPE};
 
 /// All that the page shows. Texts that are marked up are HTML already, and safe.
+#[derive(Debug)]
 pub(super) struct Reading {
     pub(super) title: String,
     pub(super) version: String,
@@ -20,6 +21,7 @@ pub(super) struct Reading {
 }
 
 /// The operations of a tag.
+#[derive(Debug)]
 pub(super) struct Group {
     pub(super) name: String,
     /// Marked up.
@@ -28,6 +30,7 @@ pub(super) struct Group {
 }
 
 /// A method at a path.
+#[derive(Debug)]
 pub(super) struct Operation {
     pub(super) id: String,
     pub(super) method: String,
@@ -46,6 +49,7 @@ pub(super) struct Operation {
 }
 
 /// Something in the path, the query or a header.
+#[derive(Debug)]
 pub(super) struct Parameter {
     pub(super) name: String,
     pub(super) place: String,
@@ -58,6 +62,7 @@ pub(super) struct Parameter {
 }
 
 /// What a request carries.
+#[derive(Debug)]
 pub(super) struct Body {
     pub(super) required: bool,
     pub(super) kind: String,
@@ -67,6 +72,7 @@ pub(super) struct Body {
 }
 
 /// What comes back when all went well.
+#[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: String,
     /// Marked up.
@@ -77,6 +83,7 @@ pub(super) struct Answer {
 }
 
 /// A named schema.
+#[derive(Debug)]
 pub(super) struct Type {
     pub(super) name: String,
     /// Marked up.
@@ -86,20 +93,13 @@ pub(super) struct Type {
     pub(super) words: Vec<String>,
 }
 
-/// A problem code.
-pub(super) struct Code {
-    pub(super) code: &'static str,
-    pub(super) status: u16,
-    pub(super) title: &'static str,
-}
-
 impl Reading {
-    /// Of a document.
-    pub(super) fn of(document: &Value) -> Self {
+    /// Of a document, with the codes that its problems can have.
+    pub(super) fn of(document: &Value, codes: &[Code]) -> Self {
         let info = &document["info"];
         let groups = list(&document["tags"]).iter().map(|tag| group(document, tag));
         let types = document["components"]["schemas"].as_object().into_iter().flatten();
-        let mut codes: Vec<Code> = CODES.iter().map(|&(code, status, title)| Code { code, status, title }).collect();
+        let mut codes = codes.to_vec();
         codes.sort_by_key(|code| (code.status, code.code));
         Self {
             title: text(&info["title"]),
@@ -226,10 +226,10 @@ mod tests {
 
     #[test]
     fn every_operation_is_shown_in_a_group() {
-        let document = super::super::document();
+        let document = &super::super::document(&[]);
         let paths = document["paths"].as_object().expect("paths").values();
         let stated: usize = paths.map(|item| item.as_object().expect("operations").len()).sum();
-        let reading = Reading::of(document);
+        let reading = Reading::of(document, &[]);
         assert_eq!(reading.groups.iter().map(|group| group.operations.len()).sum::<usize>(), stated);
     }
 }

@@ -8,6 +8,7 @@ use super::text::{list, marked, text};
 const DEEPEST: usize = 3;
 
 /// A field, or one within a field.
+#[derive(Debug)]
 pub(super) struct Row {
     pub(super) name: String,
     /// 0 for the schema's own fields.

@@ -13,7 +13,7 @@ const LONGEST: usize = 2048;
 
 /// A path and its parameters, sorted, without those that are empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Address {
+pub struct Address {
     path: String,
     params: Vec<(String, String)>,
 }
@@ -45,13 +45,18 @@ impl Address {
         links::address(&self.path, self.params.iter().map(|(name, value)| (name, value)))
     }
 
+    /// The path, still encoded.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// The parts of the path between slashes, still encoded.
-    pub(super) fn segments(&self) -> Vec<&str> {
+    pub fn segments(&self) -> Vec<&str> {
         self.path.split('/').filter(|segment| !segment.is_empty()).collect()
     }
 
     /// A parameter.
-    pub(super) fn param(&self, name: &str) -> Option<&str> {
+    pub fn param(&self, name: &str) -> Option<&str> {
         self.params.iter().find(|(known, _)| known == name).map(|(_, value)| value.trim())
     }
 
@@ -62,14 +67,14 @@ impl Address {
 
     /// The same address with another value of a parameter; an empty value removes it. A cursor is valid only for the
     /// parameters that it was made for, so it is removed too.
-    pub(super) fn with(&self, name: &str, value: &str) -> String {
+    pub fn with(&self, name: &str, value: &str) -> String {
         let others = self.params.iter().filter(|(known, _)| known != name && known != "cursor");
         let others = others.map(|(known, value)| (known.as_str(), value.as_str()));
         links::address(&self.path, others.chain([(name, value)]))
     }
 
     /// The address of the next slice of a list, where there is one.
-    pub(super) fn next(&self, cursor: Option<String>) -> Option<String> {
+    pub fn next(&self, cursor: Option<String>) -> Option<String> {
         cursor.map(|cursor| self.with("cursor", &cursor))
     }
 }

@@ -35,7 +35,7 @@ pub(super) async fn render(app: &App, address: &Address) -> Result<Fragment, Pro
         runs,
         next,
     };
-    Fragment::render(app, "Needs attention", "attention", &template)
+    Fragment::render(&app.base, "Needs attention", "attention", &template)
 }
 
 /// What a kind of attention means, in a few words.

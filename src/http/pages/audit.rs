@@ -42,7 +42,7 @@ pub(super) async fn render(app: &App, address: &Address) -> Result<Fragment, Pro
     let next = address.next(page.next_cursor);
     let filtered = address.params().next().is_some();
     Fragment::render(
-        app,
+        &app.base,
         "Audit",
         "audit",
         &AuditPage { address, entries: page.items, outcome: address.param("outcome"), filtered, next },

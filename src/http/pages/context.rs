@@ -45,7 +45,7 @@ impl FromRequestParts<App> for Context {
 impl Context {
     /// The frame of a page for this caller.
     pub(super) fn frame(&self, title: impl Into<String>, section: &'static str) -> Frame {
-        Frame::new(title.into(), section, &self.caller)
+        Frame::new(&self.app, title.into(), section, &self.caller)
     }
 
     /// Writes a template out as a page.

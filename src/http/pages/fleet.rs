@@ -30,7 +30,7 @@ pub(super) async fn render(app: &App) -> Result<Fragment, Problem> {
         workflows.activities.iter().map(|one| one.hold.is_some()).collect(),
     ];
     let held = holds.iter().flatten().filter(|held| **held).count();
-    Fragment::render(app, "Fleet", "fleet", &FleetPage { queues, workers, workflows, alive, held })
+    Fragment::render(&app.base, "Fleet", "fleet", &FleetPage { queues, workers, workflows, alive, held })
 }
 
 /// The address of the form that holds something, or releases it.

@@ -1,4 +1,4 @@
-//! How values look on a page: times, spans, statuses, payloads, money. Pure text in, HTML out; what comes from
+//! How values look on a page: times, spans, statuses, payloads. Pure text in, HTML out; what comes from
 //! outside is escaped here.
 
 use std::fmt;
@@ -10,7 +10,7 @@ use crate::engine::{Json, Time};
 
 /// HTML that is safe to put into a page as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Html(String);
+pub struct Html(String);
 
 impl fmt::Display for Html {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,13 +37,13 @@ pub(super) fn escape(text: &str) -> String {
 }
 
 /// A moment, which the script shows as a span from now. Without a script it is the moment itself.
-pub(super) fn when(at: &Time) -> Html {
+pub fn when(at: &Time) -> Html {
     let (exact, words) = (at.to_rfc3339_opts(SecondsFormat::Millis, true), moment(at));
     Html(format!(r#"<time datetime="{exact}" title="{words}" data-ago>{words}</time>"#))
 }
 
 /// The same where there may be none.
-pub(super) fn when_any(at: impl std::borrow::Borrow<Option<Time>>) -> Html {
+pub fn when_any(at: impl std::borrow::Borrow<Option<Time>>) -> Html {
     let at = at.borrow();
     at.as_ref().map_or_else(|| Html("–".to_owned()), when)
 }
@@ -105,14 +105,9 @@ fn mark(status: &str) -> String {
 }
 
 /// The end of an id: ids begin with the time, so it is their ends that differ.
-pub(super) fn short(id: &Uuid) -> String {
+pub fn short(id: &Uuid) -> String {
     let text = id.simple().to_string();
     format!("…{}", &text[text.len() - 8..])
-}
-
-/// Minor units as people write them.
-pub(super) fn money(minor: &i64, currency: &str) -> String {
-    crate::orders::money::format_amount(*minor, currency)
 }
 
 /// A number with its thousands apart.
@@ -218,7 +213,6 @@ mod tests {
             [span(12), span(1250), span(61_000), span(3_700_000), span(90_000_000)],
             ["12 ms", "1.2 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]
         );
-        assert_eq!(money(&-1005, "EUR"), "-10.05 EUR");
         assert_eq!(count(1_234_567), "1\u{202f}234\u{202f}567");
     }
 }

@@ -3,19 +3,28 @@
 use askama::Template;
 
 use super::assets;
-use crate::http::{App, auth::Caller, base::filters, problem::Problem};
+use crate::http::{
+    App,
+    auth::Caller,
+    base::{Base, filters},
+    problem::Problem,
+};
 
-/// The parts of the dashboard: address, name, and the word that pages name theirs by.
-const SECTIONS: &[(&str, &str, &str)] = &[
+/// A part of the dashboard in the navigation: address, name, and the word that pages name theirs by.
+type Entry = (&'static str, &'static str, &'static str);
+
+/// The engine's own parts of the dashboard; those of plugins come after them.
+const SECTIONS: &[Entry] = &[
     ("/", "Overview", "overview"),
     ("/runs", "Runs", "runs"),
     ("/attention", "Attention", "attention"),
     ("/operations", "Operations", "operations"),
     ("/fleet", "Fleet", "fleet"),
     ("/schedules", "Schedules", "schedules"),
-    ("/orders", "Orders", "orders"),
-    ("/audit", "Audit", "audit"),
 ];
+
+/// The last one.
+const AUDIT: Entry = ("/audit", "Audit", "audit");
 
 /// What `base.html` shows around a page's content.
 #[derive(Clone, Debug)]
@@ -32,18 +41,17 @@ pub(super) struct Frame {
     pub(super) role: &'static str,
     /// What forms have to send back.
     pub(super) csrf: String,
+    /// The navigation.
+    pub(super) sections: Vec<Entry>,
 }
 
 impl Frame {
     /// A page of the dashboard.
-    pub(super) fn new(title: String, section: &'static str, caller: &Caller) -> Self {
+    pub(super) fn new(app: &App, title: String, section: &'static str, caller: &Caller) -> Self {
         let Caller { actor, role, csrf } = caller.clone();
-        Self { title, section, live: None, actor, role: role.word(), csrf }
-    }
-
-    /// The navigation.
-    pub(super) fn sections(&self) -> &'static [(&'static str, &'static str, &'static str)] {
-        SECTIONS
+        let own = app.plugins.sections().map(|own| (own.address, own.name, own.word));
+        let sections = SECTIONS.iter().copied().chain(own).chain([AUDIT]).collect();
+        Self { title, section, live: None, actor, role: role.word(), csrf, sections }
     }
 
     /// The version in the assets' addresses.
@@ -55,24 +63,27 @@ impl Frame {
 /// The content of a page that changes by itself. It depends on nobody's role or session, so that one rendering serves all
 /// who follow the page.
 #[derive(Clone, Debug)]
-pub(super) struct Fragment {
+pub struct Fragment {
     /// Of the document.
-    pub(super) title: String,
-    /// The part of the dashboard.
-    pub(super) section: &'static str,
+    pub title: String,
+    /// The part of the dashboard, by its word.
+    pub section: &'static str,
     /// HTML.
-    pub(super) html: String,
+    pub html: String,
 }
 
 impl Fragment {
-    /// Renders a template.
-    pub(super) fn render<T: Template>(
-        app: &App,
+    /// Renders a template, whose links go through the filter `href` or [`Base::href`].
+    ///
+    /// # Errors
+    /// `internal_error` when the template fails.
+    pub fn render<T: Template>(
+        base: &Base,
         title: impl Into<String>,
         section: &'static str,
         template: &T,
     ) -> Result<Self, Problem> {
-        let html = app.base.render(template).map_err(|error| Problem::internal("internal_error", &error))?;
+        let html = base.render(template).map_err(|error| Problem::internal("internal_error", &error))?;
         Ok(Self { title: title.into(), section, html })
     }
 }

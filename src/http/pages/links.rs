@@ -33,7 +33,7 @@ pub(super) fn decode(part: &str) -> String {
 }
 
 /// The same for a slice of texts.
-pub(super) fn link(path: &str, params: &[(&str, &str)]) -> String {
+pub fn link(path: &str, params: &[(&str, &str)]) -> String {
     address(path, params.iter().copied())
 }
 

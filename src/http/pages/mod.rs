@@ -21,7 +21,6 @@ mod links;
 mod live;
 mod notices;
 mod operations;
-mod orders;
 mod overview;
 mod registry;
 mod run;
@@ -43,8 +42,14 @@ use axum::{
     routing::get,
 };
 
+pub use self::{
+    address::Address,
+    format::{Html, short, when, when_any},
+    layout::Fragment,
+    links::link,
+};
 use self::{
-    address::{Address, DONE},
+    address::DONE,
     context::Context,
     layout::{Frame, Page},
 };
@@ -57,7 +62,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 /// The routes.
 pub(super) fn routes(app: &App) -> Router<App> {
     let hub = live::Hub::new(app.clone());
-    Router::new()
+    let own = app.plugins.sections().flat_map(|section| section.routes);
+    own.fold(Router::new(), |router, route| router.route(route, get(show)))
         .route("/", get(show))
         .route("/runs", get(show))
         .route("/runs/{id}", get(show))
@@ -68,8 +74,6 @@ pub(super) fn routes(app: &App) -> Router<App> {
         .route("/schedules", get(show))
         .route("/schedules/{name}", get(show))
         .route("/audit", get(show))
-        .route("/orders", get(show))
-        .route("/orders/{id}", get(show))
         .route("/live", get(live::follow))
         .route("/find", get(find))
         .merge(run_verbs::routes())
@@ -102,15 +106,27 @@ fn param(uri: &Uri, name: &str) -> Option<String> {
     params.into_iter().find(|(known, _)| known == name).map(|(_, value)| value.trim().to_owned())
 }
 
-/// `/find?q=`: the search above the list of runs. An id leads to its run or order; any other text is searched as a key.
+/// `/find?q=`: the search above the list of runs. An id leads to its run, or to what a plugin knows by it; any other text is
+/// searched as a key.
 async fn find(State(app): State<App>, uri: Uri) -> Response {
     let text = param(&uri, "q").unwrap_or_default();
-    let address = match uuid::Uuid::try_parse(&text) {
-        Ok(id) if app.engine.run(id).await.is_ok() => format!("/runs/{id}"),
-        Ok(id) if app.orders.get(id).await.is_ok() => format!("/orders/{id}"),
-        _ => links::link("/runs", &[("key", &text)]),
+    let found = match uuid::Uuid::try_parse(&text) {
+        Ok(id) => find_id(&app, id).await,
+        Err(_) => None,
     };
-    Redirect::to(&address).into_response()
+    Redirect::to(&found.unwrap_or_else(|| links::link("/runs", &[("key", &text)]))).into_response()
+}
+
+async fn find_id(app: &App, id: uuid::Uuid) -> Option<String> {
+    if app.engine.run(id).await.is_ok() {
+        return Some(format!("/runs/{id}"));
+    }
+    for plugin in app.plugins.iter() {
+        if let Some(address) = plugin.find(id).await {
+            return Some(address);
+        }
+    }
+    None
 }
 
 /// Adds the policy to every answer, and keeps pages out of caches.

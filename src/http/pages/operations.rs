@@ -53,7 +53,7 @@ struct OperationPage<'a> {
 pub(super) async fn render_list(app: &App, address: &Address) -> Result<Fragment, Problem> {
     let page = app.engine.operations(None, address.param("cursor")).await?;
     let next = address.next(page.next_cursor);
-    Fragment::render(app, "Operations", "operations", &OperationsPage { operations: page.items, next })
+    Fragment::render(&app.base, "Operations", "operations", &OperationsPage { operations: page.items, next })
 }
 
 /// Renders one of them.
@@ -66,7 +66,7 @@ pub(super) async fn render_one(app: &App, address: &Address, id: &str) -> Result
     let next = address.next(page.next_cursor);
     let title = format!("{} in bulk", operation.action);
     let template = OperationPage { address, operation, outcome, runs: page.items, next };
-    Fragment::render(app, title, "operations", &template)
+    Fragment::render(&app.base, title, "operations", &template)
 }
 
 fn parse_id(text: &str) -> Result<Uuid, Problem> {

@@ -48,7 +48,7 @@ pub(super) async fn render(app: &App) -> Result<Fragment, Problem> {
         latest: latest.into_iter().map(RunRow::of).collect(),
         workers,
     };
-    Fragment::render(app, "Overview", "overview", &template)
+    Fragment::render(&app.base, "Overview", "overview", &template)
 }
 
 fn of(counts: &[StatusCount], status: RunStatus) -> i64 {

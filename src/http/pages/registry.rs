@@ -1,8 +1,6 @@
 //! Which address shows what: the one list that pages and live updates render from.
 
-use super::{
-    address::Address, attention, audit, fleet, layout::Fragment, operations, orders, overview, run, runs, schedules,
-};
+use super::{address::Address, attention, audit, fleet, layout::Fragment, operations, overview, run, runs, schedules};
 use crate::http::{App, problem::Problem};
 
 /// Renders the page of an address: at most a few reads of the database.
@@ -18,8 +16,9 @@ pub(super) async fn render(app: &App, address: &Address) -> Result<Fragment, Pro
         ["schedules"] => schedules::render_list(app).await,
         ["schedules", name] => schedules::render_one(app, address, name).await,
         ["audit"] => audit::render(app, address).await,
-        ["orders"] => orders::render_list(app, address).await,
-        ["orders", id] => orders::render_one(app, id).await,
-        _ => Err(Problem::new("unknown_route", "no page has this address")),
+        _ => match app.plugins.owner(address.path()) {
+            Some(plugin) => plugin.render(address, &app.base).await,
+            None => Err(Problem::new("unknown_route", "no page has this address")),
+        },
     }
 }

@@ -54,7 +54,7 @@ pub(super) async fn render(app: &App, id: &str) -> Result<Fragment, Problem> {
     });
     let verbs = verbs::offered(&words);
     let template = RunPage { why, attention, audit, verbs, run, steps, chart, has_undos };
-    Fragment::render(app, title, "runs", &template)
+    Fragment::render(&app.base, title, "runs", &template)
 }
 
 fn anchor(step: &RunStep) -> String {

@@ -101,7 +101,7 @@ pub(super) async fn render(app: &App, address: &Address) -> Result<Fragment, Pro
         problem,
     };
     let title = if conditions.is_empty() { "Runs".to_owned() } else { format!("Runs: {conditions}") };
-    Fragment::render(app, title, "runs", &template)
+    Fragment::render(&app.base, title, "runs", &template)
 }
 
 /// What can be done to all runs that match, where there is a condition at all.

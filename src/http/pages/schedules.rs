@@ -38,7 +38,7 @@ struct SchedulePage {
 /// Renders the list.
 pub(super) async fn render_list(app: &App) -> Result<Fragment, Problem> {
     let schedules = app.engine.schedules().await?;
-    Fragment::render(app, "Schedules", "schedules", &SchedulesPage { schedules })
+    Fragment::render(&app.base, "Schedules", "schedules", &SchedulesPage { schedules })
 }
 
 /// Renders one schedule with its slots.
@@ -46,7 +46,7 @@ pub(super) async fn render_one(app: &App, address: &Address, name: &str) -> Resu
     let mut detail = app.engine.schedule(&links::decode(name), address.param("cursor"), SLOTS).await?;
     let next = address.next(detail.slots.next_cursor.take());
     let title = format!("Schedule {}", detail.schedule.name);
-    Fragment::render(app, title, "schedules", &SchedulePage { detail, next })
+    Fragment::render(&app.base, title, "schedules", &SchedulePage { detail, next })
 }
 
 /// The address of a schedule's page, or of a form if there is a verb.

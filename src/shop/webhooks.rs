@@ -13,11 +13,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{App, problem::Problem};
-use crate::{orders::WebhookTaken, payments::SIGNATURE_HEADER};
+use super::State as Shop;
+use crate::{http::problem::Problem, orders::WebhookTaken, payments::SIGNATURE_HEADER};
 
 /// The routes.
-pub(super) fn routes() -> OpenApiRouter<App> {
+pub(super) fn routes() -> OpenApiRouter<Shop> {
     OpenApiRouter::new().routes(routes!(stripe))
 }
 
@@ -49,10 +49,10 @@ struct WebhookAnswer {
         ("x-raw-body" = json!(true)),
     )
 )]
-async fn stripe(State(app): State<App>, headers: HeaderMap, body: Body) -> Result<Answer<WebhookAnswer>, Problem> {
+async fn stripe(State(shop): State<Shop>, headers: HeaderMap, body: Body) -> Result<Answer<WebhookAnswer>, Problem> {
     // A missing or unreadable header is an empty signature, so that it is refused and recorded like a wrong one.
     let signature = headers.get(SIGNATURE_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let body = to_bytes(body, usize::MAX).await.map_err(|_| Problem::invalid("the body broke off"))?;
-    let taken = app.orders.webhook(signature, &body).await?;
+    let taken = shop.orders.webhook(signature, &body).await?;
     Ok(Answer(WebhookAnswer { received: true, taken }))
 }

@@ -9,20 +9,22 @@ use axum::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::{
-    App,
-    extract::{IdempotencyKey, Json, OptionalJson, Params, TraceParent, wait},
-    problem::Problem,
-    request::is_about,
-    wire::WaitParams,
-};
-use crate::orders::{
-    CancelOrder, ChangeOrder, Fulfilment, FulfilmentReport, Item, Order, OrderFilter, OrderPage, PlaceOrder, PutItem,
-    state::OrderState,
+use super::{State as Shop, problem};
+use crate::{
+    http::{
+        WaitParams,
+        extract::{IdempotencyKey, Json, OptionalJson, Params, TraceParent},
+        note_run,
+        problem::Problem,
+    },
+    orders::{
+        CancelOrder, ChangeOrder, Fulfilment, FulfilmentReport, Item, Order, OrderFilter, OrderPage, PlaceOrder,
+        PutItem, state::OrderState,
+    },
 };
 
 /// The routes of these nouns.
-pub(super) fn routes() -> OpenApiRouter<App> {
+pub(super) fn routes() -> OpenApiRouter<Shop> {
     OpenApiRouter::new()
         .routes(routes!(list, place))
         .routes(routes!(show, change))
@@ -33,7 +35,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// An order's id in a path. Whatever is no id is an id that no order has.
 fn order_id(text: &str) -> Result<Uuid, Problem> {
-    Uuid::parse_str(text).map_err(|_| Problem::new("unknown_order", format!("there is no order {text}")))
+    Uuid::parse_str(text).map_err(|_| problem::new("unknown_order", format!("there is no order {text}")))
 }
 
 /// Place an order.
@@ -67,21 +69,21 @@ fn order_id(text: &str) -> Result<Uuid, Problem> {
     ])))
 )]
 async fn place(
-    State(app): State<App>,
+    State(shop): State<Shop>,
     Params(params): Params<WaitParams>,
     IdempotencyKey(key): IdempotencyKey,
     TraceParent(traceparent): TraceParent,
     Json(body): Json<PlaceOrder>,
 ) -> Result<Response, Problem> {
-    let wait = wait(params.wait.as_deref())?;
-    let placed = app.orders.place_in_trace(&body, key.as_deref(), traceparent).await?;
-    is_about(placed.order.run_id);
+    let wait = params.duration()?;
+    let placed = shop.orders.place_in_trace(&body, key.as_deref(), traceparent).await?;
+    note_run(placed.order.run_id);
     let id = placed.order.id;
     let mut order = placed.order;
     if !wait.is_zero() {
         tokio::select! {
-            decided = app.orders.wait(id, wait) => order = decided?,
-            () = app.draining.cancelled() => {}
+            decided = shop.orders.wait(id, wait) => order = decided?,
+            () = shop.draining.cancelled() => {}
         }
     }
     let status = if placed.created { StatusCode::CREATED } else { StatusCode::OK };
@@ -100,8 +102,8 @@ async fn place(
     responses((status = 200, description = "A page.", body = OrderPage)),
     extensions(("x-problems" = json!(["bad_cursor"])))
 )]
-async fn list(State(app): State<App>, Params(filter): Params<OrderFilter>) -> Result<Answer<OrderPage>, Problem> {
-    Ok(Answer(app.orders.list(&filter).await?))
+async fn list(State(shop): State<Shop>, Params(filter): Params<OrderFilter>) -> Result<Answer<OrderPage>, Problem> {
+    Ok(Answer(shop.orders.list(&filter).await?))
 }
 
 /// Read an order.
@@ -114,8 +116,8 @@ async fn list(State(app): State<App>, Params(filter): Params<OrderFilter>) -> Re
     responses((status = 200, description = "The order.", body = Order)),
     extensions(("x-problems" = json!(["unknown_order"])))
 )]
-async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Answer<Order>, Problem> {
-    Ok(Answer(app.orders.get(order_id(&id)?).await?))
+async fn show(State(shop): State<Shop>, Path(id): Path<String>) -> Result<Answer<Order>, Problem> {
+    Ok(Answer(shop.orders.get(order_id(&id)?).await?))
 }
 
 /// Cancel an order.
@@ -135,11 +137,11 @@ async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Answer<O
     extensions(("x-problems" = json!(["unknown_order", "window_closed", "wrong_state"])))
 )]
 async fn cancel(
-    State(app): State<App>,
+    State(shop): State<Shop>,
     Path(id): Path<String>,
     OptionalJson(body): OptionalJson<CancelOrder>,
 ) -> Result<(StatusCode, Answer<Order>), Problem> {
-    let order = app.orders.cancel(order_id(&id)?, &body.unwrap_or_default()).await?;
+    let order = shop.orders.cancel(order_id(&id)?, &body.unwrap_or_default()).await?;
     Ok((done(order.state == OrderState::Cancelled), Answer(order)))
 }
 
@@ -155,11 +157,11 @@ async fn cancel(
     extensions(("x-problems" = json!(["unknown_order", "wrong_state", "delivery_too_far"])))
 )]
 async fn change(
-    State(app): State<App>,
+    State(shop): State<Shop>,
     Path(id): Path<String>,
     Json(body): Json<ChangeOrder>,
 ) -> Result<Answer<Order>, Problem> {
-    Ok(Answer(app.orders.change_delivery(order_id(&id)?, &body.delivery).await?))
+    Ok(Answer(shop.orders.change_delivery(order_id(&id)?, &body.delivery).await?))
 }
 
 /// Report what fulfilment did.
@@ -177,11 +179,11 @@ async fn change(
     extensions(("x-problems" = json!(["unknown_order", "wrong_state"])))
 )]
 async fn report(
-    State(app): State<App>,
+    State(shop): State<Shop>,
     Path(id): Path<String>,
     Json(body): Json<FulfilmentReport>,
 ) -> Result<(StatusCode, Answer<Order>), Problem> {
-    let order = app.orders.report(order_id(&id)?, body.state).await?;
+    let order = shop.orders.report(order_id(&id)?, body.state).await?;
     let reached = match body.state {
         Fulfilment::Shipped => matches!(order.state, OrderState::Shipped | OrderState::Delivered),
         Fulfilment::Delivered => order.state == OrderState::Delivered,
@@ -203,8 +205,8 @@ const fn done(done: bool) -> StatusCode {
     responses((status = 200, description = "The item.", body = Item)),
     extensions(("x-problems" = json!(["unknown_item"])))
 )]
-async fn item(State(app): State<App>, Path(sku): Path<String>) -> Result<Answer<Item>, Problem> {
-    Ok(Answer(app.orders.item(&sku).await?))
+async fn item(State(shop): State<Shop>, Path(sku): Path<String>) -> Result<Answer<Item>, Problem> {
+    Ok(Answer(shop.orders.item(&sku).await?))
 }
 
 /// Make or change an item.
@@ -225,9 +227,9 @@ async fn item(State(app): State<App>, Path(sku): Path<String>) -> Result<Answer<
     extensions(("x-problems" = json!(["wrong_state"])))
 )]
 async fn put_item(
-    State(app): State<App>,
+    State(shop): State<Shop>,
     Path(sku): Path<String>,
     Json(body): Json<PutItem>,
 ) -> Result<Answer<Item>, Problem> {
-    Ok(Answer(app.orders.put_item(&sku, &body).await?))
+    Ok(Answer(shop.orders.put_item(&sku, &body).await?))
 }

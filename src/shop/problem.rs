@@ -1,0 +1,70 @@
+//! The shop's errors as clients see them. docs/errors.md explains the codes.
+
+use crate::{
+    http::problem::{Code, Problem},
+    orders::Error,
+};
+
+/// The codes of the shop's problems, beside the engine's.
+pub(super) const CODES: &[Code] = &[
+    Code::new("delivery_too_far", 400, "The address is too far from the store"),
+    Code::new("currency_mismatch", 400, "The items have another currency"),
+    Code::new("price_overflow", 400, "The total is too large"),
+    Code::new("signature_malformed", 400, "The webhook's signature can't be read"),
+    Code::new("signature_mismatch", 400, "The webhook's signature is wrong"),
+    Code::new("signature_stale", 400, "The webhook's signature is too old"),
+    Code::new("signature_no_secret", 400, "No webhook secret is set here"),
+    Code::new("webhook_unreadable", 400, "The webhook is not an event"),
+    Code::new("unknown_order", 404, "There is no such order"),
+    Code::new("unknown_item", 404, "There is no such item"),
+    Code::new("window_closed", 409, "It is too late to cancel"),
+    Code::new("out_of_stock", 409, "There is not enough in stock"),
+];
+
+/// A problem with one of the shop's codes, or one of the engine's.
+pub(super) fn new(code: &'static str, detail: impl Into<String>) -> Problem {
+    match CODES.iter().find(|known| known.code == code) {
+        Some(code) => Problem::coded(code, detail),
+        None => Problem::new(code, detail),
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let (code, text) = (error.code(), error.to_string());
+        match error {
+            Error::Engine(error) => error.into(),
+            Error::KeyConflict(order) => new(code, text).with("order_id", order.to_string()),
+            Error::OutOfStock { available, .. } => new(code, text).with("available", available),
+            _ => new(code, text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn every_error_of_the_shop_has_a_code_with_a_status() {
+        let cases = [
+            (Error::UnknownOrder(Uuid::nil()), 404),
+            (Error::UnknownItem("s".into()), 404),
+            (Error::OutOfStock { sku: "s".into(), wanted: 2, available: 1 }, 409),
+            (Error::WindowClosed(std::time::Duration::ZERO), 409),
+            (Error::WrongState("m".into()), 409),
+            (Error::DeliveryTooFar { km: 9.0, limit_km: 5.0 }, 400),
+            (Error::PriceOverflow, 400),
+            (Error::KeyConflict(Uuid::nil()), 409),
+            (Error::BadCursor, 400),
+            (Error::InvalidRequest("m".into()), 400),
+        ];
+        for (error, status) in cases {
+            let code = error.code();
+            let problem = Problem::from(error);
+            assert_eq!((problem.code(), problem.status().as_u16()), (code, status));
+        }
+    }
+}
