@@ -99,14 +99,14 @@ async fn serve(args: Args, url: &str, stop: tokio_util::sync::CancellationToken)
     let api =
         async { told(http::serve(listener, app, stop.clone().cancelled_owned()).await.context("the server failed")) };
     let work = async { told(wiring::work(engine.clone(), args.work, stop.clone()).await) };
-    let upkeep = wiring::maintain(engine.clone(), stop.clone());
+    let schedules = wiring::ensure_schedules(&engine, &stop);
     let sim = async {
         // Stops last: a draining worker may still call it.
         let served = gateway_sim::serve(sim_listener, simulator, std::future::pending());
         served.await.context("the gateway simulator failed")
     };
     tokio::select! {
-        (served, worked, ()) = async { tokio::join!(api, work, upkeep) } => served.and(worked),
+        (served, worked, ()) = async { tokio::join!(api, work, schedules) } => served.and(worked),
         failed = sim => failed,
     }
 }

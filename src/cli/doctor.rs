@@ -6,11 +6,9 @@ use anyhow::bail;
 use serde::Serialize;
 
 use super::output::Out;
-use crate::{
-    config::DatabaseArgs,
-    engine::Engine,
-    orders::{Orders, ShopSettings},
-};
+#[cfg(feature = "shop")]
+use crate::orders::{Orders, ShopSettings};
+use crate::{config::DatabaseArgs, engine::Engine};
 
 /// Check settings, schema, and the no-limbo and ledger invariants of a database
 #[derive(Debug, clap::Args)]
@@ -73,17 +71,26 @@ async fn examine(engine: &Engine) -> anyhow::Result<Vec<Check>> {
         !shifted,
         format!("{}.clock is shifted by {} ms", engine.schema_name(), settings.shift_ms),
     ));
+    #[cfg(feature = "shop")]
     let orders = Orders::new(engine.clone(), ShopSettings::default());
-    let missing = [engine.missing_migrations().await?, orders.missing_migrations().await?].concat();
+    let missing = engine.missing_migrations().await?;
+    #[cfg(feature = "shop")]
+    let missing = [missing, orders.missing_migrations().await?].concat();
     let schema = if missing.is_empty() { "current".to_owned() } else { format!("migrations {missing:?} are missing") };
     checks.push(Check::new("schema", missing.is_empty(), schema));
     if missing.is_empty() {
         checks.push(limbo(engine).await?);
-        let breaches = orders.book_breaches().await?;
-        let found = if breaches.is_empty() { "the books add up".to_owned() } else { breaches.join("; ") };
-        checks.push(Check::new("ledger", breaches.is_empty(), found));
+        #[cfg(feature = "shop")]
+        checks.push(check_ledger(&orders).await?);
     }
     Ok(checks)
+}
+
+#[cfg(feature = "shop")]
+async fn check_ledger(orders: &Orders) -> anyhow::Result<Check> {
+    let breaches = orders.book_breaches().await?;
+    let found = if breaches.is_empty() { "the books add up".to_owned() } else { breaches.join("; ") };
+    Ok(Check::new("ledger", breaches.is_empty(), found))
 }
 
 async fn limbo(engine: &Engine) -> anyhow::Result<Check> {

@@ -3,10 +3,9 @@
 use anyhow::Context;
 
 use super::output::tell;
-use crate::{
-    config::DatabaseArgs,
-    orders::{Error, Orders, ShopSettings},
-};
+use crate::config::DatabaseArgs;
+#[cfg(feature = "shop")]
+use crate::orders::{Orders, ShopSettings};
 
 /// The database.
 #[derive(Debug, clap::Args)]
@@ -18,12 +17,19 @@ pub(super) struct Args {
 /// Applies missing migrations.
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let engine = args.database.engine()?;
+    let missing = engine.missing_migrations().await.context("the database can't be read")?;
+    #[cfg(feature = "shop")]
     let orders = Orders::new(engine.clone(), ShopSettings::default());
-    let missing =
-        async || Ok::<_, Error>([engine.missing_migrations().await?, orders.missing_migrations().await?].concat());
-    let before = missing().await.context("the database can't be read")?.len();
-    orders.migrate().await.context("the schema could not be brought up to date")?;
-    match before {
+    #[cfg(feature = "shop")]
+    let missing = [missing, orders.missing_migrations().await.context("the database can't be read")?].concat();
+    let migrated = async {
+        engine.migrate().await?;
+        #[cfg(feature = "shop")]
+        orders.migrate().await?;
+        anyhow::Ok(())
+    };
+    migrated.await.context("the schema could not be brought up to date")?;
+    match missing.len() {
         0 => tell("the schema is up to date"),
         number => tell(format!("applied {number} migration(s); the schema is up to date")),
     }

@@ -6,13 +6,17 @@ mod answer;
 mod args;
 mod attention;
 mod audit;
+#[cfg(feature = "embedded")]
 mod bench;
 pub mod client;
 mod completions;
+#[cfg(all(feature = "embedded", feature = "shop"))]
 mod demo;
+#[cfg(all(feature = "embedded", feature = "shop"))]
 mod dev;
 mod doctor;
 mod fleet;
+#[cfg(feature = "shop")]
 pub mod gateway_sim;
 mod hold;
 mod key;
@@ -20,13 +24,17 @@ mod man;
 mod migrate;
 mod openapi;
 mod operation;
+#[cfg(feature = "shop")]
 mod order;
 pub mod output;
 mod retention;
 mod run;
 mod schedule;
+#[cfg(feature = "shop")]
 mod serve;
+#[cfg(feature = "shop")]
 mod wiring;
+#[cfg(feature = "shop")]
 mod worker;
 
 use std::process::ExitCode;
@@ -48,6 +56,10 @@ pub struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+/// What servers log where the environment names no filter.
+#[cfg(feature = "shop")]
+const SERVER_LOG: &str = "info,sqlx=warn";
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
@@ -72,12 +84,16 @@ enum Command {
         #[command(subcommand)]
         table: Option<fleet::Verb>,
     },
+    #[cfg(all(feature = "embedded", feature = "shop"))]
     /// Run orders through every outcome on an embedded Postgres, and check the books
     Demo(demo::Args),
+    #[cfg(all(feature = "embedded", feature = "shop"))]
     /// Run everything in one process, on an embedded Postgres: API, worker, gateway simulator
     Dev(Box<dev::Args>),
+    #[cfg(feature = "shop")]
     /// Serve the API, by default with a worker
     Serve(Box<serve::Args>),
+    #[cfg(feature = "shop")]
     /// Execute runs, as a member of a worker pool
     Worker(Box<worker::Args>),
     /// Create, list and revoke API keys
@@ -87,6 +103,7 @@ enum Command {
     },
     /// Bring the schema up to date
     Migrate(migrate::Args),
+    #[cfg(feature = "shop")]
     /// Run a simulated payment gateway (a subset of Stripe's HTTP API) with fault modes
     GatewaySim(gateway_sim::Args),
     /// Start, watch and operate runs
@@ -110,6 +127,7 @@ enum Command {
         #[command(subcommand)]
         verb: schedule::Verb,
     },
+    #[cfg(feature = "shop")]
     /// Place, show and cancel orders
     Order {
         #[command(flatten)]
@@ -131,6 +149,7 @@ enum Command {
         #[command(subcommand)]
         verb: hold::Verb,
     },
+    #[cfg(feature = "embedded")]
     /// Measure throughput, latency, log and memory with the standard load
     Bench(bench::Args),
     /// Check a database's settings, and the no-limbo and ledger invariants
@@ -158,7 +177,10 @@ impl Cli {
     /// The default log filter: servers log their activity, commands only problems.
     pub const fn default_log(&self) -> &'static str {
         match self.command {
-            Command::Serve(_) | Command::Worker(_) | Command::Dev(_) | Command::GatewaySim(_) => "info,sqlx=warn",
+            #[cfg(all(feature = "embedded", feature = "shop"))]
+            Command::Dev(_) => SERVER_LOG,
+            #[cfg(feature = "shop")]
+            Command::Serve(_) | Command::Worker(_) | Command::GatewaySim(_) => SERVER_LOG,
             _ => "warn",
         }
     }
@@ -166,23 +188,30 @@ impl Cli {
     async fn dispatch(self) -> anyhow::Result<()> {
         let out = Out::new(self.format);
         match self.command {
+            #[cfg(all(feature = "embedded", feature = "shop"))]
             Command::Demo(args) => demo::run(args, out).await,
             Command::Attention { server, verb } => attention::run(verb, &server, out).await,
             Command::Audit { server, args } => audit::run(args, &server, out).await,
             Command::Fleet { server, table } => fleet::run(table, &server, out).await,
+            #[cfg(feature = "embedded")]
             Command::Bench(args) => bench::run(args, out).await,
             Command::Doctor(args) => doctor::run(args, out).await,
+            #[cfg(all(feature = "embedded", feature = "shop"))]
             Command::Dev(args) => dev::run(*args).await,
+            #[cfg(feature = "shop")]
             Command::Serve(args) => serve::run(*args).await,
+            #[cfg(feature = "shop")]
             Command::Worker(args) => worker::run(*args).await,
             Command::Key { verb } => key::run(verb, out).await,
             Command::Migrate(args) => migrate::run(args).await,
+            #[cfg(feature = "shop")]
             Command::GatewaySim(args) => gateway_sim::run(args).await,
             Command::Run { server, verb } => run::run(verb, &server, out).await,
             Command::Hold { server, verb } => hold::run(verb, &server, out).await,
             Command::Retention { server, verb } => retention::run(verb, &server, out).await,
             Command::Schedule { server, verb } => schedule::run(verb, &server, out).await,
             Command::Operation { server, verb } => operation::run(verb, &server, out).await,
+            #[cfg(feature = "shop")]
             Command::Order { server, verb } => order::run(verb, &server, out).await,
             Command::Openapi => openapi::run(),
             Command::Man(args) => man::run(&args),

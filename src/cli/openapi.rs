@@ -2,6 +2,10 @@
 
 /// Prints the document.
 pub(super) fn run() -> anyhow::Result<()> {
-    super::output::say(&serde_json::to_string_pretty(&crate::http::openapi::document(&[crate::shop::description()]))?);
+    #[cfg(feature = "shop")]
+    let plugins = [crate::shop::description()];
+    #[cfg(not(feature = "shop"))]
+    let plugins = [];
+    super::output::say(&serde_json::to_string_pretty(&crate::http::openapi::document(&plugins))?);
     Ok(())
 }

@@ -60,11 +60,12 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     };
     let worker = async {
         if args.no_worker {
+            wiring::maintain(&engine, &stop).await;
             return Ok(());
         }
         // A process whose worker has failed must not look healthy.
         wiring::work(engine.clone(), args.work, stop.clone()).await.inspect_err(|_| stop.cancel())
     };
-    let (served, worked, ()) = tokio::join!(api, worker, wiring::maintain(engine.clone(), stop.clone()));
+    let (served, worked, ()) = tokio::join!(api, worker, wiring::ensure_schedules(&engine, &stop));
     served.and(worked)
 }

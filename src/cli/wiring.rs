@@ -23,8 +23,8 @@ use crate::{
     workflows,
 };
 
-/// How long a worker waits before it tries again to start.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How long to wait before the schedules are tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// The order service, on an engine that knows the shop's workflows.
 pub(super) fn shop(
@@ -65,9 +65,9 @@ pub(super) fn app(orders: Orders, recorder: Recorder, worker: Option<&WorkArgs>)
 #[cfg(feature = "otlp")]
 pub(super) async fn work(engine: Engine, args: WorkArgs, stop: CancellationToken) -> anyhow::Result<()> {
     let Some(traces) = crate::telemetry::Traces::from_environment()? else {
-        return work_until(engine, args, stop, None).await;
+        return work_with(engine, args, stop, None).await;
     };
-    let worked = work_until(engine, args, stop, Some(traces.observer())).await;
+    let worked = work_with(engine, args, stop, Some(traces.observer())).await;
     traces.finish().await;
     worked
 }
@@ -78,10 +78,10 @@ pub(super) async fn work(engine: Engine, args: WorkArgs, stop: CancellationToken
     if std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some_and(|value| !value.is_empty()) {
         tracing::warn!("OTEL_EXPORTER_OTLP_ENDPOINT is set, but this binary was built without the feature `otlp`");
     }
-    work_until(engine, args, stop, None).await
+    work_with(engine, args, stop, None).await
 }
 
-async fn work_until(
+async fn work_with(
     engine: Engine,
     args: WorkArgs,
     stop: CancellationToken,
@@ -96,44 +96,23 @@ async fn work_until(
         observer,
         ..WorkerConfig::default()
     };
-    let mut told = None;
-    loop {
-        let obstacle = match engine.missing_migrations().await {
-            Ok(missing) if missing.is_empty() => {
-                match engine.worker(config.clone()).run(stop.clone().cancelled_owned()).await {
-                    Ok(()) => return Ok(()),
-                    Err(Error::Unavailable(_)) => "the database can't be reached",
-                    Err(error) => return Err(error).context("the worker failed"),
-                }
-            }
-            Ok(_) => "the schema is behind: run `backstitch migrate`",
-            Err(Error::Unavailable(_)) => "the database can't be reached",
-            Err(error) => return Err(error).context("the worker can't start"),
-        };
-        if told.replace(obstacle) != Some(obstacle) {
-            tracing::warn!("the worker is waiting: {obstacle}");
-        }
-        tokio::select! {
-            () = tokio::time::sleep(LOOK_AGAIN) => {}
-            () = stop.cancelled() => return Ok(()),
-        }
+    engine.work(config, stop.cancelled()).await.context("the worker failed")
+}
+
+/// Runs maintenance alone until stopped, in a process that only serves.
+pub(super) async fn maintain(engine: &Engine, stop: &CancellationToken) {
+    engine.maintenance(MaintenanceConfig::default()).run(stop.cancelled()).await;
+}
+
+/// Creates the shop's missing schedules, once the database and its schema are ready. Gives up when the process is to stop.
+pub(super) async fn ensure_schedules(engine: &Engine, stop: &CancellationToken) {
+    tokio::select! {
+        () = try_schedules(engine) => {}
+        () = stop.cancelled() => {}
     }
 }
 
-/// Runs maintenance until stopped, in every process that serves or works.
-pub(super) async fn maintain(engine: Engine, stop: CancellationToken) {
-    let maintenance = engine.maintenance(MaintenanceConfig::default()).run(stop.clone().cancelled_owned());
-    let schedules = async {
-        tokio::select! {
-            () = bring_schedules(&engine) => {}
-            () = stop.cancelled() => {}
-        }
-    };
-    tokio::join!(maintenance, schedules);
-}
-
-/// Creates the shop's missing schedules, once the database and its schema are ready.
-async fn bring_schedules(engine: &Engine) {
+async fn try_schedules(engine: &Engine) {
     let brought = async || {
         for (name, spec) in workflows::schedules()? {
             if engine.ensure_schedule(name, &spec).await? {
@@ -144,7 +123,7 @@ async fn bring_schedules(engine: &Engine) {
     };
     while let Err(error) = brought().await {
         tracing::debug!(%error, "can't create the schedules yet");
-        tokio::time::sleep(LOOK_AGAIN).await;
+        tokio::time::sleep(TRY_AGAIN).await;
     }
 }
 

@@ -61,6 +61,6 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         worked
     };
     let health = async { health.await.inspect_err(|_| stop.cancel()) };
-    let (served, worked, ()) = tokio::join!(health, worker, wiring::maintain(engine.clone(), stop.clone()));
+    let (served, worked, ()) = tokio::join!(health, worker, wiring::ensure_schedules(&engine, &stop));
     served.and(worked)
 }

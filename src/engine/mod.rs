@@ -1,7 +1,7 @@
 //! The engine. Authors use [`Workflow`], [`Activity`] and [`Context`]; callers and operators use [`Engine`].
 //!
-//! A process that works on runs has a [`Worker`] ([`Engine::worker`]). A process that works or serves also runs
-//! [`Engine::maintenance`]: what comes round by the clock, shared by as many processes as there are.
+//! A process that works on runs spawns [`Engine::work`]. A process that only serves spawns [`Engine::maintenance`]: what comes
+//! round by the clock, shared by as many processes as there are.
 
 pub mod activity;
 mod api;
@@ -16,6 +16,7 @@ mod observer;
 mod read_models;
 mod registry;
 mod role;
+mod service;
 mod store;
 pub mod testing;
 mod worker;

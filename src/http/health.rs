@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::App;
+use crate::engine::Error;
 
 /// The database has to answer within this time.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -79,9 +80,17 @@ async fn check(app: &App) -> [String; 3] {
     [OK.to_owned(), migrations.to_owned(), own_worker(app).await]
 }
 
-/// Whether the engine's schema and the shop's are.
-async fn is_current(app: &App) -> Result<bool, crate::orders::Error> {
-    Ok(app.engine.missing_migrations().await?.is_empty() && app.orders.missing_migrations().await?.is_empty())
+/// Whether the engine's schema and the plugins' are.
+async fn is_current(app: &App) -> Result<bool, Error> {
+    if !app.engine.missing_migrations().await?.is_empty() {
+        return Ok(false);
+    }
+    for plugin in app.plugins.iter() {
+        if !plugin.is_migrated().await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 async fn own_worker(app: &App) -> String {

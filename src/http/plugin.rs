@@ -13,6 +13,7 @@ use super::{
     page::{Address, Fragment},
     problem::{Code, Problem},
 };
+use crate::engine::Error;
 
 /// What the calls of a plugin give.
 pub type PluginFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -93,8 +94,13 @@ pub trait Plugin: Send + Sync + 'static {
         Box::pin(async { None })
     }
 
+    /// Whether the database has its schema: until then `/readyz` says no.
+    fn is_migrated(&self) -> PluginFuture<'_, Result<bool, Error>> {
+        Box::pin(async { Ok(true) })
+    }
+
     /// Its gauges; none of them is shown where the database does not answer.
-    fn gauges(&self) -> PluginFuture<'_, Result<Vec<Gauge>, crate::engine::Error>> {
+    fn gauges(&self) -> PluginFuture<'_, Result<Vec<Gauge>, Error>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 }

@@ -110,14 +110,25 @@ impl Plugin for Shop {
         Box::pin(async move { self.orders.get(id).await.is_ok().then(|| format!("/orders/{id}")) })
     }
 
+    fn is_migrated(&self) -> PluginFuture<'_, Result<bool, engine::Error>> {
+        Box::pin(async move {
+            self.orders.missing_migrations().await.map(|missing| missing.is_empty()).map_err(into_engine_error)
+        })
+    }
+
     fn gauges(&self) -> PluginFuture<'_, Result<Vec<Gauge>, engine::Error>> {
         Box::pin(async move {
-            let lag = self.orders.outbox_lag().await.map_err(|error| match error {
-                Error::Engine(error) => error,
-                other => engine::Error::InvalidRequest(other.to_string()),
-            })?;
+            let lag = self.orders.outbox_lag().await.map_err(into_engine_error)?;
             let help = "Age of the oldest recorded refund that the gateway has not accepted yet; 0 if there is none";
             Ok(vec![Gauge { name: "backstitch_outbox_lag_seconds", help, value: lag }])
         })
+    }
+}
+
+/// What reading alone can fail with is the engine's.
+fn into_engine_error(error: Error) -> engine::Error {
+    match error {
+        Error::Engine(error) => error,
+        other => engine::Error::InvalidRequest(other.to_string()),
     }
 }

@@ -2,8 +2,9 @@
 
 use backstitch::{
     engine::{NewKey, Role},
-    http::{App, base::Base, router},
+    http::router,
     orders::ShopSettings,
+    shop,
 };
 use reqwest::{Client, redirect::Policy};
 use serde_json::json;
@@ -15,8 +16,7 @@ const BASE: &str = "/ops/backstitch";
 
 /// The server's engine once more, mounted under [`BASE`]. Gives its address with the base.
 async fn mount(server: &Server) -> String {
-    let app = App::new(open_orders(&server.engine, ShopSettings::default()));
-    let app = app.at_base(Base::new(BASE)).without_keys(true);
+    let app = shop::app(open_orders(&server.engine, ShopSettings::default())).without_keys(true);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}{BASE}", listener.local_addr().expect("an address"));
     let host = axum::Router::new().nest(BASE, router(app));

@@ -27,7 +27,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("activities", &["engine", "orders", "payments"]),
     ("workflows", &["activities", "engine", "orders", "payments"]),
     // The faces.
-    ("http", &["engine", "orders", "payments", "telemetry"]),
+    ("http", &["engine", "telemetry"]),
+    ("shop", &["engine", "http", "orders", "payments"]),
     (
         "cli",
         &[
@@ -41,6 +42,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "orders",
             "payments",
             "secret",
+            "shop",
             "telemetry",
             "tls",
             "workflows",

@@ -77,8 +77,8 @@ impl Stage {
         let (app, stopped) = (shop::app(orders.clone()), stop.clone().cancelled_owned());
         parts.spawn(async move { http::serve(api, app, stopped).await.context("the API") });
         let config = WorkerConfig { name: "demo".to_owned(), drain: Duration::from_secs(5), ..WorkerConfig::default() };
-        let (worker, stopped) = (engine.worker(config), stop.clone().cancelled_owned());
-        parts.spawn(async move { worker.run(stopped).await.context("the worker") });
+        let (worker, stopped) = (engine.clone(), stop.clone().cancelled_owned());
+        parts.spawn(async move { worker.work(config, stopped).await.context("the worker") });
 
         let item =
             |name: &str, on_hand| PutItem { name: name.to_owned(), price: PRICE, currency: "EUR".to_owned(), on_hand };
