@@ -7,7 +7,6 @@ use backstitch::{
     engine::Engine,
     gateway_sim, http,
     orders::{Orders, ShopSettings},
-    shop,
 };
 use serde_json::Value;
 use sqlx::{PgPool, postgres::PgPoolOptions};
@@ -54,7 +53,7 @@ impl Stage {
             shop::put_item(&orders, sku, on_hand).await;
         }
         let stop = CancellationToken::new();
-        tokio::spawn(http::serve(listener, shop::app(orders.clone()), stop.clone().cancelled_owned()));
+        tokio::spawn(http::serve(listener, backstitch::shop::app(orders.clone()), stop.clone().cancelled_owned()));
         Self { orders, engine, pool, simulator, server, _stop: stop.drop_guard() }
     }
 

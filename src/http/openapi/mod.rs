@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn enums_have_the_words_that_answers_have() {
         use crate::engine::*;
-        let schemas = &document()["components"]["schemas"];
+        let schemas = &document(&[])["components"]["schemas"];
         for (name, words) in [
             ("ActionOutcome", ActionOutcome::WORDS),
             ("AttentionKind", AttentionKind::WORDS),

@@ -89,14 +89,14 @@ fn answer((status, codes): (u16, Vec<(&str, &str)>)) -> (String, Value) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::http::problem::CODES;
 
     #[test]
     fn every_code_that_a_handler_names_is_listed() {
         for (path, item) in super::super::state(&[])["paths"].as_object().expect("paths") {
             for operation in item.as_object().expect("operations").values() {
                 for code in operation[super::super::finish::PROBLEMS].as_array().into_iter().flatten() {
-                    assert!(crate::http::problem::CODES.iter().any(|known| code == known.code), "{path}: {code}");
+                    assert!(CODES.iter().any(|known| code == known.code), "{path}: {code}");
                 }
             }
         }
