@@ -102,8 +102,7 @@ impl Meters {
     fn step(&self, step: &Step) {
         let Some(outcome) = step.outcome.filter(|_| step.kind == StepKind::Activity) else { return };
         let meters = self.activities.get(&*step.name).unwrap_or(&self.unknown_activity);
-        // Outcomes are counted from 1, because null is open.
-        meters.outcomes[step.direction as usize][outcome as usize - 1].increment(1);
+        meters.outcomes[step.direction as usize][outcome as usize].increment(1);
         if !step.took.is_zero() {
             meters.seconds.record(step.took);
         }
