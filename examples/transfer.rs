@@ -12,8 +12,8 @@ use std::{
 use backstitch::{
     embedded::Embedded,
     engine::{
-        Activity, ActivityContext, ActivityError, Context, Engine, Error, Failure, Registry, StartRun, Started,
-        Verified, WorkerConfig, Workflow,
+        Activity, ActivityContext, ActivityError, Context, Engine, Failure, Registry, StartRun, Verified, WorkerConfig,
+        Workflow,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -89,12 +89,12 @@ async fn main() -> anyhow::Result<()> {
     let engine = Engine::new(pool.clone(), registry);
     engine.migrate().await?;
     let stop = CancellationToken::new();
-    let worker = tokio::spawn(engine.worker(WorkerConfig::default()).run(stop.clone().cancelled_owned()));
+    let worker = tokio::spawn(engine.clone().work(WorkerConfig::default(), stop.clone().cancelled_owned()));
 
     for to in ["bob", "closed"] {
         let id = format!("transfer-to-{to}");
         let transfer = Transfer { id: id.clone(), from: "alice".into(), to: to.into(), cents: 500 };
-        let run = start(&engine, StartRun::new::<MoveMoney>(&transfer)?.key(id)).await?.run;
+        let run = engine.start(StartRun::new::<MoveMoney>(&transfer)?.key(id)).await?.run;
         let result = engine.result(run, Duration::from_secs(30)).await?;
         let why = result.failure.map_or_else(String::new, |failure| format!(", because {failure}"));
         println!("{to}: {}{why}; alice has {}", result.status, bank.balance("alice"));
@@ -105,16 +105,6 @@ async fn main() -> anyhow::Result<()> {
     pool.close().await;
     server.stop().await;
     Ok(())
-}
-
-/// Retries until the worker has registered the workflow, which it does first.
-async fn start(engine: &Engine, request: StartRun) -> Result<Started, Error> {
-    loop {
-        match engine.start(request.clone()).await {
-            Err(Error::UnknownWorkflow(_)) => tokio::time::sleep(Duration::from_millis(20)).await,
-            started => return started,
-        }
-    }
 }
 
 /// Transfer, account and cents, by idempotency key.

@@ -89,16 +89,8 @@ fn spawn_workers(engine: &Engine, load: Load, stop: &CancellationToken) -> JoinS
 
 /// One run, so that the workflow is registered and connections and statements are ready.
 async fn warm_up(engine: &Engine, scenario: &impl Scenario) -> Result<(), Error> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match engine.start(scenario.next_run()).await {
-            Ok(started) => return engine.result(started.run, PATIENCE).await.map(drop),
-            Err(Error::UnknownWorkflow(_)) if Instant::now() < deadline => {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            Err(error) => return Err(error),
-        }
-    }
+    let started = engine.start(scenario.next_run()).await?;
+    engine.result(started.run, PATIENCE).await.map(drop)
 }
 
 /// Starts all runs and waits until they have ended; gives the seconds from the first start to the last end.

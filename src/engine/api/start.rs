@@ -18,7 +18,7 @@ use crate::engine::{
     },
     error::Error,
     names::{DEFAULT_QUEUE, check_name, check_queue},
-    store::start,
+    store::{lanes, start},
     workflow::Workflow,
 };
 
@@ -225,12 +225,24 @@ impl Engine {
         if let Some(id) = known {
             return Ok(id);
         }
-        let newest = start::newest_workflow(self.schema(), conn, name).await?;
-        let (id, version) = newest.ok_or_else(|| Error::UnknownWorkflow(name.to_owned()))?;
+        let (id, version) = match start::newest_workflow(self.schema(), conn, name).await? {
+            Some(newest) => newest,
+            None => self.register_workflow(name).await?,
+        };
         if self.registry().newest(name).is_some_and(|code| code.version() == version) {
             self.newest_workflows().lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), id);
         }
         Ok(id)
+    }
+
+    /// Registers a workflow of this process that no worker has registered yet. On a connection of its own: the caller's
+    /// transaction may be rolled back, and the id is remembered.
+    async fn register_workflow(&self, name: &str) -> Result<(i32, i32), Error> {
+        let code = self.registry().newest(name).ok_or_else(|| Error::UnknownWorkflow(name.to_owned()))?;
+        let secret = self.registry().secret_fields(&**code);
+        let mut conn = self.pool().acquire().await?;
+        let id = lanes::register_workflow(self.schema(), &mut conn, name, code.version(), &secret).await?;
+        Ok((id, code.version()))
     }
 
     /// The run that the key belongs to, if it came with the same request.

@@ -16,7 +16,6 @@ use tokio::{runtime::Runtime, sync::Notify};
 use super::{
     Breach, Saga, config, end,
     inject::{Fault, Faulty, Plan, Plans},
-    start,
 };
 use crate::engine::{
     api::Engine,
@@ -120,7 +119,7 @@ async fn crash<S: Saga>(saga: &S, failing: Option<u32>, at: Moment, nth: usize) 
 }
 
 async fn begin<S: Saga>(saga: &S, engine: &Engine, trial: &str, id: RunId) -> Result<RunId, Breach> {
-    start(engine, saga, id).await.map_err(|error| Breach::Engine { trial: trial.to_owned(), error })
+    saga.begin(engine, id).await.map_err(|error| Breach::Engine { trial: trial.to_owned(), error })
 }
 
 /// An engine for the caller, and a worker apart from it.

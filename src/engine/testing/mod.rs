@@ -234,8 +234,7 @@ impl<S: Saga> Harness<'_, S> {
         let id = RunId::now_v7();
         let faults: Vec<_> = plan.faults.keys().copied().collect();
         self.plans.set_for_next(plan);
-        // The worker makes the workflow known, and it may have been started a moment ago.
-        let started = start(&self.engine, self.saga, id).await.map_err(engine)?;
+        let started = self.saga.begin(&self.engine, id).await.map_err(engine)?;
         let run = end(self.saga, &self.engine, started, trial).await?;
         let happened = self.plans.happened(started);
         self.saga.check(&self.pool, &run).await.map_err(|what| Breach::promise(trial, what))?;
@@ -246,18 +245,6 @@ impl<S: Saga> Harness<'_, S> {
 fn activities(run: &Run) -> impl Iterator<Item = &RunStep> {
     let steps = run.steps.iter().flatten();
     steps.filter(|step| step.activity.is_some() && step.direction == Direction::Forward)
-}
-
-async fn start<S: Saga>(engine: &Engine, saga: &S, id: RunId) -> Result<RunId, Error> {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    loop {
-        match saga.begin(engine, id).await {
-            Err(Error::UnknownWorkflow(_)) if tokio::time::Instant::now() < deadline => {
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
-            started => return started,
-        }
-    }
 }
 
 /// Waits for the run's end; where it gets stuck, an operator has it try again.
