@@ -17,7 +17,7 @@ impl Engine {
     ///
     /// # Errors
     /// What the worker can't recover from.
-    pub async fn work(&self, config: WorkerConfig, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+    pub async fn work(self, config: WorkerConfig, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
         let stop = CancellationToken::new();
         let worker = async {
             let worked = self.work_through_outages(config, &stop).await;

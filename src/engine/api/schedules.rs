@@ -13,8 +13,8 @@ use crate::engine::{
     api::start::{StartRun, Started},
     core::{
         cron::Cron,
-        model::{RunId, Time},
-        schedule::{QUEUED_AT_MOST, SlotDecision, SlotOutcome, Verdict, decide},
+        model::{RunId, Time, to_json},
+        schedule::{CatchUp, Overlap, QUEUED_AT_MOST, SlotDecision, SlotOutcome, Verdict, decide},
     },
     error::Error,
     read_models::{Schedule, ScheduleChange, ScheduleDetail, ScheduleSpec, ScheduledRun, Slice},
@@ -23,12 +23,35 @@ use crate::engine::{
         schedules::{self as rows, Stored},
         schema::Schema,
     },
+    workflow::Workflow,
 };
 
 /// How many of the coming slots are shown.
 const SHOWN_SLOTS: usize = 3;
 
 const LONGEST_NAME: usize = 100;
+
+impl ScheduleSpec {
+    /// A schedule that starts a workflow by type, in UTC. A slot is skipped while the previous run has not ended, and one
+    /// start makes up for slots that were missed.
+    ///
+    /// # Errors
+    /// `invalid_input` when the input has no JSON form.
+    pub fn new<W: Workflow>(cron: impl Into<String>, input: &W::Input) -> Result<Self, Error> {
+        let json = to_json(input)
+            .map_err(|error| Error::InvalidInput { workflow: W::NAME.to_owned(), message: error.to_string() })?;
+        Ok(Self {
+            cron: cron.into(),
+            time_zone: "UTC".to_owned(),
+            workflow: W::NAME.to_owned(),
+            input: json,
+            queue: None,
+            overlap: Overlap::default(),
+            catch_up: CatchUp::default(),
+            paused: None,
+        })
+    }
+}
 
 impl Engine {
     /// Makes a schedule, or replaces it. The answer has its next slots, in a dry run too.
