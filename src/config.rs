@@ -33,7 +33,7 @@ pub struct DatabaseArgs {
 #[derive(Clone, Debug, clap::Args)]
 pub struct SchemaArgs {
     /// The schema that the engine's tables are in
-    #[arg(long = "schema", value_name = "NAME", env = "BACKSTITCH_SCHEMA", default_value = DEFAULT_SCHEMA)]
+    #[arg(id = "schema", long = "schema", value_name = "NAME", env = "BACKSTITCH_SCHEMA", default_value = DEFAULT_SCHEMA)]
     pub name: String,
 }
 

@@ -42,13 +42,13 @@ impl Stage {
         // This process places, cancels and takes webhooks; it never pays.
         let gateway = Arc::new(simulator.gateway(GATEWAY_TIMEOUT));
         let engine = Engine::new(pool.clone(), shop::shop_registry(&pool, gateway));
-        engine.migrate().await.expect("migrates");
         let settings = ShopSettings {
             payment_window: PAYMENT_WINDOW,
             refund_tiers: REFUND_TIERS.parse().expect("tiers"),
             ..ShopSettings::default()
         };
         let orders = shop::open_orders(&engine, settings);
+        orders.migrate().await.expect("migrates");
         for (sku, on_hand) in SHELVES {
             shop::put_item(&orders, sku, on_hand).await;
         }
