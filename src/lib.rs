@@ -1,12 +1,121 @@
-//! Backstitch: durable workflows and sagas on plain Postgres.
+//! Durable workflows and sagas on plain Postgres.
 //!
-//! - [`engine`]: the library. Write a [`engine::Workflow`] and its [`engine::Activity`]s, put them into a
-//!   [`engine::Registry`], start runs through [`engine::Engine`], execute them with [`engine::Worker`].
-//! - [`orders`]: the order domain, with [`workflows`] and [`activities`] on the engine.
-//! - [`payments`]: the port to a payment gateway; [`gateway_sim`]: a gateway that misbehaves on demand.
-//! - [`embedded`]: a Postgres of one's own, from an installed server's binaries.
-//! - [`http`] and [`cli`]: the faces; [`config`] and [`telemetry`]: what their processes share.
-//! - [`mod@bench`]: the standard load.
+//! A workflow is an async function over activities. Each step's outcome is recorded in Postgres, so a run goes on where it
+//! was after a crash, a deploy or a takeover by another worker. When a run fails or is cancelled, the steps that were done,
+//! or may have been, are undone in reverse order.
+//!
+//! # A complete workflow
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use backstitch::engine::{
+//!     Activity, ActivityContext, ActivityError, Context, Engine, Failure, Registry, StartRun, Verified, WorkerConfig,
+//!     Workflow,
+//! };
+//! use serde::{Deserialize, Serialize};
+//! use tokio_util::sync::CancellationToken;
+//!
+//! #[derive(Clone, Serialize, Deserialize)]
+//! struct Mailbox {
+//!     address: String,
+//! }
+//!
+//! /// Creates a mailbox at a mail provider. The client stands in a field; what to do stands in the input.
+//! struct CreateMailbox(MailProvider);
+//!
+//! impl Activity for CreateMailbox {
+//!     const NAME: &'static str = "create_mailbox";
+//!     const UNDOABLE: bool = true;
+//!     const VERIFIABLE: bool = true;
+//!     type Input = Mailbox;
+//!     type Output = ();
+//!
+//!     // Runs at least once. `cx.key()` stays the same over retries, crashes and takeovers.
+//!     async fn run(&self, cx: &ActivityContext, mailbox: &Mailbox) -> Result<(), ActivityError> {
+//!         self.0.create(&mailbox.address, cx.key()).await
+//!     }
+//!
+//!     // Asked when nobody knows whether an attempt took effect: after a timeout, or a crash during the call.
+//!     async fn verify(&self, _: &ActivityContext, mailbox: &Mailbox) -> Result<Verified<()>, ActivityError> {
+//!         Ok(if self.0.exists(&mailbox.address).await? { Verified::Happened(()) } else { Verified::NeverWill })
+//!     }
+//!
+//!     // Must be safe to call even if the mailbox was never created.
+//!     async fn undo(&self, _: &ActivityContext, mailbox: &Mailbox, _: Option<&()>) -> Result<(), ActivityError> {
+//!         self.0.delete(&mailbox.address).await
+//!     }
+//! }
+//!
+//! /// Creates a mailbox, and waits for its owner to confirm it.
+//! struct OpenMailbox;
+//!
+//! impl Workflow for OpenMailbox {
+//!     const NAME: &'static str = "open_mailbox";
+//!     type Input = Mailbox;
+//!     type Output = ();
+//!
+//!     async fn run(&self, cx: &Context, mailbox: Mailbox) -> Result<(), Failure> {
+//!         cx.call::<CreateMailbox>(mailbox).await?;
+//!         let confirmed = cx.signal::<()>("confirmed").within(Duration::from_secs(86_400)).await?;
+//!         // A failure undoes what was done: the mailbox is deleted again.
+//!         confirmed.ok_or_else(|| Failure::new("not_confirmed", "nobody confirmed the mailbox within a day"))
+//!     }
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let pool = sqlx::PgPool::connect("postgres://localhost/mail").await?;
+//!     let registry = Registry::new().workflow(OpenMailbox).activity(CreateMailbox(MailProvider));
+//!     let engine = Engine::new(pool, registry);
+//!     engine.migrate().await?;
+//!
+//!     // All that a service has to spawn: a worker and maintenance.
+//!     let (worker, stop) = (engine.clone(), CancellationToken::new());
+//!     let stopped = stop.clone().cancelled_owned();
+//!     let working = tokio::spawn(async move { worker.work(WorkerConfig::default(), stopped).await });
+//!
+//!     // The same key again gives the first run.
+//!     let mailbox = Mailbox { address: "ann@example.com".to_owned() };
+//!     let run = engine.start(StartRun::new::<OpenMailbox>(&mailbox)?.key("ann")).await?.run;
+//!     engine.signal(run, "confirmed", None, None).await?;
+//!     let result = engine.result(run, Duration::from_secs(30)).await?;
+//!     println!("{}", result.status);
+//!
+//!     stop.cancel(); // the worker drains
+//!     working.await??;
+//!     Ok(())
+//! }
+//! # #[derive(Clone)]
+//! # struct MailProvider;
+//! # impl MailProvider {
+//! #     async fn create(&self, _: &str, _: &str) -> Result<(), ActivityError> { Ok(()) }
+//! #     async fn exists(&self, _: &str) -> Result<bool, ActivityError> { Ok(true) }
+//! #     async fn delete(&self, _: &str) -> Result<(), ActivityError> { Ok(()) }
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! Without features the crate is the engine alone ([`engine`]). Take it with `default-features = false`.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `server` | `http`: the REST API and the dashboard as an axum router that mounts under any path |
+//! | `cli` | `cli`: the command line, for any service that mounts the router; implies `server` |
+//! | `embedded` | `embedded`: a Postgres from an installed server's binaries, for tests and trials; Unix only |
+//! | `otlp` | `telemetry::Traces`: attempts as spans, to an OpenTelemetry collector |
+//! | `shop` | `orders`, `payments`, `activities`, `workflows`, `gateway_sim`: the order workflow, as an example of size |
+//! | `mimalloc` | the allocator of the binary |
+//!
+//! `default` is what the binary `backstitch` needs: all but `otlp`.
+//!
+//! # Versions
+//!
+//! The crate follows semantic versioning; before 1.0 a minor version may break. It is built and tested with Rust 1.95, its
+//! minimum; a newer minimum is a minor version. sqlx, axum, askama and utoipa are part of the API where their types are. A
+//! database is upgraded in place by [`engine::Engine::migrate`]; workers of two neighbouring versions may overlap. Postgres 13
+//! and newer.
 
 #[cfg(feature = "shop")]
 pub mod activities;
