@@ -71,9 +71,8 @@
 //!     engine.migrate().await?;
 //!
 //!     // All that a service has to spawn: a worker and maintenance.
-//!     let (worker, stop) = (engine.clone(), CancellationToken::new());
-//!     let stopped = stop.clone().cancelled_owned();
-//!     let working = tokio::spawn(async move { worker.work(WorkerConfig::default(), stopped).await });
+//!     let stop = CancellationToken::new();
+//!     let working = tokio::spawn(engine.clone().work(WorkerConfig::default(), stop.clone().cancelled_owned()));
 //!
 //!     // The same key again gives the first run.
 //!     let mailbox = Mailbox { address: "ann@example.com".to_owned() };
