@@ -129,7 +129,7 @@ async fn an_unknown_filter_names_the_known_ones() {
         ("/v1/attention?kind=odd", "there are stuck"),
         ("/v1/attention?workflow=a%00", "NUL"),
         ("/v1/attention?limit=0", "1 to 200"),
-        ("/v1/audit?outcome=perhaps", "done and refused"),
+        ("/v1/audit?outcome=perhaps", "there are done, refused"),
         ("/v1/audit?actor=a%00", "NUL"),
         ("/v1/audit?run_id=abc", "run_id"),
         ("/v1/audit?limit=201", "1 to 200"),

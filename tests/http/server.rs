@@ -119,7 +119,7 @@ impl Server {
     /// API and the worker that `/readyz` vouches for, on a database that somebody else keeps.
     pub(crate) async fn working_over(pool: PgPool) -> Self {
         let (mut server, engine) = Self::start(pool, None, true).await;
-        engine.migrate().await.expect("the database is there");
+        open_orders(&engine, ShopSettings::default()).migrate().await.expect("the database is there");
         server.work(&engine, WORKER);
         server
     }
