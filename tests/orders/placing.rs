@@ -1,10 +1,13 @@
 //! Promise: an order and its run are one commit, and one key is one order.
 
-use backstitch::orders::{Delivery, NewDelivery, PutItem, ShopSettings, state::OrderState};
+use backstitch::{
+    engine::{Engine, Registry},
+    orders::{Delivery, NewDelivery, PutItem, ShopSettings, state::OrderState},
+};
 
 use crate::{
     shop::{Opening, Shop},
-    support::shop::order_request,
+    support::shop::{open_orders, order_request},
 };
 
 async fn refusal(shop: &Shop, request: &backstitch::orders::PlaceOrder) -> &'static str {
@@ -40,7 +43,9 @@ async fn an_order_exists_only_with_its_run() {
     let shop = Shop::without_worker().await;
     shop.stock("tea", 10).await;
     sqlx::query("DELETE FROM backstitch.workflow WHERE name = 'order'").execute(&shop.pool).await.expect("deletes");
-    let placed = shop.orders.place(&order_request("tok_ok", &[("tea", 1)]), Some("k")).await;
+    // A process that has not got the workflow either can't start the run.
+    let orders = open_orders(&Engine::new(shop.pool.clone(), Registry::new()), ShopSettings::default());
+    let placed = orders.place(&order_request("tok_ok", &[("tea", 1)]), Some("k")).await;
     assert_eq!(placed.map_err(|error| error.code()).expect_err("no such workflow"), "unknown_workflow");
     let left: i64 = sqlx::query_scalar("SELECT count(*) FROM shop.orders").fetch_one(&shop.pool).await.expect("n");
     assert_eq!(left, 0);
