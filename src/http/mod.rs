@@ -140,7 +140,7 @@ impl App {
         self
     }
 
-    /// Ends long requests when this token is cancelled. [`serve`] cancels it; a service that serves by itself should.
+    /// Ends long requests when this token is cancelled. [`serve()`] cancels it; a service that serves by itself should.
     pub fn with_draining(mut self, draining: CancellationToken) -> Self {
         self.draining = draining;
         self
@@ -152,7 +152,7 @@ impl App {
         self
     }
 
-    /// For a server that listens at this address: on a loopback address no key is asked for while there are none. [`serve`]
+    /// For a server that listens at this address: on a loopback address no key is asked for while there are none. [`serve()`]
     /// says so itself.
     pub fn listening_at(mut self, address: IpAddr) -> Self {
         self.door = self.door.at(address);

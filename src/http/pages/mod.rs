@@ -2,7 +2,7 @@
 //!
 //! From top to bottom: [`registry`] lists which address shows what; each noun has a file that renders it, and forms that
 //! call the same engine functions as the API; [`confirmation`] and [`run_verbs`] are the forms' pages; [`context`] is a
-//! request for a page; [`layout`], [`address`], [`links`] and [`format`] are what all of them are made of. No page has an
+//! request for a page; [`layout`], [`address`], [`links`] and [`mod@format`] are what all of them are made of. No page has an
 //! inline script or style: the policy that is sent with each forbids them, and anything from elsewhere.
 
 mod address;
