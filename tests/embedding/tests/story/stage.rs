@@ -29,6 +29,9 @@ impl Stage {
         let mut admin = PgConnection::connect_with(&options).await.expect("the server answers");
         let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
         sqlx::query(create).execute(&mut admin).await.expect("a database can be made");
+        // The role may be called as the engine's schema, which would then come first in its search path.
+        let search_path = AssertSqlSafe(format!("ALTER DATABASE {name} SET search_path TO public"));
+        sqlx::query(search_path).execute(&mut admin).await.expect("a database can be set up");
         let options = options.database(&name);
         let url = sqlx::ConnectOptions::to_url_lossy(&options).to_string();
         let pool = PgPool::connect_with(options).await.expect("the database answers");
