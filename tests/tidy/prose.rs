@@ -11,13 +11,13 @@ const DECISION_WORDS: usize = 150;
 /// Columns of a line of prose.
 const COLUMNS: usize = 120;
 /// Lines of prose that may be longer.
-const LONG_LINES: usize = 10;
+const LONG_LINES: usize = 0;
 
 /// What nobody says to a colleague, in how many files it may still stand, and what to say.
 const PHRASES: &[(&str, usize, &str)] = &[
-    ("whoever", 35, "name them: the caller, an operator, the next worker"),
-    ("any more", 25, "say it positively, or `no longer`"),
-    ("in mid-call", 2, "`during a call`"),
+    ("whoever", 21, "name them: the caller, an operator, the next worker"),
+    ("any more", 6, "say it positively, or `no longer`"),
+    ("in mid-call", 0, "`during a call`"),
 ];
 
 /// Prose beside the decision records.

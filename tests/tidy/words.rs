@@ -17,17 +17,17 @@ const SEARCH: &str = "lists and look-ups are `search`; a verification's answer i
 const RETIRED: &[(&[&str], &str, usize)] = &[
     (&["Ask", "Asks", "asks"], COMMAND, 0),
     (&["Asked", "asked"], COMMAND, 77),
-    (&["told_count", "heard"], COMPLETION, 1),
-    (&["Told", "told"], COMPLETION, 79),
-    (&["Act", "Acts", "act", "acts"], "a worker's follow-up, or an operator's verb", 97),
+    (&["told_count", "heard"], COMPLETION, 0),
+    (&["Told", "told"], COMPLETION, 37),
+    (&["Act", "Acts", "act", "acts"], "a worker's follow-up, or an operator's verb", 63),
     (&["Wish", "wish"], VERB, 0),
-    (&["operate"], VERB, 9),
-    (&["Holding", "holding"], "a run in a worker's hands is an active run, reserved stock a reservation", 10),
+    (&["operate"], VERB, 2),
+    (&["Holding", "holding"], "a run in a worker's hands is an active run, reserved stock a reservation", 9),
     (&["Finding", "Found"], SEARCH, 0),
-    (&["finding"], SEARCH, 20),
+    (&["finding"], SEARCH, 1),
     (&["Exceptional", "exceptional"], "the index of runs that are failing, stuck or compensating is `unhealthy`", 5),
     (&["lets_go", "let_go", "takes_back", "take_back"], "runs are released, reservations withdrawn", 0),
-    (&["rests"], "a run parks", 3),
+    (&["rests"], "a run parks", 0),
 ];
 
 /// How often these words stand as whole identifiers, by line.
