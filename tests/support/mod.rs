@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `database`, `server`, `settings` | a migrated database per test, on a server that tests share |
 //! | `engine`, `script` | an engine with workers that a test can kill, and activities that follow the test's script |
+//! | `proxy` | a network that cuts, delays, half-closes and freezes connections |
 //! | `shop` | a gateway simulator and the order service |
 //! | `wait` | waiting for facts instead of sleeping |
 
@@ -16,6 +17,7 @@
 
 mod database;
 pub mod engine;
+mod proxy;
 pub mod script;
 mod server;
 mod settings;
@@ -23,4 +25,5 @@ pub mod shop;
 mod wait;
 
 pub use database::TestDatabase;
+pub use proxy::{Proxy, Way};
 pub use wait::{Session, backend_pid, wait_for, wait_for_lock, wait_for_within, wait_until, wait_until_within};
