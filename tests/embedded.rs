@@ -250,7 +250,7 @@ fn holder(dir: &Path) -> (Child, u32, String) {
 }
 
 #[tokio::test]
-async fn a_parent_that_is_killed_leaves_no_server_and_no_lock() {
+async fn a_killed_parent_leaves_no_server_and_no_lock() {
     let scratch = Scratch::new();
     let (mut parent, server_pid, url) = holder(&scratch.0);
     run(&url, "CREATE TABLE kept AS SELECT 'yes' AS value").await;

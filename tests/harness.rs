@@ -211,7 +211,7 @@ impl Saga for TransferSaga {
 }
 
 #[tokio::test]
-async fn a_transfer_leaves_all_or_nothing_under_every_fault_and_crash() {
+async fn a_transfer_is_all_or_nothing_under_every_fault() {
     let saga = TransferSaga::new(false).await;
     let report = try_everything(&saga).await.unwrap_or_else(|breach| panic!("{breach}: {breach:?}"));
     println!("{report:?}");

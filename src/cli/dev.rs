@@ -94,11 +94,12 @@ async fn serve(args: Args, url: &str, stop: tokio_util::sync::CancellationToken)
 
     say(&format!("ready: http://{address}"));
     tell(format!("gateway simulator: http://{sim_address} (what it did: /sim/ledger)"));
-    let told = |result: anyhow::Result<()>| result.inspect_err(|_| stop.cancel());
+    let stopping = |result: anyhow::Result<()>| result.inspect_err(|_| stop.cancel());
     let app = wiring::app(orders, recorder, Some(&args.work)).without_keys(no_auth);
-    let api =
-        async { told(http::serve(listener, app, stop.clone().cancelled_owned()).await.context("the server failed")) };
-    let work = async { told(wiring::work(engine.clone(), args.work, stop.clone()).await) };
+    let api = async {
+        stopping(http::serve(listener, app, stop.clone().cancelled_owned()).await.context("the server failed"))
+    };
+    let work = async { stopping(wiring::work(engine.clone(), args.work, stop.clone()).await) };
     let schedules = wiring::ensure_schedules(&engine, &stop);
     let sim = async {
         // Stops last: a draining worker may still call it.

@@ -73,7 +73,7 @@ fn render_workers(workers: &[WorkerInfo], now: Time) -> String {
         vec![
             cut(&worker.name, 22),
             if worker.alive { "alive" } else { "gone" }.to_owned(),
-            format!("{}/{}", worker.holding, worker.slots),
+            format!("{}/{}", worker.active_runs, worker.slots),
             age(worker.started_at, now),
             worker.last_beat.map_or_else(|| "-".to_owned(), |at| age(at, now)),
             cut(&worker.queues.join(", "), 18),

@@ -112,7 +112,7 @@ mod tests {
     use crate::cli::output::WIDTH;
 
     #[test]
-    fn a_name_is_one_segment_of_the_path_whatever_is_in_it() {
+    fn a_name_is_one_segment_of_the_path() {
         assert_eq!(path(HoldKind::Queue, "a/b c").ok().as_deref(), Some("/v1/holds/queue/a%2Fb%20c"));
     }
 

@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_server_is_may_stand_before_or_after_the_verb() {
+    fn the_server_option_may_stand_anywhere() {
         for line in [
             "backstitch run --url http://h:1 show x -o json",
             "backstitch run show x --url http://h:1 -o json",

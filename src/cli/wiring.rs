@@ -155,7 +155,7 @@ pub(super) async fn listen(address: std::net::SocketAddr) -> anyhow::Result<TcpL
 /// Cancelled at the first SIGTERM or Ctrl-C; the second ends the process at once.
 pub(super) fn stop_signal() -> anyhow::Result<CancellationToken> {
     let token = CancellationToken::new();
-    let told = token.clone();
+    let signalled = token.clone();
     let mut terminate = signal(SignalKind::terminate()).context("can't listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("can't listen for Ctrl-C")?;
     tokio::spawn(async move {
@@ -168,7 +168,7 @@ pub(super) fn stop_signal() -> anyhow::Result<CancellationToken> {
                 std::process::exit(1);
             }
             tracing::info!("stopping; a second signal ends the process at once");
-            told.cancel();
+            signalled.cancel();
         }
     });
     Ok(token)

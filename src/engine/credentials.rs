@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_verdict_is_believed_for_five_seconds_and_no_longer_than_the_key_lives() {
+    fn a_verdict_is_cached_five_seconds_at_most() {
         let (memory, now) = (Memory::default(), Instant::now());
         let after = |ms: u64| now + Duration::from_millis(ms);
         memory.remember([1; 32], &ann(), None, now);
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_wrong_tokens_is_bounded_and_pushes_no_good_one_out() {
+    fn wrong_tokens_push_no_good_one_out() {
         let (memory, now) = (Memory::default(), Instant::now());
         memory.remember([0; 32], &ann(), None, now);
         for number in 1..=3 * REMEMBERED_AT_MOST {
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn that_keys_exist_is_believed_for_good_and_that_there_are_none_for_a_second() {
+    fn the_lack_of_keys_is_cached_for_a_second() {
         let (memory, now) = (Memory::default(), Instant::now());
         assert_eq!(memory.keys_exist(now), None);
         memory.keys_seen(false, now);

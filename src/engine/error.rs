@@ -185,7 +185,7 @@ pub(crate) fn is_retryable(error: &sqlx::Error) -> bool {
     matches!(database.code().as_deref(), Some("40001" | "40P01"))
 }
 
-/// Whether a step that was to be new is on record already: whoever writes it decides from a view that is out of date.
+/// Whether a step that was to be new is on record already: its writer decides from a record that is out of date.
 pub(crate) fn is_step_on_record(error: &sqlx::Error) -> bool {
     // Each partition's key has a name of its own: step_2026_11_16_pkey.
     let is_steps = |name: &str| name.starts_with("step_") && name.ends_with("_pkey");

@@ -1,4 +1,4 @@
-//! What the engine counts and times, through the `metrics` facade: whoever embeds the engine installs a recorder before
+//! What the engine counts and times, through the `metrics` facade: a service that embeds the engine installs a recorder before
 //! [`super::Engine::new`], and who installs none pays next to nothing.
 //!
 //! All handles are made here, with the engine: the hot path looks nothing up in a registry. What is counted is what was

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_at_work_is_refused_then_its_answer_is_replayed() {
+    fn a_key_in_use_is_refused_then_replayed() {
         let mut keys = KeyStore::default();
         assert_eq!(keys.begin("k", "a".into()), Begin::Execute(0));
         assert_eq!(status(keys.begin("k", "a".into())), 409);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_from_before_a_clear_is_not_stored_after_it() {
+    fn an_answer_older_than_a_clear_is_not_stored() {
         let mut keys = KeyStore::default();
         assert_eq!(keys.begin("k", "a".into()), Begin::Execute(0));
         keys.clear();

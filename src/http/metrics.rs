@@ -38,12 +38,12 @@ const LIMBO_GOOD_FOR: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub(super) struct Scraper {
     recorder: Recorder,
-    asked: Arc<Mutex<Asked>>,
+    cached: Arc<Mutex<Cached>>,
 }
 
 /// What the database said last, with how long that is good.
 #[derive(Debug, Default)]
-struct Asked {
+struct Cached {
     said: Option<(Said, Instant)>,
     /// None inside where it could not be looked for: a look that takes too long is not repeated at each scrape.
     limbo: Option<(Option<usize>, Instant)>,
@@ -54,7 +54,7 @@ type Said = Option<(Gauges, Vec<Gauge>)>;
 
 impl Scraper {
     pub(super) fn new(recorder: Recorder) -> Self {
-        Self { recorder, asked: Arc::default() }
+        Self { recorder, cached: Arc::default() }
     }
 }
 
@@ -97,12 +97,12 @@ fn show_process(app: &App, text: &mut String) {
 
 async fn show_database(app: &App, scraper: &Scraper, text: &mut String) {
     // Held while asking, so that scrapes that come together ask one time.
-    let mut asked = scraper.asked.lock().await;
-    let said = match asked.said.take() {
+    let mut cached = scraper.cached.lock().await;
+    let said = match cached.said.take() {
         Some((said, until)) if Instant::now() < until => (said, until),
         _ => ask(app).await,
     };
-    let (said, _) = asked.said.insert(said);
+    let (said, _) = cached.said.insert(said);
     gauge(text, "database_up", "1 if the database answers, else 0", &[("", f64::from(u8::from(said.is_some())))]);
     let Some((gauges, own)) = said.clone() else { return };
     let by_status: Vec<_> =
@@ -120,7 +120,7 @@ async fn show_database(app: &App, scraper: &Scraper, text: &mut String) {
     for Gauge { name, help, value } in own {
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}");
     }
-    if let Some(limbo) = limbo(app, &mut asked).await {
+    if let Some(limbo) = limbo(app, &mut cached).await {
         gauge(text, "limbo_runs", "Runs that nothing will ever move, counted up to 100: a bug", &[("", limbo as f64)]);
     }
 }
@@ -150,8 +150,8 @@ async fn ask(app: &App) -> (Said, Instant) {
     (said, Instant::now() + GOOD_FOR.max(began.elapsed() * GOOD_FOR_TIMES))
 }
 
-async fn limbo(app: &App, asked: &mut Asked) -> Option<usize> {
-    if let Some((count, until)) = asked.limbo
+async fn limbo(app: &App, cached: &mut Cached) -> Option<usize> {
+    if let Some((count, until)) = cached.limbo
         && Instant::now() < until
     {
         return count;
@@ -160,7 +160,7 @@ async fn limbo(app: &App, asked: &mut Asked) -> Option<usize> {
     let looked = tokio::time::timeout(ANSWER_WITHIN, app.engine.limbo()).await;
     let until = Instant::now() + LIMBO_GOOD_FOR.max(began.elapsed() * GOOD_FOR_TIMES);
     let count = looked.ok().and_then(Result::ok).map(|limbo| limbo.len());
-    asked.limbo = Some((count, until));
+    cached.limbo = Some((count, until));
     count
 }
 

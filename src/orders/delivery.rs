@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn farther_than_the_radius_is_refused_and_without_positions_nothing_is() {
+    fn only_known_positions_outside_the_radius_are_refused() {
         assert!(to(52.56, 13.405).check(Some(STORE), 5.0).is_ok());
         let far = to(52.57, 13.405).check(Some(STORE), 5.0);
         assert_eq!(far.map_err(|error| error.code()), Err("delivery_too_far"));

@@ -90,14 +90,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_share_is_within_half_a_unit_of_the_exact_one(amount in 0..i64::MAX, bp in 0..=WHOLE_BP) {
+        fn a_share_is_exact_to_half_a_unit(amount in 0..i64::MAX, bp in 0..=WHOLE_BP) {
             let exact = i128::from(amount) * i128::from(bp);
             let off = i128::from(share(amount, bp)) * i128::from(WHOLE_BP) - exact;
             prop_assert!(off > -5_000 && off <= 5_000);
         }
 
         #[test]
-        fn what_is_given_back_in_all_is_never_more_than_was_captured(
+        fn refunds_never_exceed_the_capture(
             captured in 0..i64::MAX, shares in prop::collection::vec(0..=20_000_u32, 0..8),
         ) {
             let back = shares.iter().fold(0, |back, bp| back + owed(captured, *bp, back));

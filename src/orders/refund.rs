@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tier_holds_up_to_its_end_but_not_at_it() {
+    fn a_tier_ends_before_its_limit() {
         let tiers = tiers("10m:70,30m:40");
         let minutes = |m: u64| Duration::from_secs(m * 60);
         let instant = Duration::from_nanos(1);

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn events_of_no_use_are_other_and_broken_ones_are_errors() {
+    fn unused_events_are_other_broken_ones_errors() {
         let other = r#"{"id":"evt_3","type":"customer.created","data":{"object":{}}}"#;
         assert_eq!(parse(other.as_bytes()).expect("an event").subject, Subject::Other);
         let broken = r#"{"id":"evt_4","type":"payment_intent.succeeded","data":{"object":{}}}"#;

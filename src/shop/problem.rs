@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_error_of_the_shop_has_a_code_with_a_status() {
+    fn every_shop_error_has_a_code_and_status() {
         let cases = [
             (Error::UnknownOrder(Uuid::nil()), 404),
             (Error::UnknownItem("s".into()), 404),

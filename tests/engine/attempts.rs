@@ -39,7 +39,7 @@ async fn each_attempt_that_did_not_end_well_is_on_record() {
 }
 
 #[tokio::test]
-async fn a_verification_in_vain_is_on_record_and_so_is_one_that_found_nothing() {
+async fn every_verification_is_on_record() {
     let t = TestEngine::new().await;
     t.script.on("charge", Side::Run, [Do::Unknown("lost")]);
     t.script.on("charge", Side::Verify, [Do::NeverWill]);
@@ -48,13 +48,13 @@ async fn a_verification_in_vain_is_on_record_and_so_is_one_that_found_nothing() 
     t.script.on("charge", Side::Run, [Do::Unknown("lost")]);
     t.script.on("charge", Side::Verify, [Do::NotYet, Do::NotYet]);
     let run = t.ends(&[Op::Try("charge".into())], "completed").await;
-    let asked = |attempt| (attempt, true, "unknown", Some("not_yet_known"));
-    assert_eq!(log(forward(&run)[0]), [(1, false, "unknown", Some("lost")), asked(2), asked(3)]);
+    let verification = |attempt| (attempt, true, "unknown", Some("not_yet_known"));
+    assert_eq!(log(forward(&run)[0]), [(1, false, "unknown", Some("lost")), verification(2), verification(3)]);
     t.finish().await;
 }
 
 #[tokio::test]
-async fn of_many_attempts_the_first_and_the_latest_are_kept_also_over_an_operators_retry() {
+async fn the_first_and_the_latest_attempts_are_kept() {
     let t = TestEngine::new().await;
     t.script.always("note", Side::Run, Do::Failed("no\0body"));
     let run = t.ends(&[call("note")], "failed").await.id;
@@ -70,7 +70,7 @@ async fn of_many_attempts_the_first_and_the_latest_are_kept_also_over_an_operato
 }
 
 #[tokio::test]
-async fn an_attempt_whose_worker_was_lost_is_on_record_with_its_beginning() {
+async fn a_lost_attempt_is_on_record_with_its_beginning() {
     let mut t = TestEngine::idle().await;
     let first = t.add_worker(hasty("first")).await;
     t.script.on("reserve", Side::Run, [Do::Hang]);

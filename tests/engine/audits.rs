@@ -126,7 +126,7 @@ async fn what_can_not_be_audited_is_not_done() {
 }
 
 #[tokio::test]
-async fn a_dry_run_of_whatever_operators_do_changes_nothing_and_is_not_audited() {
+async fn a_dry_run_changes_nothing_and_is_not_audited() {
     let stage = Stage::new().await;
     let before = everything(&stage.t).await;
     let by = Operator { dry_run: true, ..operator() };

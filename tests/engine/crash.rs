@@ -22,7 +22,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use crate::support::{engine::*, script::*, wait_until};
 
 #[tokio::test]
-async fn a_crash_of_a_worker_in_mid_attempt_leaves_an_unknown_step_that_another_verifies() {
+async fn a_step_cut_short_by_a_crash_is_verified() {
     let mut t = TestEngine::idle().await;
     let first = t.add_worker(hasty("first")).await;
     t.script.on("charge", Side::Run, [Do::Hang]);
@@ -41,7 +41,7 @@ async fn a_crash_of_a_worker_in_mid_attempt_leaves_an_unknown_step_that_another_
 }
 
 #[tokio::test]
-async fn a_crash_of_one_worker_after_another_loses_no_run_and_repeats_no_effect() {
+async fn crashes_in_turn_lose_no_run_and_repeat_no_effect() {
     let mut t = TestEngine::idle().await;
     t.execute("CREATE TABLE effect (at timestamptz DEFAULT now())").await;
     t.script.always("book", Side::Run, Do::Sql("INSERT INTO effect DEFAULT VALUES".into(), Do::Ok.into()));
@@ -68,7 +68,7 @@ async fn a_crash_of_one_worker_after_another_loses_no_run_and_repeats_no_effect(
 }
 
 #[tokio::test]
-async fn a_crash_of_a_worker_in_mid_undo_lets_another_finish_the_plan() {
+async fn a_plan_cut_short_by_a_crash_is_finished() {
     let mut t = TestEngine::idle().await;
     let first = t.add_worker(hasty("first")).await;
     t.script.on("charge", Side::Undo, [Do::Hang]);
@@ -83,7 +83,7 @@ async fn a_crash_of_a_worker_in_mid_undo_lets_another_finish_the_plan() {
 }
 
 #[tokio::test]
-async fn a_crash_of_every_connection_again_and_again_loses_no_run_and_repeats_no_effect() {
+async fn repeated_disconnects_lose_no_run_and_repeat_no_effect() {
     let mut t = TestEngine::idle().await;
     t.execute("CREATE TABLE effect (at timestamptz DEFAULT now())").await;
     t.script.always("book", Side::Run, Do::Sql("INSERT INTO effect DEFAULT VALUES".into(), Do::Ok.into()));

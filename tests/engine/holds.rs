@@ -56,7 +56,7 @@ fn maintenance(engine: &Engine) -> impl Drop + use<> {
 }
 
 #[tokio::test]
-async fn nothing_of_a_held_workflow_or_queue_is_claimed_until_its_release() {
+async fn a_held_workflow_or_queue_is_not_claimed() {
     for (kind, name) in [(HoldKind::Workflow, "scripted"), (HoldKind::Queue, "default")] {
         let t = with_two_queues().await;
         hold(&t, kind, name).await;
@@ -73,7 +73,7 @@ async fn nothing_of_a_held_workflow_or_queue_is_claimed_until_its_release() {
 }
 
 #[tokio::test]
-async fn of_a_run_that_a_worker_holds_the_attempt_ends_and_nothing_more_begins() {
+async fn a_hold_lets_the_attempt_end_and_nothing_begin() {
     for (kind, name) in [(HoldKind::Workflow, "scripted"), (HoldKind::Queue, "default"), (HoldKind::Activity, "charge")]
     {
         let t = with_two_queues().await;
@@ -93,7 +93,7 @@ async fn of_a_run_that_a_worker_holds_the_attempt_ends_and_nothing_more_begins()
 }
 
 #[tokio::test]
-async fn a_hold_of_a_workflow_holds_back_what_a_decision_was_about_to_begin_beside_what_is_under_way() {
+async fn a_hold_stops_what_a_decision_was_about_to_begin() {
     let t = with_two_queues().await;
     let (one, other) = (Gate::new(), Gate::new());
     t.script.on("reserve", Side::Run, [Do::Gate(one.clone(), Box::new(Do::Ok))]);
@@ -131,13 +131,13 @@ async fn a_hold_of_an_activity_holds_its_steps_alone() {
 }
 
 #[tokio::test]
-async fn a_hold_of_an_activity_holds_its_undos_and_verifications_too() {
+async fn holding_an_activity_holds_its_undos_and_verifications() {
     let t = with_two_queues().await;
     let gate = t.script.gate("charge", Side::Run, Do::Unknown("timeout"));
     t.script.always("charge", Side::Verify, Do::Happened(json!("paid")));
     let undone = t.start(&[call("reserve"), signal("go", None), Op::Fail("no".to_owned())]).await;
     t.is(undone, "waiting").await;
-    let asked = t.start(&[call("charge")]).await;
+    let cancelled = t.start(&[call("charge")]).await;
     gate.is_reached().await;
     for name in ["reserve", "charge"] {
         hold(&t, HoldKind::Activity, name).await;
@@ -147,13 +147,13 @@ async fn a_hold_of_an_activity_holds_its_undos_and_verifications_too() {
     gate.open();
     let seen = is_held_by(&t, undone, "reserve").await;
     assert_eq!((seen.status.word(), outcome(&seen, "reserve", "undo")), ("compensating", "open"));
-    is_held_by(&t, asked, "charge").await;
+    is_held_by(&t, cancelled, "charge").await;
     assert_eq!((t.script.count("charge", Side::Verify), t.script.undone().len()), (0, 0));
     release(&t, HoldKind::Activity, "reserve").await;
     t.is(undone, "compensated").await;
     assert_eq!(t.script.count("charge", Side::Verify), 0);
     release(&t, HoldKind::Activity, "charge").await;
-    t.is(asked, "completed").await;
+    t.is(cancelled, "completed").await;
     assert_eq!((t.script.count("charge", Side::Run), t.script.count("charge", Side::Verify)), (1, 1));
     t.finish().await;
 }
@@ -187,7 +187,7 @@ async fn a_signal_reaches_a_run_that_was_put_aside() {
 }
 
 #[tokio::test]
-async fn a_timer_and_another_steps_retry_of_a_run_that_was_put_aside_are_met_in_time() {
+async fn timers_of_a_held_run_fire_in_time() {
     let mut t = TestEngine::idle().await;
     hold(&t, HoldKind::Activity, "charge").await;
     t.add_worker(config("w0")).await;
@@ -208,7 +208,7 @@ async fn a_timer_and_another_steps_retry_of_a_run_that_was_put_aside_are_met_in_
 }
 
 #[tokio::test]
-async fn a_run_that_was_put_aside_by_a_worker_that_had_not_heard_of_the_release_comes_back() {
+async fn a_run_held_back_after_the_release_comes_back() {
     let mut t = TestEngine::idle().await;
     hold(&t, HoldKind::Activity, "charge").await;
     t.add_worker(config("w0")).await;
@@ -221,7 +221,7 @@ async fn a_run_that_was_put_aside_by_a_worker_that_had_not_heard_of_the_release_
 }
 
 #[tokio::test]
-async fn a_run_that_was_put_aside_by_a_worker_that_is_gone_is_brought_back_by_maintenance() {
+async fn maintenance_brings_back_runs_that_dead_workers_held_back() {
     let mut t = TestEngine::idle().await;
     hold(&t, HoldKind::Activity, "charge").await;
     t.add_worker(config("w0")).await;
@@ -236,7 +236,7 @@ async fn a_run_that_was_put_aside_by_a_worker_that_is_gone_is_brought_back_by_ma
 }
 
 #[tokio::test]
-async fn of_what_was_put_aside_only_what_can_go_on_is_brought_back() {
+async fn a_release_brings_back_only_what_can_go_on() {
     let mut t = TestEngine::idle().await;
     for name in ["charge", "ship"] {
         hold(&t, HoldKind::Activity, name).await;

@@ -27,7 +27,7 @@ async fn left(t: &TestEngine, name: &str, rows: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_was_done_long_ago_goes_and_what_is_recent_or_open_stays() {
+async fn old_finished_records_go_recent_or_open_ones_stay() {
     let t = TestEngine::idle().await;
     t.execute(
         "INSERT INTO backstitch.audit (at, actor, action)
@@ -64,7 +64,7 @@ async fn what_was_done_long_ago_goes_and_what_is_recent_or_open_stays() {
 }
 
 #[tokio::test]
-async fn workers_and_lanes_not_heard_of_for_a_day_go_but_for_those_that_hold_a_run() {
+async fn silent_workers_go_unless_they_hold_a_run() {
     let t = TestEngine::idle().await;
     let run = t.start(&[call("note")]).await;
     t.execute(
@@ -96,7 +96,7 @@ async fn workers_and_lanes_not_heard_of_for_a_day_go_but_for_those_that_hold_a_r
 }
 
 #[tokio::test]
-async fn what_belonged_to_a_run_that_is_gone_goes_and_what_belongs_to_one_that_is_there_stays() {
+async fn records_of_deleted_runs_go_others_stay() {
     let t = TestEngine::idle().await;
     let (gone, there, new) = (id_of(&t, 40).await, id_of(&t, 39).await, id_of(&t, 0).await);
     let mut request = request("scripted", &[signal("go", None)]);
@@ -144,7 +144,7 @@ async fn sessions_that_are_over_go_when_another_is_opened() {
 }
 
 #[tokio::test]
-async fn a_worker_that_was_cut_off_for_days_and_comes_back_is_known_again() {
+async fn a_worker_cut_off_for_days_registers_again() {
     let mut t = TestEngine::idle().await;
     // It looks after its lane seldom, so that it learns nothing before it is to come back.
     t.add_worker(WorkerConfig { takeover_after: Duration::from_secs(3_600), ..config("cut_off") }).await;

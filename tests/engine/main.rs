@@ -17,7 +17,7 @@
 //! | `schemas` | engines in schemas of one database share nothing |
 //! | `secrets` | what is marked as secret is shown nowhere |
 //! | `schedules` | runs by the clock: slots, downtime, overlap |
-//! | `operations` | bulk operations: each run once, whoever dies; paused, cancelled, refused |
+//! | `operations` | bulk operations: each run once, also over crashes; paused, cancelled, refused |
 //! | `verbs`, `pauses`, `settles`, `verbs_table`, `forks` | what operators do to one run |
 //! | `audits` | whatever operators do: one commit with its audit; nothing, if it is a dry run |
 //! | `transactional` | steps that commit together with their own SQL |
@@ -30,7 +30,6 @@ mod support;
 mod attempts;
 mod audits;
 mod crash;
-mod finding;
 mod forks;
 mod holds;
 mod leftovers;
@@ -44,6 +43,7 @@ mod races;
 mod retention;
 mod schedules;
 mod schemas;
+mod search;
 mod secrets;
 mod settles;
 mod transactional;

@@ -64,7 +64,7 @@ async fn start(t: &TestEngine, id: Uuid, program: &[Op], status: &'static str) -
 }
 
 #[tokio::test]
-async fn runs_from_before_there_were_weeks_are_all_there_and_go_on() {
+async fn runs_from_before_weekly_partitions_go_on() {
     let db = TestDatabase::of_before(4).await;
     let mut t = TestEngine::on(db.url()).await;
     t.db = Some(db);

@@ -94,7 +94,7 @@ async fn most_often(t: &TestEngine) -> (i64, i64) {
 }
 
 #[tokio::test]
-async fn what_matched_at_its_creation_is_done_and_what_refuses_says_why() {
+async fn an_operation_covers_its_matches_and_records_refusals() {
     let mut t = TestEngine::idle().await;
     let matched = pending(&t, 30).await;
     t.add_worker(config("w0")).await;
@@ -131,7 +131,7 @@ async fn what_matched_at_its_creation_is_done_and_what_refuses_says_why() {
 }
 
 #[tokio::test]
-async fn a_process_that_dies_in_the_middle_leaves_no_run_out_and_acts_on_none_twice() {
+async fn a_killed_process_neither_skips_nor_repeats_runs() {
     let t = TestEngine::idle().await;
     pending(&t, 150).await;
     let created = cancel_all(&t, Some(400)).await;
@@ -160,7 +160,7 @@ async fn two_processes_act_on_each_run_once() {
 }
 
 #[tokio::test]
-async fn a_verb_whose_record_can_not_be_kept_is_not_done() {
+async fn a_verb_without_its_audit_record_is_not_done() {
     let t = TestEngine::idle().await;
     pending(&t, 3).await;
     let created = cancel_all(&t, None).await;
@@ -201,7 +201,7 @@ async fn the_rate_is_that_of_all_processes_together() {
 }
 
 #[tokio::test]
-async fn a_pause_is_answered_when_no_run_is_in_the_middle() {
+async fn pausing_an_operation_waits_for_runs_in_progress() {
     let t = TestEngine::idle().await;
     let first = pending(&t, 20).await.into_iter().min().expect("there are some");
     let created = cancel_all(&t, Some(1)).await;

@@ -15,7 +15,7 @@ async fn a_run_of_several_steps_completes_with_its_output() {
 }
 
 #[tokio::test]
-async fn a_failed_attempt_is_tried_again_and_the_step_ends_ok() {
+async fn a_failed_attempt_is_retried_until_ok() {
     let t = TestEngine::new().await;
     t.script.on("note", Side::Run, [Do::Failed("busy"), Do::Unknown("lost")]);
     let run = t.ends(&[call("note")], "completed").await;
@@ -25,7 +25,7 @@ async fn a_failed_attempt_is_tried_again_and_the_step_ends_ok() {
 }
 
 #[tokio::test]
-async fn a_step_that_keeps_failing_fails_its_run_with_its_code() {
+async fn exhausted_retries_fail_the_run_with_the_code() {
     let t = TestEngine::new().await;
     t.script.always("note", Side::Run, Do::Failed("busy"));
     let run = t.ends(&[call("note")], "failed").await;
@@ -36,7 +36,7 @@ async fn a_step_that_keeps_failing_fails_its_run_with_its_code() {
 }
 
 #[tokio::test]
-async fn an_error_for_good_and_a_code_that_the_policy_names_are_not_retried() {
+async fn final_errors_and_excluded_codes_are_not_retried() {
     let t = TestEngine::new().await;
     t.script.on("note", Side::Run, [Do::Fatal("no")]);
     let run = t.ends(&[call("note")], "failed").await;
@@ -48,7 +48,7 @@ async fn an_error_for_good_and_a_code_that_the_policy_names_are_not_retried() {
 }
 
 #[tokio::test]
-async fn a_nul_in_a_payload_or_an_error_is_recorded_like_anything_else() {
+async fn a_nul_in_a_payload_or_error_is_recorded() {
     let t = TestEngine::new().await;
     t.script.on("charge", Side::Run, [Do::Failed("no\0body"), Do::Give(json!({ "a\0": "b\0" }))]);
     let program = [call("charge"), call("reserve"), signal("go", None), call("once")];
@@ -67,7 +67,7 @@ async fn a_nul_in_a_payload_or_an_error_is_recorded_like_anything_else() {
 }
 
 #[tokio::test]
-async fn a_long_wait_for_a_retry_parks_the_run_and_is_never_early() {
+async fn a_long_retry_wait_parks_and_is_never_early() {
     let t = TestEngine::new().await;
     t.script.on("slow", Side::Run, [Do::Failed("busy")]);
     let run = t.start(&[call("slow")]).await;
@@ -94,14 +94,14 @@ async fn an_attempt_without_an_answer_is_unknown_and_asked_about() {
     let run = t.ends(&[call("brief")], "completed").await;
     assert_eq!(output(&run), json!(["it did"]));
     let calls = t.script.calls_of("brief", Side::Run);
-    let asked = t.script.calls_of("brief", Side::Verify);
-    assert_eq!((calls.len(), asked.len()), (1, 1), "what happened is not done again");
-    assert_eq!(calls[0].key, asked[0].key, "it is asked about under the key of the attempt");
+    let verified = t.script.calls_of("brief", Side::Verify);
+    assert_eq!((calls.len(), verified.len()), (1, 1), "what happened is not done again");
+    assert_eq!(calls[0].key, verified[0].key, "it is asked about under the key of the attempt");
     t.finish().await;
 }
 
 #[tokio::test]
-async fn what_never_will_happen_is_tried_again_under_a_new_key() {
+async fn verified_as_never_is_retried_under_a_new_key() {
     let t = TestEngine::new().await;
     t.script.on("charge", Side::Run, [Do::Unknown("lost"), Do::Failed("busy")]);
     t.script.on("charge", Side::Verify, [Do::NeverWill]);
@@ -138,7 +138,7 @@ async fn an_undo_asks_first_whether_there_is_anything_to_undo() {
 }
 
 #[tokio::test]
-async fn an_undo_of_what_stays_unknown_that_keeps_failing_ends_stuck() {
+async fn an_undo_that_keeps_failing_ends_stuck() {
     let t = TestEngine::new().await;
     t.script.on("charge", Side::Run, [Do::Unknown("lost")]);
     t.script.always("charge", Side::Verify, Do::NotYet);
@@ -150,7 +150,7 @@ async fn an_undo_of_what_stays_unknown_that_keeps_failing_ends_stuck() {
 }
 
 #[tokio::test]
-async fn a_panic_in_an_activity_is_an_unknown_attempt_of_its_own_run() {
+async fn an_activity_that_panics_is_an_unknown_attempt() {
     let t = TestEngine::new().await;
     t.script.on("note", Side::Run, [Do::Panic]);
     let run = t.ends(&[call("note")], "completed").await;
@@ -179,7 +179,7 @@ async fn a_workflow_that_awaits_something_foreign_is_stuck_not_silent() {
 }
 
 #[tokio::test]
-async fn an_input_that_can_not_be_decoded_quarantines_its_run_only() {
+async fn an_undecodable_input_quarantines_its_run_only() {
     let t = TestEngine::new().await;
     // A caller whose binary doesn't know the workflow checks nothing.
     let stranger = backstitch::engine::Engine::new(t.engine.pool().clone(), Registry::new());
@@ -229,7 +229,7 @@ async fn an_attempt_may_not_outlast_its_calls_deadline() {
 }
 
 #[tokio::test]
-async fn a_call_that_has_no_time_is_not_begun_and_certainly_had_no_effect() {
+async fn a_call_without_time_left_is_not_begun() {
     let t = TestEngine::new().await;
     let run = t.ends(&[call("reserve"), Op::Within("charge".into(), 0)], "compensated").await;
     assert_eq!(run.failure.as_ref().map(|failure| failure.code.as_str()), Some("deadline_exceeded"));
@@ -239,7 +239,7 @@ async fn a_call_that_has_no_time_is_not_begun_and_certainly_had_no_effect() {
 }
 
 #[tokio::test]
-async fn a_run_that_is_not_past_its_pivot_in_time_is_undone() {
+async fn a_run_past_its_deadline_before_the_pivot_is_undone() {
     let t = TestEngine::new().await;
     let late = t.start_of("deadlined", &[call("reserve"), signal("go", None)]).await;
     let past = t.start_of("deadlined", &[call("reserve"), Op::Pivot, signal("go", None)]).await;
@@ -256,7 +256,7 @@ async fn a_run_that_is_not_past_its_pivot_in_time_is_undone() {
 }
 
 #[tokio::test]
-async fn a_long_attempt_is_seen_and_is_told_when_its_run_is_cancelled() {
+async fn a_long_attempt_is_visible_and_hears_of_the_cancel() {
     let t = TestEngine::new().await;
     t.script.on("note", Side::Run, [Do::UntilCancelled(Do::Fatal("stopped").into())]);
     let run = t.start(&[call("reserve"), call("note")]).await;
@@ -270,7 +270,7 @@ async fn a_long_attempt_is_seen_and_is_told_when_its_run_is_cancelled() {
 }
 
 #[tokio::test]
-async fn a_best_effort_that_fails_is_left_for_an_operator_and_the_run_goes_on() {
+async fn a_failed_best_effort_step_does_not_stop_its_run() {
     let t = TestEngine::new().await;
     t.script.always("note", Side::Run, Do::Failed("mail_down"));
     let run = t.ends(&[Op::BestEffort("note".into()), call("reserve")], "completed").await;

@@ -23,7 +23,7 @@ async fn a_run_stays_in_its_queue() {
 }
 
 #[tokio::test]
-async fn a_step_with_a_queue_runs_there_and_the_run_comes_home() {
+async fn a_step_runs_in_its_queue_then_the_run_returns() {
     let mut t = TestEngine::new().await;
     let run = t.start(&[call("reserve"), call("pay"), call("ship"), Op::Fail("no".into())]).await;
     let waits = t.until(run, "the run waits for the queue", |run| run.waiting_on.is_some()).await;
@@ -41,7 +41,7 @@ async fn a_step_with_a_queue_runs_there_and_the_run_comes_home() {
 }
 
 #[tokio::test]
-async fn a_run_keeps_its_version_and_waits_for_a_worker_that_has_it() {
+async fn a_run_waits_for_a_worker_with_its_version() {
     let mut t = TestEngine::idle().await;
     let one = t.add_worker_with(config("one"), Registry::new().workflow(VersionOne)).await;
     let stranger = backstitch::engine::Engine::new(t.engine.pool().clone(), Registry::new());
@@ -71,7 +71,7 @@ async fn says_that_it_waits_for_a_worker(t: &TestEngine, run: RunId) {
 }
 
 #[tokio::test]
-async fn a_run_that_a_lost_worker_holds_says_that_it_waits_for_one() {
+async fn a_run_held_by_a_lost_worker_says_so() {
     let mut t = TestEngine::idle().await;
     let only = t.add_worker(hasty("only")).await;
     t.script.on("note", Side::Run, [Do::Hang]);
@@ -88,7 +88,7 @@ async fn a_run_that_a_lost_worker_holds_says_that_it_waits_for_one() {
 }
 
 #[tokio::test]
-async fn a_run_whose_worker_is_lost_says_that_it_waits_for_one() {
+async fn a_run_without_a_worker_says_so() {
     let mut t = TestEngine::idle().await;
     let only = t.add_worker(hasty("only")).await;
     t.workers[only].kill().await;
@@ -100,7 +100,7 @@ async fn a_run_whose_worker_is_lost_says_that_it_waits_for_one() {
 }
 
 #[tokio::test]
-async fn code_that_disagrees_with_the_record_quarantines_its_run_and_names_both() {
+async fn nondeterminism_quarantines_its_run_and_names_both_steps() {
     let t = TestEngine::new().await;
     let run = t.start_of("shifty", &()).await;
     t.is(run, "waiting").await;
@@ -118,7 +118,7 @@ async fn code_that_disagrees_with_the_record_quarantines_its_run_and_names_both(
 }
 
 #[tokio::test]
-async fn a_run_that_kills_its_workers_ends_stuck_not_in_a_loop() {
+async fn a_run_that_kills_its_workers_ends_stuck() {
     for activity in ["note", "reserve", "charge"] {
         let t = TestEngine::new().await;
         t.script.always(activity, Side::Run, Do::Hang);
@@ -142,7 +142,7 @@ async fn a_run_that_kills_its_workers_ends_stuck_not_in_a_loop() {
 }
 
 #[tokio::test]
-async fn an_undo_that_kills_its_workers_ends_stuck_and_its_cause_is_kept() {
+async fn an_undo_that_kills_its_workers_ends_stuck() {
     let t = TestEngine::new().await;
     t.script.always("reserve", Side::Undo, Do::Hang);
     let run = t.start(&[call("reserve"), Op::Fail("sold_out".into())]).await;
@@ -260,7 +260,7 @@ async fn lists_are_filtered_and_paged_newest_first() {
 }
 
 #[tokio::test]
-async fn a_drained_worker_gives_its_runs_back_and_others_go_on() {
+async fn a_drained_worker_releases_its_runs() {
     let mut t = TestEngine::idle().await;
     let first = t.add_worker(config("first")).await;
     let gate = t.script.gate("reserve", Side::Run, Do::Ok);
@@ -285,7 +285,7 @@ async fn a_drained_worker_gives_its_runs_back_and_others_go_on() {
 }
 
 #[tokio::test]
-async fn a_worker_whose_slots_were_all_taken_claims_again_as_soon_as_they_are_free() {
+async fn a_full_worker_claims_again_when_slots_free_up() {
     let mut t = TestEngine::idle().await;
     t.add_worker(WorkerConfig { slots: 1, ..config("w0") }).await;
     let began = std::time::Instant::now();

@@ -61,7 +61,7 @@ async fn at_least_once_with_a_stable_key() {
 }
 
 #[tokio::test]
-async fn at_least_once_with_a_stable_key_for_an_undo_over_a_takeover() {
+async fn at_least_once_with_a_stable_key_for_an_undo() {
     let t = TestEngine::new().await;
     let gate = Gate::new();
     t.script.on("reserve", Side::Run, [Do::Give(json!({ "hold": 7 }))]);
@@ -94,7 +94,7 @@ async fn undone_in_reverse() {
 }
 
 #[tokio::test]
-async fn undone_in_reverse_where_branches_hold_each_other_up_in_nothing() {
+async fn undone_in_reverse_with_independent_branches() {
     let t = TestEngine::new().await;
     t.script.always("charge", Side::Undo, Do::Failed("down"));
     let program =

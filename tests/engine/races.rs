@@ -97,7 +97,7 @@ async fn two_claims_share_the_due_runs_and_wait_for_nothing() {
 }
 
 #[tokio::test]
-async fn a_claim_on_a_lane_that_is_being_declared_dead_claims_nothing() {
+async fn a_dying_lane_claims_nothing() {
     let t = TestEngine::idle().await;
     t.start(&[call("note")]).await;
     let lane = lane(&t).await;
@@ -164,7 +164,7 @@ async fn a_takeover_that_waits_for_a_flush_spares_its_lane() {
 }
 
 #[tokio::test]
-async fn a_run_that_is_another_lanes_by_now_is_not_written_to() {
+async fn a_run_of_another_lane_is_not_written_to() {
     let t = with_one_slot().await;
     let gate = t.script.gate("reserve", Side::Run, Do::Give(json!("late")));
     let run = t.start(&[call("reserve")]).await;
@@ -254,7 +254,7 @@ async fn a_cancel_that_comes_after_the_pivot_is_refused() {
 }
 
 #[tokio::test]
-async fn a_park_that_waits_for_a_signal_is_refused_and_takes_it() {
+async fn a_park_behind_a_signal_takes_it() {
     let t = with_one_slot().await;
     let gate = t.script.gate("note", Side::Run, Do::Ok);
     let run = t.start(&[call("note"), signal("go", None)]).await;
@@ -286,7 +286,7 @@ async fn a_signal_that_waits_for_a_park_wakes_the_run() {
 }
 
 #[tokio::test]
-async fn two_signals_with_one_key_are_one_and_break_nobodys_transaction() {
+async fn two_signals_with_one_key_are_one() {
     let t = TestEngine::new().await;
     let run = t.start(&[signal("go", None), signal("go", None)]).await;
     t.is(run, "waiting").await;
@@ -308,7 +308,7 @@ async fn two_signals_with_one_key_are_one_and_break_nobodys_transaction() {
 }
 
 #[tokio::test]
-async fn a_start_that_waits_for_another_with_its_key_finds_its_run() {
+async fn a_start_behind_its_twin_finds_its_run() {
     let t = TestEngine::idle().await;
     let start = || request("scripted", &[call("note")]).key("order-1");
     for commits in [false, true] {
@@ -334,7 +334,7 @@ async fn a_start_that_waits_for_another_with_its_key_finds_its_run() {
 }
 
 #[tokio::test]
-async fn two_batches_with_the_same_keys_in_another_order_do_not_deadlock() {
+async fn batches_with_shared_keys_do_not_deadlock() {
     let t = TestEngine::idle().await;
     let start = |key: &str| request("scripted", &[call("note")]).key(key);
     for round in 0..3 {
@@ -374,7 +374,7 @@ async fn of_two_retries_one_makes_the_run_go_on() {
 }
 
 #[tokio::test]
-async fn a_compensate_while_the_run_is_retried_is_honoured_or_refused_not_lost() {
+async fn compensate_during_a_retry_is_never_lost() {
     let t = TestEngine::new().await;
     let gate = Gate::new();
     t.script.on("ship", Side::Run, [Do::Fatal("no"), Do::Gate(gate.clone(), Do::Ok.into())]);
@@ -402,7 +402,7 @@ async fn parked(program: &[Op]) -> (TestEngine, RunId) {
 }
 
 #[tokio::test]
-async fn a_signal_and_a_timer_that_come_together_wake_the_run_once() {
+async fn a_signal_and_timer_together_wake_the_run_once() {
     for signal_first in [true, false] {
         let (mut t, run) = parked(&[signal("go", Some(60_000)), call("note")]).await;
         t.advance(61.0).await;
@@ -433,7 +433,7 @@ async fn a_signal_and_a_timer_that_come_together_wake_the_run_once() {
 }
 
 #[tokio::test]
-async fn a_stale_timer_does_not_wake_a_run_that_waits_for_something_else_by_now() {
+async fn a_stale_timer_does_not_wake_the_run() {
     let t = TestEngine::new().await;
     let gate = t.script.gate("note", Side::Run, Do::Ok);
     let run = t.start(&[signal("a", Some(60_000)), call("note"), signal("b", Some(3_600_000))]).await;
@@ -455,7 +455,7 @@ async fn a_stale_timer_does_not_wake_a_run_that_waits_for_something_else_by_now(
 }
 
 #[tokio::test]
-async fn a_park_and_a_timer_that_fires_at_that_moment_leave_nothing_behind() {
+async fn a_park_racing_its_timer_leaves_nothing_behind() {
     // The stale timer of the first wait is being fired while the run parks for the second.
     let t = with_one_slot().await;
     let gate = t.script.gate("note", Side::Run, Do::Ok);

@@ -40,7 +40,7 @@ fn days(days: u64) -> Option<Duration> {
 }
 
 #[tokio::test]
-async fn ended_runs_go_with_their_week_and_what_has_not_ended_never_does() {
+async fn ended_runs_go_with_their_week_others_never() {
     let t = TestEngine::new().await;
     let ended = t.engine.start(request("scripted", &[call("reserve")]).key("k")).await.expect("it is accepted").run;
     t.is(ended, "completed").await;
@@ -108,29 +108,29 @@ async fn what_waits_for_an_operator_stays_however_old_it_is() {
 }
 
 #[tokio::test]
-async fn an_ended_run_that_an_operator_has_made_due_stays_until_it_has_ended_anew() {
+async fn a_reopened_run_stays_until_it_ends_again() {
     let mut t = TestEngine::idle().await;
     t.add_worker(config("w0")).await;
-    let asked = t.ends(&[call("reserve")], "completed").await.id;
+    let requested = t.ends(&[call("reserve")], "completed").await.id;
     let ended = t.ends(&[call("reserve")], "completed").await.id;
     t.workers[0].drain().await;
-    t.engine.compensate(asked, &operator()).await.expect("a completed run can be compensated");
+    t.engine.compensate(requested, &operator()).await.expect("a completed run can be compensated");
     t.engine.set_retention("scripted", days(2), &operator()).await.expect("it can be set");
     let first = partitions(&t).await[0].clone();
     for days in [3.0, 45.0] {
         t.advance(days * DAY).await;
         keep(&t).await;
-        assert_eq!((is_there(&t, asked).await, is_there(&t, ended).await), (true, false), "after {days} days more");
+        assert_eq!((is_there(&t, requested).await, is_there(&t, ended).await), (true, false), "after {days} days more");
     }
     assert!(!partitions(&t).await.contains(&first), "their week is dropped");
     t.add_worker(config("w1")).await;
-    t.is(asked, "compensated").await;
+    t.is(requested, "compensated").await;
     assert_eq!(t.script.undone(), ["reserve"]);
     t.finish().await;
 }
 
 #[tokio::test]
-async fn what_comes_to_a_week_while_it_is_being_dropped_is_carried_over() {
+async fn rows_that_reach_a_dropped_week_are_carried_over() {
     let mut t = TestEngine::idle().await;
     t.add_worker(config("w0")).await;
     let due = t.ends(&[call("reserve")], "completed").await.id;
@@ -163,7 +163,7 @@ async fn what_comes_to_a_week_while_it_is_being_dropped_is_carried_over() {
 }
 
 #[tokio::test]
-async fn a_workflow_can_be_kept_longer_or_shorter_than_the_others() {
+async fn a_workflow_can_have_its_own_retention() {
     let t = TestEngine::new().await;
     let by = operator();
     let run = t.ends(&[call("note")], "completed").await.id;
@@ -259,7 +259,7 @@ async fn starts_go_on_while_partitions_are_made_and_dropped() {
 }
 
 #[tokio::test]
-async fn a_week_in_which_an_operator_acts_just_now_is_left_for_later() {
+async fn a_week_in_an_operators_hands_is_left_alone() {
     let t = TestEngine::new().await;
     let run = t.ends(&[call("reserve")], "completed").await.id;
     t.advance(45.0 * DAY).await;
@@ -272,7 +272,7 @@ async fn a_week_in_which_an_operator_acts_just_now_is_left_for_later() {
 }
 
 #[tokio::test]
-async fn a_week_that_was_detached_and_not_dropped_is_finished_by_the_next_turn() {
+async fn a_detached_week_is_dropped_by_the_next_turn() {
     let t = TestEngine::new().await;
     let week = partitions(&t).await[0].clone();
     let kept = t.start(&[call("reserve"), signal("go", None), call("ship")]).await;

@@ -78,7 +78,7 @@ async fn a_slot_starts_one_run_however_many_servers_look() {
 }
 
 #[tokio::test]
-async fn with_overlap_allowed_each_slot_starts_one_run_among_many_servers() {
+async fn each_slot_starts_one_run_among_many_servers() {
     let t = TestEngine::idle().await;
     set(&t, &ScheduleSpec { overlap: Overlap::Allow, catch_up: CatchUp::All, ..hourly() }).await;
     t.advance(10.0 * 3600.0).await;
@@ -139,7 +139,7 @@ async fn after_downtime_the_catch_up_policy_decides() {
 }
 
 #[tokio::test]
-async fn a_queued_slot_starts_when_the_run_before_it_has_ended() {
+async fn a_queued_slot_starts_when_the_previous_run_ends() {
     let mut t = TestEngine::idle().await;
     let program = [signal("go", None)];
     set(&t, &ScheduleSpec { overlap: Overlap::Queue, ..spec(&program) }).await;
@@ -168,7 +168,7 @@ async fn a_queued_slot_starts_when_the_run_before_it_has_ended() {
 }
 
 #[tokio::test]
-async fn a_start_that_is_refused_is_seen_and_the_schedule_goes_on() {
+async fn a_refused_start_is_shown_and_the_schedule_continues() {
     let t = TestEngine::idle().await;
     set(&t, &hourly()).await;
     t.execute("UPDATE backstitch.schedule SET workflow = 'gone'").await;
@@ -185,7 +185,7 @@ async fn a_start_that_is_refused_is_seen_and_the_schedule_goes_on() {
 }
 
 #[tokio::test]
-async fn a_person_with_the_slots_key_does_not_make_it_start_twice() {
+async fn a_manual_start_with_the_slots_key_is_one() {
     let t = TestEngine::idle().await;
     set(&t, &hourly()).await;
     to_next_hour(&t, 1.0).await;
@@ -199,7 +199,7 @@ async fn a_person_with_the_slots_key_does_not_make_it_start_twice() {
 }
 
 #[tokio::test]
-async fn a_paused_schedule_starts_nothing_and_catches_up_when_it_is_resumed() {
+async fn a_resumed_schedule_catches_up() {
     let t = TestEngine::idle().await;
     set(&t, &hourly()).await;
     let by = operator();
@@ -221,9 +221,9 @@ async fn a_paused_schedule_starts_nothing_and_catches_up_when_it_is_resumed() {
     assert!(matches!(gone, Err(Error::UnknownSchedule(_))), "{gone:?}");
     assert_eq!((t.count("schedule_slot").await, t.count("run").await), (0, 2));
     let query = "SELECT action || ' ' || outcome FROM backstitch.audit WHERE subject = 'schedule s' ORDER BY id";
-    let told: Vec<String> = sqlx::query_scalar(query).fetch_all(t.engine.pool()).await.expect("reads");
+    let seen: Vec<String> = sqlx::query_scalar(query).fetch_all(t.engine.pool()).await.expect("reads");
     let expected = ["set done", "pause done", "set done", "resume done", "run done", "delete done", "delete refused"];
-    assert_eq!(told, expected);
+    assert_eq!(seen, expected);
     t.finish().await;
 }
 
@@ -246,8 +246,8 @@ async fn what_can_not_be_set_is_refused_and_changes_nothing() {
     }
     assert_eq!((t.count("schedule").await, t.count("audit").await), (0, 7));
     let dry = operator_dry();
-    let told = t.engine.set_schedule("s", &hourly(), &dry).await.expect("it would be set");
-    assert_eq!((told.schedule.next.len(), told.dry_run, t.count("schedule").await), (3, true, 0));
+    let seen = t.engine.set_schedule("s", &hourly(), &dry).await.expect("it would be set");
+    assert_eq!((seen.schedule.next.len(), seen.dry_run, t.count("schedule").await), (3, true, 0));
     t.finish().await;
 }
 

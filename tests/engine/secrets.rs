@@ -42,8 +42,8 @@ impl Workflow for Guarded {
     }
     async fn run(&self, cx: &Context, input: Value) -> Result<Value, Failure> {
         let kept = cx.call::<Vault>(json!({ "owner": "ann", "iban": input["pin"] })).await?;
-        let told = cx.signal::<Value>("go").forever().await?;
-        Ok(json!({ "told": told, "kept": kept }))
+        let signal = cx.signal::<Value>("go").forever().await?;
+        Ok(json!({ "told": signal, "kept": kept }))
     }
 }
 
@@ -138,7 +138,7 @@ async fn whatever_shows_a_payload_to_people_hides_its_secret_fields() {
 }
 
 #[tokio::test]
-async fn the_audit_of_a_run_hides_what_is_secret_in_it() {
+async fn the_audit_of_a_run_hides_its_secrets() {
     let t = TestEngine::new().await;
     let run = t.start(&[Op::Sleep(60_000)]).await;
     t.is(run, "waiting").await;
@@ -146,14 +146,14 @@ async fn the_audit_of_a_run_hides_what_is_secret_in_it() {
     t.execute("UPDATE backstitch.workflow SET secret_fields = '{status}'").await;
     let filter = AuditFilter { run_id: Some(run), ..AuditFilter::default() };
     let entry = t.engine.audit(&filter).await.expect("a page").items.remove(0);
-    for told in [entry.before, entry.after] {
-        assert_eq!(told.expect("what changed").get(), r#"{"status":"[secret]"}"#);
+    for signal in [entry.before, entry.after] {
+        assert_eq!(signal.expect("what changed").get(), r#"{"status":"[secret]"}"#);
     }
     t.finish().await;
 }
 
 #[tokio::test]
-async fn a_field_that_was_secret_once_is_hidden_in_all_versions_whoever_registers_last() {
+async fn a_field_once_secret_is_hidden_in_all_versions() {
     let mut t = TestEngine::idle().await;
     let hidden = async |t: &TestEngine| {
         let query = "SELECT version, secret_fields FROM backstitch.workflow WHERE name = 'guarded' ORDER BY version";

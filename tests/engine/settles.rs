@@ -3,7 +3,7 @@
 use backstitch::engine::{Declared, Direction, Verb};
 use serde_json::json;
 
-use super::verbs::{act, resolve, skip};
+use super::verbs::{apply, resolve, skip};
 use crate::support::{engine::*, script::*};
 
 #[tokio::test]
@@ -24,7 +24,7 @@ async fn a_skipped_step_gives_its_output_and_is_not_undone() {
     let t = TestEngine::new().await;
     t.script.always("ship", Side::Run, Do::Fatal("no_van"));
     let run = t.ends(&[call("reserve"), Op::Pivot, call("ship"), call("note")], "stuck").await.id;
-    act(&t, run, &skip(2, json!({ "by": "hand" }))).await;
+    apply(&t, run, &skip(2, json!({ "by": "hand" }))).await;
     let seen = t.is(run, "completed").await;
     assert_eq!(output(&seen)[2], json!({ "by": "hand" }));
     assert_eq!((outcome(&seen, "ship", "forward"), t.count("attention").await), ("skipped", 0));
@@ -40,7 +40,7 @@ async fn a_step_that_waits_for_a_retry_can_be_skipped() {
     t.script.on("slow", Side::Run, [Do::Failed("busy")]);
     let run = t.start(&[call("slow"), call("note")]).await;
     t.is(run, "waiting").await;
-    act(&t, run, &skip(0, json!("none"))).await;
+    apply(&t, run, &skip(0, json!("none"))).await;
     assert_eq!(output(&t.is(run, "completed").await)[0], json!("none"));
     assert_eq!(t.script.count("slow", Side::Run), 1);
     t.finish().await;
@@ -51,7 +51,7 @@ async fn a_skipped_undo_counts_as_done() {
     let t = TestEngine::new().await;
     t.script.always("ship", Side::Undo, Do::Fatal("gone"));
     let run = t.ends(&[call("reserve"), call("ship"), Op::Fail("no".into())], "stuck").await.id;
-    act(&t, run, &Verb::Skip { seq: 1, direction: None, output: None }).await;
+    apply(&t, run, &Verb::Skip { seq: 1, direction: None, output: None }).await;
     let seen = t.is(run, "compensated").await;
     assert_eq!((outcome(&seen, "ship", "undo"), outcome(&seen, "reserve", "undo")), ("skipped", "ok"));
     assert_eq!(seen.failure.expect("it says why").code, "no");
@@ -71,7 +71,7 @@ async fn a_resolved_step_goes_on_without_asking_again() {
         "what can't go on is asked for by itself"
     );
     let calls = t.script.calls_of("charge", Side::Verify).len();
-    act(&t, run, &resolve(2, Declared::Ok, Some(json!({ "paid": 1 })))).await;
+    apply(&t, run, &resolve(2, Declared::Ok, Some(json!({ "paid": 1 })))).await;
     let seen = t.is(run, "completed").await;
     assert_eq!((output(&seen)[2].clone(), t.script.count("charge", Side::Verify)), (json!({ "paid": 1 }), calls));
     assert_eq!(t.count("attention").await, 0);
@@ -92,7 +92,7 @@ async fn a_step_resolved_as_failed_is_not_undone() {
     t.script.always("charge", Side::Verify, Do::NotYet);
     t.script.always("charge", Side::Undo, Do::Fatal("no_such_charge"));
     let run = t.ends(&[call("reserve"), call("charge")], "stuck").await.id;
-    act(&t, run, &resolve(1, Declared::Failed, None)).await;
+    apply(&t, run, &resolve(1, Declared::Failed, None)).await;
     let seen = t.is(run, "compensated").await;
     let stands = [("charge", "forward"), ("charge", "undo"), ("reserve", "undo")]
         .map(|at| outcome(&seen, at.0, at.1).to_owned());
@@ -108,24 +108,24 @@ async fn an_unknown_undo_can_be_resolved() {
     let run = t.ends(&[call("reserve"), call("ship"), Op::Fail("no".into())], "stuck").await.id;
     let undo =
         |outcome| Verb::Resolve { seq: 1, direction: Some(Direction::Undo), outcome, output: None, evidence: None };
-    act(&t, run, &undo(Declared::Failed)).await;
+    apply(&t, run, &undo(Declared::Failed)).await;
     t.until(run, "stuck at a failed undo", |run| run.status == "stuck" && outcome(run, "ship", "undo") == "failed")
         .await;
     let refused = t.engine.apply_verb(run, &undo(Declared::Ok), &operator()).await.expect_err("it is known");
     assert_eq!(refused.code(), "wrong_state");
     t.engine.retry(run, &operator()).await.expect("a stuck run can be retried");
     t.until(run, "unknown again", |run| run.status == "stuck" && outcome(run, "ship", "undo") == "unknown").await;
-    act(&t, run, &undo(Declared::Ok)).await;
+    apply(&t, run, &undo(Declared::Ok)).await;
     t.is(run, "compensated").await;
     t.finish().await;
 }
 
 #[tokio::test]
-async fn an_unknown_step_of_an_ended_run_is_resolved_on_record_only() {
+async fn resolving_in_an_ended_run_changes_its_record_only() {
     let t = TestEngine::new().await;
     t.script.always("note", Side::Run, Do::Unknown("lost"));
     let run = t.ends(&[Op::BestEffort("note".into())], "completed").await.id;
-    act(&t, run, &resolve(0, Declared::Ok, None)).await;
+    apply(&t, run, &resolve(0, Declared::Ok, None)).await;
     let seen = t.run(run).await;
     assert_eq!((seen.status.word(), outcome(&seen, "note", "forward")), ("completed", "ok"));
     assert_eq!((t.count("ready").await, t.count("attention").await), (0, 0));
@@ -133,7 +133,7 @@ async fn an_unknown_step_of_an_ended_run_is_resolved_on_record_only() {
 }
 
 #[tokio::test]
-async fn a_step_is_not_settled_otherwise_where_the_workflow_has_asked_for_more_since() {
+async fn a_step_that_the_workflow_built_on_is_not_resettled() {
     let t = TestEngine::new().await;
     t.script.on("once", Side::Run, [Do::Fatal("no")]);
     t.script.on("slow", Side::Run, [Do::Failed("busy")]);

@@ -63,7 +63,7 @@ async fn a_transactional_step_of_a_fenced_worker_rolls_back() {
 }
 
 #[tokio::test]
-async fn a_transaction_that_can_not_commit_leaves_its_run_stuck_not_in_a_loop() {
+async fn a_transaction_that_can_not_commit_ends_stuck() {
     let t = TestEngine::new().await;
     t.execute("CREATE TABLE effect (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)").await;
     t.execute("INSERT INTO effect VALUES (1)").await;
@@ -99,7 +99,7 @@ async fn a_pause_that_found_its_run_getting_stuck_is_forgotten() {
 }
 
 #[tokio::test]
-async fn the_undo_of_a_transactional_step_commits_with_its_record_too() {
+async fn a_transactional_undo_commits_with_its_record() {
     let t = TestEngine::new().await;
     t.execute(TABLE).await;
     t.script.on("book", Side::Run, [Do::Sql(insert(1), Do::Ok.into())]);

@@ -14,7 +14,7 @@ pub(crate) fn resolve(seq: u32, outcome: Declared, output: Option<serde_json::Va
     Verb::Resolve { seq, direction: None, outcome, output, evidence: Some("their support said so".to_owned()) }
 }
 
-pub(crate) async fn act(
+pub(crate) async fn apply(
     t: &TestEngine,
     run: backstitch::engine::RunId,
     action: &Verb,
@@ -23,7 +23,7 @@ pub(crate) async fn act(
 }
 
 #[tokio::test]
-async fn what_is_being_undone_can_not_be_asked_to_be_undone() {
+async fn a_run_being_undone_refuses_another_undo() {
     let t = TestEngine::new().await;
     t.script.on("ship", Side::Undo, [Do::Fatal("gone")]);
     let run = t.ends(&[call("reserve"), call("ship"), Op::Fail("no".into())], "stuck").await.id;
@@ -32,7 +32,7 @@ async fn what_is_being_undone_can_not_be_asked_to_be_undone() {
         assert_eq!(refused.code(), "wrong_state", "{}", verb.word());
     }
     assert_eq!((t.run(run).await.status.word(), t.count("ready").await), ("stuck", 0));
-    act(&t, run, &Verb::Retry { policy: None }).await;
+    apply(&t, run, &Verb::Retry { policy: None }).await;
     t.is(run, "compensated").await;
     assert_eq!(t.script.undone(), ["ship", "ship", "reserve"]);
     t.finish().await;
@@ -45,7 +45,7 @@ async fn between_a_cancel_and_its_plan_nothing_contradicts_it() {
     let run = t.start(&[call("reserve"), signal("go", None)]).await;
     t.is(run, "waiting").await;
     t.workers[0].drain().await;
-    act(&t, run, &Verb::Cancel).await;
+    apply(&t, run, &Verb::Cancel).await;
     for verb in [Verb::Pause, Verb::Resume, skip(1, json!(1))] {
         let refused = t.engine.apply_verb(run, &verb, &operator()).await.expect_err("it is about to undo");
         assert_eq!(refused.code(), "wrong_state", "{}", verb.word());
@@ -56,13 +56,13 @@ async fn between_a_cancel_and_its_plan_nothing_contradicts_it() {
 }
 
 #[tokio::test]
-async fn a_retry_that_is_waited_for_can_be_made_now_with_another_policy() {
+async fn a_waiting_retry_can_be_made_now_with_another_policy() {
     let t = TestEngine::new().await;
     t.script.on("slow", Side::Run, [Do::Failed("busy"), Do::Failed("busy")]);
     let run = t.start(&[call("slow")]).await;
     t.is(run, "waiting").await;
     let policy = PolicyOverride { first_ms: Some(1), max_attempts: Some(2), ..PolicyOverride::default() };
-    let plan = act(&t, run, &Verb::Retry { policy: Some(policy) }).await;
+    let plan = apply(&t, run, &Verb::Retry { policy: Some(policy) }).await;
     assert_eq!(plan.retry, [0]);
     let run = t.is(run, "completed").await;
     assert_eq!(forward(&run)[0].attempts, 2, "its attempts begin anew, and none of them waits a minute");
@@ -70,19 +70,19 @@ async fn a_retry_that_is_waited_for_can_be_made_now_with_another_policy() {
 }
 
 #[tokio::test]
-async fn a_step_whose_policy_was_replaced_keeps_it_over_a_takeover() {
+async fn a_replaced_policy_survives_a_takeover() {
     let t = TestEngine::new().await;
     t.script.always("once", Side::Run, Do::Failed("busy"));
     let run = t.ends(&[Op::Pivot, call("once")], "stuck").await.id;
     let policy = PolicyOverride { first_ms: Some(600_000), max_attempts: Some(3), ..PolicyOverride::default() };
-    act(&t, run, &Verb::Retry { policy: Some(policy) }).await;
+    apply(&t, run, &Verb::Retry { policy: Some(policy) }).await;
     t.until(run, "it waits ten minutes", |run| run.status == "waiting" && forward(run)[0].attempts == 1).await;
     t.advance(601.0).await;
     t.until(run, "the second", |run| run.status == "waiting" && forward(run)[0].attempts == 2).await;
     t.advance(1_300.0).await;
     t.is(run, "stuck").await;
     assert_eq!(t.script.count("once", Side::Run), 4, "its own policy allows one");
-    act(&t, run, &Verb::Retry { policy: None }).await;
+    apply(&t, run, &Verb::Retry { policy: None }).await;
     t.until(run, "stuck again", |run| run.status == "stuck" && forward(run)[0].attempts == 1).await;
     t.finish().await;
 }
@@ -92,7 +92,7 @@ async fn an_abandoned_run_lists_what_stays_and_never_moves_again() {
     let t = TestEngine::new().await;
     t.script.always("ship", Side::Undo, Do::Fatal("gone"));
     let run = t.ends(&[call("reserve"), call("ship"), call("charge"), Op::Fail("no".into())], "stuck").await.id;
-    let plan = act(&t, run, &Verb::Abandon).await;
+    let plan = apply(&t, run, &Verb::Abandon).await;
     let stays: Vec<_> = plan.stays.iter().map(|undo| undo.activity.as_str()).collect();
     assert_eq!(stays, ["reserve", "ship"], "charge's undo was made");
     let seen = t.run(run).await;
@@ -104,7 +104,7 @@ async fn an_abandoned_run_lists_what_stays_and_never_moves_again() {
 }
 
 #[tokio::test]
-async fn what_would_contradict_a_worker_is_refused_while_it_holds_the_run() {
+async fn a_verb_that_contradicts_the_worker_is_refused() {
     let t = TestEngine::new().await;
     let gate = t.script.gate("reserve", Side::Run, Do::Ok);
     let run = t.start(&[call("reserve")]).await;
@@ -119,7 +119,7 @@ async fn what_would_contradict_a_worker_is_refused_while_it_holds_the_run() {
 }
 
 #[tokio::test]
-async fn a_retry_that_is_being_made_already_is_not_made_now() {
+async fn a_retry_under_way_is_not_made_again() {
     let t = TestEngine::new().await;
     let gate = Gate::new();
     t.script.on("slow", Side::Run, [Do::Failed("busy"), Do::Gate(gate.clone(), Do::Ok.into())]);
@@ -136,14 +136,14 @@ async fn a_retry_that_is_being_made_already_is_not_made_now() {
 }
 
 #[tokio::test]
-async fn a_failed_best_effort_is_acknowledged_and_a_stuck_run_is_not() {
+async fn acknowledge_takes_failed_best_effort_but_not_stuck_runs() {
     let t = TestEngine::new().await;
     t.script.always("note", Side::Run, Do::Failed("mail_down"));
     let done = t.ends(&[Op::BestEffort("note".into())], "completed").await.id;
     let stuck = t.ends(&[call("reserve"), Op::Panic], "stuck").await.id;
     assert_eq!(t.count("attention WHERE kind IN ('best_effort', 'stuck') AND workflow_id IS NOT NULL").await, 2);
-    act(&t, done, &Verb::Acknowledge).await;
-    let again = act(&t, done, &Verb::Acknowledge).await;
+    apply(&t, done, &Verb::Acknowledge).await;
+    let again = apply(&t, done, &Verb::Acknowledge).await;
     assert_eq!(again.says, ["nothing of it needs attention"]);
     let refused = t.engine.apply_verb(stuck, &Verb::Acknowledge, &operator()).await.expect_err("it is stuck");
     assert_eq!((refused.code(), t.count("attention").await), ("wrong_state", 1));
@@ -151,7 +151,7 @@ async fn a_failed_best_effort_is_acknowledged_and_a_stuck_run_is_not() {
 }
 
 #[tokio::test]
-async fn a_step_that_is_retried_for_long_needs_attention_until_it_succeeds() {
+async fn a_long_retried_step_needs_attention_until_it_succeeds() {
     let t = TestEngine::new().await;
     t.script.on("bounded", Side::Run, (0..5).map(|_| Do::Failed("busy")));
     let run = t.start(&[Op::Within("bounded".into(), 3_600_000)]).await;
@@ -166,7 +166,7 @@ async fn a_step_that_is_retried_for_long_needs_attention_until_it_succeeds() {
 }
 
 #[tokio::test]
-async fn of_two_operators_at_once_one_acts_and_the_other_is_told() {
+async fn of_two_operators_at_once_one_is_refused() {
     let t = TestEngine::new().await;
     t.script.always("ship", Side::Run, Do::Fatal("no_van"));
     let run = t.ends(&[call("reserve"), Op::Pivot, call("ship"), signal("go", None)], "stuck").await.id;
@@ -181,7 +181,7 @@ async fn of_two_operators_at_once_one_acts_and_the_other_is_told() {
 }
 
 #[tokio::test]
-async fn a_verb_in_a_callers_transaction_is_done_with_it_or_not_at_all() {
+async fn a_verb_commits_with_its_callers_transaction() {
     let t = TestEngine::new().await;
     let run = t.start(&[signal("go", None)]).await;
     t.is(run, "waiting").await;

@@ -56,7 +56,7 @@ async fn stoppable() -> (TestEngine, Arc<BeforeCommit>) {
 }
 
 #[tokio::test]
-async fn what_a_stale_worker_records_after_an_operators_retry_is_dropped() {
+async fn a_stale_worker_is_fenced_after_an_operators_retry() {
     for declared_dead in [true, false] {
         let (mut t, commit) = stoppable().await;
         let (late, retried) = (Gate::new(), Gate::new());
@@ -114,7 +114,7 @@ async fn stands_still_with_its_plan(t: TestEngine, run: RunId, undone: &[&str]) 
 }
 
 #[tokio::test]
-async fn a_pause_between_the_decision_to_undo_and_its_commit_lets_no_undo_begin() {
+async fn a_pause_before_the_plan_commits_lets_no_undo_begin() {
     let (t, commit) = stoppable().await;
     let (run, gate) = about_to_be_undone(&t).await;
     commit.decides(&gate).await;
@@ -124,7 +124,7 @@ async fn a_pause_between_the_decision_to_undo_and_its_commit_lets_no_undo_begin(
 }
 
 #[tokio::test]
-async fn a_plan_that_waits_for_a_pause_lets_no_undo_begin() {
+async fn a_plan_behind_a_pause_lets_no_undo_begin() {
     let t = with_one_slot().await;
     let (run, gate) = about_to_be_undone(&t).await;
     gate.is_reached().await;
@@ -139,7 +139,7 @@ async fn a_plan_that_waits_for_a_pause_lets_no_undo_begin() {
 }
 
 #[tokio::test]
-async fn a_pause_that_waits_for_a_plan_lets_the_undo_that_began_end_and_no_other_begin() {
+async fn a_pause_behind_a_plan_lets_one_undo_end() {
     let t = with_one_slot().await;
     let (run, gate) = about_to_be_undone(&t).await;
     let undo = t.script.gate("ship", Side::Undo, Do::Ok);

@@ -28,7 +28,7 @@ fn verbs() -> Vec<Verb> {
 
 /// A run in this status, with nobody who moves it on.
 async fn run_that_is(t: &mut TestEngine, status: Status) -> RunId {
-    let acts = async |t: &TestEngine, run, action| {
+    let apply = async |t: &TestEngine, run, action| {
         t.engine.apply_verb(run, &action, &operator()).await.expect("it is allowed");
         run
     };
@@ -43,7 +43,7 @@ async fn run_that_is(t: &mut TestEngine, status: Status) -> RunId {
         Status::Paused => {
             let run = t.start(&waiting).await;
             t.is(run, "waiting").await;
-            acts(t, run, Verb::Pause).await
+            apply(t, run, Verb::Pause).await
         }
         Status::Compensating => t.start(&[call("note"), call("ship"), Op::Fail("no".into())]).await,
         Status::Stuck => t.ends(&stuck, "stuck").await.id,
@@ -55,7 +55,7 @@ async fn run_that_is(t: &mut TestEngine, status: Status) -> RunId {
         }
         Status::Abandoned => {
             let run = t.ends(&stuck, "stuck").await.id;
-            acts(t, run, Verb::Abandon).await
+            apply(t, run, Verb::Abandon).await
         }
     };
     match status {
@@ -67,7 +67,7 @@ async fn run_that_is(t: &mut TestEngine, status: Status) -> RunId {
     match status {
         // Due, and nobody there to take it.
         Status::Active => t.send(run, "other", json!(1)).await,
-        Status::Compensating => drop(acts(t, run, Verb::Retry { policy: None }).await),
+        Status::Compensating => drop(apply(t, run, Verb::Retry { policy: None }).await),
         _ => {}
     }
     if status == Status::Active {
@@ -145,7 +145,7 @@ async fn what_is_unhealthy_is_told_apart_from_what_is_not() {
 }
 
 #[tokio::test]
-async fn a_run_is_unhealthy_from_the_commit_in_which_a_worker_leaves_the_good_way() {
+async fn the_commit_that_fails_a_run_marks_it_unhealthy() {
     let t = TestEngine::new().await;
     let gate = t.script.gate("ship", Side::Undo, Do::Fatal("gone"));
     let run = t.start(&[call("reserve"), call("ship"), Op::Fail("no".into())]).await;
@@ -179,7 +179,7 @@ async fn a_run_is_unhealthy_from_the_commit_in_which_a_worker_leaves_the_good_wa
 }
 
 #[tokio::test]
-async fn a_verb_without_its_reason_run_or_step_is_refused_and_audited() {
+async fn an_incomplete_verb_is_refused_and_audited() {
     let mut t = TestEngine::idle().await;
     let run = run_that_is(&mut t, Status::Waiting).await;
     let mut silent = operator();

@@ -82,7 +82,7 @@ async fn a_signal_wakes_the_run_that_waits_for_it() {
 }
 
 #[tokio::test]
-async fn a_signal_that_does_not_come_in_time_is_given_up() {
+async fn a_signal_wait_ends_at_its_time_limit() {
     let t = TestEngine::new().await;
     let run = t.start(&[signal("paid", Some(600_000)), call("note")]).await;
     t.is(run, "waiting").await;

@@ -170,9 +170,9 @@ async fn a_reachable_server_without_keys_is_closed() {
     let app = shop::app(Orders::new(server.engine.clone(), ShopSettings::default()));
     tokio::spawn(serve(listener, app, server.stop.clone().cancelled_owned()));
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-    let asked = Answer::to(client.get(format!("http://127.0.0.1:{port}/v1/runs"))).await;
-    asked.is_problem(401, "unauthorized");
-    assert!(asked.json["detail"].as_str().is_some_and(|text| text.contains("backstitch key create")));
+    let answer = Answer::to(client.get(format!("http://127.0.0.1:{port}/v1/runs"))).await;
+    answer.is_problem(401, "unauthorized");
+    assert!(answer.json["detail"].as_str().is_some_and(|text| text.contains("backstitch key create")));
     assert_eq!(server.get("/v1/runs").await.status, 200, "one that only this machine can reach lets it in");
 }
 

@@ -41,9 +41,9 @@ async fn every_metric_of_dashboards_and_alerts_exists() {
     let mut expressions = Vec::new();
     values_of(&dashboard, "expr", &mut expressions);
     assert!(expressions.len() > 25, "{expressions:?}");
-    let mut asked: BTreeSet<String> = expressions.iter().flat_map(|expression| names(expression)).collect();
-    asked.extend(names(ALERTS));
-    assert!(asked.len() > 20, "{asked:?}");
+    let mut queried: BTreeSet<String> = expressions.iter().flat_map(|expression| names(expression)).collect();
+    queried.extend(names(ALERTS));
+    assert!(queried.len() > 20, "{queried:?}");
 
     let server = Server::working().await;
     let run = server.started("echo", json!({"text": "a"})).await;
@@ -52,7 +52,7 @@ async fn every_metric_of_dashboards_and_alerts_exists() {
     let text = scraped.text().await.expect("a text");
     let shown: BTreeSet<String> =
         text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).map(str::to_owned).collect();
-    let missing: Vec<_> = asked.difference(&shown).collect();
+    let missing: Vec<_> = queried.difference(&shown).collect();
     assert!(missing.is_empty(), "nobody shows {missing:?}; shown are {shown:?}");
 }
 

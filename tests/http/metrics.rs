@@ -140,7 +140,7 @@ async fn a_process_with_a_silent_worker_is_unready() {
     let silence = "UPDATE backstitch.lane SET alive = false";
     let worker = server.worker.take().expect("a worker of its own");
     worker.cancel();
-    wait_for("nobody beats any more", async || {
+    wait_for("all beats have stopped", async || {
         sqlx::query(silence).execute(server.pool()).await.expect("an update");
         let ready = server.get("/readyz").await;
         let said = ready.json["checks"]["worker"].as_str().unwrap_or_default().to_owned();

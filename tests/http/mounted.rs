@@ -88,8 +88,8 @@ async fn a_session_is_limited_to_the_base() {
     let url = mount(&server).await;
     let new = NewKey { name: "viewer".to_owned(), role: Role::Viewer, expires_in: None };
     let key = server.engine.create_key(&new, "test").await.expect("a key").token;
-    let asked = client().get(format!("{url}/runs")).header("accept", "text/html").send().await.expect("an answer");
-    assert_eq!(asked.headers()["location"], "/ops/backstitch/login?next=/runs");
+    let answer = client().get(format!("{url}/runs")).header("accept", "text/html").send().await.expect("an answer");
+    assert_eq!(answer.headers()["location"], "/ops/backstitch/login?next=/runs");
     let form = [("key", key.as_str()), ("next", "/runs")];
     let opened = client().post(format!("{url}/login")).form(&form).send().await.expect("an answer");
     assert_eq!(opened.headers()["location"], "/ops/backstitch/runs");

@@ -146,8 +146,8 @@ async fn a_form_needs_the_sessions_token() {
         answer.json["id"].as_str().unwrap_or_default().to_owned()
     };
     let run = sent(Method::POST, "/v1/runs", json!({"workflow": "patient", "input": null, "tags": {"a": "b"}})).await;
-    let asked = json!({"action": "cancel", "filter": {"tag": "a"}, "reason": "r"});
-    let operation = sent(Method::POST, "/v1/operations", asked).await;
+    let request = json!({"action": "cancel", "filter": {"tag": "a"}, "reason": "r"});
+    let operation = sent(Method::POST, "/v1/operations", request).await;
     let schedule = json!({"cron": "0 9 * * 1", "time_zone": "UTC", "workflow": "patient", "input": null});
     sent(Method::PUT, "/v1/schedules/weekly", schedule).await;
     let (cookie, _) = session(&server, key).await;

@@ -84,11 +84,12 @@ impl Sim {
     /// After each commit.
     pub(crate) fn check_record(&self) -> Checked {
         let forward = self.store.steps.values().filter(|step| step.direction == Direction::Forward);
-        let told: Vec<u32> = forward.filter_map(|step| step.ord).collect();
-        let places: BTreeSet<u32> = told.iter().copied().collect();
-        let dense = places.len() == told.len() && places.last().is_none_or(|last| *last as usize + 1 == told.len());
+        let places_taken: Vec<u32> = forward.filter_map(|step| step.ord).collect();
+        let places: BTreeSet<u32> = places_taken.iter().copied().collect();
+        let dense = places.len() == places_taken.len()
+            && places.last().is_none_or(|last| *last as usize + 1 == places_taken.len());
         if !dense {
-            return Err(format!("the order in which outcomes were told has gaps or doubles: {told:?}"));
+            return Err(format!("the order in which outcomes were told has gaps or doubles: {places_taken:?}"));
         }
         for step in self.store.steps.values() {
             let transactional = step.name.contains("tx");

@@ -20,7 +20,7 @@ use crate::{
 
 /// An act under way.
 pub(crate) struct Under {
-    pub(crate) act: FollowUp,
+    pub(crate) follow_up: FollowUp,
     pub(crate) ends_at: Time,
     meets: Meets,
 }
@@ -32,10 +32,10 @@ impl Sim {
     }
 
     /// Begins an act, of which everything that it needs must be on record.
-    pub(crate) fn begin(&mut self, act: FollowUp) -> Checked {
+    pub(crate) fn begin(&mut self, follow_up: FollowUp) -> Checked {
         let mut meets = Meets::Success;
         let mut takes_ms = 0;
-        match &act {
+        match &follow_up {
             FollowUp::Cancel => return Ok(()),
             FollowUp::Draw { .. } => {}
             FollowUp::Verify(attempt) => {
@@ -66,7 +66,7 @@ impl Sim {
         }
         let ends_at = self.store.now + Duration::from_millis(takes_ms);
         if let Some(active) = &mut self.active {
-            active.under_way.push(Under { act, ends_at, meets });
+            active.under_way.push(Under { follow_up, ends_at, meets });
         }
         Ok(())
     }
@@ -119,7 +119,7 @@ impl Sim {
     /// An act ends.
     pub(crate) fn finish(&mut self, under: Under) -> Checked {
         let now = self.store.now;
-        match under.act {
+        match under.follow_up {
             FollowUp::Cancel => Ok(()),
             FollowUp::Draw { seq, what } => {
                 let value = match what {
@@ -135,8 +135,8 @@ impl Sim {
                 Ok(())
             }
             FollowUp::Verify(attempt) => {
-                let told = self.world.verify(id_of(&attempt), &attempt.key);
-                let found = found(&told, id_of(&attempt));
+                let answer = self.world.verify(id_of(&attempt), &attempt.key);
+                let found = found(&answer, id_of(&attempt));
                 self.note(|| format!("verified {}: {found:?}", attempt.seq));
                 self.happened(
                     Event::Verified { seq: attempt.seq, direction: attempt.direction, found, took: Duration::ZERO },
@@ -222,7 +222,7 @@ impl Sim {
         let Some(active) = self.active.take() else { return };
         self.memory.lock().expect("no panic while locked").roll_back();
         for under in active.under_way {
-            match under.act {
+            match under.follow_up {
                 FollowUp::Attempt(attempt) => self.cut_off(&attempt, under.meets),
                 FollowUp::Verify(attempt) if self.rng.chance(50) => {
                     self.world.verify(id_of(&attempt), &attempt.key);

@@ -52,7 +52,7 @@ fn play(sim: &mut Sim) -> Checked<Played> {
             if interventions > 30 {
                 return Err(format!("an operator can't get it going: {:?}", sim.store.failure));
             }
-            sim.operate();
+            sim.apply_verb();
         } else if sim.store.status.is_end() && sim.active.is_none() && sim.store.ready.is_none() {
             sim.world.settle();
             sim.check()?;

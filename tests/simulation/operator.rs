@@ -16,7 +16,7 @@ use crate::{program::NodeId, sim::Sim};
 
 impl Sim {
     /// An operator has mended the world and deals with a stuck run.
-    pub(crate) fn operate(&mut self) {
+    pub(crate) fn apply_verb(&mut self) {
         self.world.repaired = true;
         self.deployed = true;
         if self.rng.chance(30) && self.settle_a_step() {

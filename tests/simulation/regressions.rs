@@ -107,7 +107,7 @@ fn outcome(decision: &Decision, seq: u32) -> Option<Outcome> {
 }
 
 #[test]
-fn a_plan_and_its_status_are_committed_before_the_run_is_handed_over() {
+fn a_plan_is_committed_before_the_run_is_released() {
     let done = Step { outcome: Some(Outcome::Ok), ord: Some(0), output: to_json(&0).ok(), ..row(0, AWAY_UNDO) };
     let mut machine = machine(program(vec![call(0, AWAY_UNDO), Node::Fail], 2), Request::None, vec![done]);
     let planned = machine.begin(now());
@@ -117,7 +117,7 @@ fn a_plan_and_its_status_are_committed_before_the_run_is_handed_over() {
 }
 
 #[test]
-fn a_call_whose_last_attempt_was_lost_is_told_and_does_not_block_the_run() {
+fn a_call_whose_last_attempt_was_lost_completes() {
     let mut machine = machine(program(vec![call(0, UNDO)], 1), Request::None, vec![row(0, UNDO)]);
     let decision = machine.begin(now());
     assert_eq!(outcome(&decision, 0), Some(Outcome::Unknown));
@@ -140,7 +140,7 @@ fn a_transactional_attempt_that_was_lost_has_failed() {
 }
 
 #[test]
-fn an_unknown_step_that_an_operator_reopened_is_undone_by_a_cancel() {
+fn a_reopened_unknown_step_is_undone_by_a_cancel() {
     let reopened = Step { attempts: 0, error: Some(error(true)), ..row(0, UNDO) };
     let mut machine = machine(program(vec![call(0, UNDO)], 9), Request::Compensate, vec![reopened]);
     let decision = machine.begin(now());
@@ -149,7 +149,7 @@ fn an_unknown_step_that_an_operator_reopened_is_undone_by_a_cancel() {
 }
 
 #[test]
-fn a_worker_that_waits_for_a_verification_does_not_look_at_the_clock() {
+fn a_worker_awaiting_a_verification_ignores_the_clock() {
     let mut machine = machine(program(vec![call(0, UNDO_VERIFY)], 9), Request::None, vec![row(0, UNDO_VERIFY)]);
     let decision = machine.begin(now());
     assert_eq!(decision.follow_ups.len(), 1, "it is asked about");
@@ -198,7 +198,7 @@ fn failed(steps: Vec<Step>) -> Facts {
 }
 
 #[test]
-fn what_an_operator_has_passed_over_stays_so_when_another_step_is_settled() {
+fn a_skipped_step_stays_skipped_when_another_is_settled() {
     let skipped = Step { outcome: Some(Outcome::Skipped), output: to_json(&"by hand").ok(), ..row(0, UNDO) };
     let closed = Step { outcome: Some(Outcome::Skipped), attempts: 0, ..row(2, UNDO) };
     let failed_at =
@@ -210,7 +210,7 @@ fn what_an_operator_has_passed_over_stays_so_when_another_step_is_settled() {
 }
 
 #[test]
-fn a_step_is_not_settled_otherwise_once_more_was_asked_for() {
+fn a_step_with_successors_is_not_resettled() {
     let failed_at = Step { outcome: Some(Outcome::Failed), ord: Some(0), error: Some(error(false)), ..row(1, UNDO) };
     let asked_since =
         Step { issued_after: 1, outcome: Some(Outcome::Failed), error: Some(error(false)), ..row(2, UNDO) };

@@ -247,7 +247,7 @@ impl Sim {
         }
         if self.rng.chance(2) && !active.under_way.is_empty() {
             let under = self.rng.pick(&(0..active.under_way.len()).collect::<Vec<_>>());
-            if let FollowUp::Attempt(attempt) = &active.under_way[under].act {
+            if let FollowUp::Attempt(attempt) = &active.under_way[under].follow_up {
                 let event = Event::Beat { seq: attempt.seq, direction: attempt.direction, details: None };
                 return self.happened(event, self.estimate(), None);
             }

@@ -22,7 +22,7 @@ struct Site {
     undone: bool,
     run: usize,
     undo: usize,
-    asked: u32,
+    verifications: u32,
     /// An attempt was begun whose outcome nobody on the engine's side has heard.
     unresolved: bool,
     /// The other system was asked since, and could not tell.
@@ -37,7 +37,7 @@ pub(crate) struct World {
     late: Vec<(NodeId, String)>,
     /// Everything works from now on.
     pub(crate) repaired: bool,
-    /// Nothing kills workers any more.
+    /// From now on nothing kills workers.
     pub(crate) calm: bool,
     pub(crate) undos: u32,
     pub(crate) broken: Option<String>,
@@ -186,8 +186,8 @@ impl World {
     pub(crate) fn verify(&mut self, id: NodeId, key: &str) -> VerifyAnswer {
         let mute = self.call(id).script.mute;
         let site = self.site(id);
-        site.asked += 1;
-        if site.asked <= mute {
+        site.verifications += 1;
+        if site.verifications <= mute {
             site.asked_in_vain = true;
             VerifyAnswer::NotYet
         } else if site.effects.get(key).is_some_and(|count| *count > 0) {

@@ -124,7 +124,7 @@ async fn template() -> String {
         Some(found) => found,
         None => {
             sqlx::query("SELECT pg_advisory_lock($1)").bind(TEMPLATE_LOCK).execute(&mut admin).await.expect("locks");
-            // Whoever had the lock before us may have made it.
+            // The holder of the lock before us may have made it.
             match find_template(&mut admin, &prefix).await {
                 Some(found) => found,
                 None => make_template(&mut admin, &prefix).await,
@@ -133,7 +133,7 @@ async fn template() -> String {
     };
     let left: Vec<String> = sqlx::query_scalar(LEFT_BEHIND).bind(&found).fetch_all(&mut admin).await.expect("reads");
     for name in left {
-        // Another process may be doing the same: whoever comes second finds it gone.
+        // Another process may be doing the same: the second finds it gone.
         let statement = format!("DROP DATABASE IF EXISTS {name}");
         let _ = sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut admin).await;
     }

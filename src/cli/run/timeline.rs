@@ -21,11 +21,11 @@ pub(in crate::cli) fn render(run: &Run, out: Out, now: Time) -> String {
         lines.push(row(step, undo, out, now).trim_end().to_owned());
         for (lane, step) in [("", Some(step)), ("undo: ", undo)] {
             let Some(step) = step else { continue };
-            let told = tries(step);
-            lines.extend(told.iter().flat_map(|line| wrapped(&format!("{lane}{line}"), "      ")));
+            let attempts = tries(step);
+            lines.extend(attempts.iter().flat_map(|line| wrapped(&format!("{lane}{line}"), "      ")));
             // Show the last attempt's error only once.
             let last = step.attempt_log.last().and_then(|past| past.error.as_ref());
-            if let Some(error) = step.error.as_ref().filter(|error| told.is_empty() || last != Some(*error)) {
+            if let Some(error) = step.error.as_ref().filter(|error| attempts.is_empty() || last != Some(*error)) {
                 lines.extend(wrapped(&format!("{lane}{}: {}", error.code, error.message), "      "));
             }
         }
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn attempts_that_did_not_end_well_are_told_and_those_alike_in_one_line() {
+    fn bad_attempts_are_shown_and_like_ones_in_one_line() {
         let past = |attempt: u32, outcome: &str, code: &str| {
             json!({
                 "attempt": attempt, "outcome": outcome, "started_at": "2026-01-01T00:00:01Z",
@@ -214,10 +214,10 @@ mod tests {
         };
         let mut charge = step(0, "charge", "forward", Some("ok"), 12);
         charge["attempts"] = json!(6);
-        let (lost, mut asked) = (past(4, "unknown", "timeout"), past(5, "unknown", "not_yet_known"));
-        asked["verification"] = json!(true);
+        let (lost, mut verified) = (past(4, "unknown", "timeout"), past(5, "unknown", "not_yet_known"));
+        verified["verification"] = json!(true);
         charge["attempt_log"] =
-            json!([past(1, "failed", "busy"), past(2, "failed", "busy"), past(3, "failed", "busy"), lost, asked]);
+            json!([past(1, "failed", "busy"), past(2, "failed", "busy"), past(3, "failed", "busy"), lost, verified]);
         let mut declined = step(1, "confirm", "forward", Some("failed"), 12);
         declined["error"] = json!({"code": "declined", "message": "as it said"});
         declined["attempt_log"] = json!([past(1, "failed", "declined")]);

@@ -328,7 +328,7 @@ mod tests {
     use crate::engine::samples;
 
     #[test]
-    fn a_plan_lists_its_undos_in_the_order_in_which_they_are_made() {
+    fn a_plan_lists_its_undos_in_order() {
         let plan = json!({
             "status": "waiting", "retry": [], "stays": [], "says": ["2 steps are undone, the last first"],
             "undo": [
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fork_says_what_is_kept_and_what_is_made_again() {
+    fn a_fork_says_what_is_kept_and_what_runs() {
         let plan = samples::with(samples::fork_json(), json!({}));
         insta::assert_snapshot!(render_fork(&plan), @r"
         a run would start from step 2 of run 01998877-6655-7443-8221-100000000000

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_commands_fit_what_it_waits_for_and_what_is_allowed() {
+    fn the_commands_fit_the_wait_and_the_rights() {
         let why = json!({"id": uuid::Uuid::nil(), "workflow": "w", "status": "waiting", "sentences": [], "who": "caller", "attention": [], "actions": ["retry", "cancel", "resolve", "fork"],
             "waiting_on": {"kind": "signal", "name": "paid", "since": null, "until": null}});
         let why: Why = serde_json::from_value(why).expect("an answer");

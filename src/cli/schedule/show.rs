@@ -68,7 +68,7 @@ mod tests {
     use crate::{cli::output::Format, engine::samples};
 
     #[test]
-    fn a_schedule_says_when_it_comes_and_what_became_of_its_slots() {
+    fn a_schedule_shows_its_times_and_past_slots() {
         let detail: ScheduleDetail = samples::with(
             samples::schedule_json(),
             json!({

@@ -62,10 +62,10 @@ impl Engine {
         operations::create(self.schema(), &mut tx, &new, &matching).await?;
         let created = operations::get(self.schema(), &mut tx, id).await?;
         // As it may be shown: the runs may be of any workflow, and so the secrets in what a step is said to have given.
-        let mut told = created.arguments.clone();
-        told.insert("action".to_owned(), created.action.clone().into());
+        let mut action = created.arguments.clone();
+        action.insert("action".to_owned(), created.action.clone().into());
         let after = serde_json::json!({
-            "action": told, "filter": filter, "rate": rate, "total": created.total, "status": created.status,
+            "action": action, "filter": filter, "rate": rate, "total": created.total, "status": created.status,
         });
         self.audit_operation(&mut tx, "operate", id, by, None, after).await?;
         by.finish(tx).await?;

@@ -158,7 +158,7 @@ fn advice(run: &Run) -> Option<String> {
             _ => "Mend the cause and retry, or compensate to undo what it did.".to_owned(),
         },
         (_, Some(WaitKind::Hold)) => format!("It goes on when the hold on {name} is lifted."),
-        (_, Some(WaitKind::Signal)) => format!("Whoever may send {name} can move it."),
+        (_, Some(WaitKind::Signal)) => format!("Anybody with the right to send {name} can move it."),
         (_, Some(WaitKind::Queue)) => format!("Start a worker that serves {name}."),
         (_, Some(WaitKind::Worker)) => format!("Start a worker that has registered {name} version {}.", run.version),
         (status, _) if status.has_ended() => "Nothing more happens by itself.".to_owned(),
@@ -275,27 +275,27 @@ mod tests {
         }
     }
 
-    fn told(run: &Run) -> String {
+    fn explain_all(run: &Run) -> String {
         let why = why(run, at(60));
         format!("{}\n[{}]", why.sentences.join("\n"), why.who)
     }
 
     #[test]
-    fn a_run_that_waits_for_a_signal_says_who_can_send_it_and_what_comes_without() {
+    fn a_signal_wait_says_how_to_send_it() {
         let waits = run(RunStatus::Waiting, Some((WaitKind::Signal, "paid", Some(at(90)))));
-        insta::assert_snapshot!(told(&waits), @r"
+        insta::assert_snapshot!(explain_all(&waits), @r"
         It has waited for the signal paid since 2026-01-01 00:50:00 UTC (10m00s ago).
         Next: without paid it goes on 2026-01-01 01:30:00 UTC (in 30m00s).
-        Whoever may send paid can move it.
+        Anybody with the right to send paid can move it.
         [caller]
         ");
     }
 
     #[test]
-    fn a_run_that_waits_for_a_retry_tells_its_attempts_and_its_error() {
+    fn a_run_waiting_for_a_retry_shows_its_attempts() {
         let mut waits = run(RunStatus::Waiting, Some((WaitKind::Retry, "charge", Some(at(61)))));
         waits.steps = Some(vec![open(4, Some(at(61)))]);
-        insta::assert_snapshot!(told(&waits), @r"
+        insta::assert_snapshot!(explain_all(&waits), @r"
         It has waited to try charge again since 2026-01-01 00:50:00 UTC (10m00s ago).
         Step 2 (charge) is open, tried 4 times; the last error was timeout (it may have taken effect): no answer within 5 s; it is tried again 2026-01-01 01:01:00 UTC (in 1m00s).
         Next: charge is tried again 2026-01-01 01:01:00 UTC (in 1m00s).
@@ -317,7 +317,7 @@ mod tests {
             since: at(55),
             fingerprint: "00".into(),
         }]);
-        insta::assert_snapshot!(told(&stuck), @r"
+        insta::assert_snapshot!(explain_all(&stuck), @r"
         It has been stuck since 2026-01-01 00:50:00 UTC (10m00s ago): it can't go on without an operator.
         undo_failed at step 2 (charge): the refund was refused
         It needs attention (best_effort at mail): bounced: no such box
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn no_verb_is_named_that_would_be_refused_or_do_nothing() {
+    fn only_verbs_that_would_work_are_named() {
         let step = |kind, direction| Some(vec![RunStep { kind, direction, ..open(1, None) }]);
         let of = |status, steps| actions(&Run { steps, ..run(status, None) }).join(" ");
         assert_eq!(of(RunStatus::Waiting, None), "retry cancel compensate pause skip resolve abandon");
@@ -340,14 +340,14 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_serves_and_what_is_held_or_paused_name_what_is_missing() {
+    fn unserved_held_and_paused_runs_name_what_is_missing() {
         let runs = [
             run(RunStatus::Pending, Some((WaitKind::Queue, "mail", None))),
             run(RunStatus::Pending, Some((WaitKind::Worker, "order", None))),
             run(RunStatus::Waiting, Some((WaitKind::Hold, "activity charge", None))),
             run(RunStatus::Paused, Some((WaitKind::Operator, "paused", None))),
         ];
-        insta::assert_snapshot!(runs.iter().map(told).collect::<Vec<_>>().join("\n\n"), @r"
+        insta::assert_snapshot!(runs.iter().map(explain_all).collect::<Vec<_>>().join("\n\n"), @r"
         It has been due since 2026-01-01 00:50:00 UTC (10m00s ago), and no live worker serves the queue mail.
         Next: a worker that serves mail takes it.
         Start a worker that serves mail.
@@ -373,7 +373,7 @@ mod tests {
         let ended = Run { finished_at: Some(at(30)), ..run(RunStatus::Completed, None) };
         let runs =
             [run(RunStatus::Pending, None), run(RunStatus::Running, None), run(RunStatus::Compensating, None), ended];
-        insta::assert_snapshot!(runs.iter().map(told).collect::<Vec<_>>().join("\n\n"), @r"
+        insta::assert_snapshot!(runs.iter().map(explain_all).collect::<Vec<_>>().join("\n\n"), @r"
         It is due, and a worker takes it next.
         Next: a worker begins it.
         [worker]

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_is_an_end_and_an_operators_word_can_be_repeated() {
+    fn an_ended_operation_stays_ended() {
         use OperationChange as C;
         for change in [C::Begin, C::Pause, C::Resume, C::Complete] {
             assert_eq!(OperationStatus::Completed.after(change), None);

@@ -184,18 +184,18 @@ mod tests {
     }
 
     /// `09:00 Start, …`, and the next.
-    fn told(decision: &Decision) -> String {
+    fn describe(decision: &Decision) -> String {
         let slots = decision.slots.iter().map(|slot| format!("{} {:?}", slot.slot.format("%H:%M"), slot.verdict));
         let next = decision.next_at.map_or("none".to_owned(), |next| next.format("%H:%M").to_string());
         format!("{}; next {next}", slots.collect::<Vec<_>>().join(", "))
     }
 
     fn decided(overlap: Overlap, catch_up: CatchUp, standing: &Standing, now: &str) -> String {
-        told(&decide(&hourly(), overlap, catch_up, standing, at(now)))
+        describe(&decide(&hourly(), overlap, catch_up, standing, at(now)))
     }
 
     #[test]
-    fn a_slot_that_has_come_starts_and_one_that_has_not_waits() {
+    fn a_due_slot_starts_and_a_later_one_waits() {
         for (now, then) in [
             ("08:59:59", "; next 09:00"),
             ("09:00:00", "09:00 Start; next 10:00"),
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn while_the_previous_run_goes_on_a_slot_is_skipped_queued_or_allowed() {
+    fn overlapping_slots_are_skipped_queued_or_allowed() {
         let busy = Standing { running: true, ..standing("09:00:00") };
         let then = |overlap| decided(overlap, CatchUp::None, &busy, "09:00:01");
         assert_eq!(then(Overlap::Skip), "09:00 Skip; next 10:00");
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queued_slot_starts_when_the_previous_run_has_ended_one_at_a_time_and_oldest_first() {
+    fn queued_slots_start_one_at_a_time_oldest_first() {
         let queued = vec![at("07:00:00"), at("08:00:00")];
         let free = Standing { queued: queued.clone(), ..standing("09:00:00") };
         assert_eq!(decided(Overlap::Queue, CatchUp::None, &free, "08:30:00"), "07:00 Start; next 09:00");
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn after_downtime_none_the_latest_or_all_are_caught_up_with() {
+    fn catch_up_takes_none_the_latest_or_all() {
         let then = |overlap, catch_up, now| decided(overlap, catch_up, &standing("07:00:00"), now);
         let allow = Overlap::Allow;
         assert_eq!(then(allow, CatchUp::None, "09:30:00"), "07:00 Miss, 08:00 Miss, 09:00 Miss; next 10:00");
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_year_of_missed_minutes_the_last_thousand_are_decided_and_the_rest_told_in_one_row() {
+    fn of_missed_slots_the_last_thousand_are_decided() {
         let cron = Cron::parse("* * * * *", "UTC").expect("a cron");
         let first: Time = "2025-01-01T00:00:00Z".parse().expect("a time");
         let standing = Standing { next_at: Some(first), running: false, queued: Vec::new() };
@@ -273,11 +273,11 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_that_was_promised_comes_although_the_expression_was_changed() {
+    fn a_promised_slot_survives_a_changed_expression() {
         let quarterly = Cron::parse("*/15 * * * *", "UTC").expect("a cron");
         let standing = Standing { next_at: Some(at("09:05:00")), running: false, queued: Vec::new() };
         let decision = decide(&quarterly, Overlap::Allow, CatchUp::All, &standing, at("09:16:00"));
-        assert_eq!(told(&decision), "09:05 Start, 09:15 Start; next 09:30");
+        assert_eq!(describe(&decision), "09:05 Start, 09:15 Start; next 09:30");
     }
 
     proptest! {

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_came_without_a_trace_is_one_by_its_id() {
+    fn a_run_without_a_trace_gets_one_from_its_id() {
         let run = RunId::from_u128(0x0192_aaaa_bbbb_7ccc_8ddd_eeee_ffff_0001);
         let trace = Trace::of(run, None);
         assert_eq!((trace.id_text(), trace.parent), (run.simple().to_string(), None));
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn every_attempt_verification_and_undo_has_a_span_of_its_own() {
+    fn attempts_verifications_and_undos_have_their_own_spans() {
         let mut seen = std::collections::HashSet::new();
         for run in 1..20 {
             for seq in 0..10 {

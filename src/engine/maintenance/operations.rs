@@ -90,8 +90,8 @@ async fn work(engine: &Engine, operation: &Taken, began: Instant) -> Result<u64,
         let Some(last) = runs.last().copied() else { break };
         after = Some(last);
         begun += runs.len() as u64;
-        let acts = stream::iter(runs).map(|run| act(engine, operation, run)).buffer_unordered(AT_A_TIME);
-        let came: Vec<Result<Came, Error>> = acts.collect().await;
+        let applied = stream::iter(runs).map(|run| apply_to(engine, operation, run)).buffer_unordered(AT_A_TIME);
+        let came: Vec<Result<Came, Error>> = applied.collect().await;
         engine.hint();
         let came = came.into_iter().collect::<Result<Vec<_>, _>>()?;
         if came.contains(&Came::Stopped) {
@@ -102,7 +102,7 @@ async fn work(engine: &Engine, operation: &Taken, began: Instant) -> Result<u64,
 }
 
 /// The verb and its record, in one commit.
-async fn act(engine: &Engine, operation: &Taken, run: RunId) -> Result<Came, Error> {
+async fn apply_to(engine: &Engine, operation: &Taken, run: RunId) -> Result<Came, Error> {
     let mut tx = engine.pool().begin().await?;
     if !operations::is_running(engine.schema(), &mut tx, operation.id).await? {
         return Ok(Came::Stopped);

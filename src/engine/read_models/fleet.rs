@@ -136,7 +136,7 @@ pub struct WorkerInfo {
     /// Runs that it may hold.
     pub slots: i32,
     /// Runs that it holds.
-    pub holding: i64,
+    pub active_runs: i64,
     /// When it started.
     pub started_at: Time,
     /// When it was last heard of.
@@ -156,7 +156,7 @@ pub struct LaneInfo {
     /// When it was last heard of.
     pub beat: Time,
     /// Runs that it holds.
-    pub holding: i64,
+    pub active_runs: i64,
 }
 
 impl PolicyInfo {

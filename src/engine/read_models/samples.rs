@@ -136,8 +136,8 @@ pub(crate) fn hold_note_json() -> Value {
 pub(crate) fn worker_json() -> Value {
     json!({
         "id": 1, "name": "w", "alive": true, "queues": ["default"], "workflows": ["order v1"], "slots": 500,
-        "holding": 12, "started_at": AT, "last_beat": AT,
-        "lanes": [{"id": 1, "alive": true, "beat": AT, "holding": 12}],
+        "active_runs": 12, "started_at": AT, "last_beat": AT,
+        "lanes": [{"id": 1, "alive": true, "beat": AT, "active_runs": 12}],
     })
 }
 

@@ -35,8 +35,8 @@ impl<T> Slice<T> {
 ///
 /// # Errors
 /// `invalid_request` outside of 1 to 200.
-pub(crate) fn check_limit(asked: Option<u32>) -> Result<usize, Error> {
-    match asked.unwrap_or(50) {
+pub(crate) fn check_limit(limit: Option<u32>) -> Result<usize, Error> {
+    match limit.unwrap_or(50) {
         limit @ 1..=200 => Ok(limit as usize),
         limit => Err(Error::InvalidRequest(format!("limit is {limit}; it goes from 1 to 200"))),
     }

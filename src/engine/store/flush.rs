@@ -132,7 +132,7 @@ async fn flush_hot<'a>(
         .bind(steps.kind)
         .bind(steps.name)
         .bind(steps.ord)
-        .bind(steps.asked)
+        .bind(steps.issued_after)
         .bind(steps.outcome)
         .bind(steps.attempts)
         .bind(steps.undoable)
@@ -181,7 +181,7 @@ struct Steps<'a> {
     kind: Vec<i16>,
     name: Vec<&'a str>,
     ord: Vec<Option<i32>>,
-    asked: Vec<i32>,
+    issued_after: Vec<i32>,
     outcome: Vec<Option<i16>>,
     attempts: Vec<i16>,
     undoable: Vec<bool>,
@@ -197,7 +197,7 @@ impl<'a> Steps<'a> {
         self.kind.push(step.kind.code());
         self.name.push(&step.name);
         self.ord.push(step.ord.map(|ord| ord as i32));
-        self.asked.push(step.issued_after as i32);
+        self.issued_after.push(step.issued_after as i32);
         self.outcome.push(step.outcome.map(|outcome| outcome.code()));
         self.attempts.push(small(step.attempts));
         self.undoable.push(step.undoable);
@@ -217,7 +217,7 @@ struct StepRow<'a> {
     kind: i16,
     name: &'a str,
     ord: Option<u32>,
-    asked: u32,
+    issued_after: u32,
     outcome: Option<i16>,
     attempts: i16,
     generation: i16,
@@ -244,7 +244,7 @@ impl<'a> StepRow<'a> {
             kind: step.kind.code(),
             name: &step.name,
             ord: step.ord,
-            asked: step.issued_after,
+            issued_after: step.issued_after,
             outcome: step.outcome.map(|outcome| outcome.code()),
             attempts: small(step.attempts),
             generation: small(step.generation),

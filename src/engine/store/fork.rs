@@ -52,9 +52,9 @@ pub(crate) async fn fork(
     sqlx::query(schema.sql(query)).bind(what.run).bind(what.new).bind(what.input).execute(&mut *tx).await?;
     // Only what replay tells again; never to be undone from here.
     let query =
-        "INSERT INTO {schema}.step (run_id, seq, direction, kind, name, ord, asked, outcome, attempts, generation,
+        "INSERT INTO {schema}.step (run_id, seq, direction, kind, name, ord, issued_after, outcome, attempts, generation,
             undoable, input, output, error, details, due_at, lane, started_at, finished_at)
-        SELECT $2, seq, direction, kind, name, ord, asked, outcome, attempts, generation,
+        SELECT $2, seq, direction, kind, name, ord, issued_after, outcome, attempts, generation,
             false, input, output, error, details, due_at, lane, started_at, finished_at
         FROM {schema}.step WHERE run_id = $1 AND direction = 0 AND ord < $3";
     sqlx::query(schema.sql(query))

@@ -221,7 +221,7 @@ pub(crate) async fn lock(schema: &Schema, conn: &mut PgConnection, id: Uuid) -> 
 }
 
 /// Moves an operation, whose row the caller has locked, to another status. What ends has its counts written down: none of its
-/// runs is taken up any more.
+/// runs is taken up from now on.
 pub(crate) async fn set_status(
     schema: &Schema,
     conn: &mut PgConnection,

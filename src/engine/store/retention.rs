@@ -226,7 +226,7 @@ async fn carry_over(schema: &Schema, conn: &mut PgConnection, name: &str, runs: 
     Ok(())
 }
 
-/// Drops what was detached, in this turn or by a server that died of it: nobody reaches those tables any more, so they can be
+/// Drops what was detached, in this turn or by a server that died of it: nobody reaches those tables now, so they can be
 /// looked through without a lock. False where there is none.
 async fn finish(schema: &Schema, conn: &mut PgConnection, default_s: i64) -> Result<bool, Error> {
     let stays = schema.text(STAYS);

@@ -13,7 +13,7 @@ use crate::engine::core::{
 /// The columns that [`step`] reads, in its order.
 macro_rules! step_columns {
     () => {
-        "run_id, seq, direction, kind, name, ord, asked, outcome, attempts, generation, \
+        "run_id, seq, direction, kind, name, ord, issued_after, outcome, attempts, generation, \
     undoable, input::text AS input, output::text AS output, error::text AS error, details::text AS details, due_at, \
     next_attempt_at, undo_after, policy::text AS policy, started_at"
     };
@@ -58,7 +58,7 @@ pub(crate) fn step(row: &PgRow) -> Result<Step, sqlx::Error> {
         kind: StepKind::from_code(code("kind")?).ok_or_else(|| decode("kind"))?,
         name: row.try_get::<String, _>("name")?.into(),
         ord: row.try_get::<Option<i32>, _>("ord")?.map(|ord| ord as u32),
-        issued_after: number("asked")?,
+        issued_after: number("issued_after")?,
         outcome: row.try_get::<Option<i16>, _>("outcome")?.and_then(Outcome::from_code),
         attempts: code("attempts")? as u32,
         generation: code("generation")? as u32,

@@ -1,4 +1,4 @@
-//! Schedules and their slots. Whoever decides or changes one holds its row's lock, taken first of all.
+//! Schedules and their slots. A decision or change holds the schedule's row lock, taken first of all.
 
 use sqlx::{PgConnection, Row, postgres::PgRow};
 

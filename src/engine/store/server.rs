@@ -1,4 +1,4 @@
-//! What the server says of itself: for `doctor` and for whoever wants to refuse an unsafe one.
+//! What the server says of itself: for `doctor` and for a caller that refuses an unsafe one.
 
 use sqlx::{PgConnection, Row};
 

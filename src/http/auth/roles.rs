@@ -11,7 +11,7 @@ use crate::engine::Role;
 pub enum Access {
     /// Everybody, without a key.
     Open,
-    /// Whoever has this role or a later one.
+    /// Keys with this role or a later one.
     Least(Role),
 }
 

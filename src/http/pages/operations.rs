@@ -108,7 +108,7 @@ const NOT_FILTER: [&str; 6] = ["action", "csrf", "reason", "rate", "go", "done"]
 impl NewOperation {
     async fn parse(app: &App, fields: &Fields) -> Result<Self, Problem> {
         let word = fields.text("action");
-        let RunRequest::Act(verb) = verb_form::parse(word, &Fields::default())? else {
+        let RunRequest::Verb(verb) = verb_form::parse(word, &Fields::default())? else {
             return Err(Problem::invalid(format!("{word} can't be done in bulk")));
         };
         let filter = fields.iter().filter(|(name, value)| !NOT_FILTER.contains(name) && !value.is_empty());

@@ -88,7 +88,7 @@ async fn show_form(
 
 fn needs_reason(verb: &VerbButton, fields: &Fields) -> bool {
     match verb_form::parse(verb.word, fields) {
-        Ok(RunRequest::Act(verb)) => verb.needs_reason(),
+        Ok(RunRequest::Verb(verb)) => verb.needs_reason(),
         Ok(RunRequest::Signal(..)) => false,
         Ok(RunRequest::Fork(..)) => true,
         Err(_) => verb.grave,
@@ -107,7 +107,7 @@ async fn preview(
     }
     let (engine, by) = (&context.app.engine, context.previewer());
     Ok(match verb_form::parse(verb.word, fields)? {
-        RunRequest::Act(verb) => Some(engine.apply_verb(run.id, &verb, &by).await?),
+        RunRequest::Verb(verb) => Some(engine.apply_verb(run.id, &verb, &by).await?),
         RunRequest::Fork(from, input) => Some(as_plan(engine.fork(run.id, from, input, &by).await?)),
         RunRequest::Signal(..) => None,
     })
@@ -142,7 +142,7 @@ async fn perform(context: &Context, id: &str, verb: &str, fields: &Fields) -> Re
     let by = context.operator(fields)?;
     let (engine, mut id) = (&context.app.engine, run_id(id)?);
     match verb_form::parse(verb, fields)? {
-        RunRequest::Act(verb) => drop(engine.apply_verb(id, &verb, &by).await?),
+        RunRequest::Verb(verb) => drop(engine.apply_verb(id, &verb, &by).await?),
         RunRequest::Signal(name, payload) => engine.operator_signal(id, &name, payload, None, &by).await?,
         RunRequest::Fork(from, input) => {
             let forked = engine.fork(id, from, input, &by).await?;

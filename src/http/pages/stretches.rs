@@ -54,15 +54,15 @@ pub(super) struct Clock {
 impl Clock {
     /// The stretches of a step among all those of its run, in their order.
     pub(super) fn stretches(&self, step: &RunStep, all: &[RunStep]) -> Vec<Stretch> {
-        let asked = self.asked(step, all);
-        let until = step.finished_at.unwrap_or(self.now).max(asked);
+        let issued_at = self.issued_at(step, all);
+        let until = step.finished_at.unwrap_or(self.now).max(issued_at);
         if step.kind != "activity" {
-            return self.wait(step, asked, until);
+            return self.wait(step, issued_at, until);
         }
-        let mut found = tried(step, asked);
+        let mut found = tried(step, issued_at);
         let (cursor, before) = match (found.last(), step.attempt_log.last()) {
             (Some(last), Some(past)) => (last.to, past.attempt),
-            _ => (asked, 0),
+            _ => (issued_at, 0),
         };
         let until = until.max(cursor);
         let untold = step.started_at.filter(|_| step.attempts > 0 && !is_told(step));
@@ -84,12 +84,12 @@ impl Clock {
     }
 
     /// A timer, a signal, a side value, the pivot.
-    fn wait(&self, step: &RunStep, asked: Time, until: Time) -> Vec<Stretch> {
+    fn wait(&self, step: &RunStep, issued_at: Time, until: Time) -> Vec<Stretch> {
         match step.kind.word() {
             "pivot" => vec![stretch(until, until, Kind::Pivot, step)],
             "side" => vec![stretch(until, until, Kind::Ended("ok"), step)],
             _ => {
-                let mut found = vec![stretch(asked, until, Kind::Wait, step)];
+                let mut found = vec![stretch(issued_at, until, Kind::Wait, step)];
                 if let Some(due) = step.due_at.filter(|due| self.open && step.outcome.is_none() && *due > self.now) {
                     found.push(stretch(self.now, due, Kind::Future, step));
                 }
@@ -99,7 +99,7 @@ impl Clock {
     }
 
     /// When a step was asked for, as well as it is known: when the last of those before it was done.
-    fn asked(&self, step: &RunStep, all: &[RunStep]) -> Time {
+    fn issued_at(&self, step: &RunStep, all: &[RunStep]) -> Time {
         let undo = step.direction == "undo";
         let logged = step.attempt_log.first().and_then(|past| past.started_at);
         let begun = logged.or(step.started_at).filter(|_| !undo);
@@ -117,8 +117,8 @@ impl Clock {
 }
 
 /// What the log has, with the waits between.
-fn tried(step: &RunStep, asked: Time) -> Vec<Stretch> {
-    let (mut found, mut cursor, mut before) = (Vec::new(), asked, 0);
+fn tried(step: &RunStep, issued_at: Time) -> Vec<Stretch> {
+    let (mut found, mut cursor, mut before) = (Vec::new(), issued_at, 0);
     for past in &step.attempt_log {
         let from = past.started_at.unwrap_or(cursor).max(cursor);
         let to = past.ended_at.max(from);

@@ -15,7 +15,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) enum RunRequest {
     /// A verb on it.
-    Act(Verb),
+    Verb(Verb),
     /// A signal to it: its name and payload.
     Signal(String, Option<Json>),
     /// A new run from one of its steps, with another input if there is one.
@@ -35,7 +35,7 @@ pub(super) fn parse(word: &str, fields: &Fields) -> Result<RunRequest, Problem> 
             return Ok(RunRequest::Signal(name.to_owned(), payload.map(Json::from)));
         }
     };
-    parse_verb(word, arguments).map(RunRequest::Act)
+    parse_verb(word, arguments).map(RunRequest::Verb)
 }
 
 /// The steps that a verb's form offers, as `(value, label)`; the likeliest first.
@@ -95,8 +95,9 @@ mod tests {
     #[test]
     fn empty_fields_leave_the_policy_unchanged() {
         let plain = parse("retry", &Fields::of(&[("max_attempts", " "), ("first", "")]));
-        assert!(matches!(plain, Ok(RunRequest::Act(Verb::Retry { policy: None }))));
-        let Ok(RunRequest::Act(Verb::Retry { policy: Some(policy) })) = parse("retry", &Fields::of(&[("first", "2s")]))
+        assert!(matches!(plain, Ok(RunRequest::Verb(Verb::Retry { policy: None }))));
+        let Ok(RunRequest::Verb(Verb::Retry { policy: Some(policy) })) =
+            parse("retry", &Fields::of(&[("first", "2s")]))
         else {
             panic!("a policy was given")
         };
@@ -105,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_step_is_named_with_its_direction() {
-        let Ok(RunRequest::Act(Verb::Skip { seq, direction, .. })) = parse("skip", &Fields::of(&[("step", "4u")]))
+        let Ok(RunRequest::Verb(Verb::Skip { seq, direction, .. })) = parse("skip", &Fields::of(&[("step", "4u")]))
         else {
             panic!("it can be read")
         };
@@ -115,7 +116,7 @@ mod tests {
     #[test]
     fn a_resolved_step_keeps_output_and_evidence() {
         let fields = Fields::of(&[("step", "1f"), ("outcome", "ok"), ("output", "[1]"), ("evidence", "seen")]);
-        let Ok(RunRequest::Act(Verb::Resolve { output, evidence, .. })) = parse("resolve", &fields) else {
+        let Ok(RunRequest::Verb(Verb::Resolve { output, evidence, .. })) = parse("resolve", &fields) else {
             panic!("it can be read")
         };
         assert_eq!((output, evidence.as_deref()), (Some(json!([1])), Some("seen")));

@@ -174,9 +174,9 @@ impl Orders {
         for (sku, quantity) in wanted {
             let item = items.iter().find(|item| item.sku == sku);
             let item = item.ok_or_else(|| Error::UnknownItem(sku.to_owned()))?;
-            let asked = currency.get_or_insert_with(|| item.currency.clone());
-            if *asked != item.currency {
-                let (found, wanted) = (item.currency.clone(), asked.clone());
+            let common = currency.get_or_insert_with(|| item.currency.clone());
+            if *common != item.currency {
+                let (found, wanted) = (item.currency.clone(), common.clone());
                 return Err(Error::CurrencyMismatch { sku: item.sku.clone(), found, wanted });
             }
             lines.push(Line { sku: item.sku.clone(), quantity, price: item.price });

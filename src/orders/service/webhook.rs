@@ -114,14 +114,14 @@ impl Orders {
         let Some(order) = order else { return Ok(WebhookTaken::NoOrder) };
         // Locked, so that an order that is being closed at this moment is seen before or after, never in between.
         let Some(order) = store::orders::lock(tx, order).await? else { return Ok(WebhookTaken::NoOrder) };
-        let told = match self.tell_run(tx, &order, news, Some(&event.id)).await {
+        let received = match self.tell_run(tx, &order, news, Some(&event.id)).await {
             Ok(()) => WebhookTaken::Signalled,
             Err(engine::Error::RunEnded(_) | engine::Error::UnknownRun(_)) => WebhookTaken::RunEnded,
             Err(other) => return Err(other.into()),
         };
         match &event.subject {
             Subject::Intent(intent) if is_late(&order, intent) => self.start_late_payment(tx, &order, intent).await,
-            _ => Ok(told),
+            _ => Ok(received),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The stock ledger: one hold per order line. A hold is committed or released once, whoever asks.
+//! The stock ledger: one reservation per order line. A reservation is committed or released once, however many ask.
 //!
 //! Each function first locks the item rows in the order of their skus, then moves reservations by an UPDATE that names the state
 //! they move from; a second caller finds none in that state and changes nothing.

@@ -195,14 +195,14 @@ impl Facts {
 
     /// Refused where an undo was requested and a worker is about to plan it.
     pub(super) fn not_about_to_undo(&self) -> Result<(), Refusal> {
-        let asked = match self.request {
+        let requested = match self.request {
             Request::None | Request::Pause => false,
             // After the pivot a cancel has no effect.
             Request::Cancel => !self.pivoted(),
             Request::Compensate => true,
         };
         // Requests to a run that has ended are void, unless a worker is still to take it up.
-        if asked && !self.planned() && (!self.status.is_end() || self.due) {
+        if requested && !self.planned() && (!self.status.is_end() || self.due) {
             return Err(Refusal::WrongState("it has been asked to undo, and is about to".to_owned()));
         }
         Ok(())

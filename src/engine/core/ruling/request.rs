@@ -17,8 +17,8 @@ pub(super) fn stop(facts: &Facts, what: Request) -> Result<Ruling, Refusal> {
         let message = "its plan of undos has been made already; `resume` and `retry` go on with it";
         return Err(Refusal::WrongState(message.to_owned()));
     }
-    let asked = facts.request == what || (cancel && facts.request == Request::Compensate);
-    if asked && facts.due {
+    let already = facts.request == what || (cancel && facts.request == Request::Compensate);
+    if already && facts.due {
         let repeated =
             Ruling::repeated(facts, "it has been asked for already, and a worker is about to do it".to_owned());
         return Ok(Ruling { undo: planned(&facts.steps), ..repeated });

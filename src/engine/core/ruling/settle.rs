@@ -50,7 +50,7 @@ pub(super) fn skip(
     let mut ruling = going_on(facts, status, seq, vec![skipped]);
     ruling.says.push(format!("{} is passed over: {says}", called(step)));
     if is_unknown(step) && step.direction == Direction::Forward {
-        ruling.says.push("it is unknown whether it took effect: nobody asks about it any more".to_owned());
+        ruling.says.push("it is unknown whether it took effect: it is no longer verified".to_owned());
     }
     note(&mut ruling, step, "skipped");
     Ok(ruling)
@@ -70,7 +70,7 @@ fn skippable_undo(facts: &Facts, undo: &Step, output: Option<&Value>) -> Result<
 
 fn skippable(facts: &Facts, step: &Step) -> Result<(Status, &'static str), Refusal> {
     if facts.planned() && !facts.status.is_end() {
-        let message = "the run is being undone, and does not go forward any more: skip an undo (direction `undo`)";
+        let message = "the run is being undone, and no longer goes forward: skip an undo (direction `undo`)";
         return Err(Refusal::WrongState(message.to_owned()));
     }
     let status = facts.next(Change::Settle)?;
@@ -150,7 +150,7 @@ pub(super) fn resolve(
         require_last_completion(facts, step)?;
         going_on(facts, status, seq, vec![resolved])
     };
-    ruling.says.insert(0, format!("{} is {outcome} from now on, and is not asked about any more", called(step)));
+    ruling.says.insert(0, format!("{} is {outcome} from now on, and is no longer verified", called(step)));
     note(&mut ruling, step, outcome.word());
     if let Some(evidence) = claim.evidence {
         ruling.note("evidence", evidence);

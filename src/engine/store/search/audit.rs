@@ -33,7 +33,7 @@ pub(crate) async fn page(
         query.push(" AND operation_id = ").push_bind(operation);
     }
     if let Some(actor) = &filter.actor {
-        // Whoever asks for a key means it whatever its client says of itself, which stands in brackets behind it.
+        // A search for a key finds it with any name that its client gives itself (in brackets behind it).
         let column = if actor.contains(" (") { "actor" } else { "split_part(actor, ' (', 1)" };
         query.push(format_args!(" AND {column} = ")).push_bind(actor.clone());
     }

@@ -86,10 +86,10 @@ pub(crate) async fn workers(schema: &Schema, conn: &mut PgConnection, limit: i64
         let ids: Vec<i32> = row.try_get("lane_ids")?;
         let alive: Vec<bool> = row.try_get("lane_alive")?;
         let beats: Vec<Time> = row.try_get("lane_beats")?;
-        let holding: Vec<i64> = row.try_get("lane_holding")?;
-        let lanes = ids.into_iter().zip(alive).zip(beats).zip(holding);
+        let active_runs: Vec<i64> = row.try_get("lane_active_runs")?;
+        let lanes = ids.into_iter().zip(alive).zip(beats).zip(active_runs);
         let lanes: Vec<LaneInfo> =
-            lanes.map(|(((id, alive), beat), holding)| LaneInfo { id, alive, beat, holding }).collect();
+            lanes.map(|(((id, alive), beat), active_runs)| LaneInfo { id, alive, beat, active_runs }).collect();
         Ok(WorkerInfo {
             id: row.try_get("id")?,
             name: row.try_get("name")?,
@@ -97,7 +97,7 @@ pub(crate) async fn workers(schema: &Schema, conn: &mut PgConnection, limit: i64
             queues: row.try_get("queues")?,
             workflows: row.try_get("workflows")?,
             slots: row.try_get("slots")?,
-            holding: lanes.iter().map(|lane| lane.holding).sum(),
+            active_runs: lanes.iter().map(|lane| lane.active_runs).sum(),
             started_at: row.try_get("started_at")?,
             last_beat: row.try_get("last_beat")?,
             lanes,

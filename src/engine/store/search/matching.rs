@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_id_of_a_moment_is_not_after_any_other_of_it() {
+    fn the_first_id_of_a_moment_is_the_least() {
         let at: Time = "2026-11-21T00:00:00Z".parse().expect("a time");
         let first = first_id(at);
         assert_eq!(first.simple().to_string()[..12], format!("{:012x}", at.timestamp_millis())[..]);

@@ -27,7 +27,7 @@ const COMMON: usize = 5;
 
 /// The plans of lists are told what the planner can't know: that a page ends soon. So nothing is hashed, compiled or handed
 /// to parallel workers first. In one round trip, and for this transaction only. (Not `enable_seqscan`: the small tables that
-/// have no other way would cost so much by it that the planner could not tell good plans from bad ones any more.)
+/// have no other way would cost so much by it that the planner could no longer tell good plans from bad ones.)
 const FOR_A_PAGE: &str = "SET LOCAL jit = off; SET LOCAL max_parallel_workers_per_gather = 0;
     SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
 

@@ -1,5 +1,5 @@
 -- Makes parked runs due whose timer has come. Called by store/timers.rs.
--- A run that is in `ready` already is left alone, with its timer: whoever holds it parks it again, with a new time.
+-- A run that is in `ready` already is left alone, with its timer: its worker parks it again, with a new time.
 -- ON CONFLICT: a signal may have woken it a moment ago.
 WITH fired AS (
     DELETE FROM {schema}.timer WHERE ctid = ANY (ARRAY(

@@ -23,24 +23,24 @@ h AS MATERIALIZED (
     SELECT q.run_id FROM f, unnest($2::uuid[]) u(id) JOIN {schema}.ready q ON q.run_id = u.id WHERE q.lane = f.id
 ),
 s AS (
-    INSERT INTO {schema}.step (run_id, seq, kind, name, ord, asked, outcome, attempts, undoable, input, output, lane,
+    INSERT INTO {schema}.step (run_id, seq, kind, name, ord, issued_after, outcome, attempts, undoable, input, output, lane,
         started_at, finished_at, direction, generation)
-    SELECT u.run_id, u.seq, u.kind, u.name, u.ord, u.asked, u.outcome, u.attempts, u.undoable, u.input::json, u.output::json,
+    SELECT u.run_id, u.seq, u.kind, u.name, u.ord, u.issued_after, u.outcome, u.attempts, u.undoable, u.input::json, u.output::json,
         f.id, f.now - u.took * interval '1 microsecond', f.now, 0, 0
     FROM f, unnest($3::uuid[], $4::int[], $5::smallint[], $6::text[], $7::int[], $8::int[], $9::smallint[], $10::smallint[],
             $11::boolean[], $12::text[], $13::text[], $14::bigint[])
-        u(run_id, seq, kind, name, ord, asked, outcome, attempts, undoable, input, output, took)
+        u(run_id, seq, kind, name, ord, issued_after, outcome, attempts, undoable, input, output, took)
     WHERE (u.run_id IN (SELECT run_id FROM h)) IS TRUE
 ),
 x AS (
-    INSERT INTO {schema}.step (run_id, seq, direction, kind, name, ord, asked, outcome, attempts, generation, undoable,
+    INSERT INTO {schema}.step (run_id, seq, direction, kind, name, ord, issued_after, outcome, attempts, generation, undoable,
         input, output, error, details, due_at, next_attempt_at, undo_after, attempt_log, lane, started_at, finished_at)
-    SELECT u.run_id, u.seq, u.direction, u.kind, u.name, u.ord, u.asked, u.outcome, u.attempts, u.generation, u.undoable,
+    SELECT u.run_id, u.seq, u.direction, u.kind, u.name, u.ord, u.issued_after, u.outcome, u.attempts, u.generation, u.undoable,
         u.input::json, u.output::json, u.error::json, u.details::json, coalesce(u.due_at, f.now + u.due_in * interval '1 microsecond'),
         u.next_attempt_at, u.undo_after, u.attempt_log::json[], f.id,
         f.now - u.took * interval '1 microsecond', CASE WHEN u.outcome IS NOT NULL THEN f.now END
     FROM f, json_to_recordset($15::json)
-        u(run_id uuid, seq int, direction smallint, kind smallint, name text, ord int, asked int, outcome smallint,
+        u(run_id uuid, seq int, direction smallint, kind smallint, name text, ord int, issued_after int, outcome smallint,
             attempts smallint, generation smallint, undoable boolean, input text, output text, error text, details text,
             due_at timestamptz, due_in bigint, next_attempt_at timestamptz, undo_after int[], attempt_log text[], took bigint)
     WHERE (u.run_id IN (SELECT run_id FROM h)) IS TRUE

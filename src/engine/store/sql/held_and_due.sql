@@ -1,5 +1,5 @@
 -- Brings runs back to their home queue that were put aside for a held activity, where something else of them is due. Called
--- by store/holds.rs, every few seconds. Whoever claims such a run does what is due, and puts it aside again.
+-- by store/holds.rs, every few seconds. A worker that claims such a run does what is due, and puts it aside again.
 -- What counts is gone once the run has been looked at, or it would come and go without end: a timer or deadline fires, a
 -- signal is taken, a request is acted on, another step's retry is made (or waits, or is held too).
 -- The lock keeps other processes from asking the same: each run that is aside costs a look at its steps.

@@ -17,13 +17,13 @@ FROM (
         WHEN r.status = 4 AND r.failure IS NULL THEN 'it is stuck, and nothing says why'
         WHEN r.status = 2 AND p.run_id IS NULL THEN 'it is paused, and nothing says since when'
         WHEN r.status IN (2, 4) THEN NULL
-        WHEN p.run_id IS NOT NULL AND r.request <> 3 THEN 'a pause of it is on record that nobody asked for'
+        WHEN p.run_id IS NOT NULL AND r.request <> 3 THEN 'a pause of it is on record without a request'
         WHEN r.wait_kind IS NULL THEN 'it is neither due nor held, and names nothing that it waits for'
         WHEN r.status = 1 AND EXISTS (
             SELECT FROM {schema}.signal s JOIN {schema}.step w ON w.run_id = r.id AND w.kind = 2 AND w.name = s.name
             WHERE s.run_id = r.id AND s.consumed_by IS NULL AND w.outcome IS NULL)
             THEN 'a signal that it waits for is in its inbox, and nobody woke it'
-        WHEN r.request <> 0 THEN 'something was asked of it, and nobody woke it'
+        WHEN r.request <> 0 THEN 'it has a request, and nobody woke it'
         WHEN t.run_id IS NOT NULL AND EXISTS (
             SELECT FROM {schema}.step w WHERE w.run_id = r.id AND w.outcome IS NULL
                 AND w.direction = CASE r.status WHEN 3 THEN 1 ELSE 0 END

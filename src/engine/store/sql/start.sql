@@ -1,5 +1,5 @@
 -- Starts runs, many in one commit. Called by store/start.rs.
--- With a key, run_key decides: whoever inserts it first wins, and only the winners' runs are made. ON CONFLICT DO NOTHING
+-- With a key, run_key decides: the first to insert it wins, and only the winners' runs are made. ON CONFLICT DO NOTHING
 -- waits for a concurrent insert of the same key, so a loser that looks afterwards (start_losers) finds the winner.
 -- Keys are taken in one order, so that two batches with the same ones can't deadlock.
 -- A start in the future is parked at once: a row in `timer`, none in `ready`.

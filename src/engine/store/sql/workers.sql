@@ -7,7 +7,7 @@ l AS (
     SELECT l.worker_id, max(l.beat) AS last_beat,
         bool_or(l.alive AND l.beat > clock_timestamp() - $2::text::interval) AS alive,
         array_agg(l.id ORDER BY l.id) AS lane_ids, array_agg(l.alive ORDER BY l.id) AS lane_alive,
-        array_agg(l.beat ORDER BY l.id) AS lane_beats, array_agg(coalesce(h.runs, 0) ORDER BY l.id) AS lane_holding
+        array_agg(l.beat ORDER BY l.id) AS lane_beats, array_agg(coalesce(h.runs, 0) ORDER BY l.id) AS lane_active_runs
     FROM {schema}.lane l LEFT JOIN held h ON h.lane = l.id
     WHERE l.beat > clock_timestamp() - interval '1 day'
     GROUP BY l.worker_id

@@ -1,6 +1,6 @@
 -- Releases the reservations of an order, with the items locked by lock_reserved.sql. Called by store/reservations.rs.
 -- b: what each hold was, because a committed one gives its units back on hand and a held one only frees them.
--- m: guarded by that state, so that a hold is released once, whoever asks.
+-- m: guarded by that state, so that a reservation is released once.
 WITH b AS MATERIALIZED (
     SELECT sku, round, state FROM shop.reservations WHERE order_id = $1 AND state <> 'released' FOR UPDATE
 ),

@@ -371,7 +371,7 @@ async fn why_has_an_answer_for_every_status() {
 }
 
 #[tokio::test]
-async fn a_run_that_waits_for_ever_is_found_as_waiting_and_no_more_once_it_goes_on() {
+async fn an_endless_wait_is_listed_until_it_ends() {
     let t = TestEngine::new().await;
     let run = t.start(&[signal("go", None)]).await;
     t.is(run, "waiting").await;
@@ -426,7 +426,7 @@ async fn queues_workers_and_workflows_say_who_is_there() {
 }
 
 #[tokio::test]
-async fn every_week_of_runs_has_the_indexes_that_lists_need_and_none_on_what_changes() {
+async fn weekly_partitions_have_exactly_the_indexes_needed() {
     let t = TestEngine::idle().await;
     // The next week's partition too: it gets its indexes when it is attached.
     t.advance(7.0 * 86_400.0).await;
