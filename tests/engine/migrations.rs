@@ -71,6 +71,7 @@ async fn runs_from_before_weekly_partitions_go_on() {
     // The worker is today's and writes it; the version that ran before 0005 did not.
     t.execute("ALTER TABLE backstitch.step ADD COLUMN attempt_log json[]").await;
     t.execute("CREATE VIEW backstitch.unhealthy AS SELECT * FROM backstitch.exceptional").await;
+    t.execute("ALTER TABLE backstitch.step RENAME asked TO issued_after").await;
     // One worker stays over the migration, with a run in hand and its statements prepared.
     t.add_worker(backstitch::engine::WorkerConfig { slots: 1, ..config("stays") }).await;
     let gate = t.script.gate("charge", Side::Run, Do::Ok);
@@ -89,6 +90,7 @@ async fn runs_from_before_weekly_partitions_go_on() {
 
     // The worker's statements ran before 0008 did; the column is there already, which that migration allows for.
     t.execute("DROP VIEW backstitch.unhealthy").await;
+    t.execute("ALTER TABLE backstitch.step RENAME issued_after TO asked").await;
     t.db.as_ref().expect("it has one").go_on_as_before(10).await;
     t.engine.migrate().await.expect("the old history is adopted");
     assert_eq!(rows(&t, held).await, before);
