@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `promises` | the seven promises, under their names |
 //! | `outcomes` | what becomes of steps and runs, one way to end after the other |
+//! | `many_steps` | runs of thousands of steps: what they cost grows with their length, not faster |
 //! | `attempts` | the log of attempts that did not end well |
 //! | `waits` | time, signals, branches, replay |
 //! | `placing` | starts and keys, queues, versions, workers that come and go |
@@ -33,6 +34,7 @@ mod crash;
 mod forks;
 mod holds;
 mod leftovers;
+mod many_steps;
 mod migrations;
 mod operations;
 mod outcomes;

@@ -14,7 +14,7 @@ use backstitch::engine::{
 
 use crate::{
     kinds::Kinds,
-    program::Meets,
+    program::{Meets, NodeId},
     sim::{Checked, Sim, found, id_of},
 };
 
@@ -24,6 +24,9 @@ pub(crate) struct Under {
     pub(crate) ends_at: Time,
     meets: Meets,
 }
+
+/// What came of an act, and what its transaction is to do.
+type Ended = (Event, Option<(NodeId, String, Direction)>);
 
 impl Sim {
     fn meta(&self, attempt: &Attempt) -> ActivityMeta {
@@ -116,11 +119,25 @@ impl Sim {
         Ok(())
     }
 
-    /// An act ends.
-    pub(crate) fn finish(&mut self, under: Under) -> Checked {
+    /// Acts end at the same time. Those that need no transaction of their own share a decision, as in worker/drive.rs.
+    pub(crate) fn finish(&mut self, acts: Vec<Under>) -> Checked {
+        let now = self.store.now;
+        let mut together = Vec::new();
+        for under in acts {
+            match self.end_of(under) {
+                None => return Ok(()),
+                Some((event, None)) => together.push(event),
+                Some((event, tx)) => self.happened(vec![event], now, tx)?,
+            }
+        }
+        if together.is_empty() { Ok(()) } else { self.happened(together, now, None) }
+    }
+
+    /// What comes of an act. None: it has killed its worker.
+    fn end_of(&mut self, under: Under) -> Option<Ended> {
         let now = self.store.now;
         match under.follow_up {
-            FollowUp::Cancel => Ok(()),
+            FollowUp::Cancel => None,
             FollowUp::Draw { seq, what } => {
                 let value = match what {
                     SideValue::Now => to_json(&now),
@@ -128,33 +145,30 @@ impl Sim {
                     SideValue::Uuid => to_json(&uuid::Uuid::from_u128(7)),
                 };
                 let value = value.expect("it has a JSON form");
-                self.happened(Event::Drawn { seq, value }, now, None)
+                Some((Event::Drawn { seq, value }, None))
             }
             FollowUp::Verify(_) if under.meets == Meets::Kills => {
                 self.crash("a verification killed it");
-                Ok(())
+                None
             }
             FollowUp::Verify(attempt) => {
                 let answer = self.world.verify(id_of(&attempt), &attempt.key);
                 let found = found(&answer, id_of(&attempt));
                 self.note(|| format!("verified {}: {found:?}", attempt.seq));
-                self.happened(
-                    Event::Verified { seq: attempt.seq, direction: attempt.direction, found, took: Duration::ZERO },
-                    now,
-                    None,
-                )
+                let (seq, direction) = (attempt.seq, attempt.direction);
+                Some((Event::Verified { seq, direction, found, took: Duration::ZERO }, None))
             }
-            FollowUp::Attempt(attempt) => self.finish_attempt(&attempt, under.meets),
+            FollowUp::Attempt(attempt) => self.end_of_attempt(&attempt, under.meets),
         }
     }
 
-    fn finish_attempt(&mut self, attempt: &Attempt, meets: Meets) -> Checked {
-        let (id, meta, now) = (id_of(attempt), self.meta(attempt), self.store.now);
+    fn end_of_attempt(&mut self, attempt: &Attempt, meets: Meets) -> Option<Ended> {
+        let (id, meta) = (id_of(attempt), self.meta(attempt));
         let undo = attempt.direction == Direction::Undo;
         if meets == Meets::Kills {
             self.cut_off(attempt, meets);
             self.crash("an attempt killed it");
-            return Ok(());
+            return None;
         }
         let (mut result, mut tx) = (Ok(()), None);
         match meets {
@@ -192,7 +206,7 @@ impl Sim {
             },
         );
         let (seq, direction) = (attempt.seq, attempt.direction);
-        self.happened(Event::Attempted { seq, direction, result, took: Duration::ZERO }, now, tx)
+        Some((Event::Attempted { seq, direction, result, took: Duration::ZERO }, tx))
     }
 
     /// The worker is gone in mid-act: the request may still have done its work, or do it later.

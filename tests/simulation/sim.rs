@@ -224,14 +224,18 @@ impl Sim {
         let ready: Vec<usize> = (0..active.under_way.len()).filter(|at| active.under_way[*at].ends_at <= now).collect();
         if !ready.is_empty() {
             let at = self.rng.pick(&ready);
-            let under = active.under_way.remove(at);
+            let mut acts = vec![active.under_way.remove(at)];
+            while ready.len() > acts.len() && self.rng.chance(50) {
+                let next = active.under_way.iter().position(|under| under.ends_at <= now);
+                acts.extend(next.map(|next| active.under_way.remove(next)));
+            }
             active.idle_looks = 0;
-            return self.finish(under);
+            return self.finish(acts);
         }
         if active.seen != self.store.inbox && self.rng.chance(60) {
             active.seen = self.store.inbox;
             let event = self.inbox();
-            return self.happened(event, self.estimate(), None);
+            return self.happened(vec![event], self.estimate(), None);
         }
         if active.wake_at.is_some_and(|at| at <= now + chrono::TimeDelta::milliseconds(active.skew)) {
             active.idle_looks += 1;
@@ -243,13 +247,13 @@ impl Sim {
             active.skew = 0;
             let dues = self.store.steps.values().filter(|step| step.outcome.is_none());
             let recorded = dues.filter_map(|step| Some((step.seq, step.due?.estimate()))).collect();
-            return self.happened(Event::Due { recorded }, self.store.now, None);
+            return self.happened(vec![Event::Due { recorded }], self.store.now, None);
         }
         if self.rng.chance(2) && !active.under_way.is_empty() {
             let under = self.rng.pick(&(0..active.under_way.len()).collect::<Vec<_>>());
             if let FollowUp::Attempt(attempt) = &active.under_way[under].follow_up {
                 let event = Event::Beat { seq: attempt.seq, direction: attempt.direction, details: None };
-                return self.happened(event, self.estimate(), None);
+                return self.happened(vec![event], self.estimate(), None);
             }
         }
         self.pass_time()
@@ -279,15 +283,20 @@ impl Sim {
         Event::Inbox { inbox: self.store.inbox, request: self.store.request, signals }
     }
 
-    pub(crate) fn happened(&mut self, event: Event, now: Time, tx: Option<(NodeId, String, Direction)>) -> Checked {
-        let Some(decision) = self.decide(event, now) else { return Ok(()) };
+    pub(crate) fn happened(
+        &mut self,
+        events: Vec<Event>,
+        now: Time,
+        tx: Option<(NodeId, String, Direction)>,
+    ) -> Checked {
+        let Some(decision) = self.decide(events, now) else { return Ok(()) };
         self.carry_out(decision, tx)
     }
 
-    fn decide(&mut self, event: Event, now: Time) -> Option<Decision> {
+    fn decide(&mut self, events: Vec<Event>, now: Time) -> Option<Decision> {
         let active = self.active.as_mut()?;
         active.seen_held = self.held_back.lock().expect("no panic while locked").clone();
-        Some(active.machine.on(event, now))
+        Some(active.machine.on_all(events, now))
     }
 
     /// Commits, then begins what is to be done. `tx`: what a transactional step does in the same commit.
@@ -323,7 +332,7 @@ impl Sim {
                     let (event, now, inbox) = (self.inbox(), self.estimate(), self.store.inbox);
                     let Some(active) = &mut self.active else { return Ok(()) };
                     active.seen = inbox;
-                    let Some(next) = self.decide(event, now) else { return Ok(()) };
+                    let Some(next) = self.decide(vec![event], now) else { return Ok(()) };
                     decision = next;
                 }
                 Ack::Done if !releases => return self.begin_all(decision),

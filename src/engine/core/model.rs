@@ -253,7 +253,7 @@ pub struct Step {
     pub due: Option<Due>,
     /// When it is tried (or verified) again; none while an attempt is under way.
     pub next_attempt_at: Option<Time>,
-    /// For an undo: the steps (`seq`) whose undo has to be done first.
+    /// For an undo: the steps (`seq`) whose undo has to be done right before it, for people: see `core::plan`.
     pub undo_after: Vec<u32>,
     /// Other rules than its activity's, from an operator's retry.
     pub policy: Option<Arc<PolicyOverride>>,

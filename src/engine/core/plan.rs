@@ -5,16 +5,20 @@
 //! by side wait for nothing of each other's, so that one stuck undo doesn't hold the others up.
 //!
 //! The plan needs no workflow code: `issued_after` and `ord` in the rows say what came after what. That is why an operator can
-//! compensate a run in any state, with a workflow that no longer replays.
+//! compensate a run in any state, with a workflow that no longer replays. Whose turn it is follows from the same two numbers
+//! (`machine::open`); so a plan only names what each undo waits for directly, and is about as long as the run.
 
 use super::model::{Direction, Outcome, Step, StepKind};
+
+/// Of the undos that one waits for, this many are named: of those of steps that ran side by side there may be thousands.
+pub const NAMED_AT_MOST: usize = 32;
 
 /// One undo to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undo {
     /// The step to undo.
     pub seq: u32,
-    /// The steps whose undo has to be done first.
+    /// The steps whose undo has to be done right before it; what those wait for in turn is left out.
     pub after: Vec<u32>,
 }
 
@@ -22,13 +26,23 @@ pub struct Undo {
 pub fn undo_plan<'a>(steps: impl IntoIterator<Item = &'a Step>) -> Vec<Undo> {
     let mut to_undo: Vec<&Step> = steps.into_iter().filter(|step| needs_undo(step)).collect();
     to_undo.sort_by_key(|step| std::cmp::Reverse(step.seq));
-    to_undo
-        .iter()
-        .map(|step| {
-            let later = to_undo.iter().filter(|other| came_after(other, step)).map(|other| other.seq);
-            Undo { seq: step.seq, after: later.collect() }
-        })
-        .collect()
+    let mut by_call = to_undo.clone();
+    by_call.sort_by_key(|step| (step.issued_after, step.seq));
+    // Of the steps from here on, in the order of their calls: the first place at which one of them was told its outcome.
+    let mut first_told = vec![u32::MAX; by_call.len() + 1];
+    for (at, step) in by_call.iter().enumerate().rev() {
+        first_told[at] = step.ord.unwrap_or(u32::MAX).min(first_told[at + 1]);
+    }
+    let called_by = |place: u32| by_call.partition_point(|step| step.issued_after <= place);
+    let direct = |step: &Step| {
+        // A step whose outcome was never told: nothing was built on it.
+        let Some(told) = step.ord else { return Vec::new() };
+        let from = called_by(told);
+        // What was called after the first of these outcomes waits for that one.
+        let to = called_by(first_told[from]);
+        by_call[from..to].iter().rev().take(NAMED_AT_MOST).map(|later| later.seq).collect()
+    };
+    to_undo.iter().map(|step| Undo { seq: step.seq, after: direct(step) }).collect()
 }
 
 fn needs_undo(step: &Step) -> bool {
@@ -38,16 +52,39 @@ fn needs_undo(step: &Step) -> bool {
         && matches!(step.outcome, Some(Outcome::Ok | Outcome::Unknown))
 }
 
-/// Whether `later` was called after the outcome of `earlier` had been delivered.
-fn came_after(later: &Step, earlier: &Step) -> bool {
-    earlier.ord.is_some_and(|ord| later.issued_after > ord)
-}
-
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
+pub(crate) mod tests {
+    use std::{collections::BTreeSet, time::Duration};
+
+    use proptest::prelude::*;
 
     use super::*;
+
+    /// A history: what was called, told and ended in which order, as `ord` and `issued_after` tell it.
+    pub(crate) fn history() -> impl Strategy<Value = Vec<Step>> {
+        prop::collection::vec((any::<bool>(), any::<prop::sample::Index>(), 0..5_u8), 1..60).prop_map(|events| {
+            let (mut steps, mut open, mut told): (Vec<Step>, Vec<usize>, u32) = (Vec::new(), Vec::new(), 0);
+            for (calls, which, how) in events {
+                if calls || open.is_empty() {
+                    open.push(steps.len());
+                    steps.push(step(steps.len() as u32, told, None, Some(Outcome::Unknown)));
+                } else {
+                    let ended = &mut steps[open.swap_remove(which.index(open.len()))];
+                    ended.ord = Some(told);
+                    ended.outcome = Some(
+                        [Outcome::Ok, Outcome::Ok, Outcome::Ok, Outcome::Failed, Outcome::Unknown][usize::from(how)],
+                    );
+                    told += 1;
+                }
+            }
+            steps
+        })
+    }
+
+    /// Whether `later` was called after the outcome of `earlier` had been told: the rule, without any shortcut.
+    pub(crate) fn came_after(later: &Step, earlier: &Step) -> bool {
+        earlier.ord.is_some_and(|ord| later.issued_after > ord)
+    }
 
     fn step(seq: u32, issued_after: u32, ord: Option<u32>, outcome: Option<Outcome>) -> Step {
         Step {
@@ -82,7 +119,7 @@ mod tests {
         let plan = undo_plan(&steps);
         assert_eq!(plan[0], Undo { seq: 2, after: vec![] });
         assert_eq!(plan[1], Undo { seq: 1, after: vec![2] });
-        assert_eq!(plan[2], Undo { seq: 0, after: vec![2, 1] });
+        assert_eq!(plan[2], Undo { seq: 0, after: vec![1] });
     }
 
     #[test]
@@ -106,5 +143,35 @@ mod tests {
             step(2, 1, None, Some(Outcome::Skipped)),
         ];
         assert_eq!(undo_plan(&steps), vec![Undo { seq: 1, after: vec![] }]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_named_leads_to_all_that_came_after(steps in history()) {
+            let plan = undo_plan(&steps);
+            let planned: Vec<&Step> = steps.iter().filter(|step| needs_undo(step)).collect();
+            prop_assert_eq!(plan.len(), planned.len());
+            for undo in &plan {
+                let earlier = &steps[undo.seq as usize];
+                let all: BTreeSet<u32> =
+                    planned.iter().filter(|later| came_after(later, earlier)).map(|later| later.seq).collect();
+                let (mut reached, mut look) = (BTreeSet::new(), undo.after.clone());
+                while let Some(seq) = look.pop() {
+                    if reached.insert(seq) {
+                        look.extend(plan.iter().filter(|other| other.seq == seq).flat_map(|other| other.after.clone()));
+                    }
+                }
+                prop_assert_eq!(reached, all, "of step {}", undo.seq);
+            }
+        }
+    }
+
+    #[test]
+    fn a_plan_is_no_longer_than_its_run_deserves() {
+        let chain: Vec<Step> = (0..10_000).map(|n| step(n, n, Some(n), Some(Outcome::Ok))).collect();
+        assert_eq!(undo_plan(&chain).iter().map(|undo| undo.after.len()).sum::<usize>(), 9_999);
+        let level = |n: u32| step(n, n / 1_000 * 1_000, Some(n), Some(Outcome::Ok));
+        let side_by_side: Vec<Step> = (0..4_000).map(level).collect();
+        assert_eq!(undo_plan(&side_by_side).iter().map(|undo| undo.after.len()).sum::<usize>(), 3_000 * NAMED_AT_MOST);
     }
 }

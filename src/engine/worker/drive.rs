@@ -31,6 +31,8 @@ use crate::engine::{
 
 /// How often a run with attempts under way checks their heartbeats and the clock.
 const LOOK_EVERY: Duration = VISIBLE_AFTER;
+/// Attempts that have ended at the same time and share a commit, at most.
+const RESULTS_AT_ONCE: usize = 256;
 
 struct Driver {
     shared: Arc<Shared>,
@@ -42,6 +44,8 @@ struct Driver {
     active: Arc<ActiveRun>,
     machine: Machine,
     in_progress: FuturesUnordered<BoxFuture<'static, Option<Happened>>>,
+    /// A result that came together with others and has to be committed by itself.
+    next_result: Option<Happened>,
     under_way: Vec<UnderWay>,
     cancelled: CancellationToken,
 }
@@ -84,6 +88,7 @@ pub(super) fn spawn(shared: Arc<Shared>, lane: LaneHandle, claimed: claim::Claim
             active: active.clone(),
             machine,
             in_progress: FuturesUnordered::new(),
+            next_result: None,
             under_way: Vec::new(),
             cancelled: CancellationToken::new(),
         };
@@ -112,7 +117,7 @@ impl Driver {
                     let Some(incoming) = self.next_event(wake_at).await else { return };
                     tx = incoming.tx;
                     let now = incoming.now.unwrap_or_else(|| self.shared.clock.now());
-                    self.machine.on(incoming.event, now)
+                    self.machine.on_all(std::iter::once(incoming.event).chain(incoming.others), now)
                 }
                 Some(Next::Decide(decision)) => *decision,
                 None => return,
@@ -157,7 +162,7 @@ impl Driver {
             Ack::Done => {}
         }
         decision.follow_ups.into_iter().for_each(|follow_up| self.begin(follow_up));
-        if self.releasing && self.in_progress.is_empty() {
+        if self.releasing && self.in_progress.is_empty() && self.next_result.is_none() {
             self.committer.release().await;
             return None;
         }
@@ -215,6 +220,9 @@ impl Driver {
 
     /// Waits for the next thing that happens to the run. None: it is released.
     async fn next_event(&mut self, wake_at: Option<Time>) -> Option<Incoming> {
+        if let Some(happened) = self.next_result.take() {
+            return self.take_result(Some(happened)).await;
+        }
         // Attempts that end at once, as in-process ones do, cost no timer.
         if let Some(Some(happened)) = self.in_progress.next().now_or_never() {
             return self.take_result(happened).await;
@@ -240,7 +248,7 @@ impl Driver {
                     if wake_at.is_some_and(|at| at <= self.shared.clock.now())
                         && let Some((now, recorded)) = Box::pin(self.load_dues()).await
                     {
-                        return Some(Incoming { event: Event::Due { recorded }, now: Some(now), tx: None });
+                        return Some(Incoming { now: Some(now), ..Incoming::of(Event::Due { recorded }) });
                     }
                     if self.shared.draining.is_cancelled() {
                         self.cancelled.cancel();
@@ -256,14 +264,37 @@ impl Driver {
             self.committer.release().await;
             return None;
         };
-        if let Event::Attempted { seq, direction, .. } | Event::Verified { seq, direction, .. } = &event {
-            let ended = self.under_way.iter().find(|other| (other.seq, other.direction) == (*seq, *direction));
-            if let Some(details) = ended.and_then(|ended| attempt::take_beat(&ended.cx)) {
-                self.machine.note(*seq, *direction, details);
+        self.forget_attempt(&event);
+        let mut incoming = Incoming { tx, ..Incoming::of(event) };
+        // What has ended meanwhile shares the commit, unless it has a transaction of its own.
+        while incoming.tx.is_none() && !self.in_progress.is_empty() && incoming.others.len() < RESULTS_AT_ONCE {
+            match self.in_progress.next().now_or_never() {
+                Some(Some(Some(Happened { event, tx: None }))) => {
+                    self.forget_attempt(&event);
+                    incoming.others.push(event);
+                }
+                Some(Some(Some(with_transaction))) => {
+                    self.next_result = Some(with_transaction);
+                    break;
+                }
+                Some(Some(None)) => {
+                    self.committer.release().await;
+                    return None;
+                }
+                Some(None) | None => break,
             }
-            self.under_way.retain(|other| (other.seq, other.direction) != (*seq, *direction));
         }
-        Some(Incoming { event, now: None, tx })
+        Some(incoming)
+    }
+
+    /// It has ended: its last heartbeat is kept for the next attempt.
+    fn forget_attempt(&mut self, event: &Event) {
+        let (Event::Attempted { seq, direction, .. } | Event::Verified { seq, direction, .. }) = event else { return };
+        let at = self.under_way.iter().position(|other| (other.seq, other.direction) == (*seq, *direction));
+        let Some(ended) = at.map(|at| self.under_way.swap_remove(at)) else { return };
+        if let Some(details) = attempt::take_beat(&ended.cx) {
+            self.machine.note(*seq, *direction, details);
+        }
     }
 
     /// A heartbeat to record, or an attempt that has taken long enough to be shown.
@@ -328,6 +359,8 @@ enum Next {
 /// An event, and what came with it.
 struct Incoming {
     event: Event,
+    /// What happened at the same time.
+    others: Vec<Event>,
     /// The database's time, where it was asked for.
     now: Option<Time>,
     /// The transaction that the step has left open.
@@ -336,6 +369,6 @@ struct Incoming {
 
 impl Incoming {
     const fn of(event: Event) -> Self {
-        Self { event, now: None, tx: None }
+        Self { event, others: Vec::new(), now: None, tx: None }
     }
 }

@@ -297,6 +297,7 @@ impl Machine {
                 step.error = error;
                 step.next_attempt_at = None;
                 let attempts = step.attempts;
+                self.open.file(&self.steps, key);
                 self.dirty.insert(key);
                 let forward = self.steps.get(&(key.0, Direction::Forward)).and_then(|step| step.outcome);
                 if attempts >= RETRYING_AFTER || (forward == Some(Outcome::Unknown) && is_done(outcome)) {

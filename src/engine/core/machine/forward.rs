@@ -136,6 +136,7 @@ impl Machine {
         });
         let key = (command.seq, Direction::Forward);
         self.steps.insert(key, new_step(&command, kind, name, input, undoable, due));
+        self.open.file(&self.steps, key);
         if recorded_at_once {
             self.dirty.insert(key);
         }
@@ -152,8 +153,12 @@ impl Machine {
 
     /// Gives open signal waits the oldest signal of their name.
     pub(super) fn match_signals(&mut self) {
-        let open = |step: &&Step| step.kind == StepKind::Signal && step.outcome.is_none();
-        let waits: Vec<_> = self.steps.values().filter(open).map(|step| (step.seq, step.name.clone())).collect();
+        if self.signals.is_empty() {
+            return;
+        }
+        let open = self.open.forward().filter_map(|key| self.steps.get(&key));
+        let waits = open.filter(|step| step.kind == StepKind::Signal).map(|step| (step.seq, step.name.clone()));
+        let waits: Vec<_> = waits.collect();
         for (seq, name) in waits {
             let Some(at) = self.signals.iter().position(|signal| signal.name == name) else { continue };
             if let Some(signal) = self.signals.remove(at) {
@@ -171,7 +176,9 @@ impl Machine {
         step.output = output;
         step.error = error;
         step.next_attempt_at = None;
+        self.open.file(&self.steps, key);
         self.dirty.insert(key);
+        let Some(step) = self.steps.get(&key) else { return };
         let ended_ill = matches!(outcome, Outcome::Failed | Outcome::Unknown);
         let tried_for_long = step.attempts >= RETRYING_AFTER;
         if self.best_effort.contains(&seq) && ended_ill {
@@ -198,8 +205,8 @@ impl Machine {
         if !matches!(self.phase, Phase::Forward) {
             return;
         }
-        let is_due = |step: &&Step| step.outcome.is_none() && step.due.is_some_and(|due| due.estimate() <= now);
-        let forward = self.steps.values().filter(|step| step.direction == Direction::Forward);
+        let is_due = |step: &&Step| step.due.is_some_and(|due| due.estimate() <= now);
+        let forward = self.open.forward().filter_map(|key| self.steps.get(&key));
         let due: Vec<_> = forward.filter(is_due).map(|step| (step.seq, step.kind)).collect();
         for (seq, kind) in due {
             match kind {
@@ -213,16 +220,14 @@ impl Machine {
 
     /// Starts every open step that is not under way and not waiting.
     pub(super) fn start_open(&mut self, now: Time) {
-        let open = |step: &&Step| {
-            step.direction == Direction::Forward
-                && step.outcome.is_none()
-                && step.next_attempt_at.is_none_or(|at| at <= now)
-        };
-        let keys: Vec<_> = self.steps.values().filter(open).map(|step| (step.seq, step.kind)).collect();
+        let idle = self.open.forward().filter(|key| !self.in_flight.contains(key));
+        let open = idle.filter_map(|key| self.steps.get(&key));
+        let due = open.filter(|step| step.next_attempt_at.is_none_or(|at| at <= now));
+        let keys: Vec<_> = due.map(|step| (step.seq, step.kind)).collect();
         for (seq, kind) in keys {
             let key = (seq, Direction::Forward);
-            if self.in_flight.contains(&key) || !matches!(self.phase, Phase::Forward) {
-                continue;
+            if !matches!(self.phase, Phase::Forward) {
+                return;
             }
             match kind {
                 StepKind::Activity => self.start(key, now),
@@ -243,10 +248,8 @@ impl Machine {
     /// Before a run ends: steps that are still open get an outcome, which is not delivered.
     pub(super) fn close_open_steps(&mut self) {
         let mut left_unknown = Vec::new();
-        for (key, step) in &mut self.steps {
-            if step.outcome.is_some() || key.1 == Direction::Undo {
-                continue;
-            }
+        for key in self.open.forward().collect::<Vec<_>>() {
+            let Some(step) = self.steps.get_mut(&key) else { continue };
             step.outcome = match (step.kind, &step.error) {
                 // Before the count of attempts, which starts anew when an operator has a step tried again.
                 (StepKind::Activity, Some(error)) if error.unknown => Some(Outcome::Unknown),
@@ -255,10 +258,11 @@ impl Machine {
                 (_, _) => Some(Outcome::Skipped),
             };
             step.next_attempt_at = None;
-            self.dirty.insert(*key);
             if step.outcome == Some(Outcome::Unknown) {
                 left_unknown.push(key.0);
             }
+            self.open.file(&self.steps, key);
+            self.dirty.insert(key);
         }
         for seq in left_unknown {
             self.attend_to_step(seq, AttentionKind::Unknown);

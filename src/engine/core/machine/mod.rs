@@ -20,6 +20,7 @@
 mod attempts;
 mod forward;
 mod log;
+mod open;
 mod requests;
 mod undoing;
 
@@ -29,6 +30,7 @@ use std::{
     time::Duration,
 };
 
+use self::open::OpenSteps;
 use super::{
     attention::{Attention, AttentionKind},
     decision::{Decision, Event, RunWrite, Snapshot, Wait},
@@ -92,6 +94,7 @@ pub struct Machine {
     serves: Serves,
     execution: Option<Execution>,
     steps: BTreeMap<Key, Step>,
+    open: OpenSteps,
     best_effort: BTreeSet<u32>,
     next_seq: u32,
     delivered: u32,
@@ -119,6 +122,7 @@ impl Machine {
     /// Builds the machine of a run from its rows. `code` is the workflow in the version that the run began with.
     pub fn new(snapshot: Snapshot, code: Arc<dyn WorkflowCode>, catalog: Arc<dyn Catalog>, serves: Serves) -> Self {
         let pivoted = snapshot.steps.iter().any(|step| step.kind == StepKind::Pivot);
+        let steps = snapshot.steps.into_iter().map(|step| ((step.seq, step.direction), step)).collect();
         Self {
             run: snapshot.run,
             created_at: snapshot.created_at,
@@ -135,7 +139,8 @@ impl Machine {
             catalog,
             serves,
             execution: None,
-            steps: snapshot.steps.into_iter().map(|step| ((step.seq, step.direction), step)).collect(),
+            open: OpenSteps::of(&steps),
+            steps,
             best_effort: BTreeSet::new(),
             next_seq: 0,
             delivered: 0,
@@ -196,6 +201,16 @@ impl Machine {
 
     /// The next decision. For [`Event::Due`], `now` comes from the database; otherwise the worker's estimate of it will do.
     pub fn on(&mut self, event: Event, now: Time) -> Decision {
+        self.on_all([event], now)
+    }
+
+    /// One decision for things that happened at the same time: they share a commit. The workflow still gets outcomes one by one.
+    pub fn on_all(&mut self, events: impl IntoIterator<Item = Event>, now: Time) -> Decision {
+        events.into_iter().for_each(|event| self.take(event, now));
+        self.go_on(now)
+    }
+
+    fn take(&mut self, event: Event, now: Time) {
         match event {
             Event::Attempted { seq, direction, result, took } => self.attempted((seq, direction), result, took, now),
             Event::Verified { seq, direction, found, took } => self.verified((seq, direction), found, took, now),
@@ -212,7 +227,6 @@ impl Machine {
             }
             Event::Inbox { inbox, request, signals } => self.open_inbox(inbox, request, signals, now),
         }
-        self.go_on(now)
     }
 
     /// Delivers completions, starts what is open, ends what has settled, and says what to wait for.
@@ -388,8 +402,8 @@ impl Machine {
         if matches!(self.phase, Phase::Settling(_)) {
             return None;
         }
-        let idle = |step: &&Step| self.counts(step) && !self.in_flight.contains(&(step.seq, step.direction));
-        let steps = self.steps.values().filter(idle).filter_map(|step| {
+        let idle = |step: &&Step| !self.in_flight.contains(&(step.seq, step.direction));
+        let steps = self.open_steps().filter(idle).filter_map(|step| {
             let due = step.due.map(Due::estimate);
             [due, step.next_attempt_at.filter(|at| *at > now)].into_iter().flatten().min()
         });
@@ -397,10 +411,12 @@ impl Machine {
         steps.chain(deadline).min()
     }
 
-    /// Whether a step is open in the phase that the run is in.
-    fn counts(&self, step: &Step) -> bool {
-        let direction = if matches!(self.phase, Phase::Undoing) { Direction::Undo } else { Direction::Forward };
-        step.outcome.is_none() && step.direction == direction
+    /// The steps that are open in the phase that the run is in; of undos those whose turn it is.
+    fn open_steps(&self) -> impl Iterator<Item = &Step> {
+        let undoing = matches!(self.phase, Phase::Undoing);
+        let undos = undoing.then(|| self.open.turns()).into_iter().flatten();
+        let forward = (!undoing).then(|| self.open.forward()).into_iter().flatten();
+        undos.chain(forward).filter_map(|key| self.steps.get(&key))
     }
 
     /// What a parked run waits for: a signal before a retry before a timer, because that is what people can act on.
@@ -411,7 +427,7 @@ impl Machine {
             StepKind::Timer => 2,
             StepKind::Activity | StepKind::Side | StepKind::Pivot => 3,
         };
-        let step = self.steps.values().filter(|step| self.counts(step)).min_by_key(rank)?;
+        let step = self.open_steps().min_by_key(rank)?;
         let kind = match step.kind {
             StepKind::Signal => WaitKind::Signal,
             StepKind::Activity => WaitKind::Retry,
@@ -423,8 +439,7 @@ impl Machine {
 
     /// The earliest due among open steps, in the form in which it can be written.
     fn earliest_write_due(&self) -> Option<Due> {
-        let open = self.steps.values().filter(|step| self.counts(step));
-        let dues = open.flat_map(|step| [step.due, step.next_attempt_at.map(Due::At)]).flatten();
+        let dues = self.open_steps().flat_map(|step| [step.due, step.next_attempt_at.map(Due::At)]).flatten();
         let deadline = (matches!(self.phase, Phase::Forward) && !self.pivoted).then_some(self.deadline_at).flatten();
         dues.chain(deadline.map(Due::At)).min_by_key(|due| due.estimate())
     }

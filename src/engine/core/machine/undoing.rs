@@ -1,6 +1,6 @@
 //! The plan at work: undos are started as soon as those that they wait for are done.
 
-use super::{Machine, Phase};
+use super::{Key, Machine, Phase};
 use crate::engine::core::{
     decision::RunWrite,
     model::{Direction, Failure, Outcome, Status, Step, StepKind, Time},
@@ -39,8 +39,10 @@ impl Machine {
                 recorded: false,
                 ..forward.clone()
             };
-            self.dirty.insert((undo.seq, Direction::Undo));
-            self.steps.insert((undo.seq, Direction::Undo), step);
+            let key = (undo.seq, Direction::Undo);
+            self.steps.insert(key, step);
+            self.open.file(&self.steps, key);
+            self.dirty.insert(key);
         }
         self.change(Change::Plan);
         self.phase = Phase::Undoing;
@@ -50,40 +52,31 @@ impl Machine {
 
     /// Starts every undo whose turn it is; when none is left, the run ends, or is stuck on those that failed.
     pub(super) fn start_undos(&mut self, now: Time) {
-        let ready: Vec<u32> = self.undos().filter(|undo| self.is_its_turn(undo, now)).map(|undo| undo.seq).collect();
-        for seq in ready.into_iter().rev() {
-            if !self.in_flight.contains(&(seq, Direction::Undo)) && matches!(self.phase, Phase::Undoing) {
-                self.start((seq, Direction::Undo), now);
+        let idle = self.open.turns().filter(|key| !self.in_flight.contains(key));
+        let due = |key: &Key| self.steps.get(key).is_some_and(|undo| undo.next_attempt_at.is_none_or(|at| at <= now));
+        let mut ready: Vec<Key> = idle.filter(due).collect();
+        ready.sort_unstable();
+        for key in ready.into_iter().rev() {
+            if matches!(self.phase, Phase::Undoing) {
+                self.start(key, now);
             }
         }
         let planned_now = self.out.writes.planned.is_some();
         if !matches!(self.phase, Phase::Undoing) || self.busy() || self.elsewhere.is_some() || planned_now {
             return;
         }
-        let failed = self.undos().rev().find(|undo| undo.outcome.is_some_and(|outcome| !is_done(outcome)));
-        if self.undos().all(|undo| undo.outcome.is_some_and(is_done)) {
+        if self.open.all_undone() {
             let (status, failure) = (self.change(Change::FinishUndo), self.failure.clone());
             debug_assert_eq!(status, Status::Compensated);
             self.dequeue(status, None, failure, None);
-        } else if self.undos().any(|undo| undo.next_attempt_at.is_some()) {
+        } else if self.open_steps().any(|undo| undo.next_attempt_at.is_some()) {
             // A retry is waited for.
-        } else if let Some(undo) = failed {
+        } else if let Some(undo) = self.open.failed_undo().and_then(|key| self.steps.get(&key)) {
             let why =
                 undo.error.as_ref().map_or_else(String::new, |error| format!(": {}: {}", error.code, error.message));
             let message = format!("the undo of step {} ({}) failed for good{why}", undo.seq, undo.name);
             self.get_stuck(Failure::new("undo_failed", message).at(undo.seq));
         }
-    }
-
-    fn is_its_turn(&self, undo: &Step, now: Time) -> bool {
-        let waits_for = |seq: &u32| self.steps.get(&(*seq, Direction::Undo)).and_then(|undo| undo.outcome);
-        undo.outcome.is_none()
-            && undo.next_attempt_at.is_none_or(|at| at <= now)
-            && undo.undo_after.iter().all(|seq| waits_for(seq).is_some_and(is_done))
-    }
-
-    fn undos(&self) -> impl DoubleEndedIterator<Item = &Step> {
-        self.steps.values().filter(|step| step.direction == Direction::Undo)
     }
 }
 

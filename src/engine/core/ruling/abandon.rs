@@ -1,5 +1,7 @@
 //! Abandon, the last resort: the run ends as it stands. Acknowledge: an operator has seen what needed attention.
 
+use std::collections::BTreeSet;
+
 use super::facts::{Facts, Look, PauseMark, Place, Refusal, Ruling, is_done, is_unknown};
 use crate::engine::core::{
     model::{Failure, Outcome, Request, Step, StepKind},
@@ -10,14 +12,13 @@ pub(super) fn abandon(facts: &Facts) -> Result<Ruling, Refusal> {
     let status = facts.next(Change::Abandon)?;
     facts.not_held()?;
     let abandoned = || Failure::new("abandoned", "an operator ended it without undo");
-    let steps: Vec<Step> = facts.steps.iter().filter(|step| step.outcome.is_none()).map(closed).collect();
-    let after = |step: &Step| {
-        let key = (step.seq, step.direction);
-        steps.iter().find(|closed| (closed.seq, closed.direction) == key).cloned().unwrap_or_else(|| step.clone())
+    let is_open = |step: &&Step| step.outcome.is_none();
+    let steps: Vec<Step> = facts.steps.iter().filter(is_open).map(closed).collect();
+    let after = |step: &Step| if is_open(&step) { closed(step) } else { step.clone() };
+    let undone: BTreeSet<u32> = facts.undos().filter(|undo| is_done(undo)).map(|undo| undo.seq).collect();
+    let in_force = |step: &Step| {
+        step.undoable && matches!(step.outcome, Some(Outcome::Ok | Outcome::Unknown)) && !undone.contains(&step.seq)
     };
-    let undone = |step: &Step| facts.undos().any(|undo| undo.seq == step.seq && is_done(undo));
-    let in_force =
-        |step: &Step| step.undoable && matches!(step.outcome, Some(Outcome::Ok | Outcome::Unknown)) && !undone(step);
     let stays: Vec<Step> = facts.forward().map(after).filter(in_force).collect();
     let mut ruling = Ruling {
         status,

@@ -3,6 +3,8 @@
 //! What those steps did stays the first run's. The new run has their results and not their undos: were both to undo
 //! them, one of the two would undo what the other relies on. So nothing may be kept that has been undone.
 
+use std::collections::BTreeSet;
+
 use super::facts::{Facts, Refusal, called};
 use crate::engine::core::{
     model::{Direction, Outcome, Status, Step},
@@ -39,9 +41,10 @@ pub fn fork(facts: &Facts, from: u32, another_input: bool) -> Result<Forked, Ref
     };
     let (kept, again): (Vec<_>, Vec<_>) =
         facts.forward().partition(|step| step.ord.is_some_and(|ord| ord < completions));
+    let undone = facts.undos().filter(|undo| undo.outcome != Some(Outcome::Skipped));
+    let undone: BTreeSet<u32> = undone.map(|undo| undo.seq).collect();
     for step in &kept {
-        let undo = facts.step(step.seq, Direction::Undo);
-        if undo.is_some_and(|undo| undo.outcome != Some(Outcome::Skipped)) {
+        if undone.contains(&step.seq) {
             let message = format!("{} is being undone or was: fork from it, or from a step before it", called(step));
             return Err(Refusal::WrongState(message));
         }

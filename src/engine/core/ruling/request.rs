@@ -1,5 +1,7 @@
 //! Cancel and compensate: left on the run's row for a worker, who makes the plan; in one place for all ways into it.
 
+use std::collections::BTreeMap;
+
 use super::facts::{Facts, Look, PauseMark, Place, Refusal, Ruling};
 use crate::engine::core::{
     model::{Direction, Request, Step},
@@ -52,6 +54,8 @@ pub(super) fn stop(facts: &Facts, what: Request) -> Result<Ruling, Refusal> {
 
 /// The undos that a plan made now would have.
 fn planned(steps: &[Step]) -> Vec<(Undo, Step)> {
-    let step = |seq| steps.iter().find(|step| step.seq == seq && step.direction == Direction::Forward).cloned();
+    let forward = steps.iter().filter(|step| step.direction == Direction::Forward);
+    let forward: BTreeMap<u32, &Step> = forward.map(|step| (step.seq, step)).collect();
+    let step = |seq: u32| forward.get(&seq).copied().cloned();
     undo_plan(steps).into_iter().filter_map(|undo| step(undo.seq).map(|step| (undo, step))).collect()
 }
