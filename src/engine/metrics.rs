@@ -34,6 +34,7 @@ pub(crate) struct Meters {
     pub(crate) timer_lateness: Histogram,
     pub(crate) lanes_fenced: Counter,
     pub(crate) takeovers: Counter,
+    pub(crate) tasks_died: Counter,
     pub(crate) slots: Gauge,
     pub(crate) active_runs: Gauge,
     ended: HashMap<Status, Counter>,
@@ -57,6 +58,7 @@ impl Meters {
             timer_lateness: histogram!("backstitch_timer_lateness_seconds"),
             lanes_fenced: counter!("backstitch_lanes_fenced_total"),
             takeovers: counter!("backstitch_takeovers_total"),
+            tasks_died: counter!("backstitch_tasks_died_total"),
             slots: gauge!("backstitch_worker_slots"),
             active_runs: gauge!("backstitch_worker_held"),
             ended: Status::ALL.iter().filter(|status| status.is_end()).map(of_status).collect(),
@@ -152,6 +154,7 @@ fn describe() {
     describe_counter!("backstitch_timers_fired_total", "Parked runs that this process has made due");
     describe_counter!("backstitch_lanes_fenced_total", "Lanes of this process that others had declared dead");
     describe_counter!("backstitch_takeovers_total", "Runs that this process has taken over from lost workers");
+    describe_counter!("backstitch_tasks_died_total", "Tasks of workers that have panicked: a bug, and in the log");
     describe_gauge!("backstitch_worker_slots", "Runs that this process may hold at the same time");
     describe_gauge!("backstitch_worker_held", "Runs that this process holds");
 }

@@ -11,6 +11,7 @@
 //! | `races` | two at the same moment, in both orders, forced by locks |
 //! | `verbs_races` | an operator and a worker at the same moment, where the worker is stale or about to make a plan |
 //! | `holds` | what is held back does not begin; what is under way ends; a release lets it go on |
+//! | `poison` | a run that kills its workers is found, and costs no other |
 //! | `retention` | what is kept, and what goes |
 //! | `leftovers` | small tables that would grow for ever: what of them goes, and what is in use and stays |
 //! | `migrations` | what a filled database is after a migration |
@@ -22,6 +23,7 @@
 //! | `verbs`, `pauses`, `settles`, `verbs_table`, `forks` | what operators do to one run |
 //! | `audits` | whatever operators do: one commit with its audit; nothing, if it is a dry run |
 //! | `transactional` | steps that commit together with their own SQL |
+//! | `extremes` | spans without end, and panics of the worker's own code |
 //! | `crash` | workers and Postgres killed in mid-work |
 //! | `finding` | lists, attention, why, counts, the fleet |
 
@@ -31,6 +33,7 @@ mod support;
 mod attempts;
 mod audits;
 mod crash;
+mod extremes;
 mod forks;
 mod holds;
 mod leftovers;
@@ -40,6 +43,7 @@ mod operations;
 mod outcomes;
 mod pauses;
 mod placing;
+mod poison;
 mod promises;
 mod races;
 mod retention;

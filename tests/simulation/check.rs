@@ -6,8 +6,8 @@ use backstitch::engine::{
     Outcome,
     core::{
         decision::{RunWrite, Writes},
-        machine::POISON_AFTER,
         model::{Direction, Status, StepKind},
+        poison::POISON_AFTER,
     },
 };
 

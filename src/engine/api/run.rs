@@ -29,7 +29,7 @@ impl Engine {
     /// # Errors
     /// `unknown_run`.
     pub async fn result(&self, run: RunId, wait: Duration) -> Result<RunResult, Error> {
-        let until = Instant::now() + wait;
+        let began = Instant::now();
         let watch = self.hints().watch(run);
         let mut pause = Duration::from_millis(25);
         loop {
@@ -38,7 +38,7 @@ impl Engine {
             ended.as_mut().enable();
             // Watching began before this look, so that an end in between is not missed.
             let looked = reads::ended(self.schema(), &mut *self.pool().acquire().await?, run).await?;
-            let left = until.saturating_duration_since(Instant::now());
+            let left = wait.saturating_sub(began.elapsed());
             match looked {
                 Some(ended) => return Ok(ended),
                 None if left.is_zero() => {

@@ -14,6 +14,7 @@ use crate::engine::{
     api::engine::Engine,
     core::{
         model::{Json, RunId, Time, to_json},
+        time::LONGEST,
         trace::Trace,
     },
     error::Error,
@@ -213,7 +214,7 @@ impl Engine {
             start_at: request.start_at,
             tags: tags.map_err(|error| Error::InvalidRequest(error.to_string()))?,
             parent_id: request.parent_id,
-            deadline_ms: code.and_then(|code| code.deadline()).and_then(|span| i64::try_from(span.as_millis()).ok()),
+            deadline_ms: code.and_then(|code| code.deadline()).map(|span| span.min(LONGEST).as_millis() as i64),
             workflow: request.workflow,
             key: request.key,
             traceparent: request.traceparent.filter(|text| Trace::parse(text).is_some()),

@@ -6,6 +6,8 @@
 //! | `model` | the nouns: run, step, outcome, failure |
 //! | `context`, `join` | what workflow functions use; `execution` polls them |
 //! | `machine` | a run's decisions: events in, `decision` out |
+//! | `time` | moments and spans that can't overflow |
+//! | `poison` | which run it is that kills its workers |
 //! | `plan` | which steps are undone, in which order |
 //! | `transition` | which status may follow which |
 //! | `verb`, `ruling` | what operators can ask of a run, and what comes of it |
@@ -25,11 +27,13 @@ pub mod machine;
 pub mod model;
 pub mod operation;
 pub mod plan;
+pub mod poison;
 pub mod policy;
 pub mod redact;
 pub mod ruling;
 pub mod schedule;
 pub mod schema;
+pub mod time;
 pub mod trace;
 pub mod transition;
 pub mod verb;

@@ -419,10 +419,29 @@ async fn flush_run(
     Ok(())
 }
 
+/// Why a run is given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Release {
+    /// For any worker, at once.
+    ForAnother,
+    /// Its decisions panicked here.
+    Panicked,
+}
+
 /// Gives one run back, due at once for any worker: what a drain does between two steps, and what is done where the
 /// fate of a commit is open. Like every write of a lane it updates the lane's row first, and so waits for a commit of
 /// this lane that its client has given up but the server has not: nobody can claim the run before that is over.
-pub(crate) async fn release(schema: &Schema, conn: &mut PgConnection, lane: i32, run: RunId) -> Result<(), Error> {
-    sqlx::query(schema.sql(include_str!("sql/release_run.sql"))).bind(lane).bind(run).execute(conn).await?;
+pub(crate) async fn release(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    lane: i32,
+    run: RunId,
+    why: Release,
+) -> Result<(), Error> {
+    let query = match why {
+        Release::ForAnother => include_str!("sql/release_run.sql"),
+        Release::Panicked => include_str!("sql/release_panicked.sql"),
+    };
+    sqlx::query(schema.sql(query)).bind(lane).bind(run).execute(conn).await?;
     Ok(())
 }

@@ -103,6 +103,19 @@ pub(crate) async fn release(schema: &Schema, conn: &mut PgConnection, lane: i32)
     Ok(sqlx::query(schema.sql(include_str!("sql/release_lane.sql"))).bind(lane).execute(conn).await?.rows_affected())
 }
 
+/// Gives back suspects that can't be begun beside what the worker holds: see `core::poison`. Others come first.
+pub(crate) async fn set_suspects_aside(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    lane: i32,
+    runs: &[crate::engine::core::model::RunId],
+) -> Result<(), Error> {
+    let query = "UPDATE {schema}.ready SET lane = NULL, due_at = {schema}.now() + interval '1 second'
+        WHERE lane = $1 AND run_id = ANY ($2)";
+    sqlx::query(schema.sql(query)).bind(lane).bind(runs).execute(conn).await?;
+    Ok(())
+}
+
 /// Gives back the runs that the table says the lane holds and its worker does not know of: a claim whose answer was lost.
 pub(crate) async fn give_back_unknown(
     schema: &Schema,

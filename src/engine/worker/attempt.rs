@@ -4,7 +4,7 @@
 //! no effect.
 
 use std::{
-    panic::AssertUnwindSafe,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, PoisonError},
     time::Instant,
 };
@@ -24,7 +24,7 @@ use crate::engine::{
         model::{Direction, Json, RunId, to_json},
         trace::span_id,
     },
-    observer::Observed,
+    observer::{Observed, Observer},
     registry::ActivityCode,
 };
 
@@ -81,7 +81,7 @@ pub(super) async fn attempt(shared: Arc<Shared>, cx: Arc<ActivityContext>, attem
             Ok(_) => ("ok", None),
             Err(error) => (if error.unknown { "unknown" } else { "failed" }, Some(error.code.as_str())),
         };
-        observer.attempted(&observed(&shared, &cx, &attempt, false, began, outcome, code));
+        tell(&shared, observer.as_ref(), &observed(&shared, &cx, &attempt, false, began, outcome, code));
     }
     let result = result.map_err(|error| AttemptError { error: error.record(), retryable: error.retryable });
     let event = Event::Attempted { seq: attempt.seq, direction: attempt.direction, result, took: began.elapsed() };
@@ -187,7 +187,7 @@ pub(super) async fn verify(shared: Arc<Shared>, cx: Arc<ActivityContext>, attemp
             Ok(Verified::NotYet) => ("not_yet", None),
             Err(error) => ("unknown", Some(error.code.as_str())),
         };
-        observer.attempted(&observed(&shared, &cx, &attempt, true, began, outcome, code));
+        tell(&shared, observer.as_ref(), &observed(&shared, &cx, &attempt, true, began, outcome, code));
     }
     let not_yet = |code: &str, message: &str| Verification::NotYet(ActivityError::unknown(code, message).record());
     let found = match found {
@@ -238,6 +238,14 @@ fn log_failure(shared: &Shared, cx: &ActivityContext, attempt: &Attempt, verifie
         span.in_scope(|| tracing::warn!(code, retryable, "the outcome of an attempt is unknown"));
     } else {
         span.in_scope(|| tracing::info!(code, retryable, "an attempt failed"));
+    }
+}
+
+/// An observer that panics is the embedder's bug, and must not cost the run.
+fn tell(shared: &Shared, observer: &dyn Observer, what: &Observed<'_>) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| observer.attempted(what))) {
+        tracing::error!(run_id = %what.run, panic = panic_message(panic.as_ref()), "the observer panicked");
+        shared.engine.meters().tasks_died.increment(1);
     }
 }
 

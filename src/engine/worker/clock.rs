@@ -8,7 +8,7 @@ use std::{
 
 use chrono::SubsecRound;
 
-use crate::engine::core::model::Time;
+use crate::engine::core::{model::Time, time::Moment};
 
 #[derive(Debug, Default)]
 pub(crate) struct DbClock(RwLock<Option<(Time, Instant)>>);
@@ -22,6 +22,6 @@ impl DbClock {
     /// The estimate, in whole microseconds as the database keeps them.
     pub(crate) fn now(&self) -> Time {
         let known = *self.0.read().unwrap_or_else(PoisonError::into_inner);
-        known.map_or(Time::UNIX_EPOCH, |(now, at)| (now + at.elapsed()).trunc_subsecs(6))
+        known.map_or(Time::UNIX_EPOCH, |(now, at)| now.later(at.elapsed()).trunc_subsecs(6))
     }
 }

@@ -14,7 +14,11 @@ use super::shared::Shared;
 use crate::engine::{
     core::model::RunId,
     error::Error,
-    store::{self, flush, lanes},
+    store::{
+        self,
+        flush::{self, Release},
+        lanes,
+    },
 };
 
 /// An open lane and its connection.
@@ -94,9 +98,9 @@ impl LaneConnection {
     }
 
     /// Gives a run back: it is due for whichever worker claims it next.
-    pub(crate) async fn give_back(&mut self, run: RunId) -> Result<(), Error> {
+    pub(crate) async fn give_back(&mut self, run: RunId, why: Release) -> Result<(), Error> {
         loop {
-            match flush::release(self.shared.schema(), &mut self.conn, self.lane, run).await {
+            match flush::release(self.shared.schema(), &mut self.conn, self.lane, run, why).await {
                 Ok(()) => break,
                 Err(Error::Unavailable(error)) => self.reconnect(&error).await?,
                 Err(error) => return Err(error),

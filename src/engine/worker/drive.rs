@@ -3,7 +3,7 @@
 //! The order is the promise: a decision's writes are durable before any of its follow-ups begins. When a commit is refused
 //! or lost, or its fate is open, nothing of the run is kept in memory: its rows say how it goes on (see `commit`).
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::sync::OwnedSemaphorePermit;
@@ -15,18 +15,20 @@ use super::{
     commit::{Ack, Committer, LaneHandle},
     faults::Moment,
     shared::Shared,
+    suspects::Suspect,
     transaction::OpenTransaction,
 };
 use crate::engine::{
     activity::{ActivityContext, Origin, VISIBLE_AFTER},
     core::{
         decision::{Attempt, Decision, Event, FollowUp},
+        execution::panic_message,
         holds::HoldKind,
         machine::Machine,
         model::{Direction, RunId, Time},
         trace::Trace,
     },
-    store::claim,
+    store::{claim, flush::Release},
 };
 
 /// How often a run with attempts under way checks their heartbeats and the clock.
@@ -48,6 +50,7 @@ struct Driver {
     next_result: Option<Happened>,
     under_way: Vec<UnderWay>,
     cancelled: CancellationToken,
+    suspect: Option<Suspect>,
 }
 
 /// An attempt under way, for its heartbeats.
@@ -60,7 +63,12 @@ struct UnderWay {
 }
 
 /// Takes a claimed run on, in a task of its own.
-pub(super) fn spawn(shared: Arc<Shared>, lane: LaneHandle, claimed: claim::Claimed, slot: OwnedSemaphorePermit) {
+pub(super) fn spawn(
+    shared: Arc<Shared>,
+    lane: LaneHandle,
+    claimed: claim::Claimed,
+    (slot, suspect): (OwnedSemaphorePermit, Option<Suspect>),
+) {
     let run = claimed.snapshot.run;
     let code = {
         let code = shared.code.read().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -91,13 +99,15 @@ pub(super) fn spawn(shared: Arc<Shared>, lane: LaneHandle, claimed: claim::Claim
             next_result: None,
             under_way: Vec::new(),
             cancelled: CancellationToken::new(),
+            suspect,
         };
         tokio::select! {
             biased;
-            () = driver.drive(now) => {}
+            () = driver.drive_guarded(now) => {}
             () = dead.cancelled() => {}
             () = shared.stopped.cancelled() => {}
         }
+        drop(driver);
         shared.active.remove(run, &active);
         shared.engine.meters().active_runs.decrement(1);
         drop(slot);
@@ -108,6 +118,18 @@ pub(super) fn spawn(shared: Arc<Shared>, lane: LaneHandle, claimed: claim::Claim
 }
 
 impl Driver {
+    /// A panic in here is a bug of ours, and costs nobody but this run: it is given back, as one loss more.
+    async fn drive_guarded(&mut self, claimed: Time) {
+        let Err(panic) = AssertUnwindSafe(self.drive(claimed)).catch_unwind().await else { return };
+        let panic = panic_message(panic.as_ref());
+        tracing::error!(run_id = %self.run, panic, "the worker's own code panicked over a run; it is given back");
+        self.shared.engine.meters().tasks_died.increment(1);
+        // Nothing of it goes on beside its next worker.
+        self.in_progress = FuturesUnordered::new();
+        self.next_result = None;
+        self.committer.release_because(Release::Panicked).await;
+    }
+
     async fn drive(&mut self, claimed: Time) {
         let mut decision = self.machine.begin(claimed);
         let mut tx = None;
@@ -141,7 +163,12 @@ impl Driver {
             Ack::Done
         } else {
             self.meet_faults(Moment::Before).await;
+            let progress = decision.writes.progress;
             let ack = self.committer.commit(decision.writes, tx).await?;
+            if progress {
+                // It kills nobody.
+                self.suspect = None;
+            }
             self.meet_faults(Moment::After).await;
             ack
         };

@@ -16,6 +16,7 @@ use super::{
     connection::LaneConnection,
     drive,
     shared::Shared,
+    suspects::{Admission, Suspect},
 };
 use crate::engine::{
     core::model::RunId,
@@ -44,6 +45,8 @@ pub(super) async fn work(shared: Arc<Shared>) {
         let id = connection.lane;
         let (sender, requests) = mpsc::channel(4 * FLUSH_AT_MOST);
         let handle = LaneHandle { id, requests: sender, dead: CancellationToken::new() };
+        // Also if this panics: nobody answers its runs any longer.
+        let _dead = handle.dead.clone().drop_guard();
         let mut lane = Lane { connection, handle, requests, last_poll: Instant::now() };
         match lane.serve(&shared).await {
             Ok(()) => {
@@ -58,7 +61,6 @@ pub(super) async fn work(shared: Arc<Shared>) {
                 tracing::warn!(%error, lane = id, "the lane was lost: its runs are left to the worker that took it over");
             }
         }
-        lane.handle.dead.cancel();
     }
 }
 
@@ -99,12 +101,16 @@ impl Lane {
         let Ok(mut permits) = shared.slots.clone().try_acquire_many_owned(free as u32) else { return Ok(()) };
         let served = shared.served();
         let claimed = async {
-            let mut claimed =
-                claim::claim(shared.schema(), &mut self.connection.conn, self.handle.id, &served, free as i64).await?;
-            load_history(shared.schema(), &mut self.connection.conn, &mut claimed).await?;
-            Ok::<_, Error>(claimed)
+            let (schema, conn, lane) = (shared.schema(), &mut self.connection.conn, self.handle.id);
+            let claimed = claim::claim(schema, conn, lane, &served, free as i64).await?;
+            let (mut begin, suspects, later) = sort_out_suspects(shared, claimed);
+            if !later.is_empty() {
+                lanes::set_suspects_aside(schema, conn, lane, &later).await?;
+            }
+            load_history(schema, conn, &mut begin).await?;
+            Ok::<_, Error>((begin, suspects))
         };
-        let claimed = match claimed.await {
+        let (claimed, suspects) = match claimed.await {
             Ok(claimed) => claimed,
             Err(Error::Unavailable(error)) => {
                 shared.may_be_due.store(true, Ordering::Relaxed);
@@ -128,10 +134,10 @@ impl Lane {
         }
         self.connection.last_beat = Instant::now();
         let delay = &shared.engine.meters().claim_delay;
-        for run in claimed {
+        for (run, suspect) in claimed.into_iter().zip(suspects) {
             delay.record((run.now - run.due_at).to_std().unwrap_or_default());
             let Some(slot) = permits.split(1) else { break };
-            drive::spawn(shared.clone(), self.handle.clone(), run, slot);
+            drive::spawn(shared.clone(), self.handle.clone(), run, (slot, suspect));
         }
         Ok(())
     }
@@ -140,6 +146,27 @@ impl Lane {
 /// Whether a claim is worth a statement: an eighth of the slots is free.
 fn has_room(shared: &Shared) -> bool {
     shared.slots.available_permits() >= (shared.config.slots / 8).max(1)
+}
+
+/// Parts claimed runs into those that are begun, with what marks suspects, and those that have to wait.
+fn sort_out_suspects(
+    shared: &Shared,
+    claimed: Vec<claim::Claimed>,
+) -> (Vec<claim::Claimed>, Vec<Option<Suspect>>, Vec<RunId>) {
+    let (mut begin, mut suspects, mut later) = (Vec::with_capacity(claimed.len()), Vec::new(), Vec::new());
+    for run in claimed {
+        let suspect = match shared.suspects.admit(run.snapshot.run, run.snapshot.takeovers) {
+            Admission::Free => None,
+            Admission::Suspect(suspect) => Some(suspect),
+            Admission::Later => {
+                later.push(run.snapshot.run);
+                continue;
+            }
+        };
+        begin.push(run);
+        suspects.push(suspect);
+    }
+    (begin, suspects, later)
 }
 
 /// Loads the steps and signals of runs that were advanced before.

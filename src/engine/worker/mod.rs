@@ -23,6 +23,8 @@ mod holds;
 mod lane;
 mod pump;
 mod shared;
+mod supervise;
+mod suspects;
 mod transaction;
 
 use std::{
@@ -32,11 +34,11 @@ use std::{
 
 use tokio::task::JoinSet;
 
-use self::shared::Shared;
 pub use self::{
     config::WorkerConfig,
     faults::{Faults, Moment},
 };
+use self::{shared::Shared, supervise::keep_running};
 use super::{api::Engine, error::Error, names::check_queue, store::lanes};
 
 /// A worker pool member.
@@ -66,14 +68,14 @@ impl Worker {
         engine.meters().slots.increment(slots);
         let mut lanes_at_work = JoinSet::new();
         for _ in 0..shared.config.lanes.max(1) {
-            lanes_at_work.spawn(lane::work(shared.clone()));
+            lanes_at_work.spawn(keep_running(shared.clone(), "a lane", lane::work));
         }
         let mut pumps = JoinSet::new();
-        pumps.spawn(pump::fire_timers(shared.clone()));
-        pumps.spawn(pump::take_over(shared.clone()));
-        pumps.spawn(pump::listen(shared.clone()));
-        pumps.spawn(pump::read_inboxes(shared.clone()));
-        pumps.spawn(pump::read_holds(shared.clone()));
+        pumps.spawn(keep_running(shared.clone(), "timers", pump::fire_timers));
+        pumps.spawn(keep_running(shared.clone(), "takeover", pump::take_over));
+        pumps.spawn(keep_running(shared.clone(), "hints", pump::listen));
+        pumps.spawn(keep_running(shared.clone(), "inboxes", pump::read_inboxes));
+        pumps.spawn(keep_running(shared.clone(), "holds", pump::read_holds));
 
         shutdown.await;
         tracing::info!(active = shared.active.len(), "draining");

@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::{active_runs::ActiveRuns, clock::DbClock, config::WorkerConfig, holds::HoldsView};
+use super::{active_runs::ActiveRuns, clock::DbClock, config::WorkerConfig, holds::HoldsView, suspects::Suspects};
 use crate::engine::{
     api::Engine,
     core::{
@@ -37,6 +37,7 @@ pub(crate) struct Shared {
     pub(super) may_be_due: AtomicBool,
     pub(super) turn: AtomicUsize,
     pub(super) active: ActiveRuns,
+    pub(super) suspects: Arc<Suspects>,
     pub(super) holds: HoldsView,
     /// No more claims; runs are given back between two steps.
     pub(super) draining: CancellationToken,
@@ -57,6 +58,7 @@ impl Shared {
             may_be_due: AtomicBool::new(true),
             turn: AtomicUsize::new(0),
             active: ActiveRuns::default(),
+            suspects: Arc::default(),
             holds: HoldsView::default(),
             draining: CancellationToken::new(),
             stopped: CancellationToken::new(),

@@ -24,6 +24,7 @@ use crate::engine::core::{
     holds::aside,
     model::{Direction, Failure, Json, Outcome, Step, StepError, Time, idempotency_key, to_json},
     policy::{ActivityMeta, Retry},
+    time::Moment,
 };
 
 impl Machine {
@@ -101,7 +102,7 @@ impl Machine {
     fn attempt(&self, key: Key, keyed: Direction, meta: &ActivityMeta, now: Time) -> Option<Attempt> {
         let step = self.steps.get(&key)?;
         let forward = self.steps.get(&(key.0, Direction::Forward))?;
-        let left = step.due.map(|due| (due.estimate() - now).to_std().unwrap_or(Duration::ZERO));
+        let left = step.due.map(|due| due.estimate().since(now));
         let own = meta.policy.attempt_timeout;
         let most = step.policy.as_ref().map_or(own, |policy| policy.attempt_timeout(own));
         let timeout = left.map_or(most, |left| left.min(most));
@@ -260,7 +261,7 @@ impl Machine {
         let failure = Failure::new(error.code.clone(), error.message.clone()).at(key.0);
         step.error = Some(error);
         // As the database keeps it, so that the step, the run and its timer all name the same moment.
-        step.next_attempt_at = Some((now + retry.wait(step.attempts, jitter)).trunc_subsecs(6));
+        step.next_attempt_at = Some(now.later(retry.wait(step.attempts, jitter)).trunc_subsecs(6));
         self.dirty.insert(key);
         if retrying {
             self.attend(Some(key.0), AttentionKind::Retrying, failure);

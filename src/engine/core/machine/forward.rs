@@ -9,6 +9,7 @@ use crate::engine::core::{
     decision::FollowUp,
     execution::{Ended, Execution, Turn},
     model::{Direction, Due, Failure, Json, Outcome, Step, StepError, StepKind, Time},
+    time::{LONGEST, Moment},
 };
 
 impl Machine {
@@ -131,8 +132,8 @@ impl Machine {
             CommandKind::Side { .. } | CommandKind::Pivot => (None, false),
         };
         let due = until.map(|until| match until {
-            Until::At(at) => Due::At(at),
-            Until::In(span) => Due::In(span, now + span),
+            Until::At(at) => Due::At(at.bounded()),
+            Until::In(span) => Due::In(span.min(LONGEST), now.later(span)),
         });
         let key = (command.seq, Direction::Forward);
         self.steps.insert(key, new_step(&command, kind, name, input, undoable, due));

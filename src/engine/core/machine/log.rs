@@ -7,6 +7,7 @@ use chrono::SubsecRound;
 use crate::engine::core::{
     decision::Verification,
     model::{Outcome, PastAttempt, Step, StepError, Time},
+    time::Moment,
 };
 
 /// Of each message, in characters: a step keeps ten, and its row is written with every attempt.
@@ -44,7 +45,7 @@ fn ended(step: &Step, outcome: Outcome, error: Option<&StepError>, now: Time) ->
         attempt: step.attempts,
         verification: false,
         outcome,
-        started_at: Some((now - step.took).trunc_subsecs(6)),
+        started_at: Some(now.earlier(step.took).trunc_subsecs(6)),
         ended_at: now.trunc_subsecs(6),
         error: error.map(shortened),
     }

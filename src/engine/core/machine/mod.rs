@@ -41,15 +41,14 @@ use super::{
         WaitKind,
     },
     plan::undo_plan,
+    poison::POISON_AFTER,
     policy::{ActivityMeta, Catalog},
+    time::Moment,
     transition::{Change, next},
 };
 
 /// Waits up to this long keep the run in memory; longer ones park it, and it costs one row.
 pub const PARK_BEYOND: Duration = Duration::from_secs(1);
-
-/// Takeovers without progress after which a run is taken for poison.
-pub const POISON_AFTER: i16 = 10;
 
 type Key = (u32, Direction);
 
@@ -381,7 +380,7 @@ impl Machine {
             self.out.writes.run = Some(RunWrite::HandOver { queue });
             return;
         }
-        let soon = now + PARK_BEYOND;
+        let soon = now.later(PARK_BEYOND);
         match (wake_at, self.wait()) {
             (Some(at), _) if at <= soon => self.out.wake_at = Some(at),
             (_, Some(wait)) => {

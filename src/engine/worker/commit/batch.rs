@@ -15,7 +15,7 @@ use crate::engine::{
     error::{Error, is_retryable, is_step_on_record},
     store::{
         claim,
-        flush::{self, Commit, Flushed},
+        flush::{self, Commit, Flushed, Release},
     },
     worker::connection::LaneConnection,
 };
@@ -32,8 +32,8 @@ pub(crate) async fn serve_requests(lane: &mut LaneConnection, requests: Vec<Requ
                 commits.push(*commit);
                 acks.push(ack);
             }
-            Request::Release(run, done) => {
-                lane.give_back(run).await?;
+            Request::Release(run, why, done) => {
+                lane.give_back(run, why).await?;
                 let _ = done.send(());
             }
         }
@@ -107,7 +107,7 @@ async fn refuse(lane: &mut LaneConnection, batch: &mut [Commit], error: &sqlx::E
 
 async fn give_back_all(lane: &mut LaneConnection, batch: &[Commit]) -> Result<(), Error> {
     for commit in batch {
-        lane.give_back(commit.run).await?;
+        lane.give_back(commit.run, Release::ForAnother).await?;
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use crate::engine::{
     error::{Error, is_retryable, is_step_on_record},
     store::{
         claim,
-        flush::{self, Commit},
+        flush::{self, Commit, Release},
     },
     worker::{shared::Shared, transaction::OpenTransaction},
 };
@@ -47,8 +47,13 @@ impl Committer {
 
     /// Gives the run back. It returns when that is done; without an answer the lane is gone, and takeover frees the run.
     pub(crate) async fn release(&self) {
+        self.release_because(Release::ForAnother).await;
+    }
+
+    /// The same, with a reason.
+    pub(crate) async fn release_because(&self, why: Release) {
         let (done, answered) = oneshot::channel();
-        if self.lane.requests.send(Request::Release(self.run, done)).await.is_ok() {
+        if self.lane.requests.send(Request::Release(self.run, why, done)).await.is_ok() {
             let _ = answered.await;
         }
     }

@@ -4,7 +4,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::ack::Ack;
-use crate::engine::{core::model::RunId, store::flush::Commit};
+use crate::engine::{
+    core::model::RunId,
+    store::flush::{Commit, Release},
+};
 
 /// What a run asks of its lane.
 #[derive(Debug)]
@@ -13,7 +16,7 @@ pub(crate) enum Request {
     Commit(Box<Commit>, oneshot::Sender<Ack>),
     /// Give the run back, and answer when that is done. Until then the run counts as active here: otherwise a claim of this
     /// very lane could take it again, and this release would then take it away.
-    Release(RunId, oneshot::Sender<()>),
+    Release(RunId, Release, oneshot::Sender<()>),
 }
 
 /// How a run reaches its lane.
