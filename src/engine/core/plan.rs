@@ -28,18 +28,18 @@ pub fn undo_plan<'a>(steps: impl IntoIterator<Item = &'a Step>) -> Vec<Undo> {
     to_undo.sort_by_key(|step| std::cmp::Reverse(step.seq));
     let mut by_call = to_undo.clone();
     by_call.sort_by_key(|step| (step.issued_after, step.seq));
-    // Of the steps from here on, in the order of their calls: the first place at which one of them was told its outcome.
-    let mut first_told = vec![u32::MAX; by_call.len() + 1];
+    // Of the steps from here on, in the order of their calls: the first place at which one of them was completed.
+    let mut first_completed = vec![u32::MAX; by_call.len() + 1];
     for (at, step) in by_call.iter().enumerate().rev() {
-        first_told[at] = step.ord.unwrap_or(u32::MAX).min(first_told[at + 1]);
+        first_completed[at] = step.ord.unwrap_or(u32::MAX).min(first_completed[at + 1]);
     }
     let called_by = |place: u32| by_call.partition_point(|step| step.issued_after <= place);
     let direct = |step: &Step| {
-        // A step whose outcome was never told: nothing was built on it.
-        let Some(told) = step.ord else { return Vec::new() };
-        let from = called_by(told);
+        // A step that was never completed: nothing was built on it.
+        let Some(completed) = step.ord else { return Vec::new() };
+        let from = called_by(completed);
         // What was called after the first of these outcomes waits for that one.
-        let to = called_by(first_told[from]);
+        let to = called_by(first_completed[from]);
         by_call[from..to].iter().rev().take(NAMED_AT_MOST).map(|later| later.seq).collect()
     };
     to_undo.iter().map(|step| Undo { seq: step.seq, after: direct(step) }).collect()
@@ -60,28 +60,28 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A history: what was called, told and ended in which order, as `ord` and `issued_after` tell it.
+    /// A history: what was called and completed in which order, as `ord` and `issued_after` have it.
     pub(crate) fn history() -> impl Strategy<Value = Vec<Step>> {
         prop::collection::vec((any::<bool>(), any::<prop::sample::Index>(), 0..5_u8), 1..60).prop_map(|events| {
-            let (mut steps, mut open, mut told): (Vec<Step>, Vec<usize>, u32) = (Vec::new(), Vec::new(), 0);
+            let (mut steps, mut open, mut completed): (Vec<Step>, Vec<usize>, u32) = (Vec::new(), Vec::new(), 0);
             for (calls, which, how) in events {
                 if calls || open.is_empty() {
                     open.push(steps.len());
-                    steps.push(step(steps.len() as u32, told, None, Some(Outcome::Unknown)));
+                    steps.push(step(steps.len() as u32, completed, None, Some(Outcome::Unknown)));
                 } else {
                     let ended = &mut steps[open.swap_remove(which.index(open.len()))];
-                    ended.ord = Some(told);
+                    ended.ord = Some(completed);
                     ended.outcome = Some(
                         [Outcome::Ok, Outcome::Ok, Outcome::Ok, Outcome::Failed, Outcome::Unknown][usize::from(how)],
                     );
-                    told += 1;
+                    completed += 1;
                 }
             }
             steps
         })
     }
 
-    /// Whether `later` was called after the outcome of `earlier` had been told: the rule, without any shortcut.
+    /// Whether `later` was called after `earlier` had been completed: the rule, without any shortcut.
     pub(crate) fn came_after(later: &Step, earlier: &Step) -> bool {
         earlier.ord.is_some_and(|ord| later.issued_after > ord)
     }

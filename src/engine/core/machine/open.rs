@@ -10,7 +10,7 @@ use crate::engine::core::model::{Direction, Step};
 #[derive(Debug, Default)]
 pub(super) struct OpenSteps {
     forward: BTreeSet<u32>,
-    /// Undos without an outcome, behind the place of their step's completion; one whose outcome was never told comes last.
+    /// Undos without an outcome, behind the place of their step's completion; a step that was never completed comes last.
     undos: BTreeSet<(u32, u32)>,
     /// Undos that are open or failed, behind the number of completions that came before their step was called.
     not_done: BTreeSet<(u32, u32)>,
@@ -31,9 +31,9 @@ impl OpenSteps {
         if key.1 == Direction::Forward {
             return set(&mut self.forward, seq, outcome.is_none());
         }
-        let told = steps.get(&(seq, Direction::Forward)).and_then(|forward| forward.ord).unwrap_or(u32::MAX);
+        let completed = steps.get(&(seq, Direction::Forward)).and_then(|forward| forward.ord).unwrap_or(u32::MAX);
         let done = outcome.is_some_and(is_done);
-        set(&mut self.undos, (told, seq), outcome.is_none());
+        set(&mut self.undos, (completed, seq), outcome.is_none());
         set(&mut self.not_done, (step.issued_after, seq), !done);
         set(&mut self.failed, seq, outcome.is_some() && !done);
     }
@@ -81,7 +81,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_undo_has_its_turn_when_all_that_came_after_is_undone(
+        fn an_undo_waits_for_what_came_after(
             forward in history(),
             outcomes in prop::collection::vec(prop::sample::select(vec![None, Some(Outcome::Ok), Some(Outcome::Failed), Some(Outcome::Skipped)]), 60),
         ) {
