@@ -56,7 +56,9 @@ mod tests {
                 _ => std::future::pending().await,
             }
         };
-        let count = || drop(died.fetch_add(1, Ordering::SeqCst));
+        let count = || {
+            died.fetch_add(1, Ordering::SeqCst);
+        };
         let kept = keep("test", part, count, || false);
         assert!(tokio::time::timeout(Duration::from_secs(5), kept).await.is_err(), "it goes on");
         assert_eq!((begun.load(Ordering::SeqCst), died.load(Ordering::SeqCst)), (3, 2));
