@@ -25,7 +25,7 @@ pub(crate) struct Under {
     meets: Meets,
 }
 
-/// What came of an act, and what its transaction is to do.
+/// What came of a follow-up, and what its transaction is to do.
 type Ended = (Event, Option<(NodeId, String, Direction)>);
 
 impl Sim {
@@ -119,11 +119,11 @@ impl Sim {
         Ok(())
     }
 
-    /// Acts end at the same time. Those that need no transaction of their own share a decision, as in worker/drive.rs.
-    pub(crate) fn finish(&mut self, acts: Vec<Under>) -> Checked {
+    /// Follow-ups end at the same time. Those that need no transaction of their own share a decision, as in worker/drive.rs.
+    pub(crate) fn finish(&mut self, ended: Vec<Under>) -> Checked {
         let now = self.store.now;
         let mut together = Vec::new();
-        for under in acts {
+        for under in ended {
             match self.end_of(under) {
                 None => return Ok(()),
                 Some((event, None)) => together.push(event),
@@ -133,7 +133,7 @@ impl Sim {
         if together.is_empty() { Ok(()) } else { self.happened(together, now, None) }
     }
 
-    /// What comes of an act. None: it has killed its worker.
+    /// What comes of a follow-up. None: it has killed its worker.
     fn end_of(&mut self, under: Under) -> Option<Ended> {
         let now = self.store.now;
         match under.follow_up {

@@ -224,13 +224,13 @@ impl Sim {
         let ready: Vec<usize> = (0..active.under_way.len()).filter(|at| active.under_way[*at].ends_at <= now).collect();
         if !ready.is_empty() {
             let at = self.rng.pick(&ready);
-            let mut acts = vec![active.under_way.remove(at)];
-            while ready.len() > acts.len() && self.rng.chance(50) {
+            let mut ended = vec![active.under_way.remove(at)];
+            while ready.len() > ended.len() && self.rng.chance(50) {
                 let next = active.under_way.iter().position(|under| under.ends_at <= now);
-                acts.extend(next.map(|next| active.under_way.remove(next)));
+                ended.extend(next.map(|next| active.under_way.remove(next)));
             }
             active.idle_looks = 0;
-            return self.finish(acts);
+            return self.finish(ended);
         }
         if active.seen != self.store.inbox && self.rng.chance(60) {
             active.seen = self.store.inbox;
