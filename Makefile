@@ -9,10 +9,10 @@ help: ## list the targets
 	@echo "  Arguments for backstitch go into ARGS: make demo ARGS='--orders 50'"
 
 demo: postgres ## place orders that meet every outcome, and check the ledger (about three minutes, after the build)
-	cargo run --locked --quiet -- demo $(ARGS)
+	cargo run --locked -- demo $(ARGS)
 
 dev: postgres ## API, dashboard, worker, gateway simulator and Postgres in one process; data is kept in .backstitch
-	cargo run --locked --quiet -- dev $(ARGS)
+	cargo run --locked -- dev $(ARGS)
 
 test: ## everything that CI runs
 	@.ci/run
@@ -27,7 +27,7 @@ tidy: ## the project's own rules: floors, sizes, names
 	cargo test --locked --test tidy
 
 bench: postgres ## the standard load, optimised build
-	cargo run --locked --release --quiet -- bench $(ARGS)
+	cargo run --locked --release -- bench $(ARGS)
 
 postgres: ## make sure that Postgres binaries are installed
 	@scripts/ensure-postgres.sh

@@ -116,6 +116,8 @@
 //! database is upgraded in place by [`engine::Engine::migrate`]; workers of two neighbouring versions may overlap. Postgres 13
 //! and newer.
 
+#![warn(clippy::print_stdout)] // it panics where stdout takes no more: `cli::output` reports it
+
 #[cfg(feature = "shop")]
 pub mod activities;
 #[cfg(feature = "cli")]

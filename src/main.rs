@@ -2,8 +2,10 @@
 
 use std::process::ExitCode;
 
-use backstitch::{cli::Cli, telemetry};
-use clap::Parser;
+use backstitch::{
+    cli::{Cli, output::tell},
+    telemetry,
+};
 
 /// Workers allocate and free small objects by the million; see docs/decisions/0011.
 #[cfg(feature = "mimalloc")]
@@ -12,9 +14,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::read() {
+        Ok(cli) => cli,
+        Err(status) => return status,
+    };
     if let Err(error) = telemetry::init(cli.default_log()) {
-        eprintln!("error: {error:#}");
+        tell(format!("error: {error:#}"));
         return ExitCode::from(2);
     }
     cli.run().await

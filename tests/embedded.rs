@@ -329,3 +329,32 @@ async fn roots_private_directory_becomes_a_link() {
     let elsewhere = fs::canonicalize(dir.join("pg")).expect("the link leads somewhere");
     fs::remove_dir_all(elsewhere.parent().expect("it has a home of its own")).expect("it is ours");
 }
+
+#[tokio::test]
+async fn links_that_somebody_put_there_are_not_followed() {
+    for name in ["pg.lock", "pg.log"] {
+        let scratch = Scratch::new();
+        let victim = scratch.0.join("letter.txt");
+        fs::write(&victim, "dear reader").expect("it is ours");
+        fs::create_dir(scratch.0.join("data")).expect("it is ours");
+        std::os::unix::fs::symlink(&victim, scratch.0.join("data").join(name)).expect("it is ours");
+        let error = Embedded::start_with(&scratch.0.join("data"), small()).await.expect_err("it leads elsewhere");
+        assert!(error.to_string().contains(name), "{error}");
+        assert_eq!(fs::read_to_string(&victim).expect("it is there"), "dear reader");
+    }
+}
+
+#[tokio::test]
+async fn root_starts_nothing_behind_anothers_link() {
+    if !geteuid().is_root() {
+        return; // then the other user's link is no danger to others
+    }
+    let scratch = Scratch::new();
+    let (theirs, dir) = (scratch.0.join("theirs"), scratch.0.join("data"));
+    start(&theirs).await.stop().await;
+    fs::create_dir(&dir).expect("it is ours");
+    std::os::unix::fs::symlink(theirs.join("pg"), dir.join("pg")).expect("it is ours");
+    std::os::unix::fs::lchown(dir.join("pg"), Some(65_534), None).expect("root may");
+    let error = Embedded::start_with(&dir, small()).await.expect_err("another user made the link");
+    assert!(error.to_string().contains("another user made this link"), "{error}");
+}

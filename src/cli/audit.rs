@@ -1,5 +1,7 @@
 //! `backstitch audit`: operators' actions and refusals, newest first.
 
+use anyhow::Context;
+
 use super::{
     answer::show_list,
     args::{SliceArgs, parse_word},
@@ -11,9 +13,9 @@ use crate::engine::{ActionOutcome, AuditEntry, AuditFilter, RunId, Time};
 /// Filters for entries.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Only actions on this run
+    /// Only actions on this run: its id, or a beginning that no other has
     #[arg(long, value_name = "ID")]
-    run: Option<RunId>,
+    run: Option<String>,
     /// Only actions of this bulk operation
     #[arg(long, value_name = "ID")]
     operation: Option<RunId>,
@@ -34,8 +36,13 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, server: &ServerArgs, out: Out) -> anyhow::Result<()> {
+    let client = Client::new(server)?;
+    let run_id = match &args.run {
+        Some(given) => Some(client.run_id(given).await?.parse().context("--run is not the id of a run")?),
+        None => None,
+    };
     let filter = AuditFilter {
-        run_id: args.run,
+        run_id,
         operation_id: args.operation,
         actor: args.actor,
         action: args.action,
@@ -44,7 +51,7 @@ pub(super) async fn run(args: Args, server: &ServerArgs, out: Out) -> anyhow::Re
         limit: Some(args.slice.limit),
         cursor: args.slice.cursor,
     };
-    let answer = Client::new(server)?.find("/v1/audit", &filter).await?;
+    let answer = client.find("/v1/audit", &filter).await?;
     show_list(&answer, out, "no such entries", |entries| render(entries, now()))?;
     Ok(())
 }

@@ -89,6 +89,17 @@ impl Client {
         self.find(path, query).await
     }
 
+    /// The id of the run that is meant by an id, or by the beginning of one: only reading takes beginnings, so that nothing is
+    /// done to a run that has not been named whole.
+    pub async fn run_id(&self, given: &str) -> anyhow::Result<String> {
+        let is_beginning = given.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        if uuid::Uuid::try_parse(given).is_ok() || !is_beginning {
+            return Ok(encoded(given));
+        }
+        let run = self.get(&format!("/v1/runs/{given}"), &[]).await?;
+        run["id"].as_str().map(str::to_owned).context("the server's answer is not a run")
+    }
+
     /// Reads what fits a filter.
     pub async fn find<Q: Serialize + ?Sized>(&self, path: &str, filter: &Q) -> anyhow::Result<Value> {
         self.answer(self.request(Method::GET, path).query(filter)).await
@@ -157,6 +168,15 @@ impl Client {
     }
 }
 
+/// Escapes a text for a path or query.
+pub fn encoded(text: &str) -> String {
+    let escaped = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(escaped).collect()
+}
+
 fn read_problem(status: StatusCode, path: &str, text: &str) -> ApiError {
     let problem: Value = serde_json::from_str(text).unwrap_or_default();
     let field = |name: &str| problem[name].as_str().map(str::to_owned);
@@ -175,7 +195,7 @@ fn read_problem(status: StatusCode, path: &str, text: &str) -> ApiError {
 fn hint(code: &str, path: &str, run_id: Option<&str>) -> Option<String> {
     let mut parts = path.trim_start_matches("/v1/").split('/');
     let (noun, id) = (parts.next().unwrap_or_default(), run_id.or(parts.next()).unwrap_or("ID"));
-    let noun = if run_id.is_some() || noun == "runs" { "run" } else { "order" };
+    let noun = if run_id.is_some() { "run" } else { noun.strip_suffix('s').unwrap_or(noun) };
     Some(match code {
         "unknown_workflow" => "Workers register their workflows: is one running? (`backstitch worker`)".to_owned(),
         "key_conflict" if run_id.is_some() => format!("`backstitch run show {id}` shows its input."),
@@ -185,7 +205,9 @@ fn hint(code: &str, path: &str, run_id: Option<&str>) -> Option<String> {
         "held_by_worker" => format!("`backstitch run pause {id}` stops it after its current attempts; then try again."),
         "unknown_step" => format!("`backstitch run show {id}` lists its steps."),
         "wrong_state" if noun == "run" => format!("`backstitch run why {id}` explains its state."),
-        "wrong_state" | "window_closed" => format!("`backstitch order show {id}` shows its state."),
+        "wrong_state" | "window_closed" if matches!(noun, "order" | "operation") => {
+            format!("`backstitch {noun} show {id}` shows its state.")
+        }
         "run_ended" => format!("`backstitch run show {id}` shows how it ended."),
         "reason_required" => "Give a reason with --reason TEXT; it is kept in the audit log.".to_owned(),
         "unknown_schedule" => "`backstitch schedule list` lists schedules.".to_owned(),

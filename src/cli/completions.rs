@@ -11,8 +11,8 @@ pub(super) struct Args {
 }
 
 /// Prints the script.
-pub(super) fn run(args: &Args) {
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut super::Cli::command(), "backstitch", &mut script);
-    super::output::say(String::from_utf8_lossy(&script).trim_end());
+    super::output::say(String::from_utf8_lossy(&script).trim_end())
 }

@@ -92,15 +92,15 @@ async fn serve(args: Args, url: &str, stop: tokio_util::sync::CancellationToken)
     orders.migrate().await.context("the schema could not be brought up to date")?;
     wiring::require_keys(&engine, &args.serve).await?;
 
-    say(&format!("ready: http://{address}"));
+    say(&format!("ready: http://{address}"))?;
     tell(format!("gateway simulator: http://{sim_address} (what it did: /sim/ledger)"));
     let stopping = |result: anyhow::Result<()>| result.inspect_err(|_| stop.cancel());
-    let app = wiring::app(orders, recorder, Some(&args.work)).without_keys(no_auth);
+    let app = wiring::app(orders.clone(), recorder, Some(&args.work)).without_keys(no_auth);
     let api = async {
         stopping(http::serve(listener, app, stop.clone().cancelled_owned()).await.context("the server failed"))
     };
     let work = async { stopping(wiring::work(engine.clone(), args.work, stop.clone()).await) };
-    let schedules = wiring::ensure_schedules(&engine, &stop);
+    let schedules = wiring::ensure_schedules(&orders, &stop);
     let sim = async {
         // Stops last: a draining worker may still call it.
         let served = gateway_sim::serve(sim_listener, simulator, std::future::pending());

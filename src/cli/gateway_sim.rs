@@ -84,7 +84,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     }
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
-    println!("ready: http://{}", listener.local_addr()?);
+    super::output::say(&format!("ready: http://{}", listener.local_addr()?))?;
     let told_to_stop = async move {
         tokio::select! {
             _ = tokio::signal::ctrl_c() => {}

@@ -6,7 +6,7 @@ use std::{env, time::Duration};
 
 use anyhow::Context;
 
-use super::output::{Out, now, relative, say, table, tell};
+use super::output::{LOST, Out, now, print, relative, table, tell};
 use crate::{
     config::DatabaseArgs,
     engine::{ApiKey, CreatedKey, NewKey, Role},
@@ -57,12 +57,7 @@ pub(super) struct RevokeArgs {
 /// Carries out a subcommand.
 pub(super) async fn run(verb: Verb, out: Out) -> anyhow::Result<()> {
     match verb {
-        Verb::Create(args) => {
-            let new = NewKey { name: args.name, role: args.role, expires_in: args.expires };
-            let created =
-                args.database.engine()?.create_key(&new, &actor()).await.context("could not create the key")?;
-            show_created(&created, out)
-        }
+        Verb::Create(args) => create(args, out).await,
         Verb::List(args) => {
             let keys = args.database.engine()?.keys().await.context("could not read the keys")?;
             out.show(&serde_json::json!({ "items": keys }), || list(&keys, out))
@@ -82,18 +77,33 @@ fn actor() -> String {
     env::var("USER").ok().filter(|user| !user.is_empty()).map_or_else(|| "cli".to_owned(), |user| format!("cli:{user}"))
 }
 
-fn show_created(created: &CreatedKey, out: Out) -> anyhow::Result<()> {
-    let key = &created.key;
-    if out.json() {
-        out.show(created, String::new)?;
-    } else {
-        say(&created.token);
+/// A key whose token could not be shown must not stay valid: nobody has it, or somebody has a part of it.
+async fn create(args: CreateArgs, out: Out) -> anyhow::Result<()> {
+    let engine = args.database.engine()?;
+    let new = NewKey { name: args.name, role: args.role, expires_in: args.expires };
+    let created = engine.create_key(&new, &actor()).await.context("could not create the key")?;
+    let text = if out.json() { serde_json::to_string_pretty(&created)? } else { created.token.clone() };
+    if let Err(lost) = print(&text) {
+        let id = &created.key.id;
+        let undone = match engine.revoke_key(id, &actor()).await {
+            Ok(_) => format!("key {id} is revoked: its token could not be shown"),
+            Err(error) => format!(
+                "key {id} is active, and its token could not be shown; revoking it failed: {error}\n\
+                 `backstitch key revoke {id}` revokes it."
+            ),
+        };
+        return Err(anyhow::Error::new(lost).context(LOST).context(undone));
     }
+    describe_created(&created);
+    Ok(())
+}
+
+fn describe_created(created: &CreatedKey) {
+    let key = &created.key;
     let until =
         key.expires_at.map_or_else(|| "until it is revoked".to_owned(), |at| format!("until {}", at.format("%F")));
     tell(format!("key {}: `{}` is {}, {until}", key.id, key.name, key.role.with_article()));
     tell("This is the only time that the token is shown. Use it as BACKSTITCH_API_KEY, or to sign in.");
-    Ok(())
 }
 
 fn list(keys: &[ApiKey], out: Out) -> String {

@@ -39,8 +39,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let mut page = Vec::new();
     clap_mangen::Man::new(command.clone()).render(&mut page)?;
-    say(String::from_utf8_lossy(&page).trim_end());
-    Ok(())
+    say(String::from_utf8_lossy(&page).trim_end())
 }
 
 #[cfg(test)]

@@ -37,13 +37,13 @@ mod wiring;
 #[cfg(feature = "shop")]
 mod worker;
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 use clap::Parser;
 
 use self::{
     client::ServerArgs,
-    output::{Format, Out, tell},
+    output::{Format, Out, chain, tell},
 };
 
 /// Durable workflows and sagas on plain Postgres: start, watch and operate runs, or serve them
@@ -163,12 +163,29 @@ enum Command {
 }
 
 impl Cli {
+    /// Reads this process's arguments.
+    ///
+    /// # Errors
+    /// With the exit status, if there is nothing to carry out: help has been printed, or what is wrong.
+    pub fn read() -> Result<Self, ExitCode> {
+        Self::try_parse().map_err(|refused| {
+            let usage = u8::try_from(refused.exit_code()).unwrap_or(2);
+            match refused.print().and_then(|()| output::flush()) {
+                Err(error) if !refused.use_stderr() && error.kind() != io::ErrorKind::BrokenPipe => {
+                    tell(format!("error: {}: {error}", output::LOST));
+                    ExitCode::FAILURE
+                }
+                _ => ExitCode::from(usage),
+            }
+        })
+    }
+
     /// Carries out the command.
     pub async fn run(self) -> ExitCode {
         match self.dispatch().await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                tell(format!("error: {error:#}"));
+                tell(format!("error: {}", chain(&error)));
                 ExitCode::FAILURE
             }
         }
@@ -179,6 +196,9 @@ impl Cli {
         match self.command {
             #[cfg(all(feature = "embedded", feature = "shop"))]
             Command::Dev(_) => SERVER_LOG,
+            // A gateway that fails and workers that cope are what it shows.
+            #[cfg(all(feature = "embedded", feature = "shop"))]
+            Command::Demo(_) => "error",
             #[cfg(feature = "shop")]
             Command::Serve(_) | Command::Worker(_) | Command::GatewaySim(_) => SERVER_LOG,
             _ => "warn",
@@ -215,10 +235,7 @@ impl Cli {
             Command::Order { server, verb } => order::run(verb, &server, out).await,
             Command::Openapi => openapi::run(),
             Command::Man(args) => man::run(&args),
-            Command::Completions(args) => {
-                completions::run(&args);
-                Ok(())
-            }
+            Command::Completions(args) => completions::run(&args),
         }
     }
 }
@@ -257,7 +274,6 @@ mod tests {
             "backstitch run retry",
             "backstitch run retry x --status stuck",
             "backstitch run list --limit 0",
-            "backstitch order list",
             "backstitch x",
         ] {
             let error = Cli::try_parse_from(line.split(' ')).expect_err(line);

@@ -6,6 +6,5 @@ pub(super) fn run() -> anyhow::Result<()> {
     let plugins = [crate::shop::description()];
     #[cfg(not(feature = "shop"))]
     let plugins = [];
-    super::output::say(&serde_json::to_string_pretty(&crate::http::openapi::document(&plugins))?);
-    Ok(())
+    super::output::say(&serde_json::to_string_pretty(&crate::http::openapi::document(&plugins))?)
 }

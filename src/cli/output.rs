@@ -9,9 +9,13 @@ use std::{
     io::{self, IsTerminal, Write},
 };
 
+use anyhow::Context;
 use chrono::{DateTime, Utc};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
+
+/// What is said when stdout takes no more.
+pub const LOST: &str = "stdout could not be written";
 
 /// Tables are at most this wide.
 pub const WIDTH: u16 = 80;
@@ -39,7 +43,7 @@ impl Out {
     /// Output for this process's stdout and environment.
     pub fn new(format: Format) -> Self {
         let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { format, colour: io::stdout().is_terminal() && !no_color }
+        Self { format, colour: stdout().is_terminal() && !no_color }
     }
 
     /// Whether the output is JSON.
@@ -53,7 +57,6 @@ impl Out {
             Format::Json => say(&serde_json::to_string_pretty(data)?),
             Format::Table => say(table().trim_end()),
         }
-        Ok(())
     }
 
     /// A status or outcome in its colour.
@@ -69,10 +72,36 @@ impl Out {
     }
 }
 
-/// Prints a line (or several) of data. A closed pipe is not an error.
-pub fn say(text: &str) {
-    if writeln!(io::stdout().lock(), "{text}").is_err() {
-        std::process::exit(0);
+/// Writes a line (or several) to stdout and sees it through: after an error, the text or its end is lost.
+///
+/// # Errors
+/// When stdout is closed or takes no more.
+pub fn print(text: &str) -> io::Result<()> {
+    writeln!(stdout().lock(), "{text}")?;
+    flush()
+}
+
+/// Sees through what others have written to stdout.
+///
+/// # Errors
+/// As [`print`].
+pub fn flush() -> io::Result<()> {
+    stdout().lock().flush()
+}
+
+#[expect(clippy::disallowed_methods, reason = "here every error is seen")]
+fn stdout() -> io::Stdout {
+    io::stdout()
+}
+
+/// Prints data. A reader that has gone, as `head` does, has what it wanted: the command goes on to its exit status.
+///
+/// # Errors
+/// When stdout takes no more, as on a full disk.
+pub fn say(text: &str) -> anyhow::Result<()> {
+    match print(text) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context(LOST),
     }
 }
 
@@ -80,6 +109,20 @@ pub fn say(text: &str) {
 pub fn tell(text: impl Display) {
     // If stderr is closed, nobody reads it.
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// An error with its causes, each said once: many errors repeat their cause's text in their own.
+pub fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
 }
 
 /// Asks for confirmation if stdin is a terminal.
@@ -157,6 +200,16 @@ mod tests {
         let long = "word ".repeat(40);
         let text = table(&["ID", "TEXT"], [vec!["0".repeat(36), long]]);
         assert!(text.lines().all(|line| line.chars().count() <= usize::from(WIDTH)), "{text}");
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        use sqlx::migrate::MigrateError;
+        let cause = sqlx::Error::Protocol("relation \"run\" exists".to_owned());
+        let error = anyhow::Error::new(crate::engine::Error::Migrate(MigrateError::ExecuteMigration(cause, 3)));
+        let text = chain(&error.context("the schema could not be brought up to date"));
+        assert_eq!(text.matches("relation").count(), 1, "{text}");
+        assert!(text.starts_with("the schema could not be brought up to date: ") && text.contains(" 3: "), "{text}");
     }
 
     #[test]

@@ -50,9 +50,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     wiring::require_keys(orders.engine(), &args.serve).await?;
     let listener = wiring::listen(args.serve.listen).await?;
     let stop = wiring::stop_signal()?;
-    say(&format!("ready: http://{}", listener.local_addr()?));
+    say(&format!("ready: http://{}", listener.local_addr()?))?;
     let engine = orders.engine().clone();
-    let app = wiring::app(orders, recorder, (!args.no_worker).then_some(&args.work)).without_keys(args.serve.no_auth);
+    let app =
+        wiring::app(orders.clone(), recorder, (!args.no_worker).then_some(&args.work)).without_keys(args.serve.no_auth);
     let api = async {
         let served = http::serve(listener, app, stop.clone().cancelled_owned()).await;
         stop.cancel();
@@ -66,6 +67,6 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         // A process whose worker has failed must not look healthy.
         wiring::work(engine.clone(), args.work, stop.clone()).await.inspect_err(|_| stop.cancel())
     };
-    let (served, worked, ()) = tokio::join!(api, worker, wiring::ensure_schedules(&engine, &stop));
+    let (served, worked, ()) = tokio::join!(api, worker, wiring::ensure_schedules(&orders, &stop));
     served.and(worked)
 }

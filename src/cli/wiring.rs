@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     activities::ShopDeps,
     config::{GatewayArgs, SchemaArgs, ServeArgs, WorkArgs},
-    engine::{self, Engine, Error, MaintenanceConfig, Observer, Registry, WorkerConfig},
+    engine::{self, Engine, MaintenanceConfig, Observer, Registry, WorkerConfig},
     http::App,
     orders::{Orders, ShopSettings},
     payments::{StripeConfig, StripeGateway},
@@ -25,6 +25,8 @@ use crate::{
 
 /// How long to wait before the schedules are tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// How long at most.
+const TRY_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
 
 /// The order service, on an engine that knows the shop's workflows.
 pub(super) fn shop(
@@ -104,26 +106,36 @@ pub(super) async fn maintain(engine: &Engine, stop: &CancellationToken) {
     engine.maintenance(MaintenanceConfig::default()).run(stop.cancelled()).await;
 }
 
-/// Creates the shop's missing schedules, once the database and its schema are ready. Gives up when the process is to stop.
-pub(super) async fn ensure_schedules(engine: &Engine, stop: &CancellationToken) {
+/// Creates the shop's missing schedules, once the shop's schema is up to date. Gives up when the process is to stop.
+pub(super) async fn ensure_schedules(orders: &Orders, stop: &CancellationToken) {
     tokio::select! {
-        () = try_schedules(engine) => {}
+        () = try_schedules(orders) => {}
         () = stop.cancelled() => {}
     }
 }
 
-async fn try_schedules(engine: &Engine) {
+/// A database without the shop's schema belongs to another service: it gets no schedule of the shop's.
+async fn try_schedules(orders: &Orders) {
     let brought = async || {
+        if !orders.missing_migrations().await?.is_empty() {
+            return Ok(false);
+        }
         for (name, spec) in workflows::schedules()? {
-            if engine.ensure_schedule(name, &spec).await? {
+            if orders.engine().ensure_schedule(name, &spec).await? {
                 tracing::info!(schedule = name, "created a schedule");
             }
         }
-        Ok::<_, Error>(())
+        anyhow::Ok(true)
     };
-    while let Err(error) = brought().await {
-        tracing::debug!(%error, "can't create the schedules yet");
-        tokio::time::sleep(TRY_AGAIN).await;
+    let mut pause = TRY_AGAIN;
+    loop {
+        match brought().await {
+            Ok(true) => return,
+            Ok(false) => tracing::debug!("the shop's schema is not up to date: its schedules have to wait"),
+            Err(error) => tracing::debug!(%error, "can't create the schedules yet"),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(TRY_AT_LEAST_EVERY);
     }
 }
 

@@ -47,11 +47,11 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     )?;
     let stop = wiring::stop_signal()?;
     let engine = orders.engine().clone();
-    let app = wiring::app(orders, recorder, Some(&args.work));
+    let app = wiring::app(orders.clone(), recorder, Some(&args.work));
     let health = async {
         let Some(address) = args.listen else { return Ok(()) };
         let listener = wiring::listen(address).await?;
-        say(&format!("ready: http://{}", listener.local_addr()?));
+        say(&format!("ready: http://{}", listener.local_addr()?))?;
         let served = http::serve_health(listener, app, stop.clone().cancelled_owned()).await;
         served.context("the health server failed")
     };
@@ -61,6 +61,6 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         worked
     };
     let health = async { health.await.inspect_err(|_| stop.cancel()) };
-    let (served, worked, ()) = tokio::join!(health, worker, wiring::ensure_schedules(&engine, &stop));
+    let (served, worked, ()) = tokio::join!(health, worker, wiring::ensure_schedules(&orders, &stop));
     served.and(worked)
 }

@@ -7,12 +7,13 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
+use nix::unistd::geteuid;
 use uuid::Uuid;
 
 use super::discover::{Server, discover};
@@ -20,7 +21,7 @@ use super::owner::Owner;
 use super::{Error, pidfile};
 
 /// Where root's clusters go if the server's user can't enter the given directory.
-const FALLBACK_HOME: &str = "/var/lib/backstitch";
+pub(super) const FALLBACK_HOME: &str = "/var/lib/backstitch";
 /// The superuser of a new cluster, and its only user.
 pub(super) const SUPERUSER: &str = "backstitch";
 /// A server's log beyond this size is truncated.
@@ -56,6 +57,7 @@ impl Cluster {
         let dir = fs::canonicalize(dir).map_err(Error::io("resolve", dir))?;
         let lock = lock(&dir)?;
         let link = dir.join("pg");
+        require_own_link(&link)?;
         if link.is_symlink() && !link.exists() {
             fs::remove_file(&link).map_err(Error::io("remove the dangling link", &link))?;
         }
@@ -99,11 +101,11 @@ impl Cluster {
     /// Opens the log for the server to append to, truncated if it is large.
     pub(super) fn open_log(&self) -> Result<File, Error> {
         let path = self.log_path();
-        let full = fs::metadata(&path).is_ok_and(|meta| meta.len() > LOG_LIMIT_BYTES);
+        let full = fs::symlink_metadata(&path).is_ok_and(|meta| meta.len() > LOG_LIMIT_BYTES);
         if full {
             fs::remove_file(&path).map_err(Error::io("remove", &path))?;
         }
-        let opened = OpenOptions::new().create(true).append(true).mode_private().open(&path);
+        let opened = OpenOptions::new().create(true).append(true).private().open(&path);
         opened.map_err(Error::io("open", &path))
     }
 
@@ -138,10 +140,20 @@ fn create_dir(dir: &Path) -> Result<(), Error> {
     fs::set_permissions(dir, Permissions::from_mode(0o711)).map_err(Error::io("set the mode of", dir))
 }
 
+/// A link that another user made is not followed: root would start a server on whatever it leads to, and give it away.
+fn require_own_link(link: &Path) -> Result<(), Error> {
+    match fs::symlink_metadata(link) {
+        Ok(meta) if meta.is_symlink() && meta.uid() != geteuid().as_raw() => {
+            Err(Error::io("follow (another user made this link)", link)(io::ErrorKind::PermissionDenied.into()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Takes the lock, or fails with the pid that holds it.
 fn lock(dir: &Path) -> Result<File, Error> {
     let path = dir.join("pg.lock");
-    let opened = OpenOptions::new().create(true).read(true).write(true).truncate(false).mode_private().open(&path);
+    let opened = OpenOptions::new().create(true).read(true).write(true).truncate(false).private().open(&path);
     let mut file = opened.map_err(Error::io("open", &path))?;
     match file.try_lock() {
         Ok(()) => {
@@ -222,43 +234,13 @@ pub(super) fn last_lines(text: &str, count: usize) -> String {
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
-/// Sets mode 0600.
-trait ModePrivate {
-    fn mode_private(&mut self) -> &mut Self;
+/// Sets mode 0600, and follows no link: we may be root in somebody else's directory.
+trait Private {
+    fn private(&mut self) -> &mut Self;
 }
 
-impl ModePrivate for OpenOptions {
-    fn mode_private(&mut self) -> &mut Self {
-        std::os::unix::fs::OpenOptionsExt::mode(self, 0o600)
+impl Private for OpenOptions {
+    fn private(&mut self) -> &mut Self {
+        self.mode(0o600).custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits())
     }
-}
-
-/// Age in minutes after which the temporary directory of a killed process is removed by a later one.
-const LEFT_BEHIND_AFTER: Duration = Duration::from_secs(600);
-const TEMPORARY_PREFIX: &str = "backstitch-temporary-";
-
-/// Names a new temporary directory and removes those left by killed processes.
-pub(super) fn temporary_dir() -> PathBuf {
-    let base = env::temp_dir();
-    for entry in fs::read_dir(&base).into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX) {
-            let _ = remove_left_behind(&entry.path());
-        }
-    }
-    base.join(format!("{TEMPORARY_PREFIX}{}", Uuid::now_v7()))
-}
-
-/// Removes a temporary directory that is not locked; younger ones may be about to be locked.
-fn remove_left_behind(dir: &Path) -> io::Result<()> {
-    let file = File::open(dir.join("pg.lock"))?;
-    let age = file.metadata()?.modified()?.elapsed().unwrap_or_default();
-    if age < LEFT_BEHIND_AFTER || file.try_lock().is_err() {
-        return Ok(());
-    }
-    let data = fs::canonicalize(dir.join("pg"))?;
-    if pidfile::living_server(&data).is_none() {
-        fs::remove_dir_all(&data)?;
-        fs::remove_dir_all(dir)?;
-    }
-    Ok(())
 }

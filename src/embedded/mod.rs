@@ -16,6 +16,7 @@ mod error;
 mod launch;
 mod owner;
 mod pidfile;
+mod temporary;
 
 use std::ffi::OsStr;
 use std::os::unix::fs::DirBuilderExt;
@@ -31,7 +32,7 @@ use uuid::Uuid;
 pub use discover::{OLDEST_SUPPORTED, Server, discover};
 pub use error::Error;
 
-use cluster::{Cluster, SUPERUSER, last_lines, temporary_dir};
+use cluster::{Cluster, SUPERUSER, last_lines};
 use launch::Process;
 
 /// The database created in a new cluster, which [`Embedded::url`] names.
@@ -144,7 +145,7 @@ impl Embedded {
     /// # Errors
     /// As [`Embedded::start`].
     pub async fn temporary_with(options: Options) -> Result<Self, Error> {
-        Self::open(temporary_dir(), options, true).await
+        Self::open(temporary::create(&env::temp_dir())?, options, true).await
     }
 
     /// A URL for [`DATABASE`] that sqlx, psql and libpq understand. Valid until the server stops.

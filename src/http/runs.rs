@@ -136,6 +136,8 @@ async fn list(State(app): State<App>, Params(filter): Params<RunFilter>) -> Resu
 }
 
 /// Read a run with its steps.
+///
+/// Of its id, a beginning will do that no other run has, of four digits or more.
 #[utoipa::path(
     get,
     path = "/v1/runs/{id}",
@@ -146,7 +148,11 @@ async fn list(State(app): State<App>, Params(filter): Params<RunFilter>) -> Resu
     extensions(("x-problems" = json!(["unknown_run"])))
 )]
 async fn show(State(app): State<App>, Path(id): Id) -> Result<Answer<Run>, Problem> {
-    Ok(Answer(app.engine.run(run_id(&id)?).await?))
+    let run = match run_id(&id) {
+        Ok(run) => run,
+        Err(unknown) => app.engine.find_run(&id).await?.ok_or(unknown)?,
+    };
+    Ok(Answer(app.engine.run(run).await?))
 }
 
 /// Wait for a run's end.

@@ -34,7 +34,7 @@ pub(super) async fn render_list(orders: &Orders, base: &Base, address: &Address)
         crate::orders::OrderPage { items: Vec::new(), next_cursor: None }
     } else {
         let cursor = address.param("cursor").map(str::to_owned);
-        orders.list(&OrderFilter { customer_id: customer.to_owned(), limit: None, cursor }).await?
+        orders.list(&OrderFilter { customer_id: Some(customer.to_owned()), limit: None, cursor }).await?
     };
     let next = address.next(found.next_cursor);
     Fragment::render(base, "Orders", "orders", &OrdersPage { customer, orders: found.items, next })

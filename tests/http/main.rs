@@ -23,6 +23,8 @@ mod secrets;
 mod server;
 mod session;
 mod shop;
+mod stdout;
 #[path = "../support/mod.rs"]
 mod support;
+mod terminal;
 mod traces;

@@ -1,10 +1,11 @@
-//! `backstitch demo`: orders through every outcome, in under three minutes.
+//! `backstitch demo`: orders through every outcome, in under three minutes where the machine has nothing else to do.
 //!
 //! It starts an embedded Postgres, the API, a worker and a payment gateway with faults on demand, and plays orders as
 //! customers, the shop and operators would. At the end it prints the outcomes, the timeline of one compensated order,
 //! and the ledger check: our books against the gateway's. Exit 0 only if every outcome is right.
 
 mod ledger;
+mod pace;
 mod play;
 mod report;
 mod scenario;
@@ -14,9 +15,10 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
+use sqlx::PgPool;
 use tokio::task::JoinSet;
 
-use self::{report::Report, scenario::Scenario, stage::Stage};
+use self::{pace::Pace, report::Report, scenario::Scenario, stage::Stage};
 use super::output::{Out, tell};
 use crate::{config, embedded::Embedded};
 
@@ -42,20 +44,35 @@ pub(super) async fn run(args: Args, out: Out) -> anyhow::Result<()> {
     let report = played?;
     report.print(out)?;
     if !report.right() {
-        bail!("not every outcome is the right one, or the books don't add up: see above");
+        bail!(
+            "not every outcome is the right one, or the books don't add up: see above\n\
+             With BACKSTITCH_LOG=info it says what happens on the way."
+        );
     }
     Ok(())
 }
 
 async fn on_stage(url: &str, orders: usize) -> anyhow::Result<Report> {
     let pool = config::pool(url, CONNECTIONS)?;
-    let (stage, parts) = Stage::set(pool.clone()).await?;
-    let played = play_all(&stage, orders).await;
-    let struck = stage.strike(parts).await;
+    let pace = with_stage(&pool, Pace::IDLE, async |stage| stage.measure(orders).await).await?;
+    pace.notice().iter().for_each(tell);
+    let report = with_stage(&pool, pace, async |stage| play_all(stage, orders).await).await?;
     pool.close().await;
-    let report = played?;
-    struck?;
     Ok(report)
+}
+
+/// Sets a stage, does something on it, and clears it away whatever came of that.
+async fn with_stage<T>(
+    pool: &PgPool,
+    pace: Pace,
+    play: impl AsyncFnOnce(&Arc<Stage>) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let (stage, parts) = Stage::set(pool.clone(), pace).await?;
+    let done = play(&stage).await;
+    let struck = stage.strike(parts).await;
+    let done = done?;
+    struck?;
+    Ok(done)
 }
 
 /// Plays the scenarios in turn, concurrently, up to the requested number of orders.

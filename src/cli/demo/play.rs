@@ -1,11 +1,13 @@
 //! Plays one order: places it, acts as its customer, the shop or an operator, and waits for its end.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
+use tokio::{task::JoinSet, time::Instant};
 use uuid::Uuid;
 
 use super::{
+    pace::Pace,
     scenario::{Expected, Scenario},
     stage::{PLENTY, SOLD_OUT, Stage},
 };
@@ -19,6 +21,10 @@ use crate::{
 
 /// Timeout of a scenario.
 const AT_MOST: Duration = Duration::from_secs(90);
+/// Age at which the customer cancels who cancels late: between the tiers of [`super::stage`].
+const LATER: Duration = Duration::from_secs(6);
+
+/// How often the demo looks whether something has come about.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Result of a scenario.
@@ -33,10 +39,11 @@ impl Stage {
     /// Plays one scenario to its end.
     pub(super) async fn play(&self, scenario: Scenario, number: usize) -> Outcome {
         let expected = scenario.expected();
-        let played = tokio::time::timeout(AT_MOST, self.perform(scenario, number)).await;
+        let at_most = self.pace.of(AT_MOST);
+        let played = tokio::time::timeout(at_most, self.perform(scenario, number)).await;
         let ended = match played {
             Ok(ended) => ended,
-            Err(_) => Err(anyhow::anyhow!("it did not end within {AT_MOST:?}")),
+            Err(_) => Err(anyhow::anyhow!("it did not end within {at_most:?}")),
         };
         let wrong = match &ended {
             Ok((order, _)) => difference(order, expected),
@@ -45,8 +52,26 @@ impl Stage {
         Outcome { scenario, ended, wrong }
     }
 
+    /// Places as many orders as will be played, side by side, and sees how long the last one takes. They are of an item that is
+    /// sold out: they pass through the same hands as all others, and leave nothing in the books.
+    pub(super) async fn measure(self: &Arc<Self>, orders: usize) -> anyhow::Result<Pace> {
+        let began = Instant::now();
+        let mut trial = JoinSet::new();
+        for number in 0..orders {
+            let stage = self.clone();
+            trial.spawn(async move {
+                let id = stage.place(Scenario::OutOfStock, &format!("trial-{number}"), number).await?;
+                stage.until(id, |order| order.state == OrderState::Cancelled).await
+            });
+        }
+        while let Some(ended) = trial.join_next().await {
+            ended.context("a trial's task was lost")??;
+        }
+        Ok(Pace::measured(began.elapsed()))
+    }
+
     async fn perform(&self, scenario: Scenario, number: usize) -> anyhow::Result<(Order, Run)> {
-        let id = self.place(scenario, number).await?;
+        let id = self.place(scenario, &format!("demo-{number}"), number).await?;
         match scenario {
             Scenario::Delivered => {
                 self.until(id, |order| order.state == OrderState::Processing).await?;
@@ -59,7 +84,7 @@ impl Stage {
             }
             Scenario::CancelSecondTier => {
                 let order = self.placed(id).await?;
-                self.past(order, Duration::from_secs(6)).await?;
+                self.past(order, self.pace.of(LATER)).await?;
                 self.cancel(id, CancelBy::Customer).await?;
             }
             Scenario::CancelTooLate => {
@@ -90,7 +115,7 @@ impl Stage {
         Ok((order, run))
     }
 
-    async fn place(&self, scenario: Scenario, number: usize) -> anyhow::Result<Uuid> {
+    async fn place(&self, scenario: Scenario, key: &str, number: usize) -> anyhow::Result<Uuid> {
         let sku = if scenario == Scenario::OutOfStock { SOLD_OUT } else { PLENTY };
         let request = PlaceOrder {
             customer_id: format!("customer-{}", number + 1),
@@ -99,15 +124,7 @@ impl Stage {
             payment: Payment { token: scenario.token().to_owned() },
             delivery: None,
         };
-        // The worker may still be registering the workflow.
-        for _ in 0..100 {
-            match self.orders.place(&request, Some(&format!("demo-{number}"))).await {
-                Ok(placed) => return Ok(placed.order.id),
-                Err(error) if error.code() == "unknown_workflow" => tokio::time::sleep(LOOK_EVERY).await,
-                Err(error) => return Err(error).context("placing the order"),
-            }
-        }
-        bail!("the worker did not register its workflows")
+        Ok(self.orders.place(&request, Some(key)).await.context("placing the order")?.order.id)
     }
 
     async fn cancel(&self, id: Uuid, by: CancelBy) -> Result<Order, crate::orders::Error> {

@@ -134,3 +134,83 @@ fn back(order: &Order) -> String {
 fn euros(minor: i64) -> String {
     format_amount(minor, "EUR")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cli::{
+        demo::{
+            scenario::Scenario,
+            stage::{ON_HAND, PRICE},
+        },
+        output::Format,
+    };
+
+    /// What the demo's order of that number ends as.
+    fn played(number: usize) -> (Row, i64) {
+        let scenario = Scenario::ALL[number % Scenario::ALL.len()];
+        let expected = scenario.expected();
+        let quantity = 1 + number as i64 % 3;
+        let paid = matches!(expected.payment.word(), "captured" | "partially_refunded" | "refunded");
+        let captured = if paid { quantity * PRICE } else { 0 };
+        let order = json!({
+            "id": uuid::Uuid::nil(), "run_id": uuid::Uuid::nil(), "customer_id": "c", "state": expected.state,
+            "cancel_reason": expected.reason, "payment_state": expected.payment, "stock_state": expected.stock, "items": [],
+            "total": quantity * PRICE, "refunded": captured * expected.refunded / 100, "currency": "EUR", "placed_at": null,
+            "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z", "archived": false,
+            "captured": captured, "intent_id": null, "delivery": null, "cancel": null, "refund_tiers": "",
+            "dispatched_at": null, "delivered_at": null,
+        });
+        let run_status = match scenario {
+            Scenario::Declined
+            | Scenario::TimeoutBeforeEffect
+            | Scenario::OutOfStock
+            | Scenario::UndoFailsUntilRetry => RunStatus::Compensated,
+            _ if expected.state.word() == "processing" => RunStatus::Waiting,
+            _ => RunStatus::Completed,
+        };
+        let row = Row {
+            scenario: scenario.title(),
+            token: scenario.token(),
+            right: true,
+            order: Some(serde_json::from_value(order).expect("an order")),
+            run_status: Some(run_status),
+            wrong: None,
+        };
+        (row, if expected.stock.word() == "committed" { quantity } else { 0 })
+    }
+
+    /// The lines of the README between its marks, without the command and the line that stands for others.
+    fn transcript() -> Vec<&'static str> {
+        let readme = include_str!("../../../README.md");
+        let (_, rest) = readme.split_once("<!-- demo transcript -->").expect("it has a transcript");
+        let (text, _) = rest.split_once("<!-- /demo transcript -->").expect("it ends");
+        let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with("```"));
+        lines.filter(|line| !line.starts_with("$ ") && !line.contains('…')).collect()
+    }
+
+    #[test]
+    fn the_transcript_in_the_readme_is_real() {
+        let (orders, taken): (Vec<Row>, Vec<i64>) = (0..20).map(played).unzip();
+        let sum = |amount: fn(&Order) -> i64| orders.iter().filter_map(|row| row.order.as_ref()).map(amount).sum();
+        let (captured, refunded): (i64, i64) = (sum(|order| order.captured), sum(|order| order.refunded));
+        let left = ON_HAND - taken.iter().sum::<i64>();
+        let books = Books {
+            payments: orders.iter().filter(|row| row.scenario != Scenario::OutOfStock.title()).count(),
+            captured: (captured, captured),
+            refunded: (refunded, refunded),
+            on_hand: (left, left),
+            held: (0, 0),
+            breaches: Vec::new(),
+        };
+        let report = Report { orders, books, compensated: None, right: true };
+        let out = Out { format: Format::Table, colour: false };
+        let printed = format!("{}\n{}", report.table(out), report.books_text(out));
+        let mut after = printed.lines();
+        for line in transcript() {
+            assert!(after.any(|printed| printed == line), "the demo does not print `{line}` there, but\n{printed}");
+        }
+    }
+}

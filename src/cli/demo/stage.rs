@@ -7,6 +7,7 @@ use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::pace::Pace;
 use crate::{
     cli::wiring,
     config::{GatewayArgs, SchemaArgs},
@@ -17,17 +18,20 @@ use crate::{
     shop, tls,
 };
 
-/// Payment window in the demo; ten minutes by default elsewhere.
+/// Payment window in the demo; ten minutes by default elsewhere. This and what follows is for an idle machine.
 const PAYMENT_WINDOW: Duration = Duration::from_secs(4);
-/// Refund tiers in the demo; `10m:70,30m:40` by default elsewhere.
-const REFUND_TIERS: &str = "5s:70,10s:40";
+/// Until when the first and the second refund tier apply; `10m:70,30m:40` by default elsewhere.
+const TIERS: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(10)];
+const GATEWAY_TIMEOUT: Duration = Duration::from_millis(800);
+/// How long a silent gateway is silent.
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// An item that is in stock, and one that is not.
 pub(super) const PLENTY: &str = "espresso";
 pub(super) const SOLD_OUT: &str = "white-truffle";
 /// Units of the first at the start.
 pub(super) const ON_HAND: i64 = 10_000;
-const PRICE: i64 = 1_250;
+pub(super) const PRICE: i64 = 1_250;
 
 /// The demo's processes.
 pub(super) struct Stage {
@@ -35,6 +39,7 @@ pub(super) struct Stage {
     pub(super) orders: Orders,
     pub(super) gateway_url: String,
     pub(super) http: reqwest::Client,
+    pub(super) pace: Pace,
     stop: CancellationToken,
 }
 
@@ -43,7 +48,7 @@ pub(super) type Parts = JoinSet<anyhow::Result<()>>;
 
 impl Stage {
     /// Migrates, starts everything and creates the items.
-    pub(super) async fn set(pool: PgPool) -> anyhow::Result<(Arc<Self>, Parts)> {
+    pub(super) async fn set(pool: PgPool, pace: Pace) -> anyhow::Result<(Arc<Self>, Parts)> {
         let local = ([127, 0, 0, 1], 0).into();
         let (api, sim) = (wiring::listen(local).await?, wiring::listen(local).await?);
         let events = format!("http://{}/v1/webhooks/stripe", api.local_addr()?);
@@ -52,12 +57,13 @@ impl Stage {
         let gateway = GatewayArgs {
             gateway_url: gateway_url.clone(),
             gateway_key: Secret::new("sk_test_demo"),
-            gateway_timeout: Duration::from_millis(800),
+            gateway_timeout: pace.of(GATEWAY_TIMEOUT),
             webhook_secret: Some(secret.clone()),
         };
+        let [first, second] = TIERS.map(|until| pace.of(until));
         let shop = ShopSettings {
-            payment_window: PAYMENT_WINDOW,
-            refund_tiers: REFUND_TIERS.parse()?,
+            payment_window: pace.of(PAYMENT_WINDOW),
+            refund_tiers: format!("{}ms:70,{}ms:40", first.as_millis(), second.as_millis()).parse()?,
             ..ShopSettings::default()
         };
         let orders = wiring::shop(pool, &SchemaArgs::default(), shop, gateway, DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION)?;
@@ -69,7 +75,7 @@ impl Stage {
         let simulator = gateway_sim::Config {
             webhook_url: Some(events),
             webhook_secret: secret,
-            hold: Duration::from_secs(3),
+            hold: pace.of(SILENCE),
             ..gateway_sim::Config::default()
         };
         let stopped = stop.clone().cancelled_owned();
@@ -85,7 +91,7 @@ impl Stage {
         orders.put_item(PLENTY, &item("Espresso beans, 1 kg", ON_HAND)).await?;
         orders.put_item(SOLD_OUT, &item("White truffle", 0)).await?;
         let http = tls::client(&gateway_url.parse()?, Duration::from_secs(10))?;
-        Ok((Arc::new(Self { engine, orders, gateway_url, http, stop }), parts))
+        Ok((Arc::new(Self { engine, orders, gateway_url, http, pace, stop }), parts))
     }
 
     /// Drains and stops everything; returns the first failure.

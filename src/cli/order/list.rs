@@ -1,4 +1,4 @@
-//! `backstitch order list`: a customer's orders, live and archived together.
+//! `backstitch order list`: orders, newest first, live and archived together.
 
 use crate::{
     cli::{
@@ -13,16 +13,16 @@ use crate::{
 /// Arguments of `order list`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The customer's id
-    #[arg(long)]
-    customer: String,
+    /// Only this customer's orders
+    #[arg(long, value_name = "ID")]
+    customer: Option<String>,
     #[command(flatten)]
     slice: SliceArgs,
 }
 
 pub(super) async fn run(args: Args, client: &Client, out: Out) -> anyhow::Result<()> {
     let mut query = args.slice.query();
-    query.push(("customer_id", args.customer));
+    query.extend(args.customer.map(|customer| ("customer_id", customer)));
     let answer = client.get("/v1/orders", &query).await?;
     let row = |order: &Order| {
         vec![

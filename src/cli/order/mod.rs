@@ -21,7 +21,7 @@ pub(super) enum Verb {
     Show(show::Args),
     /// Cancel an order
     Cancel(cancel::Args),
-    /// List a customer's orders, newest first
+    /// List orders, newest first
     List(list::Args),
 }
 

@@ -12,7 +12,7 @@ use crate::cli::{
 /// Arguments of `run export`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The run's id
+    /// The run's id, or a beginning that no other run has
     id: String,
     /// File to create or replace; stdout by default
     #[arg(long, value_name = "FILE")]
@@ -20,11 +20,10 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(args: &Args, client: &Client) -> anyhow::Result<()> {
-    let document = client.get(&format!("/v1/runs/{}/export", args.id), &[]).await?;
+    let document = client.get(&format!("/v1/runs/{}/export", client.run_id(&args.id).await?), &[]).await?;
     let text = serde_json::to_string_pretty(&document)?;
     let Some(path) = &args.out else {
-        say(&text);
-        return Ok(());
+        return say(&text);
     };
     std::fs::write(path, text + "\n").with_context(|| format!("could not write {}", path.display()))?;
     tell(format!("wrote {}", path.display()));

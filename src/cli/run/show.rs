@@ -10,12 +10,12 @@ use crate::cli::{
 /// The run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The run's id
+    /// The run's id, or a beginning that no other run has
     pub(super) id: String,
 }
 
 pub(super) async fn run(args: &Args, client: &Client, out: Out) -> anyhow::Result<()> {
-    show_run(&args.id, client, out).await
+    show_run(&client.run_id(&args.id).await?, client, out).await
 }
 
 /// Shows one run.

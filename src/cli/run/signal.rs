@@ -2,12 +2,16 @@
 
 use reqwest::Method;
 
-use crate::cli::{args::optional_json, client::Client, output::tell};
+use crate::cli::{
+    args::optional_json,
+    client::{Client, encoded},
+    output::tell,
+};
 
 /// Arguments of `run signal`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The run's id
+    /// The run's id, or a beginning that no other run has
     id: String,
     /// The signal's name
     name: String,
@@ -21,8 +25,9 @@ pub(crate) struct Args {
 
 pub(super) async fn run(args: Args, client: &Client) -> anyhow::Result<()> {
     let payload = optional_json("--payload", args.payload.as_deref())?;
-    let path = format!("/v1/runs/{}/signals/{}", args.id, args.name);
+    let id = client.run_id(&args.id).await?;
+    let path = format!("/v1/runs/{id}/signals/{}", encoded(&args.name));
     client.send(Method::POST, &path, payload.as_ref(), args.key.as_deref()).await?;
-    tell(format!("signal {} is recorded; `backstitch run show {}` shows its effect.", args.name, args.id));
+    tell(format!("signal {} is recorded; `backstitch run show {id}` shows its effect.", args.name));
     Ok(())
 }

@@ -24,7 +24,7 @@ const LONGEST_SUMMARY: usize = 30;
 /// Arguments of a verb that can be reversed or safely repeated.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PlainArgs {
-    /// The run's id
+    /// The run's id, or a beginning that no other run has
     #[arg(required_unless_present_any = ConditionArgs::IDS, conflicts_with_all = ConditionArgs::IDS)]
     id: Option<String>,
     /// Reason, for the audit log
@@ -76,7 +76,7 @@ pub(crate) struct Sure {
 /// Arguments of a verb that can't be reversed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DangerousArgs {
-    /// The run's id
+    /// The run's id, or a beginning that no other run has
     #[arg(required_unless_present_any = ConditionArgs::IDS, conflicts_with_all = ConditionArgs::IDS)]
     id: Option<String>,
     #[command(flatten)]
@@ -88,7 +88,7 @@ pub(crate) struct DangerousArgs {
 /// Arguments of `run skip`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct SkipArgs {
-    /// The run's id
+    /// The run's id, or a beginning that no other run has
     id: String,
     /// The step's number in `run show`
     seq: u32,
@@ -107,7 +107,7 @@ pub(crate) struct SkipArgs {
 #[command(override_usage = "backstitch run resolve [OPTIONS] --outcome <OUTCOME> --reason <TEXT>
                               <ID> <SEQ>")]
 pub(crate) struct ResolveArgs {
-    /// The run's id
+    /// The run's id, or a beginning that no other run has
     id: String,
     /// The step's number in `run show`
     seq: u32,
@@ -130,7 +130,7 @@ pub(crate) struct ResolveArgs {
 /// Arguments of `run fork`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ForkArgs {
-    /// The run's id
+    /// The run's id, or a beginning that no other run has
     id: String,
     /// The first step to execute again
     #[arg(long, value_name = "SEQ")]
@@ -149,7 +149,7 @@ impl PlainArgs {
         let Some(id) = id else {
             return apply_to_many(verb, reason.as_deref(), (dry_run, yes), filter, client, out).await;
         };
-        let request = Request::new(verb, &id, reason.as_deref())?;
+        let request = Request::new(verb, &client.run_id(&id).await?, reason.as_deref())?;
         finish(&request.send(client, dry_run).await?, out)
     }
 }
@@ -246,12 +246,13 @@ pub(super) async fn resolve(args: ResolveArgs, client: &Client, out: Out) -> any
 }
 
 async fn apply(verb: &Verb, id: &str, sure: &Sure, client: &Client, out: Out) -> anyhow::Result<()> {
-    let request = Request::new(verb, id, Some(&sure.reason))?;
+    let request = Request::new(verb, &client.run_id(id).await?, Some(&sure.reason))?;
     finish(&request.confirm_and_send(sure, client, |preview| Ok(render(&read(preview)?))).await?, out)
 }
 
 pub(super) async fn fork(args: ForkArgs, client: &Client, out: Out) -> anyhow::Result<()> {
     let ForkArgs { id, from, input, sure } = args;
+    let id = client.run_id(&id).await?;
     let input = optional_json("--input", input.as_deref())?;
     let mut body =
         Map::from_iter([("reason".to_owned(), sure.reason.clone().into()), ("from_step".to_owned(), from.into())]);

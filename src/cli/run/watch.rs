@@ -1,14 +1,15 @@
 //! `backstitch run watch`: follows a run until it ends, a line per change. Resumes after a broken connection.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
+use anyhow::Context;
 use reqwest::Response;
 use serde_json::{Value, json};
 
 use crate::{
     cli::{
         client::{ApiError, Client},
-        output::{Out, say, tell},
+        output::{LOST, Out, print, tell},
     },
     engine::RunStatus,
 };
@@ -22,19 +23,19 @@ const ATTEMPTS: u32 = 30;
 /// The run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The run's id
+    /// The run's id, or a beginning that no other run has
     id: String,
 }
 
 pub(super) async fn run(args: &Args, client: &Client, out: Out) -> anyhow::Result<()> {
-    let path = format!("/v1/runs/{}/events", args.id);
+    let path = format!("/v1/runs/{}/events", client.run_id(&args.id).await?);
     let (mut last, mut failures): (Option<String>, u32) = (None, 0);
     loop {
         match client.events(&path, last.as_deref()).await {
             Ok(None) => return Ok(()),
             Ok(Some(stream)) => {
                 failures = 0;
-                if follow(stream, &mut last, out).await {
+                if follow(stream, &mut last, out).await? {
                     return Ok(());
                 }
             }
@@ -53,8 +54,8 @@ fn refused(error: &anyhow::Error) -> bool {
     error.downcast_ref::<ApiError>().is_some_and(|error| (400..500).contains(&error.status))
 }
 
-/// Shows events until the stream ends; true if the run has ended.
-async fn follow(mut stream: Response, last: &mut Option<String>, out: Out) -> bool {
+/// Shows events until the stream ends; true if the run has ended, or nobody reads on.
+async fn follow(mut stream: Response, last: &mut Option<String>, out: Out) -> anyhow::Result<bool> {
     let mut buffer = Vec::new();
     while let Ok(Some(chunk)) = stream.chunk().await {
         buffer.extend_from_slice(&chunk);
@@ -65,12 +66,15 @@ async fn follow(mut stream: Response, last: &mut Option<String>, out: Out) -> bo
             if event.id.is_some() {
                 *last = event.id.clone();
             }
-            if event.show(out) {
-                return true;
+            match event.show(out) {
+                Ok(false) => {}
+                Ok(true) => return Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(true),
+                Err(error) => return Err(error).context(LOST),
             }
         }
     }
-    false
+    Ok(false)
 }
 
 #[derive(Debug, Default, PartialEq)]
@@ -97,18 +101,15 @@ impl Event {
     }
 
     /// Shows it; true if it reports the run's end.
-    fn show(&self, out: Out) -> bool {
+    fn show(&self, out: Out) -> io::Result<bool> {
         if self.data.is_null() {
-            return false;
+            return Ok(false);
         }
-        if out.json() {
-            say(&json!({"event": self.kind, "data": self.data}).to_string());
-        } else {
-            say(&self.line(out));
-        }
+        let text = if out.json() { json!({"event": self.kind, "data": self.data}).to_string() } else { self.line(out) };
+        print(&text)?;
         // A status of a newer server is none of the ends that are known here: the stream closes by itself then.
         let status = self.data["status"].as_str().and_then(|word| word.parse().ok());
-        self.kind == "run" && status.is_some_and(RunStatus::has_ended)
+        Ok(self.kind == "run" && status.is_some_and(RunStatus::has_ended))
     }
 
     fn line(&self, out: Out) -> String {

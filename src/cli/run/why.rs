@@ -13,12 +13,12 @@ use crate::{
 /// The run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The run's id
+    /// The run's id, or a beginning that no other run has
     id: String,
 }
 
 pub(super) async fn run(args: &Args, client: &Client, out: Out) -> anyhow::Result<()> {
-    let answer = client.get(&format!("/v1/runs/{}/why", args.id), &[]).await?;
+    let answer = client.get(&format!("/v1/runs/{}/why", client.run_id(&args.id).await?), &[]).await?;
     let why = show(&answer, out, |why: &Why| why.sentences.join("\n"))?;
     why.iter().flat_map(suggest_commands).for_each(tell);
     Ok(())

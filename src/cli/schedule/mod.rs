@@ -6,7 +6,7 @@ mod show;
 mod verb;
 
 use super::{
-    client::{Client, ServerArgs},
+    client::{Client, ServerArgs, encoded},
     output::{Out, relative},
 };
 use crate::engine::{Schedule, Time};
@@ -47,15 +47,6 @@ pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Re
 /// A schedule's path, with its name escaped.
 fn path(name: &str) -> String {
     format!("/v1/schedules/{}", encoded(name))
-}
-
-/// Escapes a text for a path or query.
-fn encoded(text: &str) -> String {
-    let escaped = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
-        other => format!("%{other:02X}"),
-    };
-    text.bytes().map(escaped).collect()
 }
 
 /// A moment in its zone, as `Mon 05 Jan 09:00 CET`.

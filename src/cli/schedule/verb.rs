@@ -3,11 +3,11 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{encoded, path};
+use super::path;
 use crate::{
     cli::{
         answer::show,
-        client::Client,
+        client::{Client, encoded},
         output::{Out, confirm, tell},
     },
     engine::{ScheduleChange, ScheduledRun},

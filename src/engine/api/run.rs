@@ -10,6 +10,9 @@ use crate::engine::{
     store::{reads, search},
 };
 
+/// Digits of an id that one has to give at least.
+const SHORTEST_BEGINNING: usize = 4;
+
 impl Engine {
     /// One run with its steps, and why it needs attention.
     ///
@@ -22,6 +25,22 @@ impl Engine {
         found.attention = Some(search::attention::of_run(self.schema(), &mut conn, run).await?);
         found.children = Some(reads::children(self.schema(), &mut conn, run).await?);
         Ok(found)
+    }
+
+    /// The run whose id begins like this, if there is one; dashes may be left out.
+    ///
+    /// # Errors
+    /// `invalid_request` when several do.
+    pub async fn find_run(&self, beginning: &str) -> Result<Option<RunId>, Error> {
+        let Some(range) = ids_beginning_with(beginning) else { return Ok(None) };
+        let found = reads::ids_between(self.schema(), &mut *self.pool().acquire().await?, range).await?;
+        match found.as_slice() {
+            [] => Ok(None),
+            [one] => Ok(Some(*one)),
+            _ => Err(Error::InvalidRequest(format!(
+                "several runs have ids that begin with {beginning}: give more of it"
+            ))),
+        }
     }
 
     /// How the run stands; waits up to `wait` for its end.
@@ -49,6 +68,38 @@ impl Engine {
             // The end may come in another process: then only polling finds it.
             let _ = tokio::time::timeout(pause.min(left), ended).await;
             pause = (pause * 2).min(Duration::from_millis(500));
+        }
+    }
+}
+
+/// The first and the last id that begin like this; none where none can, or where it is so short that it says nothing.
+fn ids_beginning_with(text: &str) -> Option<(RunId, RunId)> {
+    let digits = text.replace('-', "");
+    if !(SHORTEST_BEGINNING..=32).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let known = u128::from_str_radix(&digits, 16).ok()?;
+    let open = 128 - 4 * u32::try_from(digits.len()).ok()?;
+    let first = known.checked_shl(open).unwrap_or(0);
+    let rest = u128::MAX.checked_shr(128 - open).unwrap_or(0);
+    Some((RunId::from_u128(first), RunId::from_u128(first | rest)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_beginning_is_a_range_of_ids() {
+        let range = |text: &str| ids_beginning_with(text).map(|(first, last)| (first.to_string(), last.to_string()));
+        let whole = "01998877-6655-7443-8221-100000000000";
+        assert_eq!(range(whole), Some((whole.to_owned(), whole.to_owned())));
+        let (first, last) =
+            ("01998877-6000-0000-0000-000000000000".to_owned(), "01998877-6fff-ffff-ffff-ffffffffffff".to_owned());
+        assert_eq!(range("01998877-6"), Some((first.clone(), last.clone())));
+        assert_eq!(range("019988776"), Some((first, last)));
+        for none in ["", "019", "nonsense", "+1998877", "01998877665574438221100000000000f", "é1998877"] {
+            assert_eq!(range(none), None, "{none}");
         }
     }
 }

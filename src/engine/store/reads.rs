@@ -29,6 +29,16 @@ pub(crate) async fn run(schema: &Schema, conn: &mut PgConnection, id: RunId) -> 
     Ok(view(&row)?)
 }
 
+/// Up to two ids of runs in a range.
+pub(crate) async fn ids_between(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    (first, last): (RunId, RunId),
+) -> Result<Vec<RunId>, Error> {
+    let query = "SELECT id FROM {schema}.run WHERE id BETWEEN $1 AND $2 LIMIT 2";
+    Ok(sqlx::query_scalar(schema.sql(query)).bind(first).bind(last).fetch_all(conn).await?)
+}
+
 /// Up to `limit` runs before a cursor, newest first.
 pub(crate) async fn page(
     schema: &Schema,

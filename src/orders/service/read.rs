@@ -26,8 +26,9 @@ const MOST: u32 = 200;
 #[cfg_attr(feature = "server", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(deny_unknown_fields)]
 pub struct OrderFilter {
-    /// Whose orders.
-    pub customer_id: String,
+    /// Whose orders; without it, everybody's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer_id: Option<String>,
     /// 50 by default.
     #[cfg_attr(feature = "server", param(minimum = 1, maximum = 200))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,7 +72,7 @@ impl Orders {
         }
     }
 
-    /// A page of a customer's orders of the last six months, newest first.
+    /// A page of the orders of the last six months, newest first: a customer's, or everybody's.
     ///
     /// # Errors
     /// `invalid_request` for a limit outside 1 to 200; `bad_cursor`.
@@ -83,12 +84,13 @@ impl Orders {
         let before = filter.cursor.as_deref().map(read_cursor).transpose()?;
         let mut conn = self.engine.pool().acquire().await?;
         let since = store::now(&mut conn).await?.checked_sub_months(VISIBLE).unwrap_or(Time::UNIX_EPOCH);
-        let (customer, fetched) = (filter.customer_id.as_str(), i64::from(limit) + 1);
+        let (customer, fetched) = (filter.customer_id.as_deref(), i64::from(limit) + 1);
         // Live orders first: one that is archived between the two reads is then in both, and the duplicate is dropped.
         // The other way round it would be in neither.
         let mut items = store::orders::page(&mut conn, customer, before, since, fetched).await?;
         items.extend(self.history.page(&mut conn, customer, before, since, fetched).await?);
-        items.sort_by_key(|order| std::cmp::Reverse((order.created_at, order.id)));
+        let by_time = |order: &Order| std::cmp::Reverse((customer.map(|_| order.created_at), order.id));
+        items.sort_by_key(by_time);
         items.dedup_by_key(|order| order.id);
         let more = items.len() > limit as usize;
         items.truncate(limit as usize);

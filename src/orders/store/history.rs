@@ -24,11 +24,12 @@ pub trait History: Send + Sync + 'static {
     /// Forgets an order, because it is live again.
     fn forget<'a>(&'a self, conn: &'a mut PgConnection, id: Uuid, created: Time) -> HistoryFuture<'a, ()>;
 
-    /// A customer's orders, newest first, older than `before` and not older than `since`.
+    /// Orders, newest first, older than `before` and not older than `since`: a customer's by the time of their creation, or
+    /// everybody's by their ids.
     fn page<'a>(
         &'a self,
         conn: &'a mut PgConnection,
-        customer: &'a str,
+        customer: Option<&'a str>,
         before: Option<(Time, Uuid)>,
         since: Time,
         limit: i64,
@@ -81,16 +82,20 @@ impl History for PostgresHistory {
     fn page<'a>(
         &'a self,
         conn: &'a mut PgConnection,
-        customer: &'a str,
+        customer: Option<&'a str>,
         before: Option<(Time, Uuid)>,
         since: Time,
         limit: i64,
     ) -> HistoryFuture<'a, Vec<Order>> {
         Box::pin(async move {
-            let query = "SELECT doc FROM shop.order_archive
+            let of_customer = "SELECT doc FROM shop.order_archive
                 WHERE customer_id = $1 AND created_at >= $4
                   AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3))
                 ORDER BY created_at DESC, id DESC LIMIT $5";
+            let of_all = "SELECT doc FROM shop.order_archive
+                WHERE $1::text IS NULL AND created_at >= $4 AND ($2::timestamptz IS NULL OR id < $3)
+                ORDER BY id DESC LIMIT $5";
+            let query = if customer.is_some() { of_customer } else { of_all };
             let (at, id) = before.unzip();
             let docs: Vec<sqlx::types::Json<Order>> = sqlx::query_scalar(query)
                 .bind(customer)

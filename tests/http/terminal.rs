@@ -1,0 +1,69 @@
+//! The binary at a terminal: how a run is named, and what it does to a database of somebody else.
+
+use std::{process::Stdio, time::Duration};
+
+use backstitch::engine::{Engine, Registry};
+use serde_json::json;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::Command,
+};
+
+use crate::{server::Server, support::TestDatabase};
+
+/// Gives the exit status, and all that it says.
+async fn backstitch(url: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_backstitch"));
+    process.args(arguments).env("BACKSTITCH_URL", url).stdin(Stdio::null()).kill_on_drop(true);
+    let output = process.output().await.expect("it runs");
+    (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
+#[tokio::test]
+async fn a_run_is_named_by_its_ids_unique_beginning() {
+    let server = Server::working().await;
+    let (one, other) = (server.started("patient", json!(null)).await, server.started("patient", json!(null)).await);
+    server.until(&one, "waiting").await;
+    let common = one.bytes().zip(other.bytes()).take_while(|(left, right)| left == right).count();
+    let (unique, shared) = (&one[..=common], &one[..common]);
+    for verb in ["show", "why", "export"] {
+        let (status, said) = backstitch(server.url(), &["run", verb, unique]).await;
+        assert!(status == Some(0) && said.contains(&one), "{verb}: {said}");
+    }
+    let (status, said) = backstitch(server.url(), &["run", "pause", unique]).await;
+    assert_eq!(status, Some(0), "{said}");
+    server.until(&one, "paused").await;
+    let (status, said) = backstitch(server.url(), &["run", "signal", unique, "go", "--payload", "false"]).await;
+    assert!(status == Some(0) && said.contains(&one), "{said}");
+    let (status, said) = backstitch(server.url(), &["audit", "--run", unique]).await;
+    assert!(status == Some(0) && said.contains("pause"), "{said}");
+
+    let (status, said) = backstitch(server.url(), &["run", "pause", shared]).await;
+    assert!(status == Some(1) && said.contains("several runs"), "{said}");
+    assert_ne!(server.get(&format!("/v1/runs/{other}")).await.json["status"], "paused");
+    for nobodys in ["ffffffff-ffff", "nonsense", "../audit"] {
+        let (status, said) = backstitch(server.url(), &["run", "show", nobodys]).await;
+        assert!(status == Some(1) && said.contains("there is no run"), "{nobodys}: {said}");
+    }
+    server.post(&format!("/v1/runs/{unique}/pause"), json!({})).await.is_problem(404, "unknown_run");
+}
+
+#[tokio::test]
+async fn serve_adds_nothing_to_anothers_database() {
+    let database = TestDatabase::unmigrated().await;
+    let engine = Engine::new(database.pool().clone(), Registry::new());
+    engine.migrate().await.expect("it is empty");
+    let mut process = Command::new(env!("CARGO_BIN_EXE_backstitch"));
+    process
+        .args(["serve", "--listen", "127.0.0.1:0"])
+        .env("DATABASE_URL", database.url())
+        .env("BACKSTITCH_LOG", "error");
+    process.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    let mut serving = process.spawn().expect("it starts");
+    let mut lines = BufReader::new(serving.stdout.take().expect("piped")).lines();
+    lines.next_line().await.expect("it reads").expect("it is ready");
+    // It has looked at the database twice at least by then.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let schedules = engine.schedules().await.expect("they can be read");
+    assert!(schedules.is_empty(), "{schedules:?}");
+}
