@@ -19,6 +19,24 @@ use super::{
     store::flush::{Commit, Flushed},
 };
 
+/// Durations in seconds, from an in-process step to far too long.
+pub(crate) const SECONDS: &[f64] =
+    &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// Numbers of rows and runs in one commit.
+const BATCHES: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0];
+
+/// The engine's histograms with the upper bounds of their buckets, for a service that installs a recorder of its own: without
+/// bounds, many recorders make summaries, which can't be added up over processes.
+pub const HISTOGRAMS: &[(&str, &[f64])] = &[
+    ("backstitch_step_duration_seconds", SECONDS),
+    ("backstitch_claim_delay_seconds", SECONDS),
+    ("backstitch_timer_lateness_seconds", SECONDS),
+    ("backstitch_flush_seconds", SECONDS),
+    ("backstitch_flush_runs", BATCHES),
+    ("backstitch_flush_steps", BATCHES),
+];
+
 /// The steps of one activity.
 struct ActivityMeters {
     /// By direction, then by outcome, in the order of their codes.
@@ -157,4 +175,35 @@ fn describe() {
     describe_counter!("backstitch_tasks_died_total", "Tasks of workers that have panicked: a bug, and in the log");
     describe_gauge!("backstitch_worker_slots", "Runs that this process may hold at the same time");
     describe_gauge!("backstitch_worker_held", "Runs that this process holds");
+}
+
+#[cfg(all(test, feature = "server"))]
+mod tests {
+    use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+
+    use super::*;
+
+    #[test]
+    fn anothers_recorder_makes_histograms_with_our_bounds() {
+        let with = |builder: PrometheusBuilder, (name, bounds): &(&str, &[f64])| {
+            builder.set_buckets_for_metric(Matcher::Full((*name).to_owned()), bounds).expect("bounds")
+        };
+        let recorder = HISTOGRAMS.iter().fold(PrometheusBuilder::new(), with).build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            let meters = Meters::new(&Registry::new());
+            let all = [
+                &meters.claim_delay,
+                &meters.timer_lateness,
+                &meters.flush_runs,
+                &meters.flush_steps,
+                &meters.flush_seconds,
+                &meters.unknown_activity.seconds,
+            ];
+            all.iter().for_each(|histogram| histogram.record(0.2));
+        });
+        let shown = recorder.handle().render();
+        let of_type =
+            |kind: &str| shown.lines().filter(|line| line.starts_with("# TYPE ") && line.ends_with(kind)).count();
+        assert_eq!((of_type(" histogram"), of_type(" summary")), (HISTOGRAMS.len(), 0), "{shown}");
+    }
 }

@@ -22,6 +22,8 @@ pub mod testing;
 mod worker;
 mod workflow;
 
+#[cfg(feature = "server")]
+pub(crate) use self::metrics::SECONDS;
 #[cfg(test)]
 pub(crate) use self::read_models::samples;
 pub use self::{
@@ -47,6 +49,7 @@ pub use self::{
     credentials::{Identity, VERDICT_FOR},
     error::Error,
     maintenance::{Maintenance, MaintenanceConfig},
+    metrics::HISTOGRAMS,
     names::DEFAULT_QUEUE,
     observer::{Observed, Observer},
     read_models::*,

@@ -190,6 +190,7 @@ pub fn router(app: App) -> Router {
         .fold(own, |router, plugin| router.merge(plugin.routes(&app).layer(bounded())))
         .layer(from_fn_with_state(app.clone(), auth::guard))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(app.clone(), pages::show_problems))
         .layer(from_fn_with_state(app.base.clone(), base::add_to_location))
         .layer(from_fn(request::observe))
 }

@@ -5,15 +5,13 @@ use std::{sync::OnceLock, time::Duration};
 use metrics::{Unit, describe_counter, describe_histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
+use crate::engine::{HISTOGRAMS, SECONDS};
+
 /// How often recorded values are put into their buckets; until then every single value is kept.
 const SORT_EVERY: Duration = Duration::from_secs(2);
 
-/// Durations in seconds, from an in-process step to far too long.
-const SECONDS: [f64; 16] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
-
-/// Numbers of rows and runs in one commit.
-const BATCHES: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0];
+/// Of the API's requests.
+const REQUESTS: &str = "backstitch_http_request_duration_seconds";
 
 static RECORDER: OnceLock<Recorder> = OnceLock::new();
 
@@ -48,16 +46,16 @@ pub fn record() -> Result<Recorder, RecorderError> {
     if let Some(recorder) = RECORDER.get() {
         return Ok(recorder.clone());
     }
-    let handle = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
-        .and_then(|builder| builder.set_buckets_for_metric(Matcher::Prefix("backstitch_flush_".to_owned()), &BATCHES))
-        .and_then(|builder| {
-            builder.set_buckets_for_metric(Matcher::Full("backstitch_flush_seconds".to_owned()), &SECONDS)
+    let bounds = HISTOGRAMS.iter().copied().chain([(REQUESTS, SECONDS)]);
+    let handle = bounds
+        .into_iter()
+        .try_fold(PrometheusBuilder::new(), |builder, (name, bounds)| {
+            builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), bounds)
         })
         .and_then(PrometheusBuilder::install_recorder)
         .map_err(RecorderError)?;
     describe_counter!("backstitch_http_requests_total", "Requests answered, by route, method and status");
-    describe_histogram!("backstitch_http_request_duration_seconds", Unit::Seconds, "How long requests took");
+    describe_histogram!(REQUESTS, Unit::Seconds, "How long requests took");
     let sorted = handle.clone();
     tokio::spawn(async move {
         loop {

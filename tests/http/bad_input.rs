@@ -89,7 +89,6 @@ async fn list_parameters_out_of_range_are_refused() {
     for (query, code) in cases {
         server.get(&format!("/v1/runs?{query}")).await.is_problem(400, code);
     }
-    server.get("/v1/orders").await.is_problem(400, "invalid_request");
     server.get("/v1/orders?customer_id=c&cursor=abc").await.is_problem(400, "bad_cursor");
     server.get(&format!("/v1/runs/{NOBODY}/result?wait=soon")).await.is_problem(400, "invalid_request");
 }
@@ -176,5 +175,28 @@ async fn a_nul_in_any_reason_is_refused() {
         (Method::POST, "/v1/operations", bulk),
     ] {
         Answer::to(server.request(method, path).json(&body)).await.is_problem(400, "invalid_request");
+    }
+}
+
+#[tokio::test]
+async fn a_browser_gets_a_page_where_nothing_is() {
+    let server = Server::idle().await;
+    let ask = async |path: &str, accept: &str| {
+        let answer = server.request(Method::GET, path).header("accept", accept).send().await.expect("an answer");
+        let headers = answer.headers().clone();
+        let header =
+            |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        (answer.status().as_u16(), header("content-type"), header("content-security-policy"), answer.text().await)
+    };
+    let (status, kind, policy, text) = ask("/nothing/at/all", "text/html,application/xhtml+xml,*/*;q=0.8").await;
+    let text = text.expect("a page");
+    assert_eq!((status, kind.as_str()), (404, "text/html; charset=utf-8"));
+    assert!(
+        text.contains("There is nothing at this address") && policy.contains("style-src 'self'"),
+        "{policy}: {text}"
+    );
+    for (path, accept) in [("/nothing/at/all", "*/*"), ("/v1/nothing", "text/html"), ("/v1/runs/x", "text/html")] {
+        let (status, kind, ..) = ask(path, accept).await;
+        assert_eq!((status, kind.as_str()), (404, "application/problem+json"), "{path} for {accept}");
     }
 }

@@ -52,6 +52,14 @@ async fn every_metric_of_dashboards_and_alerts_exists() {
     let text = scraped.text().await.expect("a text");
     let shown: BTreeSet<String> =
         text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).map(str::to_owned).collect();
+    let is_histogram = |name: &str| text.lines().any(|line| line == format!("# TYPE {name} histogram"));
+    let is_part = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    for expression in &expressions {
+        for (at, _) in expression.match_indices("_bucket") {
+            let name = expression[..at].rsplit(|character| !is_part(character)).next().unwrap_or_default();
+            assert!(is_histogram(name), "{name} is read by buckets, and is no histogram");
+        }
+    }
     let missing: Vec<_> = queried.difference(&shown).collect();
     assert!(missing.is_empty(), "nobody shows {missing:?}; shown are {shown:?}");
 }

@@ -100,8 +100,8 @@ impl Stage {
         let order = orders.place(&order_request("tok_ok", &[("plenty", 1)]), None).await.expect("an order").order.id;
         let (waiting, _) = start::<Patient>(&engine, "waiting").await;
         let (paused, id) = start::<Patient>(&engine, "waiting").await;
-        let (forkable, other) = start::<Patient>(&engine, "waiting").await;
-        for id in [id, other] {
+        let (forkable, second) = start::<Patient>(&engine, "waiting").await;
+        for id in [id, second] {
             engine.apply_verb(id, &Verb::Pause, &operator()).await.expect("it can be paused");
         }
         let (stuck, id) = start::<Stuck>(&engine, "stuck").await;

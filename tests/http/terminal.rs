@@ -2,14 +2,18 @@
 
 use std::{process::Stdio, time::Duration};
 
-use backstitch::engine::{Engine, Registry};
+use backstitch::engine::{Engine, Registry, StartRun, WorkerConfig, Workflow, to_json};
 use serde_json::json;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::Command,
 };
+use tokio_util::sync::CancellationToken;
 
-use crate::{server::Server, support::TestDatabase};
+use crate::{
+    server::{Hold, Patient, Server},
+    support::{TestDatabase, wait_until},
+};
 
 /// Gives the exit status, and all that it says.
 async fn backstitch(url: &str, arguments: &[&str]) -> (Option<i32>, String) {
@@ -51,8 +55,13 @@ async fn a_run_is_named_by_its_ids_unique_beginning() {
 #[tokio::test]
 async fn serve_adds_nothing_to_anothers_database() {
     let database = TestDatabase::unmigrated().await;
-    let engine = Engine::new(database.pool().clone(), Registry::new());
+    let registry = Registry::new().workflow(Patient).activity(Hold);
+    let engine = Engine::new(database.pool().clone(), registry);
     engine.migrate().await.expect("it is empty");
+    let stop = CancellationToken::new();
+    tokio::spawn(engine.worker(WorkerConfig::default()).run(stop.clone().cancelled_owned()));
+    let request = StartRun::named(Patient::NAME, to_json(&()).expect("JSON"));
+    let run = engine.start(request).await.expect("it starts").run;
     let mut process = Command::new(env!("CARGO_BIN_EXE_backstitch"));
     process
         .args(["serve", "--listen", "127.0.0.1:0"])
@@ -61,9 +70,16 @@ async fn serve_adds_nothing_to_anothers_database() {
     process.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
     let mut serving = process.spawn().expect("it starts");
     let mut lines = BufReader::new(serving.stdout.take().expect("piped")).lines();
-    lines.next_line().await.expect("it reads").expect("it is ready");
+    let line = lines.next_line().await.expect("it reads").expect("it is ready");
+    let url = line.strip_prefix("ready: ").expect("its address").to_owned();
+
+    wait_until("the run waits", async || engine.run(run).await.is_ok_and(|run| run.status == "waiting")).await;
+    let plan = ["run", "compensate", &run.to_string(), "--reason", "r", "--dry-run"];
+    let (status, said) = backstitch(&url, &plan).await;
+    assert!(status == Some(0) && said.contains("this server does not know hold"), "{said}");
     // It has looked at the database twice at least by then.
     tokio::time::sleep(Duration::from_secs(4)).await;
     let schedules = engine.schedules().await.expect("they can be read");
     assert!(schedules.is_empty(), "{schedules:?}");
+    stop.cancel();
 }

@@ -2,6 +2,8 @@
 //!
 //! What is done is audited in the commit that does it; what is refused is audited too, after the rollback. Neither is a dry run.
 
+use std::collections::BTreeSet;
+
 use sqlx::PgConnection;
 
 use crate::engine::{
@@ -87,6 +89,17 @@ impl Engine {
         secret: &[String],
     ) -> ActionPlan {
         let alone = |step: Step| (Undo { seq: step.seq, after: Vec::new() }, step);
+        let mut says = ruling.says;
+        let strange: BTreeSet<&str> = ruling
+            .undo
+            .iter()
+            .map(|(_, step)| &*step.name)
+            .filter(|name| self.registry().code(name).is_none())
+            .collect();
+        if !strange.is_empty() {
+            let names = strange.into_iter().collect::<Vec<_>>().join(", ");
+            says.push(format!("this server does not know {names}: a server of their own service says what is undone"));
+        }
         ActionPlan {
             run,
             action: action.to_owned(),
@@ -95,7 +108,7 @@ impl Engine {
             undo: ruling.undo.into_iter().map(|planned| self.planned_undo(planned, secret)).collect(),
             retry: ruling.retry,
             stays: ruling.stays.into_iter().map(|step| self.planned_undo(alone(step), secret)).collect(),
-            says: ruling.says,
+            says,
         }
     }
 

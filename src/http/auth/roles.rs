@@ -52,7 +52,7 @@ pub const PAGES: &[Row] = &[
 ];
 
 /// Whether a path belongs to the API.
-pub(super) fn is_api(path: &str) -> bool {
+pub(in crate::http) fn is_api(path: &str) -> bool {
     path == "/v1" || path.starts_with("/v1/")
 }
 

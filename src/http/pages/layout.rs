@@ -54,6 +54,12 @@ impl Frame {
         Self { title, section, live: None, actor, role: role.word(), csrf, sections }
     }
 
+    /// A page without navigation, for a caller who may be anybody.
+    pub(super) fn of_nobody(title: impl Into<String>) -> Self {
+        let (actor, csrf) = (String::new(), String::new());
+        Self { title: title.into(), section: "", live: None, actor, role: "", csrf, sections: Vec::new() }
+    }
+
     /// The version in the assets' addresses.
     pub(super) fn assets_version(&self) -> &'static str {
         assets::version()

@@ -19,6 +19,7 @@ mod holds;
 mod layout;
 mod links;
 mod live;
+mod missing;
 mod notices;
 mod operations;
 mod overview;
@@ -42,6 +43,7 @@ use axum::{
     routing::get,
 };
 
+pub(super) use self::missing::show_problems;
 pub use self::{
     address::Address,
     format::{Html, short, when, when_any},
