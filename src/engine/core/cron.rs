@@ -1,24 +1,31 @@
 //! When a schedule's slots are: a cron expression in a time zone.
 //!
 //! The words are those of crontab(5): five fields (minute, hour, day of month, month, day of week), Sunday is 0 or 7, Monday
-//! is 1 or MON, and where both days are restricted a day that fits either one fits. A sixth field in front is the second, a
-//! seventh at the end the year. The `cron` crate, which does the searching, counts Sunday as 1 and wants both days to fit:
-//! so the days of the week are translated by name here, and two restricted days become two searches.
+//! is 1 or MON, and where both days are restricted a day that fits either one fits. The `cron` crate, which does the
+//! searching, takes seconds and years, counts Sunday as 1 and wants both days to fit: so there are five fields here, the
+//! days of the week are translated by name, and two restricted days become two searches.
 //!
-//! Slots are wall-clock times of the zone. One in the gap of a change to summer time does not exist; the hour that is
-//! repeated in autumn has its slots once, the first time round.
+//! What a change of the zone's clocks does to a slot depends on what is meant, as in Vixie's cron. A minute or hour that
+//! begins with `*` means every so often: such a schedule follows the time that passes, so an hour that is repeated has its
+//! slots both times, and one that is skipped has none. Any other is a time of the day, and fires once: the first time round
+//! where it is repeated, and as much later as the clocks were put forward where it is skipped.
 
 use std::{fmt, str::FromStr};
 
-use chrono::{DateTime, LocalResult, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, Offset, TimeZone};
 use chrono_tz::Tz;
 
-use super::model::Time;
+use super::{model::Time, time::Moment};
 
 const LONGEST: usize = 200;
 
-/// The longest that any zone repeats, with a margin: two hours.
-const REPEATED_AT_MOST: TimeDelta = TimeDelta::hours(3);
+const DAY: i64 = 24 * 60 * 60;
+
+/// Further than any zone's clocks were ever put at once: the islands that changed sides of the date line left a day out.
+const MARGIN: i64 = 2 * DAY;
+
+/// How far back it is looked for the change that a moment lies behind.
+const LOOK_BACK: i64 = MARGIN + DAY;
 
 const DAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
@@ -29,6 +36,18 @@ pub struct Cron {
     zone: Tz,
     /// A slot is a time that any of these has.
     searches: Vec<cron::Schedule>,
+    /// It fires every so often, and not at certain hours: see above.
+    every: bool,
+}
+
+/// A stretch of time over which the zone's clocks are as far from UTC, in seconds since 1970.
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
+    /// When it began; or far enough before the moment that was asked for.
+    from: i64,
+    offset: i64,
+    /// How far the clocks were from UTC before it.
+    before: i64,
 }
 
 impl Cron {
@@ -52,7 +71,8 @@ impl Cron {
         let searches = split(text).map_err(|why| wrong(&why))?;
         let read = |search: &String| cron::Schedule::from_str(search).map_err(|_| wrong(&fault(search)));
         let searches = searches.iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Self { text: text.to_owned(), zone, searches })
+        let every = text == "@hourly" || text.split_whitespace().take(2).any(|field| field.starts_with('*'));
+        Ok(Self { text: text.to_owned(), zone, searches, every })
     }
 
     /// The expression as it was given.
@@ -62,21 +82,29 @@ impl Cron {
 
     /// The first slot after this moment; none where the expression has no more.
     pub fn after(&self, moment: Time) -> Option<Time> {
-        let local = self.local(moment);
-        let first = |search: &cron::Schedule| {
-            search.after(&local).filter_map(|slot| self.slot(slot)).find(|slot| *slot > moment)
-        };
-        self.searches.iter().filter_map(first).min()
+        let moment = moment.bounded().timestamp();
+        let mut at = moment;
+        loop {
+            let found = self.first_in(self.stretch(at), moment)?;
+            match self.change_in(at, found) {
+                None => return DateTime::from_timestamp(found, 0),
+                Some(change) => at = change,
+            }
+        }
     }
 
     /// The last slot at or before this moment.
     pub fn at_or_before(&self, moment: Time) -> Option<Time> {
-        // Times that are later on the wall clock may have been earlier in truth: in the hour that is repeated.
-        let local = self.local(moment) + REPEATED_AT_MOST;
-        let last = |search: &cron::Schedule| {
-            search.after(&local).rev().filter_map(|slot| self.slot(slot)).find(|slot| *slot <= moment)
-        };
-        self.searches.iter().filter_map(last).max()
+        let mut at = moment.bounded().timestamp();
+        loop {
+            let stretch = self.stretch(at);
+            if let Some(found) = self.last_in(stretch, at) {
+                return DateTime::from_timestamp(found, 0);
+            }
+            // On to the stretch before, or to where the expression has a time at all.
+            let latest = self.searches.iter().filter_map(|search| last(search, at + stretch.offset + MARGIN)).max()?;
+            at = (stretch.from - 1).min(latest - stretch.offset + MARGIN);
+        }
     }
 
     /// The next slots after this moment, at most so many.
@@ -84,18 +112,88 @@ impl Cron {
         std::iter::successors(self.after(moment), |slot| self.after(*slot)).take(most).collect()
     }
 
-    /// The zone's wall clock, written as if it were UTC: so that the searching knows nothing of zones.
-    fn local(&self, moment: Time) -> DateTime<Utc> {
-        moment.with_timezone(&self.zone).naive_local().and_utc()
+    /// The first slot in a stretch, as if it had no end, that comes after `moment`.
+    fn first_in(&self, Stretch { from, offset, before }: Stretch, moment: i64) -> Option<i64> {
+        let after = moment.max(from - 1);
+        let repeated_until = if self.every { i64::MIN } else { from + before - 1 };
+        let first = |search: &cron::Schedule| {
+            let plain = next(search, (after + offset).max(repeated_until)).map(|local| local - offset);
+            let skipped = (!self.every && before < offset)
+                .then(|| next(search, after + before).filter(|local| *local < from + offset))
+                .flatten();
+            [plain, skipped.map(|local| local - before)].into_iter().flatten().min()
+        };
+        self.searches.iter().filter_map(first).min()
     }
 
-    /// The moment at which the zone's clocks show this for the first time; none if they never do.
-    fn slot(&self, local: DateTime<Utc>) -> Option<Time> {
-        match self.zone.from_local_datetime(&local.naive_utc()) {
-            LocalResult::None => None,
-            LocalResult::Single(at) | LocalResult::Ambiguous(at, _) => Some(at.with_timezone(&Utc)),
-        }
+    /// The last slot in a stretch that comes at or before `at`.
+    fn last_in(&self, Stretch { from, offset, before }: Stretch, at: i64) -> Option<i64> {
+        let lowest = if self.every { from + offset } else { from + before.max(offset) };
+        let found = |search: &cron::Schedule| {
+            let plain = last(search, at + offset).filter(|local| *local >= lowest).map(|local| local - offset);
+            let skipped = (!self.every && before < offset)
+                .then(|| last(search, (at + before).min(from + offset - 1)).filter(|local| *local >= from + before))
+                .flatten();
+            [plain, skipped.map(|local| local - before)].into_iter().flatten().max()
+        };
+        self.searches.iter().filter_map(found).max()
     }
+
+    fn stretch(&self, at: i64) -> Stretch {
+        let offset = self.offset(at);
+        let mut to = at;
+        while to > at - LOOK_BACK {
+            if self.offset(to - DAY) != offset {
+                let from = self.bisect(to - DAY, to);
+                return Stretch { from, offset, before: self.offset(from - 1) };
+            }
+            to -= DAY;
+        }
+        Stretch { from: at - LOOK_BACK, offset, before: offset }
+    }
+
+    /// The first change of the zone's clocks after `from` and until `to`.
+    fn change_in(&self, from: i64, to: i64) -> Option<i64> {
+        let mut from = from;
+        while from < to {
+            let until = to.min(from + DAY);
+            if self.offset(from) != self.offset(until) {
+                return Some(self.bisect(from, until));
+            }
+            from = until;
+        }
+        None
+    }
+
+    /// The change between two moments with different offsets: the first moment with the latter one.
+    fn bisect(&self, from: i64, to: i64) -> i64 {
+        let (mut before, mut after, offset) = (from, to, self.offset(to));
+        while after - before > 1 {
+            let middle = before + (after - before) / 2;
+            if self.offset(middle) == offset {
+                after = middle;
+            } else {
+                before = middle;
+            }
+        }
+        after
+    }
+
+    fn offset(&self, at: i64) -> i64 {
+        let at = DateTime::from_timestamp(at, 0).unwrap_or_default().naive_utc();
+        i64::from(self.zone.offset_from_utc_datetime(&at).fix().local_minus_utc())
+    }
+}
+
+/// The first time of an expression after a time on the wall clock. The searching knows nothing of zones.
+fn next(search: &cron::Schedule, local: i64) -> Option<i64> {
+    search.after(&DateTime::from_timestamp(local, 0)?).next().map(|found| found.timestamp())
+}
+
+/// The last time of an expression at or before a time on the wall clock.
+fn last(search: &cron::Schedule, local: i64) -> Option<i64> {
+    let from = DateTime::from_timestamp(local + 2, 0)?;
+    search.after(&from).rev().map(|found| found.timestamp()).find(|found| *found <= local)
 }
 
 /// The expression in the words of the searching crate: one text, or two where both days are restricted.
@@ -106,7 +204,6 @@ fn split(text: &str) -> Result<Vec<String>, String> {
     let mut fields: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
     match fields.len() {
         5 => fields.insert(0, "0".to_owned()),
-        6 | 7 => {}
         0 => return Err("it is empty".to_owned()),
         1 => return Err("it has one field".to_owned()),
         count => return Err(format!("it has {count} fields")),
@@ -187,6 +284,7 @@ fn is_name(text: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
     use proptest::prelude::*;
 
     use super::*;
@@ -203,7 +301,7 @@ mod tests {
     #[test]
     fn days_have_numbers_and_names() {
         let from = "2026-01-01T00:00:00Z"; // a Thursday
-        for monday in ["0 9 * * 1", "0 9 * * MON", "0 9 * * mon", "0 9 * * Monday", "0 0 9 * * 1", "0 0 9 * * 1 2026"] {
+        for monday in ["0 9 * * 1", "0 9 * * MON", "0 9 * * mon", "0 9 * * Monday"] {
             assert_eq!(next(monday, "UTC", from, 2), ["Mon 05 Jan 09:00:00", "Mon 12 Jan 09:00:00"], "{monday}");
         }
         for sunday in ["0 9 * * 0", "0 9 * * 7", "0 9 * * SUN"] {
@@ -227,27 +325,58 @@ mod tests {
         assert!(next("0 0 14 * 5", "UTC", from, 4).contains(&"Sat 14 Feb 00:00:00".to_owned()));
     }
 
-    #[test]
-    fn a_slot_in_the_summer_time_gap_is_skipped() {
-        // In Berlin the clocks went from 02:00 to 03:00 on 29 March 2026.
-        let slots = next("30 2 * * *", "Europe/Berlin", "2026-03-27T12:00:00Z", 3);
-        assert_eq!(slots, ["Sat 28 Mar 01:30:00", "Mon 30 Mar 00:30:00", "Tue 31 Mar 00:30:00"]);
-        let slots = next("*/30 * * * *", "Europe/Berlin", "2026-03-29T00:15:00Z", 3);
-        assert_eq!(slots, ["Sun 29 Mar 00:30:00", "Sun 29 Mar 01:00:00", "Sun 29 Mar 01:30:00"]);
+    fn slots_of(cron: &str, zone: &str, from: &str, most: usize) -> Vec<String> {
+        let cron = Cron::parse(cron, zone).expect(cron);
+        cron.upcoming(at(from), most).iter().map(|slot| slot.format("%d %H:%M").to_string()).collect()
     }
 
     #[test]
-    fn an_hour_that_is_repeated_fires_once() {
+    fn a_skipped_time_of_the_day_fires_once() {
+        // In Berlin the clocks went from 02:00 to 03:00 on 29 March 2026, at 01:00 UTC.
+        let berlin = |cron| slots_of(cron, "Europe/Berlin", "2026-03-28T12:00:00Z", 3);
+        assert_eq!(berlin("30 2 * * *"), ["29 01:30", "30 00:30", "31 00:30"]);
+        assert_eq!(berlin("0 2,3 * * *"), ["29 01:00", "30 00:00", "30 01:00"], "both are at 03:00");
+        // Lord Howe puts its clocks by half an hour, at 02:00 on 4 October 2026, at 15:30 UTC of the day before.
+        assert_eq!(slots_of("15 2 * * *", "Australia/Lord_Howe", "2026-10-03T12:00:00Z", 2), ["03 15:45", "04 15:15"]);
+        // The Norwegian station has two hours of summer time: from 01:00 to 03:00 at 01:00 UTC.
+        assert_eq!(slots_of("30 1 * * *", "Antarctica/Troll", "2026-03-28T12:00:00Z", 2), ["29 01:30", "29 23:30"]);
+        // Samoa left 30 December 2011 out: its times fall together with those of the day after.
+        assert_eq!(
+            slots_of("0 9 * * *", "Pacific/Apia", "2011-12-29T00:00:00Z", 3),
+            ["29 19:00", "30 19:00", "31 19:00"]
+        );
+    }
+
+    #[test]
+    fn a_repeated_time_of_the_day_fires_once() {
         // In Berlin the clocks go from 03:00 back to 02:00 on 25 October 2026: 02:30 is at 00:30 and at 01:30 UTC.
-        let slots = next("30 2 * * *", "Europe/Berlin", "2026-10-24T12:00:00Z", 2);
-        assert_eq!(slots, ["Sun 25 Oct 00:30:00", "Mon 26 Oct 01:30:00"]);
+        assert_eq!(slots_of("30 2 * * *", "Europe/Berlin", "2026-10-24T12:00:00Z", 2), ["25 00:30", "26 01:30"]);
         let cron = Cron::parse("30 2 * * *", "Europe/Berlin").expect("a cron");
         assert_eq!(cron.after(at("2026-10-25T00:45:00Z")), Some(at("2026-10-26T01:30:00Z")));
         assert_eq!(cron.after(at("2026-10-25T01:15:00Z")), Some(at("2026-10-26T01:30:00Z")), "in the second hour");
         assert_eq!(cron.at_or_before(at("2026-10-25T01:15:00Z")), Some(at("2026-10-25T00:30:00Z")));
+        assert_eq!(slots_of("45 1 * * *", "Australia/Lord_Howe", "2026-04-04T12:00:00Z", 2), ["04 14:45", "05 15:15"]);
+        assert_eq!(slots_of("30 2 * * *", "Antarctica/Troll", "2026-10-24T12:00:00Z", 2), ["25 00:30", "26 02:30"]);
+    }
+
+    #[test]
+    fn every_so_often_follows_the_time_that_passes() {
+        let quarters = slots_of("*/15 * * * *", "Europe/Berlin", "2026-10-25T00:30:00Z", 6);
+        assert_eq!(quarters, ["25 00:45", "25 01:00", "25 01:15", "25 01:30", "25 01:45", "25 02:00"]);
+        let hours = slots_of("0 * * * *", "Europe/Berlin", "2026-10-24T22:30:00Z", 5);
+        assert_eq!(hours, ["24 23:00", "25 00:00", "25 01:00", "25 02:00", "25 03:00"]);
+        assert_eq!(
+            slots_of("*/30 * * * *", "Europe/Berlin", "2026-03-29T00:15:00Z", 3),
+            ["29 00:30", "29 01:00", "29 01:30"]
+        );
         let often = Cron::parse("*/20 * * * *", "Europe/Berlin").expect("a cron");
-        assert_eq!(often.after(at("2026-10-25T00:40:00Z")), Some(at("2026-10-25T02:00:00Z")));
-        assert_eq!(often.at_or_before(at("2026-10-25T01:59:00Z")), Some(at("2026-10-25T00:40:00Z")));
+        assert_eq!(often.at_or_before(at("2026-10-25T01:59:00Z")), Some(at("2026-10-25T01:40:00Z")));
+        let half = slots_of("*/30 * * * *", "Australia/Lord_Howe", "2026-04-04T14:15:00Z", 4);
+        assert_eq!(half, ["04 14:30", "04 15:00", "04 15:30", "04 16:00"]);
+        assert_eq!(
+            slots_of("0 * * * *", "Pacific/Apia", "2011-12-30T08:30:00Z", 3),
+            ["30 09:00", "30 10:00", "30 11:00"]
+        );
     }
 
     #[test]
@@ -256,7 +385,8 @@ mod tests {
             "",
             "x",
             "* * * *",
-            "1 2 3 4 5 6 7 8",
+            "0 0 9 * * 1",
+            "0 0 9 * * 1 2026",
             "61 * * * *",
             "* 24 * * *",
             "0 9 * * 8",
@@ -284,8 +414,8 @@ mod tests {
                 1_775_200_000_i64..1_775_400_000, 1_700_000_000_i64..1_900_000_000,
             ],
             hours in 1_i64..50,
-            cron in prop::sample::select(vec!["*/7 * * * *", "30 2 * * *", "0 */5 * * *", "15 1,2,3 * * 0", "0 0 1 * 1"]),
-            zone in prop::sample::select(vec!["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"]),
+            cron in prop::sample::select(vec!["*/7 * * * *", "30 2 * * *", "0 */5 * * *", "*/15 1-3 * * *", "15 1,2,3 * * 0", "0 0 1 * 1"]),
+            zone in prop::sample::select(vec!["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Antarctica/Troll"]),
         ) {
             let cron = Cron::parse(cron, zone).expect("a cron");
             let start = DateTime::from_timestamp(start, 0).expect("a time");
@@ -297,6 +427,27 @@ mod tests {
             let mut backwards = steps(&|slot| cron.at_or_before(slot - TimeDelta::seconds(1)), cron.at_or_before(end));
             backwards.reverse();
             prop_assert_eq!(forwards, backwards);
+        }
+
+        #[test]
+        fn every_zone_has_one_slot_a_day(
+            zone in prop::sample::select(chrono_tz::TZ_VARIANTS.to_vec()),
+            day in 0_i64..25_000,
+            (hour, minute) in (0..24_i64, 0..60_i64),
+        ) {
+            let cron = Cron::parse(&format!("{minute} {hour} * * *"), zone.name()).expect("a cron");
+            let start = DateTime::from_timestamp(day * DAY, 0).expect("a time");
+            let week = cron.upcoming(start, 7);
+            prop_assert_eq!(week.len(), 7);
+            for pair in week.windows(2) {
+                // A zone that left a day out, or had one twice, and clocks that were put by hours.
+                let hours = (pair[1] - pair[0]).num_hours();
+                prop_assert!((18..=48).contains(&hours), "{:?} in {}", pair, zone);
+            }
+            let every = Cron::parse(&format!("{} * * * *", minute), zone.name()).expect("a cron");
+            for pair in every.upcoming(start, 30).windows(2) {
+                prop_assert!((pair[1] - pair[0]).num_minutes() <= 60 + 60 * 24, "{:?} in {}", pair, zone);
+            }
         }
     }
 }
