@@ -228,6 +228,21 @@ async fn a_resumed_schedule_catches_up() {
 }
 
 #[tokio::test]
+async fn an_earlier_run_counts_beside_a_manual_one() {
+    let t = TestEngine::new().await;
+    set(&t, &spec(&[signal("go", None)])).await;
+    to_next_hour(&t, 1.0).await;
+    decide(&t.engine).await;
+    let by_hand = t.engine.run_schedule("s", &operator()).await.expect("it can be run").run_id.expect("it is begun");
+    t.send(by_hand, "go", json!(1)).await;
+    t.is(by_hand, "completed").await;
+    to_next_hour(&t, 1.0).await;
+    decide(&t.engine).await;
+    assert_eq!(outcomes(&slots(&t).await), ["started", "started", "skipped"], "the first run still goes on");
+    t.finish().await;
+}
+
+#[tokio::test]
 async fn what_can_not_be_set_is_refused_and_changes_nothing() {
     let t = TestEngine::idle().await;
     let cases = [

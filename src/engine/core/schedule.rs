@@ -67,7 +67,7 @@ words! {
 pub struct Standing {
     /// The slot that is due next, if there is one.
     pub next_at: Option<Time>,
-    /// The latest run that was started has not ended.
+    /// A run that was started has not ended.
     pub running: bool,
     /// Slots that wait for a run to end, oldest first.
     pub queued: Vec<Time>,

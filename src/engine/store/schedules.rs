@@ -136,7 +136,7 @@ pub(crate) async fn record(
     Ok(rows)
 }
 
-/// Notes the run of a slot that started; from now on it is the one that the next slot may overlap with.
+/// Notes the run of a slot that started. `last_run_id` is for the version before, which asks about that one only.
 pub(crate) async fn started(
     schema: &Schema,
     conn: &mut PgConnection,

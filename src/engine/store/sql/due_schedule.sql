@@ -8,7 +8,11 @@ WHERE NOT s.paused
   AND (s.next_at <= {schema}.now()
     OR (EXISTS (SELECT FROM {schema}.schedule_slot q WHERE q.schedule = s.name AND q.outcome = 'queued')
         AND (s.overlap = 'allow'
-            OR NOT EXISTS (SELECT FROM {schema}.run r WHERE r.id = s.last_run_id AND r.status < 5))))
+            OR NOT EXISTS (
+                SELECT FROM (
+                    SELECT b.run_id FROM {schema}.schedule_slot b
+                    WHERE b.schedule = s.name AND b.outcome = 'started' ORDER BY b.slot DESC LIMIT 100) begun
+                JOIN {schema}.run r ON r.id = begun.run_id WHERE r.status < 5))))
 ORDER BY s.next_at
 LIMIT 1
 FOR UPDATE OF s SKIP LOCKED

@@ -1,8 +1,12 @@
 -- Schedules as they stand, one ($1) or all. Called by store/schedules.rs.
--- `running`: the run of the latest slot that started has not ended; one that retention has taken has.
+-- `running`: a run that the schedule has started, by its clock or by hand, has not ended; one that retention has taken has.
 SELECT s.name, s.cron, s.time_zone, s.workflow, s.input::text AS input, s.queue, s.overlap, s.catch_up, s.paused, s.next_at,
     s.created_at, s.updated_at, {schema}.now() AS now,
-    EXISTS (SELECT FROM {schema}.run r WHERE r.id = s.last_run_id AND r.status < 5) AS running,
+    EXISTS (
+        SELECT FROM (
+            SELECT b.run_id FROM {schema}.schedule_slot b
+            WHERE b.schedule = s.name AND b.outcome = 'started' ORDER BY b.slot DESC LIMIT 100) begun
+        JOIN {schema}.run r ON r.id = begun.run_id WHERE r.status < 5) AS running,
     ARRAY(SELECT q.slot FROM {schema}.schedule_slot q
         WHERE q.schedule = s.name AND q.outcome = 'queued' ORDER BY q.slot) AS queued,
     (SELECT count(*) FROM {schema}.schedule_slot m WHERE m.schedule = s.name AND m.outcome = 'missed') AS missed,
