@@ -57,3 +57,20 @@ async fn what_has_been_undone_can_not_be_kept() {
     assert_eq!(t.engine.fork(first, 9, None, &operator()).await.expect_err("no such step").code(), "unknown_step");
     t.finish().await;
 }
+
+#[tokio::test]
+async fn undoing_what_a_fork_relies_on_says_so() {
+    let t = TestEngine::new().await;
+    let first = t.ends(&[call("reserve"), call("ship"), call("note")], "completed").await.id;
+    let new = fork(&t.engine, first, 1).await.new_run.expect("it is begun");
+    t.is(new, "completed").await;
+    let dry = backstitch::engine::Operator { dry_run: true, ..operator() };
+    let says = |plan: backstitch::engine::ActionPlan| plan.says.join("; ");
+    let plan = says(t.engine.compensate(first, &dry).await.expect("it could be undone"));
+    assert!(plan.contains(&format!("run {new}, forked from this one, relies on what is undone: step 0")), "{plan}");
+    t.engine.compensate(new, &operator()).await.expect("the fork can be undone");
+    t.is(new, "compensated").await;
+    let plan = says(t.engine.compensate(first, &dry).await.expect("it could be undone"));
+    assert!(!plan.contains("forked"), "nothing relies on it any longer: {plan}");
+    t.finish().await;
+}

@@ -28,7 +28,20 @@ impl Sim {
         if self.store.ready.as_ref().is_some_and(|ready| ready.takeovers > POISON_AFTER + 8) {
             return Err("the run kills its workers again and again, and nothing stops it".to_owned());
         }
+        self.check_deadline()?;
         self.check_limbo()
+    }
+
+    /// A parked run is woken by its deadline.
+    fn check_deadline(&self) -> Checked {
+        let store = &self.store;
+        let parked = store.status == Status::Waiting && store.ready.is_none() && !store.is_pivoted();
+        match store.deadline_at.filter(|_| parked) {
+            Some(deadline) if store.timer.is_none_or(|timer| timer > deadline) => {
+                Err(format!("nothing wakes the run at its deadline {deadline}: its timer is {:?}", store.timer))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A run that has not ended is due, held, or waits for something that has a name.
@@ -71,7 +84,7 @@ impl Sim {
     fn check_stuck(&self, code: &str, pivoted: bool) -> Checked {
         let stated = match code {
             "undo_failed" => self.store.planned.is_some(),
-            "poison" => self.store.ready.as_ref().is_some_and(|ready| ready.takeovers >= POISON_AFTER),
+            "poison" => self.store.losses_in_a_row >= POISON_AFTER,
             "workflow_panicked" => self.program.has(|node| matches!(node, Node::Panic)),
             "unknown_activity" => self.program.missing_kind.is_some(),
             "meant_to_fail" | "no_signal" | "scripted" | "deadline_exceeded" | "worker_lost" | "not_yet"

@@ -6,7 +6,7 @@ use backstitch::engine::{
     Outcome, SideValue, Time,
     core::{
         decision::{Attempt, AttemptError, Event, FollowUp},
-        model::{Direction, StepError},
+        model::{Direction, StepError, idempotency_key},
         policy::{ActivityMeta, Catalog},
     },
     to_json,
@@ -43,6 +43,7 @@ impl Sim {
             FollowUp::Draw { .. } => {}
             FollowUp::Verify(attempt) => {
                 self.check_holds(attempt)?;
+                self.check_key(attempt, Direction::Forward)?;
                 self.note(|| format!("  begins to verify {} ({})", attempt.seq, attempt.key));
                 let script = &self.world.call(id_of(attempt)).script;
                 takes_ms = script.takes_ms;
@@ -77,13 +78,14 @@ impl Sim {
     /// What must hold when an attempt begins.
     fn check_begin(&self, attempt: &Attempt, meta: &ActivityMeta) -> Checked {
         self.check_holds(attempt)?;
+        self.check_key(attempt, attempt.direction)?;
         let key = (attempt.seq, attempt.direction);
         if attempt.direction == Direction::Forward && self.store.planned.is_some() {
             return Err(format!("{key:?} is attempted after the plan of undos was made"));
         }
         let row = self.store.steps.get(&key);
         let intent = row.is_some_and(|row| {
-            row.outcome.is_none() && row.attempts >= attempt.attempt && row.next_attempt_at.is_none()
+            row.outcome.is_none() && row.attempts == attempt.attempt && row.next_attempt_at.is_none()
         });
         let needs_intent =
             attempt.direction == Direction::Undo || (!meta.transactional && (meta.undoable || meta.verifiable));
@@ -92,6 +94,25 @@ impl Sim {
             return Err(format!("{key:?} is attempted without its intent on record: {row:?}"));
         }
         if attempt.direction == Direction::Undo { self.check_order(attempt) } else { Ok(()) }
+    }
+
+    /// The key is its direction's own and of the generation on record; attempts are counted from one, and end.
+    fn check_key(&self, attempt: &Attempt, direction: Direction) -> Checked {
+        let row = self.store.steps.get(&(attempt.seq, direction));
+        let key = idempotency_key(self.store.run, attempt.seq, direction, row.map_or(0, |row| row.generation));
+        if self.is_ours() && attempt.key != key {
+            return Err(format!("{} goes by the key {} and not {key}", attempt.seq, attempt.key));
+        }
+        let retry = |meta: ActivityMeta| match attempt.direction {
+            Direction::Forward => meta.policy.retry,
+            Direction::Undo => meta.policy.undo_retry,
+        };
+        // One more where the last attempt was lost with its worker, and is asked about.
+        let most = retry(self.meta(attempt)).max_attempts + 1;
+        if (1..=most).contains(&attempt.attempt) {
+            return Ok(());
+        }
+        Err(format!("{} is attempted for the {}th time, of {most}", attempt.seq, attempt.attempt))
     }
 
     /// The worker has not been taken over.

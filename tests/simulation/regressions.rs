@@ -192,6 +192,7 @@ fn failed(steps: Vec<Step>) -> Facts {
         due: false,
         held: false,
         steps,
+        forks: vec![],
         attention: vec![],
         now: now(),
     }

@@ -57,6 +57,8 @@ pub(crate) struct Sim {
     pub(crate) deployed: bool,
     /// Somebody may ask it to stop.
     pub(crate) stops: bool,
+    /// Faults come thick and fast.
+    pub(crate) storm: bool,
     /// Somebody may put outcomes of its steps on record.
     pub(crate) settles: bool,
     /// Somebody may hold activities back.
@@ -92,11 +94,13 @@ impl Sim {
             signals: Vec::new(),
             planned: None,
             paused_at: None,
+            losses_in_a_row: 0,
         };
         Self {
             world: World::new(program.clone()),
             deployed: program.missing_kind.is_none(),
             stops: rng.chance(35),
+            storm: rng.chance(10),
             settles: rng.chance(35),
             holds: rng.chance(35),
             held_back: HeldBack::default(),
@@ -124,7 +128,7 @@ impl Sim {
 
     /// A fault happens now, in about `percent` of a hundred cases, while there are faults.
     pub(crate) fn fault(&mut self, percent: u64) -> bool {
-        self.faults && self.rng.chance(percent)
+        self.faults && self.rng.chance(if self.storm { percent * 4 } else { percent })
     }
 
     /// One thing happens.

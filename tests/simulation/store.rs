@@ -56,6 +56,8 @@ pub(crate) struct Store {
     pub(crate) planned: Option<Failure>,
     /// Since when it is held back.
     pub(crate) paused_at: Option<Time>,
+    /// Workers lost since an outcome was recorded.
+    pub(crate) losses_in_a_row: i16,
 }
 
 impl Store {
@@ -96,6 +98,9 @@ impl Store {
         }
         for step in &writes.steps {
             self.write_step(step)?;
+            if step.outcome.is_some() {
+                self.losses_in_a_row = 0;
+            }
         }
         for (signal, seq) in &writes.consumed {
             let row = self.signals.iter_mut().find(|(row, _)| row.id == *signal).ok_or("a signal that is not there")?;
@@ -239,6 +244,7 @@ impl Store {
             && ready.lane.take().is_some()
         {
             ready.takeovers += 1;
+            self.losses_in_a_row += 1;
         }
     }
 
@@ -321,6 +327,7 @@ impl Store {
             due: self.ready.is_some(),
             held: self.ready.as_ref().is_some_and(|ready| ready.lane.is_some()),
             steps: self.steps.values().cloned().collect(),
+            forks: Vec::new(),
             attention: Vec::new(),
             now: self.now,
         }

@@ -9,11 +9,12 @@ use sqlx::{Connection, PgConnection, Row};
 use super::{attention, audit, claim, paused, rows::json, schema::Schema, unhealthy};
 use crate::engine::{
     core::{
-        model::{Failure, Json, Request, RunId, Status, Step, Time},
+        model::{Direction, Failure, Json, Outcome, Request, RunId, Status, Step, Time},
         ruling::{Facts, Look, PauseMark, Place, Refusal, Ruling, rule},
         verb::Verb,
     },
     error::Error,
+    registry::Registry,
 };
 
 /// Carries out an action, or says what it would do.
@@ -26,12 +27,18 @@ pub(crate) async fn apply(
     run: RunId,
     action: &Verb,
     by: audit::By<'_>,
-    dry_run: bool,
+    (dry_run, registry): (bool, &Registry),
 ) -> Result<(Status, Ruling), Error> {
     // Inside of a caller's transaction: a savepoint, so that a refusal leaves theirs as it was.
     let mut tx = conn.begin().await?;
-    let facts = lock(schema, &mut tx, run).await?;
+    let mut facts = lock(schema, &mut tx, run).await?;
+    if matches!(action, Verb::Cancel | Verb::Compensate) {
+        facts.forks = forks(schema, &mut tx, run).await?;
+    }
     let ruling = rule(&facts, action).map_err(|refusal| refused(run, refusal))?;
+    if matches!(action, Verb::Skip { .. } | Verb::Resolve { .. }) {
+        ruling.steps.iter().try_for_each(|step| check_output(registry, step))?;
+    }
     if dry_run || !ruling.changes {
         tx.rollback().await?;
         return Ok((facts.status, ruling));
@@ -50,6 +57,26 @@ pub(crate) async fn apply(
     audit::done(schema, &mut tx, &entry, by).await?;
     tx.commit().await?;
     Ok((facts.status, ruling))
+}
+
+/// What an operator says that a step gave, against the step's type. What is not registered here can't be checked here.
+fn check_output(registry: &Registry, step: &Step) -> Result<(), Error> {
+    let gives = matches!(step.outcome, Some(Outcome::Ok | Outcome::Skipped)) && step.direction == Direction::Forward;
+    let (Some(code), true) = (registry.code(&step.name), gives) else { return Ok(()) };
+    let output = step.output.as_ref().map_or("null", |json| json.get());
+    code.check_output(output).map_err(|message| Error::InvalidOutput { activity: step.name.to_string(), message })
+}
+
+/// The runs that were forked from this one and go on, with the undoable steps whose results they have.
+async fn forks(schema: &Schema, conn: &mut PgConnection, run: RunId) -> Result<Vec<(RunId, Vec<u32>)>, Error> {
+    let query = "SELECT f.id, array_agg(s.seq ORDER BY s.seq) FROM {schema}.run f
+        JOIN {schema}.step k ON k.run_id = f.id AND k.direction = 0 AND NOT k.undoable
+        JOIN {schema}.step s ON s.run_id = $1 AND s.direction = 0 AND s.seq = k.seq AND s.name = k.name
+            AND s.finished_at = k.finished_at AND s.undoable
+        WHERE f.parent_id = $1 AND f.status NOT IN (6, 7, 8)
+        GROUP BY f.id ORDER BY f.id LIMIT 100";
+    let rows: Vec<(RunId, Vec<i32>)> = sqlx::query_as(schema.sql(query)).bind(run).fetch_all(conn).await?;
+    Ok(rows.into_iter().map(|(fork, seqs)| (fork, seqs.into_iter().map(i32::cast_unsigned).collect())).collect())
 }
 
 pub(super) fn refused(run: RunId, refusal: Refusal) -> Error {
@@ -95,6 +122,7 @@ pub(super) async fn lock(schema: &Schema, conn: &mut PgConnection, run: RunId) -
         held: ready.flatten().is_some(),
         attention: attention::of(schema, conn, run).await?,
         steps,
+        forks: Vec::new(),
         now: more.try_get("now")?,
     })
 }

@@ -35,6 +35,9 @@ pub struct Facts {
     pub held: bool,
     /// All its step rows.
     pub steps: Vec<Step>,
+    /// Runs that were forked from it and go on, with the steps that can be undone and whose results they have. Read for verbs
+    /// that undo.
+    pub forks: Vec<(RunId, Vec<u32>)>,
     /// What of it needs attention: the step (none: the run) and the kind.
     pub attention: Vec<(Option<u32>, String)>,
     /// The database's time.

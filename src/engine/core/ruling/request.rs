@@ -46,6 +46,15 @@ pub(super) fn stop(facts: &Facts, what: Request) -> Result<Ruling, Refusal> {
     if facts.pivoted() {
         ruling.says.push("it is past its pivot: others may rely on what is undone".to_owned());
     }
+    for (fork, kept) in &facts.forks {
+        let relied_on: Vec<String> =
+            undo.iter().filter(|(undo, _)| kept.contains(&undo.seq)).map(|(undo, _)| undo.seq.to_string()).collect();
+        if !relied_on.is_empty() {
+            let steps = relied_on.join(", ");
+            ruling.says.push(format!("run {fork}, forked from this one, relies on what is undone: step {steps}"));
+            ruling.note("forks", facts.forks.iter().map(|(fork, _)| fork.to_string()).collect::<Vec<_>>());
+        }
+    }
     ruling.note("request", if cancel { "cancel" } else { "compensate" });
     ruling.note("undo", undo.iter().map(|(undo, _)| undo.seq).collect::<Vec<_>>());
     ruling.undo = undo;

@@ -11,7 +11,7 @@ use super::{
     retry::reopened,
 };
 use crate::engine::core::{
-    model::{Direction, Outcome, Request, Status, Step, StepError, StepKind, to_json},
+    model::{Direction, Failure, Outcome, Request, Status, Step, StepError, StepKind, to_json},
     transition::Change,
     verb::Declared,
 };
@@ -46,7 +46,9 @@ pub(super) fn skip(
         Direction::Forward => to_json(output.unwrap_or(&Value::Null)).ok(),
         Direction::Undo => None,
     };
-    let skipped = ended(step, Outcome::Skipped, output);
+    // What took effect stays undoable; only what it is said to have given was wrong.
+    let outcome = if corrects(facts, step) { step.outcome.unwrap_or(Outcome::Skipped) } else { Outcome::Skipped };
+    let skipped = ended(step, outcome, output);
     let mut ruling = going_on(facts, status, seq, vec![skipped]);
     ruling.says.push(format!("{} is passed over: {says}", called(step)));
     if is_unknown(step) && step.direction == Direction::Forward {
@@ -78,11 +80,24 @@ fn skippable(facts: &Facts, step: &Step) -> Result<(Status, &'static str), Refus
         let message = format!("{} is a {}: only a call of an activity can be skipped", called(step), step.kind);
         return Err(Refusal::WrongState(message));
     }
-    if matches!(step.outcome, Some(Outcome::Ok | Outcome::Skipped)) {
+    let corrects = corrects(facts, step);
+    if matches!(step.outcome, Some(Outcome::Ok | Outcome::Skipped)) && !corrects {
         return Err(Refusal::WrongState(format!("{} is {} already", called(step), stand(step))));
     }
     require_last_completion(facts, step)?;
+    if corrects {
+        return Ok((status, "this output takes the place of the one that could not be read"));
+    }
     Ok((status, "the workflow goes on as if it had given this output, and it is not undone"))
+}
+
+/// Whether the run stands still because the workflow can't read what this step gave, by an operator's word or in another
+/// version's form: then another output can take its place.
+fn corrects(facts: &Facts, step: &Step) -> bool {
+    let unreadable = |failure: &Failure| failure.code == "undecodable_output" && failure.step == Some(step.seq);
+    step.direction == Direction::Forward
+        && matches!(step.outcome, Some(Outcome::Ok | Outcome::Skipped))
+        && facts.failure.as_ref().is_some_and(unreadable)
 }
 
 /// A delivered outcome can be changed only where the run is stuck or has failed over it.
