@@ -260,6 +260,17 @@ impl Decision {
         }
     }
 
+    /// Why this build can't go on with the run, where another build of its version may: the code disagrees with the record, or
+    /// lacks an activity.
+    pub fn disagreement(&self) -> Option<&Failure> {
+        match &self.writes.run {
+            Some(RunWrite::Dequeue { status: Status::Stuck, failure: Some(failure), .. }) => {
+                ["nondeterminism", "unknown_activity"].contains(&failure.code.as_str()).then_some(failure)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the worker releases the run with this commit.
     pub const fn releases_run(&self) -> bool {
         matches!(self.writes.run, Some(RunWrite::Dequeue { .. } | RunWrite::HandOver { .. } | RunWrite::NotDue { .. }))

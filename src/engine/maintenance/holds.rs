@@ -1,10 +1,11 @@
-//! Runs that were put aside for a held activity come back after its release, and when something else of them is due.
+//! Runs that were put aside for a held activity come back after its release, and when something else of them is due. So do
+//! runs that wait in a queue that nobody serves.
 //!
 //! A release brings them back itself. But a worker that had not read of the release yet may put one aside after it, and
 //! what else is due of a run (a timer, a deadline, another step's retry, a signal that came as it was put aside) does not
 //! wait for the release. So both are done repeatedly here.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::engine::{api::Engine, error::Error, store::holds};
 
@@ -25,6 +26,14 @@ pub(super) async fn tick(engine: &Engine) -> Result<Duration, Error> {
 pub(super) async fn look_after(engine: &Engine) -> Result<Duration, Error> {
     let back = holds::bring_back_due(engine.schema(), &mut *engine.pool().acquire().await?, AT_ONCE).await?;
     Ok(again(engine, back, DUE_EVERY))
+}
+
+/// Brings runs whose deadline is over, or of which a timer or signal is due, out of queues that nobody serves. A turn that
+/// took long is not made again soon.
+pub(super) async fn look_after_unserved(engine: &Engine) -> Result<Duration, Error> {
+    let began = Instant::now();
+    let back = holds::bring_back_unserved(engine.schema(), &mut *engine.pool().acquire().await?, AT_ONCE).await?;
+    Ok(again(engine, back, DUE_EVERY.max(began.elapsed().saturating_mul(20))))
 }
 
 fn again(engine: &Engine, back: u64, pause: Duration) -> Duration {

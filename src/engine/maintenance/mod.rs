@@ -27,6 +27,7 @@ type Tick = for<'a> fn(&'a Engine) -> BoxFuture<'a, Result<Duration, Error>>;
 const TASKS: &[(&str, Tick)] = &[
     ("released holds", |engine| holds::tick(engine).boxed()),
     ("held runs", |engine| holds::look_after(engine).boxed()),
+    ("queues that nobody serves", |engine| holds::look_after_unserved(engine).boxed()),
     ("operations", |engine| operations::tick(engine).boxed()),
     ("retention", |engine| retention::tick(engine).boxed()),
     ("schedules", |engine| schedules::tick(engine).boxed()),

@@ -94,3 +94,9 @@ pub(crate) async fn bring_back_released(schema: &Schema, conn: &mut PgConnection
 pub(crate) async fn bring_back_due(schema: &Schema, conn: &mut PgConnection, limit: i64) -> Result<u64, Error> {
     Ok(sqlx::query(schema.sql(include_str!("sql/held_and_due.sql"))).bind(limit).execute(conn).await?.rows_affected())
 }
+
+/// Brings up to `limit` runs of which something is due out of queues that nobody serves.
+pub(crate) async fn bring_back_unserved(schema: &Schema, conn: &mut PgConnection, limit: i64) -> Result<u64, Error> {
+    let query = include_str!("sql/unserved_and_due.sql");
+    Ok(sqlx::query(schema.sql(query)).bind(limit).execute(conn).await?.rows_affected())
+}

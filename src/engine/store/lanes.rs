@@ -103,6 +103,26 @@ pub(crate) async fn release(schema: &Schema, conn: &mut PgConnection, lane: i32)
     Ok(sqlx::query(schema.sql(include_str!("sql/release_lane.sql"))).bind(lane).execute(conn).await?.rows_affected())
 }
 
+/// How often a run is handed on before it is stuck: with the waits between about five minutes.
+const HANDED_ON_AT_MOST: i16 = 10;
+
+/// Hands a run on to another worker, if there is one that has its workflow. False: there is none, or all have tried.
+pub(crate) async fn hand_on(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    run: crate::engine::core::model::RunId,
+    (lane, worker): (i32, i32),
+) -> Result<bool, Error> {
+    let handed_on = sqlx::query(schema.sql(include_str!("sql/hand_on.sql")))
+        .bind(run)
+        .bind(lane)
+        .bind(worker)
+        .bind(HANDED_ON_AT_MOST)
+        .execute(conn)
+        .await?;
+    Ok(handed_on.rows_affected() > 0)
+}
+
 /// Gives back suspects that can't be begun beside what the worker holds: see `core::poison`. Others come first.
 pub(crate) async fn set_suspects_aside(
     schema: &Schema,

@@ -28,7 +28,7 @@ use crate::engine::{
         model::{Direction, RunId, Time},
         trace::Trace,
     },
-    store::{claim, flush::Release},
+    store::{claim, flush::Release, lanes},
 };
 
 /// How often a run with attempts under way checks their heartbeats and the clock.
@@ -132,6 +132,11 @@ impl Driver {
 
     async fn drive(&mut self, claimed: Time) {
         let mut decision = self.machine.begin(claimed);
+        if let Some(failure) = decision.disagreement()
+            && hand_on(&self.shared, self.run, self.origin.lane, &failure.code).await
+        {
+            return;
+        }
         let mut tx = None;
         loop {
             decision = match self.carry_out(decision, tx.take()).await {
@@ -372,6 +377,26 @@ impl Driver {
     async fn decide_on_inbox(&mut self) -> Option<Decision> {
         let event = self.load_inbox().await?;
         Some(self.machine.on(event, self.shared.clock.now()))
+    }
+}
+
+/// Before anybody is woken: the run's own build may work beside this one. True: another worker takes it on; nothing that was
+/// decided here is written.
+async fn hand_on(shared: &Shared, run: RunId, lane: i32, code: &str) -> bool {
+    let Some(worker) = shared.worker_id.get().copied() else { return false };
+    let handed_on = async {
+        lanes::hand_on(shared.schema(), &mut *shared.engine.pool().acquire().await?, run, (lane, worker)).await
+    };
+    match handed_on.await {
+        Ok(true) => {
+            tracing::warn!(run_id = %run, code, "another build's run: it is handed on");
+            true
+        }
+        Ok(false) => false,
+        Err(error) => {
+            tracing::warn!(run_id = %run, %error, "it can't be handed on");
+            false
+        }
     }
 }
 
