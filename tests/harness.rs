@@ -8,9 +8,10 @@ mod support;
 use std::time::Duration;
 
 use backstitch::engine::{
-    Activity, ActivityContext, ActivityError, Context, Failure, Policy, Registry, Retry, Run, RunId, StartRun,
+    Activity, ActivityContext, ActivityError, Context, Engine, Failure, Policy, Registry, Retry, Run, RunId, StartRun,
     Verified, Workflow,
-    testing::{Breach, Saga, try_everything, try_faults},
+    testing::{Breach, Saga, advance, try_everything, try_faults},
+    to_json,
 };
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use support::TestDatabase;
@@ -208,6 +209,78 @@ impl Saga for TransferSaga {
             (status, found) => Err(format!("{status}: hold, withdrawal, deposit and notices are {found:?}")),
         }
     }
+}
+
+/// It sleeps for an hour, and waits for an hour for a signal that the world sends with the engine's help; or doesn't.
+struct Patient;
+
+impl Workflow for Patient {
+    const NAME: &'static str = "patient";
+    type Input = ();
+    type Output = bool;
+
+    async fn run(&self, cx: &Context, (): ()) -> Result<bool, Failure> {
+        cx.sleep(HOUR).await;
+        cx.call::<Pass>(()).await?;
+        let sent = cx.signal::<bool>("go").within(HOUR).await?;
+        let waited = cx.signal::<bool>("never").within(HOUR).await?;
+        Ok(sent == Some(true) && waited.is_none())
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+struct Pass;
+
+impl Activity for Pass {
+    const NAME: &'static str = "pass";
+    type Input = ();
+    type Output = ();
+
+    async fn run(&self, _: &ActivityContext, (): &()) -> Result<(), ActivityError> {
+        Ok(())
+    }
+}
+
+struct PatientSaga(TestDatabase);
+
+impl Saga for PatientSaga {
+    fn pool(&self) -> PgPool {
+        PgPoolOptions::new().max_connections(6).connect_lazy(self.0.url()).expect("its URL is one")
+    }
+
+    fn registry(&self, _: &PgPool) -> Registry {
+        Registry::new().workflow(Patient).activity(Pass)
+    }
+
+    fn start(&self, _: RunId) -> StartRun {
+        StartRun::new::<Patient>(&()).expect("it has a JSON form")
+    }
+
+    async fn nudge(&self, engine: &Engine, run: &Run) {
+        let waits_for = run.waiting_on.as_ref().and_then(|waiting| waiting.name.as_deref());
+        if waits_for == Some("go") {
+            let yes = to_json(&true).expect("it has a JSON form");
+            engine.signal(run.id, "go", Some(yes), None).await.expect("it is taken");
+        } else {
+            advance(engine, HOUR).await.expect("the clock can be moved");
+        }
+    }
+
+    async fn check(&self, _: &PgPool, run: &Run) -> Result<(), String> {
+        let output = run.output.as_ref().map(|json| json.get());
+        match (run.status.word(), output) {
+            ("completed", Some("true")) | ("failed", None) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    }
+}
+
+#[tokio::test]
+async fn hours_of_sleep_take_no_time() {
+    let saga = PatientSaga(TestDatabase::new().await);
+    let report = try_everything(&saga).await.unwrap_or_else(|breach| panic!("{breach}: {breach:?}"));
+    assert!(report.crashes >= 4, "{report:?}");
 }
 
 #[tokio::test]

@@ -5,8 +5,12 @@
 //! always `unknown`, except for transactional activities: they roll back, and so are certain.
 
 use std::{
+    any::type_name,
     future::Future,
+    marker::PhantomData,
+    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -66,7 +70,7 @@ pub trait Activity: Send + Sync + 'static {
         _cx: &ActivityContext,
         _input: &Self::Input,
     ) -> impl Future<Output = Result<Verified<Self::Output>, ActivityError>> + Send {
-        async { Ok(Verified::NotYet) }
+        NeverTold(PhantomData)
     }
 
     /// What undoing it means, in a few words for operators who are about to do it: `refund 25.00 EUR`.
@@ -81,9 +85,49 @@ pub trait Activity: Send + Sync + 'static {
         _input: &Self::Input,
         _output: Option<&Self::Output>,
     ) -> impl Future<Output = Result<(), ActivityError>> + Send {
-        async {
-            Err(ActivityError::failed("no_undo", "this activity says that it can be undone, but has no undo").fatal())
-        }
+        NoUndo
+    }
+}
+
+/// The undo of an activity that has none: a type of its own, so that the registry can tell.
+pub(crate) struct NoUndo;
+
+impl Future for NoUndo {
+    type Output = Result<(), ActivityError>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(Err(ActivityError::failed("no_undo", "this activity has no undo").fatal()))
+    }
+}
+
+/// The same of a verify.
+pub(crate) struct NeverTold<T>(PhantomData<fn() -> T>);
+
+impl<T> Future for NeverTold<T> {
+    type Output = Result<Verified<T>, ActivityError>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(Ok(Verified::NotYet))
+    }
+}
+
+/// What an activity says of itself and what it has, where the two disagree: code of the author's would silently not be called,
+/// or called although it is not there.
+pub(crate) fn contradiction<A: Activity>() -> Option<&'static str> {
+    fn undo<'a, A: Activity, F: Future>(
+        _: impl Fn(&'a A, &'a ActivityContext, &'a A::Input, Option<&'a A::Output>) -> F,
+    ) -> bool {
+        type_name::<F>() != type_name::<NoUndo>()
+    }
+    fn verify<'a, A: Activity, F: Future>(_: impl Fn(&'a A, &'a ActivityContext, &'a A::Input) -> F) -> bool {
+        type_name::<F>() != type_name::<NeverTold<A::Output>>()
+    }
+    match (undo::<A, _>(A::undo), A::UNDOABLE, verify::<A, _>(A::verify), A::VERIFIABLE) {
+        (true, false, ..) => Some("has an `undo`, but does not say `const UNDOABLE: bool = true`"),
+        (false, true, ..) => Some("says that it is UNDOABLE, but has no `undo`"),
+        (_, _, true, false) => Some("has a `verify`, but does not say `const VERIFIABLE: bool = true`"),
+        (_, _, false, true) => Some("says that it is VERIFIABLE, but has no `verify`"),
+        _ => None,
     }
 }
 
@@ -245,6 +289,17 @@ impl ActivityContext {
                 Err(ActivityError::failed("not_transactional", "this activity is not declared TRANSACTIONAL").fatal())
             }
         }
+    }
+
+    /// For tests of activities outside an engine: with a transaction, which [`ActivityContext::into_transaction`] gives back.
+    pub fn with_transaction(mut self, tx: Transaction<'static, Postgres>) -> Self {
+        self.tx = Some(Arc::new(AsyncMutex::new(tx)));
+        self
+    }
+
+    /// The transaction of [`ActivityContext::with_transaction`], to be committed or rolled back.
+    pub fn into_transaction(self) -> Option<Transaction<'static, Postgres>> {
+        Arc::into_inner(self.tx?).map(AsyncMutex::into_inner)
     }
 
     /// For tests of activities outside an engine: first attempt, given key, no transaction.

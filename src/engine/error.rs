@@ -17,6 +17,14 @@ pub enum Error {
         /// The decoder's sentence.
         message: String,
     },
+    /// An operator's output is not what the step's activity gives.
+    #[error("the output can't be what activity {activity} gives: {message}")]
+    InvalidOutput {
+        /// The activity.
+        activity: String,
+        /// The decoder's sentence.
+        message: String,
+    },
     /// A parameter is out of its range or malformed.
     #[error("{0}")]
     InvalidRequest(String),
@@ -92,6 +100,9 @@ pub enum Error {
     /// The database refused or failed.
     #[error("the database failed")]
     Database(#[source] sqlx::Error),
+    /// Two workflows or activities of one name, or an activity that contradicts itself.
+    #[error("the registry is not right: {0}")]
+    InvalidRegistry(String),
     /// The name can't be that of an engine's schema.
     #[error("{name:?} can't be the name of the schema: {why}")]
     InvalidSchema {
@@ -120,6 +131,7 @@ impl Error {
         match self {
             Self::UnknownWorkflow(_) => "unknown_workflow",
             Self::InvalidInput { .. } => "invalid_input",
+            Self::InvalidOutput { .. } => "invalid_output",
             Self::InvalidRequest(_) => "invalid_request",
             Self::PayloadTooLarge { .. } => "payload_too_large",
             Self::KeyConflict(_) => "key_conflict",
@@ -140,6 +152,7 @@ impl Error {
             Self::BadCursor => "bad_cursor",
             Self::LeaseLost => "lease_lost",
             Self::Unavailable(_) => "database_unavailable",
+            Self::InvalidRegistry(_) => "invalid_registry",
             Self::InvalidSchema { .. } => "invalid_schema",
             Self::IncompleteHistory { .. } => "incomplete_history",
             Self::Database(_) | Self::Migrate(_) => "database_error",

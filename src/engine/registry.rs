@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use serde::de::DeserializeOwned;
 
 use super::{
-    activity::{Activity, ActivityContext, ActivityError, Verified},
+    activity::{Activity, ActivityContext, ActivityError, Verified, contradiction},
     core::{
         context::Context,
         execution::{WorkflowCode, WorkflowFuture},
@@ -18,6 +18,7 @@ use super::{
         policy::{ActivityMeta, Catalog},
         schema::Schema,
     },
+    error::Error,
     workflow::Workflow,
 };
 
@@ -37,6 +38,8 @@ pub(crate) trait ActivityCode: Send + Sync {
         input: &'a str,
         output: Option<&'a str>,
     ) -> BoxFuture<'a, Result<(), ActivityError>>;
+    /// Whether this can be read as what the activity gives; the message says why not.
+    fn check_output(&self, output: &str) -> Result<(), String>;
     /// None, too, where the input can't be read by this version.
     fn undo_summary(&self, input: &str) -> Option<String>;
 }
@@ -48,6 +51,8 @@ pub struct Registry {
     activities: HashMap<&'static str, (ActivityMeta, Arc<dyn ActivityCode>)>,
     /// Of all activities: nothing ties them to a workflow.
     secret_fields: BTreeSet<&'static str>,
+    /// What [`Registry::check`] refuses.
+    mistakes: Vec<String>,
 }
 
 impl Registry {
@@ -56,7 +61,7 @@ impl Registry {
         Self::default()
     }
 
-    /// Adds a workflow. The same name and version again replaces it.
+    /// Adds a workflow. The same name and version again is a mistake: see [`Registry::check`].
     pub fn workflow<W: Workflow>(self, workflow: W) -> Self {
         self.add_workflow(workflow, Schema::default)
     }
@@ -72,11 +77,13 @@ impl Registry {
 
     fn add_workflow<W: Workflow>(mut self, workflow: W, schema: fn() -> Schema) -> Self {
         let code = TypedWorkflow { workflow: Arc::new(workflow), schema };
-        self.workflows.insert((W::NAME, W::VERSION), Arc::new(code));
+        if self.workflows.insert((W::NAME, W::VERSION), Arc::new(code)).is_some() {
+            self.mistakes.push(format!("two workflows are named {} and have version {}", W::NAME, W::VERSION));
+        }
         self
     }
 
-    /// Adds an activity. The same name again replaces it.
+    /// Adds an activity. The same name again is a mistake: see [`Registry::check`].
     pub fn activity<A: Activity>(self, activity: A) -> Self {
         self.add_activity(activity, Schema::default)
     }
@@ -101,7 +108,12 @@ impl Registry {
             schema,
         };
         self.secret_fields.extend(A::secret_fields());
-        self.activities.insert(A::NAME, (meta, Arc::new(TypedActivity(activity))));
+        if let Some(what) = contradiction::<A>() {
+            self.mistakes.push(format!("activity {} {what}", A::NAME));
+        }
+        if self.activities.insert(A::NAME, (meta, Arc::new(TypedActivity(activity)))).is_some() {
+            self.mistakes.push(format!("two activities are named {}", A::NAME));
+        }
         self
     }
 
@@ -111,6 +123,14 @@ impl Registry {
             *code = wrap(code);
         }
         self
+    }
+
+    /// What is wrong with what was added, which would fail in silence later. A worker checks it before it begins.
+    ///
+    /// # Errors
+    /// `invalid_registry`: two of one name, or an activity that contradicts itself.
+    pub fn check(&self) -> Result<(), Error> {
+        if self.mistakes.is_empty() { Ok(()) } else { Err(Error::InvalidRegistry(self.mistakes.join("; "))) }
     }
 
     /// The workflows, by name and version.
@@ -236,6 +256,10 @@ impl<A: Activity> ActivityCode for TypedActivity<A> {
             self.0.undo(cx, &input, output.as_ref()).await
         }
         .boxed()
+    }
+
+    fn check_output(&self, output: &str) -> Result<(), String> {
+        serde_json::from_str::<A::Output>(output).map(drop).map_err(|error| error.to_string())
     }
 
     fn undo_summary(&self, input: &str) -> Option<String> {

@@ -65,6 +65,7 @@ pub const CODES: &[Code] = &[
     Code::new("past_pivot", 409, "The run is past its pivot"),
     Code::new("payload_too_large", 413, "The payload is too large"),
     Code::new("unsupported_media_type", 415, "The body is not declared as JSON"),
+    Code::new("invalid_output", 422, "The output is not what the step's activity gives"),
     Code::new("internal_error", 500, "Something failed on our side"),
     Code::new("database_error", 500, "The database failed"),
     Code::new("database_unavailable", 503, "The database can't be reached"),
@@ -194,8 +195,11 @@ impl From<engine::Error> for Problem {
             }
             E::Database(cause) => Self::internal(code, cause),
             E::Migrate(cause) => Self::internal(code, cause),
-            E::InvalidSchema { .. } | E::IncompleteHistory { .. } => Self::internal(code, &error),
+            E::InvalidRegistry(_) | E::InvalidSchema { .. } | E::IncompleteHistory { .. } => {
+                Self::internal(code, &error)
+            }
             E::KeyConflict(run) => Self::new(code, error.to_string()).with("run_id", run.to_string()),
+            E::InvalidOutput { .. } => Self::new(code, error.to_string()).with("field", "output"),
             E::LeaseLost => Self::internal("internal_error", &error),
             _ => Self::new(code, error.to_string()),
         }
@@ -227,6 +231,7 @@ mod tests {
             (E::UnknownWorkflow("w".into()), 404),
             (E::InvalidInput { workflow: "w".into(), message: "m".into() }, 400),
             (E::InvalidRequest("m".into()), 400),
+            (E::InvalidOutput { activity: "a".into(), message: "m".into() }, 422),
             (E::PayloadTooLarge { size: 2, limit: 1 }, 413),
             (E::KeyConflict(Uuid::nil()), 409),
             (E::UnknownRun(Uuid::nil()), 404),

@@ -161,7 +161,7 @@ async fn acknowledge(request: VerbRequest<ActionBody>) -> Result<Planned, Proble
         ("seq" = u32, Path, description = "The step.")),
     request_body = Option<SkipBody>,
     responses(Planned),
-    extensions(("x-problems" = json!(["unknown_run", "unknown_step", "reason_required", "wrong_state", "held_by_worker"])))
+    extensions(("x-problems" = json!(["unknown_run", "unknown_step", "reason_required", "wrong_state", "held_by_worker", "invalid_output"])))
 )]
 async fn skip(request: VerbRequest<SkipBody>) -> Result<Planned, Problem> {
     let seq = request.seq.clone();
@@ -184,7 +184,7 @@ async fn skip(request: VerbRequest<SkipBody>) -> Result<Planned, Problem> {
         ("seq" = u32, Path, description = "The step.")),
     request_body = Option<ResolveBody>,
     responses(Planned),
-    extensions(("x-problems" = json!(["unknown_run", "unknown_step", "reason_required", "wrong_state", "held_by_worker"])))
+    extensions(("x-problems" = json!(["unknown_run", "unknown_step", "reason_required", "wrong_state", "held_by_worker", "invalid_output"])))
 )]
 async fn resolve(request: VerbRequest<ResolveBody>) -> Result<Planned, Problem> {
     let seq = request.seq.clone();

@@ -23,6 +23,7 @@
 //! | `verbs`, `pauses`, `settles`, `verbs_table`, `forks` | what operators do to one run |
 //! | `audits` | whatever operators do: one commit with its audit; nothing, if it is a dry run |
 //! | `transactional` | steps that commit together with their own SQL |
+//! | `deploys` | builds side by side, queues that nobody serves, mistakes of registration |
 //! | `extremes` | spans without end, and panics of the worker's own code |
 //! | `crash` | workers and Postgres killed in mid-work |
 //! | `finding` | lists, attention, why, counts, the fleet |
@@ -33,6 +34,7 @@ mod support;
 mod attempts;
 mod audits;
 mod crash;
+mod deploys;
 mod extremes;
 mod forks;
 mod holds;

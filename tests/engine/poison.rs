@@ -10,7 +10,7 @@ use std::{
 
 use backstitch::engine::{Activity, ActivityContext, ActivityError, Context, Failure, Workflow};
 
-use crate::support::{engine::*, wait_until_within};
+use crate::support::{engine::*, script::*, wait_until, wait_until_within};
 
 /// Takes longer than the poison needs to kill its worker.
 struct Innocent;
@@ -81,5 +81,19 @@ async fn poison_costs_none_of_sixty_runs_beside_it() {
     for run in innocent {
         t.is(run, "completed").await;
     }
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn progress_clears_a_suspect() {
+    let mut t = TestEngine::idle().await;
+    let gate = t.script.gate("reserve", Side::Run, Do::Ok);
+    let run = t.start(&[call("note"), call("reserve")]).await;
+    t.execute("UPDATE backstitch.ready SET takeovers = 9, fresh = false").await;
+    t.add_worker(config("w0")).await;
+    gate.is_reached().await;
+    wait_until("its losses are forgotten", async || t.count("ready WHERE takeovers = 0").await == 1).await;
+    gate.open();
+    t.is(run, "completed").await;
     t.finish().await;
 }

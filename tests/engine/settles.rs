@@ -1,7 +1,9 @@
 //! Skip and resolve: an operator puts an outcome on record that no attempt brought.
 
-use backstitch::engine::{Declared, Direction, Verb};
-use serde_json::json;
+use backstitch::engine::{
+    Activity, ActivityContext, ActivityError, Context, Declared, Direction, Failure, Verb, Workflow,
+};
+use serde_json::{Value, json};
 
 use super::verbs::{apply, resolve, skip};
 use crate::support::{engine::*, script::*};
@@ -147,5 +149,57 @@ async fn a_step_that_the_workflow_built_on_is_not_resettled() {
     assert_eq!(refused.code(), "wrong_state");
     assert!(refused.to_string().contains("step 1 has built on its being failed"), "{refused}");
     assert_eq!(t.run(run).await.status, "failed");
+    t.finish().await;
+}
+
+/// Gives a number, or nothing that anybody knows.
+struct Weigh;
+impl Activity for Weigh {
+    const NAME: &'static str = "weigh";
+    type Input = ();
+    type Output = u32;
+    async fn run(&self, _: &ActivityContext, (): &()) -> Result<u32, ActivityError> {
+        Err(ActivityError::unknown("no_scale", "as the test says").fatal())
+    }
+}
+
+struct Weighs;
+impl Workflow for Weighs {
+    const NAME: &'static str = "weighs";
+    type Input = ();
+    type Output = u32;
+    async fn run(&self, cx: &Context, (): ()) -> Result<u32, Failure> {
+        cx.pivot().await;
+        Ok(cx.call::<Weigh>(()).await? + 1)
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_output_is_refused_and_can_be_corrected() {
+    let mut t = TestEngine::idle().await;
+    let registry = || Script::default().registry().workflow(Weighs).activity(Weigh);
+    t.add_worker_with(config("w0"), registry()).await;
+    t.execute("INSERT INTO backstitch.workflow (name, version) VALUES ('weighs', 1) ON CONFLICT DO NOTHING").await;
+    let knows = backstitch::engine::Engine::new(t.engine.pool().clone(), registry());
+    let resolve = |output: Option<Value>| resolve(1, Declared::Ok, output);
+    for wrong in [skip(1, json!("heavy")), skip(1, Value::Null), resolve(Some(json!(-1))), resolve(None)] {
+        let run = t.start_of("weighs", &()).await;
+        t.is(run, "stuck").await;
+        for dry_run in [true, false] {
+            let by = backstitch::engine::Operator { dry_run, ..operator() };
+            let refused = knows.apply_verb(run, &wrong, &by).await.expect_err("it can't be read");
+            assert_eq!(refused.code(), "invalid_output", "{wrong:?}");
+        }
+        // By somebody who does not know the activity, and so can't check it.
+        apply(&t, run, &wrong).await;
+        let unreadable = |run: &backstitch::engine::Run| {
+            run.status == "stuck" && run.failure.as_ref().is_some_and(|failure| failure.code == "undecodable_output")
+        };
+        t.until(run, "the output can't be read", unreadable).await;
+        knows.apply_verb(run, &skip(1, json!(41)), &operator()).await.expect("a right one takes its place");
+        assert_eq!(output(&t.is(run, "completed").await), json!(42));
+        let again = knows.apply_verb(run, &skip(1, json!(1)), &operator()).await.expect_err("it is settled");
+        assert_eq!(again.code(), "wrong_state");
+    }
     t.finish().await;
 }

@@ -67,6 +67,19 @@ async fn a_short_sleep_is_slept_in_memory() {
 }
 
 #[tokio::test]
+async fn a_short_sleep_goes_by_the_databases_clock() {
+    let t = TestEngine::new().await;
+    let run = t.start(&[Op::Sleep(900)]).await;
+    t.until(run, "its sleep is on record", |run| run.steps.iter().flatten().any(|step| step.due_at.is_some())).await;
+    // The worker takes it to be later than it is.
+    t.advance(-2.0).await;
+    let run = t.is(run, "completed").await;
+    let sleep = run.steps.iter().flatten().next().expect("it is on record");
+    assert!(sleep.finished_at >= sleep.due_at, "{sleep:?}");
+    t.finish().await;
+}
+
+#[tokio::test]
 async fn a_signal_wakes_the_run_that_waits_for_it() {
     let t = TestEngine::new().await;
     let run = t.start(&[signal("paid", Some(600_000))]).await;

@@ -71,7 +71,7 @@ impl Saga for OrderSaga {
 
     /// Fulfilment reports, each only when customer and seller were notified of what was before it: were two reports seen at
     /// once, the run would take fewer steps than the one whose steps are tried.
-    async fn nudge(&self, run: &Run) {
+    async fn nudge(&self, _: &Engine, run: &Run) {
         let notices = run.steps.iter().flatten().filter(|step| step.name == "notify").count();
         let report = match notices {
             0 => return,

@@ -115,7 +115,7 @@ struct Inner {
 }
 
 impl Script {
-    /// What the next calls do, in order. After them: what [`Script::always`] says, or `Ok`.
+    /// What the next calls do, in order; then what [`Script::always`] says, or `Ok`.
     pub fn on(&self, activity: &'static str, side: Side, what: impl IntoIterator<Item = Do>) {
         lock(&self.0.next).entry((activity, side)).or_default().extend(what);
     }
@@ -243,45 +243,52 @@ fn quick() -> Policy {
     Policy { retry, undo_retry: retry, ..Policy::default() }
 }
 
-/// The activities differ in their constants and policy only.
+/// The activities differ in constants, policy, and in what else they can: `undo`, `verify`.
 macro_rules! activity {
-    ($type:ident, $name:literal, $policy:expr $(, $constant:ident: $kind:ty = $value:expr)*) => {
+    ($type:ident, $name:literal, $policy:expr, [$($can:ident)*] $(, $constant:ident: $kind:ty = $value:expr)*) => {
         pub struct $type(Script);
         impl Activity for $type {
             const NAME: &'static str = $name;
             $(const $constant: $kind = $value;)*
+            $(can!($can, $name);)*
             type Input = Value;
             type Output = Value;
             fn policy() -> Policy {
                 $policy
             }
             async fn run(&self, cx: &ActivityContext, _: &Value) -> Result<Value, ActivityError> {
-                match self.0.call(Side::Run, $name, cx, None).await? {
-                    Verified::Happened(value) => Ok(value),
-                    other => panic!("{other:?} is for verifications"),
-                }
+                let Verified::Happened(value) = self.0.call(Side::Run, $name, cx, None).await? else { panic!() };
+                Ok(value)
             }
-            async fn verify(&self, cx: &ActivityContext, _: &Value) -> Result<Verified<Value>, ActivityError> {
-                self.0.call(Side::Verify, $name, cx, None).await
-            }
-            async fn undo(&self, cx: &ActivityContext, _: &Value, output: Option<&Value>) -> Result<(), ActivityError> {
-                self.0.call(Side::Undo, $name, cx, output).await.map(drop)
-            }
+        }
+    };
+}
+macro_rules! can {
+    (verify, $name:literal) => {
+        const VERIFIABLE: bool = true;
+        async fn verify(&self, cx: &ActivityContext, _: &Value) -> Result<Verified<Value>, ActivityError> {
+            self.0.call(Side::Verify, $name, cx, None).await
+        }
+    };
+    (undo, $name:literal) => {
+        const UNDOABLE: bool = true;
+        async fn undo(&self, cx: &ActivityContext, _: &Value, output: Option<&Value>) -> Result<(), ActivityError> {
+            self.0.call(Side::Undo, $name, cx, output).await.map(drop)
         }
     };
 }
 
 const BRIEF: Duration = Duration::from_millis(150);
 
-activity!(Note, "note", quick());
-activity!(Reserve, "reserve", quick(), UNDOABLE: bool = true);
-activity!(Ship, "ship", quick(), UNDOABLE: bool = true);
-activity!(Charge, "charge", quick(), UNDOABLE: bool = true, VERIFIABLE: bool = true);
-activity!(Brief, "brief", Policy { attempt_timeout: BRIEF, ..quick() }, VERIFIABLE: bool = true);
-activity!(Book, "book", Policy { attempt_timeout: BRIEF * 10, ..quick() }, TRANSACTIONAL: bool = true, UNDOABLE: bool = true);
-activity!(Pay, "pay", quick(), QUEUE: Option<&'static str> = Some("payments"), UNDOABLE: bool = true);
-activity!(Once, "once", Policy { retry: Retry::NEVER, ..quick() }, UNDOABLE: bool = true);
-activity!(Picky, "picky", Policy { non_retryable: vec!["declined"], ..quick() });
+activity!(Note, "note", quick(), []);
+activity!(Reserve, "reserve", quick(), [undo]);
+activity!(Ship, "ship", quick(), [undo]);
+activity!(Charge, "charge", quick(), [undo verify]);
+activity!(Brief, "brief", Policy { attempt_timeout: BRIEF, ..quick() }, [verify]);
+activity!(Book, "book", Policy { attempt_timeout: BRIEF * 10, ..quick() }, [undo], TRANSACTIONAL: bool = true);
+activity!(Pay, "pay", quick(), [undo], QUEUE: Option<&'static str> = Some("payments"));
+activity!(Once, "once", Policy { retry: Retry::NEVER, ..quick() }, [undo]);
+activity!(Picky, "picky", Policy { non_retryable: vec!["declined"], ..quick() }, []);
 activity!(
     Slow,
     "slow",
@@ -293,7 +300,8 @@ activity!(
             longest: Duration::from_secs(600)
         },
         ..quick()
-    }
+    },
+    []
 );
 activity!(
     Bounded,
@@ -307,9 +315,10 @@ activity!(
             longest: Duration::from_secs(60)
         },
         ..quick()
-    }
+    },
+    []
 );
-activity!(Missing, "missing", quick());
+activity!(Missing, "missing", quick(), []);
 
 /// One line of a program.
 #[derive(Clone, Debug, Serialize, Deserialize)]

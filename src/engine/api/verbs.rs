@@ -25,7 +25,8 @@ impl Engine {
     /// Carries out an operator's action, or says what it would do. A refusal is audited.
     ///
     /// # Errors
-    /// `reason_required`, `unknown_run`, `unknown_step`, `wrong_state`, `past_pivot`, `held_by_worker`, `invalid_request`.
+    /// `reason_required`, `unknown_run`, `unknown_step`, `wrong_state`, `past_pivot`, `held_by_worker`, `invalid_request`,
+    /// `invalid_output`.
     pub async fn apply_verb(&self, run: RunId, action: &Verb, by: &Operator) -> Result<ActionPlan, Error> {
         let acted = async { self.apply_verb_in(&mut *self.pool().acquire().await?, run, action, by).await };
         let acted = self.audited(action.word(), Subject::Run(run), by, acted.await).await?;
@@ -47,7 +48,8 @@ impl Engine {
         by: &Operator,
     ) -> Result<ActionPlan, Error> {
         by.check_reason(action.needs_reason(), action.word())?;
-        let (before, ruling) = verbs::apply(self.schema(), conn, run, action, by.by(), by.dry_run).await?;
+        let (before, ruling) =
+            verbs::apply(self.schema(), conn, run, action, by.by(), (by.dry_run, self.registry())).await?;
         if ruling.changes && !by.dry_run && ruling.status != before {
             self.meters().ended(ruling.status);
         }

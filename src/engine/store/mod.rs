@@ -48,10 +48,15 @@ pub(crate) mod timers;
 mod unhealthy;
 pub(crate) mod verbs;
 
+use std::time::Duration;
+
 use sqlx::{PgConnection, PgPool, postgres::PgConnectOptions};
 
 use self::schema::Schema;
-use super::{core::model::Time, error::Error};
+use super::{
+    core::{model::Time, time::LONGEST},
+    error::Error,
+};
 
 /// What a hint ([`Schema::channel`]) says where holds have changed.
 pub(crate) const HOLDS_HINT: &str = "holds";
@@ -59,6 +64,14 @@ pub(crate) const HOLDS_HINT: &str = "holds";
 /// The database's time, as durable decisions see it.
 pub(crate) async fn now(schema: &Schema, conn: &mut PgConnection) -> Result<Time, Error> {
     Ok(sqlx::query_scalar(schema.sql("SELECT {schema}.now()")).fetch_one(conn).await?)
+}
+
+/// Moves the clock that durable decisions go by: for tests.
+pub(crate) async fn move_clock(schema: &Schema, conn: &mut PgConnection, by: Duration) -> Result<(), Error> {
+    let micros = by.min(LONGEST).as_micros() as i64;
+    let query = "UPDATE {schema}.clock SET shift = shift + $1 * interval '1 microsecond'";
+    sqlx::query(schema.sql(query)).bind(micros).execute(conn).await?;
+    Ok(())
 }
 
 /// Connection options for the hot statements. Their plans are pinned: unnest() of a parameter is always taken for ten

@@ -59,6 +59,8 @@ impl Drop for Doomed {
 /// Gives the number of crashes that were tried.
 pub(super) async fn try_crashes<S: Saga>(saga: &S) -> Result<usize, Breach> {
     let mut crashes = 0;
+    let checked = saga.registry(&saga.pool()).check();
+    checked.map_err(|error| Breach::Engine { trial: "registration".to_owned(), error })?;
     let plain = steps(saga).await?;
     let failing = std::iter::once(None).chain(plain.last().copied().map(Some));
     for failing in failing {

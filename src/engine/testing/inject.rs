@@ -128,6 +128,10 @@ impl ActivityCode for Faulty {
         self.attempt(cx, Direction::Undo, move || self.inner.undo(cx, input, output)).boxed()
     }
 
+    fn check_output(&self, output: &str) -> Result<(), String> {
+        self.inner.check_output(output)
+    }
+
     fn undo_summary(&self, input: &str) -> Option<String> {
         self.inner.undo_summary(input)
     }

@@ -8,7 +8,7 @@
 //! 5. each undo fails once by itself, and once until an operator has it tried again, while each step in turn fails;
 //! 6. the worker dies before and after each commit, and another takes the run over.
 //!
-//! A run that gets stuck (after its pivot, or on an undo) is tried again as an operator would. For tests only: nothing of
+//! Sleeps, waits for retries and starts to come take no time: the harness moves the database's clock. A run that gets stuck (after its pivot, or on an undo) is tried again as an operator would. For tests only: nothing of
 //! it is at work in a service. Steps must come at the same positions in each trial, so a saga whose steps run side by
 //! side should ask for them in a fixed order.
 
@@ -25,10 +25,14 @@ use self::inject::{Fault, Faulty, Plan, Plans};
 use super::{
     api::Operator,
     api::{Engine, StartRun},
-    core::model::{Direction, RunId, WaitKind},
+    core::{
+        model::{Direction, RunId, WaitKind},
+        time::Moment as _,
+    },
     error::Error,
     read_models::{Run, RunStatus, RunStep},
     registry::Registry,
+    store,
     worker::WorkerConfig,
 };
 
@@ -47,8 +51,9 @@ pub trait Saga: Send + Sync {
         let engine = engine.clone();
         async move { engine.start(request).await.map(|started| started.run) }
     }
-    /// Does what the outside world does for a run that waits for a signal.
-    fn nudge(&self, _run: &Run) -> impl Future<Output = ()> + Send {
+    /// Does what the outside world does for a run that waits for a signal: sends one, or lets the time pass ([`advance`]) until the
+    /// wait is over. For timers and retries the harness itself lets the time pass.
+    fn nudge(&self, _engine: &Engine, _run: &Run) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }
     /// Whether the world adds up, now that the run has ended: all of it in place, or nothing left of it. The message says
@@ -127,6 +132,7 @@ pub async fn try_faults<S: Saga>(saga: &S) -> Result<Report, Breach> {
     let wrapping = plans.clone();
     let registry =
         saga.registry(&pool).wrapped(|inner| Arc::new(Faulty { inner: inner.clone(), plans: wrapping.clone() }));
+    registry.check().map_err(|error| Breach::Engine { trial: "registration".to_owned(), error })?;
     let engine = Engine::new(pool.clone(), registry);
     let stop = tokio_util::sync::CancellationToken::new();
     let working = tokio::spawn(engine.worker(config("harness")).run(stop.clone().cancelled_owned()));
@@ -135,6 +141,14 @@ pub async fn try_faults<S: Saga>(saga: &S) -> Result<Report, Breach> {
     stop.cancel();
     let _ = working.await;
     tried.map(|()| Report { trials: harness.trials, crashes: 0 })
+}
+
+/// Moves the clock of the engine's database, by which timers, retries and deadlines are judged: for tests only.
+///
+/// # Errors
+/// When the database fails.
+pub async fn advance(engine: &Engine, by: Duration) -> Result<(), Error> {
+    store::move_clock(engine.schema(), &mut *engine.pool().acquire().await?, by).await
 }
 
 fn config(name: &str) -> WorkerConfig {
@@ -263,8 +277,14 @@ async fn end<S: Saga>(saga: &S, engine: &Engine, id: RunId, trial: &str) -> Resu
                 let what = format!("it does not end: it is {status} ({:?}), {:?}", run.failure, run.waiting_on);
                 return Err(Breach::promise(trial, what));
             }
-            _ if run.waiting_on.as_ref().is_some_and(|waiting| waiting.kind == WaitKind::Signal) => {
-                saga.nudge(&run).await
+            _ => {}
+        }
+        match &run.waiting_on {
+            Some(waiting) if waiting.kind == WaitKind::Signal => saga.nudge(engine, &run).await,
+            Some(waiting) if matches!(waiting.kind, WaitKind::Timer | WaitKind::Retry | WaitKind::Start) => {
+                let now = engine.now().await.map_err(failed)?;
+                let left = waiting.until.map_or(Duration::ZERO, |until| until.since(now));
+                advance(engine, left).await.map_err(failed)?;
             }
             _ => {}
         }

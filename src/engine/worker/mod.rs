@@ -100,6 +100,7 @@ async fn register(shared: &Shared) -> Result<(), Error> {
     shared.config.queues.iter().try_for_each(|queue| check_queue(Some(queue)))?;
     let mut conn = shared.engine.pool().acquire().await?;
     let registry = shared.engine.shared_registry();
+    registry.check()?;
     for code in registry.workflows() {
         let secret = registry.secret_fields(&**code);
         let id = lanes::register_workflow(shared.schema(), &mut conn, code.name(), code.version(), &secret).await?;
