@@ -113,7 +113,7 @@ impl Memory {
     /// Remembers a verdict, for `left` at most. Refusals have a place of their own, so that a flood of wrong tokens can't
     /// push the good ones out.
     pub(crate) fn remember(&self, digest: [u8; 32], verdict: &Verdict, left: Option<Duration>, now: Instant) {
-        let until = now + left.map_or(VERDICT_FOR, |left| left.min(VERDICT_FOR));
+        let until = now.checked_add(left.map_or(VERDICT_FOR, |left| left.min(VERDICT_FOR))).unwrap_or(now);
         self.with(|inner| {
             let place = if verdict.is_ok() { &mut inner.known } else { &mut inner.refused };
             if place.len() >= REMEMBERED_AT_MOST {
@@ -146,7 +146,7 @@ impl Memory {
     pub(crate) fn keys_seen(&self, exist: bool, now: Instant) {
         self.with(|inner| {
             inner.keys_exist |= exist;
-            inner.no_keys_until = Some(now + NO_KEYS_FOR);
+            inner.no_keys_until = now.checked_add(NO_KEYS_FOR);
         });
     }
 }

@@ -3,6 +3,8 @@
 //! A process that works on runs spawns [`Engine::work`]. A process that only serves spawns [`Engine::maintenance`]: what comes
 //! round by the clock, shared by as many processes as there are.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))] // see core::time
+
 pub mod activity;
 mod api;
 pub mod core;

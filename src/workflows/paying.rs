@@ -132,5 +132,6 @@ async fn settle(
 
 /// A window in milliseconds as a span of time.
 pub(super) fn span(ms: u64) -> chrono::Duration {
-    chrono::Duration::try_milliseconds(i64::try_from(ms).unwrap_or(i64::MAX)).unwrap_or(chrono::Duration::days(36_500))
+    let most = chrono::Duration::days(36_500);
+    i64::try_from(ms).ok().and_then(chrono::Duration::try_milliseconds).map_or(most, |span| span.min(most))
 }

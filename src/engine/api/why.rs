@@ -185,7 +185,7 @@ fn actions(run: &Run) -> Vec<String> {
 
 /// A moment, as it is and from now.
 fn moment(at: Time, now: Time) -> String {
-    let ms = (at - now).num_milliseconds();
+    let ms = at.signed_duration_since(now).num_milliseconds();
     let from_now = match ms {
         -999..=999 => "now".to_owned(),
         1_000.. => format!("in {}", span(ms)),

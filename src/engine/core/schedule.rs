@@ -5,12 +5,12 @@
 //! time, because no server ran or the schedule was paused. Every slot between two moments is decided once: [`decide`] takes
 //! up where `next_at` says that the last decision ended.
 
-use chrono::TimeDelta;
+use std::time::Duration;
 
-use super::{cron::Cron, model::Time, words::words};
+use super::{cron::Cron, model::Time, time::Moment, words::words};
 
 /// A slot that is seen to within this time is in time.
-pub const GRACE: TimeDelta = TimeDelta::seconds(60);
+pub const GRACE: Duration = Duration::from_secs(60);
 
 /// Slots that may be queued behind a run; further ones are skipped.
 pub const QUEUED_AT_MOST: usize = 100;
@@ -131,8 +131,8 @@ pub fn decide(cron: &Cron, overlap: Overlap, catch_up: CatchUp, standing: &Stand
     for slot in come {
         let is_seen_to = match catch_up {
             CatchUp::All => true,
-            CatchUp::Latest => now - slot <= GRACE || Some(slot) == latest,
-            CatchUp::None => now - slot <= GRACE,
+            CatchUp::Latest => now.since(slot) <= GRACE || Some(slot) == latest,
+            CatchUp::None => now.since(slot) <= GRACE,
         };
         let verdict = match overlap {
             _ if !is_seen_to => Verdict::Miss,
@@ -153,7 +153,7 @@ pub fn decide(cron: &Cron, overlap: Overlap, catch_up: CatchUp, standing: &Stand
 fn come(cron: &Cron, next_at: Option<Time>, now: Time) -> (Vec<Time>, Option<Time>) {
     let Some(first) = next_at.filter(|first| *first <= now) else { return (Vec::new(), None) };
     // Backwards, so that a year of missed minutes costs no more than a thousand of them.
-    let before = |slot: &Time| cron.at_or_before(*slot - TimeDelta::seconds(1));
+    let before = |slot: &Time| cron.at_or_before(slot.earlier(Duration::from_secs(1)));
     let all = std::iter::successors(cron.at_or_before(now), before).take_while(|slot| *slot > first);
     let mut newest: Vec<Time> = all.take(LATE_AT_MOST).collect();
     let is_cut = newest.len() == LATE_AT_MOST;
@@ -167,6 +167,7 @@ fn come(cron: &Cron, next_at: Option<Time>, now: Time) -> (Vec<Time>, Option<Tim
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
     use proptest::prelude::*;
 
     use super::*;

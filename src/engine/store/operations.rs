@@ -3,6 +3,8 @@
 //! The runs are matched once, in the statement that creates the operation. What becomes of each is written in the commit that
 //! does it, so that a crash anywhere leaves a run either untouched and open, or done and told so.
 
+use std::time::Duration;
+
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row, postgres::PgRow};
 use uuid::Uuid;
 
@@ -16,6 +18,7 @@ use crate::engine::{
         model::{RunId, to_json},
         operation::OperationStatus,
         redact::redact,
+        time::Moment,
         verb::Verb,
     },
     error::Error,
@@ -145,7 +148,7 @@ fn operation(row: &PgRow) -> Result<Operation, sqlx::Error> {
     let (done, refused): (i64, i64) = (row.try_get("done")?, row.try_get("refused")?);
     let open = (total - done - refused).max(0);
     let now: chrono::DateTime<chrono::Utc> = row.try_get("now")?;
-    let left = chrono::TimeDelta::milliseconds(open.saturating_mul(1_000) / i64::from(rate.max(1)));
+    let left = Duration::from_millis(open.cast_unsigned().saturating_mul(1_000) / rate.max(1).cast_unsigned() as u64);
     let mut arguments: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(&json("action")?).map_err(|_| unreadable("action"))?;
     let action = arguments.remove("action").and_then(|word| word.as_str().map(str::to_owned));
@@ -172,7 +175,7 @@ fn operation(row: &PgRow) -> Result<Operation, sqlx::Error> {
         created_at: row.try_get("created_at")?,
         started_at: row.try_get("started_at")?,
         finished_at: row.try_get("finished_at")?,
-        eta: is_on_its_way.then(|| now + left),
+        eta: is_on_its_way.then(|| now.later(left)),
     })
 }
 

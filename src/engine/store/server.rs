@@ -28,7 +28,7 @@ pub(crate) async fn settings(schema: &Schema, conn: &mut PgConnection) -> Result
         version_text: row.try_get("text")?,
         durability: sqlx::query_as(schema.sql(query)).fetch_all(conn).await?,
         has_standbys: row.try_get("has_standbys")?,
-        clock_skew_ms: (now - here).num_milliseconds(),
+        clock_skew_ms: now.signed_duration_since(here).num_milliseconds(),
         shift_ms,
     })
 }

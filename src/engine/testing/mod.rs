@@ -264,7 +264,7 @@ fn activities(run: &Run) -> impl Iterator<Item = &RunStep> {
 /// Waits for the run's end; where it gets stuck, an operator has it try again.
 async fn end<S: Saga>(saga: &S, engine: &Engine, id: RunId, trial: &str) -> Result<Run, Breach> {
     let failed = |error| Breach::Engine { trial: trial.to_owned(), error };
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let began = tokio::time::Instant::now();
     loop {
         let run = engine.run(id).await.map_err(failed)?;
         match run.status {
@@ -273,7 +273,7 @@ async fn end<S: Saga>(saga: &S, engine: &Engine, id: RunId, trial: &str) -> Resu
                 let by = Operator { actor: "harness".to_owned(), ..Operator::default() };
                 engine.retry(id, &by).await.map_err(failed)?;
             }
-            status if tokio::time::Instant::now() > deadline => {
+            status if began.elapsed() > PATIENCE => {
                 let what = format!("it does not end: it is {status} ({:?}), {:?}", run.failure, run.waiting_on);
                 return Err(Breach::promise(trial, what));
             }

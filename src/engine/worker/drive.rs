@@ -26,6 +26,7 @@ use crate::engine::{
         holds::HoldKind,
         machine::Machine,
         model::{Direction, RunId, Time},
+        time::Moment as _,
         trace::Trace,
     },
     store::{claim, flush::Release, lanes},
@@ -260,7 +261,7 @@ impl Driver {
             return self.take_result(happened).await;
         }
         loop {
-            let until_due = wake_at.map(|at| (at - self.shared.clock.now()).to_std().unwrap_or_default());
+            let until_due = wake_at.map(|at| at.since(self.shared.clock.now()));
             let pause = until_due.unwrap_or(LOOK_EVERY).min(LOOK_EVERY);
             tokio::select! {
                 biased;

@@ -19,7 +19,7 @@ use super::{
     suspects::{Admission, Suspect},
 };
 use crate::engine::{
-    core::model::RunId,
+    core::{model::RunId, time::Moment},
     error::Error,
     store::{claim, lanes, schema::Schema},
 };
@@ -81,8 +81,8 @@ impl Lane {
                 count = self.requests.recv_many(&mut batch, FLUSH_AT_MOST) => if count == 0 { return Ok(()) },
                 () = hints.due.notified(), if claims => shared.may_be_due.store(true, Ordering::Relaxed),
                 () = shared.stopped.cancelled() => return Ok(()),
-                () = tokio::time::sleep_until(self.connection.last_beat + beat_every) => self.connection.beat().await?,
-                () = tokio::time::sleep_until(self.last_poll + shared.config.poll_interval), if claims => {
+                () = tokio::time::sleep(beat_every.saturating_sub(self.connection.last_beat.elapsed())) => self.connection.beat().await?,
+                () = tokio::time::sleep(shared.config.poll_interval.saturating_sub(self.last_poll.elapsed())), if claims => {
                     self.last_poll = Instant::now();
                     shared.may_be_due.store(true, Ordering::Relaxed);
                 }
@@ -135,7 +135,7 @@ impl Lane {
         self.connection.last_beat = Instant::now();
         let delay = &shared.engine.meters().claim_delay;
         for (run, suspect) in claimed.into_iter().zip(suspects) {
-            delay.record((run.now - run.due_at).to_std().unwrap_or_default());
+            delay.record(run.now.since(run.due_at));
             let Some(slot) = permits.split(1) else { break };
             drive::spawn(shared.clone(), self.handle.clone(), run, (slot, suspect));
         }

@@ -59,11 +59,11 @@ impl Orders {
     /// # Errors
     /// `unknown_order`.
     pub async fn wait(&self, id: Uuid, wait: Duration) -> Result<Order, Error> {
-        let until = Instant::now() + wait;
+        let began = Instant::now();
         let mut pause = Duration::from_millis(20);
         loop {
             let order = self.get(id).await?;
-            let left = until.saturating_duration_since(Instant::now());
+            let left = wait.saturating_sub(began.elapsed());
             if order.state.is_decided() || left.is_zero() {
                 return Ok(order);
             }

@@ -1,10 +1,11 @@
 //! Pause and resume. A pause freezes the run's timers: after it they have as much time left as before.
 
-use chrono::TimeDelta;
+use std::time::Duration;
 
 use super::facts::{Facts, PauseMark, Place, Refusal, Ruling};
 use crate::engine::core::{
     model::{Due, Request, Status, Step},
+    time::Moment,
     transition::{Change, next},
 };
 
@@ -40,23 +41,23 @@ pub(super) fn resume(facts: &Facts) -> Result<Ruling, Refusal> {
         }
         return Ok(Ruling::repeated(facts, "it is not paused".to_owned()));
     }
-    let by = facts.paused_at.map_or(TimeDelta::zero(), |at| (facts.now - at).max(TimeDelta::zero()));
+    let by = facts.paused_at.map_or(Duration::ZERO, |at| facts.now.since(at));
     let waits = |step: &&Step| step.outcome.is_none() && (step.due.is_some() || step.next_attempt_at.is_some());
     let later = |step: &Step| Step {
-        due: step.due.map(|due| Due::At(due.estimate() + by)),
-        next_attempt_at: step.next_attempt_at.map(|at| at + by),
+        due: step.due.map(|due| Due::At(due.estimate().later(by))),
+        next_attempt_at: step.next_attempt_at.map(|at| at.later(by)),
         ..step.clone()
     };
     let mut ruling = Ruling {
         status,
         request: Request::None,
-        deadline_at: facts.deadline_at.map(|at| at + by),
+        deadline_at: facts.deadline_at.map(|at| at.later(by)),
         steps: facts.steps.iter().filter(waits).map(later).collect(),
         place: Place::Due,
         pause: PauseMark::Over,
         ..Ruling::of(facts)
     };
-    let seconds = by.num_seconds();
+    let seconds = by.as_secs();
     ruling.says.push(format!("it goes on; what it waits for comes {seconds} s later, as long as it was paused"));
     ruling.note("paused_s", seconds);
     // A start in the future is a moment of its caller's, not a wait of the run's.

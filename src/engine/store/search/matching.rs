@@ -8,19 +8,20 @@
 //! The statement is put together from constant pieces; values are bound. It is planned anew each time, because a plan that
 //! does not know the values is a bad one for either the rare or the common ones.
 
-use chrono::TimeDelta;
+use std::time::Duration;
+
 use sqlx::{PgConnection, Postgres, QueryBuilder, types::Json};
 use uuid::Uuid;
 
 use super::super::schema::Schema;
 use crate::engine::{
-    core::model::Time,
+    core::{model::Time, time::Moment},
     error::Error,
     read_models::{RunFilter, RunStatus},
 };
 
 /// Ids are made by the callers' clocks, `created_at` by the database's: they may be this far apart.
-const SLACK: TimeDelta = TimeDelta::hours(1);
+const SLACK: Duration = Duration::from_secs(60 * 60);
 
 /// Where the runs are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,9 +81,10 @@ pub(crate) async fn matching(schema: &Schema, conn: &mut PgConnection, filter: &
     if filter.since.is_some() || filter.until.is_some() {
         // A clock that a test has moved: ids were made by the unmoved one.
         let query = "SELECT (extract(epoch FROM shift) * 1000)::bigint FROM {schema}.clock";
-        let shift = TimeDelta::milliseconds(sqlx::query_scalar(schema.sql(query)).fetch_one(&mut *conn).await?);
-        from = filter.since.map(|since| first_id(since - SLACK - shift.max(TimeDelta::zero())));
-        to = filter.until.map(|until| first_id(until + SLACK - shift.min(TimeDelta::zero())));
+        let shift: i64 = sqlx::query_scalar(schema.sql(query)).fetch_one(&mut *conn).await?;
+        let by = |ms: i64| SLACK.saturating_add(Duration::from_millis(ms.max(0).cast_unsigned()));
+        from = filter.since.map(|since| first_id(since.earlier(by(shift))));
+        to = filter.until.map(|until| first_id(until.later(by(shift.saturating_neg()))));
     }
     Ok(Matching { source: source(filter), filter: filter.clone(), workflows, fingerprint, from, to })
 }
@@ -299,7 +301,7 @@ mod tests {
         let at: Time = "2026-11-21T00:00:00Z".parse().expect("a time");
         let first = first_id(at);
         assert_eq!(first.simple().to_string()[..12], format!("{:012x}", at.timestamp_millis())[..]);
-        assert!(first_id(at - TimeDelta::milliseconds(1)) < first);
-        assert_eq!(first_id(chrono::DateTime::UNIX_EPOCH - TimeDelta::hours(1)), Uuid::nil());
+        assert!(first_id(at.earlier(Duration::from_millis(1))) < first);
+        assert_eq!(first_id(chrono::DateTime::UNIX_EPOCH.earlier(Duration::from_secs(3_600))), Uuid::nil());
     }
 }
