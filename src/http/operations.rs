@@ -47,6 +47,7 @@ struct OperationBody {
     /// Which runs. At least one condition; `limit` and `cursor` are passed over.
     filter: RunFilter,
     /// Why, for the audit. Every bulk operation needs one.
+    #[schema(max_length = 2000)]
     reason: Option<String>,
     /// Show what would happen and create nothing.
     #[serde(default)]

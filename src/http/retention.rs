@@ -26,6 +26,7 @@ struct RetentionBody {
     /// How long, as `90d`; null: as long as all others.
     keep: Option<String>,
     /// For the audit.
+    #[schema(max_length = 2000)]
     reason: Option<String>,
     /// Only check.
     #[serde(default)]

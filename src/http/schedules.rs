@@ -56,6 +56,7 @@ struct ScheduleBody {
     /// Left as it is unless said.
     paused: Option<bool>,
     /// For the audit.
+    #[schema(max_length = 2000)]
     reason: Option<String>,
     /// Only tell when it would start.
     #[serde(default)]
@@ -68,6 +69,7 @@ struct ScheduleBody {
 #[serde(default, deny_unknown_fields)]
 struct DeleteParams {
     /// For the audit.
+    #[param(max_length = 2000)]
     reason: Option<String>,
     /// Only check.
     dry_run: bool,

@@ -59,6 +59,7 @@ impl<B: Body> FromRequest<App> for ActingAs<B> {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RetryBody {
     /// Why, for the audit.
+    #[schema(max_length = 2000)]
     pub(super) reason: Option<String>,
     /// Show the plan and change nothing.
     pub(super) dry_run: bool,
@@ -71,6 +72,7 @@ pub(super) struct RetryBody {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct SkipBody {
     /// Why, for the audit.
+    #[schema(max_length = 2000)]
     pub(super) reason: Option<String>,
     /// Show what would happen and change nothing.
     pub(super) dry_run: bool,
@@ -85,6 +87,7 @@ pub(super) struct SkipBody {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ResolveBody {
     /// Why, for the audit.
+    #[schema(max_length = 2000)]
     pub(super) reason: Option<String>,
     /// Show what would happen and change nothing.
     pub(super) dry_run: bool,
@@ -104,6 +107,7 @@ pub(super) struct ResolveBody {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ForkBody {
     /// Why, for the audit.
+    #[schema(max_length = 2000)]
     pub(super) reason: Option<String>,
     /// Show what would be kept and change nothing.
     pub(super) dry_run: bool,

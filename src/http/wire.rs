@@ -152,6 +152,7 @@ impl WaitParams {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ActionBody {
     /// Why, for the audit; dangerous actions demand it.
+    #[schema(max_length = 2000)]
     reason: Option<String>,
     /// Show the plan and change nothing.
     dry_run: bool,
@@ -166,11 +167,7 @@ impl ActionBody {
 
 /// Who acts and why. Which actions demand a reason is the engine's to say.
 pub(super) fn operator(actor: String, reason: Option<&str>, dry_run: bool) -> Result<Operator, Problem> {
-    if reason.is_some_and(|reason| reason.contains('\0')) {
-        return Err(Problem::invalid("reason has a NUL character"));
-    }
-    let reason = reason.map(|reason| reason.trim().to_owned());
-    Ok(Operator { actor, reason, dry_run, operation_id: None })
+    Ok(Operator::new(actor, reason, dry_run)?)
 }
 
 /// The body of what is done to something that is no run.
@@ -178,6 +175,7 @@ pub(super) fn operator(actor: String, reason: Option<&str>, dry_run: bool) -> Re
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Reason {
     /// Why, for the audit.
+    #[schema(max_length = 2000)]
     reason: Option<String>,
 }
 

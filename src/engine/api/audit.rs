@@ -30,6 +30,26 @@ pub enum Subject<'a> {
 }
 
 impl Operator {
+    /// The longest reason, in characters.
+    pub const LONGEST_REASON: usize = 2000;
+
+    /// Somebody who acts, with a reason as it was typed: blanks around it go, an empty one is none. The one rule for the
+    /// API, the dashboard and the command line.
+    ///
+    /// # Errors
+    /// `invalid_request` for a reason that is too long or has a NUL character.
+    pub fn new(actor: impl Into<String>, reason: Option<&str>, dry_run: bool) -> Result<Self, Error> {
+        let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
+        if reason.is_some_and(|reason| reason.contains('\0')) {
+            return Err(Error::InvalidRequest("reason has a NUL character".to_owned()));
+        }
+        if reason.is_some_and(|reason| reason.chars().count() > Self::LONGEST_REASON) {
+            let most = Self::LONGEST_REASON;
+            return Err(Error::InvalidRequest(format!("a reason has at most {most} characters")));
+        }
+        Ok(Self { actor: actor.into(), reason: reason.map(str::to_owned), dry_run, operation_id: None })
+    }
+
     pub(super) fn by(&self) -> audit::By<'_> {
         audit::By { actor: &self.actor, reason: self.reason.as_deref(), operation: self.operation_id }
     }
@@ -77,5 +97,21 @@ impl Engine {
             self.audit_refusal(action, about, by, error.code(), &error.to_string()).await;
         }
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_trimmed_and_limited() {
+        let reason = |text: &str| Operator::new("ann", Some(text), false).map(|by| by.reason);
+        assert_eq!(reason(" why ").ok().flatten().as_deref(), Some("why"));
+        assert_eq!(reason("  ").ok(), Some(None));
+        assert!(reason(&"ä".repeat(Operator::LONGEST_REASON)).is_ok());
+        for bad in ["x".repeat(Operator::LONGEST_REASON + 1), "a\0b".to_owned()] {
+            assert_eq!(reason(&bad).map_err(|error| error.code()), Err("invalid_request"));
+        }
     }
 }

@@ -21,9 +21,6 @@ use crate::{
     },
 };
 
-/// The longest reason, in bytes.
-const LONGEST_REASON: usize = 2000;
-
 /// The reason of a dry run, where a verb needs one: it is not kept.
 const PREVIEW: &str = "a preview";
 
@@ -84,11 +81,7 @@ impl Context {
     /// The caller as an operator, with the reason that a form gives.
     pub(super) fn operator(&self, fields: &Fields) -> Result<Operator, Problem> {
         self.check_operator()?;
-        let reason = fields.given("reason");
-        if reason.is_some_and(|reason| reason.len() > LONGEST_REASON) {
-            return Err(Problem::invalid(format!("a reason has at most {LONGEST_REASON} bytes")));
-        }
-        operator(self.caller.actor.clone(), reason, false)
+        operator(self.caller.actor.clone(), fields.given("reason"), false)
     }
 
     /// The caller as somebody who only wants to see what would happen.
