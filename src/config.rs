@@ -66,9 +66,22 @@ impl DatabaseArgs {
 /// # Errors
 /// When the URL is invalid.
 pub fn pool(url: &str, connections: u32) -> anyhow::Result<PgPool> {
-    let options = PgConnectOptions::from_str(url).context("--database-url (DATABASE_URL) is not a Postgres URL")?;
-    let options = options.application_name("backstitch api");
+    let options = read_url(url)?.application_name("backstitch api");
     Ok(PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_WITHIN).connect_lazy_with(options))
+}
+
+/// What a URL says of a database.
+fn read_url(url: &str) -> anyhow::Result<PgConnectOptions> {
+    // Its reader takes any scheme, and another server's URL for ours.
+    let is_ours = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+    anyhow::ensure!(is_ours, "--database-url (DATABASE_URL) is not a Postgres URL: those begin with postgres://");
+    let options = PgConnectOptions::from_str(url).context("--database-url (DATABASE_URL) is not a Postgres URL")?;
+    // The brackets around an IPv6 address belong to the URL; no resolver knows them.
+    let bare = options.get_host().strip_prefix('[').and_then(|host| host.strip_suffix(']')).map(str::to_owned);
+    Ok(match bare {
+        Some(host) => options.host(&host),
+        None => options,
+    })
 }
 
 /// How the API is served.
@@ -98,18 +111,37 @@ pub struct WorkArgs {
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = slots)]
     pub slots: usize,
     /// Take over the runs of a worker without a heartbeat for this long
-    #[arg(long, value_name = "DURATION", env = "BACKSTITCH_TAKEOVER_AFTER", default_value = "15s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", env = "BACKSTITCH_TAKEOVER_AFTER", default_value = "15s", value_parser = takeover_after)]
     pub takeover_after: Duration,
     /// How long running attempts may continue after the process is asked to stop
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = drain)]
     pub drain: Duration,
 }
 
+/// The longest of any setting: what is longer is a typing error, and no clock can add it.
+const A_CENTURY: Duration = Duration::from_hours(100 * 365 * 24);
+
 fn retention(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(keep) if keep >= Duration::from_hours(1) => Ok(keep),
-        _ => Err("a duration of an hour or more, such as 30d".to_owned()),
-    }
+    duration(text, Duration::from_hours(1), A_CENTURY, "a duration of an hour or more, such as 30d")
+}
+
+fn takeover_after(text: &str) -> Result<Duration, String> {
+    let most = Duration::from_hours(24);
+    duration(text, Duration::from_secs(1), most, "a duration from 1s to 24h, such as 15s")
+}
+
+fn drain(text: &str) -> Result<Duration, String> {
+    duration(text, Duration::ZERO, Duration::from_hours(24), "a duration of at most 24h, such as 30s")
+}
+
+fn gateway_timeout(text: &str) -> Result<Duration, String> {
+    let most = Duration::from_hours(1);
+    duration(text, Duration::from_millis(1), most, "a duration from 1ms to 1h, such as 5s")
+}
+
+fn duration(text: &str, least: Duration, most: Duration, wanted: &str) -> Result<Duration, String> {
+    let read = humantime::parse_duration(text).ok().filter(|span| (least..=most).contains(span));
+    read.ok_or_else(|| wanted.to_owned())
 }
 
 fn slots(text: &str) -> Result<usize, String> {
@@ -136,7 +168,7 @@ pub struct GatewayArgs {
     )]
     pub gateway_key: Secret,
     /// Timeout of a call to the gateway
-    #[arg(long, value_name = "DURATION", env = "BACKSTITCH_GATEWAY_TIMEOUT", default_value = "5s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", env = "BACKSTITCH_GATEWAY_TIMEOUT", default_value = "5s", value_parser = gateway_timeout)]
     pub gateway_timeout: Duration,
     /// Webhook signing secret; webhooks are rejected without it
     #[arg(long, value_name = "SECRET", env = "BACKSTITCH_WEBHOOK_SECRET", hide_env_values = true)]
@@ -180,6 +212,29 @@ impl std::fmt::Display for ByteSize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_database_url_is_one_of_postgres() {
+        for (url, host) in [
+            ("postgres://u:p@[::1]:5432/d", "::1"),
+            ("postgresql://u@db.example:5433/d", "db.example"),
+            ("postgres://u@127.0.0.1/d", "127.0.0.1"),
+        ] {
+            assert_eq!(read_url(url).expect("a URL").get_host(), host, "{url}");
+        }
+        for bad in ["mysql://u@h/d", "http://h/d", "u@h/d", "", "postgres:/h", "POSTGRES ://h"] {
+            assert!(read_url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn spans_that_would_hurt_are_refused() {
+        assert_eq!(takeover_after("15s"), Ok(Duration::from_secs(15)));
+        assert!(["0s", "999ms", "25h", "soon", ""].into_iter().all(|text| takeover_after(text).is_err()));
+        assert!(drain("0s").is_ok() && drain("1000years").is_err());
+        assert!(gateway_timeout("800ms").is_ok() && gateway_timeout("0s").is_err());
+        assert!(retention("30d").is_ok() && retention("1s").is_err() && retention("500000000000years").is_err());
+    }
 
     #[test]
     fn sizes_are_written_with_their_unit() {

@@ -71,8 +71,9 @@ pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Re
         Verb::Set(args) => {
             let path = path(args.kind, &args.name)?;
             let answer = client.send(Method::PUT, &path, Some(&json!({"reason": args.reason})), None).await?;
-            if let Some(Hold { kind, name, .. }) = show(&answer, out, |hold: &Hold| render(std::slice::from_ref(hold)))?
-            {
+            let shown = show(&answer, out, |hold: &Hold| render(std::slice::from_ref(hold)))?;
+            if let Some(Hold { kind, name, note, .. }) = shown {
+                note.into_iter().for_each(|note| tell(format!("note: {note}")));
                 tell(format!("running attempts finish; `backstitch hold release {kind} {name}` releases it"));
             }
             Ok(())
@@ -124,6 +125,7 @@ mod tests {
             actor: "cli:somebody.with.a.long.name".to_owned(),
             reason: reason.to_owned(),
             since: now(),
+            note: None,
         };
         let text = render(&[hold("charge", "the gateway is down"), hold(&"x".repeat(60), &"word ".repeat(30))]);
         assert!(text.lines().all(|line| line.chars().count() <= usize::from(WIDTH)), "{text}");

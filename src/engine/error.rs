@@ -28,6 +28,14 @@ pub enum Error {
     /// A parameter is out of its range or malformed.
     #[error("{0}")]
     InvalidRequest(String),
+    /// A value of a request is out of its range or malformed.
+    #[error("{field}: {message}")]
+    InvalidField {
+        /// Which one, as the request names it.
+        field: String,
+        /// What is wrong with it.
+        message: String,
+    },
     /// A payload is larger than the limit.
     #[error("the payload has {size} bytes; the limit is {limit}")]
     PayloadTooLarge {
@@ -132,7 +140,7 @@ impl Error {
             Self::UnknownWorkflow(_) => "unknown_workflow",
             Self::InvalidInput { .. } => "invalid_input",
             Self::InvalidOutput { .. } => "invalid_output",
-            Self::InvalidRequest(_) => "invalid_request",
+            Self::InvalidRequest(_) | Self::InvalidField { .. } => "invalid_request",
             Self::PayloadTooLarge { .. } => "payload_too_large",
             Self::KeyConflict(_) => "key_conflict",
             Self::UnknownRun(_) => "unknown_run",

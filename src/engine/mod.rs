@@ -7,6 +7,7 @@
 
 pub mod activity;
 mod api;
+pub mod check;
 pub mod core;
 mod credentials;
 mod error;
@@ -31,8 +32,8 @@ pub(crate) use self::read_models::samples;
 pub use self::{
     activity::{Activity, ActivityContext, ActivityError, Verified, current_traceparent},
     api::{
-        DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION, Engine, Limbo, OpenedSession, Operator, SESSION_FOR, StartRun, Started,
-        Subject,
+        AuditRecord, DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION, Engine, Limbo, OpenedSession, Operator, SESSION_FOR,
+        StartRun, Started, Subject,
     },
     core::{
         attention::AttentionKind,

@@ -1,16 +1,18 @@
 //! What callers may name things: queues, keys, signals.
 
-use super::{core::holds::RESERVED, error::Error};
+use super::{check::check_text, core::holds::RESERVED, error::Error};
 
 /// The queue of runs that name none.
 pub const DEFAULT_QUEUE: &str = "default";
 
 pub(crate) fn check_name(what: &str, name: Option<&str>, longest: usize) -> Result<(), Error> {
     match name {
-        Some(name) if name.is_empty() || name.chars().count() > longest || name.contains('\0') => {
-            Err(Error::InvalidRequest(format!("the {what} has 1 to {longest} characters and no NUL")))
-        }
-        _ => Ok(()),
+        Some("") => Err(Error::InvalidField {
+            field: what.to_owned(),
+            message: format!("it is empty; 1 to {longest} characters are taken"),
+        }),
+        Some(name) => check_text(what, name, longest),
+        None => Ok(()),
     }
 }
 

@@ -5,7 +5,7 @@ use std::{convert::Infallible, time::Duration};
 use axum::{
     body::{Body, Bytes, to_bytes},
     extract::{FromRequest, FromRequestParts, Query, Request, State},
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, HeaderValue, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -34,7 +34,8 @@ const BODY_WITHIN: Duration = Duration::from_secs(30);
 /// The longest `wait` that is honoured; a longer one is cut to it.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-const LONGEST_LABEL: usize = 255;
+/// The longest `Idempotency-Key`.
+const LONGEST_KEY: usize = 255;
 
 /// A layer that reads the whole body first, so that its size is checked before anything else. It also refuses NULs in the
 /// address: Postgres can neither store them nor search for them.
@@ -57,7 +58,8 @@ async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Pr
         return Err(too_large(size));
     }
     let mut chunks = body.into_data_stream();
-    let mut bytes = Vec::with_capacity(announced.unwrap_or(0));
+    // Not allocated ahead: what is announced need never come.
+    let mut bytes = Vec::new();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|_| Problem::invalid("the body broke off"))?;
         if bytes.len() + chunk.len() > limit {
@@ -138,6 +140,10 @@ async fn all(request: Request) -> Bytes {
 }
 
 fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let plain = |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
+    if !headers.get_all(header::CONTENT_ENCODING).iter().all(plain) {
+        return Err(Problem::new("unsupported_media_type", "send the body as it is, without `content-encoding`"));
+    }
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
@@ -159,8 +165,53 @@ fn parse_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(bytes).map_err(|error| {
         // A shape may be found wrong before the text is found to be no JSON.
-        let is_json = error.is_data() && serde_json::from_slice::<IgnoredAny>(bytes).is_ok();
-        Problem::new(if is_json { "invalid_request" } else { "malformed_json" }, error.to_string())
+        if !error.is_data() || serde_json::from_slice::<IgnoredAny>(bytes).is_err() {
+            return Problem::new("malformed_json", error.to_string());
+        }
+        let field = field_at(bytes, error.line(), error.column());
+        let problem = Problem::invalid(match field.as_str() {
+            "" => error.to_string(),
+            field => format!("{field}: {error}"),
+        });
+        if field.is_empty() { problem } else { problem.with("field", field) }
+    })
+}
+
+/// Which field of a JSON text stands at a place of it, as `items[0].sku`. Empty: none, it is the text as a whole.
+fn field_at(json: &[u8], line: usize, column: usize) -> String {
+    let lines: usize = json.split(|byte| *byte == b'\n').take(line.saturating_sub(1)).map(|line| line.len() + 1).sum();
+    let end = (lines + column).min(json.len());
+    // For each object and array around the place: where its present key stands, or the number of its present item.
+    let (mut around, mut at): (Vec<Result<&[u8], usize>>, usize) = (Vec::new(), 0);
+    while at < end {
+        match json[at] {
+            b'"' => {
+                let begin = at + 1;
+                at = begin;
+                while at < json.len() && json[at] != b'"' {
+                    at += if json[at] == b'\\' { 2 } else { 1 };
+                }
+                let is_key = json[(at + 1).min(json.len())..].trim_ascii_start().first() == Some(&b':');
+                if let Some(Ok(key)) = around.last_mut().filter(|_| is_key) {
+                    *key = &json[begin..at];
+                }
+            }
+            b'{' => around.push(Ok(&[])),
+            b'[' => around.push(Err(0)),
+            b'}' | b']' if at + 1 < end => drop(around.pop()),
+            b',' => match around.last_mut() {
+                Some(Err(item)) if at + 1 < end => *item += 1,
+                _ => {}
+            },
+            _ => {}
+        }
+        at += 1;
+    }
+    around.iter().fold(String::new(), |path, part| match part {
+        Ok([]) => path,
+        Ok(key) if path.is_empty() => String::from_utf8_lossy(key).into_owned(),
+        Ok(key) => format!("{path}.{}", String::from_utf8_lossy(key)),
+        Err(item) => format!("{path}[{item}]"),
     })
 }
 
@@ -257,7 +308,7 @@ impl utoipa::IntoParams for IdempotencyKey {
             .required(Required::False)
             .description(Some("Makes the request safe to repeat: a second one with the same key changes nothing."))
             .schema(Some(
-                ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(LONGEST_LABEL)),
+                ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(LONGEST_KEY)),
             ))
             .build();
         vec![key]
@@ -272,16 +323,6 @@ pub(super) fn one_key(header: Option<String>, body: Option<String>) -> Result<Op
         }
         (header, body) => Ok(header.or(body)),
     }
-}
-
-/// Labels: not empty, at most 255 characters, no control characters (Postgres can't store a NUL).
-pub(super) fn check_name(what: &str, text: &str) -> Result<(), Problem> {
-    if text.is_empty() || text.chars().count() > LONGEST_LABEL || text.chars().any(char::is_control) {
-        return Err(Problem::invalid(format!(
-            "{what} has to have 1 to {LONGEST_LABEL} characters and no control characters"
-        )));
-    }
-    Ok(())
 }
 
 /// A run's id in a path. Text that is no id is an unknown run.
@@ -319,6 +360,37 @@ mod tests {
         assert_eq!(code("{"), Err("malformed_json"));
         assert_eq!(code(""), Err("malformed_json"));
         assert_eq!(code("\"x\""), Err("invalid_request"));
+    }
+
+    #[test]
+    fn a_wrong_value_is_told_by_its_field() {
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[allow(dead_code, reason = "only read")]
+        struct Outer {
+            list: Vec<Inner>,
+            #[serde(default)]
+            last: u8,
+        }
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[allow(dead_code, reason = "only read")]
+        struct Inner {
+            number: u8,
+        }
+        for (text, field) in [
+            (r#"{"list": [{"number": 1}, {"number": "x"}]}"#, "list[1].number"),
+            ("{\"list\":\n [ {\"number\":\n 300}]}", "list[0].number"),
+            (r#"{"list":[{"number":1,"other":2}]}"#, "list[0].other"),
+            (r#"{"list":[{"number":1}],"last":null}"#, "last"),
+            (r#"{"list":{"a":[1,2]},"last":1}"#, "list"),
+            (r#"{"last":[]}"#, "last"),
+        ] {
+            let problem = parse::<Outer>(text.as_bytes()).expect_err("it is wrong");
+            assert_eq!(problem.document(None)["field"], field, "{text}: {}", problem.detail());
+        }
+        let missing = parse::<Outer>(br#"{"last":1}"#).expect_err("it is wrong");
+        assert!(missing.detail().contains("`list`"), "{}", missing.detail());
     }
 
     #[test]

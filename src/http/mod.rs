@@ -28,6 +28,7 @@ mod metrics;
 pub mod openapi;
 mod operations;
 mod pages;
+mod patience;
 pub mod plugin;
 pub mod problem;
 mod request;

@@ -198,6 +198,7 @@ impl From<engine::Error> for Problem {
             E::InvalidRegistry(_) | E::InvalidSchema { .. } | E::IncompleteHistory { .. } => {
                 Self::internal(code, &error)
             }
+            E::InvalidField { field, .. } => Self::new(code, error.to_string()).with("field", field.as_str()),
             E::KeyConflict(run) => Self::new(code, error.to_string()).with("run_id", run.to_string()),
             E::InvalidOutput { .. } => Self::new(code, error.to_string()).with("field", "output"),
             E::LeaseLost => Self::internal("internal_error", &error),
@@ -232,6 +233,7 @@ mod tests {
             (E::InvalidInput { workflow: "w".into(), message: "m".into() }, 400),
             (E::InvalidRequest("m".into()), 400),
             (E::InvalidOutput { activity: "a".into(), message: "m".into() }, 422),
+            (E::InvalidField { field: "f".into(), message: "m".into() }, 400),
             (E::PayloadTooLarge { size: 2, limit: 1 }, 413),
             (E::KeyConflict(Uuid::nil()), 409),
             (E::UnknownRun(Uuid::nil()), 404),

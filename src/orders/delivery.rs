@@ -3,7 +3,10 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::error::Error;
-use crate::engine::Time;
+use crate::engine::{
+    Time,
+    check::{check_filled, check_time},
+};
 
 const EARTH_RADIUS_KM: f64 = 6371.0088;
 const LONGEST_ADDRESS: usize = 500;
@@ -67,11 +70,8 @@ impl Delivery {
     /// # Errors
     /// `invalid_request`; `delivery_too_far`.
     pub fn check(&self, store: Option<Position>, radius_km: f64) -> Result<(), Error> {
-        let length = self.address.trim().chars().count();
-        if length == 0 || length > LONGEST_ADDRESS {
-            let message = format!("delivery.address has {length} characters; it must have 1 to {LONGEST_ADDRESS}");
-            return Err(Error::InvalidRequest(message));
-        }
+        check_filled("delivery.address", &self.address, LONGEST_ADDRESS)?;
+        self.at.map_or(Ok(()), |at| check_time("delivery.at", at))?;
         let position = match (self.lat, self.lon) {
             (None, None) => return Ok(()),
             (Some(lat), Some(lon)) if lat.abs() <= 90.0 && lon.abs() <= 180.0 => Position { lat, lon },

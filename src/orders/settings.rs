@@ -12,7 +12,7 @@ use super::{delivery::Position, refund::RefundTiers};
 #[cfg_attr(feature = "cli", derive(clap::Args))]
 pub struct ShopSettings {
     /// How long an order waits for its payment
-    #[cfg_attr(feature = "cli", arg(long, env = "BACKSTITCH_PAYMENT_WINDOW", default_value = "10m", value_parser = humantime::parse_duration))]
+    #[cfg_attr(feature = "cli", arg(long, env = "BACKSTITCH_PAYMENT_WINDOW", default_value = "10m", value_parser = payment_window))]
     pub payment_window: Duration,
     /// Refund percentage for a customer who cancels, by order age
     #[cfg_attr(feature = "cli", arg(long, env = "BACKSTITCH_REFUND_TIERS", default_value = "10m:70,30m:40"))]
@@ -32,6 +32,13 @@ pub struct ShopSettings {
         arg(long, env = "BACKSTITCH_STORE_LON", allow_negative_numbers = true, requires = "store_lat")
     )]
     pub store_lon: Option<f64>,
+}
+
+#[cfg(feature = "cli")]
+fn payment_window(text: &str) -> Result<Duration, String> {
+    let read = humantime::parse_duration(text).ok();
+    let read = read.filter(|span| (Duration::from_secs(1)..=Duration::from_hours(366 * 24)).contains(span));
+    read.ok_or_else(|| "a duration from 1s to 366d, such as 10m".to_owned())
 }
 
 impl ShopSettings {

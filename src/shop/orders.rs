@@ -13,6 +13,7 @@ use super::{State as Shop, problem};
 use crate::{
     http::{
         WaitParams,
+        auth::Actor,
         extract::{IdempotencyKey, Json, OptionalJson, Params, TraceParent},
         note_run,
         problem::Problem,
@@ -138,10 +139,11 @@ async fn show(State(shop): State<Shop>, Path(id): Path<String>) -> Result<Answer
 )]
 async fn cancel(
     State(shop): State<Shop>,
+    Actor(actor): Actor,
     Path(id): Path<String>,
     OptionalJson(body): OptionalJson<CancelOrder>,
 ) -> Result<(StatusCode, Answer<Order>), Problem> {
-    let order = shop.orders.cancel(order_id(&id)?, &body.unwrap_or_default()).await?;
+    let order = shop.orders.acting_as(&actor).cancel(order_id(&id)?, &body.unwrap_or_default()).await?;
     Ok((done(order.state == OrderState::Cancelled), Answer(order)))
 }
 
@@ -158,10 +160,11 @@ async fn cancel(
 )]
 async fn change(
     State(shop): State<Shop>,
+    Actor(actor): Actor,
     Path(id): Path<String>,
     Json(body): Json<ChangeOrder>,
 ) -> Result<Answer<Order>, Problem> {
-    Ok(Answer(shop.orders.change_delivery(order_id(&id)?, &body.delivery).await?))
+    Ok(Answer(shop.orders.acting_as(&actor).change_delivery(order_id(&id)?, &body.delivery).await?))
 }
 
 /// Report what fulfilment did.
@@ -180,10 +183,11 @@ async fn change(
 )]
 async fn report(
     State(shop): State<Shop>,
+    Actor(actor): Actor,
     Path(id): Path<String>,
     Json(body): Json<FulfilmentReport>,
 ) -> Result<(StatusCode, Answer<Order>), Problem> {
-    let order = shop.orders.report(order_id(&id)?, body.state).await?;
+    let order = shop.orders.acting_as(&actor).report(order_id(&id)?, body.state).await?;
     let reached = match body.state {
         Fulfilment::Shipped => matches!(order.state, OrderState::Shipped | OrderState::Delivered),
         Fulfilment::Delivered => order.state == OrderState::Delivered,
@@ -228,8 +232,9 @@ async fn item(State(shop): State<Shop>, Path(sku): Path<String>) -> Result<Answe
 )]
 async fn put_item(
     State(shop): State<Shop>,
+    Actor(actor): Actor,
     Path(sku): Path<String>,
     Json(body): Json<PutItem>,
 ) -> Result<Answer<Item>, Problem> {
-    Ok(Answer(shop.orders.put_item(&sku, &body).await?))
+    Ok(Answer(shop.orders.acting_as(&actor).put_item(&sku, &body).await?))
 }

@@ -32,6 +32,15 @@ async fn a_hold_is_listed_until_its_release() {
 }
 
 #[tokio::test]
+async fn a_hold_of_an_unheard_activity_says_so() {
+    let server = Server::idle().await;
+    let held = put(&server, "/v1/holds/activity/hodl", json!({"reason": "r"})).await;
+    assert!(held.json["note"].as_str().is_some_and(|note| note.contains("hodl")), "{}", held.json);
+    let known = put(&server, "/v1/holds/activity/hold", json!({"reason": "r"})).await;
+    assert_eq!((known.status, &known.json["note"]), (200, &Value::Null));
+}
+
+#[tokio::test]
 async fn a_hold_of_something_unknown_is_refused() {
     let server = Server::idle().await;
     let why = json!({"reason": "r"});

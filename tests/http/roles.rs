@@ -8,6 +8,7 @@ use backstitch::{
     shop,
 };
 use reqwest::{Method, StatusCode};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::{
     openapi::document,
@@ -155,4 +156,46 @@ async fn unknown_addresses_need_a_key_under_the_api() {
     server.get("/nothing/at/all").await.is_problem(404, "unknown_route");
     let wrong_method = server.request(Method::DELETE, "/v1/runs").bearer_auth(keys.of(Role::Admin));
     Answer::to(wrong_method).await.is_problem(405, "method_not_allowed");
+}
+
+#[tokio::test]
+async fn a_refusal_is_audited_though_the_client_hangs_up() {
+    let (server, keys) = Server::keyed().await;
+    let before = server.refusals().await;
+    let address = server.url().strip_prefix("http://").expect("an address");
+    let token = keys.of(Role::Viewer);
+    let head = format!("DELETE /v1/keys/x HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n\r\n");
+    for _ in 0..100 {
+        let mut stream = TcpStream::connect(address).await.expect("a connection");
+        stream.write_all(head.as_bytes()).await.expect("it takes it");
+    }
+    for _ in 0..200 {
+        if server.refusals().await == before + 100 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    panic!("{} of 100 refusals are on record", server.refusals().await - before);
+}
+
+#[tokio::test]
+async fn what_the_audit_keeps_of_a_refusal_is_bounded() {
+    let (server, keys) = Server::keyed().await;
+    let path = format!("/v1/keys/{}", "x".repeat(30_000));
+    let refused = server.request(Method::DELETE, &path).bearer_auth(keys.of(Role::Viewer)).send().await;
+    assert_eq!(refused.expect("an answer").status(), StatusCode::FORBIDDEN);
+    let query = "SELECT max(greatest(length(subject), length(message), length(action))) FROM backstitch.audit";
+    let longest: i32 = sqlx::query_scalar(query).fetch_one(server.pool()).await.expect("a length");
+    assert!(longest <= 500, "{longest} characters are kept");
+}
+
+#[tokio::test]
+async fn without_keys_nobody_can_pass_for_one() {
+    let server = Server::idle().await;
+    for (claim, kept) in [("key:admin", "local (key:admin)"), (" KEY:admin", "local (KEY:admin)"), ("ann", "ann")] {
+        let body = serde_json::json!({"reason": "r"});
+        let hold = server.request(Method::PUT, "/v1/holds/queue/default").header("x-actor", claim).json(&body);
+        assert_eq!(Answer::to(hold).await.json["actor"], kept);
+        Answer::to(server.request(Method::DELETE, "/v1/holds/queue/default")).await;
+    }
 }

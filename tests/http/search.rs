@@ -124,7 +124,7 @@ async fn an_unknown_filter_names_the_known_ones() {
         ("/v1/runs?since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z", "is not before until"),
         ("/v1/runs?until=soon", "until"),
         ("/v1/runs?version=new", "version"),
-        ("/v1/runs?tag=", "tag is empty"),
+        ("/v1/runs?tag=", "tag: it is empty"),
         ("/v1/runs?error=a%00", "NUL"),
         ("/v1/attention?kind=odd", "there are stuck"),
         ("/v1/attention?workflow=a%00", "NUL"),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use backstitch::{
     engine::{
-        Activity, ActivityContext, ActivityError, Context, Engine, Failure, NewKey, Registry, Role, WorkerConfig,
-        Workflow,
+        Activity, ActivityContext, ActivityError, Context, DEFAULT_MAX_PAYLOAD, Engine, Failure, NewKey, Registry,
+        Role, WorkerConfig, Workflow,
     },
     http::serve,
     orders::ShopSettings,
@@ -140,6 +140,16 @@ impl Server {
         server
     }
 
+    /// The same, with the payloads that a server takes unless told otherwise.
+    pub(crate) async fn roomy() -> Self {
+        let mut registered = Self::working().await;
+        registered.stop.cancel();
+        let pool = registered.pool().clone();
+        let mut server = Self::start_with(pool, registered.database.take(), false, DEFAULT_MAX_PAYLOAD).await.0;
+        server.worker = None;
+        server
+    }
+
     /// The API over a pool, whatever the database is.
     pub(crate) async fn over(pool: PgPool) -> Self {
         Self::start(pool, None, false).await.0
@@ -162,10 +172,19 @@ impl Server {
     }
 
     async fn start(pool: PgPool, database: Option<TestDatabase>, vouched: bool) -> (Self, Engine) {
+        Self::start_with(pool, database, vouched, MAX_PAYLOAD).await
+    }
+
+    async fn start_with(
+        pool: PgPool,
+        database: Option<TestDatabase>,
+        vouched: bool,
+        max_payload: usize,
+    ) -> (Self, Engine) {
         install_crypto_provider();
         let registry = Registry::new().workflow(Echo).workflow(Patient).activity(Hold);
         let recorder = record().expect("the recorder is ours");
-        let engine = Engine::new(pool, registry).with_max_payload(MAX_PAYLOAD);
+        let engine = Engine::new(pool, registry).with_max_payload(max_payload);
         let orders = open_orders(&engine, ShopSettings::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -219,6 +238,12 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
         panic!("run {id} is not {status}: {last}");
+    }
+
+    /// Lets orders be placed, as if a worker of theirs had been here once.
+    pub(crate) async fn know_orders(&self) {
+        let query = "INSERT INTO backstitch.workflow (name, version) VALUES ('order', 1)";
+        sqlx::query(query).execute(self.pool()).await.expect("a workflow");
     }
 
     /// How much is on record, so that a refused request can be shown to have changed nothing.

@@ -70,3 +70,42 @@ async fn only_signed_webhooks_are_taken_each_once() {
     assert_eq!(post(signature.clone()).await.json["taken"], "of_no_use");
     assert_eq!(post(signature).await.json["taken"], "duplicate");
 }
+
+#[tokio::test]
+async fn what_is_done_to_orders_and_items_is_audited() {
+    let server = Server::idle().await;
+    server.know_orders().await;
+    let send = async |method: Method, path: &str, body: Value| {
+        let answer = Answer::to(server.request(method, path).header("x-actor", "ann").json(&body)).await;
+        assert!(answer.status < 300, "{path}: {}", answer.json);
+        answer.json
+    };
+    let item = json!({"name": "Apple", "price": 250, "currency": "EUR", "on_hand": 100});
+    send(Method::PUT, "/v1/items/apple", item.clone()).await;
+    send(Method::PUT, "/v1/items/apple", json!({"name": "Apple", "price": 300, "currency": "EUR", "on_hand": 90}))
+        .await;
+    let order = json!({
+        "customer_id": "c1", "items": [{"sku": "apple", "quantity": 1}], "payment": {"token": "tok_ok"},
+        "delivery": {"address": "1 Main Street"},
+    });
+    let order = send(Method::POST, "/v1/orders", order).await;
+    let (id, run) = (order["id"].as_str().expect("an id"), &order["run_id"]);
+    send(Method::PATCH, &format!("/v1/orders/{id}"), json!({"delivery": {"address": "2 Side Street"}})).await;
+    send(Method::POST, &format!("/v1/orders/{id}/cancel"), json!({"reason": "changed my mind"})).await;
+    send(Method::POST, &format!("/v1/orders/{id}/cancel"), json!({"reason": "again"})).await;
+    let query =
+        "UPDATE shop.orders SET state = 'placed', cancel_reason = NULL, placed_at = shop.now() WHERE id = $1::uuid";
+    sqlx::query(query).bind(id).execute(server.pool()).await.expect("an order that is placed");
+    send(Method::POST, &format!("/v1/orders/{id}/fulfilment"), json!({"state": "shipped"})).await;
+    let audit = server.get("/v1/audit?actor=ann").await.json;
+    let entries = audit["items"].as_array().expect("entries");
+    let shown: Vec<_> = entries.iter().map(|entry| (entry["action"].as_str(), entry["subject"].as_str())).collect();
+    let of_order = format!("order {id}");
+    let of_order = |action: &'static str| (Some(action), Some(of_order.as_str()));
+    let of_item = (Some("put_item"), Some("item apple"));
+    let wanted = [of_order("report_fulfilment"), of_order("cancel_order"), of_order("change_order"), of_item, of_item];
+    assert_eq!(shown, wanted, "a repeated cancel changes nothing: {audit}");
+    assert_eq!((&entries[1]["run_id"], &entries[1]["reason"]), (run, &json!("changed my mind")));
+    assert_eq!((&entries[3]["before"]["price"], &entries[3]["after"]["price"]), (&json!(250), &json!(300)));
+    assert!(!audit.to_string().contains("Street"), "where customers live is not for the audit: {audit}");
+}

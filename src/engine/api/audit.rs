@@ -2,10 +2,22 @@
 //!
 //! What is done is audited in the commit that does it; a refusal is audited after the rollback. A dry run is not audited.
 
-use sqlx::{Postgres, Transaction};
+use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
-use crate::engine::{api::engine::Engine, core::model::RunId, error::Error, store::audit};
+use crate::engine::{
+    api::engine::Engine,
+    check::{check_label, check_text},
+    core::model::RunId,
+    error::Error,
+    store::audit,
+};
+
+/// The longest name of somebody who acts: a key's, with what its client says of itself.
+const LONGEST_ACTOR: usize = 255;
+
+/// As much as the audit keeps of what a refused request was about, and of why.
+const KEPT: usize = 500;
 
 /// Who acts on a run, and why: what the audit keeps.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +41,21 @@ pub enum Subject<'a> {
     Named(&'a str),
 }
 
+/// Something that was done: what the audit keeps of it.
+#[derive(Clone, Debug, Default)]
+pub struct AuditRecord<'a> {
+    /// What was done, as a word.
+    pub action: &'a str,
+    /// The run that it was done to.
+    pub run: Option<RunId>,
+    /// What it was done to, where that is more than a run.
+    pub subject: Option<&'a str>,
+    /// How that stood before.
+    pub before: Option<serde_json::Value>,
+    /// How it stands now.
+    pub after: Option<serde_json::Value>,
+}
+
 impl Operator {
     /// The longest reason, in characters.
     pub const LONGEST_REASON: usize = 2000;
@@ -37,17 +64,13 @@ impl Operator {
     /// API, the dashboard and the command line.
     ///
     /// # Errors
-    /// `invalid_request` for a reason that is too long or has a NUL character.
+    /// `invalid_request` for an actor or a reason that is too long or has a NUL character.
     pub fn new(actor: impl Into<String>, reason: Option<&str>, dry_run: bool) -> Result<Self, Error> {
         let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
-        if reason.is_some_and(|reason| reason.contains('\0')) {
-            return Err(Error::InvalidRequest("reason has a NUL character".to_owned()));
-        }
-        if reason.is_some_and(|reason| reason.chars().count() > Self::LONGEST_REASON) {
-            let most = Self::LONGEST_REASON;
-            return Err(Error::InvalidRequest(format!("a reason has at most {most} characters")));
-        }
-        Ok(Self { actor: actor.into(), reason: reason.map(str::to_owned), dry_run, operation_id: None })
+        reason.map_or(Ok(()), |reason| check_text("reason", reason, Self::LONGEST_REASON))?;
+        let actor = actor.into();
+        check_label("actor", &actor, LONGEST_ACTOR)?;
+        Ok(Self { actor, reason: reason.map(str::to_owned), dry_run, operation_id: None })
     }
 
     pub(super) fn by(&self) -> audit::By<'_> {
@@ -68,13 +91,26 @@ impl Operator {
 }
 
 impl Engine {
+    /// Puts something that was done on record, in the transaction that does it: for services whose own actions belong in the
+    /// same audit.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn audit_in(&self, conn: &mut PgConnection, done: &AuditRecord<'_>, by: &Operator) -> Result<(), Error> {
+        let AuditRecord { action, run, subject, before, after } = done.clone();
+        let subject = subject.map(kept);
+        let entry = audit::Entry { action, run, subject: subject.as_deref(), before, after };
+        audit::done(self.schema(), conn, &entry, by.by()).await
+    }
+
     /// Audits a refusal, wherever it was made: a malformed id, a role that is not enough. What can't be recorded is logged.
     pub async fn audit_refusal(&self, action: &str, about: Subject<'_>, by: &Operator, code: &str, message: &str) {
         let (run, subject) = match about {
             Subject::Run(run) => (Some(run), None),
             Subject::Named(name) => (None, Some(name)),
         };
-        let refused = audit::Refused { action, run, subject, code, message };
+        let (subject, message) = (subject.map(kept), kept(message));
+        let refused = audit::Refused { action, run, subject: subject.as_deref(), code, message: &message };
         let written =
             async { audit::refused(self.schema(), &mut *self.pool().acquire().await?, &refused, by.by()).await };
         if let Err(error) = written.await {
@@ -98,6 +134,11 @@ impl Engine {
         }
         result
     }
+}
+
+/// What the audit keeps of a text that anybody may have sent.
+fn kept(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control()).take(KEPT).collect()
 }
 
 #[cfg(test)]

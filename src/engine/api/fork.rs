@@ -5,6 +5,7 @@ use uuid::Uuid;
 use crate::engine::{
     api::audit::{Operator, Subject},
     api::engine::Engine,
+    check::check_json,
     core::model::RunId,
     error::Error,
     read_models::ForkPlan,
@@ -65,6 +66,7 @@ impl Engine {
         if input.len() > self.max_payload() {
             return Err(Error::PayloadTooLarge { size: input.len(), limit: self.max_payload() });
         }
+        check_json("input", input)?;
         let known = self.registry().workflows().find(|code| code.name() == name && code.version() == version);
         let checked = known.map_or(Ok(()), |code| code.check(input));
         checked.map_err(|message| Error::InvalidInput { workflow: name.to_owned(), message })

@@ -43,11 +43,14 @@ impl Engine {
         if kind == HoldKind::Workflow && !holds::knows_workflow(self.schema(), &mut tx, name).await? {
             return Err(Error::UnknownWorkflow(name.to_owned()));
         }
-        let (hold, is_new) = holds::set(self.schema(), &mut tx, kind, name, &by.actor, reason).await?;
+        let (mut hold, is_new) = holds::set(self.schema(), &mut tx, kind, name, &by.actor, reason).await?;
         if is_new {
             audit::done(self.schema(), &mut tx, &entry("hold", subject, None, json!({"held": true})), by.by()).await?;
         }
         by.finish(tx).await?;
+        // Held all the same: it may be an activity of workers that run other code than this process.
+        let unheard = kind == HoldKind::Activity && self.registry().code(name).is_none();
+        hold.note = unheard.then(|| format!("this server knows no activity named {name}: is that how it is spelt?"));
         Ok(hold)
     }
 
@@ -69,6 +72,7 @@ impl Engine {
     }
 
     async fn try_release(&self, kind: HoldKind, name: &str, by: &Operator, subject: &str) -> Result<Hold, Error> {
+        check_name(kind.word(), Some(name), LONGEST_NAME)?;
         let mut tx = self.pool().begin().await?;
         let hold = holds::release(self.schema(), &mut tx, kind, name).await?;
         let hold = hold.ok_or_else(|| Error::UnknownHold(subject.to_owned()))?;

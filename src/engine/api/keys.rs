@@ -9,6 +9,7 @@ use subtle::ConstantTimeEq;
 
 use crate::engine::{
     api::engine::Engine,
+    check::check_text,
     credentials::{self, Identity, Token, Verdict, hash},
     error::Error,
     read_models::{ApiKey, CreatedKey, NewKey},
@@ -77,6 +78,7 @@ impl Engine {
     /// # Errors
     /// `unknown_key`.
     pub async fn revoke_key(&self, id: &str, actor: &str) -> Result<ApiKey, Error> {
+        check_text("id", id, LONGEST_NAME).map_err(|_| Error::UnknownKey("this name".to_owned()))?;
         let key = keys::revoke(self.schema(), &mut *self.pool().acquire().await?, id, actor).await?;
         self.memory().forget();
         Ok(key)

@@ -24,7 +24,7 @@ mod verbs;
 mod why;
 
 pub use self::{
-    audit::{Operator, Subject},
+    audit::{AuditRecord, Operator, Subject},
     engine::{DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION, Engine},
     keys::{OpenedSession, SESSION_FOR},
     limbo::Limbo,

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::engine::{
     api::audit::{Operator, Subject},
     api::engine::Engine,
+    api::verbs::check_verb,
     core::{
         operation::{DEFAULT_RATE, HIGHEST_RATE, OperationChange},
         verb::Verb,
@@ -47,6 +48,7 @@ impl Engine {
         rate: Option<u32>,
     ) -> Result<Operation, Error> {
         let filter = checked(filter)?;
+        check_verb(action)?;
         let reason = by.reason.as_deref().map(str::trim).filter(|reason| !reason.is_empty());
         let reason = reason.ok_or(Error::ReasonRequired("a bulk operation"))?;
         let rate = rate.unwrap_or(DEFAULT_RATE);
@@ -84,6 +86,7 @@ impl Engine {
     ) -> Result<OperationPreview, Error> {
         let filter = checked(filter)?;
         by.check_reason(true, "a bulk operation")?;
+        check_verb(action)?;
         let mut conn = self.pool().acquire().await?;
         let matching = search::matching(self.schema(), &mut conn, &filter).await?;
         let statuses = operations::statuses(self.schema(), &mut conn, &matching).await?;

@@ -9,6 +9,7 @@ use crate::engine::{
     api::audit::{Operator, Subject},
     api::engine::Engine,
     error::Error,
+    names::check_name,
     read_models::{Keeping, Retention},
     store::{audit, retention, start},
 };
@@ -78,6 +79,7 @@ impl Engine {
         if keep.is_some_and(|keep| !(SHORTEST..=LONGEST).contains(&keep)) {
             return Err(Error::InvalidRequest("a retention goes from 1h to 100 years; write it as 90d".to_owned()));
         }
+        check_name("workflow", Some(workflow), 255)?;
         let mut conn = self.pool().acquire().await?;
         let mut tx = conn.begin().await?;
         if start::newest_workflow(self.schema(), &mut tx, workflow).await?.is_none()

@@ -11,6 +11,7 @@ use crate::engine::{
     api::audit::{Operator, Subject},
     api::engine::Engine,
     api::start::{StartRun, Started},
+    check::check_time,
     core::{
         cron::Cron,
         model::{RunId, Time, to_json},
@@ -120,7 +121,8 @@ impl Engine {
         if !(1..=200).contains(&limit) {
             return Err(Error::InvalidRequest(format!("limit is {limit}; it goes from 1 to 200")));
         }
-        let before = cursor.map(|text| text.parse::<Time>().map_err(|_| Error::BadCursor)).transpose()?;
+        let before = cursor.map(read_cursor).transpose()?;
+        check_name(name).map_err(|_| unknown(name))?;
         let mut conn = self.pool().acquire().await?;
         let stored = rows::read(self.schema(), &mut conn, name).await?.ok_or_else(|| unknown(name))?;
         let mut items = rows::slots(self.schema(), &mut conn, name, before, i64::from(limit) + 1).await?;
@@ -267,8 +269,15 @@ impl Engine {
 }
 
 async fn locked(schema: &Schema, conn: &mut PgConnection, name: &str) -> Result<Stored, Error> {
+    check_name(name).map_err(|_| unknown(name))?;
     rows::lock(schema, conn, name).await?;
     rows::read(schema, conn, name).await?.ok_or_else(|| unknown(name))
+}
+
+fn read_cursor(text: &str) -> Result<Time, Error> {
+    let at = text.parse().map_err(|_| Error::BadCursor)?;
+    check_time("cursor", at).map_err(|_| Error::BadCursor)?;
+    Ok(at)
 }
 
 fn unknown(name: &str) -> Error {

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use crate::engine::{
     api::engine::Engine,
     api::why::why,
+    check::{check_text, check_time},
     core::{holds::HoldKind, model::RunId, schema::Schema},
     error::Error,
     names::DEFAULT_QUEUE,
@@ -39,7 +40,7 @@ impl Engine {
     /// `bad_cursor`; `invalid_request` for a limit outside of 1 to 200.
     pub async fn attention(&self, filter: &AttentionFilter) -> Result<Slice<AttentionGroup>, Error> {
         let limit = check_limit(filter.limit)?;
-        no_nul("workflow", filter.workflow.as_deref())?;
+        check_condition("workflow", filter.workflow.as_deref())?;
         let after = filter.cursor.as_deref().map(place).transpose()?;
         let mut conn = self.pool().acquire().await?;
         let groups = search::attention::groups(self.schema(), &mut conn, filter, after, limit as i64 + 1).await?;
@@ -65,8 +66,9 @@ impl Engine {
     /// `bad_cursor`; `invalid_request` for a limit outside of 1 to 200.
     pub async fn audit(&self, filter: &AuditFilter) -> Result<Slice<AuditEntry>, Error> {
         let limit = check_limit(filter.limit)?;
-        no_nul("actor", filter.actor.as_deref())?;
-        no_nul("action", filter.action.as_deref())?;
+        check_condition("actor", filter.actor.as_deref())?;
+        check_condition("action", filter.action.as_deref())?;
+        filter.since.map_or(Ok(()), |since| check_time("since", since))?;
         let before = filter.cursor.as_deref().map(|text| text.parse::<i64>().map_err(|_| Error::BadCursor));
         let mut conn = self.pool().acquire().await?;
         let items =
@@ -141,12 +143,9 @@ impl Engine {
     }
 }
 
-/// Postgres has no text with a NUL in it.
-fn no_nul(what: &str, text: Option<&str>) -> Result<(), Error> {
-    match text {
-        Some(text) if text.contains('\0') => Err(Error::InvalidRequest(format!("{what} has a NUL character"))),
-        _ => Ok(()),
-    }
+/// What a list is asked for by. Nothing that is searched is longer.
+fn check_condition(field: &str, text: Option<&str>) -> Result<(), Error> {
+    text.map_or(Ok(()), |text| check_text(field, text, 512))
 }
 
 /// A place in the list of groups, from its cursor.

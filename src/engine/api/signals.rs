@@ -7,6 +7,7 @@ use crate::engine::{
         audit::{Operator, Subject},
         engine::Engine,
     },
+    check::check_json,
     core::model::{Json, RunId},
     error::Error,
     names::check_name,
@@ -42,6 +43,7 @@ impl Engine {
             return Err(Error::PayloadTooLarge { size, limit: self.max_payload() });
         }
         check_name("signal name", Some(name), 128)?;
+        payload.as_ref().map_or(Ok(()), |json| check_json("payload", json.get()))?;
         check_name("key", key, 512)?;
         signals::send(self.schema(), conn, run, name, payload.as_ref(), key).await
     }

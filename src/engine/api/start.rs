@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::engine::{
     api::engine::Engine,
+    check::{check_json, check_label, check_time},
     core::{
         model::{Json, RunId, Time, to_json},
         time::LONGEST,
@@ -22,6 +23,9 @@ use crate::engine::{
     store::{lanes, start},
     workflow::Workflow,
 };
+
+/// The longest name of a workflow, and of a tag or its value.
+const LONGEST_LABEL: usize = 255;
 
 /// A request to start a run.
 #[derive(Clone, Debug)]
@@ -47,6 +51,9 @@ pub struct StartRun {
 }
 
 impl StartRun {
+    /// The most tags that a run has.
+    pub const MOST_TAGS: usize = 32;
+
     /// A start of a workflow by name.
     pub fn named(workflow: impl Into<String>, input: Json) -> Self {
         Self {
@@ -111,13 +118,27 @@ impl Engine {
         Ok(started)
     }
 
-    /// Starts many, in one commit; a refused one does not hold up the others.
+    /// Starts many, in one commit; a refused one does not hold up the others. Where the database refuses the commit for what
+    /// one of them says, each is started by itself.
     ///
     /// # Errors
     /// When the database fails; refusals are in the list.
     pub async fn start_batch(&self, requests: Vec<StartRun>) -> Result<Vec<Result<Started, Error>>, Error> {
         let mut conn = self.pool().acquire().await?;
-        let started = self.start_many(&mut conn, requests).await?;
+        let started = match self.start_many(&mut conn, requests.clone()).await {
+            Err(error) if is_of_a_row(&error) => {
+                let mut alone = Vec::with_capacity(requests.len());
+                for request in requests {
+                    match self.start_in(&mut conn, request).await {
+                        Err(error @ Error::Unavailable(_)) => return Err(error),
+                        Err(error @ Error::Database(_)) if !is_of_a_row(&error) => return Err(error),
+                        other => alone.push(other),
+                    }
+                }
+                alone
+            }
+            other => other?,
+        };
         self.hint();
         Ok(started)
     }
@@ -139,8 +160,10 @@ impl Engine {
     ) -> Result<Vec<Result<Started, Error>>, Error> {
         let mut answers = Vec::with_capacity(requests.len());
         let mut runs = Vec::with_capacity(requests.len());
+        let mut ids = HashSet::with_capacity(requests.len());
         for request in requests {
             match self.prepare_run(conn, request).await {
+                Ok(run) if !ids.insert(run.id) => answers.push(Err(taken_id(run.id))),
                 Ok(run) => {
                     answers.push(Ok(run.id));
                     runs.push(run);
@@ -149,7 +172,11 @@ impl Engine {
                 Err(refused) => answers.push(Err(refused)),
             }
         }
-        let created: HashSet<RunId> = start::start(self.schema(), conn, &runs).await?.into_iter().collect();
+        let created = match start::start(self.schema(), conn, &runs).await {
+            Err(error) if start::is_taken_id(&error) && runs.len() == 1 => return Err(taken_id(runs[0].id)),
+            created => created?,
+        };
+        let created: HashSet<RunId> = created.into_iter().collect();
         self.meters().started.increment(created.len() as u64);
         let mut runs = runs.into_iter();
         let mut started = Vec::with_capacity(answers.len());
@@ -178,6 +205,8 @@ impl Engine {
         if size > self.max_payload() {
             return Err(Error::PayloadTooLarge { size, limit: self.max_payload() });
         }
+        check_label("workflow", workflow, LONGEST_LABEL)?;
+        check_json("input", input.get())?;
         check_name("queue", queue, 128)?;
         check_queue(queue)?;
         match self.registry().newest(workflow) {
@@ -194,9 +223,13 @@ impl Engine {
         if size > self.max_payload() {
             return Err(Error::PayloadTooLarge { size, limit: self.max_payload() });
         }
+        check_label("workflow", &request.workflow, LONGEST_LABEL)?;
+        check_json("input", request.input.get())?;
         check_name("key", request.key.as_deref(), 512)?;
         check_name("queue", request.queue.as_deref(), 128)?;
         check_queue(request.queue.as_deref())?;
+        request.start_at.map_or(Ok(()), |at| check_time("start_at", at))?;
+        check_tags(&request.tags)?;
         let workflow_id = self.find_workflow_id(conn, &request.workflow).await?;
         let code = self.registry().newest(&request.workflow);
         if let Some(code) = code {
@@ -255,4 +288,26 @@ impl Engine {
             None => Err(Error::InvalidRequest("the key's run is not visible to this transaction".to_owned())),
         }
     }
+}
+
+fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), Error> {
+    if tags.len() > StartRun::MOST_TAGS {
+        let message = format!("a run has at most {} tags", StartRun::MOST_TAGS);
+        return Err(Error::InvalidField { field: "tags".to_owned(), message });
+    }
+    tags.iter().try_for_each(|(name, value)| {
+        check_label("tags", name, LONGEST_LABEL)?;
+        check_label("tags", value, LONGEST_LABEL)
+    })
+}
+
+fn taken_id(id: RunId) -> Error {
+    Error::InvalidField { field: "id".to_owned(), message: format!("{id} is another run's") }
+}
+
+/// Whether the database refused what a row says: the others of its statement may be well.
+fn is_of_a_row(error: &Error) -> bool {
+    let Error::Database(sqlx::Error::Database(refused)) = error else { return false };
+    // 22: data exceptions; 23: integrity; 54: the program's limits, as an index entry that is too long.
+    refused.code().is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
 }

@@ -9,6 +9,7 @@ use sqlx::PgConnection;
 use crate::engine::{
     api::audit::{Operator, Subject},
     api::engine::Engine,
+    check::{check_json, check_text},
     core::{
         model::{RunId, Step},
         plan::Undo,
@@ -48,6 +49,7 @@ impl Engine {
         by: &Operator,
     ) -> Result<ActionPlan, Error> {
         by.check_reason(action.needs_reason(), action.word())?;
+        check_verb(action)?;
         let (before, ruling) =
             verbs::apply(self.schema(), conn, run, action, by.by(), (by.dry_run, self.registry())).await?;
         if ruling.changes && !by.dry_run && ruling.status != before {
@@ -130,4 +132,18 @@ impl Engine {
     fn wake_waiters(&self, run: RunId) {
         self.hints().wake_waiters([run]);
     }
+}
+
+/// What an action says has to be fit for the record.
+pub(super) fn check_verb(action: &Verb) -> Result<(), Error> {
+    let (seq, output, evidence) = match action {
+        Verb::Skip { seq, output, .. } => (seq, output, None),
+        Verb::Resolve { seq, output, evidence, .. } => (seq, output, evidence.as_deref()),
+        _ => return Ok(()),
+    };
+    if i32::try_from(*seq).is_err() {
+        return Err(Error::InvalidField { field: "seq".to_owned(), message: "no run has so many steps".to_owned() });
+    }
+    output.as_ref().map_or(Ok(()), |output| check_json("output", &output.to_string()))?;
+    evidence.map_or(Ok(()), |evidence| check_text("evidence", evidence, Operator::LONGEST_REASON))
 }

@@ -18,4 +18,7 @@ pub struct Hold {
     pub reason: String,
     /// Since when.
     pub since: Time,
+    /// What is odd about it; only where it is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }

@@ -82,6 +82,7 @@ fn hold(row: &PgRow) -> Result<Hold, sqlx::Error> {
         actor: row.try_get("actor")?,
         reason: row.try_get("reason")?,
         since: row.try_get("since")?,
+        note: None,
     })
 }
 

@@ -49,6 +49,14 @@ pub(crate) async fn start(schema: &Schema, conn: &mut PgConnection, runs: &[NewR
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
+/// Whether a start failed because its run's id is another run's.
+pub(crate) fn is_taken_id(error: &Error) -> bool {
+    // Each partition's key has a name of its own: run_2026_11_16_pkey.
+    let is_runs = |name: &str| name.starts_with("run_") && name.ends_with("_pkey") && name != "run_key_pkey";
+    let Error::Database(sqlx::Error::Database(refused)) = error else { return false };
+    refused.is_unique_violation() && refused.constraint().is_some_and(is_runs)
+}
+
 /// Who owns a key. A statement of its own after [`start`]: its snapshot sees a winner that committed in between.
 pub(crate) async fn key_owner(
     schema: &Schema,

@@ -35,6 +35,21 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
+/// The name of the caller, as the audit keeps it.
+#[derive(Clone, Debug)]
+pub struct Actor(
+    /// The name.
+    pub String,
+);
+
+impl<S: Sync> FromRequestParts<S> for Actor {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Caller::from_request_parts(parts, state).await.map(|caller| Self(caller.actor))
+    }
+}
+
 /// The caller, and the name of their key; or why they may not come in.
 pub(super) async fn admit(app: &App, request: &Parts) -> Result<(Caller, String), Problem> {
     let headers = &request.headers;
@@ -42,7 +57,11 @@ pub(super) async fn admit(app: &App, request: &Parts) -> Result<(Caller, String)
     if !app.engine.keys_exist().await.map_err(cannot_tell)? {
         check_open(app, request)?;
         check_same_site(request)?;
-        let actor = claim.unwrap_or("local").to_owned();
+        // Nobody has proved to have a key: a claim that looks like one is only that.
+        let actor = match claim {
+            Some(claim) if claim.trim_start().to_ascii_lowercase().starts_with("key:") => format!("local ({claim})"),
+            claim => claim.unwrap_or("local").to_owned(),
+        };
         return Ok((Caller { actor, role: Role::Admin, csrf: app.door.csrf.to_string() }, "local".to_owned()));
     }
     let token = bearer(headers)?;

@@ -19,7 +19,9 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 
-pub use self::door::Door;
+pub use self::{admission::Actor, door::Door};
+use tracing::Instrument;
+
 use self::roles::Access;
 pub(super) use self::{
     admission::{Caller, check_csrf},
@@ -31,7 +33,7 @@ use crate::engine::{Error, Operator, Subject};
 
 /// The layer around everything that is not open to all.
 pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
-    let (mut parts, body) = request.into_parts();
+    let (parts, body) = request.into_parts();
     let route = matched_route(&parts.extensions).map(str::to_owned);
     let least = match &route {
         Some(route) => match roles::access(&app.access, parts.method.as_str(), route) {
@@ -42,23 +44,22 @@ pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) 
         None if roles::is_api(parts.uri.path()) => Role::Viewer,
         None => return next.run(Request::from_parts(parts, body)).await,
     };
-    let (caller, key) = match admission::admit(&app, &parts).await {
-        Ok(admitted) => admitted,
-        Err(problem) if asks_to_sign_in(&problem, &parts) => {
-            let to = parts.uri.path_and_query().map_or("/", axum::http::uri::PathAndQuery::as_str);
-            return Redirect::to(&format!("/login?next={}", browser::encoded(to))).into_response();
-        }
-        Err(problem) => return problem.into_response(),
+    let judged = if least > Role::Viewer {
+        // In a task of its own: what is refused is on record, although the client hangs up at once.
+        let judging = async move {
+            let judged = judge(&app, &parts, route.as_deref(), least).await;
+            (app, parts, judged)
+        };
+        tokio::spawn(judging.in_current_span()).await
+    } else {
+        let judged = judge(&app, &parts, route.as_deref(), least).await;
+        Ok((app, parts, judged))
     };
-    if caller.role < least {
-        let word = caller.role.with_article();
-        let refused = Error::Forbidden(format!("this needs the role {least}; the key `{key}` is {word}"));
-        let action = format!("{} {}", parts.method, route.as_deref().unwrap_or_default());
-        let by = Operator { actor: caller.actor, ..Operator::default() };
-        let about = Subject::Named(parts.uri.path());
-        app.engine.audit_refusal(&action, about, &by, refused.code(), &refused.to_string()).await;
-        return Problem::from(refused).into_response();
-    }
+    let (app, mut parts, caller) = match judged {
+        Ok((app, parts, Ok(caller))) => (app, parts, caller),
+        Ok((_, _, Err(refused))) => return *refused,
+        Err(died) => return Problem::internal("internal_error", &died).into_response(),
+    };
     // Only reads have answers that go on for long.
     let again = (parts.method == Method::GET).then(|| parts.clone());
     parts.extensions.insert(caller);
@@ -67,6 +68,28 @@ pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) 
         Some(request) => streams::while_welcome(app, request, response),
         None => response,
     }
+}
+
+/// The caller, if they may do this; else the answer. What a role is refused is on record when this returns.
+async fn judge(app: &App, request: &Parts, route: Option<&str>, least: Role) -> Result<Caller, Box<Response>> {
+    let (caller, key) = match admission::admit(app, request).await {
+        Ok(admitted) => admitted,
+        Err(problem) if asks_to_sign_in(&problem, request) => {
+            let to = request.uri.path_and_query().map_or("/", axum::http::uri::PathAndQuery::as_str);
+            return Err(Box::new(Redirect::to(&format!("/login?next={}", browser::encoded(to))).into_response()));
+        }
+        Err(problem) => return Err(Box::new(problem.into_response())),
+    };
+    if caller.role >= least {
+        return Ok(caller);
+    }
+    let word = caller.role.with_article();
+    let refused = Error::Forbidden(format!("this needs the role {least}; the key `{key}` is {word}"));
+    let action = format!("{} {}", request.method, route.unwrap_or_default());
+    let by = Operator { actor: caller.actor, ..Operator::default() };
+    let about = Subject::Named(request.uri.path());
+    app.engine.audit_refusal(&action, about, &by, refused.code(), &refused.to_string()).await;
+    Err(Box::new(Problem::from(refused).into_response()))
 }
 
 fn asks_to_sign_in(problem: &Problem, request: &Parts) -> bool {

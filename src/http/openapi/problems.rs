@@ -25,6 +25,7 @@ pub(super) fn schema(codes: &[Code]) -> Value {
             "status": {"type": "integer", "description": "The HTTP status."},
             "code": {"type": "string", "enum": codes, "description": "Stable: what programs look at."},
             "detail": {"type": "string", "description": "What is the matter in this case, for people."},
+            "field": {"type": "string", "description": "Which value of the request it is about, as `items[0].sku`; where that is known."},
             "request_id": {"type": "string", "description": "Finds the request in the server's log."}
         },
         "additionalProperties": true

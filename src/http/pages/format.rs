@@ -130,11 +130,36 @@ pub(super) fn plural(number: impl std::borrow::Borrow<usize>, one: &str, many: &
     if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
 }
 
-/// JSON with line breaks. Works on the text, so that large numbers and the order of fields stay as they are.
-pub(super) fn pretty(json: &Json) -> String {
+/// As much as one payload takes of a page, in bytes, where there are few of them.
+pub(super) const LONGEST_PAYLOAD: usize = 64 * 1024;
+
+/// The same of what an entry of the audit says was before and after: a page has many of them.
+pub(super) const AUDIT_ROOM: usize = 8 * 1024;
+
+/// What all payloads of a page take together.
+const ALL_PAYLOADS: usize = 2 * 1024 * 1024;
+
+/// Deeper levels are not indented further.
+const DEEPEST_INDENT: usize = 24;
+
+/// How much of each payload a page with so many of them shows.
+pub(super) fn room(payloads: usize) -> usize {
+    (ALL_PAYLOADS / payloads.max(1)).clamp(512, LONGEST_PAYLOAD)
+}
+
+/// JSON with line breaks, up to about `most` bytes of it. Works on the text, so that large numbers and the order of fields
+/// stay as they are.
+pub(super) fn pretty(json: &Json, most: usize) -> String {
     let (mut text, mut depth, mut in_string, mut escaped) = (String::new(), 0_usize, false, false);
-    let mut characters = json.get().chars().filter(|_| true).peekable();
+    let mut characters = json.get().chars().peekable();
     while let Some(character) = characters.next() {
+        if text.len() >= most {
+            let size = json.get().len();
+            text.push_str(&format!(
+                "\n… the rest is left out here; it has {size} bytes in all (backstitch run show -o json)"
+            ));
+            break;
+        }
         if in_string {
             text.push(character);
             (in_string, escaped) = (escaped || character != '"', !escaped && character == '\\');
@@ -176,12 +201,12 @@ pub(super) fn pretty(json: &Json) -> String {
 
 fn line(text: &mut String, depth: usize) {
     text.push('\n');
-    text.extend(std::iter::repeat_n("  ", depth));
+    text.extend(std::iter::repeat_n("  ", depth.min(DEEPEST_INDENT)));
 }
 
 /// The pretty form where there is a payload.
-pub(super) fn pretty_any(json: &Option<Json>) -> String {
-    json.as_ref().map(pretty).unwrap_or_default()
+pub(super) fn pretty_any(json: &Option<Json>, most: usize) -> String {
+    json.as_ref().map(|json| pretty(json, most)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -197,8 +222,22 @@ mod tests {
     fn a_payload_keeps_numbers_order_and_strings() {
         let text = r#"{"b":12345678901234567890123,"a":"x \" {,:} y","e":{},"l":[1, 2]}"#;
         let expected = "{\n  \"b\": 12345678901234567890123,\n  \"a\": \"x \\\" {,:} y\",\n  \"e\": {},\n  \"l\": [\n    1,\n    2\n  ]\n}";
-        assert_eq!(pretty(&json(text)), expected);
-        assert_eq!(pretty(&to_json(&"\\").expect("JSON")), r#""\\""#);
+        assert_eq!(pretty(&json(text), LONGEST_PAYLOAD), expected);
+        assert_eq!(pretty(&to_json(&"\\").expect("JSON"), LONGEST_PAYLOAD), r#""\\""#);
+    }
+
+    #[test]
+    fn a_payload_takes_no_more_than_its_room() {
+        let deep = json(&("[".repeat(50_000) + &"]".repeat(50_000)));
+        let wide = json(&format!("[{}0]", "0,".repeat(500_000)));
+        let long = json(&format!("\"{}\"", "ä".repeat(500_000)));
+        for payload in [&deep, &wide, &long] {
+            for payloads in [1, 40, 10_000] {
+                let shown = pretty(payload, room(payloads)).len();
+                assert!(shown <= room(payloads) + 250, "{shown} bytes of {}", payload.get().len());
+            }
+        }
+        assert!(room(1) == LONGEST_PAYLOAD && room(1000) * 1000 <= ALL_PAYLOADS);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! One hub per process renders each page that browsers follow, in turn, at most [`EVERY`] apart, however many they are: two
 //! hundred browsers on one page cost the database as much as one. Content is sent when it differs from what was sent last.
-//! A page that no browser follows is dropped.
+//! A page that no browser follows is dropped, and one whose rendering panics. Should the hub's own task die, it is started
+//! again.
 
 use std::{
     collections::BTreeMap,
@@ -25,8 +26,11 @@ use futures_util::stream;
 use serde::Deserialize;
 use tokio::{
     sync::watch,
+    task::JoinError,
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
+
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{address::Address, registry};
 use crate::http::{App, problem::Problem};
@@ -53,6 +57,11 @@ type Content = Option<Arc<str>>;
 pub(super) trait Render: Clone + Send + Sync + 'static {
     /// The content of a page; none when it can't be rendered now.
     fn render(&self, address: &Address) -> impl Future<Output = Option<String>> + Send;
+
+    /// Counts a death of a task of the hub.
+    fn died(&self) {
+        metrics::counter!("backstitch_tasks_died_total", "task" => "live").increment(1);
+    }
 }
 
 impl Render for App {
@@ -116,9 +125,21 @@ impl<R: Render> Hub<R> {
         let new = || Page { address, content: watch::Sender::new(None), rendered: None };
         let receiver = followed.pages.entry(text).or_insert_with(new).content.subscribe();
         if !std::mem::replace(&mut followed.refreshed, true) {
-            tokio::spawn(self.clone().refresh());
+            tokio::spawn(self.clone().keep_refreshing());
         }
         Some(receiver)
+    }
+
+    /// Refreshes as long as there are followers, whatever becomes of the task that does it.
+    async fn keep_refreshing(self) {
+        while let Err(death) = tokio::spawn(self.clone().refresh()).await {
+            if death.is_cancelled() {
+                return; // the process is about to end
+            }
+            tracing::error!(%death, "the task that renders live pages has died; it is started again");
+            self.renderer.died();
+            tokio::time::sleep(EVERY).await;
+        }
     }
 
     /// Renders one page per tick, the one that waits longest; ends when there are no followers.
@@ -132,10 +153,26 @@ impl<R: Render> Hub<R> {
                 Some(None) => {}
                 Some(Some((text, address))) => {
                     self.renderings.fetch_add(1, Ordering::Relaxed);
-                    let content = timeout(PATIENCE, self.renderer.render(&address)).await.ok().flatten();
-                    self.publish(&text, content);
+                    match self.render(address).await {
+                        Ok(content) => self.publish(&text, content),
+                        Err(panic) => {
+                            tracing::error!(%panic, page = text, "rendering this page panicked: it is followed no longer");
+                            self.renderer.died();
+                            self.lock().pages.remove(&text);
+                        }
+                    }
                 }
             }
+        }
+    }
+
+    /// Renders a page, in a task of its own: a panic is that page's alone.
+    async fn render(&self, address: Address) -> Result<Option<String>, JoinError> {
+        let renderer = self.renderer.clone();
+        let rendering = tokio::spawn(async move { renderer.render(&address).await });
+        match timeout(PATIENCE, AbortOnDropHandle::new(rendering)).await {
+            Ok(rendered) => rendered,
+            Err(_) => Ok(None),
         }
     }
 
@@ -210,22 +247,37 @@ pub(super) async fn follow(
 mod tests {
     use super::*;
 
-    /// Renders content that changes the first `changes` times, and then stays.
-    #[derive(Clone, Debug)]
+    /// Renders content that changes the first `changes` times, and then stays. A page called `/panics` can't be rendered.
+    #[derive(Debug)]
     struct Painter {
         painted: Arc<AtomicU64>,
         changes: u64,
+        /// The hub's own task panics so many times.
+        deaths: Arc<AtomicU64>,
+    }
+
+    impl Clone for Painter {
+        /// The hub's task clones its renderer for each page.
+        fn clone(&self) -> Self {
+            let left = self.deaths.load(Ordering::Relaxed);
+            if left > 0 && self.painted.load(Ordering::Relaxed) > 0 {
+                self.deaths.store(left - 1, Ordering::Relaxed);
+                panic!("as the test wants it");
+            }
+            Self { painted: self.painted.clone(), changes: self.changes, deaths: self.deaths.clone() }
+        }
     }
 
     impl Render for Painter {
         async fn render(&self, address: &Address) -> Option<String> {
+            assert_ne!(address.path(), "/panics");
             let painted = self.painted.fetch_add(1, Ordering::Relaxed);
             Some(format!("{} {}", address.text(), painted.min(self.changes)))
         }
     }
 
     fn hub(changes: u64) -> Hub<Painter> {
-        Hub::new(Painter { painted: Arc::default(), changes })
+        Hub::new(Painter { painted: Arc::default(), changes, deaths: Arc::default() })
     }
 
     fn address(text: &str) -> Address {
@@ -277,6 +329,30 @@ mod tests {
         let receiver = hub.follow(address("/")).expect("room");
         tokio::time::sleep(Duration::from_secs(2)).await;
         assert!(receiver.borrow().is_some(), "rendering begins again with a follower");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_that_panics_ends_for_itself_alone() {
+        let hub = hub(u64::MAX);
+        let mut bad = hub.follow(address("/panics")).expect("room");
+        let mut good = hub.follow(address("/")).expect("room");
+        assert!(timeout(Duration::from_secs(5), bad.changed()).await.is_ok_and(|changed| changed.is_err()), "it ends");
+        for _ in 0..3 {
+            assert!(timeout(Duration::from_secs(5), good.changed()).await.is_ok_and(|changed| changed.is_ok()));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_hub_goes_on_after_its_task_died() {
+        let hub = hub(u64::MAX);
+        let mut receiver = hub.follow(address("/")).expect("room");
+        receiver.changed().await.expect("a first rendering");
+        let deaths = hub.renderer.deaths.clone();
+        deaths.store(1, Ordering::Relaxed);
+        for _ in 0..3 {
+            assert!(timeout(Duration::from_secs(10), receiver.changed()).await.is_ok_and(|changed| changed.is_ok()));
+        }
+        assert_eq!(deaths.load(Ordering::Relaxed), 0, "it did die");
     }
 
     #[tokio::test(start_paused = true)]

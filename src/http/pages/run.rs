@@ -17,6 +17,9 @@ use crate::{
 /// Entries of the audit.
 const SHOWN: u32 = 50;
 
+/// Steps of a run that its page shows: the latest.
+const MOST_STEPS: usize = 500;
+
 #[derive(Template)]
 #[template(path = "run.html")]
 struct RunPage {
@@ -28,6 +31,10 @@ struct RunPage {
     verbs: Vec<&'static VerbButton>,
     chart: Chart,
     has_undos: bool,
+    /// Earlier steps that are not shown.
+    left_out: usize,
+    /// What is shown of each payload, in bytes.
+    room: usize,
 }
 
 /// Renders the page.
@@ -38,10 +45,8 @@ pub(super) async fn render(app: &App, id: &str) -> Result<Fragment, Problem> {
     let of_run = AuditFilter { run_id: Some(id), limit: Some(SHOWN), ..AuditFilter::default() };
     let audit = app.engine.audit(&of_run).await?.items;
     let attention = run.attention.take().unwrap_or_default();
-    let steps = run.steps.take().unwrap_or_default();
+    let mut steps = run.steps.take().unwrap_or_default();
     let now = app.engine.now().await?;
-    let ended = run.finished_at.filter(|_| run.status.has_ended());
-    let chart = waterfall::chart(&steps, run.created_at, ended, now);
     let title = format!("{} {}", run.workflow, format::short(&run.id));
     let has_undos = steps.iter().any(|step| step.direction == "undo");
     let mut words: Vec<&str> = why.actions.iter().map(String::as_str).collect();
@@ -53,7 +58,12 @@ pub(super) async fn render(app: &App, id: &str) -> Result<Fragment, Problem> {
         !matches!(*word, "skip" | "resolve" | "fork") || !verb_form::list_steps(word, &steps).is_empty()
     });
     let verbs = verbs::offered(&words);
-    let template = RunPage { why, attention, audit, verbs, run, steps, chart, has_undos };
+    let left_out = steps.len().saturating_sub(MOST_STEPS);
+    let steps = steps.split_off(left_out);
+    let ended = run.finished_at.filter(|_| run.status.has_ended());
+    let chart = waterfall::chart(&steps, run.created_at, ended, now);
+    let room = format::room(2 * steps.len() + 2);
+    let template = RunPage { why, attention, audit, verbs, run, steps, chart, has_undos, left_out, room };
     Fragment::render(&app.base, title, "runs", &template)
 }
 

@@ -1,11 +1,12 @@
 //! Cancelling: a cancel is accepted durably, with its terms fixed by the database's clock; the run carries it out.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{Orders, ended_is_wrong_state, place::within};
 use crate::{
-    engine::Time,
+    engine::{AuditRecord, Time},
     orders::{
         error::Error,
         money::WHOLE_BP,
@@ -46,6 +47,7 @@ impl Orders {
         // Read after the lock was acquired: acceptance is now, not when this began to wait.
         let now = store::now(&mut tx).await?;
         let bp = terms(&order, by, now)?;
+        let before = order.state.word();
         let accepted = Cancel { at: now, by, bp, note: request.reason.clone() };
         let changed = match order.state {
             OrderState::Cancelled => false,
@@ -72,6 +74,14 @@ impl Orders {
         };
         if changed {
             store::orders::save(&mut tx, &order).await?;
+            let done = AuditRecord {
+                action: "cancel_order",
+                run: Some(order.run_id),
+                subject: Some(&format!("order {id}")),
+                before: Some(json!({"state": before})),
+                after: Some(json!({"state": order.state.word(), "by": by, "refund_bp": bp})),
+            };
+            self.audit(&mut tx, &done, request.reason.as_deref()).await?;
             self.tell_run(&mut tx, &order, News::Cancel, None).await.map_err(ended_is_wrong_state)?;
         }
         tx.commit().await?;

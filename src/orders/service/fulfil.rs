@@ -1,11 +1,12 @@
 //! Changes to a placed order: its delivery, until it is dispatched, and fulfilment's reports.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{Orders, ended_is_wrong_state};
 use crate::{
-    engine::Time,
+    engine::{AuditRecord, Time},
     orders::{
         delivery::Delivery,
         error::Error,
@@ -68,6 +69,14 @@ pub struct NewDelivery {
 }
 
 impl NewDelivery {
+    /// The fields that it changes.
+    fn named(&self) -> Vec<&'static str> {
+        let Self { address, lat, lon, at } = self;
+        let given =
+            [("address", address.is_some()), ("lat", lat.is_some()), ("lon", lon.is_some()), ("at", at.is_some())];
+        given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()
+    }
+
     fn over(&self, old: Option<Delivery>) -> Delivery {
         let old = old.unwrap_or_else(|| Delivery { address: String::new(), lat: None, lon: None, at: None });
         let moved = self.address.is_some() || self.lat.is_some() || self.lon.is_some();
@@ -97,6 +106,15 @@ impl Orders {
         delivery.check(self.settings.store(), self.settings.delivery_radius_km)?;
         order.delivery = Some(delivery);
         store::orders::save(&mut tx, &order).await?;
+        let done = AuditRecord {
+            action: "change_order",
+            run: Some(order.run_id),
+            subject: Some(&format!("order {id}")),
+            before: None,
+            // Not where to: that is the customer's, and stands in the order.
+            after: Some(json!({"changed": change.named()})),
+        };
+        self.audit(&mut tx, &done, None).await?;
         tx.commit().await?;
         self.get(id).await
     }
@@ -122,6 +140,14 @@ impl Orders {
         };
         if known.is_none() {
             store::orders::save(&mut tx, &order).await?;
+            let done = AuditRecord {
+                action: "report_fulfilment",
+                run: Some(order.run_id),
+                subject: Some(&format!("order {id}")),
+                before: None,
+                after: Some(json!({"state": report})),
+            };
+            self.audit(&mut tx, &done, None).await?;
             self.tell_run(&mut tx, &order, News::Fulfilment, None).await.map_err(ended_is_wrong_state)?;
         }
         tx.commit().await?;

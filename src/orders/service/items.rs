@@ -1,8 +1,13 @@
 //! Items: write and read.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::{Orders, place::within};
+use super::{
+    Orders,
+    place::{LONGEST_SKU, within},
+};
+use crate::engine::{AuditRecord, check::check_text};
 use crate::orders::{error::Error, order::Item, store};
 
 /// An item to write.
@@ -33,7 +38,7 @@ impl Orders {
     /// # Errors
     /// `invalid_request`; `wrong_state` if orders have reserved more than `on_hand`.
     pub async fn put_item(&self, sku: &str, item: &PutItem) -> Result<Item, Error> {
-        within("sku", sku, 64)?;
+        within("sku", sku, LONGEST_SKU)?;
         within("name", &item.name, 200)?;
         let currency = item.currency.to_ascii_uppercase();
         if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
@@ -42,16 +47,33 @@ impl Orders {
         if item.price < 0 || item.on_hand < 0 {
             return Err(Error::InvalidRequest("price and on_hand can't be negative".to_owned()));
         }
-        let mut conn = self.engine.pool().acquire().await?;
-        let put = store::items::put(&mut conn, sku, &item.name, item.price, &currency, item.on_hand).await?;
-        put.ok_or_else(|| Error::WrongState(format!("orders have reserved more than {} units of {sku}", item.on_hand)))
+        let mut tx = self.engine.pool().begin().await?;
+        let before = store::items::find(&mut tx, sku).await?;
+        let put = store::items::put(&mut tx, sku, &item.name, item.price, &currency, item.on_hand).await?;
+        let short = || Error::WrongState(format!("orders have reserved more than {} units of {sku}", item.on_hand));
+        let put = put.ok_or_else(short)?;
+        let shown = |item: &Item| {
+            let Item { name, price, currency, on_hand, .. } = item;
+            json!({"name": name, "price": price, "currency": currency, "on_hand": on_hand})
+        };
+        let done = AuditRecord {
+            action: "put_item",
+            run: None,
+            subject: Some(&format!("item {sku}")),
+            before: before.as_ref().map(shown),
+            after: Some(shown(&put)),
+        };
+        self.audit(&mut tx, &done, None).await?;
+        tx.commit().await?;
+        Ok(put)
     }
 
     /// An item and its stock.
     ///
     /// # Errors
-    /// `unknown_item`.
+    /// `unknown_item`; `invalid_request` for what no item is called.
     pub async fn item(&self, sku: &str) -> Result<Item, Error> {
+        within("sku", sku, LONGEST_SKU)?;
         let mut conn = self.engine.pool().acquire().await?;
         store::items::find(&mut conn, sku).await?.ok_or_else(|| Error::UnknownItem(sku.to_owned()))
     }
@@ -59,8 +81,9 @@ impl Orders {
     /// At most 200 items by key, after `after`.
     ///
     /// # Errors
-    /// When the database fails.
+    /// `invalid_request` for what no item is called.
     pub async fn items(&self, after: &str, limit: u32) -> Result<Vec<Item>, Error> {
+        check_text("after", after, LONGEST_SKU)?;
         let mut conn = self.engine.pool().acquire().await?;
         Ok(store::items::page(&mut conn, after, i64::from(limit.min(200))).await?)
     }

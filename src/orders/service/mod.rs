@@ -23,7 +23,7 @@ use super::{
     },
 };
 use crate::{
-    engine::{self, Engine, to_json},
+    engine::{self, AuditRecord, Engine, Operator, to_json},
     payments::Secret,
 };
 
@@ -43,6 +43,8 @@ pub struct Orders {
     settings: ShopSettings,
     history: Arc<dyn History>,
     webhook_secrets: Vec<Secret>,
+    /// Who acts, for the audit.
+    actor: Arc<str>,
 }
 
 impl fmt::Debug for Orders {
@@ -54,7 +56,13 @@ impl fmt::Debug for Orders {
 impl Orders {
     /// A service on the engine's database, which keeps the history too.
     pub fn new(engine: Engine, settings: ShopSettings) -> Self {
-        Self { engine, settings, history: Arc::new(PostgresHistory), webhook_secrets: Vec::new() }
+        Self {
+            engine,
+            settings,
+            history: Arc::new(PostgresHistory),
+            webhook_secrets: Vec::new(),
+            actor: "local".into(),
+        }
     }
 
     /// Uses another history store; the activities need the same one.
@@ -67,6 +75,21 @@ impl Orders {
     pub fn with_webhook_secrets(mut self, secrets: Vec<Secret>) -> Self {
         self.webhook_secrets = secrets;
         self
+    }
+
+    /// The same service for somebody: the audit has their name on what they cancel, change and report.
+    pub fn acting_as(&self, actor: &str) -> Self {
+        Self { actor: actor.into(), ..self.clone() }
+    }
+
+    /// Puts something that was done on record, in the transaction that does it.
+    async fn audit(
+        &self,
+        conn: &mut PgConnection,
+        done: &AuditRecord<'_>,
+        reason: Option<&str>,
+    ) -> Result<(), engine::Error> {
+        self.engine.audit_in(conn, done, &Operator::new(&*self.actor, reason, false)?).await
     }
 
     /// The engine.

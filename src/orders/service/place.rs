@@ -11,7 +11,7 @@ use super::Orders;
 #[cfg(feature = "server")]
 use crate::orders::delivery::DeliveryAddress;
 use crate::{
-    engine::{StartRun, Time, to_json},
+    engine::{StartRun, Time, check::check_filled, to_json},
     orders::{
         delivery::{self, Delivery},
         error::Error,
@@ -23,6 +23,10 @@ use crate::{
     },
 };
 
+/// The longest key of an item.
+pub(super) const LONGEST_SKU: usize = 64;
+/// The longest id of a customer.
+pub(super) const LONGEST_CUSTOMER: usize = 128;
 const MOST_LINES: usize = 100;
 const MOST_UNITS: i64 = 100_000;
 /// Gateways accept eight digits; more is a typing error or an attack.
@@ -136,7 +140,7 @@ impl Orders {
     }
 
     fn check(&self, request: &PlaceOrder, key: Option<&str>) -> Result<(), Error> {
-        within("customer_id", &request.customer_id, 128)?;
+        within("customer_id", &request.customer_id, LONGEST_CUSTOMER)?;
         within("payment.token", &request.payment.token, 255)?;
         if let Some(key) = key {
             within("the idempotency key", key, 255)?;
@@ -144,6 +148,9 @@ impl Orders {
         if request.items.is_empty() || request.items.len() > MOST_LINES {
             let message = format!("{} lines; an order has 1 to {MOST_LINES}", request.items.len());
             return Err(Error::InvalidRequest(message));
+        }
+        for (line, wanted) in request.items.iter().enumerate() {
+            within(&format!("items[{line}].sku"), &wanted.sku, LONGEST_SKU)?;
         }
         if let Some(wrong) = request.items.iter().find(|wanted| !(1..=MOST_UNITS).contains(&wanted.quantity)) {
             let message = format!("{} units of {}; a line has 1 to {MOST_UNITS}", wrong.quantity, wrong.sku);
@@ -215,14 +222,7 @@ impl Orders {
 
 /// Checks that a text is neither empty nor too long.
 pub(super) fn within(what: &str, text: &str, most: usize) -> Result<(), Error> {
-    let length = text.chars().count();
-    if text.trim().is_empty() || length > most {
-        return Err(Error::InvalidRequest(format!("{what} has {length} characters; it must have 1 to {most}")));
-    }
-    if text.contains('\0') {
-        return Err(Error::InvalidRequest(format!("{what} has a NUL character")));
-    }
-    Ok(())
+    Ok(check_filled(what, text, most)?)
 }
 
 /// What two requests with one key are compared by: the request itself, nothing derived from it.

@@ -6,9 +6,12 @@ use chrono::{DateTime, Months, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Orders;
+use super::{
+    Orders,
+    place::{LONGEST_CUSTOMER, within},
+};
 use crate::{
-    engine::Time,
+    engine::{Time, check::check_time},
     orders::{
         error::Error,
         order::{Order, OrderPage},
@@ -81,6 +84,8 @@ impl Orders {
         if !(1..=MOST).contains(&limit) {
             return Err(Error::InvalidRequest(format!("limit is {limit}; it must be 1 to {MOST}")));
         }
+        let customer = filter.customer_id.as_deref();
+        customer.map_or(Ok(()), |customer| within("customer_id", customer, LONGEST_CUSTOMER))?;
         let before = filter.cursor.as_deref().map(read_cursor).transpose()?;
         let mut conn = self.engine.pool().acquire().await?;
         let since = store::now(&mut conn).await?.checked_sub_months(VISIBLE).unwrap_or(Time::UNIX_EPOCH);
@@ -107,5 +112,6 @@ fn read_cursor(text: &str) -> Result<(Time, Uuid), Error> {
     let (at, id) = text.split_once('-').ok_or(Error::BadCursor)?;
     let micros = i64::from_str_radix(at, 16).map_err(|_| Error::BadCursor)?;
     let at: DateTime<Utc> = DateTime::from_timestamp_micros(micros).ok_or(Error::BadCursor)?;
+    check_time("cursor", at).map_err(|_| Error::BadCursor)?;
     Ok((at, Uuid::try_parse(id).map_err(|_| Error::BadCursor)?))
 }

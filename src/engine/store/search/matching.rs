@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::super::schema::Schema;
 use crate::engine::{
+    check::{check_text, check_time},
     core::{model::Time, time::Moment},
     error::Error,
     read_models::{RunFilter, RunStatus},
@@ -22,6 +23,9 @@ use crate::engine::{
 
 /// Ids are made by the callers' clocks, `created_at` by the database's: they may be this far apart.
 const SLACK: Duration = Duration::from_secs(60 * 60);
+
+/// No name, key or tag is longer: `name:value`, each of 255 characters.
+const LONGEST_CONDITION: usize = 512;
 
 /// Where the runs are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,17 +114,22 @@ fn source(filter: &RunFilter) -> Source {
 
 /// What can be said of a filter without the database; gives the fingerprint as the tables hold it.
 fn check(filter: &RunFilter) -> Result<Option<i64>, Error> {
-    let refuse = |sentence: String| Err(Error::InvalidRequest(sentence));
-    let RunFilter { workflow, key, tag, error, step, .. } = filter;
+    let RunFilter { workflow, key, tag, error, step, since, until, .. } = filter;
     for (name, text) in [("workflow", workflow), ("key", key), ("tag", tag), ("error", error), ("step", step)] {
-        if text.as_ref().is_some_and(|text| text.is_empty() || text.contains('\0')) {
-            return refuse(format!("{name} is empty or has a NUL character; leave it out to have no such condition"));
+        let Some(text) = text else { continue };
+        if text.is_empty() {
+            let message = "it is empty; leave it out to have no such condition".to_owned();
+            return Err(Error::InvalidField { field: name.to_owned(), message });
         }
+        check_text(name, text, LONGEST_CONDITION)?;
+    }
+    for (name, at) in [("since", since), ("until", until)] {
+        at.map_or(Ok(()), |at| check_time(name, at))?;
     }
     if let (Some(since), Some(until)) = (filter.since, filter.until)
         && since >= until
     {
-        return refuse(format!("since ({since}) is not before until ({until})"));
+        return Err(Error::InvalidRequest(format!("since ({since}) is not before until ({until})")));
     }
     filter.fingerprint.as_deref().map(fingerprint).transpose()
 }
