@@ -12,7 +12,7 @@ use sqlx::{
 
 use crate::{
     Secret,
-    engine::{DEFAULT_SCHEMA, Engine, Registry},
+    engine::{DEFAULT_SCHEMA, Engine, Registry, guarded},
 };
 
 /// How long a request waits for a connection before it fails with `database_unavailable`.
@@ -67,7 +67,8 @@ impl DatabaseArgs {
 /// When the URL is invalid.
 pub fn pool(url: &str, connections: u32) -> anyhow::Result<PgPool> {
     let options = read_url(url)?.application_name("backstitch api");
-    Ok(PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_WITHIN).connect_lazy_with(options))
+    let pool = guarded(PgPoolOptions::new()).max_connections(connections).acquire_timeout(ACQUIRE_WITHIN);
+    Ok(pool.connect_lazy_with(options))
 }
 
 /// What a URL says of a database.

@@ -132,7 +132,10 @@ async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Order, ActivityError>
 
 /// Maps a domain error to a step's: database errors may be retried, broken rules are final.
 fn refused(error: Error) -> ActivityError {
-    let again = matches!(error, Error::Engine(engine::Error::Database(_) | engine::Error::Unavailable(_)));
+    let again = matches!(
+        error,
+        Error::Engine(engine::Error::Database(_) | engine::Error::Unavailable(_) | engine::Error::OutcomeUnknown(_))
+    );
     let failed = ActivityError::failed(error.code(), error.to_string());
     if again { failed } else { failed.fatal() }
 }

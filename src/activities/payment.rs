@@ -7,7 +7,7 @@ use sqlx::PgPool;
 
 use super::{IntentRef, after_effect, from_gateway, lock, refused};
 use crate::{
-    engine::{Activity, ActivityContext, ActivityError, Policy, Retry, Time},
+    engine::{Activity, ActivityContext, ActivityError, Policy, Retry, Time, begin},
     orders::{state::PaymentState, store},
     payments::{Intent, IntentStatus, PaymentGateway},
 };
@@ -124,7 +124,7 @@ impl Activity for SettlePayment {
 
 impl SettlePayment {
     async fn mark_unknown(&self, intent: &IntentRef) -> Result<(), ActivityError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         let mut order = lock(&mut tx, intent.order_id).await?;
         // A worker that is late finds the order in a later state, and leaves it alone.
         if order.payment_state == PaymentState::Pending {

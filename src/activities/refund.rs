@@ -9,7 +9,7 @@ use sqlx::PgPool;
 
 use super::{Made, RefundDue, RefundRef, from_gateway, lock, refused};
 use crate::{
-    engine::{Activity, ActivityContext, ActivityError},
+    engine::{Activity, ActivityContext, ActivityError, begin},
     orders::{
         state::{PaymentState, Word},
         store,
@@ -67,7 +67,7 @@ pub(super) async fn note_refusal(pool: &PgPool, due: &RefundDue, error: &Gateway
         return;
     }
     let note = async {
-        let mut tx = pool.begin().await?;
+        let mut tx = begin(pool).await?;
         let mut order = lock(&mut tx, due.order_id).await?;
         if order.payment_state.to(PaymentState::RefundFailed).is_ok() {
             order.become_paid(PaymentState::RefundFailed).map_err(refused)?;

@@ -6,7 +6,7 @@ use sqlx::{PgConnection, PgPool};
 
 use super::{Made, OrderRef, RefundDue, lock, refused};
 use crate::{
-    engine::{Activity, ActivityContext, ActivityError},
+    engine::{Activity, ActivityContext, ActivityError, begin},
     orders::{Order, state::PaymentState, store},
     payments::RefundStatus,
 };
@@ -109,7 +109,7 @@ impl Activity for EscalateRefund {
     type Output = ();
 
     async fn run(&self, _cx: &ActivityContext, input: &RefundDue) -> Result<(), ActivityError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         let row = store::refunds::lock(&mut tx, input.order_id, input.no).await?;
         if row.is_none_or(|row| row.escalated) {
             return Ok(());

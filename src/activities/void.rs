@@ -12,7 +12,7 @@ use super::{
     refused,
 };
 use crate::{
-    engine::ActivityError,
+    engine::{ActivityError, begin},
     orders::{
         money::WHOLE_BP,
         state::{PaymentState, Word},
@@ -49,7 +49,7 @@ pub(super) async fn void_or_refund(
 }
 
 async fn book_void(pool: &PgPool, which: &IntentRef) -> Result<(), ActivityError> {
-    let mut tx = pool.begin().await.map_err(after_effect)?;
+    let mut tx = begin(pool).await.map_err(after_effect)?;
     let mut order = lock(&mut tx, which.order_id).await?;
     // A decline explains better why no money moved.
     if order.payment_state != PaymentState::Failed && order.payment_state.to(PaymentState::Voided).is_ok() {
@@ -68,7 +68,7 @@ async fn refund_all(
     which: &IntentRef,
     intent: &Intent,
 ) -> Result<(), ActivityError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = begin(pool).await?;
     let mut order = lock(&mut tx, which.order_id).await?;
     order.intent_id = Some(which.intent_id.clone());
     order.book_capture(intent.captured).map_err(refused)?;
@@ -83,7 +83,7 @@ async fn refund_all(
             return Err(from_gateway(&error));
         }
     };
-    let mut tx = pool.begin().await.map_err(after_effect)?;
+    let mut tx = begin(pool).await.map_err(after_effect)?;
     record(&mut tx, &owed, &made).await?;
     tx.commit().await.map_err(after_effect)?;
     match made.status {

@@ -8,6 +8,7 @@ use super::output::Out;
 use crate::{
     bench::{self, Load, Report},
     embedded::Embedded,
+    engine::guarded,
 };
 
 /// Measure throughput, latency, write-ahead log and memory with the standard load
@@ -37,7 +38,11 @@ pub(super) async fn run(args: Args, out: Out) -> anyhow::Result<()> {
         None => Some(Embedded::temporary().await?),
     };
     let url = args.database_url.clone().or(embedded.as_ref().map(Embedded::url)).unwrap_or_default();
-    let pool = PgPoolOptions::new().max_connections(12).connect(&url).await.context("the database can't be reached")?;
+    let pool = guarded(PgPoolOptions::new())
+        .max_connections(12)
+        .connect(&url)
+        .await
+        .context("the database can't be reached")?;
     let measured = measure(&pool, &args).await;
     pool.close().await;
     if let Some(embedded) = embedded {

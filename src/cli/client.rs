@@ -212,7 +212,10 @@ fn hint(code: &str, path: &str, run_id: Option<&str>) -> Option<String> {
         "reason_required" => "Give a reason with --reason TEXT; it is kept in the audit log.".to_owned(),
         "unknown_schedule" => "`backstitch schedule list` lists schedules.".to_owned(),
         "unknown_run" => "`backstitch run list` lists runs.".to_owned(),
-        "database_unavailable" => "The server runs, but its Postgres does not answer: try again shortly.".to_owned(),
+        "database_unavailable" => {
+            "The server runs, but its Postgres can't do it just now: try again shortly.".to_owned()
+        }
+        "outcome_unknown" => "It may have happened: look, or send the same again with the same key.".to_owned(),
         "unauthorized" | "forbidden" => "Give an API key with --api-key or BACKSTITCH_API_KEY.".to_owned(),
         _ => return None,
     })

@@ -63,6 +63,13 @@ async fn examine(engine: &Engine) -> anyhow::Result<Vec<Check>> {
         let ok = value != "off" && !(name == "synchronous_commit" && value == "local" && settings.has_standbys);
         checks.push(Check::new(name, ok, value));
     }
+    checks.push(Check::new("encoding", settings.encoding == "UTF8", settings.encoding));
+    // Not a breach: our sessions choose these themselves. Somebody else's, on a pool of their own, may not.
+    let overrides = match settings.overrides.as_slice() {
+        [] => "none".to_owned(),
+        some => format!("{}; our sessions set their own", some.join(", ")),
+    };
+    checks.push(Check::new("overridden session settings", true, overrides));
     let skew = settings.clock_skew_ms;
     checks.push(Check::new("clock", skew.abs() < 5_000, format!("{skew} ms between this machine and the database")));
     let shifted = settings.shift_ms != 0;

@@ -15,14 +15,19 @@ use std::{
 };
 
 use serde::{Serialize, de::DeserializeOwned};
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::PgConnection;
 use tokio::sync::{MappedMutexGuard, Mutex as AsyncMutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
-use super::core::{
-    model::{Direction, Json, RunId, StepError, to_json},
-    policy::Policy,
-    trace::{Trace, span_id},
+use super::{
+    core::{
+        model::{Direction, Json, RunId, StepError, to_json},
+        policy::Policy,
+        trace::{Trace, span_id},
+    },
+    error::Error,
+    store::transaction::Transaction,
+    trouble::{Trouble, sort_error},
 };
 
 /// A signal's payload, or anything else that is kept as JSON and sent between threads.
@@ -179,9 +184,23 @@ impl ActivityError {
 }
 
 impl From<sqlx::Error> for ActivityError {
-    /// For SQL in a transactional step, which is rolled back: no effect, worth another try.
+    /// For SQL in a transactional step, which is rolled back: no effect, worth another try. Where it is the server or the
+    /// connection that is in trouble, the step is begun again without counting this attempt.
     fn from(error: sqlx::Error) -> Self {
-        Self::failed("database", error.to_string())
+        let waits = matches!(sort_error(&error), (Trouble::Server | Trouble::Connection, true));
+        let code = if waits { DATABASE_IN_TROUBLE } else { "database" };
+        Self::failed(code, error.to_string())
+    }
+}
+
+impl From<Error> for ActivityError {
+    /// Trouble of the database as above; what the engine refuses is final.
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Unavailable(error) | Error::Database(error) => error.into(),
+            Error::OutcomeUnknown(error) => Self::unknown("database", error.to_string()),
+            refused => Self::failed(refused.code(), refused.to_string()).fatal(),
+        }
     }
 }
 
@@ -217,7 +236,7 @@ pub struct ActivityContext {
     pub(crate) previous: Option<Json>,
     pub(crate) beat: Arc<Mutex<Option<Json>>>,
     pub(crate) cancelled: CancellationToken,
-    pub(crate) tx: Option<Arc<AsyncMutex<Transaction<'static, Postgres>>>>,
+    pub(crate) tx: Option<Arc<AsyncMutex<Transaction>>>,
 }
 
 impl ActivityContext {
@@ -256,9 +275,12 @@ impl ActivityContext {
     /// is written about once a second.
     ///
     /// # Errors
-    /// When `details` has no JSON form.
+    /// When `details` has no JSON form, or is larger than [`LARGEST_OUTPUT`].
     pub fn heartbeat<T: Serialize>(&self, details: &T) -> Result<(), serde_json::Error> {
         let json = to_json(details)?;
+        if json.get().len() > LARGEST_OUTPUT {
+            return Err(serde::ser::Error::custom(format!("a note of {} bytes is too large", json.get().len())));
+        }
         *self.beat.lock().unwrap_or_else(PoisonError::into_inner) = Some(json);
         Ok(())
     }
@@ -292,13 +314,13 @@ impl ActivityContext {
     }
 
     /// For tests of activities outside an engine: with a transaction, which [`ActivityContext::into_transaction`] gives back.
-    pub fn with_transaction(mut self, tx: Transaction<'static, Postgres>) -> Self {
+    pub fn with_transaction(mut self, tx: Transaction) -> Self {
         self.tx = Some(Arc::new(AsyncMutex::new(tx)));
         self
     }
 
     /// The transaction of [`ActivityContext::with_transaction`], to be committed or rolled back.
-    pub fn into_transaction(self) -> Option<Transaction<'static, Postgres>> {
+    pub fn into_transaction(self) -> Option<Transaction> {
         Arc::into_inner(self.tx?).map(AsyncMutex::into_inner)
     }
 
@@ -318,6 +340,13 @@ impl ActivityContext {
         }
     }
 }
+
+/// The largest output of a step or a run, and the largest note of progress, in bytes. What comes close to Postgres's own limit
+/// (1 GB in one message) would break the connection of everybody who works beside it.
+pub const LARGEST_OUTPUT: usize = 64 << 20;
+
+/// The code of an attempt that met trouble of the database.
+pub(crate) const DATABASE_IN_TROUBLE: &str = "database_unavailable";
 
 /// How long an attempt may go before it is written down, so that operators see it.
 pub(crate) const VISIBLE_AFTER: Duration = Duration::from_secs(1);

@@ -1,6 +1,9 @@
 //! The engine's errors, each with a stable code. The HTTP layer maps codes to statuses; docs/errors.md explains them.
 
-use super::core::{model::RunId, transition::IllegalChange, words::UnknownWord};
+use super::{
+    core::{model::RunId, transition::IllegalChange, words::UnknownWord},
+    trouble::{Trouble, sort_error},
+};
 
 /// What a call of the engine can end with.
 #[derive(Debug, thiserror::Error)]
@@ -102,9 +105,12 @@ pub enum Error {
     /// A fenced worker's write: it changed nothing.
     #[error("the lease was lost: another worker has taken over")]
     LeaseLost,
-    /// The database can't be reached just now.
-    #[error("the database can't be reached")]
+    /// The database can't do it just now: it can't be reached, is full or read-only, or ran into a limit. Nothing has happened.
+    #[error("the database can't do it just now")]
     Unavailable(#[source] sqlx::Error),
+    /// The connection was lost under a write: it may have happened. The same again, with the same key, tells.
+    #[error("the connection was lost under a write, which may have happened")]
+    OutcomeUnknown(#[source] sqlx::Error),
     /// The database refused or failed.
     #[error("the database failed")]
     Database(#[source] sqlx::Error),
@@ -128,6 +134,9 @@ pub enum Error {
         /// The numbers of its migrations that are missing, or are not the ones that it came with.
         missing: Vec<i64>,
     },
+    /// The database keeps texts in an encoding that can't hold all of them.
+    #[error("the database's encoding is {0}; it has to be UTF8, which is chosen when a database is created")]
+    UnsupportedEncoding(String),
     /// The schema could not be brought up to date.
     #[error("the schema could not be migrated")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -160,17 +169,54 @@ impl Error {
             Self::BadCursor => "bad_cursor",
             Self::LeaseLost => "lease_lost",
             Self::Unavailable(_) => "database_unavailable",
+            Self::OutcomeUnknown(_) => "outcome_unknown",
             Self::InvalidRegistry(_) => "invalid_registry",
             Self::InvalidSchema { .. } => "invalid_schema",
             Self::IncompleteHistory { .. } => "incomplete_history",
+            Self::UnsupportedEncoding(_) => "unsupported_encoding",
             Self::Database(_) | Self::Migrate(_) => "database_error",
+        }
+    }
+}
+
+impl Error {
+    /// The database's error, if it is one of those.
+    pub(crate) const fn of_database(&self) -> Option<&sqlx::Error> {
+        match self {
+            Self::Unavailable(error) | Self::OutcomeUnknown(error) | Self::Database(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Whose fault it is; `None` for an answer that has nothing to do with trouble of the database.
+    pub(crate) fn trouble(&self) -> Option<Trouble> {
+        self.of_database().map(|error| sort_error(error).0)
+    }
+
+    /// For a statement that commits by itself: where its connection was lost, it may have.
+    pub fn of_write(self) -> Self {
+        match self {
+            Self::Unavailable(error) if is_lost(&error) => Self::OutcomeUnknown(error),
+            other => other,
         }
     }
 }
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        if is_connection_error(&error) { Self::Unavailable(error) } else { Self::Database(error) }
+        if sort_error(&error).1 { Self::Unavailable(error) } else { Self::Database(error) }
+    }
+}
+
+/// Whether a statement's answer was lost, and not its connection refused or in another state.
+fn is_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(database) => {
+            let code = database.code().unwrap_or_default();
+            code.starts_with("08") || matches!(&*code, "40003" | "57P01" | "57P02" | "57P04" | "57P05")
+        }
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
+        _ => false,
     }
 }
 
@@ -184,26 +230,6 @@ impl From<IllegalChange> for Error {
     fn from(error: IllegalChange) -> Self {
         Self::WrongState(error.to_string())
     }
-}
-
-/// Whether the statement's fate is open because of the connection, not because of what it said. Class 08: connection
-/// exceptions; 57P01 to 57P03: the server shuts down, crashed or starts up; 53300: too many connections.
-pub(crate) fn is_connection_error(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
-        sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) => true,
-        sqlx::Error::Database(database) => {
-            let code = database.code().unwrap_or_default();
-            code.starts_with("08") || matches!(&*code, "57P01" | "57P02" | "57P03" | "53300")
-        }
-        _ => false,
-    }
-}
-
-/// Whether trying the same statement again is right: serialization failures and deadlocks.
-pub(crate) fn is_retryable(error: &sqlx::Error) -> bool {
-    let sqlx::Error::Database(database) = error else { return false };
-    matches!(database.code().as_deref(), Some("40001" | "40P01"))
 }
 
 /// Whether a step that was to be new is on record already: its writer decides from a record that is out of date.

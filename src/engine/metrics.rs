@@ -173,6 +173,10 @@ fn describe() {
     describe_counter!("backstitch_lanes_fenced_total", "Lanes of this process that others had declared dead");
     describe_counter!("backstitch_takeovers_total", "Runs that this process has taken over from lost workers");
     describe_counter!("backstitch_tasks_died_total", "Tasks of workers that have panicked: a bug, and in the log");
+    describe_counter!(
+        "backstitch_connections_closed_total",
+        "Connections that came back to their pool as nobody may get them, by why"
+    );
     describe_gauge!("backstitch_worker_slots", "Runs that this process may hold at the same time");
     describe_gauge!("backstitch_worker_held", "Runs that this process holds");
 }

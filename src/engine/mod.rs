@@ -22,6 +22,7 @@ mod role;
 mod service;
 mod store;
 pub mod testing;
+mod trouble;
 mod worker;
 mod workflow;
 
@@ -30,7 +31,7 @@ pub(crate) use self::metrics::SECONDS;
 #[cfg(test)]
 pub(crate) use self::read_models::samples;
 pub use self::{
-    activity::{Activity, ActivityContext, ActivityError, Verified, current_traceparent},
+    activity::{Activity, ActivityContext, ActivityError, LARGEST_OUTPUT, Verified, current_traceparent},
     api::{
         AuditRecord, DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION, Engine, Limbo, OpenedSession, Operator, SESSION_FOR,
         StartRun, Started, Subject,
@@ -58,7 +59,11 @@ pub use self::{
     read_models::*,
     registry::Registry,
     role::Role,
-    store::schema::DEFAULT_SCHEMA,
+    store::{
+        schema::DEFAULT_SCHEMA,
+        session::guarded,
+        transaction::{Transaction, begin},
+    },
     worker::{Worker, WorkerConfig},
     workflow::Workflow,
 };

@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use serde::de::DeserializeOwned;
 
 use super::{
-    activity::{Activity, ActivityContext, ActivityError, Verified, contradiction},
+    activity::{Activity, ActivityContext, ActivityError, LARGEST_OUTPUT, Verified, contradiction},
     core::{
         context::Context,
         execution::{WorkflowCode, WorkflowFuture},
@@ -210,7 +210,7 @@ impl<W: Workflow> WorkflowCode for TypedWorkflow<W> {
         let workflow = self.workflow.clone();
         Ok(async move {
             let output = workflow.run(&cx, input).await?;
-            to_json(&output).map_err(|error| Failure::new("unencodable_output", error.to_string()))
+            checked_json(&output).map_err(|(code, message)| Failure::new(code, message))
         }
         .boxed())
     }
@@ -273,5 +273,16 @@ fn decode<T: DeserializeOwned>(code: &str, text: &str) -> Result<T, ActivityErro
 
 /// The effect has happened, so an output without a JSON form leaves the step unknown, not failed.
 fn encode<T: serde::Serialize>(output: &T) -> Result<Json, ActivityError> {
-    to_json(output).map_err(|error| ActivityError::unknown("unencodable_output", error.to_string()).fatal())
+    checked_json(output).map_err(|(code, message)| ActivityError::unknown(code, message).fatal())
+}
+
+/// An output as it is recorded, or the code and the sentence of why it can't be.
+fn checked_json<T: serde::Serialize>(output: &T) -> Result<Json, (&'static str, String)> {
+    let json = to_json(output).map_err(|error| ("unencodable_output", error.to_string()))?;
+    match json.get().len() {
+        size if size > LARGEST_OUTPUT => {
+            Err(("output_too_large", format!("the output has {size} bytes; the limit is {LARGEST_OUTPUT}")))
+        }
+        _ => Ok(json),
+    }
 }

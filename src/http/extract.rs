@@ -25,7 +25,7 @@ use utoipa::{
 };
 use uuid::Uuid;
 
-use super::problem::Problem;
+use super::{finish::to_the_end, problem::Problem};
 use crate::engine::{Error, RunId, Trace};
 
 /// A body has to arrive within this time.
@@ -45,7 +45,7 @@ pub(super) async fn bounded(State(limit): State<usize>, request: Request, next: 
         return Problem::invalid("the address has a NUL character").into_response();
     }
     match tokio::time::timeout(BODY_WITHIN, read(&parts.headers, body, limit)).await {
-        Ok(Ok(bytes)) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
+        Ok(Ok(bytes)) => to_the_end(Request::from_parts(parts, Body::from(bytes)), next).await,
         Ok(Err(problem)) => problem.into_response(),
         Err(_) => Problem::new("request_timeout", "the body did not arrive within 30 s").into_response(),
     }

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! A request passes `request::observe` (id, log, problems), `auth::guard` (who calls, and may they), `extract::bounded` (size
-//! before anything else is read), then its handler, one file per noun. Handlers call [`Engine`] and wait for nobody else: a
+//! before anything else is read), then its handler, one file per noun. That of a write goes on to its end (`finish`). Handlers call [`Engine`] and wait for nobody else: a
 //! worker in the same process is met only in the database. What a service adds of its own is a [`Plugin`].
 
 pub mod auth;
@@ -21,6 +21,7 @@ pub mod base;
 mod events;
 mod export;
 pub mod extract;
+mod finish;
 mod health;
 mod holds;
 mod keys;

@@ -68,7 +68,8 @@ pub const CODES: &[Code] = &[
     Code::new("invalid_output", 422, "The output is not what the step's activity gives"),
     Code::new("internal_error", 500, "Something failed on our side"),
     Code::new("database_error", 500, "The database failed"),
-    Code::new("database_unavailable", 503, "The database can't be reached"),
+    Code::new("database_unavailable", 503, "The database can't do it just now"),
+    Code::new("outcome_unknown", 503, "It may have happened"),
     Code::new("too_many_views", 503, "Too many pages are followed live"),
 ];
 
@@ -190,14 +191,19 @@ impl From<engine::Error> for Problem {
         let code = error.code();
         match &error {
             E::Unavailable(cause) => {
-                tracing::warn!(code, cause = chain(cause), "the database can't be reached");
-                Self::new(code, "nothing is known to have changed; ask again shortly, with the same key")
+                tracing::warn!(code, cause = chain(cause), "the database can't do it just now");
+                Self::new(code, "nothing has happened; ask again shortly")
+            }
+            E::OutcomeUnknown(cause) => {
+                tracing::warn!(code, cause = chain(cause), "the connection was lost under a write");
+                Self::new(code, "it may have happened: the same again, with the same Idempotency-Key, tells")
             }
             E::Database(cause) => Self::internal(code, cause),
             E::Migrate(cause) => Self::internal(code, cause),
-            E::InvalidRegistry(_) | E::InvalidSchema { .. } | E::IncompleteHistory { .. } => {
-                Self::internal(code, &error)
-            }
+            E::InvalidRegistry(_)
+            | E::InvalidSchema { .. }
+            | E::IncompleteHistory { .. }
+            | E::UnsupportedEncoding(_) => Self::internal(code, &error),
             E::InvalidField { field, .. } => Self::new(code, error.to_string()).with("field", field.as_str()),
             E::KeyConflict(run) => Self::new(code, error.to_string()).with("run_id", run.to_string()),
             E::InvalidOutput { .. } => Self::new(code, error.to_string()).with("field", "output"),
@@ -252,6 +258,7 @@ mod tests {
             (E::Forbidden("f".into()), 403),
             (E::BadCursor, 400),
             (E::Unavailable(sqlx::Error::PoolTimedOut), 503),
+            (E::OutcomeUnknown(sqlx::Error::WorkerCrashed), 503),
             (E::Database(sqlx::Error::RowNotFound), 500),
         ];
         for (error, status) in cases {

@@ -169,7 +169,7 @@ async fn a_transactional_activity_can_be_tried_alone() {
         }
     }
     let t = TestEngine::idle().await;
-    let tx = t.engine.pool().begin().await.expect("a transaction");
+    let tx = t.engine.begin().await.expect("a transaction");
     let cx = ActivityContext::for_tests(RunId::nil(), 0, "key").with_transaction(tx);
     assert_eq!(Counts.run(&cx, &()).await, Ok(1));
     let tx = cx.into_transaction().expect("it is given back");

@@ -25,6 +25,9 @@
 //! | `transactional` | steps that commit together with their own SQL |
 //! | `deploys` | builds side by side, queues that nobody serves, mistakes of registration |
 //! | `extremes` | spans without end, and panics of the worker's own code |
+//! | `dropped` | callers that stop waiting at any await |
+//! | `sessions` | sessions are as the engine relies on, whatever a database sets |
+//! | `trouble` | a database in trouble is waited out, never blamed on a run |
 //! | `crash` | workers and Postgres killed in mid-work |
 //! | `finding` | lists, attention, why, counts, the fleet |
 
@@ -35,6 +38,7 @@ mod attempts;
 mod audits;
 mod crash;
 mod deploys;
+mod dropped;
 mod extremes;
 mod forks;
 mod holds;
@@ -53,8 +57,10 @@ mod schedules;
 mod schemas;
 mod search;
 mod secrets;
+mod sessions;
 mod settles;
 mod transactional;
+mod trouble;
 mod upgrade;
 mod verbs;
 mod verbs_races;

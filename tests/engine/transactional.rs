@@ -84,6 +84,8 @@ async fn a_pause_that_found_its_run_getting_stuck_is_forgotten() {
     let t = TestEngine::new().await;
     t.execute("CREATE TABLE effect (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)").await;
     t.execute("INSERT INTO effect VALUES (1)").await;
+    // The first refusal is only one; the second costs the run.
+    t.script.on("book", Side::Run, [Do::Sql(insert(1), Do::Ok.into())]);
     let gate = t.script.gate("book", Side::Run, Do::Sql(insert(1), Do::Ok.into()));
     let run = t.start(&[call("reserve"), call("book")]).await;
     gate.is_reached().await;

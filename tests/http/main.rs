@@ -7,6 +7,7 @@ mod auth;
 mod bad_input;
 mod dashboards;
 mod events;
+mod hangups;
 mod holds;
 mod hostile;
 mod metrics;

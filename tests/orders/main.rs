@@ -5,6 +5,7 @@
 mod support;
 
 mod cancelling;
+mod dropped;
 mod every_fault;
 mod history;
 mod outcomes;

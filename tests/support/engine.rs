@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
-use backstitch::engine::{Engine, Operator, Registry, Run, RunId, RunStep, StartRun, StepState, WorkerConfig, to_json};
+use backstitch::engine::{
+    Engine, Operator, Registry, Run, RunId, RunStep, StartRun, StepState, WorkerConfig, guarded, to_json,
+};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::{runtime::Runtime, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -228,7 +230,7 @@ pub fn operator() -> Operator {
 
 fn pool(url: &str, connections: u32) -> sqlx::PgPool {
     let options: PgConnectOptions = url.parse().expect("the URL is one");
-    let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(10));
+    let pool = guarded(PgPoolOptions::new()).max_connections(connections).acquire_timeout(Duration::from_secs(10));
     pool.connect_lazy_with(options)
 }
 

@@ -2,6 +2,7 @@
 //!
 //! | module | gives |
 //! |---|---|
+//! | `dropping` | futures that are given up at each of their awaits |
 //! | `database`, `server`, `settings` | a migrated database per test, on a server that tests share |
 //! | `engine`, `script` | an engine with workers that a test can kill, and activities that follow the test's script |
 //! | `proxy` | a network that cuts, delays, half-closes and freezes connections |
@@ -16,6 +17,7 @@
 )]
 
 mod database;
+mod dropping;
 pub mod engine;
 mod proxy;
 pub mod script;
@@ -25,5 +27,6 @@ pub mod shop;
 mod wait;
 
 pub use database::TestDatabase;
+pub use dropping::{drop_at_each_await, no_transaction_is_open};
 pub use proxy::{Proxy, Way};
 pub use wait::{Session, backend_pid, wait_for, wait_for_lock, wait_for_within, wait_until, wait_until_within};

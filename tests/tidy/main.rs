@@ -136,6 +136,16 @@ fn http_never_names_the_worker() {
 }
 
 #[test]
+fn transactions_are_begun_in_one_place() {
+    let mut found = breaches(&["src/", "examples/", "tests/embedding/src/"], rules::begins);
+    found.retain(|line| !line.starts_with("src/engine/store/transaction.rs"));
+    assert_none(
+        &found,
+        "a future that is dropped within it leaves a transaction open: use `begin(&pool)` or `engine.begin()`",
+    );
+}
+
+#[test]
 fn sql_stands_in_the_stores() {
     let allowed = |line: &str| {
         SQL_FLOORS.iter().any(|floor| line.starts_with(floor))

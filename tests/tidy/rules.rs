@@ -38,6 +38,18 @@ pub(crate) fn names(source: &Source, banned: &[&str]) -> Vec<(usize, String)> {
     banned.iter().flat_map(uses).collect()
 }
 
+/// Transactions begun by sqlx itself: on anything but an engine.
+pub(crate) fn begins(source: &Source) -> Vec<(usize, String)> {
+    let code = &source.code;
+    let on_an_engine = |at: usize| {
+        let receiver = code[..at].trim_end();
+        receiver.ends_with("engine") || receiver.ends_with("self")
+    };
+    let begun = code.match_indices(".begin()").filter(|(at, _)| !on_an_engine(*at));
+    let others = [".begin_with(", "Transaction::begin("].into_iter().flat_map(|call| code.match_indices(call));
+    begun.chain(others).map(|(at, call)| (source.line_of(at), format!("calls {call}"))).collect()
+}
+
 /// Strings that begin like a statement. Upper case only, so that a sentence such as "Update the order" is none.
 pub(crate) fn sql(source: &Source) -> Vec<(usize, String)> {
     const BEGINNINGS: &[&str] = &[
@@ -193,6 +205,14 @@ mod tests {
     fn a_name_inside_a_longer_one_is_another_name() {
         let source = Source::parse("my_sqlx(); sqlx_like(); sqlx::query();");
         assert_eq!(names(&source, &["sqlx"]).len(), 1);
+    }
+
+    #[test]
+    fn only_an_engine_begins_transactions() {
+        let source = Source::parse(
+            "self.begin();\nmachine.begin(now);\n// pool.begin()\npool\n    .begin();\nself.pool().begin()",
+        );
+        assert_eq!(lines(begins(&source)), [5, 6]);
     }
 
     #[test]

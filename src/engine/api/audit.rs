@@ -2,7 +2,7 @@
 //!
 //! What is done is audited in the commit that does it; a refusal is audited after the rollback. A dry run is not audited.
 
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::engine::{
@@ -10,7 +10,7 @@ use crate::engine::{
     check::{check_label, check_text},
     core::model::RunId,
     error::Error,
-    store::audit,
+    store::{audit, transaction::Transaction},
 };
 
 /// The longest name of somebody who acts: a key's, with what its client says of itself.
@@ -78,9 +78,8 @@ impl Operator {
     }
 
     /// Ends the transaction of what this operator does: commits it, or rolls it back in a dry run.
-    pub(super) async fn finish(&self, tx: Transaction<'_, Postgres>) -> Result<(), Error> {
-        let ended = if self.dry_run { tx.rollback().await } else { tx.commit().await };
-        ended.map_err(Error::from)
+    pub(super) async fn finish(&self, tx: Transaction) -> Result<(), Error> {
+        if self.dry_run { tx.rollback().await } else { tx.commit().await }
     }
 
     /// Whether there is a reason, where one is demanded.
@@ -111,8 +110,7 @@ impl Engine {
         };
         let (subject, message) = (subject.map(kept), kept(message));
         let refused = audit::Refused { action, run, subject: subject.as_deref(), code, message: &message };
-        let written =
-            async { audit::refused(self.schema(), &mut *self.pool().acquire().await?, &refused, by.by()).await };
+        let written = async { audit::refused(self.schema(), &mut *self.acquire().await?, &refused, by.by()).await };
         if let Err(error) = written.await {
             tracing::warn!(%error, action, code, actor = by.actor, "a refusal could not be put on record");
         }
@@ -128,7 +126,8 @@ impl Engine {
     ) -> Result<T, Error> {
         if let Err(error) = &result
             && !by.dry_run
-            && !matches!(error, Error::Unavailable(_) | Error::Database(_) | Error::Migrate(_) | Error::LeaseLost)
+            && error.of_database().is_none()
+            && !matches!(error, Error::Migrate(_) | Error::LeaseLost)
         {
             self.audit_refusal(action, about, by, error.code(), &error.to_string()).await;
         }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use sqlx::PgPool;
+use sqlx::{PgPool, Postgres, pool::PoolConnection};
 
 use crate::engine::{
     core::model::Time,
@@ -16,7 +16,7 @@ use crate::engine::{
     metrics::Meters,
     read_models::ServerSettings,
     registry::Registry,
-    store::{self, schema::Schema},
+    store::{self, schema::Schema, transaction::Transaction},
 };
 
 /// The largest payload taken unless set otherwise, in bytes.
@@ -104,6 +104,23 @@ impl Engine {
         &self.pool
     }
 
+    /// Begins a transaction, as [`begin`](crate::engine::begin) does: this future may be dropped at any time, and leaves nothing
+    /// open.
+    ///
+    /// # Errors
+    /// `database_unavailable`.
+    pub async fn begin(&self) -> Result<Transaction, Error> {
+        store::transaction::begin(&self.pool).await
+    }
+
+    /// A connection, come by in a way that may be dropped at any time.
+    ///
+    /// # Errors
+    /// `database_unavailable`.
+    pub async fn acquire(&self) -> Result<PoolConnection<Postgres>, Error> {
+        store::transaction::acquire(&self.pool).await
+    }
+
     /// The registry.
     pub fn registry(&self) -> &Registry {
         &self.registry
@@ -139,7 +156,7 @@ impl Engine {
     /// # Errors
     /// When the database can't be reached.
     pub async fn server_settings(&self) -> Result<ServerSettings, Error> {
-        store::server::settings(self.schema(), &mut *self.pool.acquire().await?).await
+        store::server::settings(self.schema(), &mut *self.acquire().await?).await
     }
 
     /// The database's time, as durable decisions see it.
@@ -147,6 +164,6 @@ impl Engine {
     /// # Errors
     /// When the database can't be reached.
     pub async fn now(&self) -> Result<Time, Error> {
-        store::now(self.schema(), &mut *self.pool.acquire().await?).await
+        store::now(self.schema(), &mut *self.acquire().await?).await
     }
 }

@@ -26,7 +26,7 @@ impl Engine {
             }
         }
         audit.reverse();
-        let mut conn = self.pool().acquire().await?;
+        let mut conn = self.acquire().await?;
         let secret = reads::secret_fields(self.schema(), &mut conn, run).await?;
         let slot = match found.tags.get("schedule") {
             Some(schedule) => export::slot(self.schema(), &mut conn, schedule, run).await?,

@@ -39,15 +39,16 @@ impl Engine {
         by: &Operator,
     ) -> Result<ForkPlan, Error> {
         by.check_reason(true, "fork")?;
-        let mut conn = self.pool().acquire().await?;
+        let mut tx = self.begin().await?;
         let input = input.map(|input| input.to_string());
         if let Some(input) = &input {
-            let (name, version) = fork::workflow_of(self.schema(), &mut conn, run).await?;
+            let (name, version) = fork::workflow_of(self.schema(), &mut tx, run).await?;
             self.check_input(&name, version, input)?;
         }
         let new = Uuid::now_v7();
         let what = fork::Fork { run, from, input: input.as_deref(), new };
-        let (status, forked) = fork::fork(self.schema(), &mut conn, &what, by.by(), by.dry_run).await?;
+        let (status, forked) = fork::fork(self.schema(), &mut tx, &what, by.by(), by.dry_run).await?;
+        by.finish(tx).await?;
         Ok(ForkPlan {
             run,
             action: "fork".to_owned(),

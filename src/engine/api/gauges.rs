@@ -10,7 +10,7 @@ impl Engine {
     /// # Errors
     /// When the database can't be reached, or does not answer in time.
     pub async fn gauges(&self, at_most: Duration) -> Result<Gauges, Error> {
-        gauges::read(self.schema(), &mut *self.pool().acquire().await?, at_most).await
+        gauges::read(self.schema(), &mut *self.begin().await?, at_most).await
     }
 
     /// How long ago the newest worker of that name sent its last heartbeat. None: it has no lane.
@@ -18,7 +18,7 @@ impl Engine {
     /// # Errors
     /// When the database can't be reached.
     pub async fn worker_silent_for(&self, name: &str) -> Result<Option<Duration>, Error> {
-        let seconds = gauges::silent_for(self.schema(), &mut *self.pool().acquire().await?, name).await?;
+        let seconds = gauges::silent_for(self.schema(), &mut *self.acquire().await?, name).await?;
         Ok(seconds.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))))
     }
 }

@@ -39,7 +39,7 @@ impl Engine {
         check_queue(Some(name))?;
         let reason = by.reason.as_deref().map(str::trim).filter(|reason| !reason.is_empty());
         let reason = reason.ok_or(Error::ReasonRequired("hold"))?;
-        let mut tx = self.pool().begin().await?;
+        let mut tx = self.begin().await?;
         if kind == HoldKind::Workflow && !holds::knows_workflow(self.schema(), &mut tx, name).await? {
             return Err(Error::UnknownWorkflow(name.to_owned()));
         }
@@ -63,7 +63,7 @@ impl Engine {
         let released = self.try_release(kind, name, by, &subject).await;
         let hold = self.audited("release", Subject::Named(&subject), by, released).await?;
         if !by.dry_run {
-            let mut conn = self.pool().acquire().await?;
+            let mut conn = self.acquire().await?;
             // Maintenance brings back the rest after a crash here, and runs of workers that had not read of the release yet.
             while holds::bring_back_released(self.schema(), &mut conn, AT_ONCE).await? == AT_ONCE as u64 {}
             self.hint();
@@ -73,7 +73,7 @@ impl Engine {
 
     async fn try_release(&self, kind: HoldKind, name: &str, by: &Operator, subject: &str) -> Result<Hold, Error> {
         check_name(kind.word(), Some(name), LONGEST_NAME)?;
-        let mut tx = self.pool().begin().await?;
+        let mut tx = self.begin().await?;
         let hold = holds::release(self.schema(), &mut tx, kind, name).await?;
         let hold = hold.ok_or_else(|| Error::UnknownHold(subject.to_owned()))?;
         let before = json!({"held": true, "since": hold.since, "reason": hold.reason});
@@ -88,7 +88,7 @@ impl Engine {
     /// # Errors
     /// When the database can't be reached.
     pub async fn holds(&self) -> Result<Vec<Hold>, Error> {
-        holds::list(self.schema(), &mut *self.pool().acquire().await?).await
+        holds::list(self.schema(), &mut *self.acquire().await?).await
     }
 }
 

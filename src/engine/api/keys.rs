@@ -59,8 +59,9 @@ impl Engine {
             return Err(Error::InvalidRequest("a key lives for a minute to ten years".to_owned()));
         }
         let (id, secret) = credentials::new_token();
-        let mut conn = self.pool().acquire().await?;
-        let key = keys::insert(self.schema(), &mut conn, &id, &hash(&secret), new, actor).await?;
+        let mut tx = self.begin().await?;
+        let key = keys::insert(self.schema(), &mut tx, &id, &hash(&secret), new, actor).await?;
+        tx.commit().await?;
         self.memory().keys_seen(true, Instant::now());
         Ok(CreatedKey { key, token: credentials::token(&id, &secret) })
     }
@@ -70,7 +71,7 @@ impl Engine {
     /// # Errors
     /// When the database can't be reached.
     pub async fn keys(&self) -> Result<Vec<ApiKey>, Error> {
-        keys::list(self.schema(), &mut *self.pool().acquire().await?).await
+        keys::list(self.schema(), &mut *self.acquire().await?).await
     }
 
     /// Revokes a key and ends its sessions: here at once, in other processes within five seconds. Safe to repeat.
@@ -79,7 +80,9 @@ impl Engine {
     /// `unknown_key`.
     pub async fn revoke_key(&self, id: &str, actor: &str) -> Result<ApiKey, Error> {
         check_text("id", id, LONGEST_NAME).map_err(|_| Error::UnknownKey("this name".to_owned()))?;
-        let key = keys::revoke(self.schema(), &mut *self.pool().acquire().await?, id, actor).await?;
+        let mut tx = self.begin().await?;
+        let key = keys::revoke(self.schema(), &mut tx, id, actor).await?;
+        tx.commit().await?;
         self.memory().forget();
         Ok(key)
     }
@@ -92,7 +95,7 @@ impl Engine {
         if let Some(known) = self.memory().keys_exist(Instant::now()) {
             return Ok(known);
         }
-        let exist = keys::exist(self.schema(), &mut *self.pool().acquire().await?).await?;
+        let exist = keys::exist(self.schema(), &mut *self.acquire().await?).await?;
         self.memory().keys_seen(exist, Instant::now());
         Ok(exist)
     }
@@ -109,7 +112,7 @@ impl Engine {
         if let Some(verdict) = self.memory().recall(&digest, Instant::now()) {
             return verdict.map_err(Error::Unauthorized);
         }
-        let found = keys::find(self.schema(), &mut *self.pool().acquire().await?, parts.id).await?;
+        let found = keys::find(self.schema(), &mut *self.acquire().await?, parts.id).await?;
         // The same work where there is no such id, so that timing does not reveal which ids exist.
         let (given, nothing) = (hash(parts.secret), [0; 32]);
         let kept = found.as_ref().map_or(nothing.as_slice(), |key| key.secret_hash.as_slice());
@@ -124,7 +127,7 @@ impl Engine {
     pub async fn sign_in(&self, token: &str) -> Result<OpenedSession, Error> {
         let identity = self.authenticate(token).await?;
         let (cookie, csrf) = (hex::encode(credentials::random()), hex::encode(credentials::random()));
-        let mut conn = self.pool().acquire().await?;
+        let mut conn = self.acquire().await?;
         keys::open_session(self.schema(), &mut conn, &hash(&cookie), &identity.key_id, &csrf, SESSION_FOR).await?;
         Ok(OpenedSession { cookie, identity: Identity { csrf, ..identity } })
     }
@@ -138,7 +141,7 @@ impl Engine {
         if let Some(verdict) = self.memory().recall(&digest, Instant::now()) {
             return verdict.map_err(Error::Unauthorized);
         }
-        let found = keys::find_session(self.schema(), &mut *self.pool().acquire().await?, &hash(cookie)).await?;
+        let found = keys::find_session(self.schema(), &mut *self.acquire().await?, &hash(cookie)).await?;
         self.judge(digest, found, NO_SESSION).await
     }
 
@@ -147,7 +150,7 @@ impl Engine {
     /// # Errors
     /// When the database can't be reached.
     pub async fn sign_out(&self, cookie: &str) -> Result<(), Error> {
-        keys::close_session(self.schema(), &mut *self.pool().acquire().await?, &hash(cookie)).await?;
+        keys::close_session(self.schema(), &mut *self.acquire().await?, &hash(cookie)).await?;
         self.memory().forget();
         Ok(())
     }
@@ -157,7 +160,7 @@ impl Engine {
         let left = found.as_ref().and_then(|found| found.left);
         if let Some(key) = found.as_ref().filter(|key| key.unseen && !key.revoked && !key.expired) {
             // Who may come in is not to hang on a note of when.
-            if let Err(error) = keys::touch(self.schema(), &mut *self.pool().acquire().await?, &key.key_id).await {
+            if let Err(error) = keys::touch(self.schema(), &mut *self.acquire().await?, &key.key_id).await {
                 tracing::warn!(%error, key = key.key_id, "the last use of a key could not be noted");
             }
         }

@@ -5,20 +5,23 @@ use sqlx::migrate::Migrator;
 use super::Engine;
 use crate::engine::{
     error::Error,
-    store::{migrate, retention, schema::Schema},
+    store::{migrate, retention, schema::Schema, session},
 };
 
 impl Engine {
     /// Makes the engine's schema, or brings it up to date; nothing else is touched. Safe to run twice or side by side.
     ///
     /// # Errors
-    /// When the database can't be reached or a migration fails; `incomplete_history` where an earlier version left its
+    /// When the database can't be reached or a migration fails; `unsupported_encoding`; `incomplete_history` where an earlier version left its
     /// migrations half done.
     pub async fn migrate(&self) -> Result<(), Error> {
+        let encoding = session::encoding(&mut *self.acquire().await?).await?;
+        if encoding != "UTF8" {
+            return Err(Error::UnsupportedEncoding(encoding));
+        }
         migrate::migrate(self.pool(), self.schema()).await?;
         // A database that no server has looked after for a month has no partition for today.
-        let mut conn = self.pool().acquire().await?;
-        while retention::make_partition(self.schema(), &mut conn).await? {}
+        while retention::make_partition(self.schema(), self.pool()).await? {}
         Ok(())
     }
 

@@ -57,7 +57,7 @@ impl Engine {
                 "rate is {rate}; it goes from 1 to {HIGHEST_RATE} runs a second"
             )));
         }
-        let mut tx = self.pool().begin().await?;
+        let mut tx = self.begin().await?;
         let matching = search::matching(self.schema(), &mut tx, &filter).await?;
         let id = Uuid::now_v7();
         let new = operations::NewOperation { id, action, filter: &filter, actor: &by.actor, reason, rate };
@@ -87,7 +87,7 @@ impl Engine {
         let filter = checked(filter)?;
         by.check_reason(true, "a bulk operation")?;
         check_verb(action)?;
-        let mut conn = self.pool().acquire().await?;
+        let mut conn = self.begin().await?;
         let matching = search::matching(self.schema(), &mut conn, &filter).await?;
         let statuses = operations::statuses(self.schema(), &mut conn, &matching).await?;
         let mut sample = Vec::new();
@@ -95,7 +95,7 @@ impl Engine {
         for run_id in operations::first(self.schema(), &mut conn, &matching, SAMPLE).await? {
             sample.push(match self.apply_verb_in(&mut conn, run_id, action, &by).await {
                 Ok(plan) => PreviewedRun { run_id, plan: Some(plan), code: None, message: None },
-                Err(error @ (Error::Unavailable(_) | Error::Database(_))) => return Err(error),
+                Err(error) if error.of_database().is_some() => return Err(error),
                 Err(refused) => PreviewedRun {
                     run_id,
                     plan: None,
@@ -113,7 +113,7 @@ impl Engine {
     /// # Errors
     /// `unknown_operation`.
     pub async fn operation(&self, id: Uuid) -> Result<Operation, Error> {
-        operations::get(self.schema(), &mut *self.pool().acquire().await?, id).await
+        operations::get(self.schema(), &mut *self.acquire().await?, id).await
     }
 
     /// A slice of bulk operations, newest first.
@@ -122,8 +122,7 @@ impl Engine {
     /// `bad_cursor`, `invalid_request`.
     pub async fn operations(&self, limit: Option<u32>, cursor: Option<&str>) -> Result<Slice<Operation>, Error> {
         let (limit, before) = bounds(limit, cursor)?;
-        let found =
-            operations::list(self.schema(), &mut *self.pool().acquire().await?, before, limit as i64 + 1).await?;
+        let found = operations::list(self.schema(), &mut *self.acquire().await?, before, limit as i64 + 1).await?;
         Ok(Slice::cut(found, limit, |operation| operation.id.simple().to_string()))
     }
 
@@ -139,7 +138,7 @@ impl Engine {
         cursor: Option<&str>,
     ) -> Result<Slice<OperationRun>, Error> {
         let (limit, after) = bounds(limit, cursor)?;
-        let mut conn = self.pool().acquire().await?;
+        let mut conn = self.acquire().await?;
         operations::get(self.schema(), &mut conn, id).await?;
         let found = operations::runs(self.schema(), &mut conn, id, state, after, limit as i64 + 1).await?;
         Ok(Slice::cut(found, limit, |run| run.run_id.simple().to_string()))
@@ -175,7 +174,7 @@ impl Engine {
     }
 
     async fn try_change_operation(&self, id: Uuid, change: OperationChange, by: &Operator) -> Result<Operation, Error> {
-        let mut tx = self.pool().begin().await?;
+        let mut tx = self.begin().await?;
         let before = operations::lock(self.schema(), &mut tx, id).await?;
         let Some(after) = before.after(change) else {
             let (word, verb) = (before.word(), change.word());

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sqlx::Connection;
 
 use crate::engine::{
     api::audit::{Operator, Subject},
@@ -25,9 +24,8 @@ impl Engine {
     /// # Errors
     /// When the database fails; the next call does it.
     pub async fn keep(&self) -> Result<bool, Error> {
-        let mut conn = self.pool().acquire().await?;
-        Ok(retention::make_partition(self.schema(), &mut conn).await?
-            || retention::sweep(self.schema(), &mut conn, self.keep_s()).await?)
+        Ok(retention::make_partition(self.schema(), self.pool()).await?
+            || retention::sweep(self.schema(), self.pool(), self.keep_s()).await?)
     }
 
     fn keep_s(&self) -> i64 {
@@ -40,7 +38,7 @@ impl Engine {
     /// When the database can't be reached.
     pub async fn retention(&self) -> Result<Vec<Retention>, Error> {
         let mut all = vec![Retention { workflow: None, keep_s: self.keep_s(), updated_at: None }];
-        all.extend(retention::list(self.schema(), &mut *self.pool().acquire().await?).await?);
+        all.extend(retention::list(self.schema(), &mut *self.acquire().await?).await?);
         Ok(all)
     }
 
@@ -49,7 +47,7 @@ impl Engine {
     /// # Errors
     /// When the database can't be reached.
     pub async fn keeping(&self) -> Result<Keeping, Error> {
-        let partitions = retention::look(self.schema(), &mut *self.pool().acquire().await?, self.keep_s()).await?;
+        let partitions = retention::look(self.schema(), &mut *self.acquire().await?, self.keep_s()).await?;
         Ok(Keeping { retention: self.retention().await?, partitions })
     }
 
@@ -80,8 +78,7 @@ impl Engine {
             return Err(Error::InvalidRequest("a retention goes from 1h to 100 years; write it as 90d".to_owned()));
         }
         check_name("workflow", Some(workflow), 255)?;
-        let mut conn = self.pool().acquire().await?;
-        let mut tx = conn.begin().await?;
+        let mut tx = self.begin().await?;
         if start::newest_workflow(self.schema(), &mut tx, workflow).await?.is_none()
             && self.registry().newest(workflow).is_none()
         {

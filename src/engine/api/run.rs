@@ -19,7 +19,7 @@ impl Engine {
     /// # Errors
     /// `unknown_run`.
     pub async fn run(&self, run: RunId) -> Result<Run, Error> {
-        let mut conn = self.pool().acquire().await?;
+        let mut conn = self.acquire().await?;
         let mut found = reads::run(self.schema(), &mut conn, run).await?;
         found.steps = Some(reads::steps(self.schema(), &mut conn, run).await?);
         found.attention = Some(search::attention::of_run(self.schema(), &mut conn, run).await?);
@@ -33,7 +33,7 @@ impl Engine {
     /// `invalid_request` when several do.
     pub async fn find_run(&self, beginning: &str) -> Result<Option<RunId>, Error> {
         let Some(range) = ids_beginning_with(beginning) else { return Ok(None) };
-        let found = reads::ids_between(self.schema(), &mut *self.pool().acquire().await?, range).await?;
+        let found = reads::ids_between(self.schema(), &mut *self.acquire().await?, range).await?;
         match found.as_slice() {
             [] => Ok(None),
             [one] => Ok(Some(*one)),
@@ -56,12 +56,12 @@ impl Engine {
             tokio::pin!(ended);
             ended.as_mut().enable();
             // Watching began before this look, so that an end in between is not missed.
-            let looked = reads::ended(self.schema(), &mut *self.pool().acquire().await?, run).await?;
+            let looked = reads::ended(self.schema(), &mut *self.acquire().await?, run).await?;
             let left = wait.saturating_sub(began.elapsed());
             match looked {
                 Some(ended) => return Ok(ended),
                 None if left.is_zero() => {
-                    return reads::result(self.schema(), &mut *self.pool().acquire().await?, run).await;
+                    return reads::result(self.schema(), &mut *self.acquire().await?, run).await;
                 }
                 None => {}
             }

@@ -5,7 +5,7 @@
 
 use chrono::SecondsFormat;
 use serde_json::{Value, json};
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 
 use crate::engine::{
     api::audit::{Operator, Subject},
@@ -67,8 +67,7 @@ impl Engine {
     async fn set(&self, name: &str, spec: &ScheduleSpec, by: &Operator) -> Result<ScheduleChange, Error> {
         check_name(name)?;
         let cron = Cron::parse(&spec.cron, &spec.time_zone).map_err(Error::InvalidRequest)?;
-        let mut conn = self.pool().acquire().await?;
-        let mut tx = conn.begin().await?;
+        let mut tx = self.begin().await?;
         self.check_start(&mut tx, &spec.workflow, &spec.input, spec.queue.as_deref()).await?;
         rows::lock(self.schema(), &mut tx, name).await?;
         let before = rows::read(self.schema(), &mut tx, name).await?;
@@ -99,9 +98,9 @@ impl Engine {
     pub async fn ensure_schedule(&self, name: &str, spec: &ScheduleSpec) -> Result<bool, Error> {
         check_name(name)?;
         let cron = Cron::parse(&spec.cron, &spec.time_zone).map_err(Error::InvalidRequest)?;
-        let mut conn = self.pool().acquire().await?;
+        let mut conn = self.acquire().await?;
         let next_at = cron.after(store::now(self.schema(), &mut conn).await?);
-        rows::put(self.schema(), &mut conn, name, spec, next_at, true).await
+        rows::put(self.schema(), &mut conn, name, spec, next_at, true).await.map_err(Error::of_write)
     }
 
     /// All schedules, by name.
@@ -109,7 +108,7 @@ impl Engine {
     /// # Errors
     /// When the database can't be reached.
     pub async fn schedules(&self) -> Result<Vec<Schedule>, Error> {
-        let all = rows::list(self.schema(), &mut *self.pool().acquire().await?).await?;
+        let all = rows::list(self.schema(), &mut *self.acquire().await?).await?;
         Ok(all.iter().map(view).collect())
     }
 
@@ -123,7 +122,7 @@ impl Engine {
         }
         let before = cursor.map(read_cursor).transpose()?;
         check_name(name).map_err(|_| unknown(name))?;
-        let mut conn = self.pool().acquire().await?;
+        let mut conn = self.acquire().await?;
         let stored = rows::read(self.schema(), &mut conn, name).await?.ok_or_else(|| unknown(name))?;
         let mut items = rows::slots(self.schema(), &mut conn, name, before, i64::from(limit) + 1).await?;
         let more = items.len() > limit as usize;
@@ -151,8 +150,7 @@ impl Engine {
     }
 
     async fn pause(&self, name: &str, paused: bool, by: &Operator) -> Result<ScheduleChange, Error> {
-        let mut conn = self.pool().acquire().await?;
-        let mut tx = conn.begin().await?;
+        let mut tx = self.begin().await?;
         let before = locked(self.schema(), &mut tx, name).await?;
         if before.paused() != paused {
             rows::pause(self.schema(), &mut tx, name, paused).await?;
@@ -175,8 +173,7 @@ impl Engine {
     }
 
     async fn delete(&self, name: &str, by: &Operator) -> Result<ScheduleChange, Error> {
-        let mut conn = self.pool().acquire().await?;
-        let mut tx = conn.begin().await?;
+        let mut tx = self.begin().await?;
         let before = locked(self.schema(), &mut tx, name).await?;
         rows::delete(self.schema(), &mut tx, name).await?;
         audit(self.schema(), &mut tx, name, "delete", by, (Some(describe(&before)), None), None).await?;
@@ -197,8 +194,7 @@ impl Engine {
     }
 
     async fn run_now(&self, name: &str, by: &Operator) -> Result<ScheduledRun, Error> {
-        let mut conn = self.pool().acquire().await?;
-        let mut tx = conn.begin().await?;
+        let mut tx = self.begin().await?;
         let stored = locked(self.schema(), &mut tx, name).await?;
         let slot = stored.now;
         let message = format!("started by {}", by.actor);
@@ -220,8 +216,7 @@ impl Engine {
     /// # Errors
     /// When the database fails: nothing was decided, and the next call decides it.
     pub async fn decide_schedules(&self) -> Result<bool, Error> {
-        let mut conn = self.pool().acquire().await?;
-        let mut tx = conn.begin().await?;
+        let mut tx = self.begin().await?;
         let Some(name) = rows::lock_due(self.schema(), &mut tx).await? else { return Ok(false) };
         let stored = rows::read(self.schema(), &mut tx, &name).await?.ok_or_else(|| unknown(&name))?;
         let spec = &stored.spec;
@@ -243,7 +238,7 @@ impl Engine {
         for decided in decision.slots.iter().filter(begins) {
             match self.start_slot(&mut tx, &stored, decided.slot).await {
                 Ok(started) => rows::started(self.schema(), &mut tx, &name, decided.slot, started.run).await?,
-                Err(error @ (Error::Unavailable(_) | Error::Database(_))) => return Err(error),
+                Err(error) if error.of_database().is_some() => return Err(error),
                 Err(refused) => {
                     rows::refused(self.schema(), &mut tx, &name, decided.slot, &refused.to_string()).await?
                 }

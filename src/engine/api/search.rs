@@ -29,8 +29,8 @@ impl Engine {
     pub async fn list(&self, filter: &RunFilter) -> Result<Slice<Run>, Error> {
         let limit = check_limit(filter.limit)?;
         let before = filter.cursor.as_deref().map(|text| Uuid::try_parse(text).map_err(|_| Error::BadCursor));
-        let mut conn = self.pool().acquire().await?;
-        let items = reads::page(self.schema(), &mut conn, filter, before.transpose()?, limit as i64 + 1).await?;
+        let mut tx = self.begin().await?;
+        let items = reads::page(self.schema(), &mut tx, filter, before.transpose()?, limit as i64 + 1).await?;
         Ok(Slice::cut(items, limit, |run| run.id.simple().to_string()))
     }
 
@@ -42,7 +42,7 @@ impl Engine {
         let limit = check_limit(filter.limit)?;
         check_condition("workflow", filter.workflow.as_deref())?;
         let after = filter.cursor.as_deref().map(place).transpose()?;
-        let mut conn = self.pool().acquire().await?;
+        let mut conn = self.acquire().await?;
         let groups = search::attention::groups(self.schema(), &mut conn, filter, after, limit as i64 + 1).await?;
         let slice = Slice::cut(groups, limit, |(_, (count, key))| hex::encode(format!("{count} {key}")));
         let items = slice.items.into_iter().map(|(group, _)| group).collect();
@@ -55,7 +55,7 @@ impl Engine {
     /// `unknown_run`.
     pub async fn why(&self, run: RunId) -> Result<Why, Error> {
         let run = self.run(run).await?;
-        let mut conn = self.pool().acquire().await?;
+        let mut conn = self.acquire().await?;
         let now = store::now(self.schema(), &mut conn).await?;
         Ok(why(&run, now))
     }
@@ -70,7 +70,7 @@ impl Engine {
         check_condition("action", filter.action.as_deref())?;
         filter.since.map_or(Ok(()), |since| check_time("since", since))?;
         let before = filter.cursor.as_deref().map(|text| text.parse::<i64>().map_err(|_| Error::BadCursor));
-        let mut conn = self.pool().acquire().await?;
+        let mut conn = self.acquire().await?;
         let items =
             search::audit::page(self.schema(), &mut conn, filter, before.transpose()?, limit as i64 + 1).await?;
         Ok(Slice::cut(items, limit, |entry| entry.id.to_string()))
@@ -81,7 +81,7 @@ impl Engine {
     /// # Errors
     /// When the database can't be reached.
     pub async fn workflows(&self) -> Result<Workflows, Error> {
-        let mut conn = self.pool().acquire().await?;
+        let mut conn = self.acquire().await?;
         let mut holds = search::fleet::holds(self.schema(), &mut conn).await?;
         let mut items: Vec<WorkflowInfo> = Vec::new();
         for (name, version) in search::fleet::versions(self.schema(), &mut conn).await? {
@@ -119,7 +119,7 @@ impl Engine {
     pub async fn queues(&self) -> Result<Slice<QueueInfo>, Error> {
         let activities = self.registry().activities().into_iter().filter_map(|meta| meta.queue.map(str::to_owned));
         let known: Vec<String> = activities.chain([DEFAULT_QUEUE.to_owned()]).collect();
-        let mut conn = self.pool().acquire().await?;
+        let mut conn = self.acquire().await?;
         Ok(Slice { items: search::fleet::queues(self.schema(), &mut conn, &known).await?, next_cursor: None })
     }
 
@@ -128,7 +128,7 @@ impl Engine {
     /// # Errors
     /// When the database can't be reached.
     pub async fn workers(&self) -> Result<Slice<WorkerInfo>, Error> {
-        let mut conn = self.pool().acquire().await?;
+        let mut conn = self.acquire().await?;
         Ok(Slice { items: search::fleet::workers(self.schema(), &mut conn, MOST_WORKERS).await?, next_cursor: None })
     }
 
@@ -138,7 +138,7 @@ impl Engine {
     /// # Errors
     /// When the database can't be reached.
     pub async fn counts(&self) -> Result<Vec<StatusCount>, Error> {
-        let mut conn = self.pool().acquire().await?;
+        let mut conn = self.acquire().await?;
         search::fleet::counts(self.schema(), &mut conn).await
     }
 }

@@ -20,8 +20,8 @@ impl Engine {
     /// # Errors
     /// `unknown_run`, `run_ended`, `payload_too_large`.
     pub async fn signal(&self, run: RunId, name: &str, payload: Option<Json>, key: Option<&str>) -> Result<(), Error> {
-        let mut conn = self.pool().acquire().await?;
-        self.signal_in(&mut conn, run, name, payload, key).await?;
+        let mut conn = self.acquire().await?;
+        self.signal_in(&mut conn, run, name, payload, key).await.map_err(Error::of_write)?;
         self.hint();
         Ok(())
     }
@@ -61,7 +61,7 @@ impl Engine {
         by: &Operator,
     ) -> Result<(), Error> {
         let sent = async {
-            let mut tx = self.pool().begin().await?;
+            let mut tx = self.begin().await?;
             self.signal_in(&mut tx, run, name, payload, key).await?;
             let after = serde_json::json!({"signal": name, "key": key});
             let entry =

@@ -21,6 +21,7 @@ use crate::engine::{
     error::Error,
     names::{DEFAULT_QUEUE, check_name, check_queue},
     store::{lanes, start},
+    trouble::Trouble,
     workflow::Workflow,
 };
 
@@ -112,8 +113,8 @@ impl Engine {
     /// # Errors
     /// `unknown_workflow`, `invalid_input`, `payload_too_large`, `key_conflict`, `database_unavailable`.
     pub async fn start(&self, request: StartRun) -> Result<Started, Error> {
-        let mut conn = self.pool().acquire().await?;
-        let started = self.start_in(&mut conn, request).await?;
+        let mut conn = self.acquire().await?;
+        let started = self.start_in(&mut conn, request).await.map_err(Error::of_write)?;
         self.hint();
         Ok(started)
     }
@@ -124,14 +125,13 @@ impl Engine {
     /// # Errors
     /// When the database fails; refusals are in the list.
     pub async fn start_batch(&self, requests: Vec<StartRun>) -> Result<Vec<Result<Started, Error>>, Error> {
-        let mut conn = self.pool().acquire().await?;
-        let started = match self.start_many(&mut conn, requests.clone()).await {
+        let mut conn = self.acquire().await?;
+        let started = match self.start_many(&mut conn, requests.clone()).await.map_err(Error::of_write) {
             Err(error) if is_of_a_row(&error) => {
                 let mut alone = Vec::with_capacity(requests.len());
                 for request in requests {
-                    match self.start_in(&mut conn, request).await {
-                        Err(error @ Error::Unavailable(_)) => return Err(error),
-                        Err(error @ Error::Database(_)) if !is_of_a_row(&error) => return Err(error),
+                    match self.start_in(&mut conn, request).await.map_err(Error::of_write) {
+                        Err(error) if error.of_database().is_some() && !is_of_a_row(&error) => return Err(error),
                         other => alone.push(other),
                     }
                 }
@@ -168,7 +168,7 @@ impl Engine {
                     answers.push(Ok(run.id));
                     runs.push(run);
                 }
-                Err(error @ (Error::Unavailable(_) | Error::Database(_))) => return Err(error),
+                Err(error) if error.of_database().is_some() => return Err(error),
                 Err(refused) => answers.push(Err(refused)),
             }
         }
@@ -274,7 +274,7 @@ impl Engine {
     async fn register_workflow(&self, name: &str) -> Result<(i32, i32), Error> {
         let code = self.registry().newest(name).ok_or_else(|| Error::UnknownWorkflow(name.to_owned()))?;
         let secret = self.registry().secret_fields(&**code);
-        let mut conn = self.pool().acquire().await?;
+        let mut conn = self.acquire().await?;
         let id = lanes::register_workflow(self.schema(), &mut conn, name, code.version(), &secret).await?;
         Ok((id, code.version()))
     }
@@ -307,7 +307,5 @@ fn taken_id(id: RunId) -> Error {
 
 /// Whether the database refused what a row says: the others of its statement may be well.
 fn is_of_a_row(error: &Error) -> bool {
-    let Error::Database(sqlx::Error::Database(refused)) = error else { return false };
-    // 22: data exceptions; 23: integrity; 54: the program's limits, as an index entry that is too long.
-    refused.code().is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
+    error.trouble() == Some(Trouble::Row)
 }

@@ -29,14 +29,19 @@ impl Engine {
     /// `reason_required`, `unknown_run`, `unknown_step`, `wrong_state`, `past_pivot`, `held_by_worker`, `invalid_request`,
     /// `invalid_output`.
     pub async fn apply_verb(&self, run: RunId, action: &Verb, by: &Operator) -> Result<ActionPlan, Error> {
-        let acted = async { self.apply_verb_in(&mut *self.pool().acquire().await?, run, action, by).await };
+        let acted = async {
+            let mut tx = self.begin().await?;
+            let plan = self.apply_verb_in(&mut tx, run, action, by).await?;
+            by.finish(tx).await?;
+            Ok(plan)
+        };
         let acted = self.audited(action.word(), Subject::Run(run), by, acted.await).await?;
         self.wake_waiters(run);
         self.hint();
         Ok(acted)
     }
 
-    /// The same inside the caller's transaction, or on a connection of theirs. A refusal leaves that transaction as it was, and is
+    /// The same inside the caller's transaction. A refusal leaves that transaction as it was, and is
     /// the caller's to record. Call [`Engine::hint`] after the commit.
     ///
     /// # Errors

@@ -18,13 +18,13 @@ const AT_ONCE: i64 = 1_000;
 
 /// Brings back runs whose activity was released.
 pub(super) async fn tick(engine: &Engine) -> Result<Duration, Error> {
-    let back = holds::bring_back_released(engine.schema(), &mut *engine.pool().acquire().await?, AT_ONCE).await?;
+    let back = holds::bring_back_released(engine.schema(), &mut *engine.acquire().await?, AT_ONCE).await?;
     Ok(again(engine, back, RELEASED_EVERY))
 }
 
 /// Brings back runs of which something else is due.
 pub(super) async fn look_after(engine: &Engine) -> Result<Duration, Error> {
-    let back = holds::bring_back_due(engine.schema(), &mut *engine.pool().acquire().await?, AT_ONCE).await?;
+    let back = holds::bring_back_due(engine.schema(), &mut *engine.acquire().await?, AT_ONCE).await?;
     Ok(again(engine, back, DUE_EVERY))
 }
 
@@ -32,7 +32,7 @@ pub(super) async fn look_after(engine: &Engine) -> Result<Duration, Error> {
 /// took long is not made again soon.
 pub(super) async fn look_after_unserved(engine: &Engine) -> Result<Duration, Error> {
     let began = Instant::now();
-    let back = holds::bring_back_unserved(engine.schema(), &mut *engine.pool().acquire().await?, AT_ONCE).await?;
+    let back = holds::bring_back_unserved(engine.schema(), &mut *engine.acquire().await?, AT_ONCE).await?;
     Ok(again(engine, back, DUE_EVERY.max(began.elapsed().saturating_mul(20))))
 }
 

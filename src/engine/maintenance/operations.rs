@@ -14,12 +14,13 @@ use crate::engine::{
         model::RunId,
         operation::{OperationChange, OperationStatus, allowed, turn},
     },
-    error::{Error, is_retryable},
+    error::Error,
     store::{
         audit,
         operations::{self, Taken},
         schema::Schema,
     },
+    trouble::Trouble,
 };
 
 /// How often it is looked whether there is an operation.
@@ -46,7 +47,7 @@ enum Came {
 
 /// One turn over one operation.
 pub(super) async fn tick(engine: &Engine) -> Result<Duration, Error> {
-    let mut mine = engine.pool().begin().await?;
+    let mut mine = engine.begin().await?;
     let Some(operation) = operations::take(engine.schema(), &mut mine).await? else { return Ok(LOOK_EVERY) };
     let began = Instant::now();
     let begun = if begin(engine, &operation).await? { work(engine, &operation, began).await? } else { 0 };
@@ -60,7 +61,7 @@ pub(super) async fn tick(engine: &Engine) -> Result<Duration, Error> {
 
 /// False: an operator was faster, and it is not to go on.
 async fn begin(engine: &Engine, operation: &Taken) -> Result<bool, Error> {
-    let mut tx = engine.pool().begin().await?;
+    let mut tx = engine.begin().await?;
     let Some(status) = operations::lock(engine.schema(), &mut tx, operation.id).await?.after(OperationChange::Begin)
     else {
         return Ok(false);
@@ -79,14 +80,9 @@ async fn work(engine: &Engine, operation: &Taken, began: Instant) -> Result<u64,
             tokio::time::sleep(BREATHER).await;
             continue;
         }
-        let runs = operations::open(
-            engine.schema(),
-            &mut *engine.pool().acquire().await?,
-            operation.id,
-            after,
-            now.cast_signed(),
-        )
-        .await?;
+        let runs =
+            operations::open(engine.schema(), &mut *engine.acquire().await?, operation.id, after, now.cast_signed())
+                .await?;
         let Some(last) = runs.last().copied() else { break };
         after = Some(last);
         begun += runs.len() as u64;
@@ -103,7 +99,7 @@ async fn work(engine: &Engine, operation: &Taken, began: Instant) -> Result<u64,
 
 /// The verb and its record, in one commit.
 async fn apply_to(engine: &Engine, operation: &Taken, run: RunId) -> Result<Came, Error> {
-    let mut tx = engine.pool().begin().await?;
+    let mut tx = engine.begin().await?;
     if !operations::is_running(engine.schema(), &mut tx, operation.id).await? {
         return Ok(Came::Stopped);
     }
@@ -118,13 +114,21 @@ async fn apply_to(engine: &Engine, operation: &Taken, run: RunId) -> Result<Came
     };
     match engine.apply_verb_in(&mut tx, run, &operation.action, &by).await {
         Ok(_) => operations::record(engine.schema(), &mut tx, operation.id, run, None).await?,
-        Err(Error::Unavailable(error)) => return Err(Error::Unavailable(error)),
-        Err(Error::Database(error)) if is_retryable(&error) => return Ok(Came::Later),
+        Err(error @ (Error::Unavailable(_) | Error::OutcomeUnknown(_)))
+            if error.trouble() != Some(Trouble::Statement) =>
+        {
+            return Err(error);
+        }
+        // Not the run's fault: it stays open.
+        Err(error) if error.trouble().is_some_and(|trouble| trouble != Trouble::Row) => {
+            tracing::warn!(%run, %error, operation = %operation.id, "a bulk action has to wait");
+            return Ok(Came::Later);
+        }
         Err(Error::Database(error)) => {
             // Its transaction is broken. The operation goes on without this run.
             tracing::error!(%run, %error, operation = %operation.id, "the database refused a bulk action");
             tx.rollback().await?;
-            tx = engine.pool().begin().await?;
+            tx = engine.begin().await?;
             if !operations::is_running(engine.schema(), &mut tx, operation.id).await? {
                 return Ok(Came::Stopped);
             }
@@ -158,7 +162,7 @@ async fn refuse(
 
 /// Whether it is through, or was ended by an operator.
 async fn complete(engine: &Engine, operation: &Taken) -> Result<bool, Error> {
-    let mut tx = engine.pool().begin().await?;
+    let mut tx = engine.begin().await?;
     let status = operations::lock(engine.schema(), &mut tx, operation.id).await?;
     if status != OperationStatus::Running || operations::has_open(engine.schema(), &mut tx, operation.id).await? {
         return Ok(status.is_end());

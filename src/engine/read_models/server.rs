@@ -17,4 +17,8 @@ pub struct ServerSettings {
     pub clock_skew_ms: i64,
     /// How far `backstitch.clock` is moved; 0 outside of tests.
     pub shift_ms: i64,
+    /// How the database keeps texts.
+    pub encoding: String,
+    /// What the database or the role sets for its sessions of what the engine's sessions rely on, as `database: name=value`.
+    pub overrides: Vec<String>,
 }

@@ -5,8 +5,9 @@
 //! holds is left alone. One that has not got them all is refused: the version that knows how to apply the rest is the old one.
 
 use sha2::{Digest, Sha384};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, PgConnection};
 
+use super::transaction::begin_on;
 use crate::engine::error::Error;
 
 /// The old history: the first bytes of each migration's checksum, in order, from number 1.
@@ -32,7 +33,7 @@ const SHOP: &str = include_str!("../../../migrations/shop/0001_shop.sql");
 /// # Errors
 /// `incomplete_history`: some of the ten are missing.
 pub(super) async fn adopt(conn: &mut PgConnection, engine: &[u8]) -> Result<(), Error> {
-    let mut tx = conn.begin().await?;
+    let mut tx = begin_on(conn).await?;
     let query = "SELECT to_regclass('backstitch.migration') IS NOT NULL";
     if !sqlx::query_scalar::<_, bool>(query).fetch_one(&mut *tx).await? {
         return Ok(());

@@ -6,13 +6,13 @@
 use std::{collections::HashSet, time::Duration};
 
 use serde::Serialize;
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::{PgConnection, Row};
 
-use super::{attention, paused, schema::Schema, unhealthy};
+use super::{attention, paused, schema::Schema, transaction::begin_on, unhealthy};
 use crate::engine::{
     core::{
         decision::{RunWrite, Writes},
-        model::{Direction, Due, Request, RunId, Status, Step, StepKind, Time},
+        model::{Direction, Due, Json, Request, RunId, Status, Step, StepError, StepKind, Time},
     },
     error::Error,
 };
@@ -26,6 +26,27 @@ pub(crate) struct Commit {
     /// It may have a row in `timer`.
     pub(crate) parked_before: bool,
     pub(crate) writes: Writes,
+}
+
+impl Commit {
+    /// About how many bytes it takes to send.
+    pub(crate) fn size(&self) -> usize {
+        let json = |json: Option<&Json>| json.map_or(0, |json| json.get().len());
+        let message = |error: Option<&StepError>| error.map_or(0, |error| error.message.len());
+        let step = |step: &Step| {
+            json(step.input.as_ref())
+                + json(step.output.as_ref())
+                + json(step.details.as_ref())
+                + message(step.error.as_ref())
+        };
+        let run = match &self.writes.run {
+            Some(RunWrite::Dequeue { output, failure, .. }) => {
+                json(output.as_ref()) + failure.as_ref().map_or(0, |failure| failure.message.len())
+            }
+            _ => 0,
+        };
+        run + self.writes.steps.iter().map(step).sum::<usize>()
+    }
 }
 
 /// What became of a flush.
@@ -56,7 +77,7 @@ pub(crate) async fn flush(
     if !commits.iter().any(has_rare) {
         return flush_hot(schema, conn, lane, commits).await;
     }
-    let mut tx = conn.begin().await?;
+    let mut tx = begin_on(conn).await?;
     let cancelled = cancelled_before_pivot(schema, &mut tx, commits).await?;
     let allowed: Vec<&Commit> = commits.iter().filter(|commit| !cancelled.contains(&commit.run)).collect();
     let mut flushed = flush_hot(schema, &mut tx, lane, allowed.iter().copied()).await?;

@@ -1,7 +1,7 @@
 //! Forks: a new run with a part of another one's record, in one commit with its audit.
 
 use serde_json::{Value, json};
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 
 use super::{audit, schema::Schema, verbs};
 use crate::engine::{
@@ -24,7 +24,7 @@ pub(crate) struct Fork<'a> {
     pub(crate) new: RunId,
 }
 
-/// Forks a run, or says what that would keep. Gives the first run's status.
+/// Forks a run inside of the caller's transaction, or says what that would keep. Gives the first run's status.
 ///
 /// # Errors
 /// What the core refuses; `unknown_run`.
@@ -35,12 +35,10 @@ pub(crate) async fn fork(
     by: audit::By<'_>,
     dry_run: bool,
 ) -> Result<(Status, Forked), Error> {
-    let mut tx = conn.begin().await?;
-    let facts = verbs::lock(schema, &mut tx, what.run).await?;
+    let facts = verbs::lock(schema, conn, what.run).await?;
     let forked = rule_fork(&facts, what.from, what.input.is_some());
     let forked = forked.map_err(|refusal| verbs::refused(what.run, refusal))?;
     if dry_run {
-        tx.rollback().await?;
         return Ok((facts.status, forked));
     }
     // As long for its pivot as the first one had.
@@ -49,7 +47,7 @@ pub(crate) async fn fork(
         SELECT $2, {schema}.now(), {schema}.now() + (deadline_at - created_at), workflow_id, queue, id, tags,
             coalesce($3::json, input), traceparent
         FROM {schema}.run WHERE id = $1";
-    sqlx::query(schema.sql(query)).bind(what.run).bind(what.new).bind(what.input).execute(&mut *tx).await?;
+    sqlx::query(schema.sql(query)).bind(what.run).bind(what.new).bind(what.input).execute(&mut *conn).await?;
     // Only what replay tells again; never to be undone from here.
     let query =
         "INSERT INTO {schema}.step (run_id, seq, direction, kind, name, ord, issued_after, outcome, attempts, generation,
@@ -61,16 +59,15 @@ pub(crate) async fn fork(
         .bind(what.run)
         .bind(what.new)
         .bind(forked.completions as i32)
-        .execute(&mut *tx)
+        .execute(&mut *conn)
         .await?;
-    verbs::make_due(schema, &mut tx, what.new).await?;
+    verbs::make_due(schema, conn, what.new).await?;
     let (kept, from) = (&forked.kept, what.from);
     let after = json!({"status": facts.status.word(), "new_run": what.new, "from_step": from, "kept": kept});
     let before = json!({"status": facts.status.word()});
-    audit::done(schema, &mut tx, &entry(what.run, Some(before), after), by).await?;
+    audit::done(schema, conn, &entry(what.run, Some(before), after), by).await?;
     let begun = json!({"status": Status::Active.word(), "forked_from": what.run, "from_step": from});
-    audit::done(schema, &mut tx, &entry(what.new, None, begun), by).await?;
-    tx.commit().await?;
+    audit::done(schema, conn, &entry(what.new, None, begun), by).await?;
     Ok((facts.status, forked))
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sqlx::{Connection, PgConnection, Row, postgres::PgRow};
+use sqlx::{PgConnection, Row, postgres::PgRow};
 
 use super::{audit, rows::word, schema::Schema};
 use crate::engine::{
@@ -46,7 +46,7 @@ pub(crate) async fn exist(schema: &Schema, conn: &mut PgConnection) -> Result<bo
     Ok(sqlx::query_scalar(schema.sql("SELECT EXISTS (SELECT FROM {schema}.api_key)")).fetch_one(conn).await?)
 }
 
-/// Writes a key down.
+/// Writes a key down, inside of the caller's transaction.
 pub(crate) async fn insert(
     schema: &Schema,
     conn: &mut PgConnection,
@@ -55,7 +55,6 @@ pub(crate) async fn insert(
     new: &NewKey,
     actor: &str,
 ) -> Result<ApiKey, Error> {
-    let mut tx = conn.begin().await?;
     let query = concat!(
         "INSERT INTO {schema}.api_key (id, name, role, secret_hash, created_by, created_at, expires_at)
         VALUES ($1, $2, $3, $4, $5, {schema}.now(), {schema}.now() + make_interval(secs => $6)) RETURNING ",
@@ -68,11 +67,10 @@ pub(crate) async fn insert(
         .bind(secret_hash)
         .bind(actor)
         .bind(new.expires_in.map(|span| span.as_secs_f64()))
-        .fetch_one(&mut *tx)
+        .fetch_one(&mut *conn)
         .await?;
     let key = view(&row)?;
-    note(schema, &mut tx, "create_key", &key, actor).await?;
-    tx.commit().await?;
+    note(schema, conn, "create_key", &key, actor).await?;
     Ok(key)
 }
 
@@ -83,19 +81,17 @@ pub(crate) async fn list(schema: &Schema, conn: &mut PgConnection) -> Result<Vec
     rows.iter().map(view).collect()
 }
 
-/// Revokes a key and ends its sessions. Once more changes nothing.
+/// Revokes a key and ends its sessions, inside of the caller's transaction. Once more changes nothing.
 pub(crate) async fn revoke(schema: &Schema, conn: &mut PgConnection, id: &str, actor: &str) -> Result<ApiKey, Error> {
-    let mut tx = conn.begin().await?;
     let update = "UPDATE {schema}.api_key SET revoked_at = {schema}.now() WHERE id = $1 AND revoked_at IS NULL";
-    let revoked = sqlx::query(schema.sql(update)).bind(id).execute(&mut *tx).await?.rows_affected() > 0;
+    let revoked = sqlx::query(schema.sql(update)).bind(id).execute(&mut *conn).await?.rows_affected() > 0;
     let query = concat!("SELECT ", columns!(), " FROM {schema}.api_key WHERE id = $1");
-    let row = sqlx::query(schema.sql(query)).bind(id).fetch_optional(&mut *tx).await?;
+    let row = sqlx::query(schema.sql(query)).bind(id).fetch_optional(&mut *conn).await?;
     let key = view(&row.ok_or_else(|| Error::UnknownKey(id.to_owned()))?)?;
     if revoked {
-        sqlx::query(schema.sql("DELETE FROM {schema}.session WHERE key_id = $1")).bind(id).execute(&mut *tx).await?;
-        note(schema, &mut tx, "revoke_key", &key, actor).await?;
+        sqlx::query(schema.sql("DELETE FROM {schema}.session WHERE key_id = $1")).bind(id).execute(&mut *conn).await?;
+        note(schema, conn, "revoke_key", &key, actor).await?;
     }
-    tx.commit().await?;
     Ok(key)
 }
 

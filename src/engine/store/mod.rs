@@ -5,6 +5,8 @@
 //! |---|---|
 //! | `schema` | the schema's name, and statements with the name filled in |
 //! | `migrate`, `baseline` | migrations; databases from before engine and shop had a history each |
+//! | `transaction` | begins a transaction, borrows a connection: both may be dropped at any await |
+//! | `session` | what a session has to be for our statements to mean what they say |
 //! | `start` | starts runs, once per key |
 //! | `claim` | takes due runs for a lane; loads what is on record of them |
 //! | `flush` | records steps and ends, fenced |
@@ -42,9 +44,11 @@ pub(crate) mod schedules;
 pub(crate) mod schema;
 pub(crate) mod search;
 pub(crate) mod server;
+pub(crate) mod session;
 pub(crate) mod signals;
 pub(crate) mod start;
 pub(crate) mod timers;
+pub(crate) mod transaction;
 mod unhealthy;
 pub(crate) mod verbs;
 
@@ -77,7 +81,7 @@ pub(crate) async fn move_clock(schema: &Schema, conn: &mut PgConnection, by: Dur
 /// Connection options for the hot statements. Their plans are pinned: unnest() of a parameter is always taken for ten
 /// rows, and a table that looks empty (just vacuumed) would get a sequential scan cached for the time when it is not.
 pub(crate) fn hot_options(options: &PgConnectOptions) -> PgConnectOptions {
-    options.clone().application_name("backstitch lane").options([
+    session::pinned(options.clone()).application_name("backstitch lane").options([
         ("plan_cache_mode", "force_generic_plan"),
         ("enable_seqscan", "off"),
         ("enable_hashjoin", "off"),

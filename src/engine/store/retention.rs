@@ -5,10 +5,13 @@
 //! the same commit. Where many stay, and for runs elsewhere, rows are deleted in batches. Names of tables come from the
 //! catalogue, never from callers.
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::schema::Schema;
+use super::{
+    schema::Schema,
+    transaction::{acquire, begin},
+};
 use crate::engine::{
     core::model::Time,
     error::Error,
@@ -51,8 +54,8 @@ fn gave_up(error: &sqlx::Error) -> bool {
 }
 
 /// Makes the next partition that is lacking; false where none is.
-pub(crate) async fn make_partition(schema: &Schema, conn: &mut PgConnection) -> Result<bool, Error> {
-    let mut tx = conn.begin().await?;
+pub(crate) async fn make_partition(schema: &Schema, pool: &PgPool) -> Result<bool, Error> {
+    let mut tx = begin(pool).await?;
     if !begin_turn(schema, &mut tx).await? {
         return Ok(false);
     }
@@ -104,19 +107,19 @@ pub(crate) async fn look(
 }
 
 /// Does one piece of what is to be done; false where nothing is.
-pub(crate) async fn sweep(schema: &Schema, conn: &mut PgConnection, default_s: i64) -> Result<bool, Error> {
-    if finish(schema, conn, default_s).await? {
+pub(crate) async fn sweep(schema: &Schema, pool: &PgPool, default_s: i64) -> Result<bool, Error> {
+    if finish(schema, pool, default_s).await? {
         return Ok(true);
     }
-    let all = partitions(schema, conn, default_s).await?;
+    let all = partitions(schema, &mut *acquire(pool).await?, default_s).await?;
     for old in all.iter().filter(|partition| partition.is_old) {
-        if drop_partition(schema, conn, &old.name, default_s).await?
-            || delete_from(schema, conn, &old.name, "true", default_s).await?
+        if drop_partition(schema, pool, &old.name, default_s).await?
+            || delete_from(schema, pool, &old.name, "true", default_s).await?
         {
             return Ok(true);
         }
     }
-    if delete_from(schema, conn, "default", "true", default_s).await? {
+    if delete_from(schema, pool, "default", "true", default_s).await? {
         return Ok(true);
     }
     // Workflows that are kept for less than the others: their runs go before their week does.
@@ -126,19 +129,19 @@ pub(crate) async fn sweep(schema: &Schema, conn: &mut PgConnection, default_s: i
     );
     if sqlx::query_scalar(schema.sql("SELECT EXISTS (SELECT FROM {schema}.retention WHERE keep_s < $1)"))
         .bind(default_s)
-        .fetch_one(&mut *conn)
+        .fetch_one(&mut *acquire(pool).await?)
         .await?
     {
         for partition in &all {
-            if delete_from(schema, conn, &partition.name, &shorter, default_s).await? {
+            if delete_from(schema, pool, &partition.name, &shorter, default_s).await? {
                 return Ok(true);
             }
         }
     }
-    if leftovers(schema, conn, default_s).await? {
+    if leftovers(schema, pool, default_s).await? {
         return Ok(true);
     }
-    analyze(schema, conn).await?;
+    analyze(schema, &mut *acquire(pool).await?).await?;
     Ok(false)
 }
 
@@ -160,8 +163,9 @@ async fn analyze(schema: &Schema, conn: &mut PgConnection) -> Result<(), Error> 
 }
 
 /// Drops a week whose runs have been kept long enough. False: too many of it stay, or somebody was in the way.
-async fn drop_partition(schema: &Schema, conn: &mut PgConnection, name: &str, default_s: i64) -> Result<bool, Error> {
+async fn drop_partition(schema: &Schema, pool: &PgPool, name: &str, default_s: i64) -> Result<bool, Error> {
     let stays = schema.text(STAYS);
+    let mut conn = acquire(pool).await?;
     let began: Time = sqlx::query_scalar(schema.sql("SELECT {schema}.now()")).fetch_one(&mut *conn).await?;
     let query = format!("SELECT r.id FROM {schema}.\"run_{name}\" r WHERE {stays} LIMIT $2");
     let stays: Vec<Uuid> = sqlx::query_scalar(AssertSqlSafe(query))
@@ -169,10 +173,11 @@ async fn drop_partition(schema: &Schema, conn: &mut PgConnection, name: &str, de
         .bind(CARRIED_AT_MOST + 1)
         .fetch_all(&mut *conn)
         .await?;
+    drop(conn);
     if stays.len() as i64 > CARRIED_AT_MOST {
         return Ok(false);
     }
-    let mut tx = conn.begin().await?;
+    let mut tx = begin(pool).await?;
     if !begin_turn(schema, &mut tx).await? {
         return Ok(false);
     }
@@ -181,7 +186,7 @@ async fn drop_partition(schema: &Schema, conn: &mut PgConnection, name: &str, de
         Err(error) if gave_up(&error) => return Ok(false),
         Err(error) => return Err(error.into()),
     }
-    finish(schema, conn, default_s).await
+    finish(schema, pool, default_s).await
 }
 
 /// The part that holds up others: milliseconds, because what stays was looked for before. What has come to it since then is
@@ -228,9 +233,9 @@ async fn carry_over(schema: &Schema, conn: &mut PgConnection, name: &str, runs: 
 
 /// Drops what was detached, in this turn or by a server that died of it: nobody reaches those tables now, so they can be
 /// looked through without a lock. False where there is none.
-async fn finish(schema: &Schema, conn: &mut PgConnection, default_s: i64) -> Result<bool, Error> {
+async fn finish(schema: &Schema, pool: &PgPool, default_s: i64) -> Result<bool, Error> {
     let stays = schema.text(STAYS);
-    let mut tx = conn.begin().await?;
+    let mut tx = begin(pool).await?;
     if !begin_turn(schema, &mut tx).await? {
         return Ok(false);
     }
@@ -265,15 +270,9 @@ async fn forget_keys(schema: &Schema, conn: &mut PgConnection, name: &str) -> Re
 }
 
 /// Deletes a batch of what goes from one partition; false where nothing does.
-async fn delete_from(
-    schema: &Schema,
-    conn: &mut PgConnection,
-    name: &str,
-    which: &str,
-    default_s: i64,
-) -> Result<bool, Error> {
+async fn delete_from(schema: &Schema, pool: &PgPool, name: &str, which: &str, default_s: i64) -> Result<bool, Error> {
     let stays = schema.text(STAYS);
-    let mut tx = conn.begin().await?;
+    let mut tx = begin(pool).await?;
     if !begin_turn(schema, &mut tx).await? {
         return Ok(false);
     }
@@ -306,8 +305,8 @@ async fn forget_keys_of(schema: &Schema, conn: &mut PgConnection, runs: &[Uuid])
 }
 
 /// What went with runs that are gone, what was done long ago, and who has not been heard of for a day.
-async fn leftovers(schema: &Schema, conn: &mut PgConnection, default_s: i64) -> Result<bool, Error> {
-    let mut tx = conn.begin().await?;
+async fn leftovers(schema: &Schema, pool: &PgPool, default_s: i64) -> Result<bool, Error> {
+    let mut tx = begin(pool).await?;
     if !begin_turn(schema, &mut tx).await? {
         return Ok(false);
     }

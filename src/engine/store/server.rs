@@ -2,7 +2,7 @@
 
 use sqlx::{PgConnection, Row};
 
-use super::schema::Schema;
+use super::{schema::Schema, session};
 use crate::engine::{error::Error, read_models::ServerSettings};
 
 /// Settings that the promises rest on, and how far the clocks are apart.
@@ -21,6 +21,7 @@ pub(crate) async fn settings(schema: &Schema, conn: &mut PgConnection) -> Result
     } else {
         0
     };
+    let (encoding, overrides) = (session::encoding(conn).await?, session::overrides(conn).await?);
     let query = "SELECT name, setting FROM pg_settings
         WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') ORDER BY name";
     Ok(ServerSettings {
@@ -30,5 +31,7 @@ pub(crate) async fn settings(schema: &Schema, conn: &mut PgConnection) -> Result
         has_standbys: row.try_get("has_standbys")?,
         clock_skew_ms: now.signed_duration_since(here).num_milliseconds(),
         shift_ms,
+        encoding,
+        overrides,
     })
 }

@@ -4,9 +4,9 @@
 //! a worker that holds it is seen. Steps are written only where none does, or where it can't be writing them.
 
 use serde_json::json;
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::{PgConnection, Row};
 
-use super::{attention, audit, claim, paused, rows::json, schema::Schema, unhealthy};
+use super::{attention, audit, claim, paused, rows::json, schema::Schema, transaction::begin_on, unhealthy};
 use crate::engine::{
     core::{
         model::{Direction, Failure, Json, Outcome, Request, RunId, Status, Step, Time},
@@ -30,7 +30,7 @@ pub(crate) async fn apply(
     (dry_run, registry): (bool, &Registry),
 ) -> Result<(Status, Ruling), Error> {
     // Inside of a caller's transaction: a savepoint, so that a refusal leaves theirs as it was.
-    let mut tx = conn.begin().await?;
+    let mut tx = begin_on(conn).await?;
     let mut facts = lock(schema, &mut tx, run).await?;
     if matches!(action, Verb::Cancel | Verb::Compensate) {
         facts.forks = forks(schema, &mut tx, run).await?;

@@ -6,7 +6,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use futures_util::FutureExt;
@@ -16,7 +16,7 @@ use tracing::Instrument;
 
 use super::{shared::Shared, transaction::OpenTransaction};
 use crate::engine::{
-    activity::{ActivityContext, ActivityError, Origin, Verified},
+    activity::{ActivityContext, ActivityError, DATABASE_IN_TROUBLE, Origin, Verified},
     core::{
         context::SideValue,
         decision::{Attempt, AttemptError, Event, Verification},
@@ -27,6 +27,11 @@ use crate::engine::{
     observer::{Observed, Observer},
     registry::ActivityCode,
 };
+
+/// How often a transactional step is begun again while the database is in trouble, about a quarter of an hour in all, and the
+/// first of the growing pauses.
+const TRIES_IN_TROUBLE: u32 = 450;
+const TRY_AGAIN: Duration = Duration::from_millis(100);
 
 /// What happened, and the open transaction that it happened in: it commits together with its record.
 pub(super) struct Happened {
@@ -69,7 +74,7 @@ pub(super) async fn attempt(shared: Arc<Shared>, cx: Arc<ActivityContext>, attem
         Err(error) => (Err(error), None),
         // Boxed: it is large, and most attempts are made without it.
         Ok(code) if attempt.transactional => {
-            cx.within(in_transaction(&shared, code, &cx, &attempt)).instrument(span).boxed().await
+            cx.within(through_trouble(&shared, code, &cx, &attempt)).instrument(span).boxed().await
         }
         Ok(code) => (cx.within(bounded(code.as_ref(), &cx, &attempt)).instrument(span).await, None),
     };
@@ -116,6 +121,30 @@ async fn bounded(
     }
 }
 
+/// The same in a transaction. Trouble of the database is waited out and counts as no attempt: it was rolled back.
+async fn through_trouble(
+    shared: &Shared,
+    code: Arc<dyn ActivityCode>,
+    cx: &ActivityContext,
+    attempt: &Attempt,
+) -> (Result<Option<Json>, ActivityError>, Option<OpenTransaction>) {
+    let mut tries = 0;
+    loop {
+        let (result, tx) = in_transaction(shared, code.clone(), cx, attempt).await;
+        match &result {
+            Err(error) if error.code == DATABASE_IN_TROUBLE && tries < TRIES_IN_TROUBLE && !cx.is_cancelled() => {
+                tracing::warn!(%error, tries, "the database is in trouble: a transactional step is begun again");
+            }
+            _ => return (result, tx),
+        }
+        tries += 1;
+        tokio::select! {
+            () = tokio::time::sleep(TRY_AGAIN * tries.min(20)) => {}
+            () = cx.cancelled() => {}
+        }
+    }
+}
+
 /// The same in a transaction of its own, which is handed on open when the step is ok, and rolled back otherwise.
 async fn in_transaction(
     shared: &Shared,
@@ -126,7 +155,7 @@ async fn in_transaction(
     // The wait is here and not at the pool, whose acquire time-out means that the database is down. None: the semaphore is
     // never closed.
     let permit = shared.transactions.clone().acquire_owned().await.ok();
-    let tx = match shared.engine.pool().begin().await {
+    let tx = match shared.engine.begin().await {
         Ok(tx) => Arc::new(AsyncMutex::new(tx)),
         Err(error) => return (Err(error.into()), None),
     };

@@ -29,6 +29,8 @@ pub(crate) struct LaneConnection {
     pub(crate) lane: i32,
     /// When the database last heard from the lane.
     pub(crate) last_beat: Instant,
+    /// Flushes that went well.
+    pub(crate) flushes: u64,
 }
 
 impl LaneConnection {
@@ -46,14 +48,16 @@ impl LaneConnection {
                 }
             }
         };
-        Self { shared: shared.clone(), conn, lane, last_beat: Instant::now() }
+        Self { shared: shared.clone(), conn, lane, last_beat: Instant::now(), flushes: 0 }
     }
 
     pub(super) async fn beat(&mut self) -> Result<(), Error> {
         loop {
             match lanes::beat(self.shared.schema(), &mut self.conn, self.lane).await {
                 Ok(()) => break,
-                Err(Error::Unavailable(error)) => self.reconnect(&error).await?,
+                Err(Error::Unavailable(error) | Error::OutcomeUnknown(error) | Error::Database(error)) => {
+                    self.reconnect(&error).await?;
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -85,8 +89,11 @@ impl LaneConnection {
                     self.last_beat = Instant::now();
                     return Ok(());
                 }
-                Err(Error::Unavailable(_)) => {}
-                Err(error) => return Err(error),
+                Err(error) if error.of_database().is_none() => return Err(error),
+                Err(error) => {
+                    tracing::warn!(%error, lane = self.lane, "the lane's beat fails; trying again");
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
             }
         }
     }
@@ -102,7 +109,9 @@ impl LaneConnection {
         loop {
             match flush::release(self.shared.schema(), &mut self.conn, self.lane, run, why).await {
                 Ok(()) => break,
-                Err(Error::Unavailable(error)) => self.reconnect(&error).await?,
+                Err(Error::Unavailable(error) | Error::OutcomeUnknown(error) | Error::Database(error)) => {
+                    self.reconnect(&error).await?;
+                }
                 Err(error) => return Err(error),
             }
         }

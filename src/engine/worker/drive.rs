@@ -343,9 +343,8 @@ impl Driver {
     }
 
     async fn load_dues(&mut self) -> Option<(Time, Vec<(u32, Time)>)> {
-        let dues = async {
-            claim::dues(self.shared.schema(), &mut *self.shared.engine.pool().acquire().await?, self.run).await
-        };
+        let dues =
+            async { claim::dues(self.shared.schema(), &mut *self.shared.engine.acquire().await?, self.run).await };
         match dues.await {
             Ok((now, recorded)) => {
                 self.shared.clock.set(now);
@@ -359,9 +358,8 @@ impl Driver {
     }
 
     async fn load_inbox(&mut self) -> Option<Event> {
-        let loaded = async {
-            claim::inbox(self.shared.schema(), &mut *self.shared.engine.pool().acquire().await?, self.run).await
-        };
+        let loaded =
+            async { claim::inbox(self.shared.schema(), &mut *self.shared.engine.acquire().await?, self.run).await };
         match loaded.await {
             Ok(claim::Inbox { inbox, request, signals }) => {
                 self.active.set_seen(inbox);
@@ -385,9 +383,8 @@ impl Driver {
 /// decided here is written.
 async fn hand_on(shared: &Shared, run: RunId, lane: i32, code: &str) -> bool {
     let Some(worker) = shared.worker_id.get().copied() else { return false };
-    let handed_on = async {
-        lanes::hand_on(shared.schema(), &mut *shared.engine.pool().acquire().await?, run, (lane, worker)).await
-    };
+    let handed_on =
+        async { lanes::hand_on(shared.schema(), &mut *shared.engine.acquire().await?, run, (lane, worker)).await };
     match handed_on.await {
         Ok(true) => {
             tracing::warn!(run_id = %run, code, "another build's run: it is handed on");

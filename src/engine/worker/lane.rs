@@ -112,14 +112,10 @@ impl Lane {
         };
         let (claimed, suspects) = match claimed.await {
             Ok(claimed) => claimed,
-            Err(Error::Unavailable(error)) => {
+            // Whatever it is: a new session, and what the claim may have taken is given back.
+            Err(Error::Unavailable(error) | Error::OutcomeUnknown(error) | Error::Database(error)) => {
                 shared.may_be_due.store(true, Ordering::Relaxed);
                 return self.connection.reconnect(&error).await;
-            }
-            Err(Error::Database(error)) => {
-                tracing::error!(%error, "a claim failed; what it may have taken is given back");
-                self.connection.give_back_unknown().await?;
-                return Ok(());
             }
             Err(error) => return Err(error),
         };

@@ -39,7 +39,12 @@ pub use self::{
     faults::{Faults, Moment},
 };
 use self::{shared::Shared, supervise::keep_running};
-use super::{api::Engine, error::Error, names::check_queue, store::lanes};
+use super::{
+    api::Engine,
+    error::Error,
+    names::check_queue,
+    store::{lanes, session},
+};
 
 /// A worker pool member.
 #[derive(Debug)]
@@ -99,6 +104,13 @@ async fn register(shared: &Shared) -> Result<(), Error> {
     // A worker that served the queue of a held activity would begin held steps.
     shared.config.queues.iter().try_for_each(|queue| check_queue(Some(queue)))?;
     let mut conn = shared.engine.pool().acquire().await?;
+    let differences = session::differences(&mut conn).await?;
+    if !differences.is_empty() {
+        tracing::warn!(
+            ?differences,
+            "sessions of the pool are not as the engine relies on: make it with `engine::guarded`"
+        );
+    }
     let registry = shared.engine.shared_registry();
     registry.check()?;
     for code in registry.workflows() {

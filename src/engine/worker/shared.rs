@@ -11,7 +11,10 @@ use std::{
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::{active_runs::ActiveRuns, clock::DbClock, config::WorkerConfig, holds::HoldsView, suspects::Suspects};
+use super::{
+    active_runs::ActiveRuns, clock::DbClock, commit::Refused, config::WorkerConfig, holds::HoldsView,
+    suspects::Suspects,
+};
 use crate::engine::{
     api::Engine,
     core::{
@@ -39,6 +42,8 @@ pub(crate) struct Shared {
     pub(super) active: ActiveRuns,
     pub(super) suspects: Arc<Suspects>,
     pub(super) holds: HoldsView,
+    /// Runs whose own transaction was refused once.
+    pub(super) refused: Refused,
     /// No more claims; runs are given back between two steps.
     pub(super) draining: CancellationToken,
     /// Everything ends.
@@ -60,6 +65,7 @@ impl Shared {
             active: ActiveRuns::default(),
             suspects: Arc::default(),
             holds: HoldsView::default(),
+            refused: Refused::default(),
             draining: CancellationToken::new(),
             stopped: CancellationToken::new(),
         }

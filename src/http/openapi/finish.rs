@@ -76,7 +76,7 @@ fn shared(path: &str, operation: &Value) -> Vec<&'static str> {
     if !path.starts_with("/v1/") {
         return Vec::new();
     }
-    let mut codes = vec!["internal_error", "database_error", "database_unavailable"];
+    let mut codes = vec!["internal_error", "database_error", "database_unavailable", "outcome_unknown"];
     let has_body = operation.get("requestBody").is_some();
     if has_body || operation.get("parameters").is_some() {
         codes.push("invalid_request");

@@ -40,7 +40,7 @@ const SHARED: &[(&str, &[&str])] = &[
     ("PayloadTooLarge", &["payload_too_large"]),
     ("UnsupportedMediaType", &["unsupported_media_type"]),
     ("ServerError", &["internal_error", "database_error"]),
-    ("Unavailable", &["database_unavailable"]),
+    ("Unavailable", &["database_unavailable", "outcome_unknown"]),
 ];
 
 /// Those answers.

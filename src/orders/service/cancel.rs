@@ -42,7 +42,7 @@ impl Orders {
             within("reason", reason, 500)?;
         }
         let by = request.by.unwrap_or(CancelBy::Customer);
-        let mut tx = self.engine.pool().begin().await?;
+        let mut tx = self.engine.begin().await?;
         let mut order = store::orders::lock(&mut tx, id).await?.ok_or(Error::UnknownOrder(id))?;
         // Read after the lock was acquired: acceptance is now, not when this began to wait.
         let now = store::now(&mut tx).await?;

@@ -92,7 +92,7 @@ impl Orders {
     /// `unknown_order`, `invalid_request`, `delivery_too_far`; `wrong_state` for one that is dispatched or being
     /// cancelled.
     pub async fn change_delivery(&self, id: Uuid, change: &NewDelivery) -> Result<Order, Error> {
-        let mut tx = self.engine.pool().begin().await?;
+        let mut tx = self.engine.begin().await?;
         let mut order = store::orders::lock(&mut tx, id).await?.ok_or(Error::UnknownOrder(id))?;
         let open = matches!(
             order.state,
@@ -125,7 +125,7 @@ impl Orders {
     /// # Errors
     /// `unknown_order`; `wrong_state` for an order that is not placed, or is being cancelled.
     pub async fn report(&self, id: Uuid, report: Fulfilment) -> Result<Order, Error> {
-        let mut tx = self.engine.pool().begin().await?;
+        let mut tx = self.engine.begin().await?;
         let mut order = store::orders::lock(&mut tx, id).await?.ok_or(Error::UnknownOrder(id))?;
         if !order.state.is_placed() {
             return Err(Error::WrongState(format!("an order that is {} has no delivery", shown(&order))));

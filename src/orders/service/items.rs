@@ -47,7 +47,7 @@ impl Orders {
         if item.price < 0 || item.on_hand < 0 {
             return Err(Error::InvalidRequest("price and on_hand can't be negative".to_owned()));
         }
-        let mut tx = self.engine.pool().begin().await?;
+        let mut tx = self.engine.begin().await?;
         let before = store::items::find(&mut tx, sku).await?;
         let put = store::items::put(&mut tx, sku, &item.name, item.price, &currency, item.on_hand).await?;
         let short = || Error::WrongState(format!("orders have reserved more than {} units of {sku}", item.on_hand));
@@ -74,7 +74,7 @@ impl Orders {
     /// `unknown_item`; `invalid_request` for what no item is called.
     pub async fn item(&self, sku: &str) -> Result<Item, Error> {
         within("sku", sku, LONGEST_SKU)?;
-        let mut conn = self.engine.pool().acquire().await?;
+        let mut conn = self.engine.acquire().await?;
         store::items::find(&mut conn, sku).await?.ok_or_else(|| Error::UnknownItem(sku.to_owned()))
     }
 
@@ -84,7 +84,7 @@ impl Orders {
     /// `invalid_request` for what no item is called.
     pub async fn items(&self, after: &str, limit: u32) -> Result<Vec<Item>, Error> {
         check_text("after", after, LONGEST_SKU)?;
-        let mut conn = self.engine.pool().acquire().await?;
+        let mut conn = self.engine.acquire().await?;
         Ok(store::items::page(&mut conn, after, i64::from(limit.min(200))).await?)
     }
 }

@@ -132,7 +132,7 @@ impl Orders {
     /// # Errors
     /// When the database can't be reached.
     pub async fn outbox_lag(&self) -> Result<f64, Error> {
-        Ok(store::refunds::oldest_untold(&mut *self.engine.pool().acquire().await?).await?)
+        Ok(store::refunds::oldest_untold(&mut *self.engine.acquire().await?).await?)
     }
 
     /// Units of an item that orders have committed.
@@ -140,7 +140,7 @@ impl Orders {
     /// # Errors
     /// When the database can't be reached.
     pub async fn units_committed(&self, sku: &str) -> Result<i64, Error> {
-        Ok(store::books::units_committed(&mut *self.engine.pool().acquire().await?, sku).await?)
+        Ok(store::books::units_committed(&mut *self.engine.acquire().await?, sku).await?)
     }
 
     /// Signals the order's run that something has changed, in the caller's transaction.

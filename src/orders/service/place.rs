@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use sqlx::{Acquire, PgConnection};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Orders;
@@ -112,14 +112,12 @@ impl Orders {
         traceparent: Option<String>,
     ) -> Result<Placed, Error> {
         self.check(request, key)?;
-        let mut conn = self.engine.pool().acquire().await?;
-        let mut tx = conn.begin().await?;
+        let mut tx = self.engine.begin().await?;
         let (id, run_id) = (Uuid::now_v7(), Uuid::now_v7());
         if let Some(key) = key {
             let hash = hash(request)?;
             if let Some((first, first_hash)) = store::orders::claim_key(&mut tx, key, id, &hash).await? {
                 tx.rollback().await?;
-                drop(conn);
                 if first_hash != hash {
                     return Err(Error::KeyConflict(first));
                 }

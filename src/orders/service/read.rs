@@ -47,7 +47,7 @@ impl Orders {
     /// # Errors
     /// `unknown_order`.
     pub async fn get(&self, id: Uuid) -> Result<Order, Error> {
-        let mut conn = self.engine.pool().acquire().await?;
+        let mut conn = self.engine.acquire().await?;
         let order = store::orders::find(&mut conn, id).await?.ok_or(Error::UnknownOrder(id))?;
         if !order.archived {
             return Ok(order);
@@ -87,7 +87,7 @@ impl Orders {
         let customer = filter.customer_id.as_deref();
         customer.map_or(Ok(()), |customer| within("customer_id", customer, LONGEST_CUSTOMER))?;
         let before = filter.cursor.as_deref().map(read_cursor).transpose()?;
-        let mut conn = self.engine.pool().acquire().await?;
+        let mut conn = self.engine.acquire().await?;
         let since = store::now(&mut conn).await?.checked_sub_months(VISIBLE).unwrap_or(Time::UNIX_EPOCH);
         let (customer, fetched) = (filter.customer_id.as_deref(), i64::from(limit) + 1);
         // Live orders first: one that is archived between the two reads is then in both, and the duplicate is dropped.

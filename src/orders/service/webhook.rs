@@ -69,13 +69,13 @@ impl Orders {
         let event = match received {
             Ok(event) => event,
             Err(refused) => {
-                let mut conn = self.engine.pool().acquire().await?;
+                let mut conn = self.engine.acquire().await?;
                 let bytes = i64::try_from(body.len()).unwrap_or(i64::MAX);
                 store::inbox::reject(&mut conn, refused.code(), &Sha256::digest(body), bytes).await?;
                 return Err(Error::WebhookRefused { code: refused.code(), message: refused.to_string() });
             }
         };
-        let mut tx = self.engine.pool().begin().await?;
+        let mut tx = self.engine.begin().await?;
         let taken = self.take(&mut tx, &event, &String::from_utf8_lossy(body)).await?;
         tx.commit().await?;
         self.engine.hint();

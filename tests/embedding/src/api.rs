@@ -42,7 +42,7 @@ pub fn routes(pool: PgPool, engine: Engine) -> Router {
 
 /// The order and its run: both, or neither.
 async fn order(State(app): State<App>, Json(tenant): Json<Tenant>) -> Result<(StatusCode, Json<Order>), Refused> {
-    let mut tx = app.pool.begin().await.map_err(failed)?;
+    let mut tx = app.engine.begin().await.map_err(failed)?;
     let request = StartRun::new::<Provision>(&tenant).map_err(failed)?.key(&tenant.name);
     let started = app.engine.start_in(&mut tx, request).await.map_err(failed)?;
     sqlx::query("INSERT INTO shop.orders (id, tenant, run_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")

@@ -12,7 +12,7 @@ pub(crate) mod audit;
 pub(crate) mod fleet;
 mod matching;
 
-use sqlx::{Connection, PgConnection, Postgres, QueryBuilder, postgres::PgRow};
+use sqlx::{PgConnection, Postgres, QueryBuilder, postgres::PgRow};
 
 pub(crate) use self::matching::{Matching, matching};
 use super::schema::Schema;
@@ -31,7 +31,7 @@ const COMMON: usize = 5;
 const FOR_A_PAGE: &str = "SET LOCAL jit = off; SET LOCAL max_parallel_workers_per_gather = 0;
     SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
 
-/// The rows of up to `limit` runs before a cursor, newest first. `columns`: a statement's rest, which reads them for the
+/// The rows of up to `limit` runs before a cursor, newest first. Inside of a transaction of the caller's. `columns`: a statement's rest, which reads them for the
 /// ids of `page`; the same statement, so that what is listed is what was matched.
 pub(super) async fn rows(
     schema: &Schema,
@@ -42,13 +42,12 @@ pub(super) async fn rows(
     columns: &'static str,
 ) -> Result<Vec<PgRow>, Error> {
     let matching = matching(schema, conn, filter).await?;
-    let mut tx = conn.begin().await?;
-    sqlx::raw_sql(FOR_A_PAGE).execute(&mut *tx).await?;
+    sqlx::raw_sql(FOR_A_PAGE).execute(&mut *conn).await?;
     let mut reach = Reach::InOrder;
     if matching.may_be_rare() {
         reach = Reach::ByIndex;
         for runs in NEAR {
-            let near = fetch(schema, &mut tx, &matching, Reach::Near(runs), before, limit, columns).await?;
+            let near = fetch(schema, conn, &matching, Reach::Near(runs), before, limit, columns).await?;
             if near.len() as i64 == limit {
                 return Ok(near);
             }
@@ -58,7 +57,7 @@ pub(super) async fn rows(
             }
         }
     }
-    fetch(schema, &mut tx, &matching, reach, before, limit, columns).await
+    fetch(schema, conn, &matching, reach, before, limit, columns).await
 }
 
 /// How a page is come by.

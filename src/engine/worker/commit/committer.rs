@@ -1,25 +1,29 @@
 //! The run's side: by the lane, or in the step's own transaction.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 
 use super::{
     ack::{Ack, quarantine},
-    request::{LaneHandle, Request},
+    request::{Answer, LaneHandle, Record, Request, Trial},
 };
 use crate::engine::{
     core::{
         decision::Writes,
         model::{RunId, Time},
     },
-    error::{Error, is_retryable, is_step_on_record},
+    error::{Error, is_step_on_record},
     store::{
         claim,
         flush::{self, Commit, Release},
     },
+    trouble::Trouble,
     worker::{shared::Shared, transaction::OpenTransaction},
 };
+
+/// How long a run waits before it asks again, while the database is in trouble.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Records what one run has decided.
 pub(crate) struct Committer {
@@ -59,9 +63,16 @@ impl Committer {
     }
 
     async fn commit_by_lane(&self, commit: Commit) -> Option<Ack> {
-        let (ack, answered) = oneshot::channel();
-        self.lane.requests.send(Request::Commit(Box::new(commit), ack)).await.ok()?;
-        answered.await.ok()
+        let mut record = Box::new(Record { commit, trial: Trial::default() });
+        loop {
+            let (ack, answered) = oneshot::channel();
+            self.lane.requests.send(Request::Commit(record, ack)).await.ok()?;
+            match answered.await.ok()? {
+                Answer::Came(ack) => return Some(ack),
+                Answer::Later(back) => record = back,
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
     }
 
     /// The step's own SQL and its record, in one commit.
@@ -84,23 +95,29 @@ impl Committer {
         }
         match open.tx.commit().await {
             Ok(()) => {
+                self.shared.refused.forget(self.run);
                 self.shared.engine.meters().flushed(std::slice::from_ref(&commit), &flushed, began.elapsed());
                 self.shared.engine.hints().wake_waiters(flushed.dequeued);
                 Some(ack)
             }
-            Err(error) => self.give_up(commit, "its commit failed", error.into()).await,
+            Err(error) => self.give_up(commit, "its commit failed", error).await,
         }
     }
 
-    /// A transactional step whose commit may or may not have landed: the run is reloaded from its rows. Where the database has
-    /// refused the commit for good (the step's SQL broke the transaction, or a deferred constraint), that would repeat for
-    /// ever: then the run is quarantined.
+    /// A transactional step whose commit may or may not have landed: the run is reloaded from its rows. Where the database
+    /// refuses the commit again (the step's SQL broke the transaction, or a deferred constraint), that would repeat for ever:
+    /// then the run is quarantined.
     async fn give_up(&self, commit: Commit, what: &str, error: Error) -> Option<Ack> {
+        let trouble = error.trouble();
         match error {
-            Error::Database(error) if !is_retryable(&error) && !is_step_on_record(&error) => {
+            Error::Database(error)
+                if trouble == Some(Trouble::Row)
+                    && !is_step_on_record(&error)
+                    && self.shared.refused.is_second(self.run) =>
+            {
                 tracing::error!(run_id = %self.run, %error, "{what}: the run is quarantined");
                 let inbox = async {
-                    claim::inbox(self.shared.schema(), &mut *self.shared.engine.pool().acquire().await?, self.run).await
+                    claim::inbox(self.shared.schema(), &mut *self.shared.engine.acquire().await?, self.run).await
                 };
                 let writes = quarantine(&error, inbox.await.map_or(0, |inbox| inbox.inbox));
                 if self.commit_by_lane(Commit { writes, ..commit }).await != Some(Ack::Done) {
@@ -109,6 +126,9 @@ impl Committer {
             }
             error => {
                 tracing::warn!(run_id = %self.run, %error, "{what}: the run is reloaded from its rows");
+                if trouble != Some(Trouble::Row) {
+                    tokio::time::sleep(ASK_AGAIN / 5).await;
+                }
                 self.release().await;
             }
         }

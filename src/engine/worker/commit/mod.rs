@@ -5,16 +5,19 @@
 //! - [`Ack`] says what became of a commit.
 //!
 //! When a commit is lost or its fate is open, the run is released: its rows say how it goes on, and its next worker reloads it
-//! from them. A run whose record the database refuses for good is quarantined: it is `stuck` with `unrecordable`.
+//! from them. A run whose record the database refuses for good is quarantined: it is `stuck` with `unrecordable`. Trouble that is not the
+//! run's is waited out.
 
 mod ack;
 mod batch;
 mod committer;
+mod refused;
 mod request;
 
 pub(crate) use self::{
     ack::Ack,
     batch::serve_requests,
     committer::Committer,
+    refused::Refused,
     request::{LaneHandle, Request},
 };

@@ -1,0 +1,106 @@
+//! What a session has to be for our statements to mean what they say, whatever a database or a role sets for its sessions.
+//!
+//! Set when a connection opens, and looked at when it comes back to its pool: a session that is another one by then, or is still
+//! inside of a transaction, is closed.
+
+use std::fmt::Write;
+
+use sqlx::{
+    AssertSqlSafe, PgConnection, Row,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::engine::error::Error;
+
+/// Settings that are ours to choose, and their values as Postgres shows them.
+///
+/// Isolation: a statement that waited for a lock has to see what was committed meanwhile, and no commit fails for what others
+/// read. The limits: time-outs are chosen where a statement is sent, and one of somebody else's would cut what needs its time.
+const PINNED: [(&str, &str); 10] = [
+    ("default_transaction_isolation", "read committed"),
+    ("default_transaction_read_only", "off"),
+    ("default_transaction_deferrable", "off"),
+    ("statement_timeout", "0"),
+    ("lock_timeout", "0"),
+    ("session_replication_role", "origin"),
+    ("TimeZone", "UTC"),
+    ("client_encoding", "UTF8"),
+    ("standard_conforming_strings", "on"),
+    ("transform_null_equals", "off"),
+];
+
+/// What is looked at when a connection comes back.
+const CHECKED: &str = "SELECT now() = statement_timestamp() AS outside,
+    current_setting('default_transaction_isolation') = 'read committed'
+    AND current_setting('default_transaction_read_only') = 'off'
+    AND current_setting('TimeZone') = 'UTC' AS as_opened";
+
+/// Connection options whose sessions have what we rely on from their first statement.
+pub(crate) fn pinned(options: PgConnectOptions) -> PgConnectOptions {
+    options.options(PINNED.iter().filter(|(name, _)| !NOT_EVERYBODYS.contains(name)).copied())
+}
+
+/// Settings that only a superuser may choose: looked at, but not set.
+const NOT_EVERYBODYS: [&str; 1] = ["session_replication_role"];
+
+/// Sets them in an open session.
+async fn pin(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let mut sets = String::new();
+    for (name, value) in PINNED.iter().filter(|(name, _)| !NOT_EVERYBODYS.contains(name)) {
+        let _ = write!(sets, "SET {name} = '{value}';");
+    }
+    sqlx::raw_sql(AssertSqlSafe(sets)).execute(conn).await.map(drop)
+}
+
+/// Why a session can't be used by the next one; `None`: it can.
+async fn blemish(conn: &mut PgConnection) -> Result<Option<&'static str>, sqlx::Error> {
+    // One simple query, so that outside of a transaction both times are those of its arrival.
+    let row = sqlx::raw_sql(CHECKED).fetch_one(conn).await?;
+    Ok(match (row.try_get(0)?, row.try_get(1)?) {
+        (false, _) => Some("inside_transaction"),
+        (_, false) => Some("settings_changed"),
+        _ => None,
+    })
+}
+
+/// A pool's options with what the engine relies on: its settings are set in each new session, and a connection that comes back
+/// inside of a transaction, or with other settings, is closed, counted and logged. For the pool that a service gives to
+/// [`Engine::new`](crate::engine::Engine::new).
+pub fn guarded(pool: PgPoolOptions) -> PgPoolOptions {
+    pool.after_connect(|conn, _| Box::pin(async move { pin(conn).await })).after_release(|conn, _| {
+        Box::pin(async move {
+            let Some(why) = blemish(conn).await? else { return Ok(true) };
+            tracing::error!(why, "a connection came back to its pool as nobody may get it; it is closed");
+            metrics::counter!("backstitch_connections_closed_total", "why" => why).increment(1);
+            Ok(false)
+        })
+    })
+}
+
+/// What differs from what we rely on, as `name = value`.
+pub(crate) async fn differences(conn: &mut PgConnection) -> Result<Vec<String>, Error> {
+    let (names, values): (Vec<&str>, Vec<&str>) = PINNED.iter().copied().unzip();
+    let query = "SELECT p.name || ' = ' || current_setting(p.name) FROM unnest($1::text[], $2::text[]) p(name, value)
+        WHERE current_setting(p.name) <> p.value ORDER BY 1";
+    Ok(sqlx::query_scalar(query).bind(names).bind(values).fetch_all(conn).await?)
+}
+
+/// What this database or this role sets for its sessions beside what the server does, of the settings that we rely on:
+/// `database: name=value`.
+pub(crate) async fn overrides(conn: &mut PgConnection) -> Result<Vec<String>, Error> {
+    let names: Vec<String> = PINNED.iter().map(|(name, _)| name.to_lowercase()).collect();
+    let query =
+        "SELECT CASE WHEN s.setrole = 0 THEN 'database' WHEN s.setdatabase = 0 THEN 'role' ELSE 'role in database' END
+            || ': ' || setting
+        FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) setting
+        WHERE s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+          AND s.setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = current_user))
+          AND (lower(split_part(setting, '=', 1)) = ANY ($1) OR split_part(setting, '=', 1) LIKE '%timeout')
+        ORDER BY 1";
+    Ok(sqlx::query_scalar(query).bind(names).fetch_all(conn).await?)
+}
+
+/// How the database keeps texts.
+pub(crate) async fn encoding(conn: &mut PgConnection) -> Result<String, Error> {
+    Ok(sqlx::query_scalar("SELECT current_setting('server_encoding')").fetch_one(conn).await?)
+}

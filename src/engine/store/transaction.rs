@@ -1,0 +1,121 @@
+//! The one way to begin a transaction, and to borrow a connection, that is safe to be dropped at any await.
+//!
+//! A future that is dropped within `BEGIN` leaves a connection that its client takes for idle and the server for one in a
+//! transaction: the next caller writes into that, and nobody ever commits it. A future that is dropped while a connection
+//! is tried out costs that connection. So both are done in a task of their own, which hands over what it has, or lets go of
+//! it where nobody waits for it.
+
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+};
+
+use sqlx::{Connection, PgConnection, PgPool, Postgres, pool::PoolConnection};
+use tokio::sync::oneshot;
+use tracing::Instrument;
+
+use crate::engine::error::Error;
+
+/// An open transaction, to be used as a [`PgConnection`]. Dropped, it is rolled back.
+pub struct Transaction(sqlx::Transaction<'static, Postgres>);
+
+/// Begins a transaction on a connection of the pool. This future may be dropped at any time, and leaves nothing open. (One of
+/// `pool.begin()` that is dropped may leave a transaction open, which swallows what others write later.)
+///
+/// # Errors
+/// `database_unavailable`.
+pub async fn begin(pool: &PgPool) -> Result<Transaction, Error> {
+    let begin = |conn: PoolConnection<Postgres>| sqlx::Transaction::begin(conn, None);
+    hand_over(pool, begin).await.map(Transaction)
+}
+
+/// A connection of the pool.
+///
+/// # Errors
+/// `database_unavailable`.
+pub(crate) async fn acquire(pool: &PgPool) -> Result<PoolConnection<Postgres>, Error> {
+    hand_over(pool, |conn| std::future::ready(Ok(conn))).await
+}
+
+/// A transaction on a connection that nobody else gets, such as a lane's, or a savepoint inside of a transaction.
+pub(crate) async fn begin_on(conn: &mut PgConnection) -> Result<sqlx::Transaction<'_, Postgres>, Error> {
+    Ok(conn.begin().await?)
+}
+
+/// What `make` makes of a connection of the pool, in a task of its own. Where nobody waits for it, it is dropped.
+async fn hand_over<T, F>(
+    pool: &PgPool,
+    make: impl FnOnce(PoolConnection<Postgres>) -> F + Send + 'static,
+) -> Result<T, Error>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, sqlx::Error>> + Send,
+{
+    let (mut waits, handed) = oneshot::channel();
+    let pool = pool.clone();
+    let task = async move {
+        let acquiring = pool.acquire();
+        tokio::pin!(acquiring);
+        let acquired = tokio::select! {
+            biased;
+            acquired = &mut acquiring => acquired,
+            // In a queue it can be given up; within a connect or a ping that would cost a connection.
+            () = waits.closed() => if is_exhausted(&pool) { return } else { acquiring.await },
+        };
+        let made = match acquired {
+            Ok(_) if waits.is_closed() => return,
+            Ok(conn) => make(conn).await,
+            Err(error) => Err(error),
+        };
+        let _ = waits.send(made);
+    };
+    tokio::spawn(task.in_current_span());
+    Ok(handed.await.map_err(|_| sqlx::Error::WorkerCrashed)??)
+}
+
+/// Whether the next caller has to wait for a connection.
+fn is_exhausted(pool: &PgPool) -> bool {
+    pool.num_idle() == 0 && pool.size() >= pool.options().get_max_connections()
+}
+
+impl Transaction {
+    /// Commits.
+    ///
+    /// # Errors
+    /// `outcome_unknown` where the answer is lost: it may be committed. Any other: it is rolled back.
+    pub async fn commit(self) -> Result<(), Error> {
+        if !self.0.is_in_transaction() {
+            // A future that was dropped within a savepoint makes sqlx roll back the whole.
+            return Err(Error::Unavailable(sqlx::Error::BeginFailed));
+        }
+        self.0.commit().await.map_err(|error| Error::from(error).of_write())
+    }
+
+    /// Rolls back.
+    ///
+    /// # Errors
+    /// `database_unavailable`: the server rolls back with the connection.
+    pub async fn rollback(self) -> Result<(), Error> {
+        Ok(self.0.rollback().await?)
+    }
+}
+
+impl Deref for Transaction {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.0
+    }
+}
+
+impl DerefMut for Transaction {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.0
+    }
+}
+
+impl fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transaction").finish_non_exhaustive()
+    }
+}
