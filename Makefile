@@ -8,7 +8,7 @@ help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
 	@echo "  Arguments for backstitch go into ARGS: make demo ARGS='--orders 50'"
 
-demo: postgres ## place orders that meet every outcome, and check the ledger (about three minutes, after the build)
+demo: postgres ## place orders that meet every outcome, and check the ledger (about a minute, after the build)
 	cargo run --locked -- demo $(ARGS)
 
 dev: postgres ## API, dashboard, worker, gateway simulator and Postgres in one process; data is kept in .backstitch

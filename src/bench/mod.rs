@@ -23,10 +23,11 @@ use crate::engine::Error;
 pub use report::Report;
 pub use runner::Load;
 
-/// Runs the standard load on a database, which is migrated and keeps the runs. `progress` gets the number of ended runs.
+/// Runs the standard load on a schema of a database, which is migrated and keeps the runs. `progress` gets the number of ended
+/// runs.
 ///
 /// # Errors
 /// When the database fails, or when not every run in it has ended with all of its steps: then there is no report.
-pub async fn run(pool: &PgPool, load: Load, progress: impl Fn(u64)) -> Result<Report, Error> {
-    runner::run(plain::Plain::new()?, pool, load, progress).await
+pub async fn run(pool: &PgPool, schema: &str, load: Load, progress: impl Fn(u64)) -> Result<Report, Error> {
+    runner::run(plain::Plain::new()?, (pool, schema), load, progress).await
 }

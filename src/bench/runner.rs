@@ -43,12 +43,12 @@ pub struct Load {
 /// Runs the scenario and reports on it, if the database confirms that every run has ended as it should.
 pub(super) async fn run<S: Scenario>(
     scenario: S,
-    pool: &PgPool,
+    (pool, schema): (&PgPool, &str),
     load: Load,
     progress: impl Fn(u64),
 ) -> Result<Report, Error> {
     let scenario = Arc::new(scenario);
-    let engine = Engine::new(pool.clone(), scenario.register(Registry::new()));
+    let engine = Engine::new(pool.clone(), scenario.register(Registry::new())).with_schema(schema)?;
     engine.migrate().await?;
     let stop = CancellationToken::new();
     let mut workers = spawn_workers(&engine, load, &stop);

@@ -7,6 +7,7 @@ use sqlx::{PgPool, postgres::PgPoolOptions};
 use super::output::Out;
 use crate::{
     bench::{self, Load, Report},
+    config::SchemaArgs,
     embedded::Embedded,
     engine::guarded,
 };
@@ -20,6 +21,8 @@ pub(super) struct Args {
     /// Database to migrate and fill; without it, an embedded one is used and removed
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     database_url: Option<String>,
+    #[command(flatten)]
+    schema: SchemaArgs,
     /// Number of workers in this process
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     workers: u16,
@@ -75,7 +78,7 @@ async fn measure(pool: &PgPool, args: &Args) -> anyhow::Result<Report> {
     let bar = ProgressBar::new(u64::from(args.runs));
     bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} runs  {per_sec}  {elapsed}")?);
     let load = Load { runs: args.runs as usize, workers: args.workers.into(), slots: args.slots as usize };
-    let report = bench::run(pool, load, |ended| bar.set_position(ended)).await;
+    let report = bench::run(pool, &args.schema.name, load, |ended| bar.set_position(ended)).await;
     bar.finish_and_clear();
     Ok(report?)
 }

@@ -58,6 +58,8 @@ async fn a_night(stage: &Stage) -> Vec<Look> {
         ("audit", "/audit".to_owned()),
         ("nothing", "/runs?key=nobodys".to_owned()),
         ("missing", "/runs/nothing-like-this".to_owned()),
+        ("nowhere", "/nothing/at/all".to_owned()),
+        ("docs", "/docs".to_owned()),
     ]
 }
 
@@ -79,13 +81,36 @@ async fn every_page_fits_every_screen_and_scheme() {
                 widest(&chrome).await
             );
             let refused = chrome.complaints().await;
-            let ours: Vec<&String> =
-                refused.iter().filter(|text| *name != "missing" || !text.contains("404")).collect();
+            let ours: Vec<&String> = refused
+                .iter()
+                .filter(|text| !matches!(*name, "missing" | "nowhere") || !text.contains("404"))
+                .collect();
             assert!(ours.is_empty(), "{name}: {ours:?}");
+            let flaws = chrome.ask(FLAWS, vec![(*name == "docs").into()]).await;
+            assert_eq!(flaws, serde_json::json!([]), "{name} on {width}, {scheme}");
             keep(&chrome, &format!("{name}-{width}-{scheme}")).await;
         }
     }
 }
+
+/// Links and buttons without a name, links in a text that only their colour tells, and, where asked for, targets that are too
+/// small for a finger. Colours are held in src/http/pages/assets.rs.
+const FLAWS: &str = "
+    const shown = [...document.querySelectorAll('a[href], button, summary')].filter((one) => one.checkVisibility());
+    const say = (what) => (one) => what + ': ' + one.outerHTML.slice(0, 120);
+    const text = (one) => one.innerText.trim();
+    const isNameless = (one) => !text(one) && !one.getAttribute('aria-label');
+    const isInText = (one) => {
+        const block = one.closest('p, dd, li, td');
+        return one.matches('a:not(.button, .chip, .skip)') && block && text(block) !== text(one) && !one.closest('nav, .waterfall');
+    };
+    const isColourAlone = (one) => isInText(one) && !getComputedStyle(one).textDecorationLine.includes('underline');
+    const isSmall = (one) => !one.closest('p') && one.getBoundingClientRect().height < 23.5;
+    return [
+        ...shown.filter(isNameless).map(say('no name')),
+        ...shown.filter(isColourAlone).map(say('a colour alone')),
+        ...(arguments[0] ? shown.filter(isSmall).map(say('small')) : []),
+    ].slice(0, 8)";
 
 /// What sticks out, for the message.
 async fn widest(chrome: &Chrome) -> Value {

@@ -27,7 +27,7 @@ pub(super) use self::{
     admission::{Caller, check_csrf},
     login::routes,
 };
-use super::{App, base::matched_route, problem::Problem};
+use super::{App, base::matched_route, page::link, problem::Problem};
 pub(super) use crate::engine::Role;
 use crate::engine::{Error, Operator, Subject};
 
@@ -76,7 +76,7 @@ async fn judge(app: &App, request: &Parts, route: Option<&str>, least: Role) -> 
         Ok(admitted) => admitted,
         Err(problem) if asks_to_sign_in(&problem, request) => {
             let to = request.uri.path_and_query().map_or("/", axum::http::uri::PathAndQuery::as_str);
-            return Err(Box::new(Redirect::to(&format!("/login?next={}", browser::encoded(to))).into_response()));
+            return Err(Box::new(Redirect::to(&link("/login", &[("next", to)])).into_response()));
         }
         Err(problem) => return Err(Box::new(problem.into_response())),
     };
