@@ -72,7 +72,10 @@ async fn serve(args: Args, url: &str, stop: tokio_util::sync::CancellationToken)
     let sim_listener = wiring::listen(args.gateway_listen).await?;
     let sim_address = sim_listener.local_addr()?;
     let secret = args.gateway.webhook_secret.clone().unwrap_or_else(|| Secret::new(DEV_SECRET));
+    // The database keeps its orders, so the simulator has to know their payments.
+    std::fs::create_dir_all(&args.data_dir).with_context(|| format!("can't create {}", args.data_dir.display()))?;
     let simulator = gateway_sim::Config {
+        ledger: Some(args.data_dir.join("gateway.jsonl")),
         webhook_url: Some(format!("http://{address}/v1/webhooks/stripe")),
         webhook_secret: secret.clone(),
         ..gateway_sim::Config::default()

@@ -3,7 +3,7 @@
 //! Prints `ready: http://HOST:PORT` on stdout once it listens, and serves until Ctrl-C or SIGTERM. Its behaviour is
 //! described in [`crate::gateway_sim`].
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use tokio::{
@@ -22,6 +22,10 @@ pub struct Args {
     /// Listen address; port 0 picks a free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
     pub listen: SocketAddr,
+
+    /// File that keeps the ledger over a restart
+    #[arg(long, value_name = "FILE")]
+    pub ledger: Option<PathBuf>,
 
     /// Webhook URL for events; without it, none are sent
     #[arg(long, value_name = "URL")]
@@ -59,6 +63,7 @@ pub struct Args {
 impl Args {
     fn config(self) -> Config {
         Config {
+            ledger: self.ledger,
             webhook_url: self.webhook_url,
             webhook_secret: self.webhook_secret.unwrap_or_else(|| Secret::new("")),
             hold: self.hold,

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use super::objects::Reply;
+use super::{journal::Line, objects::Reply};
 
 /// Maximum length of a key, as at Stripe.
 const MAX_KEY: usize = 255;
@@ -17,6 +17,9 @@ pub(super) struct KeyStore {
     entries: HashMap<String, Entry>,
     /// Tells requests from before a `clear` from those after it.
     generation: u64,
+    /// Keys whose answers the journal has yet to write.
+    answered: Vec<String>,
+    forgotten: bool,
 }
 
 struct Entry {
@@ -74,6 +77,7 @@ impl KeyStore {
             Some(answer) => {
                 if let Some(entry) = self.entries.get_mut(key) {
                     entry.answer = Some(answer);
+                    self.answered.push(key.to_owned());
                 }
             }
             None => {
@@ -84,7 +88,30 @@ impl KeyStore {
 
     pub(super) fn clear(&mut self) {
         self.entries.clear();
+        self.answered.clear();
         self.generation += 1;
+        self.forgotten = true;
+    }
+
+    /// Puts back an answer from the journal.
+    pub(super) fn restore(&mut self, key: String, fingerprint: String, answer: Reply) {
+        self.answered.push(key.clone());
+        self.entries.insert(key, Entry { fingerprint, answer: Some(answer) });
+    }
+
+    /// Whether everything was deleted since the last call.
+    pub(super) fn take_forgotten(&mut self) -> bool {
+        std::mem::take(&mut self.forgotten)
+    }
+
+    /// The answers that were stored since the last call.
+    pub(super) fn take_answered(&mut self) -> Vec<Line> {
+        let answered = std::mem::take(&mut self.answered);
+        let line = |key: String| {
+            let entry = self.entries.get(&key)?;
+            Some(Line::Answer { fingerprint: entry.fingerprint.clone(), reply: entry.answer.clone()?, key })
+        };
+        answered.into_iter().filter_map(line).collect()
     }
 }
 

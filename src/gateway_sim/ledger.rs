@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! requires_confirmation ──> succeeded                      captured = amount
+//!          │      ├───────> requires_capture ──> succeeded  capture_method=manual; or canceled
 //!          │      ├───────> processing ──> succeeded        when due
 //!          │      └───────> requires_payment_method         declined
 //!          └──────────────> canceled <── requires_payment_method
@@ -13,16 +14,15 @@
 //!
 //! Refunds are in `refunds`, the idempotency of calls in `idempotency`.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
     Config,
     faults::{Fault, LateCancel, RefundFailure},
+    kept::Kept,
     objects::{Event, Intent, IntentStatus, Metadata, Refund, RefundStatus, Reply, new_id},
 };
 
@@ -40,15 +40,15 @@ pub(super) enum Confirmed {
 }
 
 /// An event that happens by itself at a time.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Due {
     Capture(String),
     Refund { id: String, succeeds: bool },
 }
 
 pub(super) struct Ledger {
-    pub(super) intents: BTreeMap<String, Intent>,
-    pub(super) refunds: Vec<Refund>,
+    pub(super) intents: Kept<Intent>,
+    pub(super) refunds: Kept<Refund>,
     pub(super) due: BTreeSet<(i64, Due)>,
     events: Vec<Event>,
     pub(super) late_cancel: LateCancel,
@@ -63,15 +63,24 @@ pub(super) struct Ledger {
 pub(super) struct NewIntent {
     pub(super) amount: i64,
     pub(super) currency: String,
-    pub(super) token: String,
+    pub(super) token: Option<String>,
+    pub(super) manual: bool,
     pub(super) metadata: Metadata,
+}
+
+/// The parameters of a confirm.
+#[derive(Debug, Default)]
+pub(super) struct Confirm {
+    /// Another payment method than before.
+    pub(super) token: Option<String>,
+    pub(super) manual: Option<bool>,
 }
 
 impl Ledger {
     pub(super) fn new(config: &Config) -> Self {
         Self {
-            intents: BTreeMap::new(),
-            refunds: Vec::new(),
+            intents: Kept::default(),
+            refunds: Kept::default(),
             due: BTreeSet::new(),
             events: Vec::new(),
             late_cancel: config.late_cancel,
@@ -85,8 +94,8 @@ impl Ledger {
 
     /// Deletes all payments, refunds and pending events; the switches stay.
     pub(super) fn forget(&mut self) {
-        self.intents.clear();
-        self.refunds.clear();
+        self.intents = Kept::default();
+        self.refunds = Kept::default();
         self.due.clear();
         self.events.clear();
     }
@@ -97,7 +106,7 @@ impl Ledger {
     }
 
     pub(super) fn to_json(&self) -> Value {
-        let mut payments: Vec<&Intent> = self.intents.values().collect();
+        let mut payments: Vec<&Intent> = self.intents.iter().collect();
         payments.sort_by(|a, b| (a.created_ms, &a.id).cmp(&(b.created_ms, &b.id)));
         let payments: Vec<Value> = payments.into_iter().map(Intent::to_ledger).collect();
         json!({ "payments": payments })
@@ -106,11 +115,15 @@ impl Ledger {
     pub(super) fn create(&mut self, new: NewIntent, key: Option<String>, now: i64) -> Reply {
         let intent = Intent {
             id: new_id("pi"),
+            status: match new.token {
+                Some(_) => IntentStatus::RequiresConfirmation,
+                None => IntentStatus::RequiresPaymentMethod,
+            },
             token: new.token,
+            manual: new.manual,
             amount: new.amount,
             currency: new.currency,
             metadata: new.metadata,
-            status: IntentStatus::RequiresConfirmation,
             captured: 0,
             refunded: 0,
             refund_pending: 0,
@@ -121,7 +134,7 @@ impl Ledger {
             created_ms: now,
         };
         let reply = Reply::ok(intent.to_json());
-        self.intents.insert(intent.id.clone(), intent);
+        self.intents.insert(&intent.id.clone(), intent);
         reply
     }
 
@@ -134,11 +147,22 @@ impl Ledger {
     }
 
     /// Confirms. `Err` is an answer that is not stored: nothing was executed.
-    pub(super) fn confirm(&mut self, id: &str, key: Option<String>, now: i64) -> Result<Confirmed, Reply> {
+    pub(super) fn confirm(
+        &mut self,
+        id: &str,
+        how: Confirm,
+        key: Option<String>,
+        now: i64,
+    ) -> Result<Confirmed, Reply> {
         let intent = self.get_mut(id)?;
-        if intent.status != IntentStatus::RequiresConfirmation {
+        let again = intent.status == IntentStatus::RequiresPaymentMethod && how.token.is_some();
+        if intent.status != IntentStatus::RequiresConfirmation && !again {
             return Err(unexpected_state(intent, "confirmed"));
         }
+        if how.token.is_some() {
+            (intent.token, intent.declined, intent.status) = (how.token, false, IntentStatus::RequiresConfirmation);
+        }
+        intent.manual = how.manual.unwrap_or(intent.manual);
         match fault_of(intent) {
             Fault::TimeoutBefore => return Ok(Confirmed::Ignored),
             Fault::Flaky(times) if intent.flaked < times => {
@@ -152,6 +176,11 @@ impl Ledger {
         }
         match fault_of(intent) {
             Fault::Declined => Ok(Confirmed::Answer(self.decline(id, now)?)),
+            Fault::None if intent.manual => {
+                intent.status = IntentStatus::RequiresCapture;
+                self.intent_event(id, "payment_intent.amount_capturable_updated", now);
+                Ok(Confirmed::Answer(Reply::ok(self.get(id)?.to_json())))
+            }
             Fault::Slow => {
                 intent.status = IntentStatus::Processing;
                 let slow = self.slow;
@@ -178,12 +207,30 @@ impl Ledger {
         }
     }
 
+    /// Captures what a confirm has authorised, or a part of it. `Err` is an answer that is not stored.
+    pub(super) fn capture_authorised(&mut self, id: &str, amount: Option<i64>, now: i64) -> Result<Reply, Reply> {
+        let intent = self.get_mut(id)?;
+        if intent.status != IntentStatus::RequiresCapture {
+            return Err(unexpected_state(intent, "captured"));
+        }
+        let amount = amount.unwrap_or(intent.amount);
+        if amount > intent.amount {
+            let message = format!("The amount to capture ({amount}) is greater than what is authorised.");
+            return Err(Reply::invalid("amount_too_large", &message));
+        }
+        (intent.status, intent.captured) = (IntentStatus::Succeeded, amount);
+        self.intent_event(id, "payment_intent.succeeded", now);
+        Ok(Reply::ok(self.get(id)?.to_json()))
+    }
+
     /// Voids. `Err` is an answer that is not stored.
     pub(super) fn cancel(&mut self, id: &str, now: i64) -> Result<Reply, Reply> {
         let intent = self.get(id)?;
         let late = fault_of(intent) == Fault::LateSuccess;
         match intent.status {
-            IntentStatus::RequiresConfirmation | IntentStatus::RequiresPaymentMethod => {}
+            IntentStatus::RequiresConfirmation
+            | IntentStatus::RequiresPaymentMethod
+            | IntentStatus::RequiresCapture => {}
             IntentStatus::Processing if late => {
                 let refused = unexpected_state(intent, "canceled");
                 self.hasten(id, now);
@@ -279,16 +326,20 @@ impl Ledger {
 
     /// Clears `tok_refund_fails` for the present payments (or one of them). Returns how many.
     pub(super) fn heal_refunds(&mut self, only: Option<&str>) -> usize {
-        let ill = self.intents.values_mut().filter(|intent| {
+        let ill = self.intents.iter().filter(|intent| {
             fault_of(intent) == Fault::RefundFails && !intent.healed && only.is_none_or(|id| id == intent.id)
         });
-        ill.map(|intent| intent.healed = true).count()
+        let ill: Vec<String> = ill.map(|intent| intent.id.clone()).collect();
+        for id in &ill {
+            if let Some(intent) = self.intents.get_mut(id) {
+                intent.healed = true;
+            }
+        }
+        ill.len()
     }
 
     fn settle_refund(&mut self, id: &str, succeeds: bool, now: i64) {
-        let Some(refund) = self.refunds.iter_mut().find(|refund| refund.id == id) else {
-            return;
-        };
+        let Some(refund) = self.refunds.get_mut(id) else { return };
         refund.status = if succeeds { RefundStatus::Succeeded } else { RefundStatus::Failed };
         let refund = refund.clone();
         if let Some(intent) = self.intents.get_mut(&refund.intent_id) {
@@ -306,7 +357,7 @@ impl Ledger {
 
 /// A token is checked when its intent is created, so an unknown one does not occur here.
 pub(super) fn fault_of(intent: &Intent) -> Fault {
-    Fault::of(&intent.token).unwrap_or(Fault::None)
+    intent.token.as_deref().and_then(Fault::of).unwrap_or(Fault::None)
 }
 
 pub(super) fn unexpected_state(intent: &Intent, verb: &str) -> Reply {

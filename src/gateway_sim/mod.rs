@@ -2,8 +2,8 @@
 //! ledger, and faults on demand.
 //!
 //! Endpoints are in `routes` (Stripe's) and `admin` (`/sim/...`, ours). The payment token chooses the fault (see the
-//! table in `faults`), which occurs on confirm or refund, never on create. State is in memory only; the bank's side of
-//! it is the pure `ledger`. `Idempotency-Key` works as at Stripe (`idempotency`): stored answers, including 500s, are
+//! table in `faults`), which occurs on confirm or refund, never on create. State is in memory, and in a file if wanted
+//! (`journal`); the bank's side of it is the pure `ledger`. `Idempotency-Key` works as at Stripe (`idempotency`): stored answers, including 500s, are
 //! replayed. Webhooks are signed and retried a few times (`webhooks`). A call that has begun is completed even if the
 //! client disconnects.
 //!
@@ -28,6 +28,8 @@ mod admin;
 mod connection;
 mod faults;
 mod idempotency;
+mod journal;
+mod kept;
 mod ledger;
 mod objects;
 mod params;
@@ -39,6 +41,7 @@ use std::{
     future::Future,
     io,
     net::SocketAddr,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -46,7 +49,7 @@ use std::{
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{connection::CuttableListener, idempotency::KeyStore, ledger::Ledger};
+use self::{connection::CuttableListener, idempotency::KeyStore, journal::Journal, ledger::Ledger};
 use crate::Secret;
 
 pub use faults::{LateCancel, RefundFailure};
@@ -57,6 +60,8 @@ const TICK: Duration = Duration::from_millis(25);
 /// Settings of the simulator.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// The file that keeps the ledger over a restart; `None`: it is kept in memory.
+    pub ledger: Option<PathBuf>,
     /// URL to post events to; `None`: none are sent.
     pub webhook_url: Option<String>,
     /// Signing secret for events.
@@ -80,6 +85,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            ledger: None,
             webhook_url: None,
             webhook_secret: Secret::new(""),
             hold: Duration::from_secs(30),
@@ -106,9 +112,11 @@ pub async fn serve(
     // Dropping this future stops the tasks that it has spawned.
     let _stop_on_drop = stop.clone().drop_guard();
     let webhooks = webhooks::Sender::new(&config, stop.clone())?;
+    let mut inner = Inner { ledger: Ledger::new(&config), keys: KeyStore::default(), unavailable: false };
+    let journal = config.ledger.as_deref().map(|path| Journal::open(path, &mut inner)).transpose()?;
     let simulator = Arc::new(Simulator {
         hold: config.hold,
-        inner: Mutex::new(Inner { ledger: Ledger::new(&config), keys: KeyStore::default(), unavailable: false }),
+        inner: Mutex::new((inner, journal)),
         webhooks,
         stop: stop.clone(),
         tasks: TaskTracker::new(),
@@ -182,7 +190,7 @@ impl Drop for Running {
 /// State shared by the handlers.
 struct Simulator {
     hold: Duration,
-    inner: Mutex<Inner>,
+    inner: Mutex<(Inner, Option<Journal>)>,
     webhooks: webhooks::Sender,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -200,9 +208,13 @@ impl Simulator {
     fn with<T>(&self, work: impl FnOnce(&mut Inner, i64) -> T) -> T {
         let now = now_ms();
         let (result, events) = {
-            let mut inner = self.lock();
+            let mut locked = self.lock();
+            let (inner, journal) = &mut *locked;
             inner.ledger.advance(now);
-            let result = work(&mut inner, now);
+            let result = work(&mut *inner, now);
+            if let Some(Err(error)) = journal.as_mut().map(|journal| journal.write(inner)) {
+                tracing::error!(%error, "the gateway simulator's ledger can't be written");
+            }
             (result, inner.ledger.take_events())
         };
         self.webhooks.send_all(&self.tasks, events);
@@ -210,7 +222,7 @@ impl Simulator {
     }
 
     /// After a panic in another handler the ledger stays readable: its steps are complete or not begun.
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, (Inner, Option<Journal>)> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

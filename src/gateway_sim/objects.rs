@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// An answer: HTTP status and body.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) body: Value,
@@ -48,20 +48,24 @@ impl Reply {
 
 pub(super) type Metadata = BTreeMap<String, String>;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum IntentStatus {
     RequiresConfirmation,
     RequiresPaymentMethod,
     Processing,
+    RequiresCapture,
     Succeeded,
     Canceled,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Intent {
     pub(super) id: String,
-    pub(super) token: String,
+    /// None before a payment method was given.
+    pub(super) token: Option<String>,
+    /// It is only authorised by its confirm; a capture follows.
+    pub(super) manual: bool,
     pub(super) amount: i64,
     pub(super) currency: String,
     pub(super) metadata: Metadata,
@@ -87,14 +91,15 @@ impl Intent {
             json!({"type": "card_error", "code": "card_declined",
                 "decline_code": "generic_decline", "message": "Your card was declined."})
         });
-        let method = (self.status != IntentStatus::RequiresPaymentMethod).then_some(&self.token);
+        let method = self.token.as_ref().filter(|_| self.status != IntentStatus::RequiresPaymentMethod);
+        let capturable = if self.status == IntentStatus::RequiresCapture { self.amount } else { 0 };
         json!({
             "id": self.id, "object": "payment_intent", "livemode": false,
             "created": self.created_ms / 1000, "status": self.status,
-            "amount": self.amount, "amount_received": self.captured,
+            "amount": self.amount, "amount_capturable": capturable, "amount_received": self.captured,
             "currency": self.currency, "metadata": self.metadata,
             "payment_method": method, "payment_method_types": ["card"],
-            "capture_method": "automatic", "last_payment_error": error,
+            "capture_method": if self.manual { "manual" } else { "automatic" }, "last_payment_error": error,
         })
     }
 
@@ -108,7 +113,7 @@ impl Intent {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum RefundStatus {
     Pending,
@@ -116,7 +121,7 @@ pub(super) enum RefundStatus {
     Failed,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Refund {
     pub(super) id: String,
     pub(super) intent_id: String,

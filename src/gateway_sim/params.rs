@@ -41,13 +41,13 @@ impl Params {
     }
 
     /// An amount in minor units; `None` if the parameter is absent.
-    pub(super) fn amount(&self) -> Result<Option<i64>, Reply> {
-        let Some(text) = self.get("amount") else {
+    pub(super) fn amount(&self, name: &str) -> Result<Option<i64>, Reply> {
+        let Some(text) = self.get(name) else {
             return Ok(None);
         };
         match text.parse::<i64>() {
             Ok(amount) if amount > 0 => Ok(Some(amount)),
-            _ => Err(Reply::invalid("parameter_invalid_integer", "amount must be a positive integer.")),
+            _ => Err(Reply::invalid("parameter_invalid_integer", &format!("{name} must be a positive integer."))),
         }
     }
 

@@ -51,13 +51,12 @@ impl Ledger {
         self.book(&refund, &plan, now);
         let reply = Reply::ok(refund.to_json());
         self.refund_event(&refund, "refund.created", now);
-        self.refunds.push(refund);
+        self.refunds.insert(&refund.id.clone(), refund);
         Ok(reply)
     }
 
     pub(super) fn get_refund(&self, id: &str) -> Result<&Refund, Reply> {
-        let found = self.refunds.iter().find(|refund| refund.id == id);
-        found.ok_or_else(|| Reply::missing("refund", id))
+        self.refunds.get(id).ok_or_else(|| Reply::missing("refund", id))
     }
 
     /// The refunds of an intent (or all), newest first.

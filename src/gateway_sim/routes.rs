@@ -19,7 +19,7 @@ use super::{
     connection::Cut,
     faults::Fault,
     idempotency::Begin,
-    ledger::{Confirmed, NewIntent},
+    ledger::{Confirm, Confirmed, NewIntent},
     objects::Reply,
     params::Params,
     refunds::NewRefund,
@@ -31,13 +31,17 @@ const DEFAULT_LIST: usize = 10;
 
 pub(super) fn router() -> Router<Arc<Simulator>> {
     Router::new()
-        .route("/v1/payment_intents", post(call))
+        .route("/v1/payment_intents", post(call).get(list_intents))
         .route("/v1/payment_intents/{id}", get(read_intent))
         .route("/v1/payment_intents/{id}/confirm", post(call))
         .route("/v1/payment_intents/{id}/cancel", post(call))
+        .route("/v1/payment_intents/{id}/capture", post(call))
         .route("/v1/refunds", post(call).get(list_refunds))
         .route("/v1/refunds/{id}", get(read_refund))
         .fallback(async || Reply::missing("endpoint", "this URL"))
+        .method_not_allowed_fallback(async || {
+            Reply::error(405, "invalid_request_error", "method_not_allowed", "This URL does not take this method.")
+        })
 }
 
 impl IntoResponse for Reply {
@@ -50,7 +54,8 @@ impl IntoResponse for Reply {
 /// A POST with valid parameters.
 enum Operation {
     Create(NewIntent),
-    Confirm(String),
+    Confirm(String, Confirm),
+    Capture { id: String, amount: Option<i64> },
     Cancel(String),
     Refund(NewRefund),
 }
@@ -169,11 +174,17 @@ impl Operation {
         let parts: Vec<&str> = path.trim_start_matches("/v1/").split('/').collect();
         match parts[..] {
             ["payment_intents"] => new_intent(params).map(Self::Create),
-            ["payment_intents", id, "confirm"] => Ok(Self::Confirm(id.to_owned())),
+            ["payment_intents", id, "confirm"] => {
+                let how = Confirm { token: token(params)?, manual: capture_method(params)? };
+                Ok(Self::Confirm(id.to_owned(), how))
+            }
+            ["payment_intents", id, "capture"] => {
+                Ok(Self::Capture { id: id.to_owned(), amount: params.amount("amount_to_capture")? })
+            }
             ["payment_intents", id, "cancel"] => Ok(Self::Cancel(id.to_owned())),
             ["refunds"] => Ok(Self::Refund(NewRefund {
                 intent_id: params.required("payment_intent")?.to_owned(),
-                amount: params.amount()?,
+                amount: params.amount("amount")?,
                 metadata: params.metadata(),
             })),
             _ => Err(Reply::missing("endpoint", path)),
@@ -186,7 +197,8 @@ impl Operation {
             Self::Create(new) => Ok(ledger.create(new, key, now)),
             Self::Cancel(id) => ledger.cancel(&id, now),
             Self::Refund(new) => ledger.refund(new, now),
-            Self::Confirm(id) => match ledger.confirm(&id, key, now) {
+            Self::Capture { id, amount } => ledger.capture_authorised(&id, amount, now),
+            Self::Confirm(id, how) => match ledger.confirm(&id, how, key, now) {
                 Ok(Confirmed::Answer(reply)) => Ok(reply),
                 Ok(Confirmed::Unanswered(reply)) => return Outcome::StoreUnsent(reply),
                 Ok(Confirmed::AnswerAfter(after)) => return Outcome::Wait { id, after },
@@ -211,7 +223,7 @@ enum Outcome {
 }
 
 fn new_intent(params: &Params) -> Result<NewIntent, Reply> {
-    let Some(amount) = params.amount()? else {
+    let Some(amount) = params.amount("amount")? else {
         return Err(Reply::invalid("parameter_missing", "Missing param: amount."));
     };
     let currency = params.required("currency")?.to_ascii_lowercase();
@@ -219,16 +231,31 @@ fn new_intent(params: &Params) -> Result<NewIntent, Reply> {
         let message = format!("Invalid currency: {currency}.");
         return Err(Reply::invalid("parameter_invalid", &message));
     }
-    let token = params.required("payment_method")?.to_owned();
-    if Fault::of(&token).is_none() {
-        let message = format!("No such PaymentMethod: '{token}'");
-        return Err(Reply::invalid("resource_missing", &message));
-    }
     if params.get("confirm").is_some_and(|value| value != "false") {
         let message = "This gateway confirms in a second call only.";
         return Err(Reply::invalid("parameter_invalid", message));
     }
-    Ok(NewIntent { amount, currency, token, metadata: params.metadata() })
+    let manual = capture_method(params)?.unwrap_or(false);
+    Ok(NewIntent { amount, currency, token: token(params)?, manual, metadata: params.metadata() })
+}
+
+/// The payment method, where one is named.
+fn token(params: &Params) -> Result<Option<String>, Reply> {
+    match params.get("payment_method") {
+        None => Ok(None),
+        Some(token) if Fault::of(token).is_some() => Ok(Some(token.to_owned())),
+        Some(token) => Err(Reply::invalid("resource_missing", &format!("No such PaymentMethod: '{token}'"))),
+    }
+}
+
+/// Whether a confirm is only to authorise, where the request says so.
+fn capture_method(params: &Params) -> Result<Option<bool>, Reply> {
+    match params.get("capture_method") {
+        None => Ok(None),
+        Some("automatic" | "automatic_async") => Ok(Some(false)),
+        Some("manual") => Ok(Some(true)),
+        Some(other) => Err(Reply::invalid("parameter_invalid", &format!("Invalid capture_method: {other}."))),
+    }
 }
 
 /// A GET: admitted, then read.
@@ -253,12 +280,40 @@ async fn list_refunds(
     headers: HeaderMap,
 ) -> Reply {
     read(&simulator, &headers, |inner| {
-        let limit = query.get("limit").and_then(|text| text.parse().ok());
-        let limit = limit.unwrap_or(DEFAULT_LIST).clamp(1, MAX_LIST);
-        let intent_id = query.get("payment_intent").map(String::as_str);
-        let mut found = inner.ledger.refunds_of(intent_id);
-        let data: Vec<Value> = found.by_ref().take(limit).map(|r| r.to_json()).collect();
-        let has_more = found.next().is_some();
-        Ok(json!({"object": "list", "url": "/v1/refunds", "data": data, "has_more": has_more}))
+        let of = query.get("payment_intent").map(String::as_str);
+        let all = inner.ledger.refunds_of(of).map(|refund| (refund.id.as_str(), refund.to_json())).collect();
+        page("/v1/refunds", "refund", all, &query)
     })
+}
+
+async fn list_intents(
+    State(simulator): State<Arc<Simulator>>,
+    Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+) -> Reply {
+    read(&simulator, &headers, |inner| {
+        let all = inner.ledger.intents.iter().rev().map(|intent| (intent.id.as_str(), intent.to_json())).collect();
+        page("/v1/payment_intents", "payment_intent", all, &query)
+    })
+}
+
+/// A page of a list, newest first: after or before an object of it, where the request names one.
+fn page(url: &str, kind: &str, mut all: Vec<(&str, Value)>, query: &HashMap<String, String>) -> Result<Value, Reply> {
+    let limit = query.get("limit").and_then(|text| text.parse().ok()).unwrap_or(DEFAULT_LIST).clamp(1, MAX_LIST);
+    let place = |all: &[(&str, Value)], id: &String| {
+        all.iter().position(|(known, _)| *known == id.as_str()).ok_or_else(|| Reply::missing(kind, id))
+    };
+    let mut has_more = false;
+    if let Some(id) = query.get("starting_after") {
+        let at = place(&all, id)?;
+        all.drain(..=at);
+    } else if let Some(id) = query.get("ending_before") {
+        let at = place(&all, id)?;
+        all.truncate(at);
+        has_more = at > limit;
+        all.drain(..at.saturating_sub(limit));
+    }
+    has_more |= all.len() > limit;
+    let data: Vec<Value> = all.into_iter().take(limit).map(|(_, object)| object).collect();
+    Ok(json!({"object": "list", "url": url, "data": data, "has_more": has_more}))
 }
