@@ -144,6 +144,8 @@ pub mod shop;
 pub mod telemetry;
 #[cfg(any(feature = "cli", feature = "otlp", feature = "shop"))]
 pub mod tls;
+#[cfg(feature = "cli")]
+pub mod transfer;
 #[cfg(feature = "shop")]
 pub mod workflows;
 

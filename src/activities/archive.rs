@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::Months;
+use chrono::{Days, Months};
 use serde::{Deserialize, Serialize};
 
 use super::{OrderRef, lock};
@@ -18,6 +18,9 @@ use crate::{
 
 /// Orders per transaction of a sweep, so that it stays short.
 const MOST_AT_ONCE: i64 = 200;
+
+/// Events and keys per transaction of a sweep.
+const MOST_FORGOTTEN: i64 = 5_000;
 
 /// Moves one order to the history.
 pub struct Archive {
@@ -52,7 +55,10 @@ pub struct Swept {
     pub archived: u32,
     /// Months of history that were dropped.
     pub dropped_months: i32,
-    /// Whether there may be more to archive.
+    /// Events of the gateway and idempotency keys that were forgotten.
+    #[serde(default)]
+    pub forgotten: u64,
+    /// Whether there may be more to archive or to forget.
     pub more: bool,
 }
 
@@ -82,6 +88,10 @@ impl Activity for SweepArchive {
         let now = store::now(&mut conn).await?;
         if let Some(before) = now.checked_sub_months(Months::new(input.keep_months)) {
             swept.dropped_months = self.history.drop_before(&mut conn, before).await?;
+        }
+        if let Some(before) = now.checked_sub_days(Days::new(input.keep_days.into())) {
+            swept.forgotten = store::retention::forget(&mut conn, before, MOST_FORGOTTEN).await?;
+            swept.more |= swept.forgotten >= MOST_FORGOTTEN.unsigned_abs();
         }
         Ok(swept)
     }

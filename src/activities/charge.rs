@@ -11,7 +11,7 @@ use sqlx::PgPool;
 use std::time::Duration;
 use uuid::Uuid;
 
-use super::{IntentRef, Paid, from_gateway, void::void_or_refund};
+use super::{IntentRef, Paid, from_gateway, read, void::void_or_refund};
 use crate::{
     engine::{Activity, ActivityContext, ActivityError, Policy, Retry, Verified},
     orders::money::format_amount,
@@ -30,6 +30,12 @@ pub struct ChargeRequest {
     pub amount: i64,
     /// ISO code.
     pub currency: String,
+}
+
+impl ChargeRequest {
+    fn payment(&self) -> IntentRef {
+        IntentRef { order_id: self.order_id, intent_id: self.intent_id.clone() }
+    }
 }
 
 /// Result of `charge`.
@@ -63,6 +69,7 @@ impl Activity for Charge {
     }
 
     async fn run(&self, cx: &ActivityContext, input: &ChargeRequest) -> Result<Charged, ActivityError> {
+        input.payment().check_booked(&read(&self.pool, input.order_id).await?)?;
         match self.gateway.confirm_intent(cx.key(), &input.intent_id).await {
             Ok(intent) => charged(&intent),
             Err(GatewayError::Refused(Refusal::Declined(decline))) => Err(declined(&decline.message)),
@@ -74,10 +81,10 @@ impl Activity for Charge {
     }
 
     async fn verify(&self, _cx: &ActivityContext, input: &ChargeRequest) -> Result<Verified<Charged>, ActivityError> {
-        let read = self.gateway.get_intent(&input.intent_id).await;
-        let intent = read.map_err(|error| from_gateway(&error))?;
+        let intent = self.gateway.get_intent(&input.intent_id).await.map_err(|error| from_gateway(&error))?;
+        input.payment().check_owner(&intent)?;
         Ok(match intent.status {
-            IntentStatus::Succeeded => Verified::Happened(Charged::Captured(Paid::of(&intent))),
+            IntentStatus::Succeeded => Verified::Happened(Charged::Captured(Paid::of(&intent)?)),
             IntentStatus::Processing => Verified::Happened(Charged::Processing),
             IntentStatus::RequiresConfirmation | IntentStatus::RequiresPaymentMethod | IntentStatus::Canceled => {
                 Verified::NeverWill
@@ -92,21 +99,30 @@ impl Activity for Charge {
         Some(format!("void or refund {}", format_amount(input.amount, &input.currency)))
     }
 
+    /// Of a payment that was booked, what is left of it.
+    async fn undo_outlook(&self, input: &ChargeRequest) -> Option<String> {
+        let order = read(&self.pool, input.order_id).await.ok()?;
+        match order.captured - order.refunded {
+            _ if order.captured == 0 => Self::undo_summary(input),
+            0 => Some("nothing: all of it was refunded".to_owned()),
+            left => Some(format!("refund {}", format_amount(left, &order.currency))),
+        }
+    }
+
     async fn undo(
         &self,
         cx: &ActivityContext,
         input: &ChargeRequest,
         _output: Option<&Charged>,
     ) -> Result<(), ActivityError> {
-        let intent = IntentRef { order_id: input.order_id, intent_id: input.intent_id.clone() };
-        void_or_refund(&self.pool, self.gateway.as_ref(), cx.key(), &intent).await
+        void_or_refund(&self.pool, self.gateway.as_ref(), cx.key(), &input.payment()).await
     }
 }
 
 /// Maps a confirmed intent to the step's outcome.
 fn charged(intent: &Intent) -> Result<Charged, ActivityError> {
     match intent.status {
-        IntentStatus::Succeeded => Ok(Charged::Captured(Paid::of(intent))),
+        IntentStatus::Succeeded => Ok(Charged::Captured(Paid::of(intent)?)),
         IntentStatus::Processing => Ok(Charged::Processing),
         IntentStatus::RequiresPaymentMethod => {
             Err(declined(intent.last_decline.as_ref().map_or("the payment was declined", |decline| &decline.message)))

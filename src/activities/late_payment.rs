@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
-use super::{Confirmation, Confirmed, IntentRef, Paid, confirm::check_amount, from_gateway, lock, refused};
+use super::{Confirmation, Confirmed, IntentRef, Paid, confirm::check_amount, from_gateway, lock, read, refused};
 use crate::{
     engine::{Activity, ActivityContext, ActivityError},
     orders::{
@@ -42,19 +42,16 @@ impl Activity for LookLate {
     type Output = Late;
 
     async fn run(&self, _cx: &ActivityContext, input: &IntentRef) -> Result<Late, ActivityError> {
-        let mut conn = self.pool.acquire().await?;
-        let order = store::orders::find(&mut conn, input.order_id).await?;
-        drop(conn);
-        let order = order.ok_or_else(|| refused(Error::UnknownOrder(input.order_id)))?;
+        let order = read(&self.pool, input.order_id).await?;
         match order.state {
             OrderState::Cancelling => return Ok(Late::Wait),
             OrderState::Cancelled if order.captured == 0 => {}
             _ => return Ok(Late::Nothing),
         }
-        let read = self.gateway.get_intent(&input.intent_id).await;
-        let intent = read.map_err(|error| from_gateway(&error))?;
+        let intent = self.gateway.get_intent(&input.intent_id).await.map_err(|error| from_gateway(&error))?;
+        input.check_owner(&intent)?;
         let arrived = intent.status == IntentStatus::Succeeded;
-        Ok(if arrived { Late::Arrived(Paid::of(&intent)) } else { Late::Nothing })
+        Ok(if arrived { Late::Arrived(Paid::of(&intent)?) } else { Late::Nothing })
     }
 }
 

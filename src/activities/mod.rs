@@ -33,7 +33,7 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::{
-    engine::{self, ActivityError, Registry},
+    engine::{ActivityError, Registry},
     orders::{Error, History, Order, PostgresHistory, store},
     payments::{GatewayError, PaymentGateway},
 };
@@ -130,14 +130,18 @@ async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Order, ActivityError>
     store::orders::lock(conn, id).await?.ok_or_else(|| refused(Error::UnknownOrder(id)))
 }
 
-/// Maps a domain error to a step's: database errors may be retried, broken rules are final.
+/// An order without its lines, outside of a transaction.
+async fn read(pool: &PgPool, id: Uuid) -> Result<Order, ActivityError> {
+    let mut conn = pool.acquire().await?;
+    store::orders::row(&mut conn, id).await?.ok_or_else(|| refused(Error::UnknownOrder(id)))
+}
+
+/// Maps a domain error to a step's: database errors are what they are to every step, broken rules are final.
 fn refused(error: Error) -> ActivityError {
-    let again = matches!(
-        error,
-        Error::Engine(engine::Error::Database(_) | engine::Error::Unavailable(_) | engine::Error::OutcomeUnknown(_))
-    );
-    let failed = ActivityError::failed(error.code(), error.to_string());
-    if again { failed } else { failed.fatal() }
+    match error {
+        Error::Engine(error) => error.into(),
+        rule => ActivityError::failed(rule.code(), rule.to_string()).fatal(),
+    }
 }
 
 /// Maps a gateway's error to a step's: failed if certain, otherwise unknown.

@@ -9,14 +9,13 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{OrderRef, refused};
+use super::{OrderRef, read, references::foreign};
 use crate::{
     engine::{Activity, ActivityContext, ActivityError},
     orders::{
-        Error, Order,
+        Order,
         money::format_amount,
         state::{OrderState, Word},
-        store,
     },
 };
 
@@ -120,7 +119,7 @@ impl Activity for Notify {
     }
 }
 
-/// Does nothing when it runs. Its undo, the last of all, notifies customer and seller that the order was cancelled,
+/// The first step: makes sure that the order is this run's, before anything is done to it. Its undo, the last of all, notifies customer and seller that the order was cancelled,
 /// after that has been committed.
 pub struct Announce {
     pub(super) pool: PgPool,
@@ -133,8 +132,12 @@ impl Activity for Announce {
     type Input = OrderRef;
     type Output = ();
 
-    async fn run(&self, _cx: &ActivityContext, _input: &OrderRef) -> Result<(), ActivityError> {
-        Ok(())
+    async fn run(&self, cx: &ActivityContext, input: &OrderRef) -> Result<(), ActivityError> {
+        let order = read(&self.pool, input.order_id).await?;
+        if order.run_id == cx.run_id() {
+            return Ok(());
+        }
+        Err(foreign(format!("order {} is run {}'s", order.id, order.run_id)))
     }
 
     fn undo_summary(_: &OrderRef) -> Option<String> {
@@ -150,12 +153,6 @@ impl Activity for Announce {
         }
         Ok(())
     }
-}
-
-async fn read(pool: &PgPool, id: Uuid) -> Result<Order, ActivityError> {
-    let mut conn = pool.acquire().await?;
-    let order = store::orders::find(&mut conn, id).await?;
-    order.ok_or_else(|| refused(Error::UnknownOrder(id)))
 }
 
 async fn send(notifier: &dyn Notifier, key: &str, order: &Order, notice: Notice) -> Result<(), ActivityError> {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
-use super::{IntentRef, after_effect, from_gateway, lock, refused};
+use super::{IntentRef, after_effect, from_gateway, lock, read, refused};
 use crate::{
     engine::{Activity, ActivityContext, ActivityError, Policy, Retry, Time, begin},
     orders::{state::PaymentState, store},
-    payments::{Intent, IntentStatus, PaymentGateway},
+    payments::{Intent, IntentStatus, PaymentGateway, UNREADABLE},
 };
 
 /// Money that the gateway captured.
@@ -23,8 +23,15 @@ pub struct Paid {
 }
 
 impl Paid {
-    pub(super) fn of(intent: &Intent) -> Self {
-        Self { amount: intent.captured, currency: intent.currency.clone() }
+    /// What a payment that has succeeded captured. One of nothing is no answer: the order must not go on with it.
+    pub(super) fn of(intent: &Intent) -> Result<Self, ActivityError> {
+        if intent.captured > 0 {
+            return Ok(Self { amount: intent.captured, currency: intent.currency.clone() });
+        }
+        Err(ActivityError::unknown(
+            UNREADABLE,
+            "the gateway says that the payment has succeeded, but not how much it is",
+        ))
     }
 }
 
@@ -53,13 +60,13 @@ pub enum Settled {
     Open,
 }
 
-fn settled(intent: &Intent) -> Settled {
-    match intent.status {
-        IntentStatus::Succeeded => Settled::Captured(Paid::of(intent)),
+fn settled(intent: &Intent) -> Result<Settled, ActivityError> {
+    Ok(match intent.status {
+        IntentStatus::Succeeded => Settled::Captured(Paid::of(intent)?),
         IntentStatus::Canceled => Settled::Voided,
         IntentStatus::RequiresPaymentMethod => Settled::Declined,
         _ => Settled::Open,
-    }
+    })
 }
 
 /// Reads a payment; changes nothing.
@@ -74,8 +81,9 @@ impl Activity for CheckPayment {
     type Output = Checked;
 
     async fn run(&self, _cx: &ActivityContext, input: &IntentRef) -> Result<Checked, ActivityError> {
-        let read = self.gateway.get_intent(&input.intent_id).await;
-        let settled = settled(&read.map_err(|error| from_gateway(&error))?);
+        let intent = self.gateway.get_intent(&input.intent_id).await.map_err(|error| from_gateway(&error))?;
+        input.check_owner(&intent)?;
+        let settled = settled(&intent)?;
         let mut conn = self.pool.acquire().await?;
         Ok(Checked { at: store::now(&mut conn).await?, settled })
     }
@@ -109,13 +117,14 @@ impl Activity for SettlePayment {
     }
 
     async fn run(&self, cx: &ActivityContext, input: &Settling) -> Result<Settled, ActivityError> {
+        input.intent.check_booked(&read(&self.pool, input.intent.order_id).await?)?;
         if input.unknown {
             self.mark_unknown(&input.intent).await?;
         }
         match self.gateway.cancel_intent(cx.key(), &input.intent.intent_id).await {
-            Ok(intent) => Ok(settled(&intent)),
+            Ok(intent) => settled(&intent),
             Err(error) => match error.intent() {
-                Some(intent) => Ok(settled(intent)),
+                Some(intent) => settled(intent),
                 None => Err(from_gateway(&error)),
             },
         }

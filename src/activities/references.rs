@@ -3,7 +3,11 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::payments::RefundStatus;
+use crate::{
+    engine::ActivityError,
+    orders::Order,
+    payments::{Intent, RefundStatus},
+};
 
 /// A payment of an order, by the gateway's id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +17,30 @@ pub struct IntentRef {
     pub order_id: Uuid,
     /// The gateway's id of the payment.
     pub intent_id: String,
+}
+
+impl IntentRef {
+    /// Whether the gateway says that the payment was made for this order.
+    pub(super) fn check_owner(&self, intent: &Intent) -> Result<(), ActivityError> {
+        let owner = intent.order_id.as_deref();
+        if intent.id == self.intent_id && owner == Some(self.order_id.to_string().as_str()) {
+            return Ok(());
+        }
+        Err(foreign(format!("at the gateway {} is a payment of order {}", intent.id, owner.unwrap_or("unknown"))))
+    }
+
+    /// Whether our books say that it is this order's payment.
+    pub(super) fn check_booked(&self, order: &Order) -> Result<(), ActivityError> {
+        if order.id == self.order_id && order.intent_id.as_ref() == Some(&self.intent_id) {
+            return Ok(());
+        }
+        Err(foreign(format!("the payment on record of order {} is not {}", order.id, self.intent_id)))
+    }
+}
+
+/// Something that was handed over belongs to another order.
+pub(super) fn foreign(message: String) -> ActivityError {
+    ActivityError::failed("belongs_to_another_order", message).fatal()
 }
 
 /// A refund that is owed.
@@ -55,4 +83,7 @@ pub struct Made {
 pub struct RefundRef {
     /// The gateway's id.
     pub refund_id: String,
+    /// The order; none in the input of a step that an earlier version recorded.
+    #[serde(default)]
+    pub order_id: Option<Uuid>,
 }

@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use sqlx::PgPool;
 
-use super::{Made, RefundDue, RefundRef, from_gateway, lock, refused};
+use super::{IntentRef, Made, RefundDue, RefundRef, from_gateway, lock, read, references::foreign, refused};
 use crate::{
     engine::{Activity, ActivityContext, ActivityError, begin},
     orders::{
         state::{PaymentState, Word},
         store,
     },
-    payments::{GatewayError, NewRefund, PaymentGateway},
+    payments::{self, GatewayError, NewRefund, PaymentGateway, Refusal},
 };
 
 /// The metadata field with our number of the refund.
@@ -32,6 +32,7 @@ impl Activity for Refund {
     type Output = Made;
 
     async fn run(&self, cx: &ActivityContext, input: &RefundDue) -> Result<Made, ActivityError> {
+        check_due(&self.pool, input).await?;
         match issue(self.gateway.as_ref(), cx.key(), input).await {
             Ok(made) => Ok(made),
             Err(error) => {
@@ -42,18 +43,40 @@ impl Activity for Refund {
     }
 }
 
+/// A refund has to be on record as it is to be made: fixed for this order, of its payment, not ended yet.
+async fn check_due(pool: &PgPool, due: &RefundDue) -> Result<(), ActivityError> {
+    let order = read(pool, due.order_id).await?;
+    let mut conn = pool.acquire().await?;
+    let row = store::refunds::find(&mut conn, due.order_id, due.no).await?;
+    IntentRef { order_id: due.order_id, intent_id: due.intent_id.clone() }.check_booked(&order)?;
+    if row.is_none_or(|row| row.amount != due.amount) || order.currency != due.currency {
+        return Err(foreign(format!("no such refund of order {} is on record", due.order_id)));
+    }
+    Ok(())
+}
+
 /// Issues a refund, or finds the one issued under this number.
 pub(super) async fn issue(gateway: &dyn PaymentGateway, key: &str, due: &RefundDue) -> Result<Made, GatewayError> {
     let number = due.no.to_string();
-    let known = gateway.refunds_of(&due.intent_id).await?;
-    if let Some(known) = known.into_iter().find(|refund| refund.metadata.get(REFUND_NO) == Some(&number)) {
+    let order_id = due.order_id.to_string();
+    let is_this = |refund: &payments::Refund| {
+        refund.metadata.get(REFUND_NO) == Some(&number) && refund.order_id.as_ref() == Some(&order_id)
+    };
+    if let Some(known) = gateway.refunds_of(&due.intent_id).await?.into_iter().find(is_this) {
+        if (known.amount, &known.currency) != (due.amount, &due.currency) {
+            let message = format!(
+                "refund {number} is of {} {} there, and of {} {} in our books (minor units)",
+                known.amount, known.currency, due.amount, due.currency
+            );
+            return Err(Refusal::Rejected { status: 0, code: "refund_mismatch".to_owned(), message }.into());
+        }
         return Ok(Made { refund_id: known.id, status: known.status });
     }
     let new = NewRefund {
         intent_id: due.intent_id.clone(),
         amount: due.amount,
-        order_id: due.order_id.to_string(),
-        metadata: [(REFUND_NO.to_owned(), number)].into(),
+        order_id,
+        metadata: [(REFUND_NO.to_owned(), number.clone())].into(),
     };
     // The key has the number too: an undo may issue several refunds, each after the previous one failed.
     let made = gateway.refund(&format!("{key}-{}", due.no), &new).await?;
@@ -95,6 +118,10 @@ impl Activity for CheckRefund {
     async fn run(&self, _cx: &ActivityContext, input: &RefundRef) -> Result<Made, ActivityError> {
         let read = self.gateway.get_refund(&input.refund_id).await;
         let refund = read.map_err(|error| from_gateway(&error))?;
+        let owner = input.order_id.map(|id| id.to_string());
+        if owner.is_some() && refund.order_id != owner {
+            return Err(foreign(format!("at the gateway {} is no refund of this order", refund.id)));
+        }
         Ok(Made { refund_id: refund.id, status: refund.status })
     }
 }

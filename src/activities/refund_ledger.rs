@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool};
 
-use super::{Made, OrderRef, RefundDue, lock, refused};
+use super::{Made, OrderRef, RefundDue, lock, references::foreign, refused};
 use crate::{
     engine::{Activity, ActivityContext, ActivityError, begin},
     orders::{Order, state::PaymentState, store},
@@ -32,6 +32,10 @@ pub(super) async fn record(
     made: &Made,
 ) -> Result<PaymentState, ActivityError> {
     let mut order = lock(conn, due.order_id).await?;
+    let row = store::refunds::lock(conn, due.order_id, due.no).await?;
+    if row.is_none_or(|row| row.amount != due.amount) {
+        return Err(foreign(format!("no such refund of order {} is on record", due.order_id)));
+    }
     let state = match made.status {
         RefundStatus::Succeeded => "succeeded",
         status if status.is_void() => "failed",

@@ -6,7 +6,7 @@
 use sqlx::PgPool;
 
 use super::{
-    IntentRef, RefundDue, after_effect, from_gateway, lock,
+    IntentRef, Paid, RefundDue, after_effect, from_gateway, lock,
     refund::{issue, note_refusal},
     refund_ledger::{due, record},
     refused,
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     engine::{ActivityError, begin},
     orders::{
-        money::WHOLE_BP,
+        money::{WHOLE_BP, format_amount},
         state::{PaymentState, Word},
         store,
     },
@@ -28,9 +28,10 @@ pub(super) async fn void_or_refund(
     key: &str,
     which: &IntentRef,
 ) -> Result<(), ActivityError> {
-    let read = gateway.get_intent(&which.intent_id).await.map_err(|error| from_gateway(&error))?;
-    match read.status {
-        IntentStatus::Succeeded => return refund_all(pool, gateway, key, which, &read).await,
+    let intent = gateway.get_intent(&which.intent_id).await.map_err(|error| from_gateway(&error))?;
+    which.check_owner(&intent)?;
+    match intent.status {
+        IntentStatus::Succeeded => return refund_all(pool, gateway, key, which, &intent).await,
         IntentStatus::Canceled => return book_void(pool, which).await,
         _ => {}
     }
@@ -51,6 +52,10 @@ pub(super) async fn void_or_refund(
 async fn book_void(pool: &PgPool, which: &IntentRef) -> Result<(), ActivityError> {
     let mut tx = begin(pool).await.map_err(after_effect)?;
     let mut order = lock(&mut tx, which.order_id).await?;
+    if order.captured > order.refunded {
+        let kept = format_amount(order.captured - order.refunded, &order.currency);
+        return Err(differs(format!("the gateway voided the payment, and our books say that {kept} of it are kept")));
+    }
     // A decline explains better why no money moved.
     if order.payment_state != PaymentState::Failed && order.payment_state.to(PaymentState::Voided).is_ok() {
         order.become_paid(PaymentState::Voided).map_err(refused)?;
@@ -59,8 +64,7 @@ async fn book_void(pool: &PgPool, which: &IntentRef) -> Result<(), ActivityError
     tx.commit().await.map_err(after_effect)
 }
 
-/// Records what is owed, asks the gateway, and books its answer. While a refund is pending the undo asks again; if that
-/// outlasts its retries, the run is stuck for an operator to see.
+/// Records what is owed, asks the gateway, lets it confirm that all went back, and books that. While a refund is pending the undo asks again; if that outlasts its retries, the run is stuck for an operator to see.
 async fn refund_all(
     pool: &PgPool,
     gateway: &dyn PaymentGateway,
@@ -68,27 +72,62 @@ async fn refund_all(
     which: &IntentRef,
     intent: &Intent,
 ) -> Result<(), ActivityError> {
+    let paid = Paid::of(intent)?;
     let mut tx = begin(pool).await?;
     let mut order = lock(&mut tx, which.order_id).await?;
     order.intent_id = Some(which.intent_id.clone());
-    order.book_capture(intent.captured).map_err(refused)?;
+    order.book_capture(paid.amount).map_err(refused)?;
     let owed: Option<RefundDue> = due(&mut tx, &mut order, WHOLE_BP).await?;
     store::orders::save(&mut tx, &order).await?;
     tx.commit().await?;
-    let Some(owed) = owed else { return Ok(()) };
-    let made = match issue(gateway, key, &owed).await {
+    match owed {
+        Some(owed) => give_back(pool, gateway, key, &owed, &paid).await,
+        None => confirm_refunded(gateway, &which.intent_id, &paid).await,
+    }
+}
+
+async fn give_back(
+    pool: &PgPool,
+    gateway: &dyn PaymentGateway,
+    key: &str,
+    owed: &RefundDue,
+    paid: &Paid,
+) -> Result<(), ActivityError> {
+    let made = match issue(gateway, key, owed).await {
         Ok(made) => made,
         Err(error) => {
-            note_refusal(pool, &owed, &error).await;
+            note_refusal(pool, owed, &error).await;
             return Err(from_gateway(&error));
         }
     };
+    if made.status == RefundStatus::Succeeded {
+        // Before it is booked: what is booked as refunded is not asked for again.
+        confirm_refunded(gateway, &owed.intent_id, paid).await?;
+    }
     let mut tx = begin(pool).await.map_err(after_effect)?;
-    record(&mut tx, &owed, &made).await?;
+    record(&mut tx, owed, &made).await?;
     tx.commit().await.map_err(after_effect)?;
     match made.status {
         RefundStatus::Succeeded => Ok(()),
         status if status.is_void() => Err(ActivityError::failed("refund_failed", owed.sentence())),
         _ => Err(ActivityError::failed("refund_pending", "the refund is pending at the gateway")),
     }
+}
+
+/// That a refund was answered with a yes, or that our books owe nothing, is not enough: the refunds at the gateway have to add
+/// up to what it captured.
+async fn confirm_refunded(gateway: &dyn PaymentGateway, intent_id: &str, paid: &Paid) -> Result<(), ActivityError> {
+    let refunds = gateway.refunds_of(intent_id).await.map_err(|error| from_gateway(&error))?;
+    let made = refunds.iter().filter(|refund| refund.status == RefundStatus::Succeeded);
+    let back: i64 = made.map(|refund| refund.amount).fold(0, i64::saturating_add);
+    if back >= paid.amount {
+        return Ok(());
+    }
+    let (back, all) = (format_amount(back, &paid.currency), format_amount(paid.amount, &paid.currency));
+    Err(differs(format!("the gateway shows refunds of {back} for {all}, where all of it should have gone back")))
+}
+
+/// Asked again, because a gateway may be late; then the run is stuck, and somebody has to look.
+fn differs(message: String) -> ActivityError {
+    ActivityError::failed("books_differ", message)
 }

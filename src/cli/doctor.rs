@@ -6,15 +6,52 @@ use anyhow::bail;
 use serde::Serialize;
 
 use super::output::Out;
-#[cfg(feature = "shop")]
-use crate::orders::{Orders, ShopSettings};
 use crate::{config::DatabaseArgs, engine::Engine};
+#[cfg(feature = "shop")]
+use crate::{
+    orders::{Orders, ShopSettings},
+    payments::{Secret, StripeConfig, StripeGateway},
+};
+
+/// Differences that are listed.
+#[cfg(feature = "shop")]
+const LISTED: usize = 50;
 
 /// Check settings, schema, and the no-limbo and ledger invariants of a database
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     database: DatabaseArgs,
+    #[cfg(feature = "shop")]
+    #[command(flatten)]
+    gateway: Gateway,
+}
+
+/// The gateway to compare the books with, where one is named.
+#[cfg(feature = "shop")]
+#[derive(Debug, clap::Args)]
+struct Gateway {
+    /// Gateway to compare the books with, order by order; without it, they are checked by themselves
+    #[arg(long, value_name = "URL", env = "BACKSTITCH_GATEWAY_URL")]
+    gateway_url: Option<String>,
+    /// The gateway's API key
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "BACKSTITCH_GATEWAY_KEY",
+        default_value = "sk_test_simulator",
+        hide_env_values = true,
+        hide_default_value = true
+    )]
+    gateway_key: Secret,
+}
+
+#[cfg(feature = "shop")]
+impl Gateway {
+    fn open(&self) -> anyhow::Result<Option<StripeGateway>> {
+        let open = |url| StripeGateway::new(&StripeConfig::new(url, self.gateway_key.clone()));
+        Ok(self.gateway_url.as_ref().map(open).transpose()?)
+    }
 }
 
 /// Result of one check.
@@ -39,7 +76,7 @@ impl Check {
 /// # Errors
 /// When the database can't be reached, or breaches were found.
 pub(super) async fn run(args: Args, out: Out) -> anyhow::Result<()> {
-    let checks = examine(&args.database.engine()?).await?;
+    let checks = examine(&args).await?;
     out.show(&checks, || {
         let mark = |ok: bool| out.paint(if ok { "✓" } else { "✗" });
         checks.iter().map(|check| format!("{} {}: {}\n", mark(check.ok), check.name, check.found)).collect()
@@ -55,7 +92,8 @@ pub(super) async fn run(args: Args, out: Out) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When the database can't be reached.
-async fn examine(engine: &Engine) -> anyhow::Result<Vec<Check>> {
+async fn examine(args: &Args) -> anyhow::Result<Vec<Check>> {
+    let engine = &args.database.engine()?;
     let mut checks = Vec::new();
     let settings = engine.server_settings().await?;
     checks.push(Check::new("postgres 13 or newer", settings.version >= 130_000, settings.version_text.clone()));
@@ -89,6 +127,10 @@ async fn examine(engine: &Engine) -> anyhow::Result<Vec<Check>> {
         checks.push(limbo(engine).await?);
         #[cfg(feature = "shop")]
         checks.push(check_ledger(&orders).await?);
+        #[cfg(feature = "shop")]
+        if let Some(gateway) = args.gateway.open()? {
+            checks.push(compare_with(&gateway, &orders).await?);
+        }
     }
     Ok(checks)
 }
@@ -98,6 +140,17 @@ async fn check_ledger(orders: &Orders) -> anyhow::Result<Check> {
     let breaches = orders.book_breaches().await?;
     let found = if breaches.is_empty() { "the books add up".to_owned() } else { breaches.join("; ") };
     Ok(Check::new("ledger", breaches.is_empty(), found))
+}
+
+/// Order by order.
+#[cfg(feature = "shop")]
+async fn compare_with(gateway: &StripeGateway, orders: &Orders) -> anyhow::Result<Check> {
+    let found = orders.compare(gateway).await?;
+    let says = match found.differences.len() {
+        0 => format!("{} orders agree, {} are under way", found.agree, found.under_way),
+        _ => found.differences.iter().take(LISTED).cloned().collect::<Vec<_>>().join("; "),
+    };
+    Ok(Check::new("gateway", found.differences.is_empty(), says))
 }
 
 async fn limbo(engine: &Engine) -> anyhow::Result<Check> {

@@ -20,7 +20,7 @@ use crate::{
     orders::{Orders, ShopSettings},
     payments::{StripeConfig, StripeGateway},
     telemetry::Recorder,
-    workflows,
+    transfer, workflows,
 };
 
 /// How long to wait before the schedules are tried again.
@@ -41,7 +41,7 @@ pub(super) fn shop(
     config.timeout = gateway.gateway_timeout;
     config.traceparent = Some(engine::current_traceparent);
     let deps = ShopDeps::new(pool.clone(), Arc::new(StripeGateway::new(&config)?));
-    let registry = workflows::register(Registry::new(), &deps);
+    let registry = transfer::register(workflows::register(Registry::new(), &deps), &transfer::Bank::default());
     let engine = Engine::new(pool, registry).with_schema(&schema.name)?;
     let engine = engine.with_max_payload(max_payload).with_retention(retention);
     Ok(Orders::new(engine, settings).with_webhook_secrets(gateway.webhook_secret.into_iter().collect()))

@@ -83,6 +83,13 @@ pub trait Activity: Send + Sync + 'static {
         None
     }
 
+    /// The same as it would be at this moment, for dry runs: `refund 7.50 EUR` of which a part went back before. By default what
+    /// [`Activity::undo_summary`] says. It changes nothing, and has two seconds.
+    fn undo_outlook(&self, input: &Self::Input) -> impl Future<Output = Option<String>> + Send {
+        let summary = Self::undo_summary(input);
+        async { summary }
+    }
+
     /// Undoes it. Must be safe to call even if it never happened, or was undone before. Called only with `UNDOABLE`.
     fn undo(
         &self,
@@ -184,12 +191,16 @@ impl ActivityError {
 }
 
 impl From<sqlx::Error> for ActivityError {
-    /// For SQL in a transactional step, which is rolled back: no effect, worth another try. Where it is the server or the
-    /// connection that is in trouble, the step is begun again without counting this attempt.
+    /// Worth another try. Failed where the server refused a statement or found no row; otherwise unknown: the connection broke,
+    /// or there was none, after the step may have had an effect elsewhere. A transactional step is rolled back, and so is
+    /// certain whatever this says; where it is the server or the connection that is in trouble, it is begun again without
+    /// counting this attempt.
     fn from(error: sqlx::Error) -> Self {
-        let waits = matches!(sort_error(&error), (Trouble::Server | Trouble::Connection, true));
-        let code = if waits { DATABASE_IN_TROUBLE } else { "database" };
-        Self::failed(code, error.to_string())
+        let (trouble, passes) = sort_error(&error);
+        let in_trouble = matches!(trouble, Trouble::Server | Trouble::Connection);
+        let refused = matches!(error, sqlx::Error::Database(_) | sqlx::Error::RowNotFound) && !in_trouble;
+        let code = if in_trouble && passes { DATABASE_IN_TROUBLE } else { "database" };
+        if refused { Self::failed(code, error.to_string()) } else { Self::unknown(code, error.to_string()) }
     }
 }
 
@@ -350,3 +361,18 @@ pub(crate) const DATABASE_IN_TROUBLE: &str = "database_unavailable";
 
 /// How long an attempt may go before it is written down, so that operators see it.
 pub(crate) const VISIBLE_AFTER: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_connection_leaves_a_step_unknown() {
+        let broken = || std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        for error in [sqlx::Error::Io(broken()), sqlx::Error::PoolTimedOut, sqlx::Error::Protocol("cut".into())] {
+            assert!(ActivityError::from(error).unknown);
+        }
+        let certain = ActivityError::from(sqlx::Error::RowNotFound);
+        assert!(!certain.unknown && certain.retryable);
+    }
+}

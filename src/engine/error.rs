@@ -28,6 +28,9 @@ pub enum Error {
         /// The decoder's sentence.
         message: String,
     },
+    /// Callers can neither start runs of this workflow nor feed them.
+    #[error("{0} is internal: its runs are started by the service itself, not by callers")]
+    InternalWorkflow(String),
     /// A parameter is out of its range or malformed.
     #[error("{0}")]
     InvalidRequest(String),
@@ -149,6 +152,7 @@ impl Error {
             Self::UnknownWorkflow(_) => "unknown_workflow",
             Self::InvalidInput { .. } => "invalid_input",
             Self::InvalidOutput { .. } => "invalid_output",
+            Self::InternalWorkflow(_) => "internal_workflow",
             Self::InvalidRequest(_) | Self::InvalidField { .. } => "invalid_request",
             Self::PayloadTooLarge { .. } => "payload_too_large",
             Self::KeyConflict(_) => "key_conflict",

@@ -48,6 +48,7 @@ pub use self::{
         schema::Schema,
         trace::Trace,
         verb::{Declared, Verb},
+        visibility::Visibility,
         words::UnknownWord,
     },
     credentials::{Identity, VERDICT_FOR},

@@ -25,3 +25,17 @@ pub(crate) fn check_queue(name: Option<&str>) -> Result<(), Error> {
         _ => Ok(()),
     }
 }
+
+/// Keys that begin so belong to runs that callers can't start: those of internal workflows, and of schedules' slots. So nobody can
+/// take one before the service does.
+pub(crate) const INTERNAL_KEY: &str = "@internal:";
+/// See [`INTERNAL_KEY`].
+pub(crate) const SCHEDULE_KEY: &str = "@schedule:";
+
+/// A key as a caller may state it.
+pub(crate) fn check_callers_key(key: Option<&str>) -> Result<(), Error> {
+    match [INTERNAL_KEY, SCHEDULE_KEY].iter().find(|ours| key.is_some_and(|key| key.starts_with(*ours))) {
+        Some(ours) => Err(Error::InvalidRequest(format!("a key that begins with {ours} is not for callers"))),
+        None => Ok(()),
+    }
+}

@@ -17,8 +17,10 @@ use super::{
         model::{Failure, Json, to_json},
         policy::{ActivityMeta, Catalog},
         schema::Schema,
+        visibility::Visibility,
     },
     error::Error,
+    store::lanes::Registration,
     workflow::Workflow,
 };
 
@@ -42,6 +44,8 @@ pub(crate) trait ActivityCode: Send + Sync {
     fn check_output(&self, output: &str) -> Result<(), String>;
     /// None, too, where the input can't be read by this version.
     fn undo_summary(&self, input: &str) -> Option<String>;
+    /// What undoing it would mean now.
+    fn undo_outlook<'a>(&'a self, input: &'a str) -> BoxFuture<'a, Option<String>>;
 }
 
 /// The workflows and activities that a process knows. Made once, at start-up.
@@ -146,9 +150,26 @@ impl Registry {
     }
 
     /// Fields that are never shown of a workflow's runs: its own, and those of all activities here.
-    pub(crate) fn secret_fields(&self, code: &dyn WorkflowCode) -> Vec<String> {
+    fn secret_fields(&self, code: &dyn WorkflowCode) -> Vec<String> {
         let all: BTreeSet<&str> = self.secret_fields.iter().chain(code.secret_fields()).copied().collect();
         all.into_iter().map(str::to_owned).collect()
+    }
+
+    /// Fields that are never shown of runs of a workflow, in any version.
+    pub(crate) fn secret_fields_of(&self, workflow: &str) -> Vec<String> {
+        let versions = self.workflows.values().filter(|code| code.name() == workflow);
+        versions.flat_map(|code| self.secret_fields(&**code)).collect()
+    }
+
+    /// What is recorded of a workflow when it is registered.
+    pub(crate) fn registration<'a>(&self, code: &'a dyn WorkflowCode) -> Registration<'a> {
+        Registration {
+            name: code.name(),
+            version: code.version(),
+            secret_fields: self.secret_fields(code),
+            internal: code.visibility() == Visibility::Internal,
+            public_signals: code.public_signals().to_vec(),
+        }
     }
 
     /// The newest version of a workflow.
@@ -198,6 +219,14 @@ impl<W: Workflow> WorkflowCode for TypedWorkflow<W> {
 
     fn secret_fields(&self) -> &'static [&'static str] {
         W::secret_fields()
+    }
+
+    fn visibility(&self) -> Visibility {
+        W::VISIBILITY
+    }
+
+    fn public_signals(&self) -> &'static [&'static str] {
+        W::public_signals()
     }
 
     fn check(&self, input: &str) -> Result<(), String> {
@@ -264,6 +293,10 @@ impl<A: Activity> ActivityCode for TypedActivity<A> {
 
     fn undo_summary(&self, input: &str) -> Option<String> {
         A::undo_summary(&serde_json::from_str(input).ok()?)
+    }
+
+    fn undo_outlook<'a>(&'a self, input: &'a str) -> BoxFuture<'a, Option<String>> {
+        async move { self.0.undo_outlook(&serde_json::from_str(input).ok()?).await }.boxed()
     }
 }
 

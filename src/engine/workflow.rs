@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::core::{context::Context, model::Failure};
+use super::core::{context::Context, model::Failure, visibility::Visibility};
 
 /// A workflow: a function over its recorded steps.
 ///
@@ -18,6 +18,9 @@ pub trait Workflow: Send + Sync + 'static {
     const VERSION: i32 = 1;
     /// How long a run may take before its pivot; after that it is undone with `deadline_exceeded`. `None`: no bound.
     const DEADLINE: Option<Duration> = None;
+    /// Who may start its runs and send them signals. An internal one's are started by the service itself (the engine's methods
+    /// that take no operator) and by its schedules; callers of the API are refused with `internal_workflow`.
+    const VISIBILITY: Visibility = Visibility::Public;
     /// What a run is started with.
     type Input: Serialize + DeserializeOwned + Send + Sync + 'static;
     /// What it ends with.
@@ -27,6 +30,11 @@ pub trait Workflow: Send + Sync + 'static {
     /// The activities' ([`Activity::secret_fields`](super::Activity::secret_fields)) are hidden beside them. Once registered, a
     /// name stays hidden.
     fn secret_fields() -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Signals that callers may send to its runs although it is internal.
+    fn public_signals() -> &'static [&'static str] {
         &[]
     }
 

@@ -48,6 +48,7 @@ pub const CODES: &[Code] = &[
     Code::new("empty_filter", 400, "The filter is empty"),
     Code::new("unauthorized", 401, "An API key is needed"),
     Code::new("forbidden", 403, "The key's role does not allow it"),
+    Code::new("internal_workflow", 403, "Callers can't start or feed runs of this workflow"),
     Code::new("unknown_step", 404, "There is no such step"),
     Code::new("unknown_operation", 404, "There is no such bulk operation"),
     Code::new("unknown_schedule", 404, "There is no such schedule"),
@@ -237,6 +238,7 @@ mod tests {
         let cases: Vec<(E, u16)> = vec![
             (E::UnknownWorkflow("w".into()), 404),
             (E::InvalidInput { workflow: "w".into(), message: "m".into() }, 400),
+            (E::InternalWorkflow("w".into()), 403),
             (E::InvalidRequest("m".into()), 400),
             (E::InvalidOutput { activity: "a".into(), message: "m".into() }, 422),
             (E::InvalidField { field: "f".into(), message: "m".into() }, 400),

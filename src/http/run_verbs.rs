@@ -212,7 +212,9 @@ async fn resolve(request: VerbRequest<ResolveBody>) -> Result<Planned, Problem> 
             headers(("location" = String, description = "The new run's address."))),
         (status = 200, description = "A dry run: what would be kept; nothing was changed.", body = ForkPlan),
     ),
-    extensions(("x-problems" = json!(["unknown_run", "unknown_step", "reason_required", "wrong_state", "invalid_input"])))
+    extensions(("x-problems" = json!([
+        "unknown_run", "unknown_step", "reason_required", "wrong_state", "invalid_input", "internal_workflow"
+    ])))
 )]
 async fn fork(request: VerbRequest<ForkBody>) -> Result<Response, Problem> {
     let (app, id) = (request.app.clone(), request.id.clone());

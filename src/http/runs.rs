@@ -65,7 +65,7 @@ type Id = Path<String>;
         (status = 200, description = "The key was known: the first run.", body = Run,
             headers(("location" = String, description = "The run's address."))),
     ),
-    extensions(("x-problems" = json!(["unknown_workflow", "invalid_input", "key_conflict"])))
+    extensions(("x-problems" = json!(["unknown_workflow", "internal_workflow", "invalid_input", "key_conflict"])))
 )]
 async fn start(
     State(app): State<App>,
@@ -73,7 +73,7 @@ async fn start(
     TraceParent(traceparent): TraceParent,
     Json(body): Json<StartBody>,
 ) -> Result<Response, Problem> {
-    let started = app.engine.start(body.request(key, traceparent)?).await?;
+    let started = app.engine.accept(body.request(key, traceparent)?).await?;
     note_run(started.run);
     let run = app.engine.run(started.run).await?;
     let id = run.id;
@@ -108,7 +108,7 @@ async fn batch(
     let read = |body: &RawValue| parse::<StartBody>(body.get().as_bytes())?.request(None, traceparent.clone());
     let read: Vec<Result<StartRun, Problem>> = bodies.iter().map(|body| read(body)).collect();
     let good = read.iter().filter_map(|request| request.as_ref().ok().cloned()).collect();
-    let mut started = app.engine.start_batch(good).await?.into_iter();
+    let mut started = app.engine.accept_batch(good).await?.into_iter();
     let missing = || Problem::new("internal_error", "the engine gave no result for this item");
     let items = read
         .into_iter()
@@ -197,7 +197,7 @@ async fn result(
     ),
     request_body(content = Option<Value>, description = "The payload."),
     responses((status = 202, description = "The signal is in the run's inbox.", body = SignalAnswer)),
-    extensions(("x-problems" = json!(["unknown_run", "run_ended"])))
+    extensions(("x-problems" = json!(["unknown_run", "internal_workflow", "run_ended"])))
 )]
 async fn signal(
     State(app): State<App>,

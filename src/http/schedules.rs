@@ -119,7 +119,7 @@ async fn show(
         (status = 201, description = "Made.", body = ScheduleChange, headers(("location" = String, description = "Its address."))),
         (status = 200, description = "Replaced, or a dry run.", body = ScheduleChange, headers(("location" = String, description = "Its address."))),
     ),
-    extensions(("x-problems" = json!(["unknown_workflow", "invalid_input"])))
+    extensions(("x-problems" = json!(["unknown_workflow", "internal_workflow", "invalid_input"])))
 )]
 async fn set(
     State(app): State<App>,

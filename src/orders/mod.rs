@@ -28,8 +28,8 @@ pub use self::{
     order::{Cancel, Item, Line, Order, OrderPage},
     refund::{BadTiers, RefundTiers, Tier},
     service::{
-        CancelOrder, ChangeOrder, Fulfilment, FulfilmentReport, NewDelivery, OrderFilter, Orders, Payment, PlaceOrder,
-        Placed, PutItem, Wanted, WebhookTaken, book_breaches,
+        CancelOrder, ChangeOrder, Comparison, Fulfilment, FulfilmentReport, NewDelivery, OrderFilter, Orders, Payment,
+        PlaceOrder, Placed, PutItem, Wanted, WebhookTaken, book_breaches,
     },
     settings::ShopSettings,
     store::history::{History, HistoryFuture, PostgresHistory},

@@ -89,11 +89,14 @@ pub struct SweepInput {
     /// How many months of history to keep.
     #[serde(default = "a_year_in_months")]
     pub keep_months: u32,
+    /// How many days the gateway's events and the callers' idempotency keys are remembered.
+    #[serde(default = "a_month_in_days")]
+    pub keep_days: u32,
 }
 
 impl Default for SweepInput {
     fn default() -> Self {
-        Self { after_ms: half_an_hour_ms(), keep_months: a_year_in_months() }
+        Self { after_ms: half_an_hour_ms(), keep_months: a_year_in_months(), keep_days: a_month_in_days() }
     }
 }
 
@@ -103,6 +106,10 @@ const fn half_an_hour_ms() -> u64 {
 
 const fn a_year_in_months() -> u32 {
     12
+}
+
+const fn a_month_in_days() -> u32 {
+    30
 }
 
 /// What happened to an order.

@@ -6,6 +6,9 @@
 
 use super::types::{Decline, Intent};
 
+/// The code of an answer that can't be relied on.
+pub(crate) const UNREADABLE: &str = "gateway_answer_unreadable";
+
 /// A call that did not succeed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum GatewayError {
@@ -31,8 +34,8 @@ pub enum Refusal {
     /// The intent's state forbids the call.
     #[error("the intent's state forbids it: {message}")]
     UnexpectedState {
-        /// The present intent, if the gateway sent it.
-        intent: Option<Box<Intent>>,
+        /// The present intent. Without one that can be read nothing is certain: see [`UnknownReason::Unparsable`].
+        intent: Box<Intent>,
         /// The gateway's text.
         message: String,
     },
@@ -69,7 +72,7 @@ pub enum UnknownReason {
     /// The key was used with other parameters. This request did nothing, but an earlier one with our
     /// key was accepted, and its outcome is not known.
     KeyReused,
-    /// An answer that can't be read, or that no gateway of this shape gives.
+    /// An answer that can't be read, lacks what is needed, is about something else, or that no gateway of this shape gives.
     Unparsable,
 }
 
@@ -94,6 +97,7 @@ impl GatewayError {
             Self::Refused(Refusal::UnexpectedState { .. }) => "payment_unexpected_state",
             Self::Refused(Refusal::Rejected { .. }) => "gateway_rejected",
             Self::Refused(Refusal::Unavailable { .. }) => "gateway_unavailable",
+            Self::Unknown { reason: UnknownReason::Unparsable, .. } => UNREADABLE,
             Self::Unknown { .. } => "gateway_outcome_unknown",
         }
     }
@@ -122,7 +126,7 @@ impl GatewayError {
     /// The intent as the gateway described it in its refusal, if it did.
     pub fn intent(&self) -> Option<&Intent> {
         match self {
-            Self::Refused(Refusal::UnexpectedState { intent, .. }) => intent.as_deref(),
+            Self::Refused(Refusal::UnexpectedState { intent, .. }) => Some(intent),
             _ => None,
         }
     }

@@ -21,6 +21,7 @@ mod wire;
 
 use std::{future::Future, pin::Pin};
 
+pub(crate) use error::UNREADABLE;
 pub use error::{GatewayError, Refusal, SetupError, UnknownReason};
 pub use signature::{SIGNATURE_HEADER, SIGNATURE_TOLERANCE, SignatureError, sign, verify_signature};
 pub use stripe::{DEFAULT_TIMEOUT, StripeConfig, StripeGateway};

@@ -15,7 +15,7 @@ use super::{
     GatewayFuture, PaymentGateway,
     error::{GatewayError, Refusal, SetupError, UnknownReason},
     types::{Intent, IntentStatus, Metadata, NewIntent, NewRefund, ORDER_ID, Refund},
-    wire::{WireErrorBody, WireIntent, WireList, WireRefund},
+    wire::{Odd, WireErrorBody, WireIntent, WireList, WireRefund},
 };
 use crate::{Secret, tls};
 
@@ -122,8 +122,13 @@ impl StripeGateway {
 
     async fn change_intent(&self, key: &str, id: &str, verb: &str) -> Result<Intent, GatewayError> {
         let path = format!("/v1/payment_intents/{}/{verb}", checked_id(id)?);
-        let intent: WireIntent = send(self.post(&path, key, &[])?).await?;
-        Ok(intent.into())
+        let answer = send::<WireIntent, Intent>(self.post(&path, key, &[])?).await;
+        if let Err(GatewayError::Refused(Refusal::UnexpectedState { intent, .. })) = &answer {
+            about(id, &intent.id)?;
+        }
+        let intent = answer?;
+        about(id, &intent.id)?;
+        Ok(intent)
     }
 }
 
@@ -138,8 +143,10 @@ impl PaymentGateway for StripeGateway {
                 pair("confirm", "false"),
             ];
             push_metadata(&mut form, &new.order_id, &new.metadata);
-            let intent: WireIntent = send(self.post("/v1/payment_intents", key, &form)?).await?;
-            Ok(intent.into())
+            let intent: Intent = send::<WireIntent, _>(self.post("/v1/payment_intents", key, &form)?).await?;
+            about(&new.order_id, intent.order_id.as_deref().unwrap_or_default())?;
+            about((new.amount, new.currency.to_ascii_uppercase()), (intent.amount, intent.currency.clone()))?;
+            Ok(intent)
         })
     }
 
@@ -160,8 +167,9 @@ impl PaymentGateway for StripeGateway {
     fn get_intent<'a>(&'a self, id: &'a str) -> GatewayFuture<'a, Intent> {
         Box::pin(async move {
             let path = format!("/v1/payment_intents/{}", checked_id(id)?);
-            let intent: WireIntent = send(self.get(&path)).await?;
-            Ok(intent.into())
+            let intent: Intent = send::<WireIntent, _>(self.get(&path)).await?;
+            about(id, &intent.id)?;
+            Ok(intent)
         })
     }
 
@@ -169,29 +177,31 @@ impl PaymentGateway for StripeGateway {
         Box::pin(async move {
             let mut form = vec![pair("payment_intent", &new.intent_id), pair("amount", new.amount)];
             push_metadata(&mut form, &new.order_id, &new.metadata);
-            let refund: WireRefund = send(self.post("/v1/refunds", key, &form)?).await?;
-            Ok(refund.into())
+            let refund: Refund = send::<WireRefund, _>(self.post("/v1/refunds", key, &form)?).await?;
+            about((Some(&new.intent_id), new.amount), (refund.intent_id.as_ref(), refund.amount))?;
+            about(&new.order_id, refund.order_id.as_deref().unwrap_or_default())?;
+            Ok(refund)
         })
     }
 
     fn get_refund<'a>(&'a self, id: &'a str) -> GatewayFuture<'a, Refund> {
         Box::pin(async move {
             let path = format!("/v1/refunds/{}", checked_id(id)?);
-            let refund: WireRefund = send(self.get(&path)).await?;
-            Ok(refund.into())
+            let refund: Refund = send::<WireRefund, _>(self.get(&path)).await?;
+            about(id, &refund.id)?;
+            Ok(refund)
         })
     }
 
     fn refunds_of<'a>(&'a self, intent_id: &'a str) -> GatewayFuture<'a, Vec<Refund>> {
         Box::pin(async move {
             let request = self.get("/v1/refunds").query(&[("payment_intent", intent_id), ("limit", MAX_REFUNDS)]);
-            let list: WireList<WireRefund> = send(request).await?;
-            // With half a list, a refund could seem not to have been made.
-            if list.has_more {
-                let message = format!("{intent_id} has more than {MAX_REFUNDS} refunds");
-                return Err(GatewayError::unknown(UnknownReason::Unparsable, message));
+            let refunds: Vec<Refund> = send::<WireList<WireRefund>, _>(request).await?;
+            // A gateway that does not filter would show others' refunds as this intent's.
+            for refund in &refunds {
+                about(Some(intent_id), refund.intent_id.as_deref())?;
             }
-            Ok(list.data.into_iter().map(Refund::from).collect())
+            Ok(refunds)
         })
     }
 }
@@ -199,11 +209,7 @@ impl PaymentGateway for StripeGateway {
 /// A refusal because the intent is already in the requested state is a success.
 fn or_already(answer: Result<Intent, GatewayError>, wanted: IntentStatus) -> Result<Intent, GatewayError> {
     match answer {
-        Err(GatewayError::Refused(Refusal::UnexpectedState { intent: Some(intent), .. }))
-            if intent.status == wanted =>
-        {
-            Ok(*intent)
-        }
+        Err(GatewayError::Refused(Refusal::UnexpectedState { intent, .. })) if intent.status == wanted => Ok(*intent),
         other => other,
     }
 }
@@ -228,13 +234,28 @@ fn checked_id(id: &str) -> Result<&str, GatewayError> {
     Err(GatewayError::rejected(0, "bad_id", "not a gateway id"))
 }
 
-async fn send<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, GatewayError> {
+/// An answer about something else than what was asked says nothing.
+fn about<T: PartialEq<U> + std::fmt::Debug, U: std::fmt::Debug>(wanted: T, answered: U) -> Result<(), GatewayError> {
+    if wanted == answered {
+        return Ok(());
+    }
+    Err(GatewayError::unknown(
+        UnknownReason::Unparsable,
+        format!("{wanted:?} was asked for, {answered:?} was answered"),
+    ))
+}
+
+/// Sends a request and reads its answer, as `W` on the wire.
+async fn send<W: DeserializeOwned, T: TryFrom<W, Error = Odd>>(request: RequestBuilder) -> Result<T, GatewayError> {
     let response = request.send().await.map_err(lost)?;
     let status = response.status().as_u16();
     let body = read(response).await?;
     if (200..300).contains(&status) {
-        return serde_json::from_slice(&body)
-            .map_err(|error| GatewayError::unknown(UnknownReason::Unparsable, format!("{status}: {error}")));
+        let unreadable = |error: &dyn std::fmt::Display| {
+            GatewayError::unknown(UnknownReason::Unparsable, format!("{status}: {error}"))
+        };
+        let wire: W = serde_json::from_slice(&body).map_err(|error| unreadable(&error))?;
+        return T::try_from(wire).map_err(|odd| unreadable(&odd));
     }
     Err(classify(status, &body))
 }
@@ -294,9 +315,11 @@ fn classify(status: u16, body: &[u8]) -> GatewayError {
         }
         (429, _, _) => Refusal::Unavailable { message: error.message },
         (402, "card_error", _) => Refusal::Declined(error.decline()),
-        (400, _, "payment_intent_unexpected_state") => {
-            Refusal::UnexpectedState { intent: error.intent().map(Box::new), message: error.message }
-        }
+        (400, _, "payment_intent_unexpected_state") => match error.intent() {
+            Some(intent) => Refusal::UnexpectedState { intent: Box::new(intent), message: error.message },
+            // It may be in the very state that an earlier call of ours put it in.
+            None => return GatewayError::unknown(UnknownReason::Unparsable, error.message),
+        },
         (400..=404, _, _) => Refusal::Rejected { status, code, message: error.message },
         _ => {
             let message = format!("HTTP {status}: {}", error.message);
@@ -324,15 +347,13 @@ mod tests {
         assert_eq!(code_and_retry(503, "api_error", ""), unknown);
         assert_eq!(code_and_retry(409, invalid, "idempotency_key_in_use"), unknown);
         assert_eq!(code_and_retry(429, invalid, "lock_timeout"), unknown);
-        assert_eq!(code_and_retry(408, invalid, ""), unknown);
-        assert_eq!(classify(400, b"<html>").code(), unknown.0);
+        let unreadable = ("gateway_answer_unreadable", true);
+        assert_eq!(code_and_retry(408, invalid, ""), unreadable);
+        assert_eq!(classify(400, b"<html>").code(), unreadable.0);
         assert_eq!(code_and_retry(400, "idempotency_error", ""), (unknown.0, false));
         assert_eq!(code_and_retry(429, invalid, "rate_limit"), ("gateway_unavailable", true));
         assert_eq!(code_and_retry(402, "card_error", "card_declined"), ("payment_declined", false));
-        assert_eq!(
-            code_and_retry(400, invalid, "payment_intent_unexpected_state"),
-            ("payment_unexpected_state", false)
-        );
+        assert_eq!(code_and_retry(400, invalid, "payment_intent_unexpected_state"), unreadable, "without its intent");
         assert_eq!(code_and_retry(400, invalid, "amount_too_large"), ("gateway_rejected", false));
         assert_eq!(code_and_retry(401, invalid, ""), ("gateway_rejected", true));
     }

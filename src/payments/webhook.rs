@@ -4,13 +4,13 @@
 //! a hint, not a fact: it has the object as it was when the event was created, and may come twice, late or
 //! out of order. So callers record it once by [`WebhookEvent::id`] and then ask the gateway.
 
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
     signature::{SIGNATURE_TOLERANCE, SignatureError, verify_signature},
     types::{Intent, Refund},
-    wire::{WireIntent, WireRefund},
+    wire::{Odd, WireIntent, WireRefund},
 };
 use crate::Secret;
 
@@ -81,13 +81,15 @@ pub fn parse(body: &[u8]) -> Result<WebhookEvent, serde_json::Error> {
     let wire: WireEvent = serde_json::from_slice(body)?;
     let object = wire.data.object;
     let subject = match wire.event_type.split_once('.') {
-        Some(("payment_intent", _)) => Subject::Intent(serde_json::from_value::<WireIntent>(object)?.into()),
-        Some(("refund", _)) | Some(("charge", "refund.updated")) => {
-            Subject::Refund(serde_json::from_value::<WireRefund>(object)?.into())
-        }
+        Some(("payment_intent", _)) => Subject::Intent(read::<WireIntent, _>(object)?),
+        Some(("refund", _)) | Some(("charge", "refund.updated")) => Subject::Refund(read::<WireRefund, _>(object)?),
         _ => Subject::Other,
     };
     Ok(WebhookEvent { id: wire.id, created: wire.created, event_type: wire.event_type, subject })
+}
+
+fn read<W: DeserializeOwned, T: TryFrom<W, Error = Odd>>(object: Value) -> Result<T, serde_json::Error> {
+    T::try_from(serde_json::from_value(object)?).map_err(serde::de::Error::custom)
 }
 
 #[derive(Deserialize)]

@@ -1,6 +1,6 @@
 //! `POST /v1/webhooks/stripe`: the gateway's events. The raw bytes are what is signed, so nothing parses them before.
 //!
-//! 200 means: recorded, don't send it again. A bad signature is 400, recorded as refused, and nothing is done. This route
+//! 200 means: recorded, don't send it again. A bad signature is 400, and nothing is done or recorded. This route
 //! authenticates by its signature alone: API keys do not apply to it.
 
 use axum::{
@@ -50,7 +50,7 @@ struct WebhookAnswer {
     )
 )]
 async fn stripe(State(shop): State<Shop>, headers: HeaderMap, body: Body) -> Result<Answer<WebhookAnswer>, Problem> {
-    // A missing or unreadable header is an empty signature, so that it is refused and recorded like a wrong one.
+    // A missing or unreadable header is an empty signature, so that it is refused like a wrong one.
     let signature = headers.get(SIGNATURE_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let body = to_bytes(body, usize::MAX).await.map_err(|_| Problem::invalid("the body broke off"))?;
     let taken = shop.orders.webhook(signature, &body).await?;

@@ -3,7 +3,7 @@
 
 use crate::{
     activities::{SweepArchive, Swept},
-    engine::{Context, Failure, Workflow},
+    engine::{Context, Failure, Visibility, Workflow},
     orders::runs::{self, SweepInput},
 };
 
@@ -16,6 +16,7 @@ pub struct ArchiveSweep;
 
 impl Workflow for ArchiveSweep {
     const NAME: &'static str = runs::ARCHIVE_SWEEP;
+    const VISIBILITY: Visibility = Visibility::Internal;
     type Input = SweepInput;
     type Output = Swept;
 
@@ -25,6 +26,7 @@ impl Workflow for ArchiveSweep {
             let swept = cx.call::<SweepArchive>(input.clone()).await?;
             all.archived += swept.archived;
             all.dropped_months += swept.dropped_months;
+            all.forgotten += swept.forgotten;
             all.more = swept.more;
             if !swept.more {
                 break;

@@ -14,7 +14,7 @@ use crate::{
     activities::{
         About, AcceptLatePayment, Confirmation, Confirmed, Following, IntentRef, Late, LookLate, OrderRef, Paid,
     },
-    engine::{Context, Failure, Workflow},
+    engine::{Context, Failure, Visibility, Workflow},
     orders::runs::{self, LatePaymentInput},
 };
 
@@ -28,6 +28,7 @@ pub struct LatePayment;
 
 impl Workflow for LatePayment {
     const NAME: &'static str = runs::LATE_PAYMENT;
+    const VISIBILITY: Visibility = Visibility::Internal;
     type Input = LatePaymentInput;
     type Output = Option<Ended>;
 

@@ -17,7 +17,7 @@ use crate::{
     activities::{
         Announce, Confirm, Confirmation, Confirmed, Following, GiveUp, GivingUp, OpenOrder, OrderRef, ReserveStock,
     },
-    engine::{Context, Failure, Workflow},
+    engine::{Context, Failure, Visibility, Workflow},
     orders::{
         runs::{self, OrderInput},
         state::{CancelReason, Word},
@@ -30,6 +30,7 @@ pub struct OrderWorkflow;
 
 impl Workflow for OrderWorkflow {
     const NAME: &'static str = runs::ORDER;
+    const VISIBILITY: Visibility = Visibility::Internal;
     type Input = OrderInput;
     type Output = Ended;
 

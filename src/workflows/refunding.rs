@@ -44,7 +44,8 @@ async fn await_end(cx: &Context, due: &RefundDue, made: Made) -> Result<Made, Fa
         cx.signal::<OrderChanged>(ORDER_CHANGED).within(pause).await.ok();
         pause = (pause * 2).min(LAST_LOOK);
         // A failed check says nothing, and another follows.
-        if let Ok(seen) = cx.call::<CheckRefund>(RefundRef { refund_id: made.refund_id.clone() }).await {
+        let refund = RefundRef { refund_id: made.refund_id.clone(), order_id: Some(due.order_id) };
+        if let Ok(seen) = cx.call::<CheckRefund>(refund).await {
             made = seen;
         }
     }

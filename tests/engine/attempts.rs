@@ -86,3 +86,22 @@ async fn a_lost_attempt_is_on_record_with_its_beginning() {
     assert!(step.started_at >= Some(step.attempt_log[0].ended_at), "the second attempt came after it: {step:?}");
     t.finish().await;
 }
+
+/// Steps that are not announced by a row before they are attempted.
+#[tokio::test]
+async fn a_plain_steps_key_outlives_a_takeover() {
+    let t = TestEngine::new().await;
+    let gate = Gate::new();
+    t.script.on("note", Side::Run, [Do::Gate(gate.clone(), Do::Ok.into()), Do::Fatal("no")]);
+    let run = t.start(&[call("note")]).await;
+    gate.is_reached().await;
+    t.take_over_all().await;
+    let ended = t.is(run, "failed").await;
+    assert_eq!(outcome(&ended, "note", "forward"), "unknown");
+    t.engine.retry(run, &operator()).await.expect("it has failed");
+    t.is(run, "completed").await;
+    let keys: Vec<_> = t.script.calls_of("note", Side::Run).into_iter().map(|call| call.key).collect();
+    assert_eq!(keys, [format!("{run}/0"), format!("{run}/0"), format!("{run}/0")]);
+    gate.open();
+    t.finish().await;
+}

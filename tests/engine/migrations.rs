@@ -63,15 +63,24 @@ async fn start(t: &TestEngine, id: Uuid, program: &[Op], status: &'static str) -
     t.is(run, status).await.id
 }
 
+/// What today's worker reads and writes; the version that ran before 0005 did not.
+async fn lend_columns(t: &TestEngine) {
+    for change in [
+        "ALTER TABLE backstitch.step ADD COLUMN attempt_log json[]",
+        "CREATE VIEW backstitch.unhealthy AS SELECT * FROM backstitch.exceptional",
+        "ALTER TABLE backstitch.step RENAME asked TO issued_after",
+        "ALTER TABLE backstitch.workflow ADD internal boolean DEFAULT false, ADD public_signals text[] DEFAULT '{}'",
+    ] {
+        t.execute(change).await;
+    }
+}
+
 #[tokio::test]
 async fn runs_from_before_weekly_partitions_go_on() {
     let db = TestDatabase::of_before(4).await;
     let mut t = TestEngine::on(db.url()).await;
     t.db = Some(db);
-    // The worker is today's and writes it; the version that ran before 0005 did not.
-    t.execute("ALTER TABLE backstitch.step ADD COLUMN attempt_log json[]").await;
-    t.execute("CREATE VIEW backstitch.unhealthy AS SELECT * FROM backstitch.exceptional").await;
-    t.execute("ALTER TABLE backstitch.step RENAME asked TO issued_after").await;
+    lend_columns(&t).await;
     // One worker stays over the migration, with a run in hand and its statements prepared.
     t.add_worker(backstitch::engine::WorkerConfig { slots: 1, ..config("stays") }).await;
     let gate = t.script.gate("charge", Side::Run, Do::Ok);
@@ -91,6 +100,7 @@ async fn runs_from_before_weekly_partitions_go_on() {
     // The worker's statements ran before 0008 did; the column is there already, which that migration allows for.
     t.execute("DROP VIEW backstitch.unhealthy").await;
     t.execute("ALTER TABLE backstitch.step RENAME issued_after TO asked").await;
+    t.execute("ALTER TABLE backstitch.workflow DROP internal, DROP public_signals").await;
     t.db.as_ref().expect("it has one").go_on_as_before(10).await;
     t.engine.migrate().await.expect("the old history is adopted");
     assert_eq!(rows(&t, held).await, before);

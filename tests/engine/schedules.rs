@@ -191,7 +191,7 @@ async fn a_manual_start_with_the_slots_key_is_one() {
     to_next_hour(&t, 1.0).await;
     let query = "SELECT next_at FROM backstitch.schedule";
     let slot: DateTime<Utc> = sqlx::query_scalar(query).fetch_one(t.engine.pool()).await.expect("reads");
-    let key = format!("schedule:s:{}", slot.format("%Y-%m-%dT%H:%M:%SZ"));
+    let key = format!("@schedule:s:{}", slot.format("%Y-%m-%dT%H:%M:%SZ"));
     let theirs = t.engine.start(request("scripted", &[call("note")]).key(key)).await.expect("it is accepted").run;
     decide(&t.engine).await;
     assert_eq!((t.count("run").await, slots(&t).await[0].run_id), (1, Some(theirs)));

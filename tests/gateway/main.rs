@@ -4,11 +4,14 @@
 //! simulator's own ledger says really happened.
 
 mod bench;
+mod client;
 mod faults;
 mod http;
 mod idempotency;
 mod late;
 mod refunds;
+mod restart;
 #[path = "../support/mod.rs"]
 mod support;
+mod unreadable;
 mod webhooks;

@@ -10,6 +10,7 @@ mod events;
 mod hangups;
 mod holds;
 mod hostile;
+mod internal;
 mod metrics;
 mod mounted;
 mod openapi;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use backstitch::{
     engine::{
         Activity, ActivityContext, ActivityError, Context, DEFAULT_MAX_PAYLOAD, Engine, Failure, NewKey, Registry,
-        Role, WorkerConfig, Workflow,
+        Role, Visibility, WorkerConfig, Workflow,
     },
     http::serve,
     orders::ShopSettings,
@@ -66,6 +66,23 @@ impl Workflow for Patient {
             return Ok(());
         }
         Err(Failure::new("told_not_to", "the signal said no"))
+    }
+}
+
+/// Only its service starts it; callers may say `hello`.
+pub(crate) struct Inner;
+
+impl Workflow for Inner {
+    const NAME: &'static str = "inner";
+    const VISIBILITY: Visibility = Visibility::Internal;
+    type Input = ();
+    type Output = ();
+    fn public_signals() -> &'static [&'static str] {
+        &["hello"]
+    }
+    async fn run(&self, cx: &Context, (): ()) -> Result<(), Failure> {
+        cx.signal::<bool>("go").forever().await?;
+        Ok(())
     }
 }
 
@@ -182,7 +199,7 @@ impl Server {
         max_payload: usize,
     ) -> (Self, Engine) {
         install_crypto_provider();
-        let registry = Registry::new().workflow(Echo).workflow(Patient).activity(Hold);
+        let registry = Registry::new().workflow(Echo).workflow(Patient).workflow(Inner).activity(Hold);
         let recorder = record().expect("the recorder is ours");
         let engine = Engine::new(pool, registry).with_max_payload(max_payload);
         let orders = open_orders(&engine, ShopSettings::default());

@@ -41,11 +41,14 @@ async fn a_wrong_order_leaves_no_record() {
             "delivery": {"address": "1 Main Street"},
         })
     };
+    let half = json!({"sku": "apple", "quantity": 60_000});
+    let two_lines = json!({"customer_id": "c", "items": [half, half], "payment": {"token": "t"}});
     let cases = [
         (order("apple", json!(1)), 404, "unknown_item"),
         (order("apple", json!(0)), 400, "invalid_request"),
         (order("apple", json!(1.5)), 400, "invalid_request"),
         (json!({"customer_id": "c", "items": [], "payment": {"token": "t"}}), 400, "invalid_request"),
+        (two_lines, 400, "invalid_request"),
     ];
     for (body, status, code) in cases {
         server.post("/v1/orders", body).await.is_problem(status, code);

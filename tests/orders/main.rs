@@ -4,10 +4,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod belonging;
 mod cancelling;
+mod compare;
 mod dropped;
 mod every_fault;
 mod history;
+mod odd_answers;
+mod odd_gateway;
 mod outcomes;
 mod placing;
 mod refunds;

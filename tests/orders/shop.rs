@@ -7,23 +7,20 @@ use backstitch::{
     engine::{Engine, Operator, WorkerConfig},
     gateway_sim::Config,
     orders::{CancelOrder, Item, Order, Orders, ShopSettings, state::CancelBy},
-    payments::{PaymentGateway, SIGNATURE_HEADER},
+    payments::{PaymentGateway, SIGNATURE_HEADER, StripeGateway},
 };
 use serde_json::Value;
 use sqlx::PgPool;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use crate::{
-    support::{
-        TestDatabase,
-        shop::{
-            GATEWAY_TIMEOUT, ORDER_WORKFLOWS, Simulator, open_orders, order_request, put_item, shop_registry,
-            wait_until_registered, webhooks_to,
-        },
-        wait_for_within,
+use crate::support::{
+    TestDatabase,
+    shop::{
+        GATEWAY_TIMEOUT, ORDER_WORKFLOWS, Simulator, open_orders, order_request, put_item, shop_registry,
+        wait_until_registered, webhooks_to,
     },
-    wrong_amount::ShortChange,
+    wait_for_within,
 };
 
 /// Retries of a step that keeps failing take about half a minute before the run is stuck; nothing takes longer.
@@ -45,7 +42,8 @@ pub(crate) struct Opening {
     pub(crate) gateway: Config,
     pub(crate) webhooks: bool,
     pub(crate) worker: bool,
-    pub(crate) short_change: bool,
+    /// What stands between the shop and the simulator.
+    pub(crate) port: fn(StripeGateway) -> Arc<dyn PaymentGateway>,
     pub(crate) gateway_timeout: Duration,
 }
 
@@ -56,7 +54,7 @@ impl Default for Opening {
             gateway: Config::default(),
             webhooks: true,
             worker: true,
-            short_change: false,
+            port: |gateway| Arc::new(gateway),
             gateway_timeout: GATEWAY_TIMEOUT,
         }
     }
@@ -85,9 +83,7 @@ impl Shop {
             ..opening.gateway
         });
         let simulator = simulator.await;
-        let gateway = simulator.gateway(opening.gateway_timeout);
-        let gateway: Arc<dyn PaymentGateway> =
-            if opening.short_change { Arc::new(ShortChange(gateway)) } else { Arc::new(gateway) };
+        let gateway = (opening.port)(simulator.gateway(opening.gateway_timeout));
         let engine = Engine::new(pool.clone(), shop_registry(&pool, gateway));
         let orders = open_orders(&engine, opening.settings);
         let config = WorkerConfig { poll_interval: Duration::from_millis(50), ..WorkerConfig::default() };

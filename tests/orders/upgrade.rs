@@ -17,7 +17,7 @@ use backstitch::{
     },
     workflows,
 };
-use sqlx::{AssertSqlSafe, Connection};
+use sqlx::{AssertSqlSafe, Connection, PgPool};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -32,20 +32,20 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// What each order of it costs.
 const TOTAL: i64 = 3000;
 
-/// A gateway that has captured each payment it is asked about, and takes every refund.
-#[derive(Default)]
+/// A gateway that has captured each payment it is asked about, for the order that has it on record, and takes every refund.
 struct AllPaid {
+    pool: PgPool,
     refunds: Mutex<Vec<Refund>>,
 }
 
-fn paid(id: &str) -> Intent {
+fn paid(id: &str, order: Option<Uuid>) -> Intent {
     Intent {
         id: id.to_owned(),
         status: IntentStatus::Succeeded,
         amount: TOTAL,
         captured: TOTAL,
         currency: "EUR".to_owned(),
-        order_id: None,
+        order_id: order.map(|id| id.to_string()),
         metadata: Metadata::new(),
         last_decline: None,
     }
@@ -58,8 +58,8 @@ impl AllPaid {
 }
 
 impl PaymentGateway for AllPaid {
-    fn create_intent<'a>(&'a self, key: &'a str, _new: &'a NewIntent) -> GatewayFuture<'a, Intent> {
-        Box::pin(async move { Ok(paid(key)) })
+    fn create_intent<'a>(&'a self, key: &'a str, new: &'a NewIntent) -> GatewayFuture<'a, Intent> {
+        Box::pin(async move { Ok(paid(key, new.order_id.parse().ok())) })
     }
 
     fn confirm_intent<'a>(&'a self, _key: &'a str, id: &'a str) -> GatewayFuture<'a, Intent> {
@@ -71,7 +71,11 @@ impl PaymentGateway for AllPaid {
     }
 
     fn get_intent<'a>(&'a self, id: &'a str) -> GatewayFuture<'a, Intent> {
-        Box::pin(async move { Ok(paid(id)) })
+        Box::pin(async move {
+            let query = "SELECT id FROM shop.orders WHERE intent_id = $1";
+            let order = sqlx::query_scalar(query).bind(id).fetch_optional(&self.pool).await.expect("reads");
+            Ok(paid(id, order))
+        })
     }
 
     fn refund<'a>(&'a self, key: &'a str, new: &'a NewRefund) -> GatewayFuture<'a, Refund> {
@@ -126,7 +130,7 @@ impl Upgraded {
     }
 
     async fn run_of_key(&self, key: &str) -> backstitch::engine::Run {
-        let query = "SELECT run_id FROM backstitch.run_key WHERE key = $1";
+        let query = "SELECT run_id FROM backstitch.run_key WHERE key IN ($1, '@internal:' || $1)";
         let id: Uuid = sqlx::query_scalar(query).bind(key).fetch_one(self.db.pool()).await.expect("a run");
         self.engine.run(id).await.expect("it can be read")
     }
@@ -154,7 +158,7 @@ fn operator() -> Operator {
 async fn a_database_of_the_version_before_goes_on() {
     use {OrderState as O, PaymentState as P};
     let db = restore().await;
-    let gateway = Arc::new(AllPaid::default());
+    let gateway = Arc::new(AllPaid { pool: db.pool().clone(), refunds: Mutex::default() });
     let registry = workflows::register(Registry::new(), &ShopDeps::new(db.pool().clone(), gateway));
     let engine = Engine::new(db.pool().clone(), registry);
     let orders = Orders::new(engine.clone(), ShopSettings::default());

@@ -50,7 +50,7 @@ async fn a_repeated_event_is_taken_once() {
 }
 
 #[tokio::test]
-async fn a_bad_signature_is_only_recorded() {
+async fn a_bad_signature_leaves_no_row() {
     let shop = Shop::without_worker().await;
     shop.stock("tea", 5).await;
     let id = shop.order("tok_ok", 1).await;
@@ -63,7 +63,13 @@ async fn a_bad_signature_is_only_recorded() {
     .fetch_one(&shop.pool)
     .await
     .expect("counts");
-    assert_eq!(counts, (0, 1));
+    assert_eq!(counts, (0, 0), "anybody can send it");
+    let unreadable = b"{}";
+    let refused = shop.orders.webhook(&signed(unreadable), unreadable).await.map_err(|error| error.code());
+    assert_eq!(refused.expect_err("it is no event"), "webhook_unreadable");
+    let rejects: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM shop.webhook_rejects").fetch_one(&shop.pool).await.expect("a count");
+    assert_eq!(rejects, 1, "the gateway signed that");
 }
 
 #[tokio::test]
@@ -85,7 +91,7 @@ async fn a_late_payment_finds_its_archived_order() {
     let id = shop.order("tok_late_success", 2).await;
     shop.until_run(id, "compensated").await;
     shop.pass(Duration::from_secs(1801)).await;
-    let input = backstitch::orders::runs::SweepInput { after_ms: 1_800_000, keep_months: 12 };
+    let input = backstitch::orders::runs::SweepInput { after_ms: 1_800_000, keep_months: 12, keep_days: 30 };
     let input = backstitch::engine::to_json(&input).expect("JSON");
     let start = backstitch::engine::StartRun::named("archive_sweep", input);
     shop.engine.start(start).await.expect("starts");

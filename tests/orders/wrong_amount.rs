@@ -1,54 +1,30 @@
 //! Promise: an amount that differs from the order's total is left to an operator.
 
+use std::sync::Arc;
+
 use backstitch::{
     engine::Operator,
     orders::state::{OrderState, PaymentState},
-    payments::{GatewayFuture, Intent, NewIntent, NewRefund, PaymentGateway, Refund, StripeGateway},
 };
 
-use crate::shop::{Opening, Shop};
+use crate::{
+    odd_gateway::{Change, OddGateway},
+    shop::{Opening, Shop},
+};
 
 /// A gateway that says a unit less was captured than was.
-pub(crate) struct ShortChange(pub(crate) StripeGateway);
-
-fn short(mut intent: Intent) -> Intent {
-    intent.captured -= i64::from(intent.captured > 0);
-    intent
-}
-
-impl PaymentGateway for ShortChange {
-    fn create_intent<'a>(&'a self, key: &'a str, new: &'a NewIntent) -> GatewayFuture<'a, Intent> {
-        self.0.create_intent(key, new)
-    }
-
-    fn confirm_intent<'a>(&'a self, key: &'a str, id: &'a str) -> GatewayFuture<'a, Intent> {
-        Box::pin(async move { self.0.confirm_intent(key, id).await.map(short) })
-    }
-
-    fn cancel_intent<'a>(&'a self, key: &'a str, id: &'a str) -> GatewayFuture<'a, Intent> {
-        self.0.cancel_intent(key, id)
-    }
-
-    fn get_intent<'a>(&'a self, id: &'a str) -> GatewayFuture<'a, Intent> {
-        Box::pin(async move { self.0.get_intent(id).await.map(short) })
-    }
-
-    fn refund<'a>(&'a self, key: &'a str, new: &'a NewRefund) -> GatewayFuture<'a, Refund> {
-        self.0.refund(key, new)
-    }
-
-    fn get_refund<'a>(&'a self, id: &'a str) -> GatewayFuture<'a, Refund> {
-        self.0.get_refund(id)
-    }
-
-    fn refunds_of<'a>(&'a self, intent_id: &'a str) -> GatewayFuture<'a, Vec<Refund>> {
-        self.0.refunds_of(intent_id)
-    }
-}
+const SHORT_CHANGE: Change = Change {
+    intent: |mut intent| {
+        intent.captured -= i64::from(intent.captured > 0);
+        Ok(intent)
+    },
+    ..Change::NONE
+};
 
 #[tokio::test]
 async fn a_wrong_amount_needs_an_operator() {
-    let shop = Shop::with(Opening { short_change: true, ..Opening::default() }).await;
+    let port = |gateway| OddGateway::always(gateway, SHORT_CHANGE) as Arc<_>;
+    let shop = Shop::with(Opening { port, ..Opening::default() }).await;
     shop.stock("tea", 5).await;
     let id = shop.order("tok_ok", 2).await;
     let run = shop.until_run(id, "stuck").await;

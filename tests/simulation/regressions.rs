@@ -20,6 +20,7 @@ use crate::{
     program::{Call, KINDS, Meets, Node, Program, Script},
 };
 
+const PLAIN: u8 = 0;
 const UNDO: u8 = 1;
 const UNDO_VERIFY: u8 = 3;
 const TX_UNDO: u8 = 5;
@@ -131,6 +132,20 @@ fn a_refusal_after_an_unknown_attempt_leaves_the_step_unknown() {
     let result = Err(AttemptError { error: error(false), retryable: false });
     let refused = Event::Attempted { seq: 0, direction: Direction::Forward, result, took: Duration::ZERO };
     assert_eq!(outcome(&machine.on(refused, now()), 0), Some(Outcome::Unknown), "the first attempt may have had one");
+}
+
+#[test]
+fn a_plain_step_is_not_certain_after_a_takeover() {
+    let mut machine = machine(program(vec![call(0, PLAIN), call(1, PLAIN)], 9), Request::None, vec![]);
+    machine.begin(now());
+    let ends = |seq, result| Event::Attempted { seq, direction: Direction::Forward, result, took: Duration::ZERO };
+    let refused = || Err(AttemptError { error: error(false), retryable: false });
+    assert_eq!(outcome(&machine.on(ends(0, refused()), now()), 0), Some(Outcome::Unknown), "another worker had it");
+
+    let mut machine = self::machine(program(vec![call(0, PLAIN), call(1, PLAIN)], 9), Request::None, vec![]);
+    machine.begin(now());
+    machine.on(ends(0, Ok(to_json(&0).ok())), now());
+    assert_eq!(outcome(&machine.on(ends(1, refused()), now()), 1), Some(Outcome::Failed), "nobody had it before");
 }
 
 #[test]

@@ -14,6 +14,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     // The engine is a library: what runs on it is handed to it in a registry.
     ("engine", &[]),
     ("bench", &["engine"]),
+    ("transfer", &["engine"]),
     // What several floors above share.
     ("embedded", &[]),
     ("secret", &[]),
@@ -45,6 +46,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "shop",
             "telemetry",
             "tls",
+            "transfer",
             "workflows",
         ],
     ),

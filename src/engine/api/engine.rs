@@ -25,6 +25,13 @@ pub const DEFAULT_MAX_PAYLOAD: usize = 1024 * 1024;
 /// How long ended runs are kept unless set otherwise.
 pub const DEFAULT_RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
+/// What is known of a workflow's newest version.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KnownWorkflow {
+    pub(crate) id: i32,
+    pub(crate) internal: bool,
+}
+
 /// The front door. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Engine {
@@ -36,7 +43,7 @@ pub struct Engine {
     hints: Arc<Hints>,
     meters: Arc<Meters>,
     /// Workflows whose newest registered version is this binary's own.
-    newest_workflows: Arc<Mutex<HashMap<String, i32>>>,
+    newest_workflows: Arc<Mutex<HashMap<String, KnownWorkflow>>>,
     /// Credentials that were looked up a moment ago.
     memory: Arc<Memory>,
 }
@@ -138,7 +145,7 @@ impl Engine {
         &self.hints
     }
 
-    pub(crate) fn newest_workflows(&self) -> &Mutex<HashMap<String, i32>> {
+    pub(crate) fn newest_workflows(&self) -> &Mutex<HashMap<String, KnownWorkflow>> {
         &self.newest_workflows
     }
 

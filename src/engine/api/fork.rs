@@ -17,7 +17,8 @@ impl Engine {
     /// that would keep. The effects of kept steps stay the first run's. A refusal is audited.
     ///
     /// # Errors
-    /// `reason_required`, `unknown_run`, `unknown_step`, `wrong_state`, `invalid_request`, `invalid_input`, `payload_too_large`.
+    /// `reason_required`, `unknown_run`, `unknown_step`, `wrong_state`, `invalid_request`, `invalid_input`, `payload_too_large`;
+    /// `internal_workflow` with another input.
     pub async fn fork(
         &self,
         run: RunId,
@@ -42,7 +43,10 @@ impl Engine {
         let mut tx = self.begin().await?;
         let input = input.map(|input| input.to_string());
         if let Some(input) = &input {
-            let (name, version) = fork::workflow_of(self.schema(), &mut tx, run).await?;
+            let (name, version, internal) = fork::workflow_of(self.schema(), &mut tx, run).await?;
+            if internal {
+                return Err(Error::InternalWorkflow(name));
+            }
             self.check_input(&name, version, input)?;
         }
         let new = Uuid::now_v7();

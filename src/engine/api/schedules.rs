@@ -10,7 +10,7 @@ use sqlx::PgConnection;
 use crate::engine::{
     api::audit::{Operator, Subject},
     api::engine::Engine,
-    api::start::{StartRun, Started},
+    api::start::{By, StartRun, Started},
     check::check_time,
     core::{
         cron::Cron,
@@ -18,6 +18,7 @@ use crate::engine::{
         schedule::{CatchUp, Overlap, QUEUED_AT_MOST, SlotDecision, SlotOutcome, Verdict, decide},
     },
     error::Error,
+    names::SCHEDULE_KEY,
     read_models::{Schedule, ScheduleChange, ScheduleDetail, ScheduleSpec, ScheduledRun, Slice},
     store::{
         self,
@@ -58,7 +59,8 @@ impl Engine {
     /// Makes a schedule, or replaces it. The answer has its next slots, in a dry run too.
     ///
     /// # Errors
-    /// `invalid_request` for a name, expression or zone that is none; `unknown_workflow`, `invalid_input`, `payload_too_large`.
+    /// `invalid_request` for a name, expression or zone that is none; `unknown_workflow`, `internal_workflow` (those are for
+    /// [`Engine::ensure_schedule`]), `invalid_input`, `payload_too_large`.
     pub async fn set_schedule(&self, name: &str, spec: &ScheduleSpec, by: &Operator) -> Result<ScheduleChange, Error> {
         let done = self.set(name, spec, by).await;
         self.audited("set", Subject::Named(&subject(name)), by, done).await
@@ -68,7 +70,7 @@ impl Engine {
         check_name(name)?;
         let cron = Cron::parse(&spec.cron, &spec.time_zone).map_err(Error::InvalidRequest)?;
         let mut tx = self.begin().await?;
-        self.check_start(&mut tx, &spec.workflow, &spec.input, spec.queue.as_deref()).await?;
+        self.check_start(&mut tx, &spec.workflow, &spec.input, spec.queue.as_deref(), By::Caller).await?;
         rows::lock(self.schema(), &mut tx, name).await?;
         let before = rows::read(self.schema(), &mut tx, name).await?;
         let now = store::now(self.schema(), &mut tx).await?;
@@ -256,7 +258,7 @@ impl Engine {
     /// The key is the slot's: nobody, not even a person with the same key, starts it a second time.
     async fn start_slot(&self, conn: &mut PgConnection, schedule: &Stored, slot: Time) -> Result<Started, Error> {
         let mut request = StartRun::named(schedule.spec.workflow.clone(), schedule.spec.input.clone());
-        request = request.key(format!("schedule:{}:{}", schedule.name, rfc3339(slot)));
+        request = request.key(format!("{SCHEDULE_KEY}{}:{}", schedule.name, rfc3339(slot)));
         request.queue = schedule.spec.queue.clone();
         request.tags = [("schedule".to_owned(), schedule.name.clone())].into();
         self.start_in(conn, request).await

@@ -48,10 +48,10 @@ impl Engine {
         signals::send(self.schema(), conn, run, name, payload.as_ref(), key).await
     }
 
-    /// Sends a signal on an operator's behalf: as [`Engine::signal`], with an audit record in the same commit.
+    /// Sends a signal on a caller's or operator's behalf: as [`Engine::signal`], with an audit record in the same commit.
     ///
     /// # Errors
-    /// As [`Engine::signal`].
+    /// As [`Engine::signal`]; `internal_workflow`, unless the workflow names the signal as public.
     pub async fn operator_signal(
         &self,
         run: RunId,
@@ -62,6 +62,9 @@ impl Engine {
     ) -> Result<(), Error> {
         let sent = async {
             let mut tx = self.begin().await?;
+            if let Some(workflow) = signals::closed_workflow(self.schema(), &mut tx, run, name).await? {
+                return Err(Error::InternalWorkflow(workflow));
+            }
             self.signal_in(&mut tx, run, name, payload, key).await?;
             let after = serde_json::json!({"signal": name, "key": key});
             let entry =

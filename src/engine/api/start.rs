@@ -11,15 +11,16 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::engine::{
-    api::engine::Engine,
+    api::engine::{Engine, KnownWorkflow},
     check::{check_json, check_label, check_time},
     core::{
         model::{Json, RunId, Time, to_json},
         time::LONGEST,
         trace::Trace,
+        visibility::Visibility,
     },
     error::Error,
-    names::{DEFAULT_QUEUE, check_name, check_queue},
+    names::{DEFAULT_QUEUE, INTERNAL_KEY, SCHEDULE_KEY, check_callers_key, check_name, check_queue},
     store::{lanes, start},
     trouble::Trouble,
     workflow::Workflow,
@@ -107,6 +108,15 @@ pub struct Started {
     pub created: bool,
 }
 
+/// Who asks for a start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// The service itself, or a schedule that exists.
+    Service,
+    /// Somebody outside: of the API, or an operator.
+    Caller,
+}
+
 impl Engine {
     /// Starts a run; it is durable when this returns.
     ///
@@ -119,18 +129,41 @@ impl Engine {
         Ok(started)
     }
 
+    /// Starts a run for a caller from outside of the service: of an internal workflow, that is refused.
+    ///
+    /// # Errors
+    /// As [`Engine::start`]; `internal_workflow`; `invalid_request` for a key of the kind that callers can't have.
+    pub async fn accept(&self, request: StartRun) -> Result<Started, Error> {
+        let mut conn = self.acquire().await?;
+        let started = self.start_one(&mut conn, request, By::Caller).await.map_err(Error::of_write)?;
+        self.hint();
+        Ok(started)
+    }
+
+    /// The same for many, as [`Engine::start_batch`].
+    ///
+    /// # Errors
+    /// When the database fails; refusals are in the list.
+    pub async fn accept_batch(&self, requests: Vec<StartRun>) -> Result<Vec<Result<Started, Error>>, Error> {
+        self.start_each(requests, By::Caller).await
+    }
+
     /// Starts many, in one commit; a refused one does not hold up the others. Where the database refuses the commit for what
     /// one of them says, each is started by itself.
     ///
     /// # Errors
     /// When the database fails; refusals are in the list.
     pub async fn start_batch(&self, requests: Vec<StartRun>) -> Result<Vec<Result<Started, Error>>, Error> {
+        self.start_each(requests, By::Service).await
+    }
+
+    async fn start_each(&self, requests: Vec<StartRun>, by: By) -> Result<Vec<Result<Started, Error>>, Error> {
         let mut conn = self.acquire().await?;
-        let started = match self.start_many(&mut conn, requests.clone()).await.map_err(Error::of_write) {
+        let started = match self.start_many(&mut conn, requests.clone(), by).await.map_err(Error::of_write) {
             Err(error) if is_of_a_row(&error) => {
                 let mut alone = Vec::with_capacity(requests.len());
                 for request in requests {
-                    match self.start_in(&mut conn, request).await.map_err(Error::of_write) {
+                    match self.start_one(&mut conn, request, by).await.map_err(Error::of_write) {
                         Err(error) if error.of_database().is_some() && !is_of_a_row(&error) => return Err(error),
                         other => alone.push(other),
                     }
@@ -149,20 +182,26 @@ impl Engine {
     /// # Errors
     /// As [`Engine::start`].
     pub async fn start_in(&self, conn: &mut PgConnection, request: StartRun) -> Result<Started, Error> {
-        let started = self.start_many(conn, vec![request]).await?;
-        started.into_iter().next().unwrap_or_else(|| Err(Error::InvalidRequest("nothing was to be started".to_owned())))
+        self.start_one(conn, request, By::Service).await
+    }
+
+    async fn start_one(&self, conn: &mut PgConnection, request: StartRun, by: By) -> Result<Started, Error> {
+        let started = self.start_many(conn, vec![request], by).await?;
+        let nothing = || Err(Error::InvalidRequest("nothing was to be started".to_owned()));
+        started.into_iter().next().unwrap_or_else(nothing)
     }
 
     async fn start_many(
         &self,
         conn: &mut PgConnection,
         requests: Vec<StartRun>,
+        by: By,
     ) -> Result<Vec<Result<Started, Error>>, Error> {
         let mut answers = Vec::with_capacity(requests.len());
         let mut runs = Vec::with_capacity(requests.len());
         let mut ids = HashSet::with_capacity(requests.len());
         for request in requests {
-            match self.prepare_run(conn, request).await {
+            match self.prepare_run(conn, request, by).await {
                 Ok(run) if !ids.insert(run.id) => answers.push(Err(taken_id(run.id))),
                 Ok(run) => {
                     answers.push(Ok(run.id));
@@ -200,6 +239,7 @@ impl Engine {
         workflow: &str,
         input: &Json,
         queue: Option<&str>,
+        by: By,
     ) -> Result<(), Error> {
         let size = input.get().len();
         if size > self.max_payload() {
@@ -209,16 +249,13 @@ impl Engine {
         check_json("input", input.get())?;
         check_name("queue", queue, 128)?;
         check_queue(queue)?;
-        match self.registry().newest(workflow) {
-            Some(code) => code
-                .check(input.get())
-                .map_err(|message| Error::InvalidInput { workflow: workflow.to_owned(), message }),
-            None => self.find_workflow_id(conn, workflow).await.map(drop),
-        }
+        self.find_workflow(conn, workflow, by).await?;
+        let checked = self.registry().newest(workflow).map_or(Ok(()), |code| code.check(input.get()));
+        checked.map_err(|message| Error::InvalidInput { workflow: workflow.to_owned(), message })
     }
 
     /// Checks a request, size first, and turns it into rows.
-    async fn prepare_run(&self, conn: &mut PgConnection, request: StartRun) -> Result<start::NewRun, Error> {
+    async fn prepare_run(&self, conn: &mut PgConnection, request: StartRun, by: By) -> Result<start::NewRun, Error> {
         let size = request.input.get().len();
         if size > self.max_payload() {
             return Err(Error::PayloadTooLarge { size, limit: self.max_payload() });
@@ -226,11 +263,14 @@ impl Engine {
         check_label("workflow", &request.workflow, LONGEST_LABEL)?;
         check_json("input", request.input.get())?;
         check_name("key", request.key.as_deref(), 512)?;
+        if by == By::Caller {
+            check_callers_key(request.key.as_deref())?;
+        }
         check_name("queue", request.queue.as_deref(), 128)?;
         check_queue(request.queue.as_deref())?;
         request.start_at.map_or(Ok(()), |at| check_time("start_at", at))?;
         check_tags(&request.tags)?;
-        let workflow_id = self.find_workflow_id(conn, &request.workflow).await?;
+        let workflow = self.find_workflow(conn, &request.workflow, by).await?;
         let code = self.registry().newest(&request.workflow);
         if let Some(code) = code {
             code.check(request.input.get())
@@ -240,7 +280,7 @@ impl Engine {
         let tags = (!request.tags.is_empty()).then(|| serde_json::to_string(&request.tags)).transpose();
         Ok(start::NewRun {
             id: request.id.unwrap_or_else(Uuid::now_v7),
-            workflow_id,
+            workflow_id: workflow.id,
             queue: request.queue.unwrap_or_else(|| DEFAULT_QUEUE.to_owned()),
             input: request.input.get().to_owned(),
             hash,
@@ -249,34 +289,47 @@ impl Engine {
             parent_id: request.parent_id,
             deadline_ms: code.and_then(|code| code.deadline()).map(|span| span.min(LONGEST).as_millis() as i64),
             workflow: request.workflow,
-            key: request.key,
+            key: request.key.map(|key| if workflow.internal { internal_key(key) } else { key }),
             traceparent: request.traceparent.filter(|text| Trace::parse(text).is_some()),
         })
     }
 
-    async fn find_workflow_id(&self, conn: &mut PgConnection, name: &str) -> Result<i32, Error> {
+    /// The newest version of a workflow, where the one who asks may use it.
+    async fn find_workflow(&self, conn: &mut PgConnection, name: &str, by: By) -> Result<KnownWorkflow, Error> {
         let known = self.newest_workflows().lock().unwrap_or_else(PoisonError::into_inner).get(name).copied();
-        if let Some(id) = known {
-            return Ok(id);
+        let found = match known {
+            Some(known) => known,
+            None => self.look_up_workflow(conn, name).await?,
+        };
+        if by == By::Caller && found.internal {
+            return Err(Error::InternalWorkflow(name.to_owned()));
         }
-        let (id, version) = match start::newest_workflow(self.schema(), conn, name).await? {
+        Ok(found)
+    }
+
+    async fn look_up_workflow(&self, conn: &mut PgConnection, name: &str) -> Result<KnownWorkflow, Error> {
+        let code = self.registry().newest(name);
+        let (id, version, stored) = match start::newest_workflow(self.schema(), conn, name).await? {
             Some(newest) => newest,
             None => self.register_workflow(name).await?,
         };
-        if self.registry().newest(name).is_some_and(|code| code.version() == version) {
-            self.newest_workflows().lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), id);
+        // Whichever says so: a version that a worker has yet to register again is on record as it was before.
+        let internal = stored || code.is_some_and(|code| code.visibility() == Visibility::Internal);
+        let known = KnownWorkflow { id, internal };
+        if code.is_some_and(|code| code.version() == version) {
+            self.newest_workflows().lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), known);
         }
-        Ok(id)
+        Ok(known)
     }
 
     /// Registers a workflow of this process that no worker has registered yet. On a connection of its own: the caller's
     /// transaction may be rolled back, and the id is remembered.
-    async fn register_workflow(&self, name: &str) -> Result<(i32, i32), Error> {
+    async fn register_workflow(&self, name: &str) -> Result<(i32, i32, bool), Error> {
         let code = self.registry().newest(name).ok_or_else(|| Error::UnknownWorkflow(name.to_owned()))?;
-        let secret = self.registry().secret_fields(&**code);
+        let registration = self.registry().registration(&**code);
         let mut conn = self.acquire().await?;
-        let id = lanes::register_workflow(self.schema(), &mut conn, name, code.version(), &secret).await?;
-        Ok((id, code.version()))
+        let id = lanes::register_workflow(self.schema(), &mut conn, &registration).await?;
+        Ok((id, code.version(), registration.internal))
     }
 
     /// The run that the key belongs to, if it came with the same request.
@@ -308,4 +361,9 @@ fn taken_id(id: RunId) -> Error {
 /// Whether the database refused what a row says: the others of its statement may be well.
 fn is_of_a_row(error: &Error) -> bool {
     error.trouble() == Some(Trouble::Row)
+}
+
+/// A key of an internal workflow's run, unless it is one already.
+fn internal_key(key: String) -> String {
+    if key.starts_with(INTERNAL_KEY) || key.starts_with(SCHEDULE_KEY) { key } else { format!("{INTERNAL_KEY}{key}") }
 }

@@ -2,8 +2,12 @@
 //!
 //! What is done is audited in the commit that does it; what is refused is audited too, after the rollback. Neither is a dry run.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
+use futures_util::future::join_all;
 use sqlx::PgConnection;
 
 use crate::engine::{
@@ -21,6 +25,10 @@ use crate::engine::{
     read_models::{ActionPlan, PlannedUndo, RunStatus},
     store::{reads, verbs},
 };
+
+/// How many undos of a plan are looked at before they are shown, and for how long.
+const OUTLOOKS: usize = 50;
+const OUTLOOK_WITHIN: Duration = Duration::from_secs(2);
 
 impl Engine {
     /// Carries out an operator's action, or says what it would do. A refusal is audited.
@@ -61,7 +69,12 @@ impl Engine {
             self.meters().ended(ruling.status);
         }
         let secret = reads::secret_fields(self.schema(), conn, run).await?;
-        Ok(self.plan_of(run, action.word(), by, before.into(), ruling, &secret))
+        let outlook = if by.dry_run { self.outlook(&ruling).await } else { HashMap::new() };
+        let mut plan = self.plan_of(run, action.word(), by, before.into(), ruling, &secret);
+        for undo in &mut plan.undo {
+            undo.summary = outlook.get(&undo.seq).cloned().or(undo.summary.take());
+        }
+        Ok(plan)
     }
 
     /// [`Verb::Cancel`], for short.
@@ -86,6 +99,18 @@ impl Engine {
     /// As [`Engine::apply_verb`].
     pub async fn retry(&self, run: RunId, by: &Operator) -> Result<ActionPlan, Error> {
         self.apply_verb(run, &Verb::Retry { policy: None }, by).await
+    }
+
+    /// What the first undos of a plan would mean at this moment, by their steps; where an activity does not say in time, it is
+    /// what its input alone says.
+    async fn outlook(&self, ruling: &Ruling) -> HashMap<u32, String> {
+        let ask = async |seq, step: &Step| {
+            let (code, input) = (self.registry().code(&step.name)?, step.input.as_ref()?);
+            let said = tokio::time::timeout(OUTLOOK_WITHIN, code.undo_outlook(input.get())).await.ok()??;
+            Some((seq, said))
+        };
+        let outlooks = ruling.undo.iter().take(OUTLOOKS).map(|(undo, step)| ask(undo.seq, step));
+        join_all(outlooks).await.into_iter().flatten().collect()
     }
 
     fn plan_of(

@@ -19,6 +19,7 @@ use super::{
     context::{Completion, Context, WorkflowCommand},
     model::{Failure, Json, RunId, Time},
     schema::Schema,
+    visibility::Visibility,
 };
 
 /// A workflow function under way.
@@ -41,6 +42,17 @@ pub trait WorkflowCode: Send + Sync {
     fn secret_fields(&self) -> &'static [&'static str] {
         &[]
     }
+
+    /// Who may start its runs.
+    fn visibility(&self) -> Visibility {
+        Visibility::Public
+    }
+
+    /// Signals that callers may send to its runs, where it is internal.
+    fn public_signals(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Whether `input` can be decoded; the message says why not.
     ///
     /// # Errors

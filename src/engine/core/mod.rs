@@ -37,4 +37,5 @@ pub mod time;
 pub mod trace;
 pub mod transition;
 pub mod verb;
+pub mod visibility;
 pub mod words;

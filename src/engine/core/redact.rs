@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use super::model::Json;
 
@@ -27,6 +27,41 @@ pub fn redact(json: &Json, secret: &[String]) -> Json {
 pub fn hide(json: &mut Option<Json>, secret: &[String]) {
     if let Some(json) = json.as_mut().filter(|_| !secret.is_empty()) {
         *json = redact(json, secret);
+    }
+}
+
+/// Texts shorter than this are no secrets that could be told from other words.
+const SHORTEST_SECRET: usize = 4;
+
+/// The values of these fields in a payload, as they would stand in a sentence.
+pub fn secret_values(json: &Json, secret: &[String]) -> Vec<String> {
+    let mut found = Vec::new();
+    if let Ok(value) = serde_json::from_str(json.get()) {
+        collect(&value, secret, false, &mut found);
+    }
+    found
+}
+
+fn collect(value: &Value, secret: &[String], is_secret: bool, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, value)| collect(value, secret, is_secret || secret.contains(name), found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(item, secret, is_secret, found)),
+        Value::String(text) if is_secret && text.len() >= SHORTEST_SECRET => found.push(text.clone()),
+        Value::Number(number) if is_secret && number.to_string().len() >= SHORTEST_SECRET => {
+            found.push(number.to_string());
+        }
+        _ => {}
+    }
+}
+
+/// Takes such values out of a sentence: another system may repeat what it was sent.
+pub fn scrub(sentence: &mut String, values: &[String]) {
+    for value in values.iter().filter(|value| !value.is_empty()) {
+        if sentence.contains(value.as_str()) {
+            *sentence = sentence.replace(value.as_str(), "[secret]");
+        }
     }
 }
 
@@ -127,6 +162,18 @@ mod tests {
         let shown = redact(&json, &secret);
         assert!(serde_json::from_str::<serde_json::Value>(shown.get()).is_ok(), "{shown}");
         shown.get().to_owned()
+    }
+
+    #[test]
+    fn a_sentence_that_repeats_a_secret_is_scrubbed() {
+        let payload = crate::engine::to_json(&serde_json::json!({
+            "token": "tok_1234", "card": {"number": 4242_4242, "deep": [{"cvc": "123"}]}, "name": "anna"
+        }));
+        let secret = ["token", "card"].map(str::to_owned);
+        let values = secret_values(&payload.expect("JSON"), &secret);
+        let mut sentence = "no method 'tok_1234' of 42424242 for anna, 123".to_owned();
+        scrub(&mut sentence, &values);
+        assert_eq!(sentence, "no method '[secret]' of [secret] for anna, 123");
     }
 
     #[test]

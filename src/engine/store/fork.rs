@@ -75,9 +75,14 @@ fn entry(run: RunId, before: Option<Value>, after: Value) -> audit::Entry<'stati
     audit::Entry { action: "fork", run: Some(run), subject: None, before, after: Some(after) }
 }
 
-/// The workflow that a run is of, by name and version.
-pub(crate) async fn workflow_of(schema: &Schema, conn: &mut PgConnection, run: RunId) -> Result<(String, i32), Error> {
-    let query = "SELECT w.name, w.version FROM {schema}.run r JOIN {schema}.workflow w ON w.id = r.workflow_id
+/// The workflow that a run is of: its name, its version, and whether it is internal.
+pub(crate) async fn workflow_of(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    run: RunId,
+) -> Result<(String, i32, bool), Error> {
+    let query =
+        "SELECT w.name, w.version, w.internal FROM {schema}.run r JOIN {schema}.workflow w ON w.id = r.workflow_id
         WHERE r.id = $1";
     sqlx::query_as(schema.sql(query)).bind(run).fetch_optional(conn).await?.ok_or(Error::UnknownRun(run))
 }

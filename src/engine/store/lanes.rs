@@ -10,6 +10,16 @@ use sqlx::PgConnection;
 use super::schema::Schema;
 use crate::engine::error::Error;
 
+/// A workflow's version, as it is registered.
+#[derive(Debug)]
+pub(crate) struct Registration<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) version: i32,
+    pub(crate) secret_fields: Vec<String>,
+    pub(crate) internal: bool,
+    pub(crate) public_signals: Vec<&'a str>,
+}
+
 /// Registers a workflow's version and gives its id. Safe side by side.
 ///
 /// Secret fields are added to those of all its versions, and never taken away: while an old and a new process run beside each
@@ -17,13 +27,21 @@ use crate::engine::error::Error;
 pub(crate) async fn register_workflow(
     schema: &Schema,
     conn: &mut PgConnection,
-    name: &str,
-    version: i32,
-    secret_fields: &[String],
+    what: &Registration<'_>,
 ) -> Result<i32, Error> {
-    let insert =
-        "INSERT INTO {schema}.workflow (name, version, secret_fields) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-    sqlx::query(schema.sql(insert)).bind(name).bind(version).bind(secret_fields).execute(&mut *conn).await?;
+    let Registration { name, version, secret_fields, internal, public_signals } = what;
+    let insert = "INSERT INTO {schema}.workflow AS w (name, version, secret_fields, internal, public_signals)
+        VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (name, version) DO UPDATE SET internal = excluded.internal, public_signals = excluded.public_signals
+        WHERE (w.internal, w.public_signals) <> (excluded.internal, excluded.public_signals)";
+    sqlx::query(schema.sql(insert))
+        .bind(name)
+        .bind(version)
+        .bind(secret_fields)
+        .bind(internal)
+        .bind(public_signals)
+        .execute(&mut *conn)
+        .await?;
     let hide = "UPDATE {schema}.workflow w SET secret_fields = known.fields
         FROM (SELECT array_agg(DISTINCT field ORDER BY field) AS fields
             FROM {schema}.workflow v, unnest(v.secret_fields || $2::text[]) field WHERE v.name = $1) known

@@ -16,6 +16,7 @@ use crate::engine::{
         trace::Trace,
     },
     error::Error,
+    names::INTERNAL_KEY,
     read_models::{Run, RunFilter, RunResult, RunStatus, RunStep, WaitingOn},
 };
 
@@ -51,6 +52,11 @@ pub(crate) async fn page(
     rows.iter().map(|row| view(row).map_err(Error::from)).collect()
 }
 
+/// A key as the service stated it.
+fn as_stated(key: &str) -> &str {
+    key.strip_prefix(INTERNAL_KEY).unwrap_or(key)
+}
+
 fn view(row: &PgRow) -> Result<Run, sqlx::Error> {
     let status = Status::from_code(row.try_get("status")?)
         .ok_or_else(|| sqlx::Error::Decode("run.status holds a number that means nothing".into()))?;
@@ -61,7 +67,7 @@ fn view(row: &PgRow) -> Result<Run, sqlx::Error> {
         id: row.try_get("id")?,
         workflow: row.try_get("workflow")?,
         version: row.try_get("version")?,
-        key: row.try_get("key")?,
+        key: row.try_get::<Option<String>, _>("key")?.map(|key| as_stated(&key).to_owned()),
         queue: row.try_get("queue")?,
         status: seen_status(status, row)?,
         waiting_on: waiting_on(status, failure.as_ref(), row)?,

@@ -8,6 +8,18 @@ use crate::engine::{
     error::Error,
 };
 
+/// The workflow of a run that does not take this signal from callers.
+pub(crate) async fn closed_workflow(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    run: RunId,
+    name: &str,
+) -> Result<Option<String>, Error> {
+    let query = "SELECT w.name FROM {schema}.run r JOIN {schema}.workflow w ON w.id = r.workflow_id
+        WHERE r.id = $1 AND w.internal AND $2 <> ALL (w.public_signals)";
+    Ok(sqlx::query_scalar(schema.sql(query)).bind(run).bind(name).fetch_optional(conn).await?)
+}
+
 /// Puts a signal into a run's inbox. With a key that the run has seen already, nothing changes.
 ///
 /// # Errors

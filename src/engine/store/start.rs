@@ -73,12 +73,12 @@ pub(crate) async fn key_owner(
     Ok(row)
 }
 
-/// The newest registered version of a workflow: its id and version.
+/// The newest registered version of a workflow: its id, its version, and whether it is internal.
 pub(crate) async fn newest_workflow(
     schema: &Schema,
     conn: &mut PgConnection,
     name: &str,
-) -> Result<Option<(i32, i32)>, Error> {
-    let query = "SELECT id, version FROM {schema}.workflow WHERE name = $1 ORDER BY version DESC LIMIT 1";
+) -> Result<Option<(i32, i32, bool)>, Error> {
+    let query = "SELECT id, version, internal FROM {schema}.workflow WHERE name = $1 ORDER BY version DESC LIMIT 1";
     Ok(sqlx::query_as(schema.sql(query)).bind(name).fetch_optional(conn).await?)
 }

@@ -135,4 +135,8 @@ impl ActivityCode for Faulty {
     fn undo_summary(&self, input: &str) -> Option<String> {
         self.inner.undo_summary(input)
     }
+
+    fn undo_outlook<'a>(&'a self, input: &'a str) -> BoxFuture<'a, Option<String>> {
+        self.inner.undo_outlook(input)
+    }
 }

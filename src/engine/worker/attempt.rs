@@ -157,7 +157,8 @@ async fn in_transaction(
     let permit = shared.transactions.clone().acquire_owned().await.ok();
     let tx = match shared.engine.begin().await {
         Ok(tx) => Arc::new(AsyncMutex::new(tx)),
-        Err(error) => return (Err(error.into()), None),
+        // Nothing was begun.
+        Err(error) => return (Err(ActivityError { unknown: false, ..error.into() }), None),
     };
     let with_tx = ActivityContext {
         run: cx.run,

@@ -21,11 +21,12 @@ use super::{
 use crate::engine::{
     activity::{ActivityContext, Origin, VISIBLE_AFTER},
     core::{
-        decision::{Attempt, Decision, Event, FollowUp},
+        decision::{Attempt, Decision, Event, FollowUp, Verification},
         execution::panic_message,
         holds::HoldKind,
         machine::Machine,
         model::{Direction, RunId, Time},
+        redact::scrub,
         time::Moment as _,
         trace::Trace,
     },
@@ -297,14 +298,13 @@ impl Driver {
             self.committer.release().await;
             return None;
         };
-        self.forget_attempt(&event);
+        let event = self.forget_attempt(event);
         let mut incoming = Incoming { tx, ..Incoming::of(event) };
         // What has ended meanwhile shares the commit, unless it has a transaction of its own.
         while incoming.tx.is_none() && !self.in_progress.is_empty() && incoming.others.len() < RESULTS_AT_ONCE {
             match self.in_progress.next().now_or_never() {
                 Some(Some(Some(Happened { event, tx: None }))) => {
-                    self.forget_attempt(&event);
-                    incoming.others.push(event);
+                    incoming.others.push(self.forget_attempt(event));
                 }
                 Some(Some(Some(with_transaction))) => {
                     self.next_result = Some(with_transaction);
@@ -321,13 +321,30 @@ impl Driver {
     }
 
     /// It has ended: its last heartbeat is kept for the next attempt.
-    fn forget_attempt(&mut self, event: &Event) {
-        let (Event::Attempted { seq, direction, .. } | Event::Verified { seq, direction, .. }) = event else { return };
+    fn forget_attempt(&mut self, event: Event) -> Event {
+        let (Event::Attempted { seq, direction, .. } | Event::Verified { seq, direction, .. }) = &event else {
+            return event;
+        };
         let at = self.under_way.iter().position(|other| (other.seq, other.direction) == (*seq, *direction));
-        let Some(ended) = at.map(|at| self.under_way.swap_remove(at)) else { return };
-        if let Some(details) = attempt::take_beat(&ended.cx) {
+        let ended = at.map(|at| self.under_way.swap_remove(at));
+        if let Some(details) = ended.and_then(|ended| attempt::take_beat(&ended.cx)) {
             self.machine.note(*seq, *direction, details);
         }
+        self.conceal(event)
+    }
+
+    /// The event without the secrets that its error repeats: another system may have put what it was sent into its answer.
+    fn conceal(&self, mut event: Event) -> Event {
+        let (seq, message) = match &mut event {
+            Event::Attempted { seq, result: Err(failed), .. } => (*seq, &mut failed.error.message),
+            Event::Verified { seq, found: Verification::NotYet(error), .. } => (*seq, &mut error.message),
+            _ => return event,
+        };
+        let fields = self.shared.engine.registry().secret_fields_of(self.origin.workflow);
+        if !fields.is_empty() {
+            scrub(message, &self.machine.secret_values(seq, &fields));
+        }
+        event
     }
 
     /// A heartbeat to record, or an attempt that has taken long enough to be shown.

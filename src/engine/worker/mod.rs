@@ -114,8 +114,7 @@ async fn register(shared: &Shared) -> Result<(), Error> {
     let registry = shared.engine.shared_registry();
     registry.check()?;
     for code in registry.workflows() {
-        let secret = registry.secret_fields(&**code);
-        let id = lanes::register_workflow(shared.schema(), &mut conn, code.name(), code.version(), &secret).await?;
+        let id = lanes::register_workflow(shared.schema(), &mut conn, &registry.registration(&**code)).await?;
         shared.code.write().unwrap_or_else(PoisonError::into_inner).insert(id, code.clone());
     }
     let id = lanes::register_worker(shared.schema(), &mut conn, &shared.as_row()).await?;

@@ -55,8 +55,13 @@ pub(super) fn shared_answers(known: &[Code]) -> Value {
 /// The answers of an operation that can give these codes of its own, and these that it shares with others, by status.
 /// A code that is not listed is left out: a test looks for those.
 pub(super) fn answers(known: &[Code], own: &[&str], shared: &[&str]) -> Vec<(String, Value)> {
-    let (common, single): (Vec<&str>, Vec<&str>) =
+    let (common, mut single): (Vec<&str>, Vec<&str>) =
         own.iter().chain(shared).partition(|code| SHARED.iter().any(|(_, codes)| codes.contains(code)));
+    // A status that an operation has codes of its own for is described as a whole, there.
+    let own_statuses: Vec<u16> = by_status(known, &single).into_keys().collect();
+    let is_own = |code: &&str| known.iter().any(|known| known.code == *code && own_statuses.contains(&known.status));
+    let (beside, common): (Vec<&str>, Vec<&str>) = common.into_iter().partition(is_own);
+    single.extend(beside);
     let referred = SHARED.iter().filter(|(_, codes)| codes.iter().any(|code| common.contains(code)));
     let referred = referred.filter_map(|(name, codes)| {
         let status = by_status(known, codes).into_keys().next()?;

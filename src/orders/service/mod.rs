@@ -2,6 +2,7 @@
 //! transaction. The run does the rest.
 
 mod cancel;
+mod compare;
 mod fulfil;
 mod items;
 mod place;
@@ -29,6 +30,7 @@ use crate::{
 
 pub use self::{
     cancel::CancelOrder,
+    compare::Comparison,
     fulfil::{ChangeOrder, Fulfilment, FulfilmentReport, NewDelivery},
     items::PutItem,
     place::{Payment, PlaceOrder, Placed, Wanted},

@@ -154,6 +154,14 @@ impl Orders {
             let message = format!("{} units of {}; a line has 1 to {MOST_UNITS}", wrong.quantity, wrong.sku);
             return Err(Error::InvalidRequest(message));
         }
+        for wanted in &request.items {
+            let lines = request.items.iter().filter(|line| line.sku == wanted.sku);
+            let units: i64 = lines.map(|line| line.quantity).sum();
+            if units > MOST_UNITS {
+                let message = format!("{units} units of {}; an order has up to {MOST_UNITS} of an item", wanted.sku);
+                return Err(Error::InvalidRequest(message));
+            }
+        }
         match &request.delivery {
             Some(delivery) => delivery.check(self.settings.store(), self.settings.delivery_radius_km),
             None => Ok(()),

@@ -53,8 +53,10 @@ impl Orders {
             return Ok(order);
         }
         // Once retention has dropped the history, only the slim row is left.
-        let whole = self.history.find(&mut conn, id, order.created_at).await?;
-        Ok(whole.unwrap_or(order))
+        Ok(match self.history.find(&mut conn, id, order.created_at).await? {
+            Some(kept) => completed(order, kept),
+            None => order,
+        })
     }
 
     /// Waits up to `wait` until an order is placed or cancelled, and returns it as it is then.
@@ -93,7 +95,13 @@ impl Orders {
         // Live orders first: one that is archived between the two reads is then in both, and the duplicate is dropped.
         // The other way round it would be in neither.
         let mut items = store::orders::page(&mut conn, customer, before, since, fetched).await?;
-        items.extend(self.history.page(&mut conn, customer, before, since, fetched).await?);
+        let kept = self.history.page(&mut conn, customer, before, since, fetched).await?;
+        let ids: Vec<Uuid> = kept.iter().map(|order| order.id).collect();
+        let mut rows = store::orders::rows(&mut conn, &ids).await?;
+        items.extend(kept.into_iter().map(|kept| match rows.remove(&kept.id) {
+            Some(row) if row.archived => completed(row, kept),
+            _ => kept,
+        }));
         let by_time = |order: &Order| std::cmp::Reverse((customer.map(|_| order.created_at), order.id));
         items.sort_by_key(by_time);
         items.dedup_by_key(|order| order.id);
@@ -102,6 +110,11 @@ impl Orders {
         let next_cursor = items.last().filter(|_| more).map(cursor);
         Ok(OrderPage { items, next_cursor })
     }
+}
+
+/// An archived order: what can still change is on its row, as by a refund after its end; the history has the rest.
+fn completed(row: Order, kept: Order) -> Order {
+    Order { items: kept.items, delivery: kept.delivery, ..row }
 }
 
 fn cursor(order: &Order) -> String {

@@ -20,7 +20,7 @@ use crate::{
     },
     payments::{
         Intent, IntentStatus,
-        webhook::{self, Subject, WebhookEvent},
+        webhook::{self, Subject, WebhookError, WebhookEvent},
     },
 };
 
@@ -60,7 +60,7 @@ impl Orders {
     /// Handles a webhook, given its raw body and signature header.
     ///
     /// # Errors
-    /// The signature's codes and `webhook_unreadable`: answer 400; the webhook is recorded as rejected. Otherwise the
+    /// The signature's codes and `webhook_unreadable`: answer 400; only the latter, which is signed, is recorded. Otherwise the
     /// database failed: answer 503, and the gateway sends it again.
     pub async fn webhook(&self, signature: &str, body: &[u8]) -> Result<WebhookTaken, Error> {
         // The gateway signs with its wall-clock time, so compare with ours.
@@ -69,9 +69,12 @@ impl Orders {
         let event = match received {
             Ok(event) => event,
             Err(refused) => {
-                let mut conn = self.engine.acquire().await?;
-                let bytes = i64::try_from(body.len()).unwrap_or(i64::MAX);
-                store::inbox::reject(&mut conn, refused.code(), &Sha256::digest(body), bytes).await?;
+                // Anybody can send what is not signed: that leaves no row.
+                if let WebhookError::Unreadable(_) = &refused {
+                    let mut conn = self.engine.acquire().await?;
+                    let bytes = i64::try_from(body.len()).unwrap_or(i64::MAX);
+                    store::inbox::reject(&mut conn, refused.code(), &Sha256::digest(body), bytes).await?;
+                }
                 return Err(Error::WebhookRefused { code: refused.code(), message: refused.to_string() });
             }
         };

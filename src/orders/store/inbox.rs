@@ -36,7 +36,7 @@ pub(crate) async fn handled(conn: &mut PgConnection, id: &str, handled: &str) ->
     Ok(())
 }
 
-/// Records a webhook that is not taken: a hash and the size, because anybody can send such.
+/// Records a webhook that is signed and can't be read: a hash and the size.
 pub(crate) async fn reject(conn: &mut PgConnection, code: &str, hash: &[u8], bytes: i64) -> Result<(), sqlx::Error> {
     let query = "INSERT INTO shop.webhook_rejects (code, body_hash, body_bytes, received_at)
         VALUES ($1, $2, $3, shop.now())";

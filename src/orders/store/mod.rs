@@ -11,6 +11,7 @@ pub(crate) mod items;
 pub(crate) mod orders;
 pub(crate) mod refunds;
 pub(crate) mod reservations;
+pub(crate) mod retention;
 
 use sqlx::{PgConnection, migrate::Migrator};
 

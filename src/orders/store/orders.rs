@@ -1,5 +1,7 @@
 //! Orders and their keys: insert, lock, save, read, list.
 
+use std::collections::HashMap;
+
 use sqlx::{FromRow, PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
@@ -148,9 +150,23 @@ pub(crate) async fn save(conn: &mut PgConnection, order: &Order) -> Result<(), s
 
 /// An order with its lines; of an archived one the slim row.
 pub(crate) async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Order>, sqlx::Error> {
-    let order = sqlx::query_as("SELECT * FROM shop.orders WHERE id = $1").bind(id).fetch_optional(&mut *conn).await?;
-    let Some(order) = order else { return Ok(None) };
+    let Some(order) = row(conn, id).await? else { return Ok(None) };
     Ok(with_lines(conn, vec![order]).await?.pop())
+}
+
+/// The same without its lines.
+pub(crate) async fn row(conn: &mut PgConnection, id: Uuid) -> Result<Option<Order>, sqlx::Error> {
+    sqlx::query_as("SELECT * FROM shop.orders WHERE id = $1").bind(id).fetch_optional(conn).await
+}
+
+/// Those of these orders that exist, without their lines.
+pub(crate) async fn rows(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashMap<Uuid, Order>, sqlx::Error> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found: Vec<Order> =
+        sqlx::query_as("SELECT * FROM shop.orders WHERE id = ANY ($1)").bind(ids).fetch_all(conn).await?;
+    Ok(found.into_iter().map(|order| (order.id, order)).collect())
 }
 
 /// The order that a payment belongs to.

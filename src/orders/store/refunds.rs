@@ -49,6 +49,13 @@ pub(crate) async fn lock(conn: &mut PgConnection, order: Uuid, no: i32) -> Resul
     sqlx::query(query).bind(order).bind(no).fetch_optional(conn).await?.as_ref().map(refund).transpose()
 }
 
+/// One refund.
+pub(crate) async fn find(conn: &mut PgConnection, order: Uuid, no: i32) -> Result<Option<RefundRow>, sqlx::Error> {
+    let query = "SELECT no, amount, state, escalated_at IS NOT NULL AS escalated FROM shop.refunds
+        WHERE order_id = $1 AND no = $2";
+    sqlx::query(query).bind(order).bind(no).fetch_optional(conn).await?.as_ref().map(refund).transpose()
+}
+
 /// Moves an open refund to `state`. False: it had been moved already, and nothing changed.
 pub(crate) async fn settle(
     conn: &mut PgConnection,

@@ -24,6 +24,7 @@ use crate::engine::core::{
     holds::aside,
     model::{Direction, Failure, Json, Outcome, Step, StepError, Time, idempotency_key, to_json},
     policy::{ActivityMeta, Retry},
+    redact::secret_values,
     time::Moment,
 };
 
@@ -132,6 +133,12 @@ impl Machine {
         let mut decision = Decision { writes: Writes { steps, ..Writes::default() }, follow_ups, wake_at: None };
         decision.withdraw_attempts(now);
         decision.writes
+    }
+
+    /// What an attempt was given that is never shown: in its input, or in the run's.
+    pub fn secret_values(&self, seq: u32, fields: &[String]) -> Vec<String> {
+        let own = self.steps.get(&(seq, Direction::Forward)).and_then(|step| step.input.as_ref());
+        own.into_iter().chain([&self.input]).flat_map(|json| secret_values(json, fields)).collect()
     }
 
     /// Keeps the last heartbeat of an attempt that has just ended, for the next one.

@@ -1,8 +1,8 @@
 //! Forward: replay, the function's commands, and the delivery of completions one at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Ending, Machine, Phase};
+use super::{Ending, Key, Machine, Phase};
 use crate::engine::core::{
     attention::{AttentionKind, RETRYING_AFTER},
     context::{CommandKind, Completion, SideValue, Until, WorkflowCommand},
@@ -19,6 +19,7 @@ impl Machine {
             Ok(execution) => execution,
             Err(failure) => return self.get_stuck(failure),
         };
+        let recorded: BTreeSet<Key> = self.steps.keys().copied().collect();
         let order: BTreeMap<u32, u32> = self.steps.values().filter_map(|s| Some((s.ord?, s.seq))).collect();
         let mut turn = execution.poll();
         self.execution = Some(execution);
@@ -37,6 +38,24 @@ impl Machine {
             if let Some(seq) = beyond.map(|step| step.seq) {
                 self.disagree(seq);
             }
+        }
+        if self.takeovers > 0 {
+            self.doubt_unrecorded(&recorded);
+        }
+    }
+
+    /// A worker was lost since the last outcome. Steps whose attempts are not announced by a row may have been attempted by it:
+    /// what a later attempt of theirs ends with does not make them certain.
+    fn doubt_unrecorded(&mut self, recorded: &BTreeSet<Key>) {
+        let catalog = self.catalog.clone();
+        let is_plain = |step: &Step| {
+            let meta = catalog.activity(&step.name);
+            meta.is_some_and(|meta| !meta.transactional && !meta.undoable && !meta.verifiable)
+        };
+        let fresh = self.steps.iter_mut().filter(|(key, _)| !recorded.contains(key)).map(|(_, step)| step);
+        for step in fresh.filter(|step| step.kind == StepKind::Activity && step.due.is_none() && is_plain(step)) {
+            let message = "its worker was lost, perhaps during an attempt".to_owned();
+            step.error = Some(StepError { code: "worker_lost".to_owned(), message, unknown: true });
         }
     }
 

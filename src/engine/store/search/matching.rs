@@ -18,6 +18,7 @@ use crate::engine::{
     check::{check_text, check_time},
     core::{model::Time, time::Moment},
     error::Error,
+    names::INTERNAL_KEY,
     read_models::{RunFilter, RunStatus},
 };
 
@@ -211,8 +212,11 @@ impl Matching {
             Source::Key => {
                 // The table's key begins with the workflow, and there are few of those.
                 query
-                    .push(schema.text("(SELECT run_id FROM {schema}.run_key WHERE key = "))
-                    .push_bind(filter.key.clone());
+                    .push(schema.text("(SELECT run_id FROM {schema}.run_key WHERE key IN ("))
+                    .push_bind(filter.key.clone())
+                    .push(", ")
+                    .push_bind(filter.key.as_ref().map(|key| format!("{INTERNAL_KEY}{key}")))
+                    .push(")");
                 match &filter.workflow {
                     Some(workflow) => query.push(" AND workflow = ").push_bind(workflow.clone()),
                     None => query

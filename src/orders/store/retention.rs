@@ -1,0 +1,28 @@
+//! What the shop remembers for a time: the gateway's events and the callers' keys.
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::engine::Time;
+
+/// Forgets events and keys from before this moment, up to `limit` of each; gives how many.
+pub(crate) async fn forget(conn: &mut PgConnection, before: Time, limit: i64) -> Result<u64, sqlx::Error> {
+    let events = "DELETE FROM shop.webhook_events WHERE id IN
+        (SELECT id FROM shop.webhook_events WHERE received_at < $1 LIMIT $2)";
+    let rejects = "DELETE FROM shop.webhook_rejects WHERE id IN
+        (SELECT id FROM shop.webhook_rejects WHERE received_at < $1 ORDER BY id LIMIT $2)";
+    let mut forgotten = 0;
+    for query in [events, rejects] {
+        forgotten += sqlx::query(query).bind(before).bind(limit).execute(&mut *conn).await?.rows_affected();
+    }
+    // A key is as old as its order, whose id says when it was made.
+    let keys = "DELETE FROM shop.order_keys WHERE key IN
+        (SELECT key FROM shop.order_keys WHERE order_id < $1 LIMIT $2)";
+    let done = sqlx::query(keys).bind(first_id_of(before)).bind(limit).execute(conn).await?;
+    Ok(forgotten + done.rows_affected())
+}
+
+/// The first UUIDv7 of a moment.
+fn first_id_of(at: Time) -> Uuid {
+    Uuid::from_u128(u128::from(at.timestamp_millis().unsigned_abs()) << 80)
+}
