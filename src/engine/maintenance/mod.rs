@@ -94,6 +94,7 @@ async fn repeat(engine: Engine, config: MaintenanceConfig, name: &'static str, t
             }
             Err(panic) => {
                 tracing::error!(panic = panic_message(panic.as_ref()), task = name, "maintenance: a turn panicked");
+                engine.meters().tasks_died.increment(1);
                 config.retry_after
             }
         };
