@@ -142,7 +142,7 @@ impl Sim {
 
     /// Follow-ups end at the same time. Those that need no transaction of their own share a decision, as in worker/drive.rs.
     pub(crate) fn finish(&mut self, ended: Vec<Under>) -> Checked {
-        let now = self.store.now;
+        let now = self.estimate();
         let mut together = Vec::new();
         for under in ended {
             match self.end_of(under) {

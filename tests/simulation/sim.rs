@@ -211,7 +211,7 @@ impl Sim {
     }
 
     /// The worker's estimate of the database's time.
-    fn estimate(&self) -> Time {
+    pub(crate) fn estimate(&self) -> Time {
         let skew = self.active.as_ref().map_or(0, |active| active.skew);
         self.store.now + chrono::TimeDelta::milliseconds(skew)
     }
@@ -329,6 +329,11 @@ impl Sim {
                     self.crash("killed before it got the answer of the commit");
                     return Ok(());
                 }
+            }
+            if self.rng.chance(20) {
+                // The answer says what time it is; or the estimate drifts off again.
+                let skew = self.rng.below(400) as i64 - 200;
+                self.active.iter_mut().for_each(|active| active.skew = skew);
             }
             self.note(|| format!("  {ack:?}{}", if releases { ", releases the run" } else { "" }));
             match ack {

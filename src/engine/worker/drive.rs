@@ -6,13 +6,13 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     active_runs::ActiveRun,
     attempt::{self, Happened},
-    commit::{Ack, Committer, LaneHandle},
+    commit::{Ack, Committer, LaneHandle, Request},
     faults::Moment,
     shared::Shared,
     suspects::Suspect,
@@ -78,6 +78,8 @@ pub(super) fn spawn(
     };
     let Some(code) = code else {
         tracing::error!(run_id = %run, lane = lane.id, "a run was claimed whose workflow is not registered here");
+        let (done, _) = oneshot::channel();
+        tokio::spawn(async move { lane.requests.send(Request::Release(run, Release::ForAnother, done)).await });
         return;
     };
     shared.engine.meters().active_runs.increment(1);
