@@ -51,7 +51,8 @@ async fn four_times_the_steps_take_about_four_times_as_long() {
     let few = undone(500, 1).await;
     let many = undone(2_000, 1).await;
     println!("one after the other: 500 in {few:?}, 2,000 in {many:?}");
-    assert!(many < few * 9, "500 steps take {few:?}, 2,000 take {many:?}");
+    // Sixteen times as long would be too long on a machine that is busy with nothing else.
+    assert!(many < few * 12, "500 steps take {few:?}, 2,000 take {many:?}");
 }
 
 #[tokio::test]
