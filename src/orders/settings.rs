@@ -18,20 +18,42 @@ pub struct ShopSettings {
     #[cfg_attr(feature = "cli", arg(long, env = "BACKSTITCH_REFUND_TIERS", default_value = "10m:70,30m:40"))]
     pub refund_tiers: RefundTiers,
     /// Delivery radius in km
-    #[cfg_attr(feature = "cli", arg(long, env = "BACKSTITCH_DELIVERY_RADIUS_KM", default_value_t = 5.0))]
+    #[cfg_attr(feature = "cli", arg(long, env = "BACKSTITCH_DELIVERY_RADIUS_KM", default_value_t = 5.0, value_parser = radius))]
     pub delivery_radius_km: f64,
     /// The store's latitude in degrees; without it, distances are not checked
     #[cfg_attr(
         feature = "cli",
-        arg(long, env = "BACKSTITCH_STORE_LAT", allow_negative_numbers = true, requires = "store_lon")
+        arg(long, env = "BACKSTITCH_STORE_LAT", allow_negative_numbers = true, value_parser = latitude, requires = "store_lon")
     )]
     pub store_lat: Option<f64>,
     /// The store's longitude in degrees
     #[cfg_attr(
         feature = "cli",
-        arg(long, env = "BACKSTITCH_STORE_LON", allow_negative_numbers = true, requires = "store_lat")
+        arg(long, env = "BACKSTITCH_STORE_LON", allow_negative_numbers = true, value_parser = longitude, requires = "store_lat")
     )]
     pub store_lon: Option<f64>,
+}
+
+#[cfg(feature = "cli")]
+fn radius(text: &str) -> Result<f64, String> {
+    number(text, 0.0, 20_100.0)
+}
+
+#[cfg(feature = "cli")]
+fn latitude(text: &str) -> Result<f64, String> {
+    number(text, -90.0, 90.0)
+}
+
+#[cfg(feature = "cli")]
+fn longitude(text: &str) -> Result<f64, String> {
+    number(text, -180.0, 180.0)
+}
+
+/// A number between these two; what is no number at all (NaN) would be within any distance.
+#[cfg(feature = "cli")]
+fn number(text: &str, least: f64, most: f64) -> Result<f64, String> {
+    let read = text.parse().ok().filter(|number| (least..=most).contains(number));
+    read.ok_or_else(|| format!("a number from {least} to {most}"))
 }
 
 #[cfg(feature = "cli")]

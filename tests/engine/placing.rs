@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use backstitch::engine::{Registry, RunId, WorkerConfig};
+use backstitch::engine::{
+    AuditFilter, HoldKind, Operator, Registry, RunFilter, RunId, StartRun, Time, Verb, WorkerConfig, to_json,
+};
 use serde_json::json;
 
 use crate::support::{engine::*, script::*, wait_until};
@@ -294,5 +296,80 @@ async fn a_full_worker_claims_again_when_slots_free_up() {
     }
     // Its heartbeat would wake it too, every twelve seconds.
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn one_bad_start_of_a_batch_hurts_itself_alone() {
+    let t = TestEngine::new().await;
+    let id = RunId::now_v7();
+    let with_id = || StartRun { id: Some(id), ..request("scripted", &[call("note")]) };
+    let good = || request("scripted", &[call("note")]);
+    let codes = async |batch: Vec<StartRun>| -> Vec<Result<(), &'static str>> {
+        let started = t.engine.start_batch(batch).await.expect("the batch is taken");
+        started.into_iter().map(|one| one.map(|_| ()).map_err(|error| error.code())).collect()
+    };
+    let refused = Err("invalid_request");
+    assert_eq!(codes(vec![with_id(), with_id(), good()]).await, [Ok(()), refused, Ok(())], "twice in one batch");
+    assert_eq!(codes(vec![good(), with_id(), good()]).await, [Ok(()), refused, Ok(())], "there already");
+    let text = |text: &str| Some(text.to_owned());
+    let bad = [
+        StartRun { key: text("\0"), ..good() },
+        StartRun { queue: text("\0"), ..good() },
+        StartRun { workflow: "\0".to_owned(), ..good() },
+        StartRun { start_at: Some(Time::MIN_UTC), ..good() },
+        StartRun { start_at: Some(Time::MAX_UTC), ..good() },
+        StartRun { tags: [("a".to_owned(), "\0".to_owned())].into(), ..good() },
+        StartRun { input: to_json(&"\0").expect("JSON"), ..good() },
+    ];
+    for one in bad {
+        assert_eq!(codes(vec![good(), one.clone(), good()]).await, [Ok(()), refused, Ok(())], "{one:?}");
+    }
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn the_library_checks_texts_and_times_too() {
+    let t = TestEngine::idle().await;
+    let (engine, by) = (&t.engine, Operator { actor: "ann".into(), reason: Some("why".into()), ..Operator::default() });
+    let times = [Time::MIN_UTC, Time::MAX_UTC];
+    for since in times {
+        let runs = engine.list(&RunFilter { since: Some(since), ..RunFilter::default() }).await.map(drop);
+        let until = engine.list(&RunFilter { until: Some(since), ..RunFilter::default() }).await.map(drop);
+        let audit = engine.audit(&AuditFilter { since: Some(since), ..AuditFilter::default() }).await.map(drop);
+        for answer in [runs, until, audit] {
+            assert_eq!(answer.map_err(|error| error.code()), Err("invalid_request"), "{since}");
+        }
+    }
+    let nobody = RunId::now_v7();
+    let deep = serde_json::value::RawValue::from_string("[".repeat(20_000) + &"]".repeat(20_000)).expect("JSON");
+    let skip = |seq| Verb::Skip { seq, direction: None, output: Some(json!({"a": "\0"})) };
+    let nul = Operator { reason: Some("\0".into()), ..by.clone() };
+    let answers = [
+        (engine.signal(nobody, "go", Some(deep.into()), None).await.err(), "invalid_request"),
+        (engine.signal(nobody, "\0", None, None).await.err(), "invalid_request"),
+        (engine.apply_verb(nobody, &skip(0), &by).await.err(), "invalid_request"),
+        (engine.apply_verb(nobody, &skip(u32::MAX), &by).await.err(), "invalid_request"),
+        (engine.schedule("\0", None, 50).await.err(), "unknown_schedule"),
+        (engine.schedule("nightly", Some("-262143-01-01T00:00:00Z"), 50).await.err(), "bad_cursor"),
+        (engine.pause_schedule("\0", &by).await.err(), "unknown_schedule"),
+        (engine.set_retention("\0", None, &by).await.err(), "invalid_request"),
+        (engine.release(HoldKind::Queue, "\0", &by).await.err(), "invalid_request"),
+        (engine.revoke_key("\0", "ann").await.err(), "unknown_key"),
+        (engine.pause_schedule("nightly", &nul).await.err(), "unknown_schedule"),
+        (Operator::new("a\0", None, false).err(), "invalid_request"),
+    ];
+    for (at, (error, code)) in answers.into_iter().enumerate() {
+        assert_eq!(error.map(|error| error.code()), Some(code), "answer {at}");
+    }
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_would_lose_its_own_lanes_is_refused() {
+    let t = TestEngine::idle().await;
+    let config = WorkerConfig { takeover_after: Duration::ZERO, ..config("hasty") };
+    let ended = t.engine.worker(config).run(std::future::pending()).await;
+    assert_eq!(ended.map_err(|error| error.code()), Err("invalid_request"));
     t.finish().await;
 }

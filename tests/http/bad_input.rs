@@ -46,6 +46,44 @@ async fn malformed_and_undeclared_json_have_different_codes() {
 }
 
 #[tokio::test]
+async fn a_compressed_body_is_not_taken_for_json() {
+    let server = Server::idle().await;
+    let post = |coding: &'static str| {
+        let request = server.request(Method::POST, "/v1/runs").header("content-type", "application/json");
+        let body = r#"{"workflow":"echo","input":{"text":"a"}}"#;
+        Answer::to(request.header("content-encoding", coding).body(body))
+    };
+    for coding in ["gzip", "br", "identity, gzip"] {
+        post(coding).await.is_problem(415, "unsupported_media_type");
+    }
+    assert_eq!(post("identity").await.status, 201);
+}
+
+#[tokio::test]
+async fn a_wrong_value_is_told_with_its_field() {
+    let server = Server::idle().await;
+    let cases = [
+        (
+            "/v1/runs",
+            json!({"workflow": "echo", "input": {"text": "a"}, "start_at": "+12000-01-01T00:00:00Z"}),
+            "start_at",
+        ),
+        ("/v1/runs", json!({"workflow": "echo", "input": {"text": "a"}, "tags": {"a": 1}}), "tags.a"),
+        ("/v1/runs", json!({"workflow": "echo", "input": {"text": "a\u{0}"}}), "input"),
+        (
+            "/v1/orders",
+            json!({"customer_id": "c", "items": [{"sku": "\u{0}", "quantity": 1}], "payment": {"token": "t"}}),
+            "items[0].sku",
+        ),
+    ];
+    for (path, body, field) in cases {
+        let answer = server.post(path, body).await;
+        answer.is_problem(400, "invalid_request");
+        assert_eq!(answer.json["field"], field, "{}", answer.json);
+    }
+}
+
+#[tokio::test]
 async fn the_size_of_a_body_is_checked_first() {
     let server = Server::idle().await;
     let rubbish = vec![b'{'; MAX_PAYLOAD + 1];

@@ -306,3 +306,24 @@ async fn one_viewers_bad_view_ends_nobody_elses() {
     let first = tokio::time::timeout(Duration::from_secs(30), good.chunk()).await;
     assert!(first.is_ok_and(|chunk| chunk.is_ok_and(|chunk| chunk.is_some())), "the good one is rendered");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_is_bounded_whatever_is_in_the_run() {
+    let (server, _) = furnished().await;
+    let id = server.started("echo", json!({"text": "x".repeat(900_000)})).await;
+    // As an earlier version took it: ten arrays, 5,000 levels deep.
+    let deep = "UPDATE backstitch.run SET output = ('[' || rtrim(repeat(repeat('[', 5000) || repeat(']', 5000) || ',', 10), ',')
+        || ']')::json WHERE id = $1::uuid";
+    sqlx::query(deep).bind(&id).execute(server.pool()).await.expect("a deep output");
+    let steps = "INSERT INTO backstitch.step
+            (run_id, seq, direction, kind, name, input, output, issued_after, attempts, generation, undoable, outcome)
+        SELECT $1::uuid, n, 0, 0, 'hold', to_json(repeat('y', 5000)), to_json(repeat('z', 5000)), n, 1, 0, true, 1
+        FROM generate_series(0, 1999) n";
+    sqlx::query(steps).bind(&id).execute(server.pool()).await.expect("many steps");
+    let begun = std::time::Instant::now();
+    let page = server.request(Method::GET, &format!("/runs/{id}")).send().await.expect("a page");
+    assert_eq!(page.status().as_u16(), 200);
+    let text = page.text().await.expect("a page");
+    assert!(text.len() < 4 << 20, "{} bytes in {:?}", text.len(), begun.elapsed());
+    assert!(text.contains("The first 1500 steps are left out") && text.contains("the rest is left out"));
+}

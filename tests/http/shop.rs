@@ -112,3 +112,24 @@ async fn what_is_done_to_orders_and_items_is_audited() {
     assert_eq!((&entries[3]["before"]["price"], &entries[3]["after"]["price"]), (&json!(250), &json!(300)));
     assert!(!audit.to_string().contains("Street"), "where customers live is not for the audit: {audit}");
 }
+
+#[tokio::test]
+async fn a_signed_event_that_cannot_be_kept_is_refused() {
+    let server = Server::idle().await;
+    let deep = "[".repeat(900) + &"]".repeat(900);
+    let events = [
+        r#"{"id":"evt_\u0000","type":"customer.created","data":{"object":{}}}"#.to_owned(),
+        r#"{"id":"","type":"customer.created","data":{"object":{}}}"#.to_owned(),
+        r#"{"id":"evt_1","type":"a\u0000","data":{"object":{}}}"#.to_owned(),
+        r#"{"id":"evt_1","created":9223372036854775807,"type":"a.b","data":{"object":{}}}"#.to_owned(),
+        r#"{"id":"evt_1","type":"a.b","data":{"object":{}},"note":"\ud800"}"#.to_owned(),
+        format!(r#"{{"id":"evt_1","type":"a.b","data":{{"object":{{}}}},"note":{deep}}}"#),
+    ];
+    let now = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
+    for event in events {
+        let secret = [Secret::from(WEBHOOK_SECRET)];
+        let signature = sign(&secret, i64::try_from(now).expect("this century"), event.as_bytes());
+        let request = server.request(Method::POST, "/v1/webhooks/stripe").header("stripe-signature", signature);
+        Answer::to(request.body(event.clone())).await.is_problem(400, "webhook_unreadable");
+    }
+}

@@ -51,10 +51,9 @@ pub(crate) async fn start(schema: &Schema, conn: &mut PgConnection, runs: &[NewR
 
 /// Whether a start failed because its run's id is another run's.
 pub(crate) fn is_taken_id(error: &Error) -> bool {
-    // Each partition's key has a name of its own: run_2026_11_16_pkey.
-    let is_runs = |name: &str| name.starts_with("run_") && name.ends_with("_pkey") && name != "run_key_pkey";
+    // Of `run`, `ready` or `timer`, whichever comes first; a key that is taken is no error.
     let Error::Database(sqlx::Error::Database(refused)) = error else { return false };
-    refused.is_unique_violation() && refused.constraint().is_some_and(is_runs)
+    refused.is_unique_violation()
 }
 
 /// Who owns a key. A statement of its own after [`start`]: its snapshot sees a winner that committed in between.

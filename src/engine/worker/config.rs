@@ -28,6 +28,9 @@ pub struct WorkerConfig {
     pub faults: Option<Arc<dyn Faults>>,
 }
 
+/// No heartbeat comes more often: a shorter silence would be that of every worker.
+pub(super) const SHORTEST_TAKEOVER: Duration = Duration::from_millis(100);
+
 impl Default for WorkerConfig {
     fn default() -> Self {
         Self {

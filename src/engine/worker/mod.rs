@@ -103,6 +103,10 @@ impl Worker {
 async fn register(shared: &Shared) -> Result<(), Error> {
     // A worker that served the queue of a held activity would begin held steps.
     shared.config.queues.iter().try_for_each(|queue| check_queue(Some(queue)))?;
+    if shared.config.takeover_after < config::SHORTEST_TAKEOVER {
+        let message = format!("it is at least {:?}", config::SHORTEST_TAKEOVER);
+        return Err(Error::InvalidField { field: "takeover_after".to_owned(), message });
+    }
     let mut conn = shared.engine.pool().acquire().await?;
     let differences = session::differences(&mut conn).await?;
     if !differences.is_empty() {

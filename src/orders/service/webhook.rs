@@ -10,7 +10,11 @@ use uuid::Uuid;
 
 use super::Orders;
 use crate::{
-    engine::{self, StartRun, to_json},
+    engine::{
+        self, StartRun, Time,
+        check::{check_filled, check_json, check_text, check_time},
+        to_json,
+    },
     orders::{
         error::Error,
         order::Order,
@@ -42,6 +46,9 @@ pub enum WebhookTaken {
     /// An event type that orders don't use.
     OfNoUse,
 }
+
+/// The longest id or type of an event.
+const LONGEST_WORD: usize = 255;
 
 impl WebhookTaken {
     const fn word(self) -> &'static str {
@@ -78,8 +85,13 @@ impl Orders {
                 return Err(Error::WebhookRefused { code: refused.code(), message: refused.to_string() });
             }
         };
+        let body = String::from_utf8_lossy(body);
+        check(&event, &body).map_err(|error| {
+            let message = error.to_string();
+            Error::WebhookRefused { code: "webhook_unreadable", message }
+        })?;
         let mut tx = self.engine.begin().await?;
-        let taken = self.take(&mut tx, &event, &String::from_utf8_lossy(body)).await?;
+        let taken = self.take(&mut tx, &event, &body).await?;
         tx.commit().await?;
         self.engine.hint();
         tracing::debug!(event = event.id, kind = event.event_type, taken = taken.word(), "handled a webhook");
@@ -142,6 +154,14 @@ impl Orders {
         self.engine.start_in(tx, start.key(&intent.id)).await?;
         Ok(WebhookTaken::LatePayment)
     }
+}
+
+/// Whether an event can be kept: its signature says who sent it, not that it is sound.
+fn check(event: &WebhookEvent, body: &str) -> Result<(), engine::Error> {
+    check_filled("id", &event.id, LONGEST_WORD)?;
+    check_text("type", &event.event_type, LONGEST_WORD)?;
+    check_time("created", Time::from_timestamp(event.created, 0).unwrap_or(Time::MAX_UTC))?;
+    check_json("body", body)
 }
 
 /// Whether this is unbooked money of an order that is cancelled or about to be. In the latter case the order's own run
