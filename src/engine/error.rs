@@ -206,6 +206,16 @@ impl Error {
     }
 }
 
+impl Error {
+    /// For a look at what a write before it has made: that has happened, whatever becomes of the look.
+    pub fn after_write(self) -> Self {
+        match self {
+            Self::Unavailable(error) => Self::OutcomeUnknown(error),
+            other => other,
+        }
+    }
+}
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         if sort_error(&error).1 { Self::Unavailable(error) } else { Self::Database(error) }

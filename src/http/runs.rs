@@ -18,7 +18,7 @@ use super::{
     run_verbs::require_run_id,
     wire::{BatchAnswer, BatchItem, LARGEST_BATCH, SignalAnswer, StartBody, WaitParams},
 };
-use crate::engine::{Operator, Run, RunFilter, RunResult, Slice, StartRun, Started};
+use crate::engine::{Error, Operator, Run, RunFilter, RunResult, Slice, StartRun, Started};
 
 /// The routes of this noun, except [`batch`], whose bodies may be larger.
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -75,7 +75,7 @@ async fn start(
 ) -> Result<Response, Problem> {
     let started = app.engine.accept(body.request(key, traceparent)?).await?;
     note_run(started.run);
-    let run = app.engine.run(started.run).await?;
+    let run = app.engine.run(started.run).await.map_err(Error::after_write)?;
     let id = run.id;
     let location = [(header::LOCATION, format!("/v1/runs/{id}"))];
     Ok((status(started), location, Answer(run)).into_response())

@@ -96,6 +96,16 @@ impl Error {
     }
 }
 
+impl Error {
+    /// For a look at what a write before it has made.
+    pub(super) fn after_write(self) -> Self {
+        match self {
+            Self::Engine(error) => Self::Engine(error.after_write()),
+            other => other,
+        }
+    }
+}
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         Self::Engine(error.into())

@@ -15,7 +15,7 @@ use crate::support::{drop_at_each_await, engine::*, no_transaction_is_open, scri
 
 /// Methods that work inside of a caller's transaction, or until they are told to stop, or make a database.
 const OTHERS: &[&str] =
-    &["signal_in", "start_in", "apply_verb_in", "migrate", "apply_migrations", "missing_migrations_of"];
+    &["signal_in", "start_in", "apply_verb_in", "audit_in", "migrate", "apply_migrations", "missing_migrations_of"];
 
 type Call<'a> = Box<dyn Fn() -> BoxFuture<'a, ()> + 'a>;
 
@@ -61,6 +61,8 @@ fn calls<'a>(
     calls! {
         start => engine.start(start()),
         start_batch => engine.start_batch(vec![start(), start()]),
+        accept => engine.accept(start()),
+        accept_batch => engine.accept_batch(vec![start(), start()]),
         signal => engine.signal(run, "go", None, None),
         operator_signal => engine.operator_signal(run, "go", None, None, by),
         apply_verb => engine.apply_verb(run, &Verb::Pause, by),

@@ -9,7 +9,7 @@ use sqlx::postgres::PgPoolOptions;
 
 use crate::{
     server::{Answer, Server},
-    support::{TestDatabase, wait_for},
+    support::{Proxy, TestDatabase, wait_for},
 };
 
 #[tokio::test]
@@ -72,6 +72,67 @@ async fn readiness_and_metrics_recover_after_an_outage() {
     server.stop.cancel();
     postgres.stop().await;
     let _ = std::fs::remove_dir_all(&dir);
+}
+
+#[tokio::test]
+async fn a_full_or_read_only_database_is_unavailable() {
+    let server = Server::idle().await;
+    let refuse = "CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'as the test says' USING ERRCODE = TG_ARGV[0]; END $$";
+    sqlx::raw_sql(refuse).execute(server.pool()).await.expect("is created");
+    for code in ["53100", "53200", "58030", "25006", "57014", "40001", "55P03"] {
+        let trigger = format!(
+            "DROP TRIGGER IF EXISTS refuse ON backstitch.run; CREATE TRIGGER refuse BEFORE INSERT ON backstitch.run
+             FOR EACH ROW EXECUTE FUNCTION public.refuse('{code}')"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(trigger)).execute(server.pool()).await.expect("is created");
+        let start = server.post("/v1/runs", json!({"workflow": "echo", "input": {"text": "a"}})).await;
+        start.is_problem(503, "database_unavailable");
+        assert!(!start.header("retry-after").is_empty(), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_is_lost_has_an_unknown_outcome() {
+    let database = TestDatabase::new().await;
+    let proxy = Proxy::before(database.url()).await;
+    let pool = PgPoolOptions::new().max_connections(4).acquire_timeout(Duration::from_secs(10));
+    let server = Server::working_over(pool.connect_lazy(proxy.url()).expect("a URL")).await;
+    wait_for("the workflow is known", async || {
+        let start = server.post("/v1/runs", json!({"workflow": "echo", "input": {"text": "a"}})).await;
+        if start.status == 201 { Ok(()) } else { Err(start.json.to_string()) }
+    })
+    .await;
+    let start = async |key: &str| {
+        let request = server.request(Method::POST, "/v1/runs").header("idempotency-key", key);
+        Answer::to(request.json(&json!({"workflow": "echo", "input": {"text": "a"}}))).await
+    };
+    let count = async |key: &str| {
+        let count = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM backstitch.run WHERE key = $1").bind(key);
+        count.fetch_one(database.pool()).await.expect("counts")
+    };
+    let mut unknown = 0;
+    for round in 0..40_u64 {
+        let key = format!("cut-{round}");
+        proxy.delay(Duration::from_millis(15));
+        let (answer, ()) = tokio::join!(start(&key), async {
+            tokio::time::sleep(Duration::from_millis(5 + 3 * round)).await;
+            proxy.cut();
+        });
+        proxy.heal();
+        if answer.status == 503 {
+            let happened = count(&key).await;
+            match answer.json["code"].as_str() {
+                Some("database_unavailable") => assert_eq!(happened, 0, "it said that nothing has happened"),
+                code => assert_eq!(code, Some("outcome_unknown")),
+            }
+            unknown += u32::from(answer.json["code"] == "outcome_unknown");
+        }
+        let again = start(&key).await;
+        assert!(matches!(again.status, 200 | 201), "{} {}", again.status, again.json);
+        assert_eq!(count(&key).await, 1);
+    }
+    assert!(unknown > 0, "a cut at each moment meets one within the write");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::{
     shop::Shop,
     support::{
         drop_at_each_await, no_transaction_is_open,
-        shop::{open_orders, order_request},
+        shop::{GATEWAY_TIMEOUT, open_orders, order_request},
     },
 };
 
@@ -60,6 +60,7 @@ async fn a_dropped_call_leaves_nothing_open() {
     let cancel = CancelOrder::default();
     let change: ChangeOrder =
         serde_json::from_value(serde_json::json!({"delivery": {"address": "here"}})).expect("a change");
+    let gateway = &shop.simulator.gateway(GATEWAY_TIMEOUT);
     let (orders, wanted, item, filter, cancel, change) = (&orders, &wanted, &item, &filter, &cancel, &change);
     let calls = calls! {
         place => orders.place(wanted, Some("a key")),
@@ -77,6 +78,7 @@ async fn a_dropped_call_leaves_nothing_open() {
         outbox_lag => orders.outbox_lag(),
         units_committed => orders.units_committed("tea"),
         missing_migrations => orders.missing_migrations(),
+        compare => orders.compare(gateway),
     };
     let listed: BTreeSet<String> = calls.iter().map(|(name, _)| (*name).to_owned()).collect();
     let missing: Vec<_> =

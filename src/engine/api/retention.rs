@@ -64,7 +64,7 @@ impl Engine {
         let subject = format!("retention {}", workflow.chars().take(100).collect::<String>());
         let done = self.set_keep(workflow, keep, by, &subject).await;
         self.audited("set", Subject::Named(&subject), by, done).await?;
-        self.retention().await
+        self.retention().await.map_err(Error::after_write)
     }
 
     async fn set_keep(

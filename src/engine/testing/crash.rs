@@ -111,7 +111,7 @@ async fn crash<S: Saga>(saga: &S, failing: Option<u32>, at: Moment, nth: usize) 
     let failed = |error| Breach::Engine { trial: trial.clone(), error };
     let (engine, _second) = worker(saga, &plans, None);
     let take_over = async {
-        let mut conn = engine.pool().acquire().await?;
+        let mut conn = engine.acquire().await?;
         lanes::take_over(engine.schema(), &mut conn, Duration::ZERO).await
     };
     take_over.await.map_err(failed)?;

@@ -148,7 +148,7 @@ pub async fn try_faults<S: Saga>(saga: &S) -> Result<Report, Breach> {
 /// # Errors
 /// When the database fails.
 pub async fn advance(engine: &Engine, by: Duration) -> Result<(), Error> {
-    store::move_clock(engine.schema(), &mut *engine.pool().acquire().await?, by).await
+    store::move_clock(engine.schema(), &mut *engine.acquire().await?, by).await
 }
 
 fn config(name: &str) -> WorkerConfig {

@@ -86,7 +86,7 @@ impl Orders {
         }
         tx.commit().await?;
         self.engine.hint();
-        self.get(id).await
+        self.get(id).await.map_err(Error::after_write)
     }
 }
 

@@ -116,7 +116,7 @@ impl Orders {
         };
         self.audit(&mut tx, &done, None).await?;
         tx.commit().await?;
-        self.get(id).await
+        self.get(id).await.map_err(Error::after_write)
     }
 
     /// Records a report of fulfilment; the order's run moves its state. A repeated report changes nothing. A dispatch
@@ -152,7 +152,7 @@ impl Orders {
         }
         tx.commit().await?;
         self.engine.hint();
-        self.get(id).await
+        self.get(id).await.map_err(Error::after_write)
     }
 }
 
