@@ -57,7 +57,7 @@ async fn a_nul_in_a_payload_or_error_is_recorded() {
     assert_eq!(forward(&waiting)[0].output.as_ref().map(|json| json.get()), Some(r#"{"a\u0000":"b\u0000"}"#));
     t.script.on("once", Side::Run, [Do::Fatal("no\0body")]);
     t.script.on("reserve", Side::Undo, [Do::Fatal("no\0body")]);
-    t.send(run, "go", json!("c\0d")).await;
+    t.send(run, "go", json!("cd")).await;
     let run = t.is(run, "stuck").await;
     let failure = run.failure.as_ref().expect("a stuck run says why");
     assert_eq!(failure.code, "undo_failed");

@@ -25,7 +25,7 @@ async fn an_internal_workflow_is_not_for_callers() {
         ask(Method::POST, "/v1/runs".into(), inner.clone()).await.is_problem(403, "internal_workflow");
         let echo = json!({"workflow": "echo", "input": {"text": "a"}});
         let batch = ask(Method::POST, "/v1/runs/batch".into(), json!([inner, echo])).await.json;
-        let answered = |at: usize| (batch["items"][at]["status"].clone(), batch["items"][at]["code"].clone());
+        let answered = |at: usize| (batch["items"][at]["status"].clone(), batch["items"][at]["error"]["code"].clone());
         assert_eq!((answered(0), answered(1)), ((json!(403), json!("internal_workflow")), (json!(201), Value::Null)));
         let go = ask(Method::POST, format!("/v1/runs/{run}/signals/go"), json!(true)).await;
         go.is_problem(403, "internal_workflow");
