@@ -1,6 +1,6 @@
 # `make` lists the targets. Each does the set-up it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test fmt lint tidy bench postgres
+.PHONY: help demo dev test torture fmt lint tidy bench postgres
 
 ARGS ?=
 
@@ -16,6 +16,9 @@ dev: postgres ## API, dashboard, worker, gateway simulator and Postgres in one p
 
 test: ## everything that CI runs
 	@.ci/run
+
+torture: postgres ## the network, disks, servers and clients at their worst, ten times as long as CI does it
+	BACKSTITCH_TORTURE_ROUNDS=$${BACKSTITCH_TORTURE_ROUNDS:-10} cargo test --locked --test torture -- --nocapture --test-threads 1
 
 fmt: ## format the code
 	cargo fmt

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::{
     customers::{ORDERS, Tally},
     stage::{SHELVES, Stage},
+    support::at_rest,
 };
 
 /// Checks everything; gives what it counted, to be printed.
@@ -13,25 +14,14 @@ pub(crate) async fn check(stage: &Stage, tally: &Tally) -> String {
     assert_eq!(stage.orders.book_breaches().await.expect("reads"), Vec::<String>::new());
     assert_eq!(stage.ask::<i64>("SELECT count(*) FROM shop.orders").await, ORDERS as i64, "one order per key");
     assert!(tally.twice > 0 && tally.cancels.0 > 0, "{tally:?}");
-    ledgers_agree(stage).await;
+    assert_eq!(
+        at_rest::ledgers_agree(&stage.pool, &stage.simulator).await,
+        [""; 0],
+        "payments for orders that there are not"
+    );
     shelves_add_up(stage).await;
     journal_is_whole(stage).await;
     summary(stage).await
-}
-
-/// No order was charged twice, and each order's books are the gateway's.
-async fn ledgers_agree(stage: &Stage) {
-    let mut theirs = stage.simulator.moved().await;
-    let ours: Vec<(String, i64, i64)> = sqlx::query_as("SELECT id::text, captured, refunded FROM shop.orders")
-        .fetch_all(&stage.pool)
-        .await
-        .expect("reads");
-    for (id, captured, refunded) in ours {
-        let moved = theirs.remove(&id).unwrap_or_default();
-        assert!(moved.charges <= 1, "order {id} was charged {} times", moved.charges);
-        assert_eq!((moved.captured, moved.refunded), (captured, refunded), "order {id}: theirs and ours");
-    }
-    assert!(theirs.is_empty(), "payments for orders that there are not: {theirs:?}");
 }
 
 async fn shelves_add_up(stage: &Stage) {

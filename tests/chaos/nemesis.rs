@@ -2,16 +2,12 @@
 //!
 //! After each kill nothing may be in limbo, and no worker may ever end by itself.
 
-use std::{fs::File, path::PathBuf, process::Stdio, time::Duration};
+use std::{fs::File, path::PathBuf, time::Duration};
 
 use backstitch::engine::Engine;
-use tokio::{
-    process::{Child, Command},
-    sync::watch,
-    task::JoinHandle,
-};
+use tokio::{process::Child, sync::watch, task::JoinHandle};
 
-use crate::{rng::Rng, stage::Stage, support::shop::GATEWAY_TIMEOUT};
+use crate::{rng::Rng, stage::Stage, support::process};
 
 const WORKERS: usize = 3;
 const TAKEOVER_AFTER: &str = "2s";
@@ -36,16 +32,9 @@ impl Pool {
 
     fn worker(&self) -> Child {
         let log = File::options().append(true).open(&self.log).expect("the log is there");
-        Command::new(env!("CARGO_BIN_EXE_backstitch"))
-            .arg("worker")
-            .env("DATABASE_URL", &self.database_url)
-            .env("BACKSTITCH_GATEWAY_URL", &self.gateway_url)
-            .env("BACKSTITCH_GATEWAY_TIMEOUT", format!("{}ms", GATEWAY_TIMEOUT.as_millis()))
+        process::shop(&self.database_url, &self.gateway_url, &["worker"])
             .env("BACKSTITCH_TAKEOVER_AFTER", TAKEOVER_AFTER)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
             .stderr(log)
-            .kill_on_drop(true)
             .spawn()
             .expect("a worker starts")
     }

@@ -8,7 +8,6 @@ use backstitch::{
     gateway_sim, http,
     orders::{Orders, ShopSettings},
 };
-use serde_json::Value;
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -63,10 +62,6 @@ impl Stage {
         T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
     {
         sqlx::query_scalar(query).fetch_one(&self.pool).await.expect("the query works")
-    }
-
-    pub(crate) async fn sim(&self, method: &str, path: &str) -> Value {
-        self.simulator.sim(method, path, None).await
     }
 
     pub(crate) fn database_url(&self) -> String {

@@ -5,13 +5,11 @@ use std::{process::Stdio, time::Duration};
 use backstitch::{embedded::Embedded, gateway_sim};
 use serde_json::{Value, json};
 use sqlx::{PgPool, postgres::PgPoolOptions};
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
-};
+use tokio::process::Child;
 
 use crate::support::{
-    shop::{GATEWAY_TIMEOUT, Simulator, WEBHOOK_SECRET, webhooks_to},
+    process,
+    shop::{Simulator, webhooks_to},
     wait_until_within,
 };
 
@@ -39,17 +37,15 @@ impl Stage {
     pub(crate) async fn set() -> Self {
         let server = Embedded::temporary().await.expect("the server starts");
         let database = server.url();
-        backstitch(&database, &["migrate"]).await;
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("it is bound");
-        drop(listener);
+        process::run(&database, &["migrate"]).await;
+        let address = process::free_address();
         let signed = webhooks_to(format!("http://{address}/v1/webhooks/stripe"));
         let simulator = Simulator::start(gateway_sim::Config { hold: Duration::from_secs(3), ..signed }).await;
         let operator_key = key(&database, "night-shift", "operator").await;
         let starter_key = key(&database, "shop-front", "operator").await;
-        let spawn = |args: &[&str]| process(&database, &simulator.url(), args);
+        let spawn = |args: &[&str]| member(&database, &simulator.url(), args);
         let mut api = spawn(&["serve", "--no-worker", "--listen", &address.to_string()]);
-        let url = ready(&mut api).await;
+        let url = process::ready(&mut api).await;
         let processes = vec![api, spawn(&["worker"]), spawn(&["worker"])];
         let pool = PgPoolOptions::new().max_connections(5).connect(&database).await.expect("it takes connections");
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().expect("a client");
@@ -103,39 +99,16 @@ impl Stage {
     }
 }
 
-fn command(database: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_backstitch"));
-    command.env("DATABASE_URL", database).stdin(Stdio::null()).kill_on_drop(true);
-    command
-}
-
-async fn backstitch(database: &str, args: &[&str]) -> String {
-    let output = command(database).args(args).output().await.expect("it starts");
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("text")
-}
-
 async fn key(database: &str, name: &str, role: &str) -> String {
-    backstitch(database, &["key", "create", name, "--role", role]).await.trim().to_owned()
+    process::run(database, &["key", "create", name, "--role", role]).await.trim().to_owned()
 }
 
-fn process(database: &str, gateway: &str, args: &[&str]) -> Child {
-    command(database)
-        .args(args)
-        .env("BACKSTITCH_GATEWAY_URL", gateway)
-        .env("BACKSTITCH_GATEWAY_TIMEOUT", format!("{}ms", GATEWAY_TIMEOUT.as_millis()))
-        .env("BACKSTITCH_WEBHOOK_SECRET", WEBHOOK_SECRET)
+fn member(database: &str, gateway: &str, args: &[&str]) -> Child {
+    process::shop(database, gateway, args)
         .env("BACKSTITCH_PAYMENT_WINDOW", "30m")
         .env("BACKSTITCH_REFUND_TIERS", "60m:70")
         .env("BACKSTITCH_LOG", "error")
         .stdout(Stdio::piped())
         .spawn()
         .expect("it starts")
-}
-
-/// Where it serves, once it says so.
-async fn ready(api: &mut Child) -> String {
-    let mut lines = BufReader::new(api.stdout.take().expect("piped")).lines();
-    let line = lines.next_line().await.expect("it can be read").expect("it says where it serves");
-    line.strip_prefix("ready: ").expect("`ready: URL`").to_owned()
 }

@@ -6,6 +6,8 @@
 //! | `database`, `server`, `settings` | a migrated database per test, on a server that tests share |
 //! | `engine`, `script` | an engine with workers that a test can kill, and activities that follow the test's script |
 //! | `proxy` | a network that cuts, delays, half-closes and freezes connections |
+//! | `at_rest` | when orders are at rest, and what has to be true of the money then |
+//! | `process` | the `backstitch` binary as processes that a test can stop and kill |
 //! | `shop` | a gateway simulator and the order service |
 //! | `wait` | waiting for facts instead of sleeping |
 
@@ -16,9 +18,11 @@
     reason = "each test binary uses a part of this, and the compiler sees one binary at a time"
 )]
 
+pub mod at_rest;
 mod database;
 mod dropping;
 pub mod engine;
+pub mod process;
 mod proxy;
 pub mod script;
 mod server;

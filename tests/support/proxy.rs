@@ -46,6 +46,8 @@ struct State {
     /// How new connections are treated.
     new: Treatment,
     refuses: bool,
+    /// Where they lead.
+    server: PgConnectOptions,
 }
 
 /// A running proxy; it ends, and its connections with it, when this is dropped.
@@ -60,11 +62,12 @@ impl Proxy {
     /// In front of the server that this URL leads to.
     pub async fn before(url: &str) -> Self {
         let server: PgConnectOptions = url.parse().expect("the URL is one");
-        let (state, address) = (Arc::new(Mutex::new(State::default())), Arc::new(Mutex::new(None)));
+        let state = State { server: server.clone(), ..State::default() };
+        let (state, address) = (Arc::new(Mutex::new(state)), Arc::new(Mutex::new(None)));
         let (ready, bound) = tokio::sync::oneshot::channel();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         *address.lock().expect("nobody else has it") = Some(ready);
-        let (shared, target) = (state.clone(), server.clone());
+        let shared = state.clone();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime can be built").block_on(async move {
@@ -72,7 +75,7 @@ impl Proxy {
                 let ready = address.lock().unwrap_or_else(PoisonError::into_inner).take().expect("it is there");
                 let _ = ready.send(listener.local_addr().expect("an address"));
                 tokio::select! {
-                    () = accept(listener, shared, target) => {}
+                    () = accept(listener, shared) => {}
                     _ = stopped => {}
                 }
             });
@@ -134,6 +137,11 @@ impl Proxy {
         self.lock().refuses = refuses;
     }
 
+    /// Leads new connections to another server, on which database and user have the same names.
+    pub fn lead_to(&self, url: &str) {
+        self.lock().server = url.parse().expect("the URL is one");
+    }
+
     /// Is as if it were not there again. What was held back arrives; what was cut or closed stays so.
     pub fn heal(&self) {
         let healed = |treatment: &mut Treatment| {
@@ -181,10 +189,10 @@ fn through(server: &PgConnectOptions, address: SocketAddr) -> String {
     url.to_string()
 }
 
-async fn accept(listener: TcpListener, state: Arc<Mutex<State>>, server: PgConnectOptions) {
+async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
     loop {
         let Ok((client, _)) = listener.accept().await else { continue };
-        let treatment = {
+        let (server, treatment) = {
             let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
             if state.refuses {
                 continue;
@@ -192,10 +200,10 @@ async fn accept(listener: TcpListener, state: Arc<Mutex<State>>, server: PgConne
             let (sender, treatment) = watch::channel(state.new);
             state.open.retain(|one| !one.is_closed());
             state.open.push(sender);
-            treatment
+            (state.server.clone(), treatment)
         };
         let _ = client.set_nodelay(true);
-        tokio::spawn(connect(client, server.clone(), treatment));
+        tokio::spawn(connect(client, server, treatment));
     }
 }
 

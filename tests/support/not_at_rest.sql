@@ -1,4 +1,4 @@
--- Orders that are not at rest, and runs that are not an order's and have not ended. Called by rest.rs.
+-- Orders that are not at rest, and runs that are not an order's and have not ended. Called by at_rest.rs.
 SELECT concat_ws(' ', 'order', o.id, o.state, o.cancel_reason, o.payment_state, o.stock_state, 'run', r.id, r.status, r.wait_kind, r.wait_name,
     r.failure)
 FROM shop.orders o LEFT JOIN backstitch.run r ON r.id = o.run_id
