@@ -29,7 +29,11 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         anyhow::Ok(())
     };
     migrated.await.context("the schema could not be brought up to date")?;
+    let newer = engine.newer_migrations().await.context("the database can't be read")?;
     match missing.len() {
+        0 if !newer.is_empty() => {
+            tell(format!("the schema is newer than this release (migrations {newer:?}), and still serves it"));
+        }
         0 => tell("the schema is up to date"),
         number => tell(format!("applied {number} migration(s); the schema is up to date")),
     }

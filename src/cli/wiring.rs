@@ -164,16 +164,18 @@ pub(super) async fn listen(address: std::net::SocketAddr) -> anyhow::Result<TcpL
     TcpListener::bind(address).await.with_context(|| format!("can't listen on {address}"))
 }
 
-/// Cancelled at the first SIGTERM or Ctrl-C; the second ends the process at once.
+/// Cancelled at the first SIGTERM, SIGHUP (its terminal is gone) or Ctrl-C; the second ends the process at once.
 pub(super) fn stop_signal() -> anyhow::Result<CancellationToken> {
     let token = CancellationToken::new();
     let signalled = token.clone();
     let mut terminate = signal(SignalKind::terminate()).context("can't listen for SIGTERM")?;
+    let mut hangup = signal(SignalKind::hangup()).context("can't listen for SIGHUP")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("can't listen for Ctrl-C")?;
     tokio::spawn(async move {
         for again in [false, true] {
             tokio::select! {
                 _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
                 _ = interrupt.recv() => {}
             }
             if again {

@@ -137,6 +137,25 @@ pub enum Error {
         /// The numbers of its migrations that are missing, or are not the ones that it came with.
         missing: Vec<i64>,
     },
+    /// A newer release has migrated the schema, and its migrations don't serve this one.
+    #[error(
+        "a newer release has migrated schema {schema}: it serves releases from migration {serves} on, and this one has \
+         {release}. Use a newer release"
+    )]
+    SchemaTooNew {
+        /// The schema.
+        schema: String,
+        /// The oldest release that it serves.
+        serves: i64,
+        /// This release.
+        release: i64,
+    },
+    /// Workers are alive that could not go on after a migration.
+    #[error("workers of an older release are alive that can't go on after this migration: stop {} first", workers.join(", "))]
+    OldWorkers {
+        /// Their names.
+        workers: Vec<String>,
+    },
     /// The database keeps texts in an encoding that can't hold all of them.
     #[error("the database's encoding is {0}; it has to be UTF8, which is chosen when a database is created")]
     UnsupportedEncoding(String),
@@ -177,6 +196,8 @@ impl Error {
             Self::InvalidRegistry(_) => "invalid_registry",
             Self::InvalidSchema { .. } => "invalid_schema",
             Self::IncompleteHistory { .. } => "incomplete_history",
+            Self::SchemaTooNew { .. } => "schema_too_new",
+            Self::OldWorkers { .. } => "old_workers",
             Self::UnsupportedEncoding(_) => "unsupported_encoding",
             Self::Database(_) | Self::Migrate(_) => "database_error",
         }
@@ -244,6 +265,11 @@ impl From<IllegalChange> for Error {
     fn from(error: IllegalChange) -> Self {
         Self::WrongState(error.to_string())
     }
+}
+
+/// Whether it waited for somebody else's lock for too long.
+pub(crate) fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("55P03"))
 }
 
 /// Whether a step that was to be new is on record already: its writer decides from a record that is out of date.

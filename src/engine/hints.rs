@@ -21,6 +21,9 @@ use super::{
 /// At most one NOTIFY in this time per process: each takes a lock that all notifying commits share.
 const NOTIFY_AT_MOST_EVERY: Duration = Duration::from_millis(20);
 
+/// A hint that takes longer than this has no use.
+const SENT_WITHIN: Duration = Duration::from_secs(5);
+
 /// What one process knows of due work and of ended runs.
 #[derive(Debug, Default)]
 pub(crate) struct Hints {
@@ -85,8 +88,11 @@ async fn send(hints: std::sync::Weak<Hints>, schema: Arc<Schema>, pool: PgPool) 
         let waiting = tokio::time::timeout(Duration::from_secs(5), strong.outgoing.notified()).await;
         drop(strong);
         if waiting.is_ok() {
-            if let Err(error) = store::hint(&schema, &pool).await {
-                tracing::debug!(%error, "a hint was not sent; polling will do");
+            // One that has no answer in time is dropped with its connection.
+            match tokio::time::timeout(SENT_WITHIN, store::hint(&schema, &pool)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!(%error, "a hint was not sent; polling will do"),
+                Err(_) => tracing::debug!("a hint was not sent in time; polling will do"),
             }
             tokio::time::sleep(NOTIFY_AT_MOST_EVERY).await;
         }

@@ -53,6 +53,7 @@ pub(crate) struct Meters {
     pub(crate) lanes_fenced: Counter,
     pub(crate) takeovers: Counter,
     pub(crate) tasks_died: Counter,
+    pub(crate) silent: Gauge,
     pub(crate) slots: Gauge,
     pub(crate) active_runs: Gauge,
     ended: HashMap<Status, Counter>,
@@ -77,6 +78,7 @@ impl Meters {
             lanes_fenced: counter!("backstitch_lanes_fenced_total"),
             takeovers: counter!("backstitch_takeovers_total"),
             tasks_died: counter!("backstitch_tasks_died_total"),
+            silent: gauge!("backstitch_worker_silent_seconds"),
             slots: gauge!("backstitch_worker_slots"),
             active_runs: gauge!("backstitch_worker_held"),
             ended: Status::ALL.iter().filter(|status| status.is_end()).map(of_status).collect(),
@@ -173,6 +175,11 @@ fn describe() {
     describe_counter!("backstitch_lanes_fenced_total", "Lanes of this process that others had declared dead");
     describe_counter!("backstitch_takeovers_total", "Runs that this process has taken over from lost workers");
     describe_counter!("backstitch_tasks_died_total", "Tasks of workers that have panicked: a bug, and in the log");
+    describe_gauge!(
+        "backstitch_worker_silent_seconds",
+        Unit::Seconds,
+        "How long no lane of this process has had an answer"
+    );
     describe_counter!(
         "backstitch_connections_closed_total",
         "Connections that came back to their pool as nobody may get them, by why"

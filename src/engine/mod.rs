@@ -16,6 +16,7 @@ mod maintenance;
 mod metrics;
 mod names;
 mod observer;
+mod pulse;
 mod read_models;
 mod registry;
 mod role;
@@ -25,6 +26,7 @@ pub mod testing;
 mod trouble;
 mod worker;
 mod workflow;
+mod write_probe;
 
 #[cfg(feature = "server")]
 pub(crate) use self::metrics::SECONDS;

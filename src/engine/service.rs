@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{api::Engine, error::Error, maintenance::MaintenanceConfig, worker::WorkerConfig};
+use super::{api::Engine, error::Error, maintenance::MaintenanceConfig, store::migrate, worker::WorkerConfig};
 
 /// How long to wait before the next try to start the worker.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
@@ -16,7 +16,8 @@ impl Engine {
     /// A process that only serves runs [`Engine::maintenance`] alone; [`Engine::worker`] is the worker alone.
     ///
     /// # Errors
-    /// What the worker can't recover from.
+    /// What the worker can't recover from; `schema_too_new` where a newer release has migrated the schema and does not serve
+    /// this one.
     pub async fn work(self, config: WorkerConfig, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
         let stop = CancellationToken::new();
         let worker = async {
@@ -37,13 +38,13 @@ impl Engine {
     async fn work_through_outages(&self, config: WorkerConfig, stop: &CancellationToken) -> Result<(), Error> {
         let mut reported = None;
         loop {
-            let obstacle = match self.missing_migrations().await {
-                Ok(missing) if missing.is_empty() => match self.worker(config.clone()).run(stop.cancelled()).await {
+            let obstacle = match migrate::is_current(self.pool(), self.schema()).await {
+                Ok(true) => match self.worker(config.clone()).run(stop.cancelled()).await {
                     Ok(()) => return Ok(()),
                     Err(Error::Unavailable(_)) => "the database can't be reached",
                     Err(error) => return Err(error),
                 },
-                Ok(_) => "the schema is behind: run the migrations",
+                Ok(false) => "the schema is behind: run the migrations",
                 Err(Error::Unavailable(_)) => "the database can't be reached",
                 Err(error) => return Err(error),
             };

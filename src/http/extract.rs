@@ -25,14 +25,14 @@ use utoipa::{
 };
 use uuid::Uuid;
 
-use super::{finish::to_the_end, problem::Problem};
+use super::{
+    finish::{LONGEST_WAIT, to_the_end},
+    problem::Problem,
+};
 use crate::engine::{Error, RunId, Trace};
 
 /// A body has to arrive within this time.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
-
-/// The longest `wait` that is honoured; a longer one is cut to it.
-pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// The longest `Idempotency-Key`.
 const LONGEST_KEY: usize = 255;

@@ -1,5 +1,6 @@
-//! `/healthz`: the process answers. It checks nothing else, so that an outage of the database restarts no servers.
-//! `/readyz`: this process can do its work now: the database answers, its schema is current, it is not stopping, and the
+//! `/healthz`: the process answers, and the worker in it, if it has one, is not stuck: its lanes have an answer, or the database
+//! has said that it is away. The database is not asked, so that its outage restarts no servers.
+//! `/readyz`: this process can do its work now: the database answers and takes commits, its schema is current, it is not stopping, and the
 //! worker in it, if it has one, has sent a heartbeat lately. Each check says what is wrong.
 
 use std::time::Duration;
@@ -12,7 +13,7 @@ use super::App;
 use crate::engine::Error;
 
 /// The database has to answer within this time.
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
 /// The worker in this process.
 #[derive(Clone, Debug)]
@@ -34,10 +35,23 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     operation_id = "get_health",
     tag = "health",
     security(()),
-    responses((status = 200, description = "It does. The database is not asked.", body = Value))
+    responses(
+        (status = 200, description = "It does. The database is not asked.", body = Value),
+        (status = 503, description = "Its worker makes no progress.", body = Value),
+    )
 )]
-async fn healthz() -> Answer<Value> {
-    Answer(json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
+async fn healthz(State(app): State<App>) -> (StatusCode, Answer<Value>) {
+    let version = env!("CARGO_PKG_VERSION");
+    match app.engine.worker_stalled_for() {
+        None => (StatusCode::OK, Answer(json!({"status": "ok", "version": version}))),
+        Some(silent) => {
+            let worker = format!("it has made no progress for {} s", silent.as_secs());
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                Answer(json!({"status": "stalled", "worker": worker, "version": version})),
+            )
+        }
+    }
 }
 
 /// Can this server do its work now?
@@ -56,7 +70,7 @@ async fn readyz(State(app): State<App>) -> (StatusCode, Answer<Value>) {
     let draining = app.draining.is_cancelled();
     let checked = tokio::time::timeout(ANSWER_WITHIN, check(&app)).await;
     let [database, migrations, worker] =
-        checked.unwrap_or_else(|_| ["no answer within 2 s", UNKNOWN, UNKNOWN].map(str::to_owned));
+        checked.unwrap_or_else(|_| ["no answer within 3 s", UNKNOWN, UNKNOWN].map(str::to_owned));
     let mut checks = json!({"database": database, "migrations": migrations, "draining": draining});
     let mut ready = !draining && database == OK && migrations == OK;
     if app.worker.is_some() {
@@ -73,7 +87,10 @@ const UNKNOWN: &str = "unknown";
 /// Checks database, migrations and worker: each is ok, or the text says what is wrong.
 async fn check(app: &App) -> [String; 3] {
     let migrations = match is_current(app).await {
-        Ok(true) => OK,
+        Ok(true) => match app.engine.probe_write().await {
+            Ok(()) => OK,
+            Err(code) => return [code, OK, UNKNOWN].map(str::to_owned),
+        },
         Ok(false) => return [OK, "behind: run `backstitch migrate`", UNKNOWN].map(str::to_owned),
         Err(error) => return [error.code(), UNKNOWN, UNKNOWN].map(str::to_owned),
     };

@@ -15,6 +15,8 @@
 //! | `retention` | what is kept, and what goes |
 //! | `leftovers` | small tables that would grow for ever: what of them goes, and what is in use and stays |
 //! | `migrations` | what a filled database is after a migration |
+//! | `releases` | older and newer releases beside each other: what is left alone, what is refused |
+//! | `restores` | a database restored from a backup beside workers that know more |
 //! | `upgrade` | databases from before engine and shop had a history of migrations each |
 //! | `schemas` | engines in schemas of one database share nothing |
 //! | `secrets` | what is marked as secret is shown nowhere |
@@ -29,6 +31,8 @@
 //! | `sessions` | sessions are as the engine relies on, whatever a database sets |
 //! | `trouble` | a database in trouble is waited out, never blamed on a run |
 //! | `crash` | workers and Postgres killed in mid-work |
+//! | `open_transactions` | a caller's open transaction holds up its own run and no other |
+//! | `silence` | networks and processes that are silent: it ends, and hurts nobody else |
 //! | `finding` | lists, attention, why, counts, the fleet |
 
 #[path = "../support/mod.rs"]
@@ -45,6 +49,7 @@ mod holds;
 mod leftovers;
 mod many_steps;
 mod migrations;
+mod open_transactions;
 mod operations;
 mod outcomes;
 mod pauses;
@@ -52,6 +57,8 @@ mod placing;
 mod poison;
 mod promises;
 mod races;
+mod releases;
+mod restores;
 mod retention;
 mod schedules;
 mod schemas;
@@ -59,6 +66,7 @@ mod search;
 mod secrets;
 mod sessions;
 mod settles;
+mod silence;
 mod transactional;
 mod trouble;
 mod upgrade;

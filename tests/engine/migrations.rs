@@ -69,6 +69,8 @@ async fn lend_columns(t: &TestEngine) {
         "ALTER TABLE backstitch.step ADD COLUMN attempt_log json[]",
         "CREATE VIEW backstitch.unhealthy AS SELECT * FROM backstitch.exceptional",
         "ALTER TABLE backstitch.step RENAME asked TO issued_after",
+        "ALTER TABLE backstitch.lane ADD COLUMN token uuid NOT NULL DEFAULT gen_random_uuid()",
+        "ALTER TABLE backstitch.worker ADD COLUMN release bigint NOT NULL DEFAULT 3",
         "ALTER TABLE backstitch.workflow ADD internal boolean DEFAULT false, ADD public_signals text[] DEFAULT '{}'",
     ] {
         t.execute(change).await;

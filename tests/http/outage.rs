@@ -2,14 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use backstitch::embedded::{Embedded, Options};
+use backstitch::{
+    embedded::{Embedded, Options},
+    engine::WorkerConfig,
+};
 use reqwest::Method;
 use serde_json::json;
 use sqlx::postgres::PgPoolOptions;
 
 use crate::{
     server::{Answer, Server},
-    support::{Proxy, TestDatabase, wait_for},
+    support::{Proxy, TestDatabase, wait_for, wait_until_within},
 };
 
 #[tokio::test]
@@ -157,4 +160,80 @@ async fn a_stopping_server_ends_long_waits() {
     });
     assert_eq!(answer.status, 202);
     assert!(begun.elapsed() < Duration::from_secs(15), "it did not wait to the end");
+}
+
+#[tokio::test]
+async fn a_server_whose_writes_hang_is_not_ready_and_answers() {
+    let dir = std::env::temp_dir().join(format!("backstitch-test-{}", uuid::Uuid::new_v4()));
+    std::fs::create_dir(&dir).expect("the temporary directory is writable");
+    let postgres = Embedded::start_with(&dir, Options::default().set("shared_buffers", "16MB")).await.expect("starts");
+    let pool = PgPoolOptions::new().max_connections(8).acquire_timeout(Duration::from_secs(1));
+    let admin = PgPoolOptions::new().connect_lazy(&postgres.url()).expect("a URL");
+    let server = Server::working_over(pool.connect_lazy(&postgres.url()).expect("a URL")).await;
+    let run = server.started("echo", json!({"text": "a"})).await;
+    server.until(&run, "completed").await;
+    // A standby that every commit waits for, and that does not answer.
+    let standby = async |names: &str| {
+        for statement in
+            [format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'"), "SELECT pg_reload_conf()".into()]
+        {
+            sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&admin).await.expect("it is set");
+        }
+    };
+    standby("silent").await;
+    let start = json!({"workflow": "echo", "input": {"text": "b"}, "key": "b"});
+    let began = Instant::now();
+    let (answer, ()) = tokio::join!(server.post("/v1/runs", start.clone()), async {
+        wait_for("it is not ready", async || {
+            let ready = server.get("/readyz").await;
+            let said = &ready.json["checks"]["database"];
+            if (ready.status, said) == (503, &json!("writes_hang")) { Ok(()) } else { Err(ready.json.to_string()) }
+        })
+        .await;
+    });
+    answer.is_problem(503, "outcome_unknown");
+    assert!(
+        !answer.header("retry-after").is_empty() && began.elapsed() < Duration::from_secs(25),
+        "{:?}",
+        began.elapsed()
+    );
+    standby("").await;
+    wait_for("it is ready again", async || {
+        let ready = server.get("/readyz").await;
+        if ready.status == 200 { Ok(()) } else { Err(ready.json.to_string()) }
+    })
+    .await;
+    let again = server.post("/v1/runs", start).await;
+    assert!(matches!(again.status, 200 | 201), "{}", again.json);
+    server.until(again.json["id"].as_str().expect("an id"), "completed").await;
+    server.stop.cancel();
+    postgres.stop().await;
+    let _ = std::fs::remove_dir_all(&dir);
+}
+
+#[tokio::test]
+async fn a_worker_that_makes_no_progress_is_not_healthy() {
+    let database = TestDatabase::new().await;
+    let proxy = Proxy::before(database.url()).await;
+    let pool = PgPoolOptions::new().acquire_timeout(Duration::from_secs(1));
+    let server = Server::over(pool.connect_lazy(proxy.url()).expect("a URL")).await;
+    let config = WorkerConfig { takeover_after: Duration::from_secs(1), ..WorkerConfig::default() };
+    tokio::spawn(server.engine.worker(config).run(server.stop.clone().cancelled_owned()));
+    wait_for("a run has ended", async || {
+        let start = server.post("/v1/runs", json!({"workflow": "echo", "input": {"text": "a"}})).await;
+        if start.status == 201 { Ok(()) } else { Err(start.json.to_string()) }
+    })
+    .await;
+    assert_eq!(server.get("/healthz").await.status, 200);
+    proxy.freeze_all();
+    wait_until_within(Duration::from_secs(30), "it is not healthy", async || {
+        server.get("/healthz").await.status == 503
+    })
+    .await;
+    proxy.heal();
+    proxy.cut();
+    wait_until_within(Duration::from_secs(30), "it is healthy again", async || {
+        server.get("/healthz").await.status == 200
+    })
+    .await;
 }

@@ -118,11 +118,20 @@ impl TestEngine {
         self.add_worker_with(config, self.script.registry()).await
     }
 
+    /// The same over another way to the same database.
+    pub async fn add_worker_through(&mut self, url: &str, config: WorkerConfig) -> usize {
+        self.add_worker_on(url.to_owned(), config, self.script.registry()).await
+    }
+
     pub async fn add_worker_with(&mut self, config: WorkerConfig, registry: Registry) -> usize {
+        self.add_worker_on(self.url.clone(), config, registry).await
+    }
+
+    async fn add_worker_on(&mut self, url: String, config: WorkerConfig, registry: Registry) -> usize {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.expect("a runtime can be built");
         let stop = CancellationToken::new();
-        let (url, stopped, name, lanes) = (self.url.clone(), stop.clone(), config.name.clone(), config.lanes as i64);
+        let (stopped, name, lanes) = (stop.clone(), config.name.clone(), config.lanes as i64);
         let done = runtime.spawn(async move {
             let engine = Engine::new(pool(&url, 12), registry);
             engine.worker(config).run(stopped.cancelled_owned()).await.expect("the worker finds its database");
@@ -188,8 +197,12 @@ impl TestEngine {
     /// Declares all lanes dead, as if nobody had heard of them; gives how many runs became due again.
     pub async fn take_over_all(&self) -> i64 {
         let sql = rendered(include_str!("../../src/engine/store/sql/takeover.sql"));
-        let (_, runs): (i64, i64) =
-            sqlx::query_as(sql).bind(-1_i64).fetch_one(self.engine.pool()).await.expect("takeover works");
+        // A takeover passes over lanes that are flushing just now: so none may.
+        let mut tx = self.engine.pool().begin().await.expect("a connection");
+        let lock = "SELECT FROM backstitch.lane WHERE alive FOR UPDATE";
+        sqlx::query(lock).execute(&mut *tx).await.expect("locks");
+        let (_, runs): (i64, i64) = sqlx::query_as(sql).bind(-1_i64).fetch_one(&mut *tx).await.expect("takes over");
+        tx.commit().await.expect("commits");
         runs
     }
 

@@ -14,9 +14,11 @@ use crate::engine::{
     error::Error,
     hints::Hints,
     metrics::Meters,
+    pulse::Pulse,
     read_models::ServerSettings,
     registry::Registry,
     store::{self, schema::Schema, transaction::Transaction},
+    write_probe::WriteProbe,
 };
 
 /// The largest payload taken unless set otherwise, in bytes.
@@ -41,6 +43,8 @@ pub struct Engine {
     max_payload: usize,
     retention: Duration,
     hints: Arc<Hints>,
+    pulse: Arc<Pulse>,
+    write_probe: Arc<WriteProbe>,
     meters: Arc<Meters>,
     /// Workflows whose newest registered version is this binary's own.
     newest_workflows: Arc<Mutex<HashMap<String, KnownWorkflow>>>,
@@ -59,6 +63,8 @@ impl Engine {
             max_payload: DEFAULT_MAX_PAYLOAD,
             retention: DEFAULT_RETENTION,
             hints: Arc::default(),
+            pulse: Arc::default(),
+            write_probe: Arc::default(),
             newest_workflows: Arc::default(),
             memory: Arc::default(),
         }
@@ -143,6 +149,24 @@ impl Engine {
 
     pub(crate) fn hints(&self) -> &Arc<Hints> {
         &self.hints
+    }
+
+    /// Whether the database takes commits just now.
+    ///
+    /// # Errors
+    /// A code, as of [`Error::code`]; `writes_hang` where a commit does not come to an end.
+    pub async fn probe_write(&self) -> Result<(), &'static str> {
+        self.write_probe.ask(&self.pool).await
+    }
+
+    pub(crate) fn pulse(&self) -> &Arc<Pulse> {
+        &self.pulse
+    }
+
+    /// How long the worker of this process has been getting nowhere, once that is longer than it may be for a reason: its lanes
+    /// have no answer, although the database has not said that it is away.
+    pub fn worker_stalled_for(&self) -> Option<Duration> {
+        self.pulse.stalled_for().filter(|_| !self.pulse.is_database_away())
     }
 
     pub(crate) fn newest_workflows(&self) -> &Mutex<HashMap<String, KnownWorkflow>> {

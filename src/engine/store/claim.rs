@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use sqlx::{PgConnection, Row};
 
+use super::lanes::Lease;
 use super::rows::{json, step, step_columns};
 use super::schema::Schema;
 use crate::engine::{
@@ -31,15 +32,16 @@ pub(crate) struct Claimed {
 pub(crate) async fn claim(
     schema: &Schema,
     conn: &mut PgConnection,
-    lane: i32,
+    lease: Lease,
     served: &[(String, i32)],
     limit: i64,
 ) -> Result<Vec<Claimed>, Error> {
     let rows = sqlx::query(schema.sql(include_str!("sql/claim.sql")))
-        .bind(lane)
+        .bind(lease.lane)
         .bind(served.iter().map(|(queue, _)| queue.as_str()).collect::<Vec<_>>())
         .bind(served.iter().map(|(_, workflow)| *workflow).collect::<Vec<_>>())
         .bind(limit)
+        .bind(lease.token)
         .fetch_all(conn)
         .await?;
     rows.iter().map(|row| claimed(row).map_err(Error::from)).collect()

@@ -8,7 +8,7 @@ use std::{collections::HashSet, time::Duration};
 use serde::Serialize;
 use sqlx::{PgConnection, Row};
 
-use super::{attention, paused, schema::Schema, transaction::begin_on, unhealthy};
+use super::{attention, lanes::Lease, paused, schema::Schema, transaction::begin_on, unhealthy};
 use crate::engine::{
     core::{
         decision::{RunWrite, Writes},
@@ -54,6 +54,8 @@ impl Commit {
 pub(crate) struct Flushed {
     /// The database's time.
     pub(crate) now: Time,
+    /// When the lane was heard, on the real clock of the database.
+    pub(crate) beat: Time,
     /// Runs that this lane does not hold: nothing was written for them.
     pub(crate) lost: HashSet<RunId>,
     /// Runs that were let go of. One that wanted to rest and is not here has a changed inbox.
@@ -71,20 +73,37 @@ pub(crate) struct Flushed {
 pub(crate) async fn flush(
     schema: &Schema,
     conn: &mut PgConnection,
-    lane: i32,
+    lease: Lease,
     commits: &[Commit],
 ) -> Result<Flushed, Error> {
     if !commits.iter().any(has_rare) {
-        return flush_hot(schema, conn, lane, commits).await;
+        return flush_hot(schema, conn, lease, commits).await;
     }
     let mut tx = begin_on(conn).await?;
     let cancelled = cancelled_before_pivot(schema, &mut tx, commits).await?;
     let allowed: Vec<&Commit> = commits.iter().filter(|commit| !cancelled.contains(&commit.run)).collect();
-    let mut flushed = flush_hot(schema, &mut tx, lane, allowed.iter().copied()).await?;
-    flush_rare(schema, &mut tx, lane, &allowed, &mut flushed).await?;
+    let mut flushed = flush_hot(schema, &mut tx, lease, allowed.iter().copied()).await?;
+    flush_rare(schema, &mut tx, lease.lane, &allowed, &mut flushed).await?;
     tx.commit().await?;
     flushed.refused = cancelled;
     Ok(flushed)
+}
+
+/// Which of these runs somebody else has locked just now.
+pub(crate) async fn locked(schema: &Schema, conn: &mut PgConnection, runs: &[RunId]) -> Result<HashSet<RunId>, Error> {
+    let query = include_str!("sql/locked_runs.sql");
+    let locked: Vec<RunId> = sqlx::query_scalar(schema.sql(query)).bind(runs).fetch_all(conn).await?;
+    Ok(locked.into_iter().collect())
+}
+
+/// Locks the row of a run that a step's own transaction is about to write, before the lane's: a caller may keep it locked for
+/// long, and only this run is to wait for that.
+pub(crate) async fn lock_first(schema: &Schema, conn: &mut PgConnection, commit: &Commit) -> Result<(), Error> {
+    if commit.writes.run.is_some() {
+        let query = include_str!("sql/lock_pivoting.sql");
+        sqlx::query(schema.sql(query)).bind([commit.run]).execute(conn).await?;
+    }
+    Ok(())
 }
 
 /// The runs that are about to pass their pivot although a cancel has been accepted. Their rows are locked, so that a
@@ -126,7 +145,7 @@ fn has_rare(commit: &Commit) -> bool {
 async fn flush_hot<'a>(
     schema: &Schema,
     conn: &mut PgConnection,
-    lane: i32,
+    lease: Lease,
     commits: impl IntoIterator<Item = &'a Commit>,
 ) -> Result<Flushed, Error> {
     let mut steps = Steps::default();
@@ -146,7 +165,7 @@ async fn flush_hot<'a>(
     }
     let others = if others.is_empty() { "[]".to_owned() } else { json_text(&others)? };
     let row = sqlx::query(schema.sql(include_str!("sql/flush.sql")))
-        .bind(lane)
+        .bind(lease.lane)
         .bind(ids)
         .bind(steps.run)
         .bind(steps.seq)
@@ -171,11 +190,19 @@ async fn flush_hot<'a>(
         .bind(runs.wake_in)
         .bind(runs.seen)
         .bind(runs.claimed_at)
+        .bind(lease.token)
         .fetch_optional(conn)
         .await?;
     let row = row.ok_or(Error::LeaseLost)?;
     let set = |column: usize| row.try_get::<Vec<RunId>, _>(column).map(HashSet::from_iter);
-    Ok(Flushed { now: row.try_get(0)?, lost: set(1)?, dequeued: set(2)?, refused: HashSet::new(), paused: set(3)? })
+    Ok(Flushed {
+        now: row.try_get(0)?,
+        beat: row.try_get(4)?,
+        lost: set(1)?,
+        dequeued: set(2)?,
+        refused: HashSet::new(),
+        paused: set(3)?,
+    })
 }
 
 /// The hot case: an ended step that has no row yet and nothing out of the ordinary to tell.
@@ -455,7 +482,7 @@ pub(crate) enum Release {
 pub(crate) async fn release(
     schema: &Schema,
     conn: &mut PgConnection,
-    lane: i32,
+    lease: Lease,
     run: RunId,
     why: Release,
 ) -> Result<(), Error> {
@@ -463,6 +490,6 @@ pub(crate) async fn release(
         Release::ForAnother => include_str!("sql/release_run.sql"),
         Release::Panicked => include_str!("sql/release_panicked.sql"),
     };
-    sqlx::query(schema.sql(query)).bind(lane).bind(run).execute(conn).await?;
+    sqlx::query(schema.sql(query)).bind(lease.lane).bind(run).bind(lease.token).execute(conn).await?;
     Ok(())
 }

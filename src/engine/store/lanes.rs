@@ -2,13 +2,25 @@
 //!
 //! A lane is a worker's flushing connection. Its row is lease, heartbeat and fence in one: every flush and claim updates it
 //! `WHERE alive`, so there is no heartbeat per run, and a worker that was declared dead writes nothing at all.
+//!
+//! A database that is restored from a backup issues its ids again, and knows lanes as they were. So a lane has a token that
+//! nobody else can get, and one that connects again must find the heartbeat that it sent last.
 
 use std::time::Duration;
 
 use sqlx::PgConnection;
+use uuid::Uuid;
 
-use super::schema::Schema;
-use crate::engine::error::Error;
+use super::{migrate, schema::Schema};
+use crate::engine::{core::model::Time, error::Error};
+
+/// What a worker shows to write as a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lease {
+    /// The lane's id.
+    pub(crate) lane: i32,
+    pub(crate) token: Uuid,
+}
 
 /// A workflow's version, as it is registered.
 #[derive(Debug)]
@@ -62,41 +74,62 @@ pub(crate) struct Worker {
 
 /// Registers a worker process and gives its id.
 pub(crate) async fn register_worker(schema: &Schema, conn: &mut PgConnection, worker: &Worker) -> Result<i32, Error> {
-    let query = "INSERT INTO {schema}.worker (name, queues, workflows, slots) VALUES ($1, $2, $3, $4) RETURNING id";
+    let query = "INSERT INTO {schema}.worker (name, queues, workflows, slots, release)
+        VALUES ($1, $2, $3, $4, $5) RETURNING id";
     let Worker { name, queues, workflows, slots } = worker;
     Ok(sqlx::query_scalar(schema.sql(query))
         .bind(name)
         .bind(queues)
         .bind(workflows)
         .bind(slots)
+        .bind(migrate::release())
         .fetch_one(conn)
         .await?)
 }
 
-/// Puts a worker's row back where it is gone: one that was cut off for days has been swept away with its lanes.
-async fn register_again(schema: &Schema, conn: &mut PgConnection, id: i32, worker: &Worker) -> Result<(), Error> {
-    let query = "INSERT INTO {schema}.worker (id, name, queues, workflows, slots) OVERRIDING SYSTEM VALUE
-        VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING";
+/// Puts a worker's row back where it is gone: one that was cut off for days has been swept away with its lanes. Gives its id,
+/// which is another one where a restored database has issued it again.
+async fn register_again(schema: &Schema, conn: &mut PgConnection, id: i32, worker: &Worker) -> Result<i32, Error> {
+    let query = "INSERT INTO {schema}.worker (id, name, queues, workflows, slots, release) OVERRIDING SYSTEM VALUE
+        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING";
     let Worker { name, queues, workflows, slots } = worker;
-    sqlx::query(schema.sql(query)).bind(id).bind(name).bind(queues).bind(workflows).bind(slots).execute(conn).await?;
-    Ok(())
+    let query = sqlx::query(schema.sql(query)).bind(id).bind(name).bind(queues).bind(workflows).bind(slots);
+    query.bind(migrate::release()).execute(&mut *conn).await?;
+    let query = "SELECT name = $2 FROM {schema}.worker WHERE id = $1";
+    let its_own: Option<bool> =
+        sqlx::query_scalar(schema.sql(query)).bind(id).bind(name).fetch_optional(&mut *conn).await?;
+    if its_own == Some(true) { Ok(id) } else { register_worker(schema, conn, worker).await }
 }
 
-/// Opens a lane of a worker and gives its id.
-pub(crate) async fn open(schema: &Schema, conn: &mut PgConnection, id: i32, worker: &Worker) -> Result<i32, Error> {
-    register_again(schema, conn, id, worker).await?;
-    let query = "INSERT INTO {schema}.lane (worker_id) VALUES ($1) RETURNING id";
-    Ok(sqlx::query_scalar(schema.sql(query)).bind(id).fetch_one(conn).await?)
+/// Opens a lane of a worker. Gives the worker's id too.
+pub(crate) async fn open(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    id: i32,
+    worker: &Worker,
+) -> Result<(i32, Lease), Error> {
+    let id = register_again(schema, conn, id, worker).await?;
+    let token = Uuid::new_v4();
+    let query = "INSERT INTO {schema}.lane (worker_id, token) VALUES ($1, $2) RETURNING id";
+    let lane = sqlx::query_scalar(schema.sql(query)).bind(id).bind(token).fetch_one(conn).await?;
+    Ok((id, Lease { lane, token }))
 }
 
-/// Says that the lane is alive.
+/// Says that the lane is alive, and gives the time of that. `last`: when it was heard last, as far as it knows; a row that has
+/// not heard of it comes from a backup, or from a standby that was behind.
 ///
 /// # Errors
-/// `LeaseLost` when it has been declared dead.
-pub(crate) async fn beat(schema: &Schema, conn: &mut PgConnection, lane: i32) -> Result<(), Error> {
-    let query = "UPDATE {schema}.lane SET beat = clock_timestamp() WHERE id = $1 AND alive";
-    let beaten = sqlx::query(schema.sql(query)).bind(lane).execute(conn).await?.rows_affected();
-    if beaten == 1 { Ok(()) } else { Err(Error::LeaseLost) }
+/// `LeaseLost` when it has been declared dead, or the database has forgotten what it had acknowledged.
+pub(crate) async fn beat(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    lease: Lease,
+    last: Option<Time>,
+) -> Result<Time, Error> {
+    let query = "UPDATE {schema}.lane SET beat = clock_timestamp()
+        WHERE id = $1 AND token = $2 AND alive AND beat >= coalesce($3, '-infinity') RETURNING beat";
+    let query = sqlx::query_scalar(schema.sql(query)).bind(lease.lane).bind(lease.token).bind(last);
+    query.fetch_optional(conn).await?.ok_or(Error::LeaseLost)
 }
 
 /// What a takeover did.
@@ -108,17 +141,29 @@ pub(crate) struct Takeover {
     pub(crate) runs: i64,
 }
 
-/// Declares lanes dead that have not been heard of for `after`, and makes their runs due again.
-pub(crate) async fn take_over(schema: &Schema, conn: &mut PgConnection, after: Duration) -> Result<Takeover, Error> {
-    let millis = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
+/// Declares lanes dead that have not been heard of for `after`, and makes their runs due again. None: only those of lanes
+/// that are dead already.
+pub(crate) async fn take_over(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    after: Option<Duration>,
+) -> Result<Takeover, Error> {
+    let millis = after.map(|after| i64::try_from(after.as_millis()).unwrap_or(i64::MAX));
     let (lanes, runs) =
         sqlx::query_as(schema.sql(include_str!("sql/takeover.sql"))).bind(millis).fetch_one(conn).await?;
     Ok(Takeover { lanes, runs })
 }
 
 /// Ends a lane in good order and gives back what it still holds.
-pub(crate) async fn release(schema: &Schema, conn: &mut PgConnection, lane: i32) -> Result<u64, Error> {
-    Ok(sqlx::query(schema.sql(include_str!("sql/release_lane.sql"))).bind(lane).execute(conn).await?.rows_affected())
+pub(crate) async fn release(schema: &Schema, conn: &mut PgConnection, lease: Lease) -> Result<u64, Error> {
+    let query = sqlx::query(schema.sql(include_str!("sql/release_lane.sql"))).bind(lease.lane).bind(lease.token);
+    Ok(query.execute(conn).await?.rows_affected())
+}
+
+/// Whether any lane is alive.
+pub(crate) async fn any_alive(schema: &Schema, conn: &mut PgConnection) -> Result<bool, Error> {
+    let query = "SELECT EXISTS (SELECT FROM {schema}.lane WHERE alive)";
+    Ok(sqlx::query_scalar(schema.sql(query)).fetch_one(conn).await?)
 }
 
 /// How often a run is handed on before it is stuck: with the waits between about five minutes.
@@ -158,9 +203,11 @@ pub(crate) async fn set_suspects_aside(
 pub(crate) async fn give_back_unknown(
     schema: &Schema,
     conn: &mut PgConnection,
-    lane: i32,
+    lease: Lease,
     known: &[crate::engine::core::model::RunId],
 ) -> Result<u64, Error> {
-    let query = "UPDATE {schema}.ready SET lane = NULL, fresh = false WHERE lane = $1 AND run_id <> ALL ($2)";
-    Ok(sqlx::query(schema.sql(query)).bind(lane).bind(known).execute(conn).await?.rows_affected())
+    let query = "UPDATE {schema}.ready SET lane = NULL, fresh = false WHERE lane = $1 AND run_id <> ALL ($3)
+        AND EXISTS (SELECT FROM {schema}.lane WHERE id = $1 AND token = $2 AND alive)";
+    let query = sqlx::query(schema.sql(query)).bind(lease.lane).bind(lease.token).bind(known);
+    Ok(query.execute(conn).await?.rows_affected())
 }

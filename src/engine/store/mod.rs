@@ -8,6 +8,7 @@
 //! | `transaction` | begins a transaction, borrows a connection: both may be dropped at any await |
 //! | `session` | what a session has to be for our statements to mean what they say |
 //! | `start` | starts runs, once per key |
+//! | `lent` | a connection of the pool that goes back only when it has answered |
 //! | `claim` | takes due runs for a lane; loads what is on record of them |
 //! | `flush` | records steps and ends, fenced |
 //! | `lanes` | registers workers and lanes; takeover; release |
@@ -34,6 +35,7 @@ pub(crate) mod gauges;
 pub(crate) mod holds;
 pub(crate) mod keys;
 pub(crate) mod lanes;
+mod lent;
 pub(crate) mod migrate;
 pub(crate) mod operations;
 mod paused;
@@ -54,8 +56,12 @@ pub(crate) mod verbs;
 
 use std::time::Duration;
 
-use sqlx::{PgConnection, PgPool, postgres::PgConnectOptions};
+use sqlx::{
+    PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgListener},
+};
 
+pub(crate) use self::lent::Lent;
 use self::schema::Schema;
 use super::{
     core::{model::Time, time::LONGEST},
@@ -78,22 +84,54 @@ pub(crate) async fn move_clock(schema: &Schema, conn: &mut PgConnection, by: Dur
     Ok(())
 }
 
+/// The server's limits for a session that holds locks on which others wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SessionLimits {
+    /// A statement that takes longer is cancelled.
+    pub(crate) statement: Duration,
+    /// A transaction that stands still for so long is ended, and its session with it.
+    pub(crate) idle_in_transaction: Duration,
+    /// A wait for a lock of somebody else's ends after so long.
+    pub(crate) lock: Duration,
+}
+
 /// Connection options for the hot statements. Their plans are pinned: unnest() of a parameter is always taken for ten
 /// rows, and a table that looks empty (just vacuumed) would get a sequential scan cached for the time when it is not.
-pub(crate) fn hot_options(options: &PgConnectOptions) -> PgConnectOptions {
-    session::pinned(options.clone()).application_name("backstitch lane").options([
-        ("plan_cache_mode", "force_generic_plan"),
-        ("enable_seqscan", "off"),
-        ("enable_hashjoin", "off"),
-        ("enable_mergejoin", "off"),
-        ("jit", "off"),
-        ("max_parallel_workers_per_gather", "0"),
-    ])
+/// A client that is gone without a word is noticed within about half a minute, and its locks with it.
+pub(crate) fn hot_options(options: &PgConnectOptions, limits: SessionLimits) -> PgConnectOptions {
+    let millis = |limit: Duration| limit.as_millis().to_string();
+    session::pinned(options.clone())
+        .application_name("backstitch lane")
+        .options([
+            ("statement_timeout", millis(limits.statement)),
+            ("idle_in_transaction_session_timeout", millis(limits.idle_in_transaction)),
+            ("lock_timeout", millis(limits.lock)),
+        ])
+        .options([
+            ("tcp_keepalives_idle", "10"),
+            ("tcp_keepalives_interval", "5"),
+            ("tcp_keepalives_count", "3"),
+            ("tcp_user_timeout", "30000"),
+            ("plan_cache_mode", "force_generic_plan"),
+            ("enable_seqscan", "off"),
+            ("enable_hashjoin", "off"),
+            ("enable_mergejoin", "off"),
+            ("jit", "off"),
+            ("max_parallel_workers_per_gather", "0"),
+        ])
+}
+
+/// Asks a connection that waits for hints whether it is still one.
+pub(crate) async fn ping(listener: &mut PgListener) -> Result<(), Error> {
+    sqlx::query("SELECT 1").execute(listener).await?;
+    Ok(())
 }
 
 /// Tells idle workers of other processes that something may be due. Never inside a hot transaction: NOTIFY takes a
 /// lock that is held until the commit is on disk.
 pub(crate) async fn hint(schema: &Schema, pool: &PgPool) -> Result<(), Error> {
-    sqlx::query(schema.sql("SELECT pg_notify('{schema}_due', '')")).execute(pool).await?;
+    let mut conn = Lent::of(pool).await?;
+    sqlx::query(schema.sql("SELECT pg_notify('{schema}_due', '')")).execute(&mut *conn).await?;
+    conn.give_back();
     Ok(())
 }

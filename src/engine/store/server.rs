@@ -5,6 +5,13 @@ use sqlx::{PgConnection, Row};
 use super::{schema::Schema, session};
 use crate::engine::{error::Error, read_models::ServerSettings};
 
+/// Makes a commit that changes nothing and waits for the disk, and for standbys, as any other does: a message in the log that
+/// nobody reads.
+pub(crate) async fn commit_nothing(conn: &mut PgConnection) -> Result<(), Error> {
+    sqlx::query("SELECT pg_logical_emit_message(true, 'backstitch', '')").execute(conn).await?;
+    Ok(())
+}
+
 /// Settings that the promises rest on, and how far the clocks are apart.
 pub(crate) async fn settings(schema: &Schema, conn: &mut PgConnection) -> Result<ServerSettings, Error> {
     let query =

@@ -3,7 +3,7 @@
 //! Set when a connection opens, and looked at when it comes back to its pool: a session that is another one by then, or is still
 //! inside of a transaction, is closed.
 
-use std::fmt::Write;
+use std::{fmt::Write, time::Duration};
 
 use sqlx::{
     AssertSqlSafe, PgConnection, Row,
@@ -28,6 +28,9 @@ const PINNED: [(&str, &str); 10] = [
     ("standard_conforming_strings", "on"),
     ("transform_null_equals", "off"),
 ];
+
+/// A connection that comes back has to answer within this time.
+const LOOKED_AT_WITHIN: Duration = Duration::from_secs(5);
 
 /// What is looked at when a connection comes back.
 const CHECKED: &str = "SELECT now() = statement_timestamp() AS outside,
@@ -69,7 +72,10 @@ async fn blemish(conn: &mut PgConnection) -> Result<Option<&'static str>, sqlx::
 pub fn guarded(pool: PgPoolOptions) -> PgPoolOptions {
     pool.after_connect(|conn, _| Box::pin(async move { pin(conn).await })).after_release(|conn, _| {
         Box::pin(async move {
-            let Some(why) = blemish(conn).await? else { return Ok(true) };
+            // One that was left within a statement may never answer.
+            let looked = tokio::time::timeout(LOOKED_AT_WITHIN, blemish(conn)).await;
+            let looked = looked.unwrap_or_else(|_| Ok(Some("silent")))?;
+            let Some(why) = looked else { return Ok(true) };
             tracing::error!(why, "a connection came back to its pool as nobody may get it; it is closed");
             metrics::counter!("backstitch_connections_closed_total", "why" => why).increment(1);
             Ok(false)

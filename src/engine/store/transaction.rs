@@ -8,9 +8,10 @@
 use std::{
     fmt,
     ops::{Deref, DerefMut},
+    time::Duration,
 };
 
-use sqlx::{Connection, PgConnection, PgPool, Postgres, pool::PoolConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Postgres, SqlSafeStr, pool::PoolConnection};
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
@@ -26,6 +27,16 @@ pub struct Transaction(sqlx::Transaction<'static, Postgres>);
 /// `database_unavailable`.
 pub async fn begin(pool: &PgPool) -> Result<Transaction, Error> {
     let begin = |conn: PoolConnection<Postgres>| sqlx::Transaction::begin(conn, None);
+    hand_over(pool, begin).await.map(Transaction)
+}
+
+/// The same for a transaction that may stand still for so long at most: then the server ends it, and its session. In one message
+/// with its BEGIN.
+pub(crate) async fn begin_bounded(pool: &PgPool, idle: Duration) -> Result<Transaction, Error> {
+    let millis = idle.as_millis().clamp(1, i32::MAX as u128);
+    let statement = format!("BEGIN; SET LOCAL idle_in_transaction_session_timeout = {millis}");
+    let statement = AssertSqlSafe(statement).into_sql_str();
+    let begin = |conn: PoolConnection<Postgres>| sqlx::Transaction::begin(conn, Some(statement));
     hand_over(pool, begin).await.map(Transaction)
 }
 

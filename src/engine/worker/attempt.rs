@@ -26,6 +26,7 @@ use crate::engine::{
     },
     observer::{Observed, Observer},
     registry::ActivityCode,
+    store::transaction::begin_bounded,
 };
 
 /// How often a transactional step is begun again while the database is in trouble, about a quarter of an hour in all, and the
@@ -155,7 +156,7 @@ async fn in_transaction(
     // The wait is here and not at the pool, whose acquire time-out means that the database is down. None: the semaphore is
     // never closed.
     let permit = shared.transactions.clone().acquire_owned().await.ok();
-    let tx = match shared.engine.begin().await {
+    let tx = match begin_bounded(shared.engine.pool(), attempt.timeout).await {
         Ok(tx) => Arc::new(AsyncMutex::new(tx)),
         // Nothing was begun.
         Err(error) => return (Err(ActivityError { unknown: false, ..error.into() }), None),

@@ -3,7 +3,11 @@
 //! The order is the promise: a decision's writes are durable before any of its follow-ups begins. When a commit is refused
 //! or lost, or its fate is open, nothing of the run is kept in memory: its rows say how it goes on (see `commit`).
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -77,18 +81,18 @@ pub(super) fn spawn(
         code.get(&claimed.workflow_id).cloned()
     };
     let Some(code) = code else {
-        tracing::error!(run_id = %run, lane = lane.id, "a run was claimed whose workflow is not registered here");
+        tracing::error!(run_id = %run, lane = lane.lease.lane, "a run was claimed whose workflow is not registered here");
         let (done, _) = oneshot::channel();
         tokio::spawn(async move { lane.requests.send(Request::Release(run, Release::ForAnother, done)).await });
         return;
     };
     shared.engine.meters().active_runs.increment(1);
-    let active = shared.active.add(run, lane.id, claimed.snapshot.inbox);
+    let active = shared.active.add(run, lane.lease.lane, claimed.snapshot.inbox);
     tokio::spawn(async move {
         let (parked_before, now) = (claimed.has_history, claimed.now);
         let claimed_at = claimed.started_at.unwrap_or(now);
         let trace = Trace::of(run, claimed.traceparent.as_deref());
-        let origin = Origin { workflow: code.name(), trace, lane: lane.id };
+        let origin = Origin { workflow: code.name(), trace, lane: lane.lease.lane };
         let machine = Machine::new(claimed.snapshot, code, shared.engine.shared_registry(), shared.clone());
         let dead = lane.dead.clone();
         let mut driver = Driver {
@@ -115,7 +119,7 @@ pub(super) fn spawn(
         shared.active.remove(run, &active);
         shared.engine.meters().active_runs.decrement(1);
         drop(slot);
-        if shared.may_be_due.load(std::sync::atomic::Ordering::Relaxed) {
+        if shared.may_be_due.load(Ordering::Relaxed) {
             shared.engine.hints().due.notify_one();
         }
     });
@@ -401,7 +405,7 @@ impl Driver {
 /// Before anybody is woken: the run's own build may work beside this one. True: another worker takes it on; nothing that was
 /// decided here is written.
 async fn hand_on(shared: &Shared, run: RunId, lane: i32, code: &str) -> bool {
-    let Some(worker) = shared.worker_id.get().copied() else { return false };
+    let worker = shared.worker_id.load(Ordering::Relaxed);
     let handed_on =
         async { lanes::hand_on(shared.schema(), &mut *shared.engine.acquire().await?, run, (lane, worker)).await };
     match handed_on.await {

@@ -5,7 +5,10 @@
 //!
 //! A lane that was declared dead (`LeaseLost`) drops all its runs at once, and a new lane is opened.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use sqlx::PgConnection;
 use tokio::{sync::mpsc, time::Instant};
@@ -15,6 +18,8 @@ use super::{
     commit::{LaneHandle, Request, serve_requests},
     connection::LaneConnection,
     drive,
+    limits::within,
+    registration::register_workflows,
     shared::Shared,
     suspects::{Admission, Suspect},
 };
@@ -27,6 +32,7 @@ use crate::engine::{
 /// Runs in one claim, and commits in one flush, at most: beyond a few hundred a batch gains nothing and delays the rest.
 const CLAIM_AT_MOST: usize = 500;
 const FLUSH_AT_MOST: usize = 1_000;
+const TRY_AGAIN: Duration = Duration::from_millis(500);
 
 struct Lane {
     connection: LaneConnection,
@@ -37,29 +43,45 @@ struct Lane {
 
 /// Works until the worker is stopped; opens a new lane whenever one is lost.
 pub(super) async fn work(shared: Arc<Shared>) {
+    let mut was_lost = false;
     while !shared.stopped.is_cancelled() {
+        if was_lost && let Err(error) = register_workflows(&shared).await {
+            tracing::warn!(%error, "the workflows could not be registered again; trying again");
+            tokio::select! {
+                () = tokio::time::sleep(TRY_AGAIN) => continue,
+                () = shared.stopped.cancelled() => return,
+            }
+        }
         let connection = tokio::select! {
             opened = LaneConnection::open(&shared) => opened,
             () = shared.stopped.cancelled() => return,
         };
-        let id = connection.lane;
-        let (sender, requests) = mpsc::channel(4 * FLUSH_AT_MOST);
-        let handle = LaneHandle { id, requests: sender, dead: CancellationToken::new() };
-        // Also if this panics: nobody answers its runs any longer.
-        let _dead = handle.dead.clone().drop_guard();
-        let mut lane = Lane { connection, handle, requests, last_poll: Instant::now() };
-        match lane.serve(&shared).await {
-            Ok(()) => {
-                if let Err(error) = lanes::release(shared.schema(), &mut lane.connection.conn, id).await {
-                    tracing::warn!(%error, lane = id, "the lane could not be given back; it will be taken over");
-                }
+        was_lost = serve(&shared, connection).await;
+    }
+}
+
+/// Serves with one lane until its end; says whether it was lost.
+async fn serve(shared: &Arc<Shared>, connection: LaneConnection) -> bool {
+    let (lease, acknowledged) = (connection.lease, connection.acknowledged.clone());
+    let (sender, requests) = mpsc::channel(4 * FLUSH_AT_MOST);
+    let handle = LaneHandle { lease, acknowledged, requests: sender, dead: CancellationToken::new() };
+    // However this lane ends, by a panic as well: its runs end with it.
+    let _ends = handle.dead.clone().drop_guard();
+    let mut lane = Lane { connection, handle, requests, last_poll: Instant::now() };
+    match lane.serve(shared).await {
+        Ok(()) => {
+            let releasing = lanes::release(shared.schema(), &mut lane.connection.conn, lease);
+            if let Err(error) = within(shared.config.answer_within(), releasing).await {
+                tracing::warn!(%error, lane = lease.lane, "the lane could not be given back; it will be taken over");
             }
-            Err(error) => {
-                if matches!(error, Error::LeaseLost) && !shared.stopped.is_cancelled() {
-                    shared.engine.meters().lanes_fenced.increment(1);
-                }
-                tracing::warn!(%error, lane = id, "the lane was lost: its runs are left to the worker that took it over");
+            false
+        }
+        Err(error) => {
+            if matches!(error, Error::LeaseLost) && !shared.stopped.is_cancelled() {
+                shared.engine.meters().lanes_fenced.increment(1);
             }
+            tracing::warn!(%error, lane = lease.lane, "the lane was lost: its runs are left to the worker that took it over");
+            true
         }
     }
 }
@@ -101,16 +123,16 @@ impl Lane {
         let Ok(mut permits) = shared.slots.clone().try_acquire_many_owned(free as u32) else { return Ok(()) };
         let served = shared.served();
         let claimed = async {
-            let (schema, conn, lane) = (shared.schema(), &mut self.connection.conn, self.handle.id);
-            let claimed = claim::claim(schema, conn, lane, &served, free as i64).await?;
+            let (schema, conn, lease) = (shared.schema(), &mut self.connection.conn, self.handle.lease);
+            let claimed = claim::claim(schema, conn, lease, &served, free as i64).await?;
             let (mut begin, suspects, later) = sort_out_suspects(shared, claimed);
             if !later.is_empty() {
-                lanes::set_suspects_aside(schema, conn, lane, &later).await?;
+                lanes::set_suspects_aside(schema, conn, lease.lane, &later).await?;
             }
             load_history(schema, conn, &mut begin).await?;
             Ok::<_, Error>((begin, suspects))
         };
-        let (claimed, suspects) = match claimed.await {
+        let (claimed, suspects) = match within(shared.config.answer_within(), claimed).await {
             Ok(claimed) => claimed,
             // Whatever it is: a new session, and what the claim may have taken is given back.
             Err(Error::Unavailable(error) | Error::OutcomeUnknown(error) | Error::Database(error)) => {
@@ -128,7 +150,7 @@ impl Lane {
             // No row may also mean that the lane is dead: the next beat finds out.
             return Ok(());
         }
-        self.connection.last_beat = Instant::now();
+        self.connection.answered();
         let delay = &shared.engine.meters().claim_delay;
         for (run, suspect) in claimed.into_iter().zip(suspects) {
             delay.record(run.now.since(run.due_at));

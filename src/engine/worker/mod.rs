@@ -11,6 +11,7 @@
 //! Each part uses only those below it: `lane`, `drive`, `commit`, `connection`, `shared`. Nothing durable is in memory only: a
 //! killed worker loses its lanes, and others take its runs over.
 
+mod acknowledged;
 mod active_runs;
 mod attempt;
 mod clock;
@@ -21,16 +22,16 @@ mod drive;
 mod faults;
 mod holds;
 mod lane;
+mod limits;
 mod pump;
+mod registration;
 mod shared;
 mod supervise;
 mod suspects;
 mod transaction;
+mod watch;
 
-use std::{
-    future::Future,
-    sync::{Arc, PoisonError},
-};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::task::JoinSet;
 
@@ -39,12 +40,12 @@ pub use self::{
     faults::{Faults, Moment},
 };
 use self::{shared::Shared, supervise::keep_running};
-use super::{
-    api::Engine,
-    error::Error,
-    names::check_queue,
-    store::{lanes, session},
-};
+use super::{api::Engine, error::Error};
+
+/// How long a lane may take to give its runs back at the end: else they are taken over.
+const RELEASE_WITHIN: Duration = Duration::from_secs(5);
+/// How long the lanes may have no answer, beyond the time after which they are taken over.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A worker pool member.
 #[derive(Debug)]
@@ -68,9 +69,10 @@ impl Worker {
     /// When it can't even register: no database, no schema. Later outages are waited out.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
         let shared = Arc::new(Shared::new(self.engine, self.config));
-        register(&shared).await?;
+        registration::register(&shared).await?;
         let (engine, slots) = (shared.engine.clone(), shared.config.slots as f64);
         engine.meters().slots.increment(slots);
+        let _at_work = engine.pulse().begin(shared.config.takeover_after + PATIENCE);
         let mut lanes_at_work = JoinSet::new();
         for _ in 0..shared.config.lanes.max(1) {
             lanes_at_work.spawn(keep_running(shared.clone(), "a lane", lane::work));
@@ -81,6 +83,7 @@ impl Worker {
         pumps.spawn(keep_running(shared.clone(), "hints", pump::listen));
         pumps.spawn(keep_running(shared.clone(), "inboxes", pump::read_inboxes));
         pumps.spawn(keep_running(shared.clone(), "holds", pump::read_holds));
+        pumps.spawn(keep_running(shared.clone(), "pulse", pump::watch_pulse));
 
         shutdown.await;
         tracing::info!(active = shared.active.len(), "draining");
@@ -93,38 +96,13 @@ impl Worker {
             );
         }
         shared.stopped.cancel();
-        while lanes_at_work.join_next().await.is_some() {}
+        let all_gone = async { while lanes_at_work.join_next().await.is_some() {} };
+        if tokio::time::timeout(RELEASE_WITHIN, all_gone).await.is_err() {
+            tracing::warn!("lanes had no answer from the database at the end; their runs will be taken over");
+            lanes_at_work.shutdown().await;
+        }
         pumps.shutdown().await;
         engine.meters().slots.decrement(slots);
         Ok(())
     }
-}
-
-async fn register(shared: &Shared) -> Result<(), Error> {
-    // A worker that served the queue of a held activity would begin held steps.
-    shared.config.queues.iter().try_for_each(|queue| check_queue(Some(queue)))?;
-    if shared.config.takeover_after < config::SHORTEST_TAKEOVER {
-        let message = format!("it is at least {:?}", config::SHORTEST_TAKEOVER);
-        return Err(Error::InvalidField { field: "takeover_after".to_owned(), message });
-    }
-    let mut conn = shared.engine.pool().acquire().await?;
-    let differences = session::differences(&mut conn).await?;
-    if !differences.is_empty() {
-        tracing::warn!(
-            ?differences,
-            "sessions of the pool are not as the engine relies on: make it with `engine::guarded`"
-        );
-    }
-    let registry = shared.engine.shared_registry();
-    registry.check()?;
-    for code in registry.workflows() {
-        let id = lanes::register_workflow(shared.schema(), &mut conn, &registry.registration(&**code)).await?;
-        shared.code.write().unwrap_or_else(PoisonError::into_inner).insert(id, code.clone());
-    }
-    let id = lanes::register_worker(shared.schema(), &mut conn, &shared.as_row()).await?;
-    let _ = shared.worker_id.set(id);
-    // Before the first claim: the first run may come to a held activity.
-    shared.holds.set(super::store::holds::held_back(shared.schema(), &mut conn).await?);
-    shared.clock.set(super::store::now(shared.schema(), &mut conn).await?);
-    Ok(())
 }

@@ -1,15 +1,19 @@
 //! What every worker does beside its runs: timers, takeover, hints, inboxes, holds. Each is a loop over one bounded
-//! statement without memory, so that all workers may do it at once. A turn that fails is followed by the next.
+//! statement without memory, so that all workers may do it at once. A turn that fails is followed by the next; one without an
+//! answer in time counts as failed, and its connection is closed.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sqlx::{PgConnection, postgres::PgListener};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
-use super::shared::Shared;
+use super::{limits::within, shared::Shared, watch::Watch};
 use crate::engine::{
     error::Error,
-    store::{HOLDS_HINT, claim, holds, lanes, timers},
+    store::{self, HOLDS_HINT, Lent, claim, holds, lanes, timers},
 };
 
 /// How often timers are checked: the most that a timer is late on an idle machine.
@@ -22,12 +26,20 @@ const INBOXES_EVERY: Duration = Duration::from_secs(1);
 const HOLDS_EVERY: Duration = Duration::from_secs(1);
 /// Runs that a release brings back in one statement.
 const RELEASED_AT_ONCE: i64 = 1_000;
+/// A connection that waits for hints is asked for a sign of life after so long without one.
+const LISTEN_FOR: Duration = Duration::from_secs(30);
+/// How often it is looked whether the lanes have answers.
+const PULSE_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) async fn fire_timers(shared: Arc<Shared>) {
     loop {
-        let fired =
-            async { timers::fire(shared.schema(), &mut *shared.engine.pool().acquire().await?, TIMERS_AT_ONCE).await };
-        match fired.await {
+        let fired = async {
+            let mut conn = Lent::of(shared.engine.pool()).await?;
+            let late = timers::fire(shared.schema(), &mut conn, TIMERS_AT_ONCE).await?;
+            conn.give_back();
+            Ok(late)
+        };
+        match within(shared.config.answer_within(), fired).await {
             Ok(late) => {
                 let meters = shared.engine.meters();
                 meters.timers_fired.increment(late.len() as u64);
@@ -48,10 +60,20 @@ pub(super) async fn fire_timers(shared: Arc<Shared>) {
 
 pub(super) async fn take_over(shared: Arc<Shared>) {
     let after = shared.config.takeover_after;
+    let mut watch = Watch::new(after);
     loop {
-        let taken =
-            async { lanes::take_over(shared.schema(), &mut *shared.engine.pool().acquire().await?, after).await };
-        match taken.await {
+        let silent = watch.may_judge().then_some(after);
+        let taken = async {
+            let mut conn = Lent::of(shared.engine.pool()).await?;
+            let taken = lanes::take_over(shared.schema(), &mut conn, silent).await?;
+            conn.give_back();
+            Ok(taken)
+        };
+        let taken = within(shared.config.answer_within(), taken).await;
+        if taken.is_ok() {
+            watch.answered(Instant::now());
+        }
+        match taken {
             Ok(taken) if taken.lanes > 0 || taken.runs > 0 => {
                 tracing::warn!(lanes = taken.lanes, runs = taken.runs, "took over from lost workers");
                 shared.engine.meters().takeovers.increment(taken.runs.unsigned_abs());
@@ -69,20 +91,30 @@ pub(super) async fn take_over(shared: Arc<Shared>) {
 pub(super) async fn listen(shared: Arc<Shared>) {
     loop {
         let listening = async {
-            let mut listener = PgListener::connect_with(shared.engine.pool()).await?;
-            listener.listen(&shared.schema().channel()).await?;
+            let connecting = async {
+                let mut listener = PgListener::connect_with(shared.engine.pool()).await?;
+                listener.listen(&shared.schema().channel()).await?;
+                Ok(listener)
+            };
+            let mut listener = within(shared.config.answer_within(), connecting).await?;
             shared.claim_soon();
             shared.holds.changed.notify_one();
-            while let Some(hint) = listener.try_recv().await? {
-                if hint.payload() == HOLDS_HINT {
-                    shared.holds.changed.notify_one();
+            loop {
+                match timeout(LISTEN_FOR, listener.try_recv()).await {
+                    Ok(Ok(Some(hint))) if hint.payload() == HOLDS_HINT => shared.holds.changed.notify_one(),
+                    Ok(Ok(Some(_))) => {}
+                    Ok(Ok(None)) => return Ok(()),
+                    Ok(Err(error)) => return Err(error.into()),
+                    Err(_) => {
+                        within(shared.config.answer_within(), store::ping(&mut listener)).await?;
+                        continue;
+                    }
                 }
                 shared.claim_soon();
             }
-            Ok::<_, sqlx::Error>(())
         };
         if let Err(error) = listening.await {
-            failed("listening for hints", &error.into()).await;
+            failed("listening for hints", &error).await;
         }
     }
 }
@@ -94,9 +126,13 @@ pub(super) async fn read_inboxes(shared: Arc<Shared>) {
         if active.is_empty() {
             continue;
         }
-        let looked =
-            async { claim::inboxes(shared.schema(), &mut *shared.engine.pool().acquire().await?, &active).await };
-        match looked.await {
+        let looked = async {
+            let mut conn = Lent::of(shared.engine.pool()).await?;
+            let inboxes = claim::inboxes(shared.schema(), &mut conn, &active).await?;
+            conn.give_back();
+            Ok(inboxes)
+        };
+        match within(shared.config.answer_within(), looked).await {
             Ok(inboxes) => inboxes.into_iter().for_each(|(run, inbox)| shared.active.poke_if_changed(run, inbox)),
             Err(error) => failed("inboxes", &error).await,
         }
@@ -112,16 +148,17 @@ pub(super) async fn read_holds(shared: Arc<Shared>) {
     loop {
         let _ = tokio::time::timeout(HOLDS_EVERY, shared.holds.changed.notified()).await;
         let looked = async {
-            let mut conn = shared.engine.pool().acquire().await?;
+            let mut conn = Lent::of(shared.engine.pool()).await?;
             if shared.holds.set(holds::held_back(shared.schema(), &mut conn).await?) {
                 turns = 2;
             }
             if turns > 0 {
                 turns -= u32::from(bring_back(&shared, &mut conn).await?);
             }
-            Ok::<_, Error>(())
+            conn.give_back();
+            Ok(())
         };
-        if let Err(error) = looked.await {
+        if let Err(error) = within(shared.config.answer_within(), looked).await {
             failed("holds", &error).await;
         }
     }
@@ -138,6 +175,27 @@ async fn bring_back(shared: &Shared, conn: &mut PgConnection) -> Result<bool, Er
         shared.holds.changed.notify_one();
     }
     Ok(all)
+}
+
+/// Says when the lanes have had no answer for too long, once, and when that is over.
+pub(super) async fn watch_pulse(shared: Arc<Shared>) {
+    let (pulse, mut stalled) = (shared.engine.pulse().clone(), false);
+    loop {
+        sleep(PULSE_EVERY).await;
+        let silent = pulse.silent_for().unwrap_or_default();
+        shared.engine.meters().silent.set(silent.as_secs_f64());
+        let (was_stalled, database_is_away) = (stalled, pulse.is_database_away());
+        stalled = pulse.stalled_for().is_some();
+        match (was_stalled, stalled) {
+            (false, true) => tracing::error!(
+                seconds = silent.as_secs(),
+                database_is_away,
+                "the worker makes no progress: its lanes have no answer from the database"
+            ),
+            (true, false) => tracing::info!("the worker makes progress again"),
+            _ => {}
+        }
+    }
 }
 
 async fn failed(what: &str, error: &Error) {

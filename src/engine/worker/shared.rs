@@ -3,8 +3,8 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, OnceLock, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering},
     },
 };
 
@@ -28,9 +28,9 @@ use crate::engine::{
 pub(crate) struct Shared {
     pub(super) engine: Engine,
     pub(super) config: WorkerConfig,
-    /// The code of the workflows that this worker has registered, by their id.
+    /// The code of the workflows that this worker has registered, by the id that the database gives them.
     pub(super) code: RwLock<HashMap<i32, Arc<dyn WorkflowCode>>>,
-    pub(super) worker_id: OnceLock<i32>,
+    pub(super) worker_id: AtomicI32,
     pub(super) clock: DbClock,
     pub(super) slots: Arc<Semaphore>,
     /// Connections for transactional attempts: half of the pool. These attempts can wait for each other's row locks; the other
@@ -58,7 +58,7 @@ impl Shared {
             engine,
             config,
             code: RwLock::default(),
-            worker_id: OnceLock::new(),
+            worker_id: AtomicI32::new(0),
             clock: DbClock::default(),
             may_be_due: AtomicBool::new(true),
             turn: AtomicUsize::new(0),

@@ -9,7 +9,7 @@
 -- Holds: what is held when the statement begins is left out. Neither array depends on a row, so each is made once in a
 --    claim, from a table that is empty most of the time (docs/decisions/0017).
 WITH f AS (
-    UPDATE {schema}.lane SET beat = clock_timestamp() WHERE id = $1 AND alive RETURNING id
+    UPDATE {schema}.lane SET beat = clock_timestamp() WHERE id = $1 AND token = $5 AND alive RETURNING id
 ),
 t AS MATERIALIZED (
     SELECT f.id, {schema}.now() AS now, set_config('synchronous_commit', 'off', true) FROM f

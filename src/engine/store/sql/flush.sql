@@ -17,7 +17,8 @@
 --    written that row it knows better: a pause that it had to wait for has committed since this statement began.
 -- Locks, in order: lane, step, run, ready.
 WITH f AS (
-    UPDATE {schema}.lane SET beat = clock_timestamp() WHERE id = $1 AND alive RETURNING id, {schema}.now() AS now
+    UPDATE {schema}.lane SET beat = clock_timestamp() WHERE id = $1 AND token = $26 AND alive
+    RETURNING id, {schema}.now() AS now, beat
 ),
 h AS MATERIALIZED (
     SELECT q.run_id FROM f, unnest($2::uuid[]) u(id) JOIN {schema}.ready q ON q.run_id = u.id WHERE q.lane = f.id
@@ -78,5 +79,6 @@ SELECT f.now,
     ARRAY(SELECT u.id FROM unnest($2::uuid[]) u(id) WHERE (u.id IN (SELECT run_id FROM h)) IS NOT TRUE) AS lost,
     ARRAY(SELECT r.id FROM r WHERE r.leaves) AS dequeued,
     ARRAY(SELECT p.run_id FROM {schema}.paused p WHERE p.run_id = ANY ($2)
-        UNION ALL SELECT r.id FROM r WHERE r.pauses) AS paused
+        UNION ALL SELECT r.id FROM r WHERE r.pauses) AS paused,
+    f.beat
 FROM f

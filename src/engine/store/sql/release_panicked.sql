@@ -2,7 +2,7 @@
 -- by store/flush.rs. The second's pause keeps it from coming back at once.
 -- f: the fence; see release_run.sql.
 WITH f AS (
-    UPDATE {schema}.lane SET beat = clock_timestamp() WHERE id = $1 AND alive RETURNING id
+    UPDATE {schema}.lane SET beat = clock_timestamp() WHERE id = $1 AND token = $3 AND alive RETURNING id
 )
 UPDATE {schema}.ready q
 SET lane = NULL, fresh = false, takeovers = takeovers + 1, due_at = (SELECT {schema}.now()) + interval '1 second'

@@ -10,25 +10,28 @@
 //! - Anybody else's: the lane waits and tries again. If that lasts, the runs get their records back ([`Answer::Later`]) and
 //!   ask again, from then on each alone. One that keeps failing while others get through is quarantined; while nobody
 //!   gets through, nobody is.
+//! - A lock's that somebody else holds: the runs that are locked get their records back at once, and the others go on. A run
+//!   is never quarantined for that.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use rand::seq::SliceRandom;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     ack::{Ack, quarantine},
+    locked::part_locked,
     request::{Answer, Record, Request, Trial},
 };
 use crate::engine::{
-    core::decision::RunWrite,
-    error::{Error, is_step_on_record},
+    core::{decision::RunWrite, model::RunId},
+    error::{Error, is_lock_timeout, is_step_on_record},
     store::{
         claim,
         flush::{self, Commit, Flushed, Release},
     },
     trouble::Trouble,
-    worker::connection::LaneConnection,
+    worker::{connection::LaneConnection, limits::within},
 };
 
 /// Bytes in one flush at most, unless one run alone has more: a message to Postgres is limited to 1 GB.
@@ -48,14 +51,14 @@ const FAILS_ALONE: u32 = 3;
 /// # Errors
 /// `LeaseLost`.
 pub(crate) async fn serve_requests(lane: &mut LaneConnection, requests: Vec<Request>) -> Result<(), Error> {
-    let (mut commits, mut acks) = (Vec::with_capacity(requests.len()), Vec::with_capacity(requests.len()));
+    let (mut commits, mut acks) = (Vec::with_capacity(requests.len()), HashMap::with_capacity(requests.len()));
     let mut again = Vec::new();
     for request in requests {
         match request {
             Request::Commit(record, ack) if record.trial.alone => again.push((record, ack)),
             Request::Commit(record, ack) => {
+                acks.insert(record.commit.run, ack);
                 commits.push(record.commit);
-                acks.push(ack);
             }
             Request::Release(run, why, done) => {
                 lane.give_back(run, why).await?;
@@ -66,9 +69,9 @@ pub(crate) async fn serve_requests(lane: &mut LaneConnection, requests: Vec<Requ
     if !commits.is_empty() {
         let mut done = Vec::with_capacity(commits.len());
         flush_all(lane, commits, TRIES, &mut done).await?;
-        for (ack, answer) in acks.into_iter().zip(done) {
+        for (run, answer) in done {
             // A run that was dropped in the meantime needs no answer.
-            let _ = ack.send(answer);
+            let _ = acks.remove(&run).map(|ack| ack.send(answer));
         }
     }
     if again.is_empty() { Ok(()) } else { Box::pin(try_alone(lane, again)).await }
@@ -81,7 +84,12 @@ async fn try_alone(
 ) -> Result<(), Error> {
     records.shuffle(&mut rand::rng());
     let mut failed = 0;
+    let locked = lane.locked(&records.iter().map(|(record, _)| record.commit.run).collect::<Vec<_>>()).await?;
     for (record, ack) in records {
+        if locked.contains(&record.commit.run) {
+            let _ = ack.send(Answer::Later(record));
+            continue;
+        }
         let answer = if failed < ALONE_AT_MOST { try_one(lane, *record).await? } else { Answer::Later(record) };
         failed += u32::from(matches!(answer, Answer::Later(_)));
         let _ = ack.send(answer);
@@ -94,7 +102,7 @@ async fn try_one(lane: &mut LaneConnection, record: Record) -> Result<Answer, Er
     let mut done = Vec::new();
     let trouble = flush_all(lane, vec![commit], 1, &mut done).await?;
     match (done.pop(), trouble) {
-        (Some(Answer::Later(mut record)), Some(error)) => {
+        (Some((_, Answer::Later(mut record))), Some(error)) if !is_lock_timeout(&error) => {
             record.trial = trial.after_failure(lane.flushes);
             if record.trial.failed < FAILS_ALONE {
                 return Ok(Answer::Later(record));
@@ -102,7 +110,7 @@ async fn try_one(lane: &mut LaneConnection, record: Record) -> Result<Answer, Er
             refuse(lane, &mut [record.commit], &error).await?;
             Ok(Answer::Came(Ack::Lost))
         }
-        (answer, _) => Ok(answer.unwrap_or(Answer::Came(Ack::Lost))),
+        (answer, _) => Ok(answer.map_or(Answer::Came(Ack::Lost), |(_, answer)| answer)),
     }
 }
 
@@ -113,17 +121,22 @@ impl Trial {
     }
 }
 
+/// What became of each run's commit.
+type Done = Vec<(RunId, Answer)>;
+
 /// Commits that go into one flush.
 struct Batch {
     commits: Vec<Commit>,
     tries: u32,
     /// It is one commit, and was refused before.
     refused: bool,
+    /// A lock was in its way that is none of its runs'.
+    none_locked: bool,
 }
 
 impl Batch {
     const fn of(commits: Vec<Commit>) -> Self {
-        Self { commits, tries: 0, refused: false }
+        Self { commits, tries: 0, refused: false, none_locked: false }
     }
 }
 
@@ -132,7 +145,7 @@ async fn flush_all(
     lane: &mut LaneConnection,
     commits: Vec<Commit>,
     tries: u32,
-    done: &mut Vec<Answer>,
+    done: &mut Done,
 ) -> Result<Option<sqlx::Error>, Error> {
     let mut given_up = None;
     let mut pending = cut(commits);
@@ -142,13 +155,14 @@ async fn flush_all(
         {
             let error = sqlx::Error::Encode(format!("a record of {} bytes is too large", commit.size()).into());
             refuse(lane, &mut batch.commits, &error).await?;
-            done.push(Answer::Came(Ack::Lost));
+            done.extend(lost(&batch.commits));
             continue;
         }
         let began = Instant::now();
-        let error = match flush::flush(lane.shared.schema(), &mut lane.conn, lane.lane, &batch.commits).await {
+        let flushing = flush::flush(lane.shared.schema(), &mut lane.conn, lane.lease, &batch.commits);
+        let error = match within(lane.shared.config.answer_within(), flushing).await {
             Ok(flushed) => {
-                lane.last_beat = Instant::now();
+                lane.answered();
                 lane.flushes += 1;
                 lane.shared.engine.meters().flushed(&batch.commits, &flushed, began.elapsed());
                 answer(lane, &batch.commits, &flushed, done);
@@ -157,6 +171,16 @@ async fn flush_all(
             Err(Error::Unavailable(error) | Error::OutcomeUnknown(error) | Error::Database(error)) => error,
             Err(error) => return Err(error),
         };
+        if is_lock_timeout(&error) && !batch.none_locked {
+            let (locked, commits) = part_locked(lane, batch.commits).await?;
+            batch = Batch { commits, none_locked: locked.is_empty(), ..batch };
+            done.extend(locked.into_iter().map(|commit| hand_back(commit, lane.flushes)));
+            if !batch.commits.is_empty() {
+                pending.push(batch);
+            }
+            given_up = Some(error);
+            continue;
+        }
         match crate::engine::trouble::sort_error(&error).0 {
             Trouble::Row if batch.commits.len() > 1 => {
                 tracing::warn!(%error, runs = batch.commits.len(), "a flush was refused; trying its halves");
@@ -170,7 +194,7 @@ async fn flush_all(
             }
             Trouble::Row => {
                 refuse(lane, &mut batch.commits, &error).await?;
-                done.push(Answer::Came(Ack::Lost));
+                done.extend(lost(&batch.commits));
             }
             trouble => {
                 batch.tries += 1;
@@ -187,8 +211,12 @@ async fn flush_all(
     Ok(given_up)
 }
 
-fn hand_back(commit: Commit, flushes: u64) -> Answer {
-    Answer::Later(Box::new(Record { commit, trial: Trial { alone: true, failed: 0, flushes } }))
+fn hand_back(commit: Commit, flushes: u64) -> (RunId, Answer) {
+    (commit.run, Answer::Later(Box::new(Record { commit, trial: Trial { alone: true, failed: 0, flushes } })))
+}
+
+fn lost(commits: &[Commit]) -> impl Iterator<Item = (RunId, Answer)> {
+    commits.iter().map(|commit| (commit.run, Answer::Came(Ack::Lost)))
 }
 
 /// Batches of a bounded size, the last one first.
@@ -224,7 +252,7 @@ async fn wait_out(
         return Ok(());
     }
     let runs = batch.commits.len();
-    tracing::warn!(%error, lane = lane.lane, runs, tries = batch.tries, "the database is in trouble: a flush waits");
+    tracing::warn!(%error, lane = lane.lease.lane, runs, tries = batch.tries, "the database is in trouble: a flush waits");
     let pause = FIRST_PAUSE * (1 << batch.tries.min(6));
     tokio::select! {
         () = tokio::time::sleep(pause) => Ok(()),
@@ -241,10 +269,12 @@ async fn refuse(lane: &mut LaneConnection, commits: &mut [Commit], error: &sqlx:
     }
     for commit in commits.iter_mut() {
         tracing::error!(%error, run_id = %commit.run, "the database refuses the run's record");
-        let seen = claim::inbox(lane.shared.schema(), &mut lane.conn, commit.run).await.map_or(0, |inbox| inbox.inbox);
+        let reading = claim::inbox(lane.shared.schema(), &mut lane.conn, commit.run);
+        let seen = within(lane.shared.config.answer_within(), reading).await.map_or(0, |inbox| inbox.inbox);
         commit.writes = quarantine(error, seen);
     }
-    match flush::flush(lane.shared.schema(), &mut lane.conn, lane.lane, &*commits).await {
+    let flushing = flush::flush(lane.shared.schema(), &mut lane.conn, lane.lease, &*commits);
+    match within(lane.shared.config.answer_within(), flushing).await {
         Ok(flushed) if flushed.dequeued.len() == commits.len() => Ok(()),
         Ok(_) => give_back_all(lane, commits).await,
         Err(error) => {
@@ -261,13 +291,14 @@ async fn give_back_all(lane: &mut LaneConnection, commits: &[Commit]) -> Result<
     Ok(())
 }
 
-fn answer(lane: &LaneConnection, commits: &[Commit], flushed: &Flushed, done: &mut Vec<Answer>) {
+fn answer(lane: &LaneConnection, commits: &[Commit], flushed: &Flushed, done: &mut Done) {
+    lane.acknowledged.note(flushed.beat);
     lane.shared.clock.set(flushed.now);
     lane.shared.engine.hints().wake_waiters(flushed.dequeued.iter().copied());
     let mut handed_over = false;
     for commit in commits {
         handed_over |= matches!(commit.writes.run, Some(RunWrite::HandOver { .. }));
-        done.push(Answer::Came(Ack::of(commit, flushed)));
+        done.push((commit.run, Answer::Came(Ack::of(commit, flushed))));
     }
     if handed_over {
         lane.shared.engine.hint();

@@ -78,16 +78,20 @@ impl Committer {
     /// The step's own SQL and its record, in one commit.
     async fn commit_in(&self, mut open: OpenTransaction, commit: Commit) -> Option<Ack> {
         let began = tokio::time::Instant::now();
-        let flushed =
-            match flush::flush(self.shared.schema(), &mut open.tx, self.lane.id, std::slice::from_ref(&commit)).await {
-                Ok(flushed) => flushed,
-                Err(Error::LeaseLost) => return None,
-                Err(error) => {
-                    // Its locks go first: one of them is the lane's.
-                    let _ = open.tx.rollback().await;
-                    return self.give_up(commit, "its record failed", error).await;
-                }
-            };
+        let flushing = async {
+            let schema = self.shared.schema();
+            flush::lock_first(schema, &mut open.tx, &commit).await?;
+            flush::flush(schema, &mut open.tx, self.lane.lease, std::slice::from_ref(&commit)).await
+        };
+        let flushed = match flushing.await {
+            Ok(flushed) => flushed,
+            Err(Error::LeaseLost) => return None,
+            Err(error) => {
+                // Its locks go first: one of them is the lane's.
+                let _ = open.tx.rollback().await;
+                return self.give_up(commit, "its record failed", error).await;
+            }
+        };
         let ack = Ack::of(&commit, &flushed);
         if matches!(ack, Ack::Lost | Ack::Refused) {
             let _ = open.tx.rollback().await;
@@ -95,6 +99,7 @@ impl Committer {
         }
         match open.tx.commit().await {
             Ok(()) => {
+                self.lane.acknowledged.note(flushed.beat);
                 self.shared.refused.forget(self.run);
                 self.shared.engine.meters().flushed(std::slice::from_ref(&commit), &flushed, began.elapsed());
                 self.shared.engine.hints().wake_waiters(flushed.dequeued);

@@ -11,6 +11,7 @@
 mod ack;
 mod batch;
 mod committer;
+mod locked;
 mod refused;
 mod request;
 

@@ -1,12 +1,18 @@
 //! How a run reaches its lane, and what it asks for.
 
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::ack::Ack;
 use crate::engine::{
     core::model::RunId,
-    store::flush::{Commit, Release},
+    store::{
+        flush::{Commit, Release},
+        lanes::Lease,
+    },
+    worker::acknowledged::Acknowledged,
 };
 
 /// What a run asks of its lane.
@@ -49,7 +55,8 @@ pub(crate) enum Answer {
 /// How a run reaches its lane.
 #[derive(Clone)]
 pub(crate) struct LaneHandle {
-    pub(crate) id: i32,
+    pub(crate) lease: Lease,
+    pub(crate) acknowledged: Arc<Acknowledged>,
     pub(crate) requests: mpsc::Sender<Request>,
     /// The lane was declared dead: all its runs stop at once.
     pub(crate) dead: CancellationToken,

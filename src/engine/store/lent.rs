@@ -1,0 +1,54 @@
+//! A connection of a pool that goes back only when it has answered.
+//!
+//! A future that is dropped within a statement, by a deadline or a shutdown, leaves a connection that is of no use: the pool
+//! would wait for its answer, for ever if the network is silent. So it is closed.
+
+use std::ops::{Deref, DerefMut};
+
+use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
+
+use super::transaction::acquire;
+use crate::engine::error::Error;
+
+/// A connection that is closed when it is dropped, unless [`Lent::give_back`] was called.
+pub(crate) struct Lent {
+    conn: PoolConnection<Postgres>,
+    answered: bool,
+}
+
+impl Lent {
+    /// One of the pool's, within the pool's own time.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub(crate) async fn of(pool: &PgPool) -> Result<Self, Error> {
+        Ok(Self { conn: acquire(pool).await?, answered: false })
+    }
+
+    /// Everything has been answered: the next one may have it.
+    pub(crate) fn give_back(mut self) {
+        self.answered = true;
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.conn.close_on_drop();
+        }
+    }
+}
+
+impl Deref for Lent {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.conn
+    }
+}
+
+impl DerefMut for Lent {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.conn
+    }
+}

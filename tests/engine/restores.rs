@@ -1,0 +1,83 @@
+//! A database is restored from a backup while workers live that know what came after it. They are fenced, and what the backup
+//! has goes on. The backup is a copy of the tables; ids are issued again after it, as after any restore.
+
+use crate::support::{Proxy, engine::*, script::*, wait_until};
+
+/// Whose rows are brought back. Sequences go back as well.
+const TABLES: [&str; 9] = ["workflow", "worker", "lane", "run", "step", "ready", "timer", "run_key", "signal"];
+
+async fn back_up(t: &TestEngine) {
+    t.execute("CREATE SCHEMA backup").await;
+    for table in TABLES {
+        t.execute(&format!("CREATE TABLE backup.{table} AS TABLE backstitch.{table}")).await;
+    }
+}
+
+async fn restore(t: &TestEngine) {
+    let mut tx = t.engine.pool().begin().await.expect("a connection");
+    for table in TABLES {
+        let rows = format!("INSERT INTO backstitch.{table} OVERRIDING SYSTEM VALUE TABLE backup.{table}");
+        for statement in [format!("TRUNCATE backstitch.{table} RESTART IDENTITY"), rows] {
+            sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut *tx).await.expect("it is restored");
+        }
+    }
+    for table in ["workflow", "worker", "lane"] {
+        let next = format!(
+            "SELECT setval(pg_get_serial_sequence('backstitch.{table}', 'id'), 1 + count(*), false) FROM backup.{table}"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(next)).execute(&mut *tx).await.expect("sequences go back");
+    }
+    tx.commit().await.expect("commits");
+}
+
+#[tokio::test]
+async fn a_worker_ahead_of_a_restored_database_is_fenced() {
+    let mut t = TestEngine::idle().await;
+    let proxy = Proxy::before(t.database().url()).await;
+    let (first, second) = (t.script.gate("reserve", Side::Run, Do::Ok), t.script.gate("charge", Side::Run, Do::Ok));
+    t.add_worker_through(proxy.url(), hasty("knows more")).await;
+    let run = t.start(&[call("reserve"), call("charge"), call("note")]).await;
+    first.is_reached().await;
+    back_up(&t).await;
+    first.open();
+    second.is_reached().await;
+    assert_eq!(t.count("step WHERE outcome = 1").await, 1, "the backup has not got it");
+    proxy.refuse(true);
+    proxy.cut();
+    restore(&t).await;
+    proxy.heal();
+    wait_until("it has begun anew", async || t.script.count("reserve", Side::Run) == 2).await;
+    second.open();
+    t.is(run, "completed").await;
+    assert_eq!(t.count("step WHERE outcome = 1").await, 3, "no step of the run is missing");
+    assert_eq!(t.count("lane WHERE NOT alive").await, 1);
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn a_lane_whose_id_is_issued_again_is_fenced() {
+    let mut t = TestEngine::idle().await;
+    let proxy = Proxy::before(t.database().url()).await;
+    let gate = Gate::new();
+    t.script.always("reserve", Side::Run, Do::Gate(gate.clone(), Do::Ok.into()));
+    let run = t.start(&[call("reserve"), call("charge"), call("note")]).await;
+    back_up(&t).await;
+    t.add_worker_through(proxy.url(), config("first")).await;
+    gate.is_reached().await;
+    let lane = "lane WHERE id = 1 AND alive";
+    assert_eq!(t.count(lane).await, 1);
+    proxy.refuse(true);
+    proxy.cut();
+    restore(&t).await;
+    t.add_worker(config("second")).await;
+    assert_eq!(t.count(lane).await, 1, "it is another one's now");
+    gate.is_reached_by(2).await;
+    proxy.heal();
+    let of_first = "lane l JOIN backstitch.worker k ON k.id = l.worker_id WHERE k.name = 'first' AND l.alive";
+    wait_until("the first has a new lane", async || t.count(of_first).await == 1).await;
+    gate.open();
+    t.is(run, "completed").await;
+    assert_eq!(t.count("step WHERE lane = 1").await, 3, "the first has written nothing");
+    assert_eq!(t.count("step").await, 3);
+    t.finish().await;
+}
