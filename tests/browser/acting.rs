@@ -137,7 +137,7 @@ async fn a_viewer_sees_why_buttons_are_dim() {
     chrome.click("button.primary").await;
     chrome.until_text(".role-note", "an operator's key").await;
     let dim = "return getComputedStyle(document.querySelector('.verbs .button')).opacity";
-    assert_eq!(chrome.ask(dim, Vec::new()).await, "0.5");
+    assert_eq!(chrome.ask(dim, Vec::new()).await, "0.75");
     chrome.press(".verbs", "Retry…").await;
     chrome.until_text("dialog", "this needs an operator's key").await;
     let buttons = "return document.querySelectorAll('dialog form button.primary:enabled').length";

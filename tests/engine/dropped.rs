@@ -121,6 +121,8 @@ fn calls<'a>(
         now => engine.now(),
         server_settings => engine.server_settings(),
         missing_migrations => engine.missing_migrations(),
+        newer_migrations => engine.newer_migrations(),
+        probe_write => engine.probe_write(),
         begin => engine.begin(),
         acquire => engine.acquire(),
     }

@@ -90,7 +90,8 @@ async fn an_open_transaction_holds_up_only_its_own_timer() {
 async fn an_open_transaction_holds_up_no_takeover() {
     let mut t = TestEngine::idle().await;
     let lost = t.add_worker(hasty("lost")).await;
-    let gate = t.script.gate("charge", Side::Run, Do::Ok);
+    let gate = Gate::new();
+    t.script.always("charge", Side::Run, Do::Gate(gate.clone(), Do::Ok.into()));
     let mut runs = Vec::new();
     for _ in 0..20 {
         runs.push(t.start(&[call("charge")]).await);

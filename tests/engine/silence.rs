@@ -18,7 +18,7 @@ fn steps() -> Vec<Op> {
 }
 
 fn patient(name: &str) -> WorkerConfig {
-    WorkerConfig { takeover_after: Duration::from_secs(2), ..config(name) }
+    WorkerConfig { takeover_after: Duration::from_secs(4), ..config(name) }
 }
 
 async fn dead_lanes(t: &TestEngine) -> i64 {
@@ -130,10 +130,10 @@ async fn an_outage_for_all_lets_nobody_be_declared_dead() {
         proxy.refuse(true);
         proxy.cut();
     }
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
     first.heal();
     wait_until("the first is back", async || first.connections() > 1).await;
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    tokio::time::sleep(Duration::from_millis(1_000)).await;
     second.heal();
     gate.open();
     for run in runs {

@@ -31,6 +31,13 @@ impl Lent {
     }
 }
 
+/// Closes the pool's idle connections, without a word to the server.
+pub(crate) fn close_idle(pool: &PgPool) {
+    while let Some(conn) = pool.try_acquire() {
+        drop(conn.detach());
+    }
+}
+
 impl Drop for Lent {
     fn drop(&mut self) {
         if !self.answered {

@@ -61,7 +61,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgListener},
 };
 
-pub(crate) use self::lent::Lent;
+pub(crate) use self::lent::{Lent, close_idle};
 use self::schema::Schema;
 use super::{
     core::{model::Time, time::LONGEST},

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     schema::Schema,
-    transaction::{acquire, begin},
+    transaction::{Transaction, acquire, begin},
 };
 use crate::engine::{
     core::model::Time,
@@ -48,6 +48,13 @@ async fn begin_turn(schema: &Schema, conn: &mut PgConnection) -> Result<bool, Er
     Ok(alone)
 }
 
+/// Ends a turn in which there was nothing to do, before the next begins: a transaction that is only dropped is rolled back a
+/// moment later, and holds the turn's lock until then.
+async fn end_turn(tx: Transaction) -> Result<bool, Error> {
+    tx.rollback().await?;
+    Ok(false)
+}
+
 /// Whether the statement only gave up waiting for a lock: it is tried again in a later turn.
 fn gave_up(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "55P03" || code == "40P01")
@@ -64,7 +71,7 @@ pub(crate) async fn make_partition(schema: &Schema, pool: &PgPool) -> Result<boo
             tx.commit().await?;
             Ok(made)
         }
-        Err(error) if gave_up(&error) => Ok(false),
+        Err(error) if gave_up(&error) => end_turn(tx).await,
         Err(error) => Err(error.into()),
     }
 }
@@ -183,7 +190,7 @@ async fn drop_partition(schema: &Schema, pool: &PgPool, name: &str, default_s: i
     }
     match detach(schema, &mut tx, name, &stays, began).await {
         Ok(()) => tx.commit().await?,
-        Err(error) if gave_up(&error) => return Ok(false),
+        Err(error) if gave_up(&error) => return end_turn(tx).await,
         Err(error) => return Err(error.into()),
     }
     finish(schema, pool, default_s).await
@@ -239,7 +246,7 @@ async fn finish(schema: &Schema, pool: &PgPool, default_s: i64) -> Result<bool, 
     if !begin_turn(schema, &mut tx).await? {
         return Ok(false);
     }
-    let Some(name) = detached(schema, &mut tx).await? else { return Ok(false) };
+    let Some(name) = detached(schema, &mut tx).await? else { return end_turn(tx).await };
     let query = format!("SELECT r.id FROM {schema}.\"run_{name}\" r WHERE {stays}");
     let stays: Vec<Uuid> = sqlx::query_scalar(AssertSqlSafe(query)).bind(default_s).fetch_all(&mut *tx).await?;
     carry_over(schema, &mut tx, &name, &stays).await?;
@@ -285,7 +292,7 @@ async fn delete_from(schema: &Schema, pool: &PgPool, name: &str, which: &str, de
     let goes: Vec<Uuid> =
         sqlx::query_scalar(AssertSqlSafe(goes)).bind(default_s).bind(&locked).fetch_all(&mut *tx).await?;
     if goes.is_empty() {
-        return Ok(false);
+        return end_turn(tx).await;
     }
     forget_keys_of(schema, &mut tx, &goes).await?;
     for table in ["step", "signal", "compensation", "unhealthy", "paused"] {
@@ -312,6 +319,7 @@ async fn leftovers(schema: &Schema, pool: &PgPool, default_s: i64) -> Result<boo
     }
     // Runs that are to be carried over out of it are nowhere just now, and what belongs to them is no leftover.
     if detached(schema, &mut tx).await?.is_some() {
+        tx.rollback().await?;
         return Ok(true);
     }
     let mut gone = 0;

@@ -39,6 +39,11 @@ pub(crate) async fn within<T>(limit: Duration, statement: impl Future<Output = R
     tokio::time::timeout(limit, statement).await.unwrap_or_else(|_| Err(no_answer(limit)))
 }
 
+/// Whether an answer did not come in time.
+pub(crate) fn is_silence(error: &Error) -> bool {
+    matches!(error, Error::Unavailable(sqlx::Error::Io(io)) if io.kind() == io::ErrorKind::TimedOut)
+}
+
 fn no_answer(limit: Duration) -> Error {
     let text = format!("no answer within {limit:?}");
     Error::Unavailable(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, text)))

@@ -10,7 +10,7 @@ use std::{
 use sqlx::{PgConnection, postgres::PgListener};
 use tokio::time::{sleep, timeout};
 
-use super::{limits::within, shared::Shared, watch::Watch};
+use super::{limits::{is_silence, within}, shared::Shared, watch::Watch};
 use crate::engine::{
     error::Error,
     store::{self, HOLDS_HINT, Lent, claim, holds, lanes, timers},
@@ -52,7 +52,7 @@ pub(super) async fn fire_timers(shared: Arc<Shared>) {
                     continue;
                 }
             }
-            Err(error) => failed("timers", &error).await,
+            Err(error) => failed(&shared, "timers", &error).await,
         }
         sleep(TIMERS_EVERY).await;
     }
@@ -81,7 +81,7 @@ pub(super) async fn take_over(shared: Arc<Shared>) {
                 shared.engine.hint();
             }
             Ok(_) => {}
-            Err(error) => failed("takeover", &error).await,
+            Err(error) => failed(&shared, "takeover", &error).await,
         }
         // Spread out, so that many workers don't all check at the same moment.
         sleep((after / 5).mul_f64(0.5 + rand::random::<f64>())).await;
@@ -114,7 +114,7 @@ pub(super) async fn listen(shared: Arc<Shared>) {
             }
         };
         if let Err(error) = listening.await {
-            failed("listening for hints", &error).await;
+            failed(&shared, "listening for hints", &error).await;
         }
     }
 }
@@ -134,7 +134,7 @@ pub(super) async fn read_inboxes(shared: Arc<Shared>) {
         };
         match within(shared.config.answer_within(), looked).await {
             Ok(inboxes) => inboxes.into_iter().for_each(|(run, inbox)| shared.active.poke_if_changed(run, inbox)),
-            Err(error) => failed("inboxes", &error).await,
+            Err(error) => failed(&shared, "inboxes", &error).await,
         }
     }
 }
@@ -159,7 +159,7 @@ pub(super) async fn read_holds(shared: Arc<Shared>) {
             Ok(())
         };
         if let Err(error) = within(shared.config.answer_within(), looked).await {
-            failed("holds", &error).await;
+            failed(&shared, "holds", &error).await;
         }
     }
 }
@@ -198,7 +198,11 @@ pub(super) async fn watch_pulse(shared: Arc<Shared>) {
     }
 }
 
-async fn failed(what: &str, error: &Error) {
+async fn failed(shared: &Shared, what: &str, error: &Error) {
+    if is_silence(error) {
+        // What is idle beside a connection without an answer is hardly better: new ones find another way, if there is one.
+        store::close_idle(shared.engine.pool());
+    }
     tracing::warn!(%error, "{what}: this turn failed; another follows");
     sleep(Duration::from_millis(500)).await;
 }
