@@ -89,7 +89,7 @@ async fn send(hints: std::sync::Weak<Hints>, schema: Arc<Schema>, pool: PgPool) 
         drop(strong);
         if waiting.is_ok() {
             // One that has no answer in time is dropped with its connection.
-            match tokio::time::timeout(SENT_WITHIN, store::hint(&schema, &pool)).await {
+            match tokio::time::timeout(SENT_WITHIN, store::send_hint(&schema, &pool)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::debug!(%error, "a hint was not sent; polling will do"),
                 Err(_) => tracing::debug!("a hint was not sent in time; polling will do"),

@@ -99,7 +99,7 @@ impl Engine {
         let AuditRecord { action, run, subject, before, after } = done.clone();
         let subject = subject.map(kept);
         let entry = audit::Entry { action, run, subject: subject.as_deref(), before, after };
-        audit::done(self.schema(), conn, &entry, by.by()).await
+        audit::record_done(self.schema(), conn, &entry, by.by()).await
     }
 
     /// Audits a refusal, wherever it was made: a malformed id, a role that is not enough. What can't be recorded is logged.
@@ -110,7 +110,8 @@ impl Engine {
         };
         let (subject, message) = (subject.map(kept), kept(message));
         let refused = audit::Refused { action, run, subject: subject.as_deref(), code, message: &message };
-        let written = async { audit::refused(self.schema(), &mut *self.acquire().await?, &refused, by.by()).await };
+        let written =
+            async { audit::record_refused(self.schema(), &mut *self.acquire().await?, &refused, by.by()).await };
         if let Err(error) = written.await {
             tracing::warn!(%error, action, code, actor = by.actor, "a refusal could not be put on record");
         }

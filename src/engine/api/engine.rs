@@ -187,7 +187,7 @@ impl Engine {
     /// # Errors
     /// When the database can't be reached.
     pub async fn server_settings(&self) -> Result<ServerSettings, Error> {
-        store::server::settings(self.schema(), &mut *self.acquire().await?).await
+        store::server::load_settings(self.schema(), &mut *self.acquire().await?).await
     }
 
     /// The database's time, as durable decisions see it.

@@ -29,14 +29,14 @@ impl Engine {
         let mut conn = self.acquire().await?;
         let secret = reads::secret_fields(self.schema(), &mut conn, run).await?;
         let slot = match found.tags.get("schedule") {
-            Some(schedule) => export::slot(self.schema(), &mut conn, schedule, run).await?,
+            Some(schedule) => export::load_slot(self.schema(), &mut conn, schedule, run).await?,
             None => None,
         };
         Ok(RunExport {
             format: ExportFormat::V1,
             exported_at: store::now(self.schema(), &mut conn).await?,
-            signals: export::signals(self.schema(), &mut conn, run, &secret).await?,
-            compensation: export::compensation(self.schema(), &mut conn, run).await?,
+            signals: export::load_signals(self.schema(), &mut conn, run, &secret).await?,
+            compensation: export::load_compensation(self.schema(), &mut conn, run).await?,
             slot,
             children: found.children.take().unwrap_or_default(),
             audit,

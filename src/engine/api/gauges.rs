@@ -10,7 +10,7 @@ impl Engine {
     /// # Errors
     /// When the database can't be reached, or does not answer in time.
     pub async fn gauges(&self, at_most: Duration) -> Result<Gauges, Error> {
-        gauges::read(self.schema(), &mut *self.begin().await?, at_most).await
+        gauges::load(self.schema(), &mut *self.begin().await?, at_most).await
     }
 
     /// How long ago the newest worker of that name sent its last heartbeat. None: it has no lane.

@@ -45,7 +45,8 @@ impl Engine {
         }
         let (mut hold, is_new) = holds::set(self.schema(), &mut tx, kind, name, &by.actor, reason).await?;
         if is_new {
-            audit::done(self.schema(), &mut tx, &entry("hold", subject, None, json!({"held": true})), by.by()).await?;
+            audit::record_done(self.schema(), &mut tx, &entry("hold", subject, None, json!({"held": true})), by.by())
+                .await?;
         }
         by.finish(tx).await?;
         // Held all the same: it may be an activity of workers that run other code than this process.
@@ -77,8 +78,13 @@ impl Engine {
         let hold = holds::release(self.schema(), &mut tx, kind, name).await?;
         let hold = hold.ok_or_else(|| Error::UnknownHold(subject.to_owned()))?;
         let before = json!({"held": true, "since": hold.since, "reason": hold.reason});
-        audit::done(self.schema(), &mut tx, &entry("release", subject, Some(before), json!({"held": false})), by.by())
-            .await?;
+        audit::record_done(
+            self.schema(),
+            &mut tx,
+            &entry("release", subject, Some(before), json!({"held": false})),
+            by.by(),
+        )
+        .await?;
         by.finish(tx).await?;
         Ok(hold)
     }

@@ -95,7 +95,7 @@ impl Engine {
         if let Some(known) = self.memory().keys_exist(Instant::now()) {
             return Ok(known);
         }
-        let exist = keys::exist(self.schema(), &mut *self.acquire().await?).await?;
+        let exist = keys::any_exist(self.schema(), &mut *self.acquire().await?).await?;
         self.memory().keys_seen(exist, Instant::now());
         Ok(exist)
     }

@@ -31,7 +31,7 @@ impl Engine {
     /// # Errors
     /// When the database can't be reached.
     pub async fn missing_migrations(&self) -> Result<Vec<i64>, Error> {
-        migrate::missing(self.pool(), self.schema()).await
+        migrate::find_missing(self.pool(), self.schema()).await
     }
 
     /// The migrations that a newer release has applied and this one doesn't know.

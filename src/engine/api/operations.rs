@@ -58,7 +58,7 @@ impl Engine {
             )));
         }
         let mut tx = self.begin().await?;
-        let matching = search::matching(self.schema(), &mut tx, &filter).await?;
+        let matching = search::find_matching(self.schema(), &mut tx, &filter).await?;
         let id = Uuid::now_v7();
         let new = operations::NewOperation { id, action, filter: &filter, actor: &by.actor, reason, rate };
         operations::create(self.schema(), &mut tx, &new, &matching).await?;
@@ -88,11 +88,11 @@ impl Engine {
         by.check_reason(true, "a bulk operation")?;
         check_verb(action)?;
         let mut conn = self.begin().await?;
-        let matching = search::matching(self.schema(), &mut conn, &filter).await?;
-        let statuses = operations::statuses(self.schema(), &mut conn, &matching).await?;
+        let matching = search::find_matching(self.schema(), &mut conn, &filter).await?;
+        let statuses = operations::count_statuses(self.schema(), &mut conn, &matching).await?;
         let mut sample = Vec::new();
         let by = Operator { dry_run: true, ..by.clone() };
-        for run_id in operations::first(self.schema(), &mut conn, &matching, SAMPLE).await? {
+        for run_id in operations::load_first(self.schema(), &mut conn, &matching, SAMPLE).await? {
             sample.push(match self.apply_verb_in(&mut conn, run_id, action, &by).await {
                 Ok(plan) => PreviewedRun { run_id, plan: Some(plan), code: None, message: None },
                 Err(error) if error.of_database().is_some() => return Err(error),
@@ -140,7 +140,7 @@ impl Engine {
         let (limit, after) = bounds(limit, cursor)?;
         let mut conn = self.acquire().await?;
         operations::get(self.schema(), &mut conn, id).await?;
-        let found = operations::runs(self.schema(), &mut conn, id, state, after, limit as i64 + 1).await?;
+        let found = operations::load_runs(self.schema(), &mut conn, id, state, after, limit as i64 + 1).await?;
         Ok(Slice::cut(found, limit, |run| run.run_id.simple().to_string()))
     }
 
@@ -202,7 +202,7 @@ impl Engine {
         let subject = subject(id);
         let entry = audit::Entry { action, run: None, subject: Some(&subject), before, after: Some(after) };
         let by = audit::By { actor: &by.actor, reason: by.reason.as_deref(), operation: Some(id) };
-        audit::done(self.schema(), conn, &entry, by).await
+        audit::record_done(self.schema(), conn, &entry, by).await
     }
 }
 

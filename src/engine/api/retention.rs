@@ -47,7 +47,7 @@ impl Engine {
     /// # Errors
     /// When the database can't be reached.
     pub async fn keeping(&self) -> Result<Keeping, Error> {
-        let partitions = retention::look(self.schema(), &mut *self.acquire().await?, self.keep_s()).await?;
+        let partitions = retention::count_rows(self.schema(), &mut *self.acquire().await?, self.keep_s()).await?;
         Ok(Keeping { retention: self.retention().await?, partitions })
     }
 
@@ -91,7 +91,7 @@ impl Engine {
         retention::set(self.schema(), &mut tx, workflow, keep_s).await?;
         let after = Some(json!({"keep_s": keep_s}));
         let entry = audit::Entry { action: "set", run: None, subject: Some(subject), before, after };
-        audit::done(self.schema(), &mut tx, &entry, by.by()).await?;
+        audit::record_done(self.schema(), &mut tx, &entry, by.by()).await?;
         by.finish(tx).await?;
         Ok(())
     }

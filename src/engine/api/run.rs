@@ -20,10 +20,10 @@ impl Engine {
     /// `unknown_run`.
     pub async fn run(&self, run: RunId) -> Result<Run, Error> {
         let mut conn = self.acquire().await?;
-        let mut found = reads::run(self.schema(), &mut conn, run).await?;
-        found.steps = Some(reads::steps(self.schema(), &mut conn, run).await?);
+        let mut found = reads::load_run(self.schema(), &mut conn, run).await?;
+        found.steps = Some(reads::load_steps(self.schema(), &mut conn, run).await?);
         found.attention = Some(search::attention::of_run(self.schema(), &mut conn, run).await?);
-        found.children = Some(reads::children(self.schema(), &mut conn, run).await?);
+        found.children = Some(reads::load_children(self.schema(), &mut conn, run).await?);
         Ok(found)
     }
 
@@ -56,12 +56,12 @@ impl Engine {
             tokio::pin!(ended);
             ended.as_mut().enable();
             // Watching began before this look, so that an end in between is not missed.
-            let looked = reads::ended(self.schema(), &mut *self.acquire().await?, run).await?;
+            let looked = reads::find_result(self.schema(), &mut *self.acquire().await?, run).await?;
             let left = wait.saturating_sub(began.elapsed());
             match looked {
                 Some(ended) => return Ok(ended),
                 None if left.is_zero() => {
-                    return reads::result(self.schema(), &mut *self.acquire().await?, run).await;
+                    return reads::load_result(self.schema(), &mut *self.acquire().await?, run).await;
                 }
                 None => {}
             }

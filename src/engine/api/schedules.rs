@@ -72,7 +72,7 @@ impl Engine {
         let mut tx = self.begin().await?;
         self.check_start(&mut tx, &spec.workflow, &spec.input, spec.queue.as_deref(), By::Caller).await?;
         rows::lock(self.schema(), &mut tx, name).await?;
-        let before = rows::read(self.schema(), &mut tx, name).await?;
+        let before = rows::load(self.schema(), &mut tx, name).await?;
         let now = store::now(self.schema(), &mut tx).await?;
         // What is due already is not lost by a change of the input; a new expression begins now.
         let unchanged = before.as_ref().filter(|stored| {
@@ -85,7 +85,7 @@ impl Engine {
             return Err(Error::InvalidRequest(message));
         }
         rows::put(self.schema(), &mut tx, name, spec, next_at, false).await?;
-        let after = rows::read(self.schema(), &mut tx, name).await?.ok_or_else(|| unknown(name))?;
+        let after = rows::load(self.schema(), &mut tx, name).await?.ok_or_else(|| unknown(name))?;
         let change = ScheduleChange { created: before.is_none(), dry_run: by.dry_run, schedule: view(&after) };
         audit(self.schema(), &mut tx, name, "set", by, (before.as_ref().map(describe), Some(describe(&after))), None)
             .await?;
@@ -125,8 +125,8 @@ impl Engine {
         let before = cursor.map(read_cursor).transpose()?;
         check_name(name).map_err(|_| unknown(name))?;
         let mut conn = self.acquire().await?;
-        let stored = rows::read(self.schema(), &mut conn, name).await?.ok_or_else(|| unknown(name))?;
-        let mut items = rows::slots(self.schema(), &mut conn, name, before, i64::from(limit) + 1).await?;
+        let stored = rows::load(self.schema(), &mut conn, name).await?.ok_or_else(|| unknown(name))?;
+        let mut items = rows::load_slots(self.schema(), &mut conn, name, before, i64::from(limit) + 1).await?;
         let more = items.len() > limit as usize;
         items.truncate(limit as usize);
         let next_cursor = items.last().filter(|_| more).map(|last| rfc3339(last.slot));
@@ -160,7 +160,7 @@ impl Engine {
             let change = (Some(json!({"paused": !paused})), Some(json!({"paused": paused})));
             audit(self.schema(), &mut tx, name, action, by, change, None).await?;
         }
-        let after = rows::read(self.schema(), &mut tx, name).await?.ok_or_else(|| unknown(name))?;
+        let after = rows::load(self.schema(), &mut tx, name).await?.ok_or_else(|| unknown(name))?;
         by.finish(tx).await?;
         Ok(ScheduleChange { schedule: view(&after), created: false, dry_run: by.dry_run })
     }
@@ -202,7 +202,7 @@ impl Engine {
         let message = format!("started by {}", by.actor);
         rows::record(self.schema(), &mut tx, name, &[(slot, SlotOutcome::Started, Some(message))]).await?;
         let run = self.start_slot(&mut tx, &stored, slot).await?.run;
-        rows::started(self.schema(), &mut tx, name, slot, run).await?;
+        rows::mark_started(self.schema(), &mut tx, name, slot, run).await?;
         audit(self.schema(), &mut tx, name, "run", by, (None, None), Some(run)).await?;
         by.finish(tx).await?;
         Ok(ScheduledRun {
@@ -220,7 +220,7 @@ impl Engine {
     pub async fn decide_schedules(&self) -> Result<bool, Error> {
         let mut tx = self.begin().await?;
         let Some(name) = rows::lock_due(self.schema(), &mut tx).await? else { return Ok(false) };
-        let stored = rows::read(self.schema(), &mut tx, &name).await?.ok_or_else(|| unknown(&name))?;
+        let stored = rows::load(self.schema(), &mut tx, &name).await?.ok_or_else(|| unknown(&name))?;
         let spec = &stored.spec;
         let cron = match Cron::parse(&spec.cron, &spec.time_zone) {
             Ok(cron) => cron,
@@ -239,10 +239,10 @@ impl Engine {
         let begins = |slot: &&SlotDecision| slot.verdict == Verdict::Start && fresh.contains(&slot.slot);
         for decided in decision.slots.iter().filter(begins) {
             match self.start_slot(&mut tx, &stored, decided.slot).await {
-                Ok(started) => rows::started(self.schema(), &mut tx, &name, decided.slot, started.run).await?,
+                Ok(started) => rows::mark_started(self.schema(), &mut tx, &name, decided.slot, started.run).await?,
                 Err(error) if error.of_database().is_some() => return Err(error),
                 Err(refused) => {
-                    rows::refused(self.schema(), &mut tx, &name, decided.slot, &refused.to_string()).await?
+                    rows::mark_refused(self.schema(), &mut tx, &name, decided.slot, &refused.to_string()).await?
                 }
             }
         }
@@ -268,7 +268,7 @@ impl Engine {
 async fn locked(schema: &Schema, conn: &mut PgConnection, name: &str) -> Result<Stored, Error> {
     check_name(name).map_err(|_| unknown(name))?;
     rows::lock(schema, conn, name).await?;
-    rows::read(schema, conn, name).await?.ok_or_else(|| unknown(name))
+    rows::load(schema, conn, name).await?.ok_or_else(|| unknown(name))
 }
 
 fn read_cursor(text: &str) -> Result<Time, Error> {
@@ -309,7 +309,7 @@ async fn audit(
 ) -> Result<(), Error> {
     let (before, after) = change;
     let entry = store::audit::Entry { action, run, subject: Some(&subject(name)), before, after };
-    store::audit::done(schema, conn, &entry, by.by()).await
+    store::audit::record_done(schema, conn, &entry, by.by()).await
 }
 
 /// What the audit keeps of a schedule.

@@ -30,7 +30,7 @@ impl Engine {
         let limit = check_limit(filter.limit)?;
         let before = filter.cursor.as_deref().map(|text| Uuid::try_parse(text).map_err(|_| Error::BadCursor));
         let mut tx = self.begin().await?;
-        let items = reads::page(self.schema(), &mut tx, filter, before.transpose()?, limit as i64 + 1).await?;
+        let items = reads::load_page(self.schema(), &mut tx, filter, before.transpose()?, limit as i64 + 1).await?;
         Ok(Slice::cut(items, limit, |run| run.id.simple().to_string()))
     }
 
@@ -43,7 +43,7 @@ impl Engine {
         check_condition("workflow", filter.workflow.as_deref())?;
         let after = filter.cursor.as_deref().map(place).transpose()?;
         let mut conn = self.acquire().await?;
-        let groups = search::attention::groups(self.schema(), &mut conn, filter, after, limit as i64 + 1).await?;
+        let groups = search::attention::load_groups(self.schema(), &mut conn, filter, after, limit as i64 + 1).await?;
         let slice = Slice::cut(groups, limit, |(_, (count, key))| hex::encode(format!("{count} {key}")));
         let items = slice.items.into_iter().map(|(group, _)| group).collect();
         Ok(Slice { items, next_cursor: slice.next_cursor })
@@ -72,7 +72,7 @@ impl Engine {
         let before = filter.cursor.as_deref().map(|text| text.parse::<i64>().map_err(|_| Error::BadCursor));
         let mut conn = self.acquire().await?;
         let items =
-            search::audit::page(self.schema(), &mut conn, filter, before.transpose()?, limit as i64 + 1).await?;
+            search::audit::load_page(self.schema(), &mut conn, filter, before.transpose()?, limit as i64 + 1).await?;
         Ok(Slice::cut(items, limit, |entry| entry.id.to_string()))
     }
 
@@ -82,9 +82,9 @@ impl Engine {
     /// When the database can't be reached.
     pub async fn workflows(&self) -> Result<Workflows, Error> {
         let mut conn = self.acquire().await?;
-        let mut holds = search::fleet::holds(self.schema(), &mut conn).await?;
+        let mut holds = search::fleet::load_holds(self.schema(), &mut conn).await?;
         let mut items: Vec<WorkflowInfo> = Vec::new();
-        for (name, version) in search::fleet::versions(self.schema(), &mut conn).await? {
+        for (name, version) in search::fleet::load_versions(self.schema(), &mut conn).await? {
             match items.last_mut().filter(|last| last.name == name) {
                 Some(last) => last.versions.push(version),
                 None => {
@@ -120,7 +120,7 @@ impl Engine {
         let activities = self.registry().activities().into_iter().filter_map(|meta| meta.queue.map(str::to_owned));
         let known: Vec<String> = activities.chain([DEFAULT_QUEUE.to_owned()]).collect();
         let mut conn = self.acquire().await?;
-        Ok(Slice { items: search::fleet::queues(self.schema(), &mut conn, &known).await?, next_cursor: None })
+        Ok(Slice { items: search::fleet::load_queues(self.schema(), &mut conn, &known).await?, next_cursor: None })
     }
 
     /// The workers with a heartbeat in the last day, live ones first; at most 200.
@@ -129,7 +129,10 @@ impl Engine {
     /// When the database can't be reached.
     pub async fn workers(&self) -> Result<Slice<WorkerInfo>, Error> {
         let mut conn = self.acquire().await?;
-        Ok(Slice { items: search::fleet::workers(self.schema(), &mut conn, MOST_WORKERS).await?, next_cursor: None })
+        Ok(Slice {
+            items: search::fleet::load_workers(self.schema(), &mut conn, MOST_WORKERS).await?,
+            next_cursor: None,
+        })
     }
 
     /// How many runs have each status, in the order of a run's life. No status is counted beyond ten thousand, and the
@@ -139,7 +142,7 @@ impl Engine {
     /// When the database can't be reached.
     pub async fn counts(&self) -> Result<Vec<StatusCount>, Error> {
         let mut conn = self.acquire().await?;
-        search::fleet::counts(self.schema(), &mut conn).await
+        search::fleet::count_runs(self.schema(), &mut conn).await
     }
 }
 

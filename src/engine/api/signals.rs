@@ -69,7 +69,7 @@ impl Engine {
             let after = serde_json::json!({"signal": name, "key": key});
             let entry =
                 audit::Entry { action: "signal", run: Some(run), subject: None, before: None, after: Some(after) };
-            audit::done(self.schema(), &mut tx, &entry, by.by()).await?;
+            audit::record_done(self.schema(), &mut tx, &entry, by.by()).await?;
             by.finish(tx).await
         };
         self.audited("signal", Subject::Run(run), by, sent.await).await?;

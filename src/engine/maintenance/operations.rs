@@ -80,9 +80,14 @@ async fn work(engine: &Engine, operation: &Taken, began: Instant) -> Result<u64,
             tokio::time::sleep(BREATHER).await;
             continue;
         }
-        let runs =
-            operations::open(engine.schema(), &mut *engine.acquire().await?, operation.id, after, now.cast_signed())
-                .await?;
+        let runs = operations::load_open_runs(
+            engine.schema(),
+            &mut *engine.acquire().await?,
+            operation.id,
+            after,
+            now.cast_signed(),
+        )
+        .await?;
         let Some(last) = runs.last().copied() else { break };
         after = Some(last);
         begun += runs.len() as u64;
@@ -157,7 +162,7 @@ async fn refuse(
         message: &message,
     };
     let by = audit::By { actor: &operation.actor, reason: operation.reason.as_deref(), operation: Some(operation.id) };
-    audit::refused(schema, conn, &refused, by).await
+    audit::record_refused(schema, conn, &refused, by).await
 }
 
 /// Whether it is through, or was ended by an operator.

@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::{rows::storable, schema::Schema};
+use super::{rows::make_storable, schema::Schema};
 use crate::engine::{
     core::{attention::AttentionKind, decision::Writes, model::RunId},
     error::Error,
@@ -25,8 +25,8 @@ pub(super) async fn write(schema: &Schema, conn: &mut PgConnection, run: RunId, 
             .bind(run)
             .bind(attention.seq.map_or(-1, |seq| seq as i32))
             .bind(attention.kind.word())
-            .bind(storable(&attention.failure.code))
-            .bind(storable(&attention.failure.message))
+            .bind(make_storable(&attention.failure.code))
+            .bind(make_storable(&attention.failure.message))
             .bind(attention.fingerprint)
             .bind(attention.step_name.as_deref())
             .execute(&mut *conn)
@@ -57,7 +57,7 @@ pub(super) async fn acknowledge(schema: &Schema, conn: &mut PgConnection, run: R
 }
 
 /// The steps (none: the run as a whole) that need attention, with why.
-pub(super) async fn of(
+pub(super) async fn load(
     schema: &Schema,
     conn: &mut PgConnection,
     run: RunId,

@@ -39,7 +39,12 @@ pub(crate) struct Refused<'a> {
 }
 
 /// Writes what was done. Called in the transaction that does it.
-pub(crate) async fn done(schema: &Schema, conn: &mut PgConnection, entry: &Entry<'_>, by: By<'_>) -> Result<(), Error> {
+pub(crate) async fn record_done(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    entry: &Entry<'_>,
+    by: By<'_>,
+) -> Result<(), Error> {
     let query = "INSERT INTO {schema}.audit (at, actor, action, run_id, reason, before, after, operation_id, subject)
         VALUES ({schema}.now(), $1, $2, $3, $4, $5::json, $6::json, $7, $8)";
     sqlx::query(schema.sql(query))
@@ -57,7 +62,7 @@ pub(crate) async fn done(schema: &Schema, conn: &mut PgConnection, entry: &Entry
 }
 
 /// Writes what was refused. Called after whatever was begun has been rolled back.
-pub(crate) async fn refused(
+pub(crate) async fn record_refused(
     schema: &Schema,
     conn: &mut PgConnection,
     refused: &Refused<'_>,

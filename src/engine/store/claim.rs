@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use sqlx::{PgConnection, Row};
 
 use super::lanes::Lease;
-use super::rows::{json, step, step_columns};
+use super::rows::{parse_json, read_step, step_columns};
 use super::schema::Schema;
 use crate::engine::{
     core::{
@@ -44,15 +44,15 @@ pub(crate) async fn claim(
         .bind(lease.token)
         .fetch_all(conn)
         .await?;
-    rows.iter().map(|row| claimed(row).map_err(Error::from)).collect()
+    rows.iter().map(|row| read_claimed(row).map_err(Error::from)).collect()
 }
 
-fn claimed(row: &sqlx::postgres::PgRow) -> Result<Claimed, sqlx::Error> {
+fn read_claimed(row: &sqlx::postgres::PgRow) -> Result<Claimed, sqlx::Error> {
     let fresh: bool = row.try_get("fresh")?;
     let failure: Option<String> = row.try_get("failure")?;
     let status = Status::from_code(row.try_get("status")?)
         .ok_or_else(|| sqlx::Error::Decode("run.status holds a number that means nothing".into()))?;
-    let input = json(row.try_get("input")?).ok_or_else(|| sqlx::Error::Decode("run.input is no JSON".into()))?;
+    let input = parse_json(row.try_get("input")?).ok_or_else(|| sqlx::Error::Decode("run.input is no JSON".into()))?;
     Ok(Claimed {
         workflow_id: row.try_get("workflow_id")?,
         has_history: !fresh,
@@ -78,7 +78,7 @@ fn claimed(row: &sqlx::postgres::PgRow) -> Result<Claimed, sqlx::Error> {
 }
 
 /// The steps of runs, each in the order of their positions.
-pub(crate) async fn steps(
+pub(crate) async fn load_steps(
     schema: &Schema,
     conn: &mut PgConnection,
     runs: &[RunId],
@@ -91,13 +91,13 @@ pub(crate) async fn steps(
     let rows = sqlx::query(schema.sql(query)).bind(runs).fetch_all(conn).await?;
     let mut found: HashMap<RunId, Vec<Step>> = HashMap::new();
     for row in &rows {
-        found.entry(row.try_get("run_id")?).or_default().push(step(row)?);
+        found.entry(row.try_get("run_id")?).or_default().push(read_step(row)?);
     }
     Ok(found)
 }
 
 /// The signals of runs that no step has taken, oldest first.
-pub(crate) async fn signals(
+pub(crate) async fn load_signals(
     schema: &Schema,
     conn: &mut PgConnection,
     runs: &[RunId],
@@ -108,7 +108,7 @@ pub(crate) async fn signals(
     let mut found: HashMap<RunId, Vec<Signal>> = HashMap::new();
     for row in &rows {
         let name: Arc<str> = row.try_get::<String, _>("name")?.into();
-        let signal = Signal { id: row.try_get("id")?, name, payload: json(row.try_get("payload")?) };
+        let signal = Signal { id: row.try_get("id")?, name, payload: parse_json(row.try_get("payload")?) };
         found.entry(row.try_get("run_id")?).or_default().push(signal);
     }
     Ok(found)
@@ -123,18 +123,18 @@ pub(crate) struct Inbox {
 }
 
 /// The inbox of one run. The counter is read first, so that it never claims to cover a signal that was not read.
-pub(crate) async fn inbox(schema: &Schema, conn: &mut PgConnection, run: RunId) -> Result<Inbox, Error> {
+pub(crate) async fn load_inbox(schema: &Schema, conn: &mut PgConnection, run: RunId) -> Result<Inbox, Error> {
     let (inbox, request): (i32, i16) =
         sqlx::query_as(schema.sql("SELECT inbox, request FROM {schema}.run WHERE id = $1"))
             .bind(run)
             .fetch_one(&mut *conn)
             .await?;
-    let signals = signals(schema, conn, &[run]).await?.remove(&run).unwrap_or_default();
+    let signals = load_signals(schema, conn, &[run]).await?.remove(&run).unwrap_or_default();
     Ok(Inbox { inbox, request: Request::from_code(request), signals })
 }
 
 /// The inbox counters of runs that a worker holds.
-pub(crate) async fn inboxes(
+pub(crate) async fn load_inbox_sizes(
     schema: &Schema,
     conn: &mut PgConnection,
     runs: &[RunId],
@@ -144,7 +144,7 @@ pub(crate) async fn inboxes(
 }
 
 /// The database's time, and the due times of a run's open steps as their rows have them.
-pub(crate) async fn dues(
+pub(crate) async fn load_dues(
     schema: &Schema,
     conn: &mut PgConnection,
     run: RunId,

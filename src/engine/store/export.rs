@@ -2,7 +2,7 @@
 
 use sqlx::{PgConnection, Row};
 
-use super::{rows::json, schema::Schema};
+use super::{rows::parse_json, schema::Schema};
 use crate::engine::{
     core::{model::RunId, redact::redact},
     error::Error,
@@ -10,7 +10,7 @@ use crate::engine::{
 };
 
 /// The inbox of a run, oldest first, with these fields hidden.
-pub(crate) async fn signals(
+pub(crate) async fn load_signals(
     schema: &Schema,
     conn: &mut PgConnection,
     run: RunId,
@@ -23,7 +23,7 @@ pub(crate) async fn signals(
         Ok::<_, sqlx::Error>(InboxSignal {
             id: row.try_get("id")?,
             name: row.try_get("name")?,
-            payload: json(row.try_get("payload")?).map(|payload| redact(&payload, secret)),
+            payload: parse_json(row.try_get("payload")?).map(|payload| redact(&payload, secret)),
             key: row.try_get("key")?,
             consumed_by: row.try_get("consumed_by")?,
             created_at: row.try_get("created_at")?,
@@ -33,18 +33,18 @@ pub(crate) async fn signals(
 }
 
 /// That the run's plan of undos was made, if it was.
-pub(crate) async fn compensation(
+pub(crate) async fn load_compensation(
     schema: &Schema,
     conn: &mut PgConnection,
     run: RunId,
 ) -> Result<Option<Compensation>, Error> {
     let query = "SELECT cause::text, planned_at FROM {schema}.compensation WHERE run_id = $1";
     let row: Option<(Option<String>, _)> = sqlx::query_as(schema.sql(query)).bind(run).fetch_optional(conn).await?;
-    Ok(row.map(|(cause, planned_at)| Compensation { cause: json(cause), planned_at }))
+    Ok(row.map(|(cause, planned_at)| Compensation { cause: parse_json(cause), planned_at }))
 }
 
 /// The slot of this schedule that started the run.
-pub(crate) async fn slot(
+pub(crate) async fn load_slot(
     schema: &Schema,
     conn: &mut PgConnection,
     schedule: &str,

@@ -113,7 +113,8 @@ async fn cancelled_before_pivot(
     conn: &mut PgConnection,
     commits: &[Commit],
 ) -> Result<HashSet<RunId>, Error> {
-    let mut pivoting: Vec<RunId> = commits.iter().filter(|commit| pivots(commit)).map(|commit| commit.run).collect();
+    let mut pivoting: Vec<RunId> =
+        commits.iter().filter(|commit| passes_pivot(commit)).map(|commit| commit.run).collect();
     if pivoting.is_empty() {
         return Ok(HashSet::new());
     }
@@ -124,7 +125,7 @@ async fn cancelled_before_pivot(
     Ok(rows.into_iter().filter(|(_, request)| *request == cancel).map(|(run, _)| run).collect())
 }
 
-fn pivots(commit: &Commit) -> bool {
+fn passes_pivot(commit: &Commit) -> bool {
     commit.writes.steps.iter().any(|step| step.kind == StepKind::Pivot)
 }
 
@@ -139,7 +140,7 @@ fn has_rare(commit: &Commit) -> bool {
         None => false,
     };
     let looked_at = !attention.is_empty() || !settled.is_empty() || *unpaused;
-    rare_run || !consumed.is_empty() || planned.is_some() || looked_at || *progress || pivots(commit)
+    rare_run || !consumed.is_empty() || planned.is_some() || looked_at || *progress || passes_pivot(commit)
 }
 
 async fn flush_hot<'a>(
@@ -247,11 +248,11 @@ impl<'a> Steps<'a> {
         self.ord.push(step.ord.map(|ord| ord as i32));
         self.issued_after.push(step.issued_after as i32);
         self.outcome.push(step.outcome.map(|outcome| outcome.code()));
-        self.attempts.push(small(step.attempts));
+        self.attempts.push(to_small(step.attempts));
         self.undoable.push(step.undoable);
         self.input.push(step.input.as_ref().map(|json| json.get()));
         self.output.push(step.output.as_ref().map(|json| json.get()));
-        self.took.push(micros(step.took));
+        self.took.push(to_micros(step.took));
     }
 }
 
@@ -284,7 +285,7 @@ struct StepRow<'a> {
 
 impl<'a> StepRow<'a> {
     fn of(run: RunId, step: &'a Step) -> Self {
-        let (due_at, due_in) = split(step.due);
+        let (due_at, due_in) = split_due(step.due);
         Self {
             run_id: run,
             seq: step.seq,
@@ -294,28 +295,28 @@ impl<'a> StepRow<'a> {
             ord: step.ord,
             issued_after: step.issued_after,
             outcome: step.outcome.map(|outcome| outcome.code()),
-            attempts: small(step.attempts),
-            generation: small(step.generation),
+            attempts: to_small(step.attempts),
+            generation: to_small(step.generation),
             undoable: step.undoable,
             input: step.input.as_ref().map(|json| json.get()),
             output: step.output.as_ref().map(|json| json.get()),
-            error: step.error.as_ref().and_then(text),
+            error: step.error.as_ref().and_then(to_text),
             details: step.details.as_ref().map(|json| json.get()),
             due_at,
             due_in,
             next_attempt_at: step.next_attempt_at,
             undo_after: (!step.undo_after.is_empty()).then_some(&step.undo_after),
-            took: micros(step.took),
-            attempt_log: (!step.log.is_empty()).then(|| step.log.iter().filter_map(text).collect()),
+            took: to_micros(step.took),
+            attempt_log: (!step.log.is_empty()).then(|| step.log.iter().filter_map(to_text).collect()),
         }
     }
 }
 
-fn small(count: u32) -> i16 {
+fn to_small(count: u32) -> i16 {
     i16::try_from(count).unwrap_or(i16::MAX)
 }
 
-fn micros(span: Duration) -> i64 {
+fn to_micros(span: Duration) -> i64 {
     i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
 
@@ -343,11 +344,11 @@ impl<'a> Runs<'a> {
             Some(RunWrite::Compensating { failure }) => (Status::Compensating.code(), None, Some(failure), None, None),
             Some(RunWrite::HandOver { .. } | RunWrite::NotDue { .. }) | None => return,
         };
-        let (wake_at, wake_in) = split(wait.and_then(|wait| wait.until));
+        let (wake_at, wake_in) = split_due(wait.and_then(|wait| wait.until));
         self.id.push(commit.run);
         self.status.push(status);
         self.output.push(output.map(|json| json.get()));
-        self.failure.push(failure.and_then(text));
+        self.failure.push(failure.and_then(to_text));
         self.wait_kind.push(wait.map(|wait| wait.kind.word()));
         self.wait_name.push(wait.map(|wait| &*wait.name));
         self.wake_at.push(wake_at);
@@ -357,14 +358,14 @@ impl<'a> Runs<'a> {
     }
 }
 
-fn text(value: &impl Serialize) -> Option<String> {
+fn to_text(value: &impl Serialize) -> Option<String> {
     serde_json::to_string(value).ok()
 }
 
-fn split(due: Option<Due>) -> (Option<Time>, Option<i64>) {
+fn split_due(due: Option<Due>) -> (Option<Time>, Option<i64>) {
     match due {
         Some(Due::At(at)) => (Some(at), None),
-        Some(Due::In(span, _)) => (None, Some(micros(span))),
+        Some(Due::In(span, _)) => (None, Some(to_micros(span))),
         None => (None, None),
     }
 }
@@ -392,7 +393,7 @@ async fn flush_rare(
             let query = "INSERT INTO {schema}.compensation (run_id, cause, planned_at)
                 SELECT $1, $2::json, {schema}.now() WHERE NOT EXISTS
                     (SELECT FROM {schema}.compensation WHERE run_id = $1 AND cause::text = $2)";
-            sqlx::query(schema.sql(query)).bind(run).bind(text(cause)).execute(&mut *conn).await?;
+            sqlx::query(schema.sql(query)).bind(run).bind(to_text(cause)).execute(&mut *conn).await?;
         }
         attention::write(schema, conn, run, writes).await?;
         if writes.progress {
@@ -442,7 +443,7 @@ async fn flush_run(
     match &commit.writes.run {
         Some(RunWrite::Dequeue { wait: Some(wait), .. }) if flushed.dequeued.contains(&run) => {
             // A wait without an end has a row too, whose time never comes: it is how waiting runs are found.
-            let (at, span) = split(wait.until);
+            let (at, span) = split_due(wait.until);
             let query = "INSERT INTO {schema}.timer (run_id, due_at)
                 VALUES ($1, coalesce($2, $4 + $3 * interval '1 microsecond', 'infinity'))
                 ON CONFLICT (run_id) DO UPDATE SET due_at = excluded.due_at";

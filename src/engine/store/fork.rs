@@ -37,7 +37,7 @@ pub(crate) async fn fork(
 ) -> Result<(Status, Forked), Error> {
     let facts = verbs::lock(schema, conn, what.run).await?;
     let forked = rule_fork(&facts, what.from, what.input.is_some());
-    let forked = forked.map_err(|refusal| verbs::refused(what.run, refusal))?;
+    let forked = forked.map_err(|refusal| verbs::refusal_error(what.run, refusal))?;
     if dry_run {
         return Ok((facts.status, forked));
     }
@@ -65,13 +65,13 @@ pub(crate) async fn fork(
     let (kept, from) = (&forked.kept, what.from);
     let after = json!({"status": facts.status.word(), "new_run": what.new, "from_step": from, "kept": kept});
     let before = json!({"status": facts.status.word()});
-    audit::done(schema, conn, &entry(what.run, Some(before), after), by).await?;
+    audit::record_done(schema, conn, &audit_entry(what.run, Some(before), after), by).await?;
     let begun = json!({"status": Status::Active.word(), "forked_from": what.run, "from_step": from});
-    audit::done(schema, conn, &entry(what.new, None, begun), by).await?;
+    audit::record_done(schema, conn, &audit_entry(what.new, None, begun), by).await?;
     Ok((facts.status, forked))
 }
 
-fn entry(run: RunId, before: Option<Value>, after: Value) -> audit::Entry<'static> {
+fn audit_entry(run: RunId, before: Option<Value>, after: Value) -> audit::Entry<'static> {
     audit::Entry { action: "fork", run: Some(run), subject: None, before, after: Some(after) }
 }
 

@@ -8,11 +8,11 @@ use super::{schema::Schema, search::fleet};
 use crate::engine::{error::Error, read_models::Gauges};
 
 /// The counts, inside of a transaction of the caller's, for whose rest the limit holds. They are bounded in time by the server, so that a scrape never becomes a load of its own.
-pub(crate) async fn read(schema: &Schema, conn: &mut PgConnection, at_most: Duration) -> Result<Gauges, Error> {
+pub(crate) async fn load(schema: &Schema, conn: &mut PgConnection, at_most: Duration) -> Result<Gauges, Error> {
     let millis = at_most.as_millis().to_string();
     sqlx::query("SELECT set_config('statement_timeout', $1, true)").bind(millis).execute(&mut *conn).await?;
     let row = sqlx::query(schema.sql(include_str!("sql/gauges.sql"))).fetch_one(&mut *conn).await?;
-    let counts = fleet::counts(schema, conn).await?;
+    let counts = fleet::count_runs(schema, conn).await?;
     Ok(Gauges {
         runs: counts.into_iter().filter(|count| !count.status.has_ended()).collect(),
         oldest_due_seconds: row.try_get("oldest_due")?,

@@ -5,7 +5,7 @@
 
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
-use super::{HOLDS_HINT, rows::word, schema::Schema};
+use super::{HOLDS_HINT, rows::read_word, schema::Schema};
 use crate::engine::{
     core::holds::{HeldBack, HoldKind},
     error::Error,
@@ -16,7 +16,7 @@ use crate::engine::{
 pub(crate) async fn list(schema: &Schema, conn: &mut PgConnection) -> Result<Vec<Hold>, Error> {
     let query = "SELECT kind, name, actor, reason, since FROM {schema}.hold ORDER BY since, kind, name";
     let rows = sqlx::query(schema.sql(query)).fetch_all(conn).await?;
-    rows.iter().map(|row| hold(row).map_err(Error::from)).collect()
+    rows.iter().map(|row| read_hold(row).map_err(Error::from)).collect()
 }
 
 /// The same, as workers look at it.
@@ -45,15 +45,15 @@ pub(crate) async fn set(
         ON CONFLICT DO NOTHING RETURNING kind, name, actor, reason, since";
     let insert = sqlx::query(schema.sql(query)).bind(kind.word()).bind(name).bind(actor).bind(reason);
     if let Some(row) = insert.fetch_optional(&mut *conn).await? {
-        hint(schema, conn).await?;
-        return Ok((hold(&row)?, true));
+        send_hint(schema, conn).await?;
+        return Ok((read_hold(&row)?, true));
     }
     // A statement of its own: it sees whose insert the other one waited for.
     let query = "SELECT kind, name, actor, reason, since FROM {schema}.hold WHERE kind = $1 AND name = $2";
     let row = sqlx::query(schema.sql(query)).bind(kind.word()).bind(name).fetch_optional(conn).await?;
     let row =
         row.ok_or_else(|| Error::WrongState("its hold was released at this very moment: ask again".to_owned()))?;
-    Ok((hold(&row)?, false))
+    Ok((read_hold(&row)?, false))
 }
 
 /// Releases something. None: it was not held.
@@ -65,19 +65,19 @@ pub(crate) async fn release(
 ) -> Result<Option<Hold>, Error> {
     let query = "DELETE FROM {schema}.hold WHERE kind = $1 AND name = $2 RETURNING kind, name, actor, reason, since";
     let row = sqlx::query(schema.sql(query)).bind(kind.word()).bind(name).fetch_optional(&mut *conn).await?;
-    hint(schema, conn).await?;
-    row.as_ref().map(hold).transpose().map_err(Error::from)
+    send_hint(schema, conn).await?;
+    row.as_ref().map(read_hold).transpose().map_err(Error::from)
 }
 
 /// Workers look at once, when this commits.
-async fn hint(schema: &Schema, conn: &mut PgConnection) -> Result<(), Error> {
+async fn send_hint(schema: &Schema, conn: &mut PgConnection) -> Result<(), Error> {
     sqlx::query(schema.sql("SELECT pg_notify('{schema}_due', $1)")).bind(HOLDS_HINT).execute(conn).await?;
     Ok(())
 }
 
-fn hold(row: &PgRow) -> Result<Hold, sqlx::Error> {
+fn read_hold(row: &PgRow) -> Result<Hold, sqlx::Error> {
     Ok(Hold {
-        kind: word(row, "kind")?,
+        kind: read_word(row, "kind")?,
         name: row.try_get("name")?,
         actor: row.try_get("actor")?,
         reason: row.try_get("reason")?,

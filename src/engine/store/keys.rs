@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
-use super::{audit, rows::word, schema::Schema};
+use super::{audit, rows::read_word, schema::Schema};
 use crate::engine::{
     error::Error,
     read_models::{ApiKey, NewKey},
@@ -15,7 +15,7 @@ use crate::engine::{
 /// Keys that one list shows at most.
 const LISTED_AT_MOST: i64 = 1000;
 
-/// The columns of a key that [`view`] reads.
+/// The columns of a key that [`read_key`] reads.
 macro_rules! columns {
     () => {
         "id, name, role, created_by, created_at, expires_at, revoked_at, last_used_at, CASE WHEN revoked_at IS NOT NULL THEN 'revoked'
@@ -42,7 +42,7 @@ pub(crate) struct Credential {
 }
 
 /// Whether a key has ever been made. Rows of revoked keys stay, so that a server that was closed never opens again.
-pub(crate) async fn exist(schema: &Schema, conn: &mut PgConnection) -> Result<bool, Error> {
+pub(crate) async fn any_exist(schema: &Schema, conn: &mut PgConnection) -> Result<bool, Error> {
     Ok(sqlx::query_scalar(schema.sql("SELECT EXISTS (SELECT FROM {schema}.api_key)")).fetch_one(conn).await?)
 }
 
@@ -69,8 +69,8 @@ pub(crate) async fn insert(
         .bind(new.expires_in.map(|span| span.as_secs_f64()))
         .fetch_one(&mut *conn)
         .await?;
-    let key = view(&row)?;
-    note(schema, conn, "create_key", &key, actor).await?;
+    let key = read_key(&row)?;
+    record(schema, conn, "create_key", &key, actor).await?;
     Ok(key)
 }
 
@@ -78,7 +78,7 @@ pub(crate) async fn insert(
 pub(crate) async fn list(schema: &Schema, conn: &mut PgConnection) -> Result<Vec<ApiKey>, Error> {
     let query = concat!("SELECT ", columns!(), " FROM {schema}.api_key ORDER BY created_at DESC, id LIMIT $1");
     let rows = sqlx::query(schema.sql(query)).bind(LISTED_AT_MOST).fetch_all(conn).await?;
-    rows.iter().map(view).collect()
+    rows.iter().map(read_key).collect()
 }
 
 /// Revokes a key and ends its sessions, inside of the caller's transaction. Once more changes nothing.
@@ -87,20 +87,20 @@ pub(crate) async fn revoke(schema: &Schema, conn: &mut PgConnection, id: &str, a
     let revoked = sqlx::query(schema.sql(update)).bind(id).execute(&mut *conn).await?.rows_affected() > 0;
     let query = concat!("SELECT ", columns!(), " FROM {schema}.api_key WHERE id = $1");
     let row = sqlx::query(schema.sql(query)).bind(id).fetch_optional(&mut *conn).await?;
-    let key = view(&row.ok_or_else(|| Error::UnknownKey(id.to_owned()))?)?;
+    let key = read_key(&row.ok_or_else(|| Error::UnknownKey(id.to_owned()))?)?;
     if revoked {
         sqlx::query(schema.sql("DELETE FROM {schema}.session WHERE key_id = $1")).bind(id).execute(&mut *conn).await?;
-        note(schema, conn, "revoke_key", &key, actor).await?;
+        record(schema, conn, "revoke_key", &key, actor).await?;
     }
     Ok(key)
 }
 
-fn view(row: &PgRow) -> Result<ApiKey, Error> {
+fn read_key(row: &PgRow) -> Result<ApiKey, Error> {
     Ok(ApiKey {
         id: row.try_get("id")?,
         name: row.try_get("name")?,
-        role: word(row, "role")?,
-        state: word(row, "state")?,
+        role: read_word(row, "role")?,
+        state: read_word(row, "state")?,
         created_by: row.try_get("created_by")?,
         created_at: row.try_get("created_at")?,
         expires_at: row.try_get("expires_at")?,
@@ -110,11 +110,17 @@ fn view(row: &PgRow) -> Result<ApiKey, Error> {
 }
 
 /// Puts down what was done to a key, in the commit that does it.
-async fn note(schema: &Schema, conn: &mut PgConnection, action: &str, key: &ApiKey, actor: &str) -> Result<(), Error> {
+async fn record(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    action: &str,
+    key: &ApiKey,
+    actor: &str,
+) -> Result<(), Error> {
     let subject = format!("key {}", key.id);
     let after = json!({"name": key.name, "role": key.role, "state": key.state});
     let entry = audit::Entry { action, run: None, subject: Some(&subject), before: None, after: Some(after) };
-    audit::done(schema, conn, &entry, audit::By { actor, reason: None, operation: None }).await
+    audit::record_done(schema, conn, &entry, audit::By { actor, reason: None, operation: None }).await
 }
 
 /// A key by its public part.
@@ -125,7 +131,7 @@ pub(crate) async fn find(schema: &Schema, conn: &mut PgConnection, id: &str) -> 
             coalesce(last_used_at < {schema}.now() - interval '1 minute', true) AS unseen
         FROM {schema}.api_key WHERE id = $1";
     let row = sqlx::query(schema.sql(query)).bind(id).fetch_optional(conn).await?;
-    Ok(row.as_ref().map(credential).transpose()?)
+    Ok(row.as_ref().map(read_credential).transpose()?)
 }
 
 /// A session by the hash of its cookie. It is worth what its key is worth, and ends with it.
@@ -141,15 +147,15 @@ pub(crate) async fn find_session(
             coalesce(k.last_used_at < {schema}.now() - interval '1 minute', true) AS unseen
         FROM {schema}.session s JOIN {schema}.api_key k ON k.id = s.key_id WHERE s.id = $1";
     let row = sqlx::query(schema.sql(query)).bind(hash).fetch_optional(conn).await?;
-    Ok(row.as_ref().map(credential).transpose()?)
+    Ok(row.as_ref().map(read_credential).transpose()?)
 }
 
-fn credential(row: &PgRow) -> Result<Credential, sqlx::Error> {
+fn read_credential(row: &PgRow) -> Result<Credential, sqlx::Error> {
     let left_ms: Option<i64> = row.try_get("left_ms")?;
     Ok(Credential {
         key_id: row.try_get("key_id")?,
         name: row.try_get("name")?,
-        role: word(row, "role")?,
+        role: read_word(row, "role")?,
         secret_hash: row.try_get("secret_hash")?,
         csrf: row.try_get("csrf")?,
         revoked: row.try_get("revoked")?,

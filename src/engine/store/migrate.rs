@@ -99,7 +99,7 @@ async fn refuse_beside_workers(conn: &mut PgConnection, schema: &Schema) -> Resu
 async fn finish(mut conn: PgConnection, history: &Migrator, engine: &Schema, of: &Schema) -> Result<(), Error> {
     let query = "SELECT to_regnamespace($1) IS NOT NULL";
     let exists: bool = sqlx::query_scalar(query).bind(of.name()).fetch_one(&mut conn).await?;
-    migrator(history, engine, of.name(), !exists).run_direct(None, &mut conn, false).await?;
+    build_migrator(history, engine, of.name(), !exists).run_direct(None, &mut conn, false).await?;
     let query = format!("ALTER TABLE {of}.migration ADD COLUMN IF NOT EXISTS serves bigint");
     sqlx::query(AssertSqlSafe(query)).execute(&mut conn).await?;
     for migration in history.iter() {
@@ -111,7 +111,7 @@ async fn finish(mut conn: PgConnection, history: &Migrator, engine: &Schema, of:
 }
 
 /// A history with the engine's schema filled in. Checksums stay those of the texts as they are in the files.
-fn migrator(history: &Migrator, engine: &Schema, of: &str, creates: bool) -> Migrator {
+fn build_migrator(history: &Migrator, engine: &Schema, of: &str, creates: bool) -> Migrator {
     let rendered = |migration: &Migration| Migration {
         sql: AssertSqlSafe(engine.render(migration.sql.as_str())).into_sql_str(),
         ..migration.clone()
@@ -170,7 +170,7 @@ fn newer_than<'a>(history: &Migrator, applied: &'a [Applied]) -> impl Iterator<I
 }
 
 /// The versions of the engine's history that the database lacks.
-pub(crate) async fn missing(pool: &PgPool, schema: &Schema) -> Result<Vec<i64>, Error> {
+pub(crate) async fn find_missing(pool: &PgPool, schema: &Schema) -> Result<Vec<i64>, Error> {
     missing_of(pool, &ENGINE, schema).await
 }
 

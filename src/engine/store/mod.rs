@@ -129,7 +129,7 @@ pub(crate) async fn ping(listener: &mut PgListener) -> Result<(), Error> {
 
 /// Tells idle workers of other processes that something may be due. Never inside a hot transaction: NOTIFY takes a
 /// lock that is held until the commit is on disk.
-pub(crate) async fn hint(schema: &Schema, pool: &PgPool) -> Result<(), Error> {
+pub(crate) async fn send_hint(schema: &Schema, pool: &PgPool) -> Result<(), Error> {
     let mut conn = Lent::of(pool).await?;
     sqlx::query(schema.sql("SELECT pg_notify('{schema}_due', '')")).execute(&mut *conn).await?;
     conn.give_back();

@@ -9,7 +9,7 @@ use sqlx::{PgConnection, Postgres, QueryBuilder, Row, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{
-    rows::{word, word_or_null},
+    rows::{read_word, word_or_null},
     schema::Schema,
     search::Matching,
 };
@@ -56,8 +56,8 @@ pub(crate) async fn create(
         FROM {schema}.now() now";
     sqlx::query(schema.sql(query))
         .bind(new.id)
-        .bind(text(new.action)?)
-        .bind(text(new.filter)?)
+        .bind(to_text(new.action)?)
+        .bind(to_text(new.filter)?)
         .bind(new.reason)
         .bind(new.actor)
         .bind(i32::try_from(new.rate).unwrap_or(i32::MAX))
@@ -67,12 +67,12 @@ pub(crate) async fn create(
     Ok(())
 }
 
-fn text<T: serde::Serialize>(value: &T) -> Result<String, Error> {
+fn to_text<T: serde::Serialize>(value: &T) -> Result<String, Error> {
     serde_json::to_string(value).map_err(|error| Error::Database(sqlx::Error::Encode(error.into())))
 }
 
 /// How many runs match, by status, in the words that people see.
-pub(crate) async fn statuses(
+pub(crate) async fn count_statuses(
     schema: &Schema,
     conn: &mut PgConnection,
     runs: &Matching,
@@ -89,12 +89,13 @@ pub(crate) async fn statuses(
         GROUP BY 1 ORDER BY 2 DESC, 1"),
     );
     let rows = query.build().persistent(false).fetch_all(conn).await?;
-    let count = |row: &PgRow| Ok(OperationStatusCount { status: word(row, "status")?, count: row.try_get("count")? });
+    let count =
+        |row: &PgRow| Ok(OperationStatusCount { status: read_word(row, "status")?, count: row.try_get("count")? });
     rows.iter().map(count).collect()
 }
 
 /// The oldest runs that match.
-pub(crate) async fn first(
+pub(crate) async fn load_first(
     schema: &Schema,
     conn: &mut PgConnection,
     runs: &Matching,
@@ -112,7 +113,7 @@ pub(crate) async fn first(
 pub(crate) async fn get(schema: &Schema, conn: &mut PgConnection, id: Uuid) -> Result<Operation, Error> {
     let query = concat!(include_str!("sql/operation_counts.sql"), " WHERE o.id = $1");
     let row = sqlx::query(schema.sql(query)).bind(id).fetch_optional(&mut *conn).await?;
-    let mut found = operation(&row.ok_or_else(|| Error::UnknownOperation(id.to_string()))?)?;
+    let mut found = read_operation(&row.ok_or_else(|| Error::UnknownOperation(id.to_string()))?)?;
     if found.refused > 0 {
         let query = "SELECT coalesce(code, '') AS code, count(*) AS count, min(message) AS example
             FROM {schema}.operation_run WHERE operation_id = $1 AND outcome = 'refused' GROUP BY 1 ORDER BY 2 DESC, 1";
@@ -137,13 +138,13 @@ pub(crate) async fn list(
         " WHERE ($1::uuid IS NULL OR o.id < $1) ORDER BY o.id DESC LIMIT $2"
     );
     let rows = sqlx::query(schema.sql(query)).bind(before).bind(limit).fetch_all(conn).await?;
-    rows.iter().map(|row| operation(row).map_err(Error::from)).collect()
+    rows.iter().map(|row| read_operation(row).map_err(Error::from)).collect()
 }
 
-fn operation(row: &PgRow) -> Result<Operation, sqlx::Error> {
+fn read_operation(row: &PgRow) -> Result<Operation, sqlx::Error> {
     let unreadable = |what: &str| sqlx::Error::Decode(format!("operation.{what} can't be read").into());
     let json = |column: &str| row.try_get::<String, _>(column);
-    let status: OperationStatus = word(row, "status")?;
+    let status: OperationStatus = read_word(row, "status")?;
     let (total, rate) = (i64::from(row.try_get::<i32, _>("total")?), row.try_get::<i32, _>("rate")?);
     let (done, refused): (i64, i64) = (row.try_get("done")?, row.try_get("refused")?);
     let open = (total - done - refused).max(0);
@@ -154,8 +155,7 @@ fn operation(row: &PgRow) -> Result<Operation, sqlx::Error> {
     let action = arguments.remove("action").and_then(|word| word.as_str().map(str::to_owned));
     let action = action.ok_or_else(|| unreadable("action"))?;
     if let Some(output) = arguments.get_mut("output") {
-        *output =
-            shown(output, &row.try_get::<Vec<String>, _>("secret_fields")?).ok_or_else(|| unreadable("action"))?;
+        *output = show(output, &row.try_get::<Vec<String>, _>("secret_fields")?).ok_or_else(|| unreadable("action"))?;
     }
     let is_on_its_way = matches!(status, OperationStatus::Pending | OperationStatus::Running);
     Ok(Operation {
@@ -180,12 +180,12 @@ fn operation(row: &PgRow) -> Result<Operation, sqlx::Error> {
 }
 
 /// A payload as it may be shown.
-fn shown(payload: &serde_json::Value, secret: &[String]) -> Option<serde_json::Value> {
+fn show(payload: &serde_json::Value, secret: &[String]) -> Option<serde_json::Value> {
     serde_json::from_str(redact(&to_json(payload).ok()?, secret).get()).ok()
 }
 
 /// Up to `limit` runs of an operation after a cursor, in the order in which they are taken up.
-pub(crate) async fn runs(
+pub(crate) async fn load_runs(
     schema: &Schema,
     conn: &mut PgConnection,
     id: Uuid,
@@ -220,7 +220,7 @@ pub(crate) async fn runs(
 pub(crate) async fn lock(schema: &Schema, conn: &mut PgConnection, id: Uuid) -> Result<OperationStatus, Error> {
     let query = include_str!("sql/lock_operation.sql");
     let row = sqlx::query(schema.sql(query)).bind(id).fetch_optional(conn).await?;
-    Ok(word(&row.ok_or_else(|| Error::UnknownOperation(id.to_string()))?, "status")?)
+    Ok(read_word(&row.ok_or_else(|| Error::UnknownOperation(id.to_string()))?, "status")?)
 }
 
 /// Moves an operation, whose row the caller has locked, to another status. What ends has its counts written down: none of its
@@ -269,7 +269,7 @@ pub(crate) async fn take(schema: &Schema, conn: &mut PgConnection) -> Result<Opt
 }
 
 /// The next runs that are to be done, after one that was.
-pub(crate) async fn open(
+pub(crate) async fn load_open_runs(
     schema: &Schema,
     conn: &mut PgConnection,
     id: Uuid,

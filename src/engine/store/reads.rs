@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
 use super::{
-    rows::{json, step, step_columns, word_or_null},
+    rows::{parse_json, read_step, step_columns, word_or_null},
     schema::Schema,
     search,
 };
@@ -24,10 +24,10 @@ use crate::engine::{
 const READ_RUNS: &str = include_str!("sql/read_runs.sql");
 
 /// One run, without its steps.
-pub(crate) async fn run(schema: &Schema, conn: &mut PgConnection, id: RunId) -> Result<Run, Error> {
+pub(crate) async fn load_run(schema: &Schema, conn: &mut PgConnection, id: RunId) -> Result<Run, Error> {
     let query = concat!("WITH page AS (SELECT $1::uuid AS id) ", include_str!("sql/read_runs.sql"));
     let row = sqlx::query(schema.sql(query)).bind(id).fetch_optional(conn).await?.ok_or(Error::UnknownRun(id))?;
-    Ok(view(&row)?)
+    Ok(read_run(&row)?)
 }
 
 /// Up to two ids of runs in a range.
@@ -41,15 +41,15 @@ pub(crate) async fn ids_between(
 }
 
 /// Up to `limit` runs before a cursor, newest first.
-pub(crate) async fn page(
+pub(crate) async fn load_page(
     schema: &Schema,
     conn: &mut PgConnection,
     filter: &RunFilter,
     before: Option<RunId>,
     limit: i64,
 ) -> Result<Vec<Run>, Error> {
-    let rows = search::rows(schema, conn, filter, before, limit, READ_RUNS).await?;
-    rows.iter().map(|row| view(row).map_err(Error::from)).collect()
+    let rows = search::fetch_rows(schema, conn, filter, before, limit, READ_RUNS).await?;
+    rows.iter().map(|row| read_run(row).map_err(Error::from)).collect()
 }
 
 /// A key as the service stated it.
@@ -57,7 +57,7 @@ fn as_stated(key: &str) -> &str {
     key.strip_prefix(INTERNAL_KEY).unwrap_or(key)
 }
 
-fn view(row: &PgRow) -> Result<Run, sqlx::Error> {
+fn read_run(row: &PgRow) -> Result<Run, sqlx::Error> {
     let status = Status::from_code(row.try_get("status")?)
         .ok_or_else(|| sqlx::Error::Decode("run.status holds a number that means nothing".into()))?;
     let failure = parse::<Failure>(row.try_get("failure")?);
@@ -71,8 +71,8 @@ fn view(row: &PgRow) -> Result<Run, sqlx::Error> {
         queue: row.try_get("queue")?,
         status: seen_status(status, row)?,
         waiting_on: waiting_on(status, failure.as_ref(), row)?,
-        input: shown(json(row.try_get("input")?), &secret),
-        output: shown(json(row.try_get("output")?), &secret),
+        input: show(parse_json(row.try_get("input")?), &secret),
+        output: show(parse_json(row.try_get("output")?), &secret),
         failure,
         tags: tags.unwrap_or_default(),
         created_at: row.try_get("created_at")?,
@@ -138,7 +138,7 @@ fn parse<T: serde::de::DeserializeOwned>(text: Option<String>) -> Option<T> {
 }
 
 /// The steps of a run: forward ones in their order, then undos in the order in which they are made.
-pub(crate) async fn steps(schema: &Schema, conn: &mut PgConnection, run: RunId) -> Result<Vec<RunStep>, Error> {
+pub(crate) async fn load_steps(schema: &Schema, conn: &mut PgConnection, run: RunId) -> Result<Vec<RunStep>, Error> {
     let query = concat!(
         "SELECT ",
         step_columns!(),
@@ -154,7 +154,7 @@ pub(crate) async fn steps(schema: &Schema, conn: &mut PgConnection, run: RunId) 
 }
 
 /// Runs that take on from a run, the oldest hundred.
-pub(crate) async fn children(schema: &Schema, conn: &mut PgConnection, run: RunId) -> Result<Vec<RunId>, Error> {
+pub(crate) async fn load_children(schema: &Schema, conn: &mut PgConnection, run: RunId) -> Result<Vec<RunId>, Error> {
     let query = "SELECT id FROM {schema}.run WHERE parent_id = $1 ORDER BY id LIMIT 100";
     Ok(sqlx::query_scalar(schema.sql(query)).bind(run).fetch_all(conn).await?)
 }
@@ -166,12 +166,12 @@ pub(crate) async fn secret_fields(schema: &Schema, conn: &mut PgConnection, run:
     Ok(sqlx::query_scalar(schema.sql(query)).bind(run).fetch_optional(conn).await?.unwrap_or_default())
 }
 
-fn shown(json: Option<Json>, secret: &[String]) -> Option<Json> {
+fn show(json: Option<Json>, secret: &[String]) -> Option<Json> {
     json.map(|json| redact(&json, secret))
 }
 
 fn step_view(run: RunId, row: &PgRow, secret: &[String]) -> Result<RunStep, sqlx::Error> {
-    let step = step(row)?;
+    let step = read_step(row)?;
     let is_activity = step.kind == StepKind::Activity;
     Ok(RunStep {
         seq: step.seq,
@@ -183,8 +183,8 @@ fn step_view(run: RunId, row: &PgRow, secret: &[String]) -> Result<RunStep, sqlx
         attempts: step.attempts,
         idempotency_key: is_activity.then(|| idempotency_key(run, step.seq, step.direction, step.generation)),
         due_at: step.due.map(|due| due.estimate()),
-        input: shown(step.input, secret),
-        output: shown(step.output, secret),
+        input: show(step.input, secret),
+        output: show(step.output, secret),
         error: step.error,
         next_attempt_at: step.next_attempt_at,
         undo_after: step.undo_after,
@@ -201,7 +201,11 @@ fn attempt_log(row: &PgRow) -> Result<Vec<PastAttempt>, sqlx::Error> {
 }
 
 /// How a run ended; none while it has not. One look at one row, because those who wait look often.
-pub(crate) async fn ended(schema: &Schema, conn: &mut PgConnection, run: RunId) -> Result<Option<RunResult>, Error> {
+pub(crate) async fn find_result(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    run: RunId,
+) -> Result<Option<RunResult>, Error> {
     let query = "SELECT status, output::text AS output, failure::text AS failure,
             CASE WHEN output IS NOT NULL THEN
                 (SELECT w.secret_fields FROM {schema}.workflow w WHERE w.id = workflow_id) END AS secret_fields
@@ -210,14 +214,14 @@ pub(crate) async fn ended(schema: &Schema, conn: &mut PgConnection, run: RunId) 
     let Some(status) = Status::from_code(row.try_get("status")?).filter(|status| status.is_end()) else {
         return Ok(None);
     };
-    let (output, failure) = (json(row.try_get("output")?), parse(row.try_get("failure")?));
+    let (output, failure) = (parse_json(row.try_get("output")?), parse(row.try_get("failure")?));
     let secret_fields = row.try_get::<Option<_>, _>("secret_fields")?.unwrap_or_default();
     Ok(Some(RunResult { id: run, status: status.into(), ended: true, output, failure, secret_fields }))
 }
 
 /// How a run stands.
-pub(crate) async fn result(schema: &Schema, conn: &mut PgConnection, run: RunId) -> Result<RunResult, Error> {
-    let found = self::run(schema, conn, run).await?;
+pub(crate) async fn load_result(schema: &Schema, conn: &mut PgConnection, run: RunId) -> Result<RunResult, Error> {
+    let found = self::load_run(schema, conn, run).await?;
     let (output, failure) = (found.output, found.failure);
     Ok(RunResult {
         id: run,

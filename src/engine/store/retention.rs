@@ -85,7 +85,7 @@ struct Partition {
 }
 
 /// The partitions, oldest first, the default one last.
-async fn partitions(schema: &Schema, conn: &mut PgConnection, default_s: i64) -> Result<Vec<Partition>, Error> {
+async fn list_partitions(schema: &Schema, conn: &mut PgConnection, default_s: i64) -> Result<Vec<Partition>, Error> {
     let query = "SELECT substr(c.relname, 5) AS name, coalesce(
             (substring(pg_get_expr(c.relpartbound, c.oid) FROM 'TO \\(''([0-9a-f-]+)''\\)'))::uuid
                 <= {schema}.id_at({schema}.now() - make_interval(secs => $1::float8)), false) AS is_old
@@ -96,14 +96,14 @@ async fn partitions(schema: &Schema, conn: &mut PgConnection, default_s: i64) ->
 }
 
 /// How many runs of each partition would go and stay.
-pub(crate) async fn look(
+pub(crate) async fn count_rows(
     schema: &Schema,
     conn: &mut PgConnection,
     default_s: i64,
 ) -> Result<Vec<PartitionCount>, Error> {
     let stays = schema.text(STAYS);
     let mut seen = Vec::new();
-    for Partition { name, is_old } in partitions(schema, conn, default_s).await? {
+    for Partition { name, is_old } in list_partitions(schema, conn, default_s).await? {
         let sql = format!(
             "SELECT count(*) FILTER (WHERE NOT {stays}), count(*) FILTER (WHERE {stays}) FROM {schema}.\"run_{name}\" r"
         );
@@ -118,7 +118,7 @@ pub(crate) async fn sweep(schema: &Schema, pool: &PgPool, default_s: i64) -> Res
     if finish(schema, pool, default_s).await? {
         return Ok(true);
     }
-    let all = partitions(schema, &mut *acquire(pool).await?, default_s).await?;
+    let all = list_partitions(schema, &mut *acquire(pool).await?, default_s).await?;
     for old in all.iter().filter(|partition| partition.is_old) {
         if drop_partition(schema, pool, &old.name, default_s).await?
             || delete_from(schema, pool, &old.name, "true", default_s).await?
@@ -145,7 +145,7 @@ pub(crate) async fn sweep(schema: &Schema, pool: &PgPool, default_s: i64) -> Res
             }
         }
     }
-    if leftovers(schema, pool, default_s).await? {
+    if sweep_leftovers(schema, pool, default_s).await? {
         return Ok(true);
     }
     analyze(schema, &mut *acquire(pool).await?).await?;
@@ -246,7 +246,7 @@ async fn finish(schema: &Schema, pool: &PgPool, default_s: i64) -> Result<bool, 
     if !begin_turn(schema, &mut tx).await? {
         return Ok(false);
     }
-    let Some(name) = detached(schema, &mut tx).await? else { return end_turn(tx).await };
+    let Some(name) = find_detached(schema, &mut tx).await? else { return end_turn(tx).await };
     let query = format!("SELECT r.id FROM {schema}.\"run_{name}\" r WHERE {stays}");
     let stays: Vec<Uuid> = sqlx::query_scalar(AssertSqlSafe(query)).bind(default_s).fetch_all(&mut *tx).await?;
     carry_over(schema, &mut tx, &name, &stays).await?;
@@ -259,7 +259,7 @@ async fn finish(schema: &Schema, pool: &PgPool, default_s: i64) -> Result<bool, 
 }
 
 /// A week that was detached and has not been dropped yet.
-async fn detached(schema: &Schema, conn: &mut PgConnection) -> Result<Option<String>, Error> {
+async fn find_detached(schema: &Schema, conn: &mut PgConnection) -> Result<Option<String>, Error> {
     let query = "SELECT substr(c.relname, 5) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE n.nspname = '{schema}' AND c.relkind = 'r' AND NOT c.relispartition
           AND c.relname ~ '^run_([0-9]{4}_[0-9]{2}_[0-9]{2}|before)$' LIMIT 1";
@@ -312,13 +312,13 @@ async fn forget_keys_of(schema: &Schema, conn: &mut PgConnection, runs: &[Uuid])
 }
 
 /// What went with runs that are gone, what was done long ago, and who has not been heard of for a day.
-async fn leftovers(schema: &Schema, pool: &PgPool, default_s: i64) -> Result<bool, Error> {
+async fn sweep_leftovers(schema: &Schema, pool: &PgPool, default_s: i64) -> Result<bool, Error> {
     let mut tx = begin(pool).await?;
     if !begin_turn(schema, &mut tx).await? {
         return Ok(false);
     }
     // Runs that are to be carried over out of it are nowhere just now, and what belongs to them is no leftover.
-    if detached(schema, &mut tx).await?.is_some() {
+    if find_detached(schema, &mut tx).await?.is_some() {
         tx.rollback().await?;
         return Ok(true);
     }

@@ -21,18 +21,18 @@ macro_rules! step_columns {
 pub(super) use step_columns;
 
 /// A JSON column read as text.
-pub(crate) fn json(text: Option<String>) -> Option<Json> {
+pub(crate) fn parse_json(text: Option<String>) -> Option<Json> {
     // The column is of type json, so the text parses; where it would not, nobody could use it anyway.
     text.and_then(|text| RawValue::from_string(text).ok()).map(Arc::from)
 }
 
 /// A text as a text column takes it: Postgres has none with a NUL, which a JSON column takes as it is.
-pub(crate) fn storable(text: &str) -> Cow<'_, str> {
+pub(crate) fn make_storable(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
 }
 
 /// A text column that holds one of an enum's words.
-pub(crate) fn word<T: FromStr<Err = UnknownWord>>(row: &PgRow, column: &str) -> Result<T, sqlx::Error> {
+pub(crate) fn read_word<T: FromStr<Err = UnknownWord>>(row: &PgRow, column: &str) -> Result<T, sqlx::Error> {
     parse_word(row.try_get(column)?, column)
 }
 
@@ -46,7 +46,7 @@ fn parse_word<T: FromStr<Err = UnknownWord>>(text: &str, column: &str) -> Result
 }
 
 /// A step from its row.
-pub(crate) fn step(row: &PgRow) -> Result<Step, sqlx::Error> {
+pub(crate) fn read_step(row: &PgRow) -> Result<Step, sqlx::Error> {
     let number = |column: &str| row.try_get::<i32, _>(column).map(|n| n as u32);
     let code = |column: &str| row.try_get::<i16, _>(column);
     let decode = |column: &str| sqlx::Error::Decode(format!("step.{column} holds a number that means nothing").into());
@@ -63,10 +63,10 @@ pub(crate) fn step(row: &PgRow) -> Result<Step, sqlx::Error> {
         attempts: code("attempts")? as u32,
         generation: code("generation")? as u32,
         undoable: row.try_get("undoable")?,
-        input: json(row.try_get("input")?),
-        output: json(row.try_get("output")?),
+        input: parse_json(row.try_get("input")?),
+        output: parse_json(row.try_get("output")?),
         error: error.and_then(|text| serde_json::from_str(&text).ok()),
-        details: json(row.try_get("details")?),
+        details: parse_json(row.try_get("details")?),
         due: row.try_get::<Option<Time>, _>("due_at")?.map(Due::At),
         next_attempt_at: row.try_get("next_attempt_at")?,
         undo_after: row

@@ -2,7 +2,7 @@
 
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
-use super::rows::{json, word};
+use super::rows::{parse_json, read_word};
 use super::schema::Schema;
 use crate::engine::{
     core::{
@@ -49,7 +49,7 @@ pub(crate) async fn lock(schema: &Schema, conn: &mut PgConnection, name: &str) -
 }
 
 /// One schedule as it stands.
-pub(crate) async fn read(schema: &Schema, conn: &mut PgConnection, name: &str) -> Result<Option<Stored>, Error> {
+pub(crate) async fn load(schema: &Schema, conn: &mut PgConnection, name: &str) -> Result<Option<Stored>, Error> {
     Ok(select(schema, conn, Some(name)).await?.into_iter().next())
 }
 
@@ -60,11 +60,12 @@ pub(crate) async fn list(schema: &Schema, conn: &mut PgConnection) -> Result<Vec
 
 async fn select(schema: &Schema, conn: &mut PgConnection, name: Option<&str>) -> Result<Vec<Stored>, Error> {
     let rows = sqlx::query(schema.sql(include_str!("sql/read_schedules.sql"))).bind(name).fetch_all(conn).await?;
-    rows.iter().map(|row| stored(row).map_err(Error::from)).collect()
+    rows.iter().map(|row| read_stored(row).map_err(Error::from)).collect()
 }
 
-fn stored(row: &PgRow) -> Result<Stored, sqlx::Error> {
-    let input = json(row.try_get("input")?).ok_or_else(|| sqlx::Error::Decode("schedule.input is no JSON".into()))?;
+fn read_stored(row: &PgRow) -> Result<Stored, sqlx::Error> {
+    let input =
+        parse_json(row.try_get("input")?).ok_or_else(|| sqlx::Error::Decode("schedule.input is no JSON".into()))?;
     let secret: Vec<String> = row.try_get("secret_fields")?;
     Ok(Stored {
         name: row.try_get("name")?,
@@ -75,8 +76,8 @@ fn stored(row: &PgRow) -> Result<Stored, sqlx::Error> {
             workflow: row.try_get("workflow")?,
             input,
             queue: row.try_get("queue")?,
-            overlap: word(row, "overlap")?,
-            catch_up: word(row, "catch_up")?,
+            overlap: read_word(row, "overlap")?,
+            catch_up: read_word(row, "catch_up")?,
             paused: Some(row.try_get("paused")?),
         },
         standing: Standing {
@@ -85,17 +86,17 @@ fn stored(row: &PgRow) -> Result<Stored, sqlx::Error> {
             queued: row.try_get("queued")?,
         },
         missed: row.try_get("missed")?,
-        last: row.try_get::<Option<Time>, _>("slot")?.map(|_| slot(row)).transpose()?,
+        last: row.try_get::<Option<Time>, _>("slot")?.map(|_| read_slot(row)).transpose()?,
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,
         now: row.try_get("now")?,
     })
 }
 
-fn slot(row: &PgRow) -> Result<Slot, sqlx::Error> {
+fn read_slot(row: &PgRow) -> Result<Slot, sqlx::Error> {
     Ok(Slot {
         slot: row.try_get("slot")?,
-        outcome: word(row, "outcome")?,
+        outcome: read_word(row, "outcome")?,
         run_id: row.try_get("run_id")?,
         message: row.try_get("message")?,
         at: row.try_get("at")?,
@@ -103,7 +104,7 @@ fn slot(row: &PgRow) -> Result<Slot, sqlx::Error> {
 }
 
 /// Slots of a schedule before a moment, newest first.
-pub(crate) async fn slots(
+pub(crate) async fn load_slots(
     schema: &Schema,
     conn: &mut PgConnection,
     name: &str,
@@ -113,7 +114,7 @@ pub(crate) async fn slots(
     let query = "SELECT slot, outcome, run_id, message, at FROM {schema}.schedule_slot
         WHERE schedule = $1 AND ($2::timestamptz IS NULL OR slot < $2) ORDER BY slot DESC LIMIT $3";
     let rows = sqlx::query(schema.sql(query)).bind(name).bind(before).bind(limit).fetch_all(conn).await?;
-    rows.iter().map(|row| slot(row).map_err(Error::from)).collect()
+    rows.iter().map(|row| read_slot(row).map_err(Error::from)).collect()
 }
 
 /// What is recorded of a slot: it, its outcome, and a sentence.
@@ -137,7 +138,7 @@ pub(crate) async fn record(
 }
 
 /// Notes the run of a slot that started. `last_run_id` is for the version before, which asks about that one only.
-pub(crate) async fn started(
+pub(crate) async fn mark_started(
     schema: &Schema,
     conn: &mut PgConnection,
     name: &str,
@@ -152,7 +153,7 @@ pub(crate) async fn started(
 }
 
 /// Notes that the start of a slot was refused.
-pub(crate) async fn refused(
+pub(crate) async fn mark_refused(
     schema: &Schema,
     conn: &mut PgConnection,
     name: &str,

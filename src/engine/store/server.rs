@@ -13,7 +13,7 @@ pub(crate) async fn commit_nothing(conn: &mut PgConnection) -> Result<(), Error>
 }
 
 /// Settings that the promises rest on, and how far the clocks are apart.
-pub(crate) async fn settings(schema: &Schema, conn: &mut PgConnection) -> Result<ServerSettings, Error> {
+pub(crate) async fn load_settings(schema: &Schema, conn: &mut PgConnection) -> Result<ServerSettings, Error> {
     let query =
         "SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS text,
         EXISTS (SELECT FROM pg_stat_replication) AS has_standbys, clock_timestamp() AS now,

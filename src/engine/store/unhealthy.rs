@@ -3,7 +3,7 @@
 
 use sqlx::PgConnection;
 
-use super::{rows::storable, schema::Schema};
+use super::{rows::make_storable, schema::Schema};
 use crate::engine::{
     core::model::{Failure, RunId, Status},
     error::Error,
@@ -28,7 +28,7 @@ pub(super) async fn write(
         FROM {schema}.run r WHERE r.id = $1
         ON CONFLICT (run_id) DO UPDATE SET status = excluded.status, code = excluded.code, step_name = excluded.step_name,
             since = CASE WHEN unhealthy.status = excluded.status THEN unhealthy.since ELSE excluded.since END";
-    let code = failure.map(|failure| storable(&failure.code));
+    let code = failure.map(|failure| make_storable(&failure.code));
     let seq = failure.and_then(|failure| failure.step).map(|seq| seq as i32);
     sqlx::query(schema.sql(query)).bind(run).bind(status.code()).bind(code).bind(seq).execute(conn).await?;
     Ok(())

@@ -6,7 +6,7 @@
 use serde_json::json;
 use sqlx::{PgConnection, Row};
 
-use super::{attention, audit, claim, paused, rows::json, schema::Schema, transaction::begin_on, unhealthy};
+use super::{attention, audit, claim, paused, rows::parse_json, schema::Schema, transaction::begin_on, unhealthy};
 use crate::engine::{
     core::{
         model::{Direction, Failure, Json, Outcome, Request, RunId, Status, Step, Time},
@@ -35,7 +35,7 @@ pub(crate) async fn apply(
     if matches!(action, Verb::Cancel | Verb::Compensate) {
         facts.forks = forks(schema, &mut tx, run).await?;
     }
-    let ruling = rule(&facts, action).map_err(|refusal| refused(run, refusal))?;
+    let ruling = rule(&facts, action).map_err(|refusal| refusal_error(run, refusal))?;
     if matches!(action, Verb::Skip { .. } | Verb::Resolve { .. }) {
         ruling.steps.iter().try_for_each(|step| check_output(registry, step))?;
     }
@@ -54,7 +54,7 @@ pub(crate) async fn apply(
         before: Some(before),
         after: Some(after.into()),
     };
-    audit::done(schema, &mut tx, &entry, by).await?;
+    audit::record_done(schema, &mut tx, &entry, by).await?;
     tx.commit().await?;
     Ok((facts.status, ruling))
 }
@@ -79,7 +79,7 @@ async fn forks(schema: &Schema, conn: &mut PgConnection, run: RunId) -> Result<V
     Ok(rows.into_iter().map(|(fork, seqs)| (fork, seqs.into_iter().map(i32::cast_unsigned).collect())).collect())
 }
 
-pub(super) fn refused(run: RunId, refusal: Refusal) -> Error {
+pub(super) fn refusal_error(run: RunId, refusal: Refusal) -> Error {
     match refusal {
         Refusal::WrongState(sentence) => Error::WrongState(sentence),
         Refusal::PastPivot => Error::PastPivot(run),
@@ -103,16 +103,17 @@ pub(super) async fn lock(schema: &Schema, conn: &mut PgConnection, run: RunId) -
     let query = "SELECT {schema}.now() AS now, (SELECT at FROM {schema}.paused WHERE run_id = $1) AS paused_at,
         (SELECT cause::text FROM {schema}.compensation WHERE run_id = $1) AS cause";
     let more = sqlx::query(schema.sql(query)).bind(run).fetch_one(&mut *conn).await?;
-    let steps = claim::steps(schema, conn, &[run]).await?.remove(&run).unwrap_or_default();
+    let steps = claim::load_steps(schema, conn, &[run]).await?.remove(&run).unwrap_or_default();
     let status = Status::from_code(row.try_get("status")?);
-    let cause: Option<Option<Failure>> = more.try_get::<Option<String>, _>("cause")?.map(|text| failure(Some(text)));
+    let cause: Option<Option<Failure>> =
+        more.try_get::<Option<String>, _>("cause")?.map(|text| parse_failure(Some(text)));
     let kind: Option<String> = row.try_get("wait_kind")?;
     let name: Option<String> = row.try_get("wait_name")?;
     Ok(Facts {
         run,
         status: status.ok_or_else(|| sqlx::Error::Decode("run.status holds a number that means nothing".into()))?,
         request: Request::from_code(row.try_get("request")?),
-        failure: failure(row.try_get("failure")?),
+        failure: parse_failure(row.try_get("failure")?),
         cause: cause.map(|cause| cause.unwrap_or_else(|| Failure::new("compensated", "its cause can't be read"))),
         deadline_at: row.try_get("deadline_at")?,
         wait: kind.map(|kind| (kind, name.unwrap_or_default())),
@@ -120,15 +121,15 @@ pub(super) async fn lock(schema: &Schema, conn: &mut PgConnection, run: RunId) -
         paused_at: more.try_get("paused_at")?,
         due: ready.is_some(),
         held: ready.flatten().is_some(),
-        attention: attention::of(schema, conn, run).await?,
+        attention: attention::load(schema, conn, run).await?,
         steps,
         forks: Vec::new(),
         now: more.try_get("now")?,
     })
 }
 
-fn failure(text: Option<String>) -> Option<Failure> {
-    let json: Option<Json> = json(text);
+fn parse_failure(text: Option<String>) -> Option<Failure> {
+    let json: Option<Json> = parse_json(text);
     json.and_then(|json| serde_json::from_str(json.get()).ok())
 }
 

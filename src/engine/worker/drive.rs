@@ -367,7 +367,7 @@ impl Driver {
 
     async fn load_dues(&mut self) -> Option<(Time, Vec<(u32, Time)>)> {
         let dues =
-            async { claim::dues(self.shared.schema(), &mut *self.shared.engine.acquire().await?, self.run).await };
+            async { claim::load_dues(self.shared.schema(), &mut *self.shared.engine.acquire().await?, self.run).await };
         match dues.await {
             Ok((now, recorded)) => {
                 self.shared.clock.set(now);
@@ -381,8 +381,9 @@ impl Driver {
     }
 
     async fn load_inbox(&mut self) -> Option<Event> {
-        let loaded =
-            async { claim::inbox(self.shared.schema(), &mut *self.shared.engine.acquire().await?, self.run).await };
+        let loaded = async {
+            claim::load_inbox(self.shared.schema(), &mut *self.shared.engine.acquire().await?, self.run).await
+        };
         match loaded.await {
             Ok(claim::Inbox { inbox, request, signals }) => {
                 self.active.set_seen(inbox);

@@ -191,7 +191,7 @@ fn sort_out_suspects(
 async fn load_history(schema: &Schema, conn: &mut PgConnection, claimed: &mut [claim::Claimed]) -> Result<(), Error> {
     let old: Vec<RunId> = claimed.iter().filter(|run| run.has_history).map(|run| run.snapshot.run).collect();
     if !old.is_empty() {
-        let mut steps = claim::steps(schema, conn, &old).await?;
+        let mut steps = claim::load_steps(schema, conn, &old).await?;
         for run in claimed.iter_mut().filter(|run| run.has_history) {
             run.snapshot.steps = steps.remove(&run.snapshot.run).unwrap_or_default();
         }
@@ -199,7 +199,7 @@ async fn load_history(schema: &Schema, conn: &mut PgConnection, claimed: &mut [c
     let signalled: Vec<RunId> =
         claimed.iter().filter(|run| run.snapshot.inbox > 0).map(|run| run.snapshot.run).collect();
     if !signalled.is_empty() {
-        let mut signals = claim::signals(schema, conn, &signalled).await?;
+        let mut signals = claim::load_signals(schema, conn, &signalled).await?;
         for run in claimed.iter_mut() {
             run.snapshot.signals = signals.remove(&run.snapshot.run).unwrap_or_default();
         }

@@ -10,7 +10,11 @@ use std::{
 use sqlx::{PgConnection, postgres::PgListener};
 use tokio::time::{sleep, timeout};
 
-use super::{limits::{is_silence, within}, shared::Shared, watch::Watch};
+use super::{
+    limits::{is_silence, within},
+    shared::Shared,
+    watch::Watch,
+};
 use crate::engine::{
     error::Error,
     store::{self, HOLDS_HINT, Lent, claim, holds, lanes, timers},
@@ -128,7 +132,7 @@ pub(super) async fn read_inboxes(shared: Arc<Shared>) {
         }
         let looked = async {
             let mut conn = Lent::of(shared.engine.pool()).await?;
-            let inboxes = claim::inboxes(shared.schema(), &mut conn, &active).await?;
+            let inboxes = claim::load_inbox_sizes(shared.schema(), &mut conn, &active).await?;
             conn.give_back();
             Ok(inboxes)
         };

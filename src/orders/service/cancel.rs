@@ -53,7 +53,7 @@ impl Orders {
             OrderState::Cancelled => false,
             OrderState::Cancelling => {
                 let better = order.cancel.as_ref().is_some_and(|earlier| earlier.bp < bp);
-                if better && !store::refunds::any(&mut tx, id).await? {
+                if better && !store::refunds::has_any(&mut tx, id).await? {
                     order.cancel = Some(accepted);
                     order.cancel_reason = Some(by.reason());
                     true

@@ -85,6 +85,6 @@ impl Orders {
     pub async fn items(&self, after: &str, limit: u32) -> Result<Vec<Item>, Error> {
         check_text("after", after, LONGEST_SKU)?;
         let mut conn = self.engine.acquire().await?;
-        Ok(store::items::page(&mut conn, after, i64::from(limit.min(200))).await?)
+        Ok(store::items::load_page(&mut conn, after, i64::from(limit.min(200))).await?)
     }
 }

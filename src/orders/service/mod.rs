@@ -164,7 +164,7 @@ impl Orders {
 /// # Errors
 /// When the database can't be reached.
 pub async fn book_breaches(pool: &PgPool) -> Result<Vec<String>, Error> {
-    Ok(store::books::breaches(&mut *pool.acquire().await?).await?)
+    Ok(store::books::find_breaches(&mut *pool.acquire().await?).await?)
 }
 
 /// A run that has ended can't act on a request, so the request is refused rather than lost.

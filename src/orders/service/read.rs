@@ -94,7 +94,7 @@ impl Orders {
         let (customer, fetched) = (filter.customer_id.as_deref(), i64::from(limit) + 1);
         // Live orders first: one that is archived between the two reads is then in both, and the duplicate is dropped.
         // The other way round it would be in neither.
-        let mut items = store::orders::page(&mut conn, customer, before, since, fetched).await?;
+        let mut items = store::orders::load_page(&mut conn, customer, before, since, fetched).await?;
         let kept = self.history.page(&mut conn, customer, before, since, fetched).await?;
         let ids: Vec<Uuid> = kept.iter().map(|order| order.id).collect();
         let mut rows = store::orders::rows(&mut conn, &ids).await?;

@@ -111,7 +111,7 @@ impl Orders {
             return Ok(WebhookTaken::Duplicate);
         }
         let taken = self.pass_on(tx, event, order).await?;
-        store::inbox::handled(tx, &event.id, taken.word()).await?;
+        store::inbox::mark_handled(tx, &event.id, taken.word()).await?;
         Ok(taken)
     }
 

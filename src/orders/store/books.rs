@@ -9,7 +9,7 @@ use crate::engine::Time;
 const AT_MOST: i64 = 50;
 
 /// What does not add up, in sentences; none when all does.
-pub(crate) async fn breaches(conn: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
+pub(crate) async fn find_breaches(conn: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar(include_str!("sql/book_breaches.sql")).bind(AT_MOST).fetch_all(conn).await
 }
 

@@ -118,7 +118,7 @@ impl History for PostgresHistory {
 
 /// Moves an order that is locked to the history; a slim row stays.
 pub(crate) async fn archive(conn: &mut PgConnection, history: &dyn History, order: &Order) -> Result<(), sqlx::Error> {
-    let whole = Order { archived: true, items: orders::lines(conn, order.id).await?, ..order.clone() };
+    let whole = Order { archived: true, items: orders::load_lines(conn, order.id).await?, ..order.clone() };
     history.put(conn, &whole).await?;
     sqlx::query("DELETE FROM shop.order_items WHERE order_id = $1").bind(order.id).execute(&mut *conn).await?;
     let query = "UPDATE shop.orders SET archived_at = shop.now(), address = NULL, lat = NULL, lon = NULL,
@@ -130,7 +130,7 @@ pub(crate) async fn archive(conn: &mut PgConnection, history: &dyn History, orde
 /// Makes an archived order that is locked live again: a late payment needs its lines. Gives it as it then is.
 pub(crate) async fn restore(conn: &mut PgConnection, history: &dyn History, slim: Order) -> Result<Order, sqlx::Error> {
     let Some(whole) = history.find(conn, slim.id, slim.created_at).await? else { return Ok(slim) };
-    let (skus, quantities, prices) = orders::columns(&whole.items);
+    let (skus, quantities, prices) = orders::to_columns(&whole.items);
     let query = "INSERT INTO shop.order_items (order_id, sku, quantity, price)
         SELECT $1, k.sku, k.quantity, k.price FROM unnest($2::text[], $3::bigint[], $4::bigint[]) AS k(sku, quantity, price)
         ON CONFLICT DO NOTHING";

@@ -30,7 +30,7 @@ pub(crate) async fn record(conn: &mut PgConnection, event: NewEvent<'_>) -> Resu
 }
 
 /// Notes what came of an event.
-pub(crate) async fn handled(conn: &mut PgConnection, id: &str, handled: &str) -> Result<(), sqlx::Error> {
+pub(crate) async fn mark_handled(conn: &mut PgConnection, id: &str, handled: &str) -> Result<(), sqlx::Error> {
     let query = "UPDATE shop.webhook_events SET handled = $2 WHERE id = $1";
     sqlx::query(query).bind(id).bind(handled).execute(conn).await?;
     Ok(())

@@ -4,7 +4,7 @@ use sqlx::{PgConnection, Row, postgres::PgRow};
 
 use crate::orders::order::Item;
 
-fn item(row: &PgRow) -> Result<Item, sqlx::Error> {
+fn read_item(row: &PgRow) -> Result<Item, sqlx::Error> {
     let (on_hand, held): (i64, i64) = (row.try_get("on_hand")?, row.try_get("held")?);
     Ok(Item {
         sku: row.try_get("sku")?,
@@ -31,23 +31,23 @@ pub(crate) async fn put(
         WHERE items.held <= $5
         RETURNING sku, name, price, currency, on_hand, held";
     let put = sqlx::query(query).bind(sku).bind(name).bind(price).bind(currency).bind(on_hand);
-    put.fetch_optional(conn).await?.as_ref().map(item).transpose()
+    put.fetch_optional(conn).await?.as_ref().map(read_item).transpose()
 }
 
 /// An item.
 pub(crate) async fn find(conn: &mut PgConnection, sku: &str) -> Result<Option<Item>, sqlx::Error> {
     let query = "SELECT sku, name, price, currency, on_hand, held FROM shop.items WHERE sku = $1";
-    sqlx::query(query).bind(sku).fetch_optional(conn).await?.as_ref().map(item).transpose()
+    sqlx::query(query).bind(sku).fetch_optional(conn).await?.as_ref().map(read_item).transpose()
 }
 
 /// Those of these items that exist.
 pub(crate) async fn find_all(conn: &mut PgConnection, skus: &[&str]) -> Result<Vec<Item>, sqlx::Error> {
     let query = "SELECT sku, name, price, currency, on_hand, held FROM shop.items WHERE sku = ANY ($1)";
-    sqlx::query(query).bind(skus).fetch_all(conn).await?.iter().map(item).collect()
+    sqlx::query(query).bind(skus).fetch_all(conn).await?.iter().map(read_item).collect()
 }
 
 /// A page of items by sku, from after `after` on.
-pub(crate) async fn page(conn: &mut PgConnection, after: &str, limit: i64) -> Result<Vec<Item>, sqlx::Error> {
+pub(crate) async fn load_page(conn: &mut PgConnection, after: &str, limit: i64) -> Result<Vec<Item>, sqlx::Error> {
     let query = "SELECT sku, name, price, currency, on_hand, held FROM shop.items WHERE sku > $1 ORDER BY sku LIMIT $2";
-    sqlx::query(query).bind(after).bind(limit).fetch_all(conn).await?.iter().map(item).collect()
+    sqlx::query(query).bind(after).bind(limit).fetch_all(conn).await?.iter().map(read_item).collect()
 }

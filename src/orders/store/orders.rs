@@ -22,7 +22,7 @@ impl FromRow<'_, PgRow> for Order {
             None => None,
             Some(at) => Some(Cancel {
                 at,
-                by: word(row, "cancel_by")?,
+                by: read_word(row, "cancel_by")?,
                 bp: row.try_get::<i32, _>("cancel_bp")?.unsigned_abs(),
                 note: row.try_get("cancel_note")?,
             }),
@@ -31,10 +31,10 @@ impl FromRow<'_, PgRow> for Order {
             id: row.try_get("id")?,
             run_id: row.try_get("run_id")?,
             customer_id: row.try_get("customer_id")?,
-            state: word(row, "state")?,
+            state: read_word(row, "state")?,
             cancel_reason: optional_word(row, "cancel_reason")?,
-            payment_state: word(row, "payment_state")?,
-            stock_state: word(row, "stock_state")?,
+            payment_state: read_word(row, "payment_state")?,
+            stock_state: read_word(row, "stock_state")?,
             items: Vec::new(),
             total: row.try_get("total")?,
             refunded: row.try_get("refunded")?,
@@ -54,18 +54,18 @@ impl FromRow<'_, PgRow> for Order {
     }
 }
 
-pub(super) fn word<T: Word>(row: &PgRow, column: &str) -> Result<T, sqlx::Error> {
+pub(super) fn read_word<T: Word>(row: &PgRow, column: &str) -> Result<T, sqlx::Error> {
     let found: String = row.try_get(column)?;
-    T::from_word(&found).ok_or_else(|| unheard(column, &found))
+    T::from_word(&found).ok_or_else(|| unknown_word(column, &found))
 }
 
 fn optional_word<T: Word>(row: &PgRow, column: &str) -> Result<Option<T>, sqlx::Error> {
     let found: Option<String> = row.try_get(column)?;
-    found.map(|found| T::from_word(&found).ok_or_else(|| unheard(column, &found))).transpose()
+    found.map(|found| T::from_word(&found).ok_or_else(|| unknown_word(column, &found))).transpose()
 }
 
 /// A state that a newer version of this program wrote.
-fn unheard(column: &str, found: &str) -> sqlx::Error {
+fn unknown_word(column: &str, found: &str) -> sqlx::Error {
     sqlx::Error::ColumnDecode { index: column.to_owned(), source: format!("{found:?} is not known here").into() }
 }
 
@@ -88,7 +88,7 @@ pub(crate) async fn claim_key(
 
 /// Inserts a new order and its lines. The times in `order` are not used: the database's are, and are given back.
 pub(crate) async fn insert(conn: &mut PgConnection, order: &Order) -> Result<Time, sqlx::Error> {
-    let (skus, quantities, prices) = columns(&order.items);
+    let (skus, quantities, prices) = to_columns(&order.items);
     let delivery = order.delivery.as_ref();
     sqlx::query_scalar(include_str!("sql/insert_order.sql"))
         .bind(order.id)
@@ -108,7 +108,7 @@ pub(crate) async fn insert(conn: &mut PgConnection, order: &Order) -> Result<Tim
         .await
 }
 
-pub(super) fn columns(lines: &[Line]) -> (Vec<&str>, Vec<i64>, Vec<i64>) {
+pub(super) fn to_columns(lines: &[Line]) -> (Vec<&str>, Vec<i64>, Vec<i64>) {
     let skus = lines.iter().map(|line| line.sku.as_str()).collect();
     let quantities = lines.iter().map(|line| line.quantity).collect();
     (skus, quantities, lines.iter().map(|line| line.price).collect())
@@ -175,7 +175,7 @@ pub(crate) async fn id_of_intent(conn: &mut PgConnection, intent: &str) -> Resul
 }
 
 /// Live orders, newest first, older than `before` and not older than `since`: a customer's, or everybody's.
-pub(crate) async fn page(
+pub(crate) async fn load_page(
     conn: &mut PgConnection,
     customer: Option<&str>,
     before: Option<(Time, Uuid)>,
@@ -224,7 +224,7 @@ async fn with_lines(conn: &mut PgConnection, mut orders: Vec<Order>) -> Result<V
 }
 
 /// The lines of one order, by sku.
-pub(crate) async fn lines(conn: &mut PgConnection, id: Uuid) -> Result<Vec<Line>, sqlx::Error> {
+pub(crate) async fn load_lines(conn: &mut PgConnection, id: Uuid) -> Result<Vec<Line>, sqlx::Error> {
     let query = "SELECT sku, quantity, price FROM shop.order_items WHERE order_id = $1 ORDER BY sku";
     let rows: Vec<(String, i64, i64)> = sqlx::query_as(query).bind(id).fetch_all(conn).await?;
     Ok(rows.into_iter().map(|(sku, quantity, price)| Line { sku, quantity, price }).collect())

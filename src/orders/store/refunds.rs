@@ -14,7 +14,7 @@ pub(crate) struct RefundRow {
     pub(crate) escalated: bool,
 }
 
-fn refund(row: &PgRow) -> Result<RefundRow, sqlx::Error> {
+fn read_refund(row: &PgRow) -> Result<RefundRow, sqlx::Error> {
     Ok(RefundRow {
         no: row.try_get("no")?,
         amount: row.try_get("amount")?,
@@ -29,7 +29,7 @@ pub(crate) async fn fix(conn: &mut PgConnection, order: &Order, bp: u32) -> Resu
     let query = "SELECT no, amount, state, escalated_at IS NOT NULL AS escalated FROM shop.refunds
         WHERE order_id = $1 AND state IN ('requested', 'pending')";
     if let Some(row) = sqlx::query(query).bind(order.id).fetch_optional(&mut *conn).await? {
-        return refund(&row).map(Some);
+        return read_refund(&row).map(Some);
     }
     let owed = money::owed(order.captured, bp, order.refunded);
     if owed == 0 {
@@ -40,20 +40,20 @@ pub(crate) async fn fix(conn: &mut PgConnection, order: &Order, bp: u32) -> Resu
         FROM shop.refunds WHERE order_id = $1
         RETURNING no, amount, state, false AS escalated";
     let row = sqlx::query(query).bind(order.id).bind(owed).bind(&order.currency).fetch_one(conn).await?;
-    refund(&row).map(Some)
+    read_refund(&row).map(Some)
 }
 
 /// One refund, locked.
 pub(crate) async fn lock(conn: &mut PgConnection, order: Uuid, no: i32) -> Result<Option<RefundRow>, sqlx::Error> {
     let query = include_str!("sql/lock_refund.sql");
-    sqlx::query(query).bind(order).bind(no).fetch_optional(conn).await?.as_ref().map(refund).transpose()
+    sqlx::query(query).bind(order).bind(no).fetch_optional(conn).await?.as_ref().map(read_refund).transpose()
 }
 
 /// One refund.
 pub(crate) async fn find(conn: &mut PgConnection, order: Uuid, no: i32) -> Result<Option<RefundRow>, sqlx::Error> {
     let query = "SELECT no, amount, state, escalated_at IS NOT NULL AS escalated FROM shop.refunds
         WHERE order_id = $1 AND no = $2";
-    sqlx::query(query).bind(order).bind(no).fetch_optional(conn).await?.as_ref().map(refund).transpose()
+    sqlx::query(query).bind(order).bind(no).fetch_optional(conn).await?.as_ref().map(read_refund).transpose()
 }
 
 /// Moves an open refund to `state`. False: it had been moved already, and nothing changed.
@@ -86,7 +86,7 @@ pub(crate) async fn escalate(conn: &mut PgConnection, order: Uuid, no: i32) -> R
 }
 
 /// Whether a refund has been fixed, so that the terms of the cancel stand.
-pub(crate) async fn any(conn: &mut PgConnection, order: Uuid) -> Result<bool, sqlx::Error> {
+pub(crate) async fn has_any(conn: &mut PgConnection, order: Uuid) -> Result<bool, sqlx::Error> {
     let query = "SELECT EXISTS (SELECT FROM shop.refunds WHERE order_id = $1)";
     sqlx::query_scalar(query).bind(order).fetch_one(conn).await
 }

@@ -2,7 +2,7 @@
 
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
-use super::super::{rows::word, schema::Schema};
+use super::super::{rows::read_word, schema::Schema};
 use crate::engine::{
     core::{attention::AttentionKind, model::RunId},
     error::Error,
@@ -13,7 +13,7 @@ use crate::engine::{
 pub(crate) type Placed = (AttentionGroup, (i64, String));
 
 /// Up to `limit` groups after a place, most runs first.
-pub(crate) async fn groups(
+pub(crate) async fn load_groups(
     schema: &Schema,
     conn: &mut PgConnection,
     filter: &AttentionFilter,
@@ -30,14 +30,14 @@ pub(crate) async fn groups(
         .persistent(false)
         .fetch_all(conn)
         .await?;
-    rows.iter().map(|row| group(row).map_err(Error::from)).collect()
+    rows.iter().map(|row| read_group(row).map_err(Error::from)).collect()
 }
 
-fn group(row: &PgRow) -> Result<Placed, sqlx::Error> {
+fn read_group(row: &PgRow) -> Result<Placed, sqlx::Error> {
     let count: i64 = row.try_get("runs")?;
     let group = AttentionGroup {
-        fingerprint: row.try_get::<Option<i64>, _>("fingerprint")?.map(hex),
-        kind: word(row, "kind")?,
+        fingerprint: row.try_get::<Option<i64>, _>("fingerprint")?.map(to_hex),
+        kind: read_word(row, "kind")?,
         workflow: row.try_get("workflow")?,
         step: row.try_get("step_name")?,
         queue: row.try_get("queue")?,
@@ -51,7 +51,7 @@ fn group(row: &PgRow) -> Result<Placed, sqlx::Error> {
     Ok((group, (count, row.try_get("key")?)))
 }
 
-fn hex(fingerprint: i64) -> String {
+fn to_hex(fingerprint: i64) -> String {
     format!("{:016x}", fingerprint.cast_unsigned())
 }
 
@@ -64,11 +64,11 @@ pub(crate) async fn of_run(schema: &Schema, conn: &mut PgConnection, run: RunId)
         Ok(Attention {
             seq: u32::try_from(row.try_get::<i32, _>("seq")?).ok(),
             step: row.try_get("step_name")?,
-            kind: word(row, "kind")?,
+            kind: read_word(row, "kind")?,
             code: row.try_get("code")?,
             message: row.try_get("message")?,
             since: row.try_get("since")?,
-            fingerprint: hex(row.try_get("fingerprint")?),
+            fingerprint: to_hex(row.try_get("fingerprint")?),
         })
     };
     rows.iter().map(entry).collect()

@@ -2,7 +2,7 @@
 
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row, postgres::PgRow};
 
-use super::super::rows::{json, word};
+use super::super::rows::{parse_json, read_word};
 use super::super::schema::Schema;
 use crate::engine::{
     core::redact::hide,
@@ -12,7 +12,7 @@ use crate::engine::{
 
 /// Up to `limit` entries before a number. As with runs the statement has only the conditions that are asked for, and is
 /// planned with their values: each has an index of its own.
-pub(crate) async fn page(
+pub(crate) async fn load_page(
     schema: &Schema,
     conn: &mut PgConnection,
     filter: &AuditFilter,
@@ -51,12 +51,12 @@ pub(crate) async fn page(
     }
     query.push(" ORDER BY id DESC LIMIT ").push_bind(limit);
     let rows = query.build().persistent(false).fetch_all(conn).await?;
-    rows.iter().map(|row| entry(row).map_err(Error::from)).collect()
+    rows.iter().map(|row| read_entry(row).map_err(Error::from)).collect()
 }
 
-fn entry(row: &PgRow) -> Result<AuditEntry, sqlx::Error> {
+fn read_entry(row: &PgRow) -> Result<AuditEntry, sqlx::Error> {
     let secret: Vec<String> = row.try_get::<Option<_>, _>("secret_fields")?.unwrap_or_default();
-    let (mut before, mut after) = (json(row.try_get("before")?), json(row.try_get("after")?));
+    let (mut before, mut after) = (parse_json(row.try_get("before")?), parse_json(row.try_get("after")?));
     hide(&mut before, &secret);
     hide(&mut after, &secret);
     Ok(AuditEntry {
@@ -67,7 +67,7 @@ fn entry(row: &PgRow) -> Result<AuditEntry, sqlx::Error> {
         run_id: row.try_get("run_id")?,
         subject: row.try_get("subject")?,
         operation_id: row.try_get("operation_id")?,
-        outcome: word(row, "outcome")?,
+        outcome: read_word(row, "outcome")?,
         code: row.try_get("code")?,
         message: row.try_get("message")?,
         reason: row.try_get("reason")?,

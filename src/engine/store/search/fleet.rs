@@ -21,7 +21,7 @@ const COUNT_TO: i64 = 10_000;
 pub(crate) type Holds = HashMap<(HoldKind, String), HoldNote>;
 
 /// What is held back.
-pub(crate) async fn holds(schema: &Schema, conn: &mut PgConnection) -> Result<Holds, Error> {
+pub(crate) async fn load_holds(schema: &Schema, conn: &mut PgConnection) -> Result<Holds, Error> {
     let held = super::super::holds::list(schema, conn).await?.into_iter();
     let note = |hold: Hold| {
         let note = HoldNote { actor: hold.actor, reason: hold.reason, since: hold.since };
@@ -31,7 +31,7 @@ pub(crate) async fn holds(schema: &Schema, conn: &mut PgConnection) -> Result<Ho
 }
 
 /// Every (workflow, version) that was ever registered, with the live workers that have it; newest version first.
-pub(crate) async fn versions(
+pub(crate) async fn load_versions(
     schema: &Schema,
     conn: &mut PgConnection,
 ) -> Result<Vec<(String, WorkflowVersion)>, Error> {
@@ -53,7 +53,7 @@ pub(crate) async fn versions(
 }
 
 /// The queues that have runs, or that a live worker serves, or that are held back, or that are `known`.
-pub(crate) async fn queues(
+pub(crate) async fn load_queues(
     schema: &Schema,
     conn: &mut PgConnection,
     known: &[String],
@@ -63,7 +63,7 @@ pub(crate) async fn queues(
         .bind(HEARD_OF)
         .fetch_all(&mut *conn)
         .await?;
-    let mut holds = holds(schema, conn).await?;
+    let mut holds = load_holds(schema, conn).await?;
     let mut queue = |row: &sqlx::postgres::PgRow| {
         let name: String = row.try_get("name")?;
         Ok(QueueInfo {
@@ -79,7 +79,11 @@ pub(crate) async fn queues(
 }
 
 /// The workers that were heard of in the last day, live ones first, then newest first; at most `limit`.
-pub(crate) async fn workers(schema: &Schema, conn: &mut PgConnection, limit: i64) -> Result<Vec<WorkerInfo>, Error> {
+pub(crate) async fn load_workers(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    limit: i64,
+) -> Result<Vec<WorkerInfo>, Error> {
     let rows =
         sqlx::query(schema.sql(include_str!("../sql/workers.sql"))).bind(limit).bind(HEARD_OF).fetch_all(conn).await?;
     let worker = |row: &sqlx::postgres::PgRow| {
@@ -108,7 +112,7 @@ pub(crate) async fn workers(schema: &Schema, conn: &mut PgConnection, limit: i64
 
 /// How many runs have each status. Counted from the small tables, and no further than [`COUNT_TO`]; what is completed is
 /// what the planner thinks there is of all runs, less the others.
-pub(crate) async fn counts(schema: &Schema, conn: &mut PgConnection) -> Result<Vec<StatusCount>, Error> {
+pub(crate) async fn count_runs(schema: &Schema, conn: &mut PgConnection) -> Result<Vec<StatusCount>, Error> {
     let row = sqlx::query(schema.sql(include_str!("../sql/counts.sql")))
         .bind(COUNT_TO + 1)
         .persistent(false)

@@ -67,7 +67,11 @@ pub(crate) struct Matching {
 ///
 /// # Errors
 /// `invalid_request`, with a sentence that says what is allowed.
-pub(crate) async fn matching(schema: &Schema, conn: &mut PgConnection, filter: &RunFilter) -> Result<Matching, Error> {
+pub(crate) async fn find_matching(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    filter: &RunFilter,
+) -> Result<Matching, Error> {
     let fingerprint = check(filter)?;
     let workflows = if filter.workflow.is_some() || filter.version.is_some() {
         let query = "SELECT id FROM {schema}.workflow
@@ -91,7 +95,7 @@ pub(crate) async fn matching(schema: &Schema, conn: &mut PgConnection, filter: &
         from = filter.since.map(|since| first_id(since.earlier(by(shift))));
         to = filter.until.map(|until| first_id(until.later(by(shift.saturating_neg()))));
     }
-    Ok(Matching { source: source(filter), filter: filter.clone(), workflows, fingerprint, from, to })
+    Ok(Matching { source: choose_source(filter), filter: filter.clone(), workflows, fingerprint, from, to })
 }
 
 /// The smallest UUIDv7 of a moment.
@@ -100,7 +104,7 @@ fn first_id(at: Time) -> Uuid {
     Uuid::from_u128(u128::from(ms) << 80)
 }
 
-fn source(filter: &RunFilter) -> Source {
+fn choose_source(filter: &RunFilter) -> Source {
     match filter.status {
         _ if filter.key.is_some() => Source::Key,
         _ if filter.fingerprint.is_some() => Source::Fingerprint,

@@ -14,7 +14,7 @@ mod matching;
 
 use sqlx::{PgConnection, Postgres, QueryBuilder, postgres::PgRow};
 
-pub(crate) use self::matching::{Matching, matching};
+pub(crate) use self::matching::{Matching, find_matching};
 use super::schema::Schema;
 use crate::engine::{core::model::RunId, error::Error, read_models::RunFilter};
 
@@ -33,7 +33,7 @@ const FOR_A_PAGE: &str = "SET LOCAL jit = off; SET LOCAL max_parallel_workers_pe
 
 /// The rows of up to `limit` runs before a cursor, newest first. Inside of a transaction of the caller's. `columns`: a statement's rest, which reads them for the
 /// ids of `page`; the same statement, so that what is listed is what was matched.
-pub(super) async fn rows(
+pub(super) async fn fetch_rows(
     schema: &Schema,
     conn: &mut PgConnection,
     filter: &RunFilter,
@@ -41,7 +41,7 @@ pub(super) async fn rows(
     limit: i64,
     columns: &'static str,
 ) -> Result<Vec<PgRow>, Error> {
-    let matching = matching(schema, conn, filter).await?;
+    let matching = find_matching(schema, conn, filter).await?;
     sqlx::raw_sql(FOR_A_PAGE).execute(&mut *conn).await?;
     let mut reach = Reach::InOrder;
     if matching.may_be_rare() {

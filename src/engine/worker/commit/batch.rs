@@ -269,7 +269,7 @@ async fn refuse(lane: &mut LaneConnection, commits: &mut [Commit], error: &sqlx:
     }
     for commit in commits.iter_mut() {
         tracing::error!(%error, run_id = %commit.run, "the database refuses the run's record");
-        let reading = claim::inbox(lane.shared.schema(), &mut lane.conn, commit.run);
+        let reading = claim::load_inbox(lane.shared.schema(), &mut lane.conn, commit.run);
         let seen = within(lane.shared.config.answer_within(), reading).await.map_or(0, |inbox| inbox.inbox);
         commit.writes = quarantine(error, seen);
     }

@@ -122,7 +122,7 @@ impl Committer {
             {
                 tracing::error!(run_id = %self.run, %error, "{what}: the run is quarantined");
                 let inbox = async {
-                    claim::inbox(self.shared.schema(), &mut *self.shared.engine.acquire().await?, self.run).await
+                    claim::load_inbox(self.shared.schema(), &mut *self.shared.engine.acquire().await?, self.run).await
                 };
                 let writes = quarantine(&error, inbox.await.map_or(0, |inbox| inbox.inbox));
                 if self.commit_by_lane(Commit { writes, ..commit }).await != Some(Ack::Done) {
