@@ -13,13 +13,17 @@
 //! `BACKSTITCH_BIN` names another binary.
 
 mod books;
+mod connections;
 mod customers;
 mod encodings;
 mod full_disk;
 mod hang_ups;
+mod restored;
 #[path = "../simulation/rng.rs"]
 mod rng;
 mod settings;
 mod stage;
+mod standby;
+mod stopped;
 #[path = "../support/mod.rs"]
 mod support;

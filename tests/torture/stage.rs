@@ -7,7 +7,7 @@ use std::{fs::File, path::PathBuf, process::Stdio, time::Duration};
 use backstitch::{embedded::Embedded, gateway_sim};
 use serde_json::json;
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, PgPool,
+    AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::{
@@ -88,6 +88,11 @@ impl Stage {
         self.workers.push(worker);
     }
 
+    /// Another one in place of one that was killed.
+    pub(crate) fn replace_worker(&mut self, number: usize) {
+        self.workers[number] = self.start_worker(number);
+    }
+
     fn start_worker(&self, number: usize) -> Child {
         let url = as_role(self.proxy.url(), ROLES[number + 1]);
         start(process::shop(&url, &self.simulator.url(), &["worker"]), &self.log)
@@ -98,6 +103,14 @@ impl Stage {
         self.api.kill().await.expect("SIGKILL is sent");
         self.api = serve(&self.proxy, &self.simulator, &self.front, &self.log);
         self.until_served().await;
+    }
+
+    pub(crate) async fn kill_worker(&mut self, number: usize) {
+        self.workers[number].kill().await.expect("SIGKILL is sent");
+    }
+
+    pub(crate) fn worker(&self, number: usize) -> u32 {
+        self.workers[number].id().expect("it has not been killed")
     }
 
     /// The one value that a query gives.
@@ -117,6 +130,18 @@ impl Stage {
         let ours = ROLES.map(|role| format!("'{role}'")).join(", ");
         self.execute(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename IN ({ours})"))
             .await;
+    }
+
+    /// The database has been replaced by another of the same name.
+    pub(crate) async fn reconnect(&mut self) {
+        self.pool = direct(&self.server).await;
+    }
+
+    /// From now on this is the database's server; gives the one before.
+    pub(crate) async fn move_to(&mut self, server: Embedded) -> Embedded {
+        self.pool = direct(&server).await;
+        self.proxy.lead_to(&server.url());
+        std::mem::replace(&mut self.server, server)
     }
 
     /// What has happened so far, for the message of a failure.
@@ -177,6 +202,19 @@ async fn direct(server: &Embedded) -> PgPool {
 async fn execute(pool: &PgPool, statement: &str) {
     let done = sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(pool).await;
     done.unwrap_or_else(|error| panic!("{statement}: {error}"));
+}
+
+/// On a connection of its own.
+pub(crate) async fn execute_alone(url: &str, statement: &str) {
+    let mut alone = PgConnection::connect(url).await.expect("it takes connections");
+    let done = sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut alone).await;
+    done.unwrap_or_else(|error| panic!("{statement}: {error}"));
+}
+
+/// The one number that a query gives, on a connection of its own.
+pub(crate) async fn ask_alone(url: &str, query: &'static str) -> i32 {
+    let mut alone = PgConnection::connect(url).await.expect("it takes connections");
+    sqlx::query_scalar(query).fetch_one(&mut alone).await.expect("the query works")
 }
 
 fn as_role(url: &str, role: &str) -> String {
