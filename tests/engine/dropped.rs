@@ -45,6 +45,10 @@ fn schedule() -> ScheduleSpec {
     }
 }
 
+fn scripted_runs() -> RunFilter {
+    RunFilter { workflow: Some("scripted".to_owned()), ..RunFilter::default() }
+}
+
 fn calls<'a>(
     engine: &'a Engine,
     ids: (RunId, RunId),
@@ -53,11 +57,7 @@ fn calls<'a>(
     by: &'a Operator,
 ) -> Vec<(&'static str, Call<'a>)> {
     let (run, operation) = ids;
-    let filter = || RunFilter { workflow: Some("scripted".to_owned()), ..RunFilter::default() };
-    let program = [call("note")];
-    let start = move || request("scripted", &program);
-    // One borrow for all: each call is made of it anew.
-    let (filter, start): (&'a _, &'a _) = (Box::leak(Box::new(filter)), Box::leak(Box::new(start)));
+    let start = || request("scripted", &[call("note")]);
     calls! {
         start => engine.start(start()),
         start_batch => engine.start_batch(vec![start(), start()]),
@@ -73,8 +73,8 @@ fn calls<'a>(
         hold => engine.hold(HoldKind::Queue, "q", by),
         holds => engine.holds(),
         release => engine.release(HoldKind::Queue, "q", by),
-        operate_on => async { engine.operate_on(&Verb::Cancel, &filter(), by, None).await },
-        preview_operation => async { engine.preview_operation(&Verb::Cancel, &filter(), by).await },
+        operate_on => async { engine.operate_on(&Verb::Cancel, &scripted_runs(), by, None).await },
+        preview_operation => async { engine.preview_operation(&Verb::Cancel, &scripted_runs(), by).await },
         operation => engine.operation(operation),
         operations => engine.operations(None, None),
         operation_runs => engine.operation_runs(operation, None, None, None),
@@ -102,7 +102,7 @@ fn calls<'a>(
         sign_in => engine.sign_in(token),
         session => engine.session("nobody's"),
         sign_out => engine.sign_out("nobody's"),
-        list => async { engine.list(&filter()).await },
+        list => async { engine.list(&scripted_runs()).await },
         attention => async { engine.attention(&AttentionFilter::default()).await },
         audit => async { engine.audit(&AuditFilter::default()).await },
         audit_refusal => engine.audit_refusal("cancel", Subject::Run(run), by, "no", "no"),
@@ -149,7 +149,7 @@ async fn a_dropped_call_leaves_nothing_open() {
     let engine = Engine::new(pool.connect_lazy_with(options), t.script.registry());
     let by = operator();
     let run = t.start(&[signal("go", None)]).await;
-    let filter = RunFilter { workflow: Some("scripted".to_owned()), ..RunFilter::default() };
+    let filter = scripted_runs();
     let operation = t.engine.operate_on(&Verb::Pause, &filter, &by, None).await.expect("it is accepted").id;
     let key = NewKey { name: "ci".to_owned(), role: Role::Viewer, expires_in: None };
     let token = t.engine.create_key(&key, "ann").await.expect("a key").token;

@@ -10,7 +10,7 @@ use crate::engine::core::{
     words::UnknownWord,
 };
 
-/// The columns that [`step`] reads, in its order.
+/// The columns that [`read_step`] reads, in its order.
 macro_rules! step_columns {
     () => {
         "run_id, seq, direction, kind, name, ord, issued_after, outcome, attempts, generation, \

@@ -20,7 +20,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(2);
 impl WorkerConfig {
     /// An answer has to be there within this time.
     pub(crate) fn answer_within(&self) -> Duration {
-        self.statement_within() + GRACE
+        self.statement_within().saturating_add(GRACE)
     }
 
     fn statement_within(&self) -> Duration {

@@ -72,7 +72,7 @@ impl Worker {
         registration::register(&shared).await?;
         let (engine, slots) = (shared.engine.clone(), shared.config.slots as f64);
         engine.meters().slots.increment(slots);
-        let _at_work = engine.pulse().begin(shared.config.takeover_after + PATIENCE);
+        let _at_work = engine.pulse().begin(shared.config.takeover_after.saturating_add(PATIENCE));
         let mut lanes_at_work = JoinSet::new();
         for _ in 0..shared.config.lanes.max(1) {
             lanes_at_work.spawn(keep_running(shared.clone(), "a lane", lane::work));
