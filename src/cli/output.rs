@@ -84,7 +84,7 @@ pub fn print(text: &str) -> io::Result<()> {
 /// Sees through what others have written to stdout.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn flush() -> io::Result<()> {
     stdout().lock().flush()
 }

@@ -138,7 +138,9 @@ impl Front {
     }
 
     async fn a_run(&self, key: &str) -> Value {
-        let public = *self.has_transfers.get_or_init(|| self.ask_for_transfers()).await;
+        // Whether an older release has the workflow is asked; the one under test has it, even before a worker lists it.
+        let older = std::env::var_os("BACKSTITCH_BIN").is_some();
+        let public = !older || *self.has_transfers.get_or_init(|| self.ask_for_transfers()).await;
         let transfer = json!({"workflow": "transfer", "input": {"id": key, "from": "ada", "to": "bob", "cents": 1}});
         if public { transfer } else { json!({"workflow": "archive_sweep", "input": {}}) }
     }
