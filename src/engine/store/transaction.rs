@@ -30,11 +30,14 @@ pub async fn begin(pool: &PgPool) -> Result<Transaction, Error> {
     hand_over(pool, begin).await.map(Transaction)
 }
 
-/// The same for a transaction that may stand still for so long at most: then the server ends it, and its session. In one message
-/// with its BEGIN.
-pub(crate) async fn begin_bounded(pool: &PgPool, idle: Duration) -> Result<Transaction, Error> {
-    let millis = idle.as_millis().clamp(1, i32::MAX as u128);
-    let statement = format!("BEGIN; SET LOCAL idle_in_transaction_session_timeout = {millis}");
+/// The same for a transaction that may stand still, and whose statements may wait, for so long at most: then the server ends it.
+/// Without the second limit, the sessions of a process that is stopped get a lock one after the other, and each keeps it for as
+/// long as it may stand still. In one message with its BEGIN.
+pub(crate) async fn begin_bounded(pool: &PgPool, limit: Duration) -> Result<Transaction, Error> {
+    let millis = limit.as_millis().clamp(1, i32::MAX as u128);
+    let statement = format!(
+        "BEGIN; SET LOCAL idle_in_transaction_session_timeout = {millis}; SET LOCAL statement_timeout = {millis}"
+    );
     let statement = AssertSqlSafe(statement).into_sql_str();
     let begin = |conn: PoolConnection<Postgres>| sqlx::Transaction::begin(conn, Some(statement));
     hand_over(pool, begin).await.map(Transaction)
