@@ -52,9 +52,10 @@ pub trait Activity: Send + Sync + 'static {
     /// What it gives.
     type Output: Serialize + DeserializeOwned + Send + Sync + 'static;
 
-    /// Timeouts, deadline and retries.
+    /// Timeouts, deadline and retries. The default of a transactional activity gives an attempt less time: its locks are waited for,
+    /// also while its worker is stopped.
     fn policy() -> Policy {
-        Policy::default()
+        if Self::TRANSACTIONAL { Policy::of_transaction() } else { Policy::default() }
     }
 
     /// Names of JSON fields that are never shown, at any depth of any payload of any run of the registry's workflows.

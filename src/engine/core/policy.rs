@@ -69,6 +69,14 @@ impl Default for Policy {
     }
 }
 
+impl Policy {
+    /// The default of transactional activities: ten seconds for an attempt.
+    #[must_use]
+    pub fn of_transaction() -> Self {
+        Self { attempt_timeout: Duration::from_secs(10), ..Self::default() }
+    }
+}
+
 /// Another policy for the steps that a retry attempts again; what is not given stays the activity's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
