@@ -2,7 +2,10 @@
 
 use backstitch::engine::Verb;
 
-use crate::support::{engine::*, script::*, wait_until};
+use crate::{
+    races::locked,
+    support::{engine::*, script::*, wait_until},
+};
 
 const TABLE: &str = "CREATE TABLE effect (n int PRIMARY KEY)";
 
@@ -59,6 +62,26 @@ async fn a_transactional_step_of_a_fenced_worker_rolls_back() {
     })
     .await;
     assert_eq!(effects(&t).await, [2]);
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn an_attempt_waits_for_a_lock_no_longer_than_it_may_take() {
+    let t = TestEngine::new().await;
+    t.execute(TABLE).await;
+    t.execute("INSERT INTO effect VALUES (1)").await;
+    let held = locked(&t, "SELECT FROM effect FOR UPDATE").await;
+    t.script.always("book", Side::Run, Do::Sql("UPDATE effect SET n = n".to_owned(), Do::Ok.into()));
+    t.ends(&[call("book")], "failed").await;
+    assert_eq!(t.script.count("book", Side::Run), 3, "each of its attempts has run out of time");
+    // The process may be stopped: so it is the server that ends what it waits for, not the client.
+    wait_until("no attempt waits for the lock", async || {
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'UPDATE effect%'";
+        sqlx::query_scalar::<_, i64>(waiting).fetch_one(t.engine.pool()).await.expect("reads") == 0
+    })
+    .await;
+    held.rollback().await.expect("lets go");
     t.finish().await;
 }
 
