@@ -1,6 +1,10 @@
 //! A database is restored from a backup while workers live that know what came after it. They are fenced, and what the backup
 //! has goes on. The backup is a copy of the tables; ids are issued again after it, as after any restore.
 
+use std::time::Duration;
+
+use backstitch::engine::WorkerConfig;
+
 use crate::support::{Proxy, engine::*, script::*, wait_until};
 
 /// Whose rows are brought back. Sequences go back as well.
@@ -79,5 +83,38 @@ async fn a_lane_whose_id_is_issued_again_is_fenced() {
     t.is(run, "completed").await;
     assert_eq!(t.count("step WHERE lane = 1").await, 3, "the first has written nothing");
     assert_eq!(t.count("step").await, 3);
+    t.finish().await;
+}
+
+/// Gives the lane's row to somebody else without a word to its worker, whose connections live on: behind a pooler they outlive
+/// the server that they led to.
+async fn give_lane_away(t: &TestEngine) {
+    t.execute("UPDATE backstitch.lane SET token = gen_random_uuid(), beat = clock_timestamp()").await;
+}
+
+#[tokio::test]
+async fn a_flush_without_the_lanes_token_writes_nothing() {
+    let mut t = TestEngine::idle().await;
+    t.add_worker(WorkerConfig { takeover_after: Duration::from_secs(4), ..config("one") }).await;
+    let gate = t.script.gate("reserve", Side::Run, Do::Ok);
+    let run = t.start(&[call("reserve")]).await;
+    gate.is_reached().await;
+    give_lane_away(&t).await;
+    gate.open();
+    t.is(run, "completed").await;
+    assert_eq!(t.count("step WHERE lane = 1").await, 0, "its new lane has written it");
+    assert_eq!(t.script.count("reserve", Side::Run), 2, "after a takeover");
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn a_claim_without_the_lanes_token_takes_nothing() {
+    let mut t = TestEngine::idle().await;
+    t.add_worker(WorkerConfig { takeover_after: Duration::from_secs(4), ..config("one") }).await;
+    t.ends(&[call("note")], "completed").await;
+    give_lane_away(&t).await;
+    let run = t.start(&[call("note")]).await;
+    t.is(run, "completed").await;
+    assert_eq!(t.script.count("note", Side::Run), 2, "once for each run: nothing was begun in vain");
     t.finish().await;
 }
