@@ -66,7 +66,7 @@ async fn a_transactional_step_of_a_fenced_worker_rolls_back() {
 }
 
 #[tokio::test]
-async fn an_attempt_waits_for_a_lock_no_longer_than_it_may_take() {
+async fn an_attempt_waits_for_a_lock_within_its_timeout() {
     let t = TestEngine::new().await;
     t.execute(TABLE).await;
     t.execute("INSERT INTO effect VALUES (1)").await;
