@@ -18,6 +18,9 @@ use crate::{
 /// How long a request waits for a connection before it fails with `database_unavailable`.
 const ACQUIRE_WITHIN: Duration = Duration::from_secs(3);
 
+/// A transaction of ours that stands still for longer has lost its process or its connection, and holds locks that others wait for.
+const STANDS_STILL_AT_MOST: Duration = Duration::from_secs(10);
+
 /// The database.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DatabaseArgs {
@@ -66,7 +69,9 @@ impl DatabaseArgs {
 /// # Errors
 /// When the URL is invalid.
 pub fn pool(url: &str, connections: u32) -> anyhow::Result<PgPool> {
-    let options = read_url(url)?.application_name("backstitch api");
+    let options = read_url(url)?
+        .application_name("backstitch api")
+        .options([("idle_in_transaction_session_timeout", STANDS_STILL_AT_MOST.as_millis().to_string())]);
     let pool = guarded(PgPoolOptions::new()).max_connections(connections).acquire_timeout(ACQUIRE_WITHIN);
     Ok(pool.connect_lazy_with(options))
 }

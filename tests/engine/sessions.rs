@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use backstitch::engine::{Engine, Registry, Verb};
+use backstitch::engine::{Engine, Registry, Verb, begin};
 use sqlx::{Connection, PgConnection};
 
 use crate::support::{TestDatabase, engine::*, script::*};
@@ -44,6 +44,25 @@ async fn a_serializable_default_fails_nobody() {
     }
     assert_eq!(fresh.count("lane WHERE NOT alive").await, 0);
     drop(fresh);
+    t.finish().await;
+}
+
+/// Whose connection is silent holds no lock for long, on a server that is set to wait for two hours.
+#[tokio::test]
+async fn a_service_that_is_gone_keeps_no_lock() {
+    let t = TestEngine::idle().await;
+    let pool = backstitch::config::pool(t.database().url(), 1).expect("a URL");
+    let mut tx = begin(&pool).await.expect("it begins");
+    let idle: String =
+        sqlx::query_scalar("SHOW idle_in_transaction_session_timeout").fetch_one(&mut *tx).await.expect("reads");
+    assert_eq!(idle, "10s");
+    // Shown as 0 over a Unix socket, which needs none.
+    let kept: String = sqlx::query_scalar("SELECT source FROM pg_settings WHERE name = 'tcp_keepalives_idle'")
+        .fetch_one(&mut *tx)
+        .await
+        .expect("reads");
+    assert_eq!(kept, "session", "the server asks whether the client is still there");
+    tx.rollback().await.expect("it is answered");
     t.finish().await;
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use backstitch::engine::{Engine, WorkerConfig};
+use backstitch::engine::{Engine, WorkerConfig, begin, guarded};
 use sqlx::postgres::PgPoolOptions;
 use tokio_util::sync::CancellationToken;
 
@@ -88,6 +88,48 @@ async fn a_worker_with_frozen_connections_goes_on_over_new_ones() {
     }
     assert!(frozen_at.elapsed() < limit, "{:?}", frozen_at.elapsed());
     t.workers[worker].drain().await;
+    t.finish().await;
+}
+
+/// The lane finds another connection, so nobody takes these runs over.
+#[tokio::test]
+async fn a_steps_transaction_without_an_answer_is_given_up() {
+    let mut t = TestEngine::idle().await;
+    let proxy = Proxy::before(t.database().url()).await;
+    t.add_worker_through(proxy.url(), hasty("frozen")).await;
+    let mut runs = Vec::new();
+    let mut gates = Vec::new();
+    for end in [Do::Ok, Do::Failed("busy")] {
+        let gate = t.script.gate("book", Side::Run, end);
+        runs.push(t.start(&[call("book"), call("note")]).await);
+        gate.is_reached().await;
+        gates.push(gate);
+    }
+    proxy.freeze();
+    gates.iter().for_each(Gate::open);
+    for run in runs {
+        let limit = Duration::from_secs(25);
+        wait_until_within(limit, "the run has ended", async || t.run(run).await.status == "completed").await;
+    }
+    assert_eq!(t.script.count("book", Side::Run), 4);
+    t.workers[0].drain().await;
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn a_begin_without_an_answer_is_given_up() {
+    let t = TestEngine::idle().await;
+    let proxy = Proxy::before(t.database().url()).await;
+    // Not tried out when it is borrowed: as if the network fell silent just after that.
+    let pool = guarded(PgPoolOptions::new()).max_connections(1).test_before_acquire(false);
+    let pool = pool.connect_lazy(proxy.url()).expect("a URL");
+    begin(&pool).await.expect("the network works").rollback().await.expect("it is answered");
+    wait_until("it is back", async || pool.num_idle() == 1).await;
+    proxy.freeze();
+    let given_up = tokio::time::timeout(Duration::from_secs(15), begin(&pool)).await.expect("it has an end");
+    assert_eq!(given_up.err().map(|error| error.code()), Some("database_unavailable"));
+    let next = tokio::time::timeout(Duration::from_secs(15), begin(&pool)).await.expect("the pool has room");
+    next.expect("over another connection").rollback().await.expect("it is answered");
     t.finish().await;
 }
 

@@ -3,7 +3,7 @@
 //! Each task is a bounded turn over the database with no memory, so that every process may run all of them all the time, and
 //! one that is killed during a turn leaves nothing undone. Processes meet only in the database: rows are taken with
 //! `FOR UPDATE SKIP LOCKED`, or a turn begins with `pg_try_advisory_xact_lock`. A turn that fails (the database is away,
-//! the schema is behind) is followed by the next; a panic hurts its own turn only.
+//! the schema is behind) is followed by the next; a panic hurts its own turn only. One that gets no answer is given up.
 //!
 //! A new task: a file with `async fn tick(engine: &Engine) -> Result<Duration, Error>`, which does one bounded turn and
 //! says how long to wait for the next, and one line in [`TASKS`].
@@ -22,6 +22,9 @@ use super::{api::Engine, core::execution::panic_message, error::Error, registry:
 
 /// One turn of a task; gives how long to wait for the next one.
 type Tick = for<'a> fn(&'a Engine) -> BoxFuture<'a, Result<Duration, Error>>;
+
+/// A turn is bounded work of seconds: one that takes longer than this has lost its connection without being told.
+const TURN_WITHIN: Duration = Duration::from_mins(1);
 
 /// The tasks, by the names that the log knows them under.
 const TASKS: &[(&str, Tick)] = &[
@@ -78,7 +81,11 @@ impl Maintenance {
 async fn repeat(engine: Engine, config: MaintenanceConfig, name: &'static str, tick: Tick) {
     let mut failing = false;
     loop {
-        let pause = match AssertUnwindSafe(tick(&engine)).catch_unwind().await {
+        let turn = async {
+            let turned = tokio::time::timeout(TURN_WITHIN, tick(&engine)).await;
+            turned.unwrap_or_else(|_| Err(Error::Unavailable(sqlx::Error::PoolTimedOut)))
+        };
+        let pause = match AssertUnwindSafe(turn).catch_unwind().await {
             Ok(Ok(pause)) => {
                 failing = false;
                 pause
@@ -100,5 +107,30 @@ async fn repeat(engine: Engine, config: MaintenanceConfig, name: &'static str, t
         };
         // Spread out, so that processes that were started together don't all come at the same moment.
         tokio::time::sleep(pause.mul_f64(0.9 + 0.2 * rand::random::<f64>())).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::pending,
+        sync::atomic::{AtomicU32, Ordering},
+    };
+
+    use super::*;
+    use crate::engine::registry::Registry;
+
+    static TURNS: AtomicU32 = AtomicU32::new(0);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_without_an_answer_is_followed_by_another() {
+        let pool = sqlx::PgPool::connect_lazy("postgres://nobody@127.0.0.1:1/none").expect("a URL");
+        let silent: Tick = |_| {
+            TURNS.fetch_add(1, Ordering::Relaxed);
+            pending().boxed()
+        };
+        let turns = repeat(Engine::new(pool, Registry::new()), MaintenanceConfig::default(), "silent", silent);
+        assert!(tokio::time::timeout(2 * TURN_WITHIN, turns).await.is_err(), "it goes on");
+        assert_eq!(TURNS.load(Ordering::Relaxed), 2);
     }
 }

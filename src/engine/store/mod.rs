@@ -97,7 +97,6 @@ pub(crate) struct SessionLimits {
 
 /// Connection options for the hot statements. Their plans are pinned: unnest() of a parameter is always taken for ten
 /// rows, and a table that looks empty (just vacuumed) would get a sequential scan cached for the time when it is not.
-/// A client that is gone without a word is noticed within about half a minute, and its locks with it.
 pub(crate) fn hot_options(options: &PgConnectOptions, limits: SessionLimits) -> PgConnectOptions {
     let millis = |limit: Duration| limit.as_millis().to_string();
     session::pinned(options.clone())
@@ -107,11 +106,8 @@ pub(crate) fn hot_options(options: &PgConnectOptions, limits: SessionLimits) -> 
             ("idle_in_transaction_session_timeout", millis(limits.idle_in_transaction)),
             ("lock_timeout", millis(limits.lock)),
         ])
+        .options(session::KEEPALIVES)
         .options([
-            ("tcp_keepalives_idle", "10"),
-            ("tcp_keepalives_interval", "5"),
-            ("tcp_keepalives_count", "3"),
-            ("tcp_user_timeout", "30000"),
             ("plan_cache_mode", "force_generic_plan"),
             ("enable_seqscan", "off"),
             ("enable_hashjoin", "off"),

@@ -29,6 +29,15 @@ const PINNED: [(&str, &str); 10] = [
     ("transform_null_equals", "off"),
 ];
 
+/// A client that is gone without a word is noticed within about half a minute, and its locks with it; without these it takes
+/// the operating system's two hours.
+pub(super) const KEEPALIVES: [(&str, &str); 4] = [
+    ("tcp_keepalives_idle", "10"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "30000"),
+];
+
 /// A connection that comes back has to answer within this time.
 const LOOKED_AT_WITHIN: Duration = Duration::from_secs(5);
 
@@ -49,7 +58,8 @@ const NOT_EVERYBODYS: [&str; 1] = ["session_replication_role"];
 /// Sets them in an open session.
 async fn pin(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
     let mut sets = String::new();
-    for (name, value) in PINNED.iter().filter(|(name, _)| !NOT_EVERYBODYS.contains(name)) {
+    let pinned = PINNED.iter().filter(|(name, _)| !NOT_EVERYBODYS.contains(name));
+    for (name, value) in pinned.chain(&KEEPALIVES) {
         let _ = write!(sets, "SET {name} = '{value}';");
     }
     sqlx::raw_sql(AssertSqlSafe(sets)).execute(conn).await.map(drop)
@@ -68,7 +78,8 @@ async fn blemish(conn: &mut PgConnection) -> Result<Option<&'static str>, sqlx::
 
 /// A pool's options with what the engine relies on: its settings are set in each new session, and a connection that comes back
 /// inside of a transaction, or with other settings, is closed, counted and logged. For the pool that a service gives to
-/// [`Engine::new`](crate::engine::Engine::new).
+/// [`Engine::new`](crate::engine::Engine::new). How long a transaction of the service may stand still is for the service to
+/// say (`idle_in_transaction_session_timeout` in the pool's connect options); without it, a frozen one keeps its locks.
 pub fn guarded(pool: PgPoolOptions) -> PgPoolOptions {
     pool.after_connect(|conn, _| Box::pin(async move { pin(conn).await })).after_release(|conn, _| {
         Box::pin(async move {

@@ -6,7 +6,7 @@
 //! it where nobody waits for it.
 
 use std::{
-    fmt,
+    fmt, io,
     ops::{Deref, DerefMut},
     time::Duration,
 };
@@ -16,6 +16,9 @@ use tokio::sync::oneshot;
 use tracing::Instrument;
 
 use crate::engine::error::Error;
+
+/// `BEGIN` has to be answered within this time. What waits for it may be gone by then, and nobody else would end it.
+const BEGUN_WITHIN: Duration = Duration::from_secs(5);
 
 /// An open transaction, to be used as a [`PgConnection`]. Dropped, it is rolled back.
 pub struct Transaction(sqlx::Transaction<'static, Postgres>);
@@ -78,7 +81,11 @@ where
         };
         let made = match acquired {
             Ok(_) if waits.is_closed() => return,
-            Ok(conn) => make(conn).await,
+            // Given up, the connection is closed when it does not answer its pool either.
+            Ok(conn) => match tokio::time::timeout(BEGUN_WITHIN, make(conn)).await {
+                Ok(made) => made,
+                Err(_) => Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "BEGIN was not answered"))),
+            },
             Err(error) => Err(error),
         };
         let _ = waits.send(made);

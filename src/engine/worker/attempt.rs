@@ -14,7 +14,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::{shared::Shared, transaction::OpenTransaction};
+use super::{limits::within, shared::Shared, transaction::OpenTransaction};
 use crate::engine::{
     activity::{ActivityContext, ActivityError, DATABASE_IN_TROUBLE, Origin, Verified},
     core::{
@@ -184,7 +184,7 @@ async fn in_transaction(
         }
         (Err(error), tx) => {
             if let Ok(tx) = tx
-                && let Err(error) = tx.into_inner().rollback().await
+                && let Err(error) = within(shared.config.answer_within(), tx.into_inner().rollback()).await
             {
                 tracing::debug!(%error, "a rollback was not answered; the server rolls back with the connection");
             }
@@ -306,7 +306,7 @@ fn observed<'a>(
 pub(super) async fn draw(shared: &Shared, seq: u32, what: SideValue) -> Option<Happened> {
     let value = match what {
         SideValue::Now => {
-            let now = shared.engine.now().await;
+            let now = within(shared.config.answer_within(), shared.engine.now()).await;
             now.inspect_err(|error| tracing::warn!(%error, "the database's time can't be asked for"))
                 .ok()
                 .map(|now| to_json(&now))

@@ -18,6 +18,7 @@ use super::{
     attempt::{self, Happened},
     commit::{Ack, Committer, LaneHandle, Request},
     faults::Moment,
+    limits::within,
     shared::Shared,
     suspects::Suspect,
     transaction::OpenTransaction,
@@ -368,7 +369,7 @@ impl Driver {
     async fn load_dues(&mut self) -> Option<(Time, Vec<(u32, Time)>)> {
         let dues =
             async { claim::load_dues(self.shared.schema(), &mut *self.shared.engine.acquire().await?, self.run).await };
-        match dues.await {
+        match within(self.shared.config.answer_within(), dues).await {
             Ok((now, recorded)) => {
                 self.shared.clock.set(now);
                 Some((now, recorded))
@@ -384,7 +385,7 @@ impl Driver {
         let loaded = async {
             claim::load_inbox(self.shared.schema(), &mut *self.shared.engine.acquire().await?, self.run).await
         };
-        match loaded.await {
+        match within(self.shared.config.answer_within(), loaded).await {
             Ok(claim::Inbox { inbox, request, signals }) => {
                 self.active.set_seen(inbox);
                 Some(Event::Inbox { inbox, request, signals })
@@ -409,7 +410,7 @@ async fn hand_on(shared: &Shared, run: RunId, lane: i32, code: &str) -> bool {
     let worker = shared.worker_id.load(Ordering::Relaxed);
     let handed_on =
         async { lanes::hand_on(shared.schema(), &mut *shared.engine.acquire().await?, run, (lane, worker)).await };
-    match handed_on.await {
+    match within(shared.config.answer_within(), handed_on).await {
         Ok(true) => {
             tracing::warn!(run_id = %run, code, "another build's run: it is handed on");
             true

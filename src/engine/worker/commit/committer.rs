@@ -19,7 +19,11 @@ use crate::engine::{
         flush::{self, Commit, Release},
     },
     trouble::Trouble,
-    worker::{shared::Shared, transaction::OpenTransaction},
+    worker::{
+        limits::{is_silence, within},
+        shared::Shared,
+        transaction::OpenTransaction,
+    },
 };
 
 /// How long a run waits before it asks again, while the database is in trouble.
@@ -75,29 +79,32 @@ impl Committer {
         }
     }
 
-    /// The step's own SQL and its record, in one commit.
+    /// The step's own SQL and its record, in one commit. Each answer has a deadline: the lane lives on over another connection,
+    /// so nobody would take over a run that waits for this one.
     async fn commit_in(&self, mut open: OpenTransaction, commit: Commit) -> Option<Ack> {
-        let began = tokio::time::Instant::now();
+        let (began, limit) = (tokio::time::Instant::now(), self.shared.config.answer_within());
         let flushing = async {
             let schema = self.shared.schema();
             flush::lock_first(schema, &mut open.tx, &commit).await?;
             flush::flush(schema, &mut open.tx, self.lane.lease, std::slice::from_ref(&commit)).await
         };
-        let flushed = match flushing.await {
+        let flushed = match within(limit, flushing).await {
             Ok(flushed) => flushed,
             Err(Error::LeaseLost) => return None,
             Err(error) => {
-                // Its locks go first: one of them is the lane's.
-                let _ = open.tx.rollback().await;
+                if !is_silence(&error) {
+                    // Its locks go first: one of them is the lane's.
+                    let _ = within(limit, open.tx.rollback()).await;
+                }
                 return self.give_up(commit, "its record failed", error).await;
             }
         };
         let ack = Ack::of(&commit, &flushed);
         if matches!(ack, Ack::Lost | Ack::Refused) {
-            let _ = open.tx.rollback().await;
+            let _ = within(limit, open.tx.rollback()).await;
             return Some(ack);
         }
-        match open.tx.commit().await {
+        match within(limit, open.tx.commit()).await {
             Ok(()) => {
                 self.lane.acknowledged.note(flushed.beat);
                 self.shared.refused.forget(self.run);
@@ -124,7 +131,8 @@ impl Committer {
                 let inbox = async {
                     claim::load_inbox(self.shared.schema(), &mut *self.shared.engine.acquire().await?, self.run).await
                 };
-                let writes = quarantine(&error, inbox.await.map_or(0, |inbox| inbox.inbox));
+                let inbox = within(self.shared.config.answer_within(), inbox).await;
+                let writes = quarantine(&error, inbox.map_or(0, |inbox| inbox.inbox));
                 if self.commit_by_lane(Commit { writes, ..commit }).await != Some(Ack::Done) {
                     self.release().await;
                 }
