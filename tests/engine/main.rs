@@ -9,6 +9,7 @@
 //! | `waits` | time, signals, branches, replay |
 //! | `placing` | starts and keys, queues, versions, workers that come and go |
 //! | `races` | two at the same moment, in both orders, forced by locks |
+//! | `fences` | transactions of a lane's steps beside each other, takeovers and releases, in both orders |
 //! | `verbs_races` | an operator and a worker at the same moment, where the worker is stale or about to make a plan |
 //! | `holds` | what is held back does not begin; what is under way ends; a release lets it go on |
 //! | `poison` | a run that kills its workers is found, and costs no other |
@@ -44,6 +45,7 @@ mod crash;
 mod deploys;
 mod dropped;
 mod extremes;
+mod fences;
 mod forks;
 mod holds;
 mod leftovers;

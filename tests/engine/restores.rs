@@ -59,6 +59,32 @@ async fn a_worker_ahead_of_a_restored_database_is_fenced() {
 }
 
 #[tokio::test]
+async fn a_restore_that_forgets_only_a_steps_own_commit_is_noticed() {
+    let mut t = TestEngine::idle().await;
+    let proxy = Proxy::before(t.database().url()).await;
+    let (first, second) = (t.script.gate("book", Side::Run, Do::Ok), t.script.gate("charge", Side::Run, Do::Ok));
+    // No heartbeat comes between: the lane has flushed, and beats again in six seconds.
+    let slow = WorkerConfig { takeover_after: Duration::from_secs(30), ..config("knows more") };
+    t.add_worker_through(proxy.url(), slow).await;
+    let run = t.start(&[call("reserve"), call("book"), call("charge")]).await;
+    first.is_reached().await;
+    back_up(&t).await;
+    first.open();
+    second.is_reached().await;
+    proxy.refuse(true);
+    proxy.cut();
+    restore(&t).await;
+    proxy.heal();
+    second.open();
+    wait_until("it has a new lane", async || t.count("lane").await == 2).await;
+    assert_eq!(t.count("step WHERE outcome = 1").await, 1, "nothing was written beyond the backup");
+    t.execute("UPDATE backstitch.lane SET alive = false WHERE id = 1").await;
+    t.is(run, "completed").await;
+    assert_eq!(t.count("step WHERE outcome = 1").await, 3, "no step of the run is missing");
+    t.finish().await;
+}
+
+#[tokio::test]
 async fn a_lane_whose_id_is_issued_again_is_fenced() {
     let mut t = TestEngine::idle().await;
     let proxy = Proxy::before(t.database().url()).await;

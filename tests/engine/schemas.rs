@@ -103,7 +103,7 @@ async fn a_lock_of_one_schema_does_not_hold_up_another() {
     assert!(!pair.one.keep().await.expect("it gives up"), "its turn is taken");
     assert!(pair.two.keep().await.expect("it is done"), "nobody is in the way");
     // The newest is to be applied in both again.
-    for statement in ["DELETE FROM one.migration WHERE version = 50", "DELETE FROM two.migration WHERE version = 50"] {
+    for statement in ["DELETE FROM one.migration WHERE version = 54", "DELETE FROM two.migration WHERE version = 54"] {
         pair.execute(statement).await;
     }
     let waiting = tokio::time::timeout(Duration::from_millis(500), pair.one.migrate()).await;

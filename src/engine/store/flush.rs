@@ -3,7 +3,7 @@
 //! What is rare (timers, signals taken, plans, attention, hand-overs) goes into statements of its own in the same
 //! transaction, so that the common flush stays one round trip with one commit.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::LazyLock, time::Duration};
 
 use serde::Serialize;
 use sqlx::{PgConnection, Row};
@@ -77,15 +77,61 @@ pub(crate) async fn flush(
     commits: &[Commit],
 ) -> Result<Flushed, Error> {
     if !commits.iter().any(has_rare) {
-        return flush_hot(schema, conn, lease, commits).await;
+        return flush_hot(schema, conn, &OF_LANE, lease, commits).await;
     }
     let mut tx = begin_on(conn).await?;
-    let cancelled = cancelled_before_pivot(schema, &mut tx, commits).await?;
-    let allowed: Vec<&Commit> = commits.iter().filter(|commit| !cancelled.contains(&commit.run)).collect();
-    let mut flushed = flush_hot(schema, &mut tx, lease, allowed.iter().copied()).await?;
-    flush_rare(schema, &mut tx, lease.lane, &allowed, &mut flushed).await?;
+    let flushed = flush_parts(schema, &mut tx, &OF_LANE, lease, commits, passes_pivot).await?;
     tx.commit().await?;
-    flushed.refused = cancelled;
+    Ok(flushed)
+}
+
+/// The same in the transaction of the steps that have just run, behind the lane's shared fence. The caller commits.
+///
+/// The rows of runs that this writes are locked before the lane's: somebody may keep one locked for long.
+///
+/// # Errors
+/// `LeaseLost`, and then the transaction has to be rolled back, as where a run is refused or lost.
+pub(crate) async fn flush_in_step(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    lease: Lease,
+    commits: &[Commit],
+) -> Result<Flushed, Error> {
+    // As on a lane's connection, but only from here to the commit: what the step's author asks is planned as usual.
+    sqlx::raw_sql(PIN_PLANS).execute(&mut *conn).await?;
+    let writes_run = |commit: &Commit| commit.writes.run.is_some() || passes_pivot(commit);
+    flush_parts(schema, conn, &OF_STEP, lease, commits, writes_run).await
+}
+
+const PIN_PLANS: &str = "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off;
+    SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
+
+/// flush.sql with the fence of a lane's own connection.
+static OF_LANE: LazyLock<String> = LazyLock::new(|| compose(include_str!("sql/fence_of_lane.sql"), ""));
+/// And with that of its steps.
+static OF_STEP: LazyLock<String> = LazyLock::new(|| compose(include_str!("sql/fence_of_step.sql"), "FOR SHARE OF q"));
+
+fn compose(fence: &str, hold: &str) -> String {
+    let lines = |text: &str| text.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n");
+    lines(include_str!("sql/flush.sql")).replace("{fence}", &lines(fence)).replace("{hold}", hold)
+}
+
+/// The flush of commits that need more than the hot statement, with those rows of `run` locked first.
+async fn flush_parts(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    hot: &'static str,
+    lease: Lease,
+    commits: &[Commit],
+    locks_first: impl Fn(&Commit) -> bool,
+) -> Result<Flushed, Error> {
+    let cancelled = lock_runs(schema, conn, commits, locks_first).await?;
+    let (refused, allowed): (Vec<&Commit>, Vec<&Commit>) =
+        commits.iter().partition(|commit| passes_pivot(commit) && cancelled.contains(&commit.run));
+    let refused = refused.into_iter().map(|commit| commit.run).collect();
+    let mut flushed = flush_hot(schema, conn, hot, lease, allowed.iter().copied()).await?;
+    flush_rare(schema, conn, lease.lane, &allowed, &mut flushed).await?;
+    flushed.refused = refused;
     Ok(flushed)
 }
 
@@ -96,31 +142,21 @@ pub(crate) async fn locked(schema: &Schema, conn: &mut PgConnection, runs: &[Run
     Ok(locked.into_iter().collect())
 }
 
-/// Locks the row of a run that a step's own transaction is about to write, before the lane's: a caller may keep it locked for
-/// long, and only this run is to wait for that.
-pub(crate) async fn lock_first(schema: &Schema, conn: &mut PgConnection, commit: &Commit) -> Result<(), Error> {
-    if commit.writes.run.is_some() {
-        let query = include_str!("sql/lock_pivoting.sql");
-        sqlx::query(schema.sql(query)).bind([commit.run]).execute(conn).await?;
-    }
-    Ok(())
-}
-
-/// The runs that are about to pass their pivot although a cancel has been accepted. Their rows are locked, so that a
-/// cancel at the same moment is either seen here or finds the pivot on record.
-async fn cancelled_before_pivot(
+/// Locks rows of `run`, and gives those that have been asked to cancel: a cancel at the same moment is either seen here or finds
+/// the pivot on record.
+async fn lock_runs(
     schema: &Schema,
     conn: &mut PgConnection,
     commits: &[Commit],
+    which: impl Fn(&Commit) -> bool,
 ) -> Result<HashSet<RunId>, Error> {
-    let mut pivoting: Vec<RunId> =
-        commits.iter().filter(|commit| passes_pivot(commit)).map(|commit| commit.run).collect();
-    if pivoting.is_empty() {
+    let mut runs: Vec<RunId> = commits.iter().filter(|commit| which(commit)).map(|commit| commit.run).collect();
+    if runs.is_empty() {
         return Ok(HashSet::new());
     }
-    pivoting.sort_unstable();
+    runs.sort_unstable();
     let query = include_str!("sql/lock_pivoting.sql");
-    let rows: Vec<(RunId, i16)> = sqlx::query_as(schema.sql(query)).bind(pivoting).fetch_all(conn).await?;
+    let rows: Vec<(RunId, i16)> = sqlx::query_as(schema.sql(query)).bind(runs).fetch_all(conn).await?;
     let cancel = Request::Cancel.code();
     Ok(rows.into_iter().filter(|(_, request)| *request == cancel).map(|(run, _)| run).collect())
 }
@@ -146,6 +182,7 @@ fn has_rare(commit: &Commit) -> bool {
 async fn flush_hot<'a>(
     schema: &Schema,
     conn: &mut PgConnection,
+    statement: &'static str,
     lease: Lease,
     commits: impl IntoIterator<Item = &'a Commit>,
 ) -> Result<Flushed, Error> {
@@ -165,7 +202,7 @@ async fn flush_hot<'a>(
         runs.push(commit);
     }
     let others = if others.is_empty() { "[]".to_owned() } else { json_text(&others)? };
-    let row = sqlx::query(schema.sql(include_str!("sql/flush.sql")))
+    let row = sqlx::query(schema.sql(statement))
         .bind(lease.lane)
         .bind(ids)
         .bind(steps.run)
@@ -478,8 +515,8 @@ pub(crate) enum Release {
 }
 
 /// Gives one run back, due at once for any worker: what a drain does between two steps, and what is done where the
-/// fate of a commit is open. Like every write of a lane it updates the lane's row first, and so waits for a commit of
-/// this lane that its client has given up but the server has not: nobody can claim the run before that is over.
+/// fate of a commit is open. It waits for a step's commit that its client has given up but the server has not: nobody can claim
+/// the run before that is over.
 pub(crate) async fn release(
     schema: &Schema,
     conn: &mut PgConnection,

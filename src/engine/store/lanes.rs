@@ -12,7 +12,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{migrate, schema::Schema};
-use crate::engine::{core::model::Time, error::Error};
+use crate::engine::{
+    core::model::{Direction, RunId, Time},
+    error::Error,
+};
 
 /// What a worker shows to write as a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,20 +118,38 @@ pub(crate) async fn open(
     Ok((id, Lease { lane, token }))
 }
 
-/// Says that the lane is alive, and gives the time of that. `last`: when it was heard last, as far as it knows; a row that has
-/// not heard of it comes from a backup, or from a standby that was behind.
+/// A step or an undo by its key.
+pub(crate) type StepKey = (RunId, u32, Direction);
+
+/// Says that the lane is alive, and gives the time of that.
+///
+/// # Errors
+/// `LeaseLost` when it has been declared dead.
+pub(crate) async fn beat(schema: &Schema, conn: &mut PgConnection, lease: Lease) -> Result<Time, Error> {
+    let query =
+        "UPDATE {schema}.lane SET beat = clock_timestamp() WHERE id = $1 AND token = $2 AND alive RETURNING beat";
+    let query = sqlx::query_scalar(schema.sql(query)).bind(lease.lane).bind(lease.token);
+    query.fetch_optional(conn).await?.ok_or(Error::LeaseLost)
+}
+
+/// The same on a new connection. `last` and `steps`: when the lane was heard last, as far as it knows, and which of its steps
+/// have committed since; a database that has not heard of them comes from a backup, or is a standby that was behind.
 ///
 /// # Errors
 /// `LeaseLost` when it has been declared dead, or the database has forgotten what it had acknowledged.
-pub(crate) async fn beat(
+pub(crate) async fn beat_again(
     schema: &Schema,
     conn: &mut PgConnection,
     lease: Lease,
-    last: Option<Time>,
+    (last, steps): (Option<Time>, Vec<StepKey>),
 ) -> Result<Time, Error> {
-    let query = "UPDATE {schema}.lane SET beat = clock_timestamp()
-        WHERE id = $1 AND token = $2 AND alive AND beat >= coalesce($3, '-infinity') RETURNING beat";
-    let query = sqlx::query_scalar(schema.sql(query)).bind(lease.lane).bind(lease.token).bind(last);
+    let query = sqlx::query_scalar(schema.sql(include_str!("sql/beat_again.sql")))
+        .bind(lease.lane)
+        .bind(lease.token)
+        .bind(last)
+        .bind(steps.iter().map(|(run, ..)| *run).collect::<Vec<_>>())
+        .bind(steps.iter().map(|(_, seq, _)| *seq as i32).collect::<Vec<_>>())
+        .bind(steps.iter().map(|(.., direction)| direction.code()).collect::<Vec<_>>());
     query.fetch_optional(conn).await?.ok_or(Error::LeaseLost)
 }
 
@@ -173,7 +194,7 @@ const HANDED_ON_AT_MOST: i16 = 10;
 pub(crate) async fn hand_on(
     schema: &Schema,
     conn: &mut PgConnection,
-    run: crate::engine::core::model::RunId,
+    run: RunId,
     (lane, worker): (i32, i32),
 ) -> Result<bool, Error> {
     let handed_on = sqlx::query(schema.sql(include_str!("sql/hand_on.sql")))
@@ -191,7 +212,7 @@ pub(crate) async fn set_suspects_aside(
     schema: &Schema,
     conn: &mut PgConnection,
     lane: i32,
-    runs: &[crate::engine::core::model::RunId],
+    runs: &[RunId],
 ) -> Result<(), Error> {
     let query = "UPDATE {schema}.ready SET lane = NULL, due_at = {schema}.now() + interval '1 second'
         WHERE lane = $1 AND run_id = ANY ($2)";
@@ -204,7 +225,7 @@ pub(crate) async fn give_back_unknown(
     schema: &Schema,
     conn: &mut PgConnection,
     lease: Lease,
-    known: &[crate::engine::core::model::RunId],
+    known: &[RunId],
 ) -> Result<u64, Error> {
     let query = "UPDATE {schema}.ready SET lane = NULL, fresh = false WHERE lane = $1 AND run_id <> ALL ($3)
         AND EXISTS (SELECT FROM {schema}.lane WHERE id = $1 AND token = $2 AND alive)";

@@ -68,7 +68,7 @@ impl LaneConnection {
 
     pub(super) async fn beat(&mut self) -> Result<(), Error> {
         loop {
-            let beating = lanes::beat(self.shared.schema(), &mut self.conn, self.lease, None);
+            let beating = lanes::beat(self.shared.schema(), &mut self.conn, self.lease);
             match within(self.shared.config.answer_within(), beating).await {
                 Ok(at) => break self.acknowledged.note(at),
                 Err(Error::Unavailable(error) | Error::OutcomeUnknown(error) | Error::Database(error)) => {
@@ -101,7 +101,8 @@ impl LaneConnection {
             let limit = self.shared.config.answer_within();
             let checked = async {
                 let last = self.acknowledged.last();
-                self.acknowledged.note(lanes::beat(self.shared.schema(), &mut self.conn, self.lease, last).await?);
+                let beating = lanes::beat_again(self.shared.schema(), &mut self.conn, self.lease, last);
+                self.acknowledged.note(beating.await?);
                 self.give_back_unknown().await
             };
             match within(limit, checked).await {

@@ -1,8 +1,9 @@
 -- Records steps and what becomes of runs: one statement, one commit, hundreds of runs. Called by store/flush.rs.
--- f: the fence, heartbeat and lease in one: where the lane has been declared dead nothing below writes anything, since
---    everything joins on its row.
+-- f: the fence (fence_of_lane.sql or fence_of_step.sql): where the lane has been declared dead nothing below writes anything,
+--    since everything joins on its row.
 -- h: the runs that this lane holds. One that is another's by now neither aborts nor pollutes the batch. `(x IN (..)) IS TRUE`
---    keeps the planner from turning a hash lookup into a nested loop.
+--    keeps the planner from turning a hash lookup into a nested loop. A step's own transaction locks their rows (`{hold}`), for
+--    its commit may outlive its client: nobody gives such a run to another worker before it is over.
 -- s: steps that end with their first row, as arrays: the hot case. A plain insert, because ON CONFLICT costs one more log
 --    record for each new row.
 -- x: all others (intents, retries, undos, changes of a row on record, whatever may or may not have landed before a lost
@@ -15,13 +16,10 @@
 -- paused: runs whose pause was accepted before this statement began: nothing more of them may begin. `paused` is empty most
 --    of the time, and read by its key: `run.request` would be a read of a row that most flushes leave alone. Where r has
 --    written that row it knows better: a pause that it had to wait for has committed since this statement began.
--- Locks, in order: lane, step, run, ready.
-WITH f AS (
-    UPDATE {schema}.lane SET beat = clock_timestamp() WHERE id = $1 AND token = $26 AND alive
-    RETURNING id, {schema}.now() AS now, beat
-),
+-- Locks, in order: lane, step, run, ready; with `{hold}`: run, lane, ready, step.
+WITH f AS {fence},
 h AS MATERIALIZED (
-    SELECT q.run_id FROM f, unnest($2::uuid[]) u(id) JOIN {schema}.ready q ON q.run_id = u.id WHERE q.lane = f.id
+    SELECT q.run_id FROM f, unnest($2::uuid[]) u(id) JOIN {schema}.ready q ON q.run_id = u.id WHERE q.lane = f.id {hold}
 ),
 s AS (
     INSERT INTO {schema}.step (run_id, seq, kind, name, ord, issued_after, outcome, attempts, undoable, input, output, lane,

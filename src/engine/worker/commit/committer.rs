@@ -85,15 +85,14 @@ impl Committer {
         let (began, limit) = (tokio::time::Instant::now(), self.shared.config.answer_within());
         let flushing = async {
             let schema = self.shared.schema();
-            flush::lock_first(schema, &mut open.tx, &commit).await?;
-            flush::flush(schema, &mut open.tx, self.lane.lease, std::slice::from_ref(&commit)).await
+            flush::flush_in_step(schema, &mut open.tx, self.lane.lease, std::slice::from_ref(&commit)).await
         };
         let flushed = match within(limit, flushing).await {
             Ok(flushed) => flushed,
             Err(Error::LeaseLost) => return None,
             Err(error) => {
                 if !is_silence(&error) {
-                    // Its locks go first: one of them is the lane's.
+                    // Its locks go first: giving the run up waits for them.
                     let _ = within(limit, open.tx.rollback()).await;
                 }
                 return self.give_up(commit, "its record failed", error).await;
@@ -106,7 +105,7 @@ impl Committer {
         }
         match within(limit, open.tx.commit()).await {
             Ok(()) => {
-                self.lane.acknowledged.note(flushed.beat);
+                self.lane.acknowledged.note_steps(commit.run, &commit.writes.steps);
                 self.shared.refused.forget(self.run);
                 self.shared.engine.meters().flushed(std::slice::from_ref(&commit), &flushed, began.elapsed());
                 self.shared.engine.hints().wake_waiters(flushed.dequeued);
