@@ -59,7 +59,7 @@ async fn a_worker_ahead_of_a_restored_database_is_fenced() {
 }
 
 #[tokio::test]
-async fn a_restore_that_forgets_only_a_steps_own_commit_is_noticed() {
+async fn a_restore_that_forgets_a_steps_own_commit_is_noticed() {
     let mut t = TestEngine::idle().await;
     let proxy = Proxy::before(t.database().url()).await;
     let (first, second) = (t.script.gate("book", Side::Run, Do::Ok), t.script.gate("charge", Side::Run, Do::Ok));

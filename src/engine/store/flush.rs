@@ -3,12 +3,20 @@
 //! What is rare (timers, signals taken, plans, attention, hand-overs) goes into statements of its own in the same
 //! transaction, so that the common flush stays one round trip with one commit.
 
-use std::{collections::HashSet, sync::LazyLock, time::Duration};
+use std::{collections::HashSet, time::Duration};
 
 use serde::Serialize;
 use sqlx::{PgConnection, Row};
 
-use super::{attention, lanes::Lease, paused, schema::Schema, transaction::begin_on, unhealthy};
+use super::{
+    attention,
+    fence::{OF_LANE, OF_STEP, PIN_PLANS},
+    lanes::Lease,
+    paused,
+    schema::Schema,
+    transaction::begin_on,
+    unhealthy,
+};
 use crate::engine::{
     core::{
         decision::{RunWrite, Writes},
@@ -103,19 +111,6 @@ pub(crate) async fn flush_in_step(
     flush_parts(schema, conn, &OF_STEP, lease, commits, writes_run).await
 }
 
-const PIN_PLANS: &str = "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off;
-    SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
-
-/// flush.sql with the fence of a lane's own connection.
-static OF_LANE: LazyLock<String> = LazyLock::new(|| compose(include_str!("sql/fence_of_lane.sql"), ""));
-/// And with that of its steps.
-static OF_STEP: LazyLock<String> = LazyLock::new(|| compose(include_str!("sql/fence_of_step.sql"), "FOR SHARE OF q"));
-
-fn compose(fence: &str, hold: &str) -> String {
-    let lines = |text: &str| text.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n");
-    lines(include_str!("sql/flush.sql")).replace("{fence}", &lines(fence)).replace("{hold}", hold)
-}
-
 /// The flush of commits that need more than the hot statement, with those rows of `run` locked first.
 async fn flush_parts(
     schema: &Schema,
@@ -128,10 +123,9 @@ async fn flush_parts(
     let cancelled = lock_runs(schema, conn, commits, locks_first).await?;
     let (refused, allowed): (Vec<&Commit>, Vec<&Commit>) =
         commits.iter().partition(|commit| passes_pivot(commit) && cancelled.contains(&commit.run));
-    let refused = refused.into_iter().map(|commit| commit.run).collect();
     let mut flushed = flush_hot(schema, conn, hot, lease, allowed.iter().copied()).await?;
     flush_rare(schema, conn, lease.lane, &allowed, &mut flushed).await?;
-    flushed.refused = refused;
+    flushed.refused = refused.into_iter().map(|commit| commit.run).collect();
     Ok(flushed)
 }
 
@@ -502,32 +496,5 @@ async fn flush_run(
         }
         _ => {}
     }
-    Ok(())
-}
-
-/// Why a run is given back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Release {
-    /// For any worker, at once.
-    ForAnother,
-    /// Its decisions panicked here.
-    Panicked,
-}
-
-/// Gives one run back, due at once for any worker: what a drain does between two steps, and what is done where the
-/// fate of a commit is open. It waits for a step's commit that its client has given up but the server has not: nobody can claim
-/// the run before that is over.
-pub(crate) async fn release(
-    schema: &Schema,
-    conn: &mut PgConnection,
-    lease: Lease,
-    run: RunId,
-    why: Release,
-) -> Result<(), Error> {
-    let query = match why {
-        Release::ForAnother => include_str!("sql/release_run.sql"),
-        Release::Panicked => include_str!("sql/release_panicked.sql"),
-    };
-    sqlx::query(schema.sql(query)).bind(lease.lane).bind(run).bind(lease.token).execute(conn).await?;
     Ok(())
 }

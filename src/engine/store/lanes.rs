@@ -232,3 +232,30 @@ pub(crate) async fn give_back_unknown(
     let query = sqlx::query(schema.sql(query)).bind(lease.lane).bind(lease.token).bind(known);
     Ok(query.execute(conn).await?.rows_affected())
 }
+
+/// Why a run is given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Release {
+    /// For any worker, at once.
+    ForAnother,
+    /// Its decisions panicked here.
+    Panicked,
+}
+
+/// Gives one run back, due at once for any worker: what a drain does between two steps, and what is done where the
+/// fate of a commit is open. It waits for a step's commit that its client has given up but the server has not: nobody can claim
+/// the run before that is over.
+pub(crate) async fn release_run(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    lease: Lease,
+    run: RunId,
+    why: Release,
+) -> Result<(), Error> {
+    let query = match why {
+        Release::ForAnother => include_str!("sql/release_run.sql"),
+        Release::Panicked => include_str!("sql/release_panicked.sql"),
+    };
+    sqlx::query(schema.sql(query)).bind(lease.lane).bind(run).bind(lease.token).execute(conn).await?;
+    Ok(())
+}

@@ -10,7 +10,7 @@
 //! | `start` | starts runs, once per key |
 //! | `lent` | a connection of the pool that goes back only when it has answered |
 //! | `claim` | takes due runs for a lane; loads what is on record of them |
-//! | `flush` | records steps and ends, fenced |
+//! | `flush`, `fence` | records steps and ends, fenced |
 //! | `lanes` | registers workers and lanes; takeover; release |
 //! | `timers`, `signals` | wake parked runs |
 //! | `verbs` | what operators' actions write, with their audit |
@@ -29,6 +29,7 @@ pub(crate) mod audit;
 mod baseline;
 pub(crate) mod claim;
 pub(crate) mod export;
+mod fence;
 pub(crate) mod flush;
 pub(crate) mod fork;
 pub(crate) mod gauges;

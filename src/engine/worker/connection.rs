@@ -23,8 +23,7 @@ use crate::engine::{
     error::Error,
     store::{
         self,
-        flush::{self, Release},
-        lanes::{self, Lease},
+        lanes::{self, Lease, Release},
     },
 };
 
@@ -132,7 +131,7 @@ impl LaneConnection {
     /// Gives a run back: it is due for whichever worker claims it next.
     pub(crate) async fn give_back(&mut self, run: RunId, why: Release) -> Result<(), Error> {
         loop {
-            let releasing = flush::release(self.shared.schema(), &mut self.conn, self.lease, run, why);
+            let releasing = lanes::release_run(self.shared.schema(), &mut self.conn, self.lease, run, why);
             match within(self.shared.config.answer_within(), releasing).await {
                 Ok(()) => break,
                 Err(Error::Unavailable(error) | Error::OutcomeUnknown(error) | Error::Database(error)) => {

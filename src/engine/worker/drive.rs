@@ -35,7 +35,10 @@ use crate::engine::{
         time::Moment as _,
         trace::Trace,
     },
-    store::{claim, flush::Release, lanes},
+    store::{
+        claim,
+        lanes::{self, Release},
+    },
 };
 
 /// How often a run with attempts under way checks their heartbeats and the clock.

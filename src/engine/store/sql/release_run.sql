@@ -1,4 +1,4 @@
--- Gives one run of a lane back. Called by store/flush.rs.
+-- Gives one run of a lane back. Called by store/lanes.rs.
 -- f: the fence.
 -- The row in `ready` is a place to wait: a transactional step's commit whose answer was lost may still be under way on the
 -- server, and has it locked until it is over. The next worker then reads what it left.

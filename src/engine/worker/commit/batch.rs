@@ -28,7 +28,8 @@ use crate::engine::{
     error::{Error, is_lock_timeout, is_step_on_record},
     store::{
         claim,
-        flush::{self, Commit, Flushed, Release},
+        flush::{self, Commit, Flushed},
+        lanes::Release,
     },
     trouble::Trouble,
     worker::{connection::LaneConnection, limits::within},

@@ -16,7 +16,8 @@ use crate::engine::{
     error::{Error, is_step_on_record},
     store::{
         claim,
-        flush::{self, Commit, Release},
+        flush::{self, Commit},
+        lanes::Release,
     },
     trouble::Trouble,
     worker::{

@@ -9,8 +9,8 @@ use super::ack::Ack;
 use crate::engine::{
     core::model::RunId,
     store::{
-        flush::{Commit, Release},
-        lanes::Lease,
+        flush::Commit,
+        lanes::{Lease, Release},
     },
     worker::acknowledged::Acknowledged,
 };
