@@ -120,7 +120,7 @@
 
 #[cfg(feature = "shop")]
 pub mod activities;
-#[cfg(feature = "cli")]
+#[cfg(all(feature = "cli", feature = "embedded"))]
 pub mod bench;
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -18,7 +18,7 @@ async fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(status) => return status,
     };
-    if let Err(error) = telemetry::init(cli.default_log()) {
+    if let Err(error) = telemetry::init(cli.default_log(), cli.counts_statements()) {
         tell(format!("error: {error:#}"));
         return ExitCode::from(2);
     }

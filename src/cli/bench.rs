@@ -1,24 +1,52 @@
-//! `backstitch bench`: the standard load on a given database, or on an embedded one that is removed afterwards.
+//! `backstitch bench`: loads on a given database, or on an embedded one that is removed afterwards.
+
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
+use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
 use sqlx::{PgPool, postgres::PgPoolOptions};
 
-use super::output::Out;
+use super::output::{self, Out, tell};
 use crate::{
-    bench::{self, Load, Report},
+    bench::{self, Figures, Floor, Name, Place, Posting, Report, Size},
     config::SchemaArgs,
     embedded::Embedded,
     engine::guarded,
 };
 
-/// Measure throughput, latency, write-ahead log and memory with the standard load
+/// Connections of starters, REST and activities; each worker has its own beside them.
+const CONNECTIONS: u32 = 20;
+
+/// Measure what runs and orders cost: throughput, latency, write-ahead log, commits, statements, memory
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Number of runs under load; 200 more are then started one at a time
-    #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1..))]
-    runs: u32,
-    /// Database to migrate and fill; without it, an embedded one is used and removed
+    /// Scenarios to run, separated by commas, or all; without it, the standard load, reported as one object
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = scenarios())]
+    scenario: Vec<String>,
+    /// Measure what Postgres and the disk do without an engine
+    #[arg(long, conflicts_with = "scenario")]
+    floor: bool,
+    /// Number of runs or orders; by default what each scenario takes for some ten seconds
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    runs: Option<u32>,
+    /// Seconds of load, in place of a number of runs
+    #[arg(long, value_name = "N", conflicts_with = "runs", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    seconds: Option<u64>,
+    /// The sizes that are promised, where a scenario is smaller by default: timers, history, soak
+    #[arg(long, conflicts_with_all = ["runs", "seconds"])]
+    full: bool,
+    /// What the scenario `rest` starts: post so many runs to this server
+    #[arg(long, value_name = "URL", hide = true)]
+    post_to: Option<String>,
+    /// One run in each request
+    #[arg(long, hide = true, requires = "post_to")]
+    single: bool,
+    /// What the scenario `workers` starts: work until the input ends
+    #[arg(long, hide = true)]
+    work: bool,
+    /// Database to migrate and fill; without it, an embedded one is used and removed, and each scenario gets a database of its own
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     database_url: Option<String>,
     #[command(flatten)]
@@ -31,28 +59,128 @@ pub(super) struct Args {
     slots: u32,
 }
 
-/// Runs the load and prints the report.
+const ALL: &str = "all";
+
+fn scenarios() -> clap::builder::PossibleValuesParser {
+    let named = Name::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+    named.chain([clap::builder::PossibleValue::new(ALL).help("Each of them")]).into()
+}
+
+impl Args {
+    /// Scenarios report the statements that they cost.
+    pub(super) const fn counts_statements(&self) -> bool {
+        !self.scenario.is_empty()
+    }
+
+    fn names(&self) -> Vec<Name> {
+        if self.scenario.iter().any(|name| name == ALL) {
+            return Name::value_variants().to_vec();
+        }
+        self.scenario.iter().filter_map(|name| Name::from_str(name, false).ok()).collect()
+    }
+}
+
+/// Runs the loads and prints the report.
 ///
 /// # Errors
-/// When there is no database, or the runs in it are not what they should be.
+/// When there is no database, or what a scenario claims did not happen.
 pub(super) async fn run(args: Args, out: Out) -> anyhow::Result<()> {
+    if let Some(url) = args.post_to {
+        let posting = Posting { url, runs: args.runs.unwrap_or(1) as usize, single: args.single };
+        return output::say(&serde_json::to_string(&bench::post_runs(&posting).await?)?);
+    }
     let embedded = match &args.database_url {
         Some(_) => None,
         None => Some(Embedded::temporary().await?),
     };
     let url = args.database_url.clone().or(embedded.as_ref().map(Embedded::url)).unwrap_or_default();
-    let pool = guarded(PgPoolOptions::new())
-        .max_connections(12)
-        .connect(&url)
-        .await
-        .context("the database can't be reached")?;
-    let measured = measure(&pool, &args).await;
-    pool.close().await;
+    let measured = measure(&args, &url, embedded.as_ref(), out).await;
     if let Some(embedded) = embedded {
         embedded.stop().await;
     }
-    let report = measured?;
-    out.show(&report, || table(&report))
+    measured
+}
+
+async fn measure(args: &Args, url: &str, embedded: Option<&Embedded>, out: Out) -> anyhow::Result<()> {
+    let pool = connect(url).await?;
+    if args.work {
+        return bench::work(&place(args, url, &pool, Arc::new(|_, _| {}))?).await;
+    }
+    if args.floor {
+        let span = Duration::from_secs(args.seconds.unwrap_or(3));
+        let floor = bench::measure_floor(&pool, span).await?;
+        return out.show(&floor, || floor_table(&floor));
+    }
+    if args.scenario.is_empty() {
+        let report =
+            with_bar("standard load", |progress| async move { bench::run(&place(args, url, &pool, progress)?).await });
+        let report = report.await?;
+        return out.show(&report, || table(&report));
+    }
+    let mut all = Vec::new();
+    for name in args.names() {
+        // A load leaves tables that the next one should not find.
+        let url = match embedded {
+            Some(server) => server.url_of(&bench::create_database(&pool, name).await?),
+            None => url.to_owned(),
+        };
+        let pool = connect(&url).await?;
+        let label = name.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+        let run = with_bar(&label, |progress| {
+            let (url, pool) = (url.clone(), pool.clone());
+            async move { bench::run_scenario(name, &place(args, &url, &pool, progress)?).await }
+        });
+        let figures = run.await.with_context(|| format!("scenario {label}"));
+        pool.close().await;
+        let figures = figures?;
+        if args.names().len() > 1 {
+            tell(format!("{label}: {:.0} runs a second", figures.runs_per_s));
+        }
+        all.push(figures);
+    }
+    let floor = match args.names().len() {
+        0 | 1 => None,
+        _ => Some(bench::measure_floor(&pool, Duration::from_secs(2)).await?),
+    };
+    pool.close().await;
+    out.show(&all, || scenario_table(&all, floor))
+}
+
+async fn connect(url: &str) -> anyhow::Result<PgPool> {
+    let options = guarded(PgPoolOptions::new()).max_connections(CONNECTIONS);
+    options.connect(url).await.context("the database can't be reached")
+}
+
+type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
+
+fn place(args: &Args, url: &str, pool: &PgPool, progress: Progress) -> anyhow::Result<Place> {
+    Ok(Place {
+        url: url.to_owned(),
+        pool: pool.clone(),
+        schema: args.schema.name.clone(),
+        workers: args.workers.into(),
+        slots: args.slots as usize,
+        size: Size { runs: args.runs.map(|runs| runs as usize), seconds: args.seconds, full: args.full },
+        program: std::env::current_exe()?,
+        progress,
+    })
+}
+
+/// Shows how much is done, on a terminal.
+async fn with_bar<T, F: Future<Output = anyhow::Result<T>>>(
+    label: &str,
+    run: impl FnOnce(Progress) -> F,
+) -> anyhow::Result<T> {
+    let bar = ProgressBar::new(0).with_message(label.to_owned());
+    bar.set_style(ProgressStyle::with_template("{msg:14} {bar:30} {pos}/{len}  {elapsed}")?);
+    let shown = bar.clone();
+    let done = run(Arc::new(move |done, of| {
+        shown.set_length(of);
+        shown.set_position(done);
+    }));
+    let done = done.await;
+    bar.finish_and_clear();
+    done
 }
 
 fn table(report: &Report) -> String {
@@ -74,11 +202,52 @@ fn table(report: &Report) -> String {
     lines.join("\n")
 }
 
-async fn measure(pool: &PgPool, args: &Args) -> anyhow::Result<Report> {
-    let bar = ProgressBar::new(u64::from(args.runs));
-    bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} runs  {per_sec}  {elapsed}")?);
-    let load = Load { runs: args.runs as usize, workers: args.workers.into(), slots: args.slots as usize };
-    let report = bench::run(pool, &args.schema.name, load, |ended| bar.set_position(ended)).await;
-    bar.finish_and_clear();
-    Ok(report?)
+fn floor_table(floor: &Floor) -> String {
+    [
+        format!("{:>14.0} commits of one row a second, on one connection", floor.commits_per_s),
+        format!("{:>14.0} rows a second, in statements of 500", floor.rows_per_s),
+        format!("{:>14.0} pages a second that reach the disk", floor.fsync_per_s),
+    ]
+    .join("\n")
+}
+
+/// A row per scenario, then what only it has.
+fn scenario_table(all: &[Figures], floor: Option<Floor>) -> String {
+    let plain = all.iter().find(|figures| figures.scenario == "plain").map(|figures| figures.runs_per_s);
+    let row = |figures: &Figures| {
+        let of_plain = plain.map_or_else(String::new, |plain| format!("{:.2}", figures.runs_per_s / plain));
+        vec![
+            figures.scenario.to_owned(),
+            format!("{:.0}", figures.runs_per_s),
+            of_plain,
+            format!("{:.1}", figures.latency_ms_p50),
+            format!("{:.1}", figures.latency_ms_p99),
+            figures.wal_bytes_per_run.to_string(),
+            format!("{:.2}", figures.commits_per_run),
+            figures.statements_per_run.map_or_else(String::new, |count| format!("{count:.2}")),
+            format!("{:.0}", figures.rss_mb),
+        ]
+    };
+    let header = ["SCENARIO", "RUNS/S", "× PLAIN", "P50 MS", "P99 MS", "LOG B", "TX", "STATEM.", "RSS MB"];
+    let mut text = output::table(&header, all.iter().map(row));
+    for figures in all {
+        let shown = |value: &Value| value.as_f64().map_or_else(|| value.to_string(), |number| format!("{number:.2}"));
+        let more: Vec<String> = figures
+            .more
+            .iter()
+            .filter(|(_, value)| value.is_number())
+            .map(|(name, value)| format!("{name} {}", shown(value)))
+            .collect();
+        if !more.is_empty() {
+            text.push_str(&format!("\n{}: {}", figures.scenario, more.join(", ")));
+        }
+    }
+    if let Some(floor) = floor {
+        text.push_str(&format!("\n\nfloor\n{}", floor_table(&floor)));
+        let orders = all.iter().find(|figures| figures.scenario == "orders");
+        if let Some(orders) = orders {
+            text.push_str(&format!("\n{:>14.3} orders for each commit", orders.runs_per_s / floor.commits_per_s));
+        }
+    }
+    text
 }

@@ -150,8 +150,8 @@ enum Command {
         verb: hold::Verb,
     },
     #[cfg(feature = "embedded")]
-    /// Measure throughput, latency, log and memory with the standard load
-    Bench(bench::Args),
+    /// Measure what runs and orders cost on a database
+    Bench(Box<bench::Args>),
     /// Check a database's settings, and the no-limbo and ledger invariants
     Doctor(doctor::Args),
     /// Print the OpenAPI document of the API
@@ -205,6 +205,15 @@ impl Cli {
         }
     }
 
+    /// Whether it counts the statements that this process sends.
+    pub const fn counts_statements(&self) -> bool {
+        match &self.command {
+            #[cfg(feature = "embedded")]
+            Command::Bench(args) => args.counts_statements(),
+            _ => false,
+        }
+    }
+
     async fn dispatch(self) -> anyhow::Result<()> {
         let out = Out::new(self.format);
         match self.command {
@@ -214,7 +223,7 @@ impl Cli {
             Command::Audit { server, args } => audit::run(args, &server, out).await,
             Command::Fleet { server, table } => fleet::run(table, &server, out).await,
             #[cfg(feature = "embedded")]
-            Command::Bench(args) => bench::run(args, out).await,
+            Command::Bench(args) => bench::run(*args, out).await,
             Command::Doctor(args) => doctor::run(args, out).await,
             #[cfg(all(feature = "embedded", feature = "shop"))]
             Command::Dev(args) => dev::run(*args).await,

@@ -26,22 +26,29 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-/// Sets up logging for this process. `default` is the filter if the environment has none.
+use super::statements::count_statements;
+
+/// Sets up logging for this process. `default` is the filter if the environment has none. With `counting`, the statements that
+/// the process sends are counted, whatever is logged.
 ///
 /// # Errors
 /// When a setting can't be read, or logging has been set up already.
-pub fn init(default: &str) -> anyhow::Result<()> {
+pub fn init(default: &str, counting: bool) -> anyhow::Result<()> {
     let filter = env::var("BACKSTITCH_LOG").ok().filter(|text| !text.is_empty());
     let filter = EnvFilter::try_new(filter.as_deref().unwrap_or(default)).context("BACKSTITCH_LOG is not a filter")?;
     let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let registry = tracing_subscriber::registry().with(filter);
-    let done = match env::var("BACKSTITCH_LOG_FORMAT").as_deref() {
-        Ok("json") => registry.with(json_layer(io::stderr)).try_init(),
+    let layer = match env::var("BACKSTITCH_LOG_FORMAT").as_deref() {
+        Ok("json") => json_layer(io::stderr).boxed(),
         Ok("text" | "") | Err(_) => {
             let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false);
-            registry.with(layer.with_ansi(io::stderr().is_terminal() && !no_color)).try_init()
+            layer.with_ansi(io::stderr().is_terminal() && !no_color).boxed()
         }
         Ok(other) => anyhow::bail!("BACKSTITCH_LOG_FORMAT is {other:?}; it is text or json"),
+    };
+    let done = if counting {
+        tracing_subscriber::registry().with(layer.with_filter(filter)).with(count_statements()).try_init()
+    } else {
+        tracing_subscriber::registry().with(layer).with(filter).try_init()
     };
     done.context("logging has been set up already")
 }

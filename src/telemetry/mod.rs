@@ -5,6 +5,7 @@
 //! | `logs` | destination and format of logs |
 //! | `metrics` | the recorder behind `/metrics` |
 //! | `otlp` | attempts as spans, to a collector (only with the feature) |
+//! | `statements` | counts the statements that a process sends |
 
 #[cfg(feature = "cli")]
 mod logs;
@@ -12,6 +13,8 @@ mod logs;
 mod metrics;
 #[cfg(feature = "otlp")]
 mod otlp;
+#[cfg(feature = "cli")]
+mod statements;
 
 #[cfg(feature = "cli")]
 pub use self::logs::{init, json_layer};
@@ -19,3 +22,5 @@ pub use self::logs::{init, json_layer};
 pub use self::metrics::{Recorder, RecorderError, record};
 #[cfg(feature = "otlp")]
 pub use self::otlp::{Traces, TracesError};
+#[cfg(feature = "cli")]
+pub use self::statements::{count_statements, counted_statements};

@@ -13,7 +13,6 @@ use crate::{
 const FLOORS: &[(&str, &[&str])] = &[
     // The engine is a library: what runs on it is handed to it in a registry.
     ("engine", &[]),
-    ("bench", &["engine"]),
     ("transfer", &["engine"]),
     // What several floors above share.
     ("embedded", &[]),
@@ -30,6 +29,22 @@ const FLOORS: &[(&str, &[&str])] = &[
     // The faces.
     ("http", &["engine", "telemetry"]),
     ("shop", &["engine", "http", "orders", "payments"]),
+    (
+        "bench",
+        &[
+            "activities",
+            "engine",
+            "gateway_sim",
+            "http",
+            "orders",
+            "payments",
+            "secret",
+            "shop",
+            "telemetry",
+            "tls",
+            "workflows",
+        ],
+    ),
     (
         "cli",
         &[

@@ -148,7 +148,10 @@ impl LaneConnection {
 /// A new connection, however long it takes.
 async fn connect(shared: &Shared) -> PgConnection {
     let limits = shared.config.session_limits();
-    let options = store::hot_options(&shared.engine.pool().connect_options(), limits).disable_statement_logging();
+    let options = store::hot_options(&shared.engine.pool().connect_options(), limits);
+    // Where nobody wants to see each statement, nothing is spent on asking again at each.
+    let seen = tracing::enabled!(target: "sqlx::query", tracing::Level::DEBUG);
+    let options = if seen { options } else { options.disable_statement_logging() };
     let forever = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(50))
         .with_max_delay(Duration::from_secs(2))

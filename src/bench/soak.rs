@@ -1,0 +1,104 @@
+//! `soak`: 2,000 plain runs a second for long, and in the middle a snapshot that is held open, so that nothing that was deleted
+//! since can be cleared away. What matters is that the end is as fast as the beginning.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::ensure;
+use serde::Serialize;
+use sqlx::Connection;
+
+use super::{
+    closed,
+    measure::{self, Counters},
+    pace,
+    place::{Place, Size},
+    plain::Plain,
+    report::Figures,
+    scenario::Scenario,
+};
+use crate::engine::{Engine, Registry};
+
+const PER_SECOND: u32 = 2_000;
+const SECONDS: u64 = 12;
+const SECONDS_IN_FULL: u64 = 3_600;
+/// The snapshot is held for this part of the time, in the middle.
+const HELD: u32 = 6;
+const SAMPLES: u32 = 60;
+/// Runs that are measured at full speed, before and after.
+const MEASURED: usize = 20_000;
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How things stood at a moment.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Sample {
+    second: f64,
+    open_runs: i64,
+    dead_rows: i64,
+    index_mb: f64,
+    rss_mb: f64,
+    snapshot: bool,
+}
+
+/// Runs it.
+pub(super) async fn run(place: &Place) -> anyhow::Result<Figures> {
+    let plain = Arc::new(Plain::new()?);
+    let working = place.work(plain.register(Registry::new())).await?;
+    let engine = &working.engine;
+    closed::warm_up(engine, &plain).await?;
+    let span = place.size.span(if place.size.full { SECONDS_IN_FULL } else { SECONDS });
+    let plainly = Place { size: Size { runs: Some(MEASURED), ..Size::default() }, ..place.clone() };
+    closed::under_load(engine, &plain, &plainly).await?;
+    let first = closed::under_load(engine, &plain, &plainly).await?;
+    measure::forget_peak_rss();
+    let newest = measure::newest_run(engine).await?;
+    let before = Counters::before(engine.pool()).await?;
+    let began = Instant::now();
+    let passing = tokio::spawn(pace::start(engine.clone(), plain.clone(), PER_SECOND, span));
+    let samples = watch(engine, place, span).await?;
+    let runs = passing.await??;
+    let waiting = Instant::now();
+    while measure::count_open(engine).await? > 0 {
+        ensure!(waiting.elapsed() < PATIENCE, "runs are still at work");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let after = Counters::after(engine.pool()).await?;
+    measure::check(engine, newest, runs, (measure::COMPLETED, Plain::STEPS_PER_RUN)).await?;
+    let latencies = measure::latencies(engine, newest).await?;
+    let last = closed::under_load(engine, &plain, &plainly).await?;
+    working.end().await;
+    let figures = Figures::new("soak", runs, seconds, &before, &after).with_latencies(latencies);
+    let figures = figures.with("plain_of_start", last.runs_per_s / first.runs_per_s);
+    Ok(figures.with("samples", serde_json::to_value(samples)?))
+}
+
+/// Samples until the time is over, and holds the snapshot meanwhile.
+async fn watch(engine: &Engine, place: &Place, span: Duration) -> anyhow::Result<Vec<Sample>> {
+    let began = Instant::now();
+    let (from, until) = ((span - span / HELD) / 2, (span + span / HELD) / 2);
+    let (mut samples, mut held) = (Vec::new(), None);
+    for n in 0..SAMPLES {
+        tokio::time::sleep_until((began + span / SAMPLES * n).into()).await;
+        let at = began.elapsed();
+        if (from..until).contains(&at) && held.is_none() {
+            held = Some(measure::hold_snapshot(engine.pool()).await?);
+        }
+        if let Some(conn) = held.take_if(|_| at >= until) {
+            conn.close().await?;
+        }
+        let state = measure::read_state(engine).await?;
+        samples.push(Sample {
+            second: at.as_secs_f64(),
+            open_runs: state.open,
+            dead_rows: state.dead_rows,
+            index_mb: state.index_bytes as f64 / f64::from(1 << 20),
+            rss_mb: measure::read_rss_mb(),
+            snapshot: held.is_some(),
+        });
+        (place.progress)(at.as_secs(), span.as_secs());
+    }
+    Ok(samples)
+}
