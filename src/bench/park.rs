@@ -54,7 +54,7 @@ impl Park {
 impl Scenario for Park {
     const NAME: &'static str = "park";
     const STEPS_PER_RUN: u32 = 7;
-    const RUNS: usize = 10_000;
+    const RUNS: usize = 20_000;
     const IDLE_RUNS: usize = 0;
 
     fn register(&self, registry: Registry) -> Registry {

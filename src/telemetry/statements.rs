@@ -24,8 +24,13 @@ const TARGET: &str = "sqlx::query";
 static COUNTS: Mutex<Option<BTreeMap<String, u64>>> = Mutex::new(None);
 
 /// Statements so far, by the first words of each. None: this process does not count.
+///
+/// sqlx sends `BEGIN` without a word in its log: there are as many as transactions have ended.
 pub fn counted_statements() -> Option<BTreeMap<String, u64>> {
-    COUNTS.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    let mut counts = COUNTS.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+    let ended = ["COMMIT", "ROLLBACK"].into_iter().filter_map(|end| counts.get(end)).sum();
+    counts.entry("BEGIN".to_owned()).or_insert(ended);
+    Some(counts)
 }
 
 /// A layer that counts, from now on.
