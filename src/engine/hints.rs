@@ -2,7 +2,6 @@
 //! work: everybody who waits for one also polls.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -14,7 +13,7 @@ use sqlx::PgPool;
 use tokio::sync::Notify;
 
 use super::{
-    core::model::RunId,
+    core::{ids::RunMap, model::RunId},
     store::{self, schema::Schema},
 };
 
@@ -31,7 +30,7 @@ pub(crate) struct Hints {
     pub(crate) due: Notify,
     outgoing: Notify,
     sending: AtomicBool,
-    waiters: Mutex<HashMap<RunId, Arc<Notify>>>,
+    waiters: Mutex<RunMap<Arc<Notify>>>,
 }
 
 impl Hints {
@@ -59,7 +58,7 @@ impl Hints {
         runs.into_iter().filter_map(|run| waiters.get(&run)).for_each(|waiter| waiter.notify_waiters());
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Arc<Notify>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, RunMap<Arc<Notify>>> {
         self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -242,12 +242,14 @@ async fn a_cancel_that_comes_after_the_pivot_is_refused() {
     let gate = t.script.gate("reserve", Side::Run, Do::Ok);
     let run = t.start(&[call("reserve"), Op::Pivot, call("ship")]).await;
     gate.is_reached().await;
-    let lane = locked(&t, "SELECT FROM backstitch.lane FOR UPDATE").await;
+    let columns = "run_id, seq, direction, kind, name, issued_after, attempts, generation, undoable";
+    let row = format!("'{run}', 1, 0, 4, 'pivot', 0, 1, 0, false");
+    let pivot = locked(&t, &format!("INSERT INTO backstitch.step ({columns}) VALUES ({row})")).await;
     gate.open();
     wait_for_lock(t.engine.pool(), LANE).await;
     let ops = caller(&t, "ops");
     let cancel = blocked(&t, "ops", async move { ops.cancel(run, &operator()).await }).await;
-    lane.rollback().await.expect("lets go");
+    pivot.rollback().await.expect("lets go");
     // By now it may also have ended.
     let code = cancel.await.expect("no panic").expect_err("it is past its pivot").code();
     assert!(["past_pivot", "wrong_state"].contains(&code), "{code}");

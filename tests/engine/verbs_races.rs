@@ -144,7 +144,9 @@ async fn a_pause_behind_a_plan_lets_one_undo_end() {
     let (run, gate) = about_to_be_undone(&t).await;
     let undo = t.script.gate("ship", Side::Undo, Do::Ok);
     gate.is_reached().await;
-    let plan = locked(&t, "LOCK TABLE backstitch.compensation IN SHARE MODE").await;
+    let same_plan =
+        format!("INSERT INTO backstitch.compensation (run_id, cause, planned_at) VALUES ('{run}', '{{}}', now())");
+    let plan = locked(&t, &same_plan).await;
     gate.open();
     wait_for_lock(t.engine.pool(), LANE).await;
     let ops = caller(&t, "ops");

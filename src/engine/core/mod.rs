@@ -22,6 +22,7 @@ pub mod cron;
 pub mod decision;
 pub mod execution;
 pub mod holds;
+pub(crate) mod ids;
 pub mod join;
 pub mod machine;
 pub mod model;

@@ -10,7 +10,8 @@
 //! | `start` | starts runs, once per key |
 //! | `lent` | a connection of the pool that goes back only when it has answered |
 //! | `claim` | takes due runs for a lane; loads what is on record of them |
-//! | `flush`, `fence` | records steps and ends, fenced |
+//! | `flush/` | records steps and ends, fenced |
+//! | `parts` | statements of which only the parts are sent that are needed |
 //! | `lanes` | registers workers and lanes; takeover; release |
 //! | `timers`, `signals` | wake parked runs |
 //! | `verbs` | what operators' actions write, with their audit |
@@ -29,7 +30,6 @@ pub(crate) mod audit;
 mod baseline;
 pub(crate) mod claim;
 pub(crate) mod export;
-mod fence;
 pub(crate) mod flush;
 pub(crate) mod fork;
 pub(crate) mod gauges;
@@ -39,6 +39,7 @@ pub(crate) mod lanes;
 mod lent;
 pub(crate) mod migrate;
 pub(crate) mod operations;
+mod parts;
 mod paused;
 pub(crate) mod reads;
 pub(crate) mod retention;

@@ -26,8 +26,8 @@ const LONGEST: usize = 48;
 /// An engine's schema.
 pub(crate) struct Schema {
     name: String,
-    /// Rendered statements by address and length of their texts, which are constants of the program.
-    rendered: RwLock<HashMap<(usize, usize), Arc<str>>>,
+    /// Rendered statements by address and length of their texts, which are constants of the program, and the parts of them.
+    rendered: RwLock<HashMap<(usize, usize, u32), Arc<str>>>,
 }
 
 impl Schema {
@@ -55,12 +55,21 @@ impl Schema {
 
     /// The same as a text, to build a longer statement from.
     pub(crate) fn text(&self, statement: &'static str) -> Arc<str> {
-        let key = (statement.as_ptr().addr(), statement.len());
+        self.known(statement, 0, || self.render(statement))
+    }
+
+    /// A statement of these parts (not 0), which `assemble` puts together when they are asked for first.
+    pub(super) fn sql_of_parts(&self, statement: &'static str, parts: u32, assemble: impl Fn() -> String) -> SqlStr {
+        AssertSqlSafe(self.known(statement, parts, || self.render(&assemble()))).into_sql_str()
+    }
+
+    fn known(&self, statement: &'static str, parts: u32, render: impl Fn() -> String) -> Arc<str> {
+        let key = (statement.as_ptr().addr(), statement.len(), parts);
         if let Some(text) = self.rendered.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return text.clone();
         }
         let mut rendered = self.rendered.write().unwrap_or_else(PoisonError::into_inner);
-        rendered.entry(key).or_insert_with(|| self.render(statement).into()).clone()
+        rendered.entry(key).or_insert_with(|| render().into()).clone()
     }
 
     /// Any text with the name filled in. Not kept: for what is rare.

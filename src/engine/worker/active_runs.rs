@@ -2,7 +2,6 @@
 //! runs of a claim whose answer was lost.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI32, Ordering},
@@ -12,7 +11,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::engine::core::model::RunId;
+use crate::engine::core::{ids::RunMap, model::RunId};
 
 /// A run in this worker's hands, as its lane and the pumps see it.
 #[derive(Debug)]
@@ -33,7 +32,7 @@ impl ActiveRun {
 
 #[derive(Debug, Default)]
 pub(crate) struct ActiveRuns {
-    runs: Mutex<HashMap<RunId, Arc<ActiveRun>>>,
+    runs: Mutex<RunMap<Arc<ActiveRun>>>,
     empty: Notify,
 }
 
@@ -91,7 +90,7 @@ impl ActiveRuns {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Arc<ActiveRun>>> {
+    fn lock(&self) -> MutexGuard<'_, RunMap<Arc<ActiveRun>>> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
--- Which of these runs ($1) somebody else has locked just now. Called by store/flush.rs, when a flush had to wait for a lock for
+-- Which of these runs ($1) somebody else has locked just now. Called by store/flush, when a flush had to wait for a lock for
 -- too long: it holds the lane's row meanwhile, so it must not be sent again with them.
 -- SKIP LOCKED tells without waiting; the locks that it takes itself end with this statement.
 WITH free AS MATERIALIZED (

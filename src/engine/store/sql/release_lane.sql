@@ -1,5 +1,5 @@
 -- A lane ends in good order: it is dead, and its runs are due for others. Called by store/lanes.rs at shutdown.
--- mine: FOR UPDATE, as a takeover does, so that this waits for the transactions of the lane's steps (fence_of_step.sql).
+-- mine: FOR UPDATE, as a takeover does, so that this waits for the transactions of the lane's steps (flush.sql).
 WITH mine AS (
     SELECT id FROM {schema}.lane WHERE id = $1 AND token = $2 FOR UPDATE
 ),

@@ -13,7 +13,7 @@
 //! - A lock's that somebody else holds: the runs that are locked get their records back at once, and the others go on. A run
 //!   is never quarantined for that.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use rand::seq::SliceRandom;
 use tokio::{sync::oneshot, time::Instant};
@@ -24,7 +24,7 @@ use super::{
     request::{Answer, Record, Request, Trial},
 };
 use crate::engine::{
-    core::{decision::RunWrite, model::RunId},
+    core::{decision::RunWrite, ids::RunMap, model::RunId},
     error::{Error, is_lock_timeout, is_step_on_record},
     store::{
         claim,
@@ -52,7 +52,8 @@ const FAILS_ALONE: u32 = 3;
 /// # Errors
 /// `LeaseLost`.
 pub(crate) async fn serve_requests(lane: &mut LaneConnection, requests: Vec<Request>) -> Result<(), Error> {
-    let (mut commits, mut acks) = (Vec::with_capacity(requests.len()), HashMap::with_capacity(requests.len()));
+    let (mut commits, mut acks) =
+        (Vec::with_capacity(requests.len()), RunMap::with_capacity_and_hasher(requests.len(), Default::default()));
     let mut again = Vec::new();
     for request in requests {
         match request {
@@ -249,7 +250,7 @@ async fn wait_out(
 ) -> Result<(), Error> {
     if trouble == Trouble::Connection {
         lane.reconnect(error).await?;
-        mark_recorded(&mut batch.commits);
+        mark_uncertain(&mut batch.commits);
         return Ok(());
     }
     let runs = batch.commits.len();
@@ -306,7 +307,7 @@ fn answer(lane: &LaneConnection, commits: &[Commit], flushed: &Flushed, done: &m
     }
 }
 
-/// After a flush whose answer was lost any of its rows may be there: from now on they are written as changes.
-fn mark_recorded(commits: &mut [Commit]) {
-    commits.iter_mut().flat_map(|commit| &mut commit.writes.steps).for_each(|step| step.recorded = true);
+/// After a flush whose answer was lost any of its rows may be there.
+fn mark_uncertain(commits: &mut [Commit]) {
+    commits.iter_mut().for_each(|commit| commit.uncertain = true);
 }

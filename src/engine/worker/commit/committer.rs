@@ -46,7 +46,7 @@ impl Committer {
     /// is not ours; its rows say how it goes on.
     pub(crate) async fn commit(&self, writes: Writes, tx: Option<OpenTransaction>) -> Option<Ack> {
         let Self { run, claimed_at, parked_before, .. } = *self;
-        let commit = Commit { run, claimed_at, parked_before, writes };
+        let commit = Commit { run, claimed_at, parked_before, uncertain: false, writes };
         match tx {
             // Boxed, like everything that most runs never need: a run's task stays small.
             Some(tx) => Box::pin(self.commit_in(tx, commit)).await,

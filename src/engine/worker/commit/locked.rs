@@ -1,10 +1,8 @@
 //! Runs whose rows somebody else has locked: a caller that has signalled one in a transaction which is still open, say. They are
 //! parted from the others, so that nobody waits but they.
 
-use std::collections::HashSet;
-
 use crate::engine::{
-    core::model::RunId,
+    core::{ids::RunSet, model::RunId},
     error::Error,
     store::flush::{self, Commit},
     worker::{connection::LaneConnection, limits::within},
@@ -24,13 +22,13 @@ pub(super) async fn part_locked(
 
 impl LaneConnection {
     /// Which of these runs are locked just now; none where that can't be told.
-    pub(super) async fn locked(&mut self, runs: &[RunId]) -> Result<HashSet<RunId>, Error> {
+    pub(super) async fn locked(&mut self, runs: &[RunId]) -> Result<RunSet, Error> {
         let looking = flush::locked(self.shared.schema(), &mut self.conn, runs);
         match within(self.shared.config.answer_within(), looking).await {
             Ok(locked) => Ok(locked),
             Err(Error::Unavailable(error) | Error::OutcomeUnknown(error) | Error::Database(error)) => {
                 self.reconnect(&error).await?;
-                Ok(HashSet::new())
+                Ok(RunSet::default())
             }
             Err(error) => Err(error),
         }
