@@ -7,8 +7,6 @@ use crate::{
     support::{at_rest, process, wait_for_within},
 };
 
-/// After so long without another order that comes to rest, those that are left never will. A busy machine may work off for longer
-/// what the customers have ordered.
 const REST_WITHIN: Duration = Duration::from_secs(40);
 const LOST_ORDERS: &str = "SELECT o.id FROM unnest($1::text[]) o (id)
     WHERE NOT EXISTS (SELECT FROM shop.orders x WHERE x.id = o.id::uuid)";
@@ -70,14 +68,10 @@ pub(crate) async fn settle(stage: &mut Stage) -> Vec<String> {
 
 async fn until_all_rest(stage: &mut Stage) {
     let began = Instant::now();
-    let (mut fewest, mut since) = (usize::MAX, began);
     while !at_rest::all_rest(&stage.pool, &stage.simulator).await.expect("the queries work") {
         stage.all_alive();
-        let open = at_rest::not_at_rest(&stage.pool).await.expect("the query works");
-        if open.len() < fewest {
-            (fewest, since) = (open.len(), Instant::now());
-        }
-        if since.elapsed() > REST_WITHIN {
+        if began.elapsed() > REST_WITHIN {
+            let open = at_rest::not_at_rest(&stage.pool).await.expect("the query works");
             let shown = open.iter().take(20).cloned().collect::<Vec<_>>().join("\n");
             panic!("{} are not at rest, or money is on its way:\n{shown}", open.len());
         }
