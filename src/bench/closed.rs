@@ -63,12 +63,9 @@ pub(super) async fn under_load<S: Scenario>(
 
 /// One run, so that the workflow is registered and connections and statements are ready.
 pub(super) async fn warm_up<S: Scenario>(engine: &Engine, scenario: &Arc<S>) -> Result<(), Error> {
-    let before = scenario.count_ended();
     let started = engine.start(scenario.next_run()).await?;
     scenario.accompany(engine, vec![started.run]);
-    engine.result(started.run, PATIENCE).await?;
-    debug_assert!(before.is_none_or(|ended| ended == 0), "nothing has run before");
-    Ok(())
+    engine.result(started.run, PATIENCE).await.map(drop)
 }
 
 /// How much to start.

@@ -55,6 +55,28 @@ impl Note {
     }
 }
 
+/// A workflow that calls one step after the other; the last one's output is its own.
+macro_rules! in_turn {
+    ($type:ident, $name:literal, [$($step:ident),+], $last:ident) => {
+        pub(super) struct $type;
+        impl crate::engine::Workflow for $type {
+            const NAME: &'static str = $name;
+            type Input = super::parts::Order;
+            type Output = super::parts::Note;
+
+            async fn run(
+                &self,
+                cx: &crate::engine::Context,
+                _: Self::Input,
+            ) -> Result<Self::Output, crate::engine::Failure> {
+                $(cx.call::<$step>(()).await?;)+
+                Ok(cx.call::<$last>(()).await?)
+            }
+        }
+    };
+}
+pub(super) use in_turn;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use super::{
-    parts::{self, Note, Order},
+    parts::{self, Note, in_turn},
     scenario::Scenario,
 };
-use crate::engine::{Activity, ActivityContext, ActivityError, Context, Error, Failure, Registry, StartRun, Workflow};
+use crate::engine::{Activity, ActivityContext, ActivityError, Error, Registry, StartRun, Workflow};
 
 /// Five plain steps; every run has the same input.
 pub(super) struct Plain {
@@ -61,18 +61,4 @@ step!(Confirm, "confirm");
 step!(Notify, "notify");
 step!(Archive, "archive");
 
-pub(super) struct BenchOrder;
-
-impl Workflow for BenchOrder {
-    const NAME: &'static str = "bench_order";
-    type Input = Order;
-    type Output = Note;
-
-    async fn run(&self, cx: &Context, _: Order) -> Result<Note, Failure> {
-        cx.call::<Reserve>(()).await?;
-        cx.call::<Charge>(()).await?;
-        cx.call::<Confirm>(()).await?;
-        cx.call::<Notify>(()).await?;
-        Ok(cx.call::<Archive>(()).await?)
-    }
-}
+in_turn!(BenchOrder, "bench_order", [Reserve, Charge, Confirm, Notify], Archive);

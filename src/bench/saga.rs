@@ -7,12 +7,10 @@ use serde_json::value::RawValue;
 
 use super::{
     measure,
-    parts::{self, Note, Order},
+    parts::{self, Note, in_turn},
     scenario::Scenario,
 };
-use crate::engine::{
-    Activity, ActivityContext, ActivityError, Context, Error, Failure, Registry, StartRun, Verified, Workflow,
-};
+use crate::engine::{Activity, ActivityContext, ActivityError, Error, Registry, StartRun, Verified, Workflow};
 
 /// Five steps that could be undone.
 pub(super) struct Saga {
@@ -104,34 +102,6 @@ step!(Notify, "notify", Ok(Note::new()));
 step!(Archive, "archive", Ok(Note::new()));
 step!(Refuse, "refuse", Err(ActivityError::failed("refused", "it always is").fatal()));
 
-struct BenchSaga;
+in_turn!(BenchSaga, "bench_saga", [Reserve, Charge, Confirm, Notify], Archive);
 
-impl Workflow for BenchSaga {
-    const NAME: &'static str = "bench_saga";
-    type Input = Order;
-    type Output = Note;
-
-    async fn run(&self, cx: &Context, _: Order) -> Result<Note, Failure> {
-        cx.call::<Reserve>(()).await?;
-        cx.call::<Charge>(()).await?;
-        cx.call::<Confirm>(()).await?;
-        cx.call::<Notify>(()).await?;
-        Ok(cx.call::<Archive>(()).await?)
-    }
-}
-
-struct BenchUndone;
-
-impl Workflow for BenchUndone {
-    const NAME: &'static str = "bench_undone";
-    type Input = Order;
-    type Output = Note;
-
-    async fn run(&self, cx: &Context, _: Order) -> Result<Note, Failure> {
-        cx.call::<Reserve>(()).await?;
-        cx.call::<Charge>(()).await?;
-        cx.call::<Confirm>(()).await?;
-        cx.call::<Notify>(()).await?;
-        Ok(cx.call::<Refuse>(()).await?)
-    }
-}
+in_turn!(BenchUndone, "bench_undone", [Reserve, Charge, Confirm, Notify], Refuse);

@@ -6,12 +6,10 @@ use anyhow::ensure;
 use serde_json::value::RawValue;
 
 use super::{
-    parts::{self, Note, Order},
+    parts::{self, Note, in_turn},
     scenario::Scenario,
 };
-use crate::engine::{
-    Activity, ActivityContext, ActivityError, Context, Engine, Error, Failure, Registry, StartRun, Workflow,
-};
+use crate::engine::{Activity, ActivityContext, ActivityError, Engine, Error, Registry, StartRun, Workflow};
 
 /// Five transactional steps.
 pub(super) struct Transactional {
@@ -85,18 +83,4 @@ step!(Confirm, "confirm");
 step!(Notify, "notify");
 step!(Archive, "archive");
 
-struct BenchBooked;
-
-impl Workflow for BenchBooked {
-    const NAME: &'static str = "bench_booked";
-    type Input = Order;
-    type Output = Note;
-
-    async fn run(&self, cx: &Context, _: Order) -> Result<Note, Failure> {
-        cx.call::<Reserve>(()).await?;
-        cx.call::<Charge>(()).await?;
-        cx.call::<Confirm>(()).await?;
-        cx.call::<Notify>(()).await?;
-        Ok(cx.call::<Archive>(()).await?)
-    }
-}
+in_turn!(BenchBooked, "bench_booked", [Reserve, Charge, Confirm, Notify], Archive);

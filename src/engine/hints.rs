@@ -2,6 +2,7 @@
 //! work: everybody who waits for one also polls.
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -13,7 +14,7 @@ use sqlx::PgPool;
 use tokio::sync::Notify;
 
 use super::{
-    core::{ids::RunMap, model::RunId},
+    core::model::RunId,
     store::{self, schema::Schema},
 };
 
@@ -30,7 +31,7 @@ pub(crate) struct Hints {
     pub(crate) due: Notify,
     outgoing: Notify,
     sending: AtomicBool,
-    waiters: Mutex<RunMap<Arc<Notify>>>,
+    waiters: Mutex<HashMap<RunId, Arc<Notify>>>,
 }
 
 impl Hints {
@@ -58,7 +59,7 @@ impl Hints {
         runs.into_iter().filter_map(|run| waiters.get(&run)).for_each(|waiter| waiter.notify_waiters());
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, RunMap<Arc<Notify>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Arc<Notify>>> {
         self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

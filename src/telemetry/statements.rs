@@ -1,5 +1,5 @@
 //! Counts the statements that this process sends, from sqlx's own log of them: it needs nothing of the server, and sees every
-//! connection of the process. For `backstitch bench` and the guard of what a run costs.
+//! connection of the process. For `backstitch bench`.
 
 use std::{
     collections::BTreeMap,

@@ -13,8 +13,8 @@ pub(crate) type RunSet = HashSet<RunId, BuildHasherDefault<IdHasher>>;
 /// Something of each of some runs.
 pub(crate) type RunMap<T> = HashMap<RunId, T, BuildHasherDefault<IdHasher>>;
 
-/// Folds an id to the random bits of its end, mixed with those of its beginning. Not for what strangers may choose: the ids of
-/// runs are made here, or by the code of the service.
+/// Folds an id to the random bits of its end, mixed with those of its beginning. Only for runs that
+/// a lane holds: what a caller names may be chosen to collide.
 #[derive(Default)]
 pub(crate) struct IdHasher(u64);
 

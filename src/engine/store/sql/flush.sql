@@ -226,7 +226,7 @@ ql AS (
     DELETE FROM {schema}.ready q USING l, g WHERE q.run_id = l.id AND q.lane = g.id RETURNING q.run_id
 )
 -- end
-SELECT f.now, f.beat, EXISTS (SELECT FROM g) AS written,
+SELECT f.now, f.beat,
     ARRAY(SELECT p.run_id FROM {schema}.paused p
         WHERE EXISTS (SELECT FROM {schema}.paused) AND p.run_id = ANY ($runs::uuid[])
 -- part runs
