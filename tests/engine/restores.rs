@@ -144,3 +144,18 @@ async fn a_claim_without_the_lanes_token_takes_nothing() {
     assert_eq!(t.script.count("note", Side::Run), 2, "once for each run: nothing was begun in vain");
     t.finish().await;
 }
+
+#[tokio::test]
+async fn a_release_without_the_lanes_token_frees_nothing() {
+    let mut t = TestEngine::idle().await;
+    let worker = t.add_worker(WorkerConfig { takeover_after: Duration::from_secs(4), ..config("one") }).await;
+    // So short a sleep is slept in memory, and given up by a drain.
+    let run = t.start(&[call("reserve"), Op::Sleep(900), call("note")]).await;
+    wait_until("it sleeps", async || t.count("step WHERE outcome = 1").await == 1).await;
+    give_lane_away(&t).await;
+    t.workers[worker].drain().await;
+    assert_eq!(t.count("ready WHERE lane IS NOT NULL").await, 1, "it is in the hands of the row's owner");
+    t.add_worker(hasty("next")).await;
+    t.is(run, "completed").await;
+    t.finish().await;
+}

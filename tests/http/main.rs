@@ -28,6 +28,7 @@ mod server;
 mod session;
 mod shop;
 mod stdout;
+mod stopping;
 #[path = "../support/mod.rs"]
 mod support;
 mod terminal;

@@ -72,6 +72,16 @@ pub fn kill(process: u32) {
     send(process, Signal::SIGKILL);
 }
 
+/// Asks it to end (SIGTERM).
+pub fn terminate(process: u32) {
+    send(process, Signal::SIGTERM);
+}
+
+/// Tells it that its terminal is gone (SIGHUP).
+pub fn hang_up(process: u32) {
+    send(process, Signal::SIGHUP);
+}
+
 fn send(process: u32, what: Signal) {
     let pid = Pid::from_raw(i32::try_from(process).expect("a process id"));
     signal::kill(pid, what).expect("the process is there");

@@ -195,13 +195,15 @@ pub(crate) async fn hand_on(
     schema: &Schema,
     conn: &mut PgConnection,
     run: RunId,
-    (lane, worker): (i32, i32),
+    lease: Lease,
+    worker: i32,
 ) -> Result<bool, Error> {
     let handed_on = sqlx::query(schema.sql(include_str!("sql/hand_on.sql")))
         .bind(run)
-        .bind(lane)
+        .bind(lease.lane)
         .bind(worker)
         .bind(HANDED_ON_AT_MOST)
+        .bind(lease.token)
         .execute(conn)
         .await?;
     Ok(handed_on.rows_affected() > 0)
@@ -211,12 +213,13 @@ pub(crate) async fn hand_on(
 pub(crate) async fn set_suspects_aside(
     schema: &Schema,
     conn: &mut PgConnection,
-    lane: i32,
+    lease: Lease,
     runs: &[RunId],
 ) -> Result<(), Error> {
     let query = "UPDATE {schema}.ready SET lane = NULL, due_at = {schema}.now() + interval '1 second'
-        WHERE lane = $1 AND run_id = ANY ($2)";
-    sqlx::query(schema.sql(query)).bind(lane).bind(runs).execute(conn).await?;
+        WHERE lane = $1 AND run_id = ANY ($2)
+        AND EXISTS (SELECT FROM {schema}.lane WHERE id = $1 AND token = $3 AND alive)";
+    sqlx::query(schema.sql(query)).bind(lease.lane).bind(runs).bind(lease.token).execute(conn).await?;
     Ok(())
 }
 

@@ -37,7 +37,7 @@ use crate::engine::{
     },
     store::{
         claim,
-        lanes::{self, Release},
+        lanes::{self, Lease, Release},
     },
 };
 
@@ -145,7 +145,7 @@ impl Driver {
     async fn drive(&mut self, claimed: Time) {
         let mut decision = self.machine.begin(claimed);
         if let Some(failure) = decision.disagreement()
-            && hand_on(&self.shared, self.run, self.origin.lane, &failure.code).await
+            && hand_on(&self.shared, self.run, self.committer.lane.lease, &failure.code).await
         {
             return;
         }
@@ -409,10 +409,10 @@ impl Driver {
 
 /// Before anybody is woken: the run's own build may work beside this one. True: another worker takes it on; nothing that was
 /// decided here is written.
-async fn hand_on(shared: &Shared, run: RunId, lane: i32, code: &str) -> bool {
+async fn hand_on(shared: &Shared, run: RunId, lease: Lease, code: &str) -> bool {
     let worker = shared.worker_id.load(Ordering::Relaxed);
     let handed_on =
-        async { lanes::hand_on(shared.schema(), &mut *shared.engine.acquire().await?, run, (lane, worker)).await };
+        async { lanes::hand_on(shared.schema(), &mut *shared.engine.acquire().await?, run, lease, worker).await };
     match within(shared.config.answer_within(), handed_on).await {
         Ok(true) => {
             tracing::warn!(run_id = %run, code, "another build's run: it is handed on");

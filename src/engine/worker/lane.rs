@@ -127,7 +127,7 @@ impl Lane {
             let claimed = claim::claim(schema, conn, lease, &served, free as i64).await?;
             let (mut begin, suspects, later) = sort_out_suspects(shared, claimed);
             if !later.is_empty() {
-                lanes::set_suspects_aside(schema, conn, lease.lane, &later).await?;
+                lanes::set_suspects_aside(schema, conn, lease, &later).await?;
             }
             load_history(schema, conn, &mut begin).await?;
             Ok::<_, Error>((begin, suspects))
