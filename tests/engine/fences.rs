@@ -92,6 +92,24 @@ async fn steps_that_wait_for_a_takeover_write_nothing() {
     t.finish().await;
 }
 
+/// Its place in `ready` is locked, so that the takeover passes over it: only the fence stands in the way.
+#[tokio::test]
+async fn a_step_of_a_dead_lane_writes_nothing() {
+    let t = with_effects().await;
+    let gate = t.script.gate("book", Side::Run, Do::Sql(INSERT.into(), Do::Ok.into()));
+    let run = t.start(&[call("book"), call("note")]).await;
+    gate.is_reached().await;
+    let place = locked(&t, &format!("SELECT FROM backstitch.ready WHERE run_id = '{run}' FOR SHARE")).await;
+    t.execute("UPDATE backstitch.lane SET alive = false").await;
+    gate.open();
+    wait_until("its worker has another lane", async || t.count("lane WHERE alive").await == 1).await;
+    place.rollback().await.expect("lets go");
+    t.is(run, "completed").await;
+    assert_eq!((t.count("effect").await, t.count("step WHERE lane = 1").await), (0, 0));
+    assert_eq!(t.script.count("book", Side::Run), 2, "it was done again, by the other lane");
+    t.finish().await;
+}
+
 #[tokio::test]
 async fn a_step_of_a_lane_waits_for_no_other() {
     let t = with_effects().await;

@@ -134,6 +134,21 @@ async fn a_flush_without_the_lanes_token_writes_nothing() {
 }
 
 #[tokio::test]
+async fn a_step_without_the_lanes_token_writes_nothing() {
+    let mut t = TestEngine::idle().await;
+    t.add_worker(WorkerConfig { takeover_after: Duration::from_secs(4), ..config("one") }).await;
+    let gate = t.script.gate("book", Side::Run, Do::Ok);
+    let run = t.start(&[call("book")]).await;
+    gate.is_reached().await;
+    give_lane_away(&t).await;
+    gate.open();
+    t.is(run, "completed").await;
+    assert_eq!(t.count("step WHERE lane = 1").await, 0, "its new lane has written it");
+    assert_eq!(t.script.count("book", Side::Run), 2, "after a takeover");
+    t.finish().await;
+}
+
+#[tokio::test]
 async fn a_claim_without_the_lanes_token_takes_nothing() {
     let mut t = TestEngine::idle().await;
     t.add_worker(WorkerConfig { takeover_after: Duration::from_secs(4), ..config("one") }).await;
