@@ -17,6 +17,7 @@ use super::{
         model::{Failure, Json, to_json},
         policy::{ActivityMeta, Catalog},
         schema::Schema,
+        time::LONGEST,
         visibility::Visibility,
     },
     error::Error,
@@ -70,7 +71,8 @@ impl Registry {
         self.add_workflow(workflow, Schema::default)
     }
 
-    /// Adds a workflow and the JSON schemas of its input and output. The API shows them; nothing is checked by them.
+    /// Adds a workflow and the JSON schemas of its input and output. The API shows them, and servers without the workflow's code
+    /// check inputs by them.
     #[cfg(feature = "server")]
     pub fn described_workflow<W>(self, workflow: W) -> Self
     where
@@ -92,7 +94,8 @@ impl Registry {
         self.add_activity(activity, Schema::default)
     }
 
-    /// Adds an activity and the JSON schemas of its input and output. The API shows them; nothing is checked by them.
+    /// Adds an activity and the JSON schemas of its input and output. The API shows them, and servers without the activity's code
+    /// check by them what an operator says that a step gave.
     #[cfg(feature = "server")]
     pub fn described_activity<A>(self, activity: A) -> Self
     where
@@ -163,12 +166,16 @@ impl Registry {
 
     /// What is recorded of a workflow when it is registered.
     pub(crate) fn registration<'a>(&self, code: &'a dyn WorkflowCode) -> Registration<'a> {
+        let Schema { input, output } = code.schema();
         Registration {
             name: code.name(),
             version: code.version(),
             secret_fields: self.secret_fields(code),
             internal: code.visibility() == Visibility::Internal,
             public_signals: code.public_signals().to_vec(),
+            input: input.map(|schema| schema.to_string()),
+            output: output.map(|schema| schema.to_string()),
+            deadline_ms: deadline_ms(code),
         }
     }
 
@@ -180,6 +187,11 @@ impl Registry {
     pub(crate) fn code(&self, activity: &str) -> Option<Arc<dyn ActivityCode>> {
         self.activities.get(activity).map(|(_, code)| code.clone())
     }
+}
+
+/// How long a run may take before its pivot.
+pub(crate) fn deadline_ms(code: &dyn WorkflowCode) -> Option<i64> {
+    code.deadline().map(|span| span.min(LONGEST).as_millis() as i64)
 }
 
 impl Catalog for Registry {

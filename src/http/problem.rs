@@ -207,6 +207,7 @@ impl From<engine::Error> for Problem {
             | E::UnsupportedEncoding(_) => Self::internal(code, &error),
             E::InvalidField { field, .. } => Self::new(code, error.to_string()).with("field", field.as_str()),
             E::KeyConflict(run) => Self::new(code, error.to_string()).with("run_id", run.to_string()),
+            E::InvalidInput { .. } => Self::new(code, error.to_string()).with("field", "input"),
             E::InvalidOutput { .. } => Self::new(code, error.to_string()).with("field", "output"),
             E::LeaseLost => Self::internal("internal_error", &error),
             _ => Self::new(code, error.to_string()),

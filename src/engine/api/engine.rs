@@ -28,10 +28,13 @@ pub const DEFAULT_MAX_PAYLOAD: usize = 1024 * 1024;
 pub const DEFAULT_RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// What is known of a workflow's newest version.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct KnownWorkflow {
     pub(crate) id: i32,
     pub(crate) internal: bool,
+    pub(crate) deadline_ms: Option<i64>,
+    /// The schema of its input, where this process has not got its code.
+    pub(crate) input: Option<serde_json::Value>,
 }
 
 /// The front door. Cheap to clone.
@@ -53,7 +56,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine over a pool. `registry` may be empty where no worker and no check of inputs is wanted.
+    /// An engine over a pool. `registry` may be empty where no worker is wanted: inputs are checked by the schemas that are
+    /// on record.
     pub fn new(pool: PgPool, registry: Registry) -> Self {
         Self {
             pool,

@@ -1,12 +1,14 @@
 //! Forks: [`Engine::fork`].
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use crate::engine::{
     api::audit::{Operator, Subject},
     api::engine::Engine,
     check::check_json,
-    core::model::RunId,
+    core::{execution::WorkflowCode, mismatch::check_text, model::RunId},
     error::Error,
     read_models::ForkPlan,
     store::fork,
@@ -43,11 +45,11 @@ impl Engine {
         let mut tx = self.begin().await?;
         let input = input.map(|input| input.to_string());
         if let Some(input) = &input {
-            let (name, version, internal) = fork::workflow_of(self.schema(), &mut tx, run).await?;
-            if internal {
-                return Err(Error::InternalWorkflow(name));
+            let workflow = fork::workflow_of(self.schema(), &mut tx, run).await?;
+            if workflow.internal {
+                return Err(Error::InternalWorkflow(workflow.name));
             }
-            self.check_input(&name, version, input)?;
+            self.check_other_input(&workflow, input)?;
         }
         let new = Uuid::now_v7();
         let what = fork::Fork { run, from, input: input.as_deref(), new };
@@ -66,14 +68,18 @@ impl Engine {
         })
     }
 
-    /// Size, and whether the workflow can read it, where this process knows the workflow.
-    fn check_input(&self, name: &str, version: i32, input: &str) -> Result<(), Error> {
+    /// Size, and whether the workflow can read it: by its code, or by what is on record where that is elsewhere.
+    fn check_other_input(&self, workflow: &fork::WorkflowOf, input: &str) -> Result<(), Error> {
         if input.len() > self.max_payload() {
             return Err(Error::PayloadTooLarge { size: input.len(), limit: self.max_payload() });
         }
         check_json("input", input)?;
-        let known = self.registry().workflows().find(|code| code.name() == name && code.version() == version);
-        let checked = known.map_or(Ok(()), |code| code.check(input));
-        checked.map_err(|message| Error::InvalidInput { workflow: name.to_owned(), message })
+        let is_it = |code: &&Arc<dyn WorkflowCode>| code.name() == workflow.name && code.version() == workflow.version;
+        let checked = match (self.registry().workflows().find(is_it), &workflow.input) {
+            (Some(code), _) => code.check(input),
+            (None, Some(schema)) => check_text(schema, input),
+            (None, None) => Ok(()),
+        };
+        checked.map_err(|message| Error::InvalidInput { workflow: workflow.name.clone(), message })
     }
 }

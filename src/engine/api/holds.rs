@@ -15,7 +15,7 @@ use crate::engine::{
     error::Error,
     names::{check_name, check_queue},
     read_models::Hold,
-    store::{audit, holds},
+    store::{activities, audit, holds},
 };
 
 /// Runs that a release brings back in one statement.
@@ -48,10 +48,13 @@ impl Engine {
             audit::record_done(self.schema(), &mut tx, &entry("hold", subject, None, json!({"held": true})), by.by())
                 .await?;
         }
+        // Held all the same: it may be an activity of a worker that is yet to come.
+        let unheard = kind == HoldKind::Activity
+            && self.registry().code(name).is_none()
+            && activities::output_schema(self.schema(), &mut tx, name).await?.is_none();
+        hold.note =
+            unheard.then(|| format!("no worker has registered an activity named {name}: is that how it is spelt?"));
         by.finish(tx).await?;
-        // Held all the same: it may be an activity of workers that run other code than this process.
-        let unheard = kind == HoldKind::Activity && self.registry().code(name).is_none();
-        hold.note = unheard.then(|| format!("this server knows no activity named {name}: is that how it is spelt?"));
         Ok(hold)
     }
 

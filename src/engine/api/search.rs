@@ -1,6 +1,8 @@
 //! Finding runs, and what there is to know about them: the part of [`Engine`] behind lists, attention, `why`, the audit
 //! and the fleet. Everything here only reads.
 
+use std::collections::BTreeMap;
+
 use uuid::Uuid;
 
 use crate::engine::{
@@ -11,10 +13,13 @@ use crate::engine::{
     error::Error,
     names::DEFAULT_QUEUE,
     read_models::{
-        ActivityInfo, AttentionFilter, AttentionGroup, AuditEntry, AuditFilter, PolicyInfo, QueueInfo, Run, RunFilter,
-        Slice, StatusCount, Why, WorkerInfo, WorkflowInfo, Workflows, check_limit,
+        ActivityInfo, AttentionFilter, AttentionGroup, AuditEntry, AuditFilter, QueueInfo, Run, RunFilter, Slice,
+        StatusCount, Why, WorkerInfo, WorkflowInfo, Workflows, check_limit,
     },
-    store::{self, reads, search},
+    store::{
+        self, activities, reads,
+        search::{self, fleet::Recorded},
+    },
 };
 
 /// The most workers that are shown.
@@ -76,7 +81,7 @@ impl Engine {
         Ok(Slice::cut(items, limit, |entry| entry.id.to_string()))
     }
 
-    /// The workflows that were ever registered with a worker, and the activities that this process knows.
+    /// The workflows and activities that were ever registered with a worker, and the activities that this process knows.
     ///
     /// # Errors
     /// When the database can't be reached.
@@ -84,30 +89,26 @@ impl Engine {
         let mut conn = self.acquire().await?;
         let mut holds = search::fleet::load_holds(self.schema(), &mut conn).await?;
         let mut items: Vec<WorkflowInfo> = Vec::new();
-        for (name, version) in search::fleet::load_versions(self.schema(), &mut conn).await? {
+        for Recorded { name, version, visibility, input, output } in
+            search::fleet::load_versions(self.schema(), &mut conn).await?
+        {
             match items.last_mut().filter(|last| last.name == name) {
                 Some(last) => last.versions.push(version),
                 None => {
-                    let schema = self.registry().newest(&name).map(|code| code.schema()).unwrap_or_default();
+                    let own = self.registry().newest(&name).map(|code| code.schema());
+                    let Schema { input, output } = own.unwrap_or(Schema { input, output });
                     let hold = holds.remove(&(HoldKind::Workflow, name.clone()));
-                    let (input, output) = (schema.input, schema.output);
-                    items.push(WorkflowInfo { name, versions: vec![version], input, output, hold });
+                    items.push(WorkflowInfo { name, versions: vec![version], visibility, input, output, hold });
                 }
             }
         }
-        let activities = self.registry().activities().into_iter().map(|meta| {
-            let Schema { input, output } = (meta.schema)();
-            ActivityInfo {
-                name: meta.name.to_owned(),
-                input,
-                output,
-                undoable: meta.undoable,
-                verifiable: meta.verifiable,
-                transactional: meta.transactional,
-                queue: meta.queue.map(str::to_owned),
-                policy: PolicyInfo::of(&meta.policy),
-                hold: holds.remove(&(HoldKind::Activity, meta.name.to_owned())),
-            }
+        let recorded = activities::load(self.schema(), &mut conn).await?.into_iter();
+        let own = self.registry().activities().into_iter().map(ActivityInfo::of);
+        // What this process knows takes the place of what is on record.
+        let known: BTreeMap<_, _> = recorded.chain(own).map(|activity| (activity.name.clone(), activity)).collect();
+        let activities = known.into_values().map(|activity| {
+            let hold = holds.remove(&(HoldKind::Activity, activity.name.clone()));
+            ActivityInfo { hold, ..activity }
         });
         Ok(Workflows { activities: activities.collect(), items, next_cursor: None })
     }
@@ -117,9 +118,10 @@ impl Engine {
     /// # Errors
     /// When the database can't be reached.
     pub async fn queues(&self) -> Result<Slice<QueueInfo>, Error> {
-        let activities = self.registry().activities().into_iter().filter_map(|meta| meta.queue.map(str::to_owned));
-        let known: Vec<String> = activities.chain([DEFAULT_QUEUE.to_owned()]).collect();
         let mut conn = self.acquire().await?;
+        let own = self.registry().activities().into_iter().filter_map(|meta| meta.queue.map(str::to_owned));
+        let mut known = activities::queues(self.schema(), &mut conn).await?;
+        known.extend(own.chain([DEFAULT_QUEUE.to_owned()]));
         Ok(Slice { items: search::fleet::load_queues(self.schema(), &mut conn, &known).await?, next_cursor: None })
     }
 

@@ -14,14 +14,18 @@ use crate::engine::{
     api::engine::{Engine, KnownWorkflow},
     check::{check_json, check_label, check_time},
     core::{
+        mismatch::check_text,
         model::{Json, RunId, Time, to_json},
-        time::LONGEST,
         trace::Trace,
         visibility::Visibility,
     },
     error::Error,
     names::{DEFAULT_QUEUE, INTERNAL_KEY, SCHEDULE_KEY, check_callers_key, check_name, check_queue},
-    store::{lanes, start},
+    registry::deadline_ms as deadline_ms_of,
+    store::{
+        lanes,
+        start::{self, Newest},
+    },
     trouble::Trouble,
     workflow::Workflow,
 };
@@ -249,9 +253,8 @@ impl Engine {
         check_json("input", input.get())?;
         check_name("queue", queue, 128)?;
         check_queue(queue)?;
-        self.find_workflow(conn, workflow, by).await?;
-        let checked = self.registry().newest(workflow).map_or(Ok(()), |code| code.check(input.get()));
-        checked.map_err(|message| Error::InvalidInput { workflow: workflow.to_owned(), message })
+        let known = self.find_workflow(conn, workflow, by).await?;
+        self.check_input(workflow, &known, input)
     }
 
     /// Checks a request, size first, and turns it into rows.
@@ -271,11 +274,7 @@ impl Engine {
         request.start_at.map_or(Ok(()), |at| check_time("start_at", at))?;
         check_tags(&request.tags)?;
         let workflow = self.find_workflow(conn, &request.workflow, by).await?;
-        let code = self.registry().newest(&request.workflow);
-        if let Some(code) = code {
-            code.check(request.input.get())
-                .map_err(|message| Error::InvalidInput { workflow: request.workflow.clone(), message })?;
-        }
+        self.check_input(&request.workflow, &workflow, &request.input)?;
         let hash = request.key.is_some().then(|| request.hash());
         let tags = (!request.tags.is_empty()).then(|| serde_json::to_string(&request.tags)).transpose();
         Ok(start::NewRun {
@@ -287,7 +286,7 @@ impl Engine {
             start_at: request.start_at,
             tags: tags.map_err(|error| Error::InvalidRequest(error.to_string()))?,
             parent_id: request.parent_id,
-            deadline_ms: code.and_then(|code| code.deadline()).map(|span| span.min(LONGEST).as_millis() as i64),
+            deadline_ms: workflow.deadline_ms,
             workflow: request.workflow,
             key: request.key.map(|key| if workflow.internal { internal_key(key) } else { key }),
             traceparent: request.traceparent.filter(|text| Trace::parse(text).is_some()),
@@ -296,7 +295,7 @@ impl Engine {
 
     /// The newest version of a workflow, where the one who asks may use it.
     async fn find_workflow(&self, conn: &mut PgConnection, name: &str, by: By) -> Result<KnownWorkflow, Error> {
-        let known = self.newest_workflows().lock().unwrap_or_else(PoisonError::into_inner).get(name).copied();
+        let known = self.newest_workflows().lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
         let found = match known {
             Some(known) => known,
             None => self.look_up_workflow(conn, name).await?,
@@ -309,27 +308,40 @@ impl Engine {
 
     async fn look_up_workflow(&self, conn: &mut PgConnection, name: &str) -> Result<KnownWorkflow, Error> {
         let code = self.registry().newest(name);
-        let (id, version, stored) = match start::newest_workflow(self.schema(), conn, name).await? {
+        let newest = match start::newest_workflow(self.schema(), conn, name).await? {
             Some(newest) => newest,
             None => self.register_workflow(name).await?,
         };
-        // Whichever says so: a version that a worker has yet to register again is on record as it was before.
-        let internal = stored || code.is_some_and(|code| code.visibility() == Visibility::Internal);
-        let known = KnownWorkflow { id, internal };
-        if code.is_some_and(|code| code.version() == version) {
-            self.newest_workflows().lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), known);
-        }
+        let Newest { id, version, internal, input, deadline_ms } = newest;
+        let Some(code) = code.filter(|code| code.version() == version) else {
+            // Whichever says so: a version that a worker has yet to register again is on record as it was before.
+            let internal = internal || code.is_some_and(|code| code.visibility() == Visibility::Internal);
+            return Ok(KnownWorkflow { id, internal, deadline_ms, input });
+        };
+        let internal = internal || code.visibility() == Visibility::Internal;
+        let known = KnownWorkflow { id, internal, deadline_ms: deadline_ms_of(&**code), input: None };
+        self.newest_workflows().lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), known.clone());
         Ok(known)
+    }
+
+    /// Whether the workflow can read it: by its code, or by what is on record of a version that this process has not got.
+    fn check_input(&self, name: &str, workflow: &KnownWorkflow, input: &Json) -> Result<(), Error> {
+        let checked = match &workflow.input {
+            Some(schema) => check_text(schema, input.get()),
+            None => self.registry().newest(name).map_or(Ok(()), |code| code.check(input.get())),
+        };
+        checked.map_err(|message| Error::InvalidInput { workflow: name.to_owned(), message })
     }
 
     /// Registers a workflow of this process that no worker has registered yet. On a connection of its own: the caller's
     /// transaction may be rolled back, and the id is remembered.
-    async fn register_workflow(&self, name: &str) -> Result<(i32, i32, bool), Error> {
+    async fn register_workflow(&self, name: &str) -> Result<Newest, Error> {
         let code = self.registry().newest(name).ok_or_else(|| Error::UnknownWorkflow(name.to_owned()))?;
         let registration = self.registry().registration(&**code);
         let mut conn = self.acquire().await?;
         let id = lanes::register_workflow(self.schema(), &mut conn, &registration).await?;
-        Ok((id, code.version(), registration.internal))
+        let (internal, deadline_ms) = (registration.internal, registration.deadline_ms);
+        Ok(Newest { id, version: code.version(), internal, input: None, deadline_ms })
     }
 
     /// The run that the key belongs to, if it came with the same request.

@@ -139,11 +139,19 @@ impl Engine {
             action: action.to_owned(),
             dry_run: by.dry_run,
             status,
-            undo: ruling.undo.into_iter().map(|planned| self.planned_undo(planned, secret)).collect(),
+            undo: ruling.undo.into_iter().map(|planned| self.say_meaning(self.planned_undo(planned, secret))).collect(),
             retry: ruling.retry,
             stays: ruling.stays.into_iter().map(|step| self.planned_undo(alone(step), secret)).collect(),
             says,
         }
+    }
+
+    /// What the code of another service would say is said to be its own: an empty place would look like no meaning.
+    fn say_meaning(&self, mut undo: PlannedUndo) -> PlannedUndo {
+        if self.registry().code(&undo.activity).is_none() {
+            undo.summary = Some("known to its own service only".to_owned());
+        }
+        undo
     }
 
     fn planned_undo(&self, (undo, step): (Undo, Step), secret: &[String]) -> PlannedUndo {

@@ -14,7 +14,8 @@
 //! | `policy` | retries and timeouts |
 //! | `attention`, `holds`, `operation` | the rules of attention, holds and bulk operations |
 //! | `cron`, `schedule` | when a schedule's slots are due, and whether each is run |
-//! | `trace`, `redact`, `schema` | trace ids, hidden fields, JSON schemas |
+//! | `trace`, `redact` | trace ids, hidden fields |
+//! | `schema`, `mismatch` | JSON schemas, and what does not fit one |
 
 pub mod attention;
 pub mod context;
@@ -25,6 +26,7 @@ pub mod holds;
 pub(crate) mod ids;
 pub mod join;
 pub mod machine;
+pub(crate) mod mismatch;
 pub mod model;
 pub mod operation;
 pub mod plan;

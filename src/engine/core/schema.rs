@@ -1,6 +1,7 @@
-//! JSON schemas of inputs and outputs. They are documentation: the engine checks nothing by them.
+//! JSON schemas of inputs and outputs. Where the code is, its types check; servers without the code check by the schema that
+//! was on record when a worker registered (`mismatch`).
 
-/// The JSON schemas of what something takes and gives, for people and for clients' generators. Nothing is checked by them.
+/// The JSON schemas of what something takes and gives: for people, for clients' generators, and for servers without the code.
 #[derive(Clone, Debug, Default)]
 pub struct Schema {
     /// Of its input.

@@ -1,7 +1,9 @@
 //! Who may start a workflow's runs and send them signals.
 
 /// Who may start a workflow's runs and send them signals.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
 pub enum Visibility {
     /// Every caller whose role is to start runs.
     #[default]

@@ -5,9 +5,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::engine::core::{model::Time, policy::Policy};
+use crate::engine::core::{
+    model::Time,
+    policy::{ActivityMeta, Policy},
+    schema::Schema,
+    visibility::Visibility,
+};
 
-/// The workflows that were ever registered, and the activities that this server knows.
+/// The workflows and activities that were ever registered, and those that this server knows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Workflows {
@@ -27,7 +32,9 @@ pub struct WorkflowInfo {
     pub name: String,
     /// Newest first; new runs get the first.
     pub versions: Vec<WorkflowVersion>,
-    /// The JSON schema of its input, where its author gives one and this server knows it.
+    /// Who may start its runs; of its newest version.
+    pub visibility: Visibility,
+    /// The JSON schema of its input, where its author gives one.
     pub input: Option<Value>,
     /// The JSON schema of its output.
     pub output: Option<Value>,
@@ -157,6 +164,24 @@ pub struct LaneInfo {
     pub beat: Time,
     /// Runs that it holds.
     pub active_runs: i64,
+}
+
+impl ActivityInfo {
+    /// What people see of an activity, without its hold.
+    pub(crate) fn of(meta: &ActivityMeta) -> Self {
+        let Schema { input, output } = (meta.schema)();
+        Self {
+            name: meta.name.to_owned(),
+            input,
+            output,
+            undoable: meta.undoable,
+            verifiable: meta.verifiable,
+            transactional: meta.transactional,
+            queue: meta.queue.map(str::to_owned),
+            policy: PolicyInfo::of(&meta.policy),
+            hold: None,
+        }
+    }
 }
 
 impl PolicyInfo {

@@ -41,7 +41,8 @@ pub struct PlannedUndo {
     pub input: Option<Json>,
     /// The steps whose undo has to be done first.
     pub after: Vec<u32>,
-    /// What undoing it means, as its activity says it: `refund 25.00 EUR`.
+    /// What undoing it means, as its activity says it: `refund 25.00 EUR`. A server without the activity's code says that it is
+    /// known to its own service.
     pub summary: Option<String>,
 }
 

@@ -152,6 +152,6 @@ pub(crate) fn queue_json() -> Value {
 pub(crate) fn workflow_json() -> Value {
     json!({
         "name": "order", "versions": [{"version": 1, "registered_at": AT, "workers": ["w"]}],
-        "input": {"type": "object"}, "output": null, "hold": hold_note_json(),
+        "visibility": "internal", "input": {"type": "object"}, "output": null, "hold": hold_note_json(),
     })
 }

@@ -75,14 +75,19 @@ fn audit_entry(run: RunId, before: Option<Value>, after: Value) -> audit::Entry<
     audit::Entry { action: "fork", run: Some(run), subject: None, before, after: Some(after) }
 }
 
-/// The workflow that a run is of: its name, its version, and whether it is internal.
-pub(crate) async fn workflow_of(
-    schema: &Schema,
-    conn: &mut PgConnection,
-    run: RunId,
-) -> Result<(String, i32, bool), Error> {
-    let query =
-        "SELECT w.name, w.version, w.internal FROM {schema}.run r JOIN {schema}.workflow w ON w.id = r.workflow_id
-        WHERE r.id = $1";
+/// The workflow that a run is of.
+#[derive(sqlx::FromRow)]
+pub(crate) struct WorkflowOf {
+    pub(crate) name: String,
+    pub(crate) version: i32,
+    pub(crate) internal: bool,
+    /// The JSON schema of its input.
+    pub(crate) input: Option<Value>,
+}
+
+/// The workflow that a run is of.
+pub(crate) async fn workflow_of(schema: &Schema, conn: &mut PgConnection, run: RunId) -> Result<WorkflowOf, Error> {
+    let query = "SELECT w.name, w.version, w.internal, w.input
+        FROM {schema}.run r JOIN {schema}.workflow w ON w.id = r.workflow_id WHERE r.id = $1";
     sqlx::query_as(schema.sql(query)).bind(run).fetch_optional(conn).await?.ok_or(Error::UnknownRun(run))
 }

@@ -33,6 +33,10 @@ pub(crate) struct Registration<'a> {
     pub(crate) secret_fields: Vec<String>,
     pub(crate) internal: bool,
     pub(crate) public_signals: Vec<&'a str>,
+    /// The JSON schema of its input, for servers without its code.
+    pub(crate) input: Option<String>,
+    pub(crate) output: Option<String>,
+    pub(crate) deadline_ms: Option<i64>,
 }
 
 /// Registers a workflow's version and gives its id. Safe side by side.
@@ -44,19 +48,17 @@ pub(crate) async fn register_workflow(
     conn: &mut PgConnection,
     what: &Registration<'_>,
 ) -> Result<i32, Error> {
-    let Registration { name, version, secret_fields, internal, public_signals } = what;
-    let insert = "INSERT INTO {schema}.workflow AS w (name, version, secret_fields, internal, public_signals)
-        VALUES ($1, $2, $3, $4, $5)
-        ON CONFLICT (name, version) DO UPDATE SET internal = excluded.internal, public_signals = excluded.public_signals
-        WHERE (w.internal, w.public_signals) <> (excluded.internal, excluded.public_signals)";
-    sqlx::query(schema.sql(insert))
-        .bind(name)
-        .bind(version)
-        .bind(secret_fields)
-        .bind(internal)
-        .bind(public_signals)
-        .execute(&mut *conn)
-        .await?;
+    let Registration { name, version, secret_fields, internal, public_signals, input, output, deadline_ms } = what;
+    let insert = "INSERT INTO {schema}.workflow AS w
+            (name, version, secret_fields, internal, public_signals, input, output, deadline_ms)
+        VALUES ($1, $2, $3, $4, $5, $6::json, $7::json, $8)
+        ON CONFLICT (name, version) DO UPDATE SET internal = excluded.internal, public_signals = excluded.public_signals,
+            input = excluded.input, output = excluded.output, deadline_ms = excluded.deadline_ms
+        WHERE (w.internal, w.public_signals, w.input::text, w.output::text, w.deadline_ms) IS DISTINCT FROM
+            (excluded.internal, excluded.public_signals, excluded.input::text, excluded.output::text, excluded.deadline_ms)";
+    let insert = sqlx::query(schema.sql(insert)).bind(name).bind(version).bind(secret_fields).bind(internal);
+    let insert = insert.bind(public_signals).bind(input).bind(output).bind(deadline_ms);
+    insert.execute(&mut *conn).await?;
     let hide = "UPDATE {schema}.workflow w SET secret_fields = known.fields
         FROM (SELECT array_agg(DISTINCT field ORDER BY field) AS fields
             FROM {schema}.workflow v, unnest(v.secret_fields || $2::text[]) field WHERE v.name = $1) known

@@ -13,6 +13,7 @@
 //! | `flush/` | records steps and ends, fenced |
 //! | `parts` | statements of which only the parts are sent that are needed |
 //! | `lanes` | registers workers and lanes; takeover; release |
+//! | `activities` | what workers told of their activities |
 //! | `timers`, `signals` | wake parked runs |
 //! | `verbs` | what operators' actions write, with their audit |
 //! | `fork` | a new run with a part of another one's record |
@@ -25,6 +26,7 @@
 //! | `reads`, `export`, `server`, `gauges` | what people see |
 //! | `search/` | which runs, what needs attention, the audit, the fleet |
 
+pub(crate) mod activities;
 mod attention;
 pub(crate) mod audit;
 mod baseline;

@@ -72,12 +72,24 @@ pub(crate) async fn key_owner(
     Ok(row)
 }
 
-/// The newest registered version of a workflow: its id, its version, and whether it is internal.
+/// A registered version of a workflow.
+#[derive(sqlx::FromRow)]
+pub(crate) struct Newest {
+    pub(crate) id: i32,
+    pub(crate) version: i32,
+    pub(crate) internal: bool,
+    /// The JSON schema of its input.
+    pub(crate) input: Option<serde_json::Value>,
+    pub(crate) deadline_ms: Option<i64>,
+}
+
+/// The newest registered version of a workflow.
 pub(crate) async fn newest_workflow(
     schema: &Schema,
     conn: &mut PgConnection,
     name: &str,
-) -> Result<Option<(i32, i32, bool)>, Error> {
-    let query = "SELECT id, version, internal FROM {schema}.workflow WHERE name = $1 ORDER BY version DESC LIMIT 1";
+) -> Result<Option<Newest>, Error> {
+    let query = "SELECT id, version, internal, input, deadline_ms FROM {schema}.workflow WHERE name = $1
+        ORDER BY version DESC LIMIT 1";
     Ok(sqlx::query_as(schema.sql(query)).bind(name).fetch_optional(conn).await?)
 }

@@ -6,9 +6,12 @@
 use serde_json::json;
 use sqlx::{PgConnection, Row};
 
-use super::{attention, audit, claim, paused, rows::parse_json, schema::Schema, transaction::begin_on, unhealthy};
+use super::{
+    activities, attention, audit, claim, paused, rows::parse_json, schema::Schema, transaction::begin_on, unhealthy,
+};
 use crate::engine::{
     core::{
+        mismatch::check_text,
         model::{Direction, Failure, Json, Outcome, Request, RunId, Status, Step, Time},
         ruling::{Facts, Look, PauseMark, Place, Refusal, Ruling, rule},
         verb::Verb,
@@ -37,7 +40,9 @@ pub(crate) async fn apply(
     }
     let ruling = rule(&facts, action).map_err(|refusal| refusal_error(run, refusal))?;
     if matches!(action, Verb::Skip { .. } | Verb::Resolve { .. }) {
-        ruling.steps.iter().try_for_each(|step| check_output(registry, step))?;
+        for step in &ruling.steps {
+            check_output(schema, &mut tx, registry, step).await?;
+        }
     }
     if dry_run || !ruling.changes {
         tx.rollback().await?;
@@ -59,12 +64,21 @@ pub(crate) async fn apply(
     Ok((facts.status, ruling))
 }
 
-/// What an operator says that a step gave, against the step's type. What is not registered here can't be checked here.
-fn check_output(registry: &Registry, step: &Step) -> Result<(), Error> {
+/// What an operator says that a step gave, against the step's type; where its code is elsewhere, against the schema on record.
+async fn check_output(schema: &Schema, conn: &mut PgConnection, registry: &Registry, step: &Step) -> Result<(), Error> {
     let gives = matches!(step.outcome, Some(Outcome::Ok | Outcome::Skipped)) && step.direction == Direction::Forward;
-    let (Some(code), true) = (registry.code(&step.name), gives) else { return Ok(()) };
+    if !gives {
+        return Ok(());
+    }
     let output = step.output.as_ref().map_or("null", |json| json.get());
-    code.check_output(output).map_err(|message| Error::InvalidOutput { activity: step.name.to_string(), message })
+    let checked = match registry.code(&step.name) {
+        Some(code) => code.check_output(output),
+        None => match activities::output_schema(schema, conn, &step.name).await?.flatten() {
+            Some(schema) => check_text(&schema, output),
+            None => Ok(()),
+        },
+    };
+    checked.map_err(|message| Error::InvalidOutput { activity: step.name.to_string(), message })
 }
 
 /// The runs that were forked from this one and go on, with the undoable steps whose results they have.

@@ -9,7 +9,8 @@ use super::{config::SHORTEST_TAKEOVER, limits::within, shared::Shared};
 use crate::engine::{
     error::Error,
     names::check_queue,
-    store::{self, Lent, holds, lanes, session},
+    read_models::ActivityInfo,
+    store::{self, Lent, activities, holds, lanes, session},
 };
 
 /// Before the first lane is opened.
@@ -57,6 +58,8 @@ pub(super) async fn register_workflows(shared: &Shared) -> Result<(), Error> {
             let id = lanes::register_workflow(shared.schema(), &mut conn, &registry.registration(&**code)).await?;
             by_id.insert(id, code.clone());
         }
+        let told: Vec<_> = registry.activities().into_iter().map(ActivityInfo::of).collect();
+        activities::register(shared.schema(), &mut conn, &told).await?;
         conn.give_back();
         Ok(by_id)
     };

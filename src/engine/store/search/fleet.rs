@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
+use serde_json::Value;
 use sqlx::{PgConnection, Row};
 
 use super::super::schema::Schema;
 use crate::engine::{
-    core::{holds::HoldKind, model::Time},
+    core::{holds::HoldKind, model::Time, visibility::Visibility},
     error::Error,
     read_models::{Hold, HoldNote, LaneInfo, QueueInfo, RunStatus, StatusCount, WorkerInfo, WorkflowVersion},
 };
@@ -30,26 +31,37 @@ pub(crate) async fn load_holds(schema: &Schema, conn: &mut PgConnection) -> Resu
     Ok(held.map(note).collect())
 }
 
+/// A registered version of a workflow, as it is on record.
+pub(crate) struct Recorded {
+    pub(crate) name: String,
+    pub(crate) version: WorkflowVersion,
+    pub(crate) visibility: Visibility,
+    pub(crate) input: Option<Value>,
+    pub(crate) output: Option<Value>,
+}
+
 /// Every (workflow, version) that was ever registered, with the live workers that have it; newest version first.
-pub(crate) async fn load_versions(
-    schema: &Schema,
-    conn: &mut PgConnection,
-) -> Result<Vec<(String, WorkflowVersion)>, Error> {
-    let query = "SELECT w.name, w.version, w.registered_at, ARRAY(
+pub(crate) async fn load_versions(schema: &Schema, conn: &mut PgConnection) -> Result<Vec<Recorded>, Error> {
+    let query = "SELECT w.name, w.version, w.registered_at, w.internal, w.input, w.output, ARRAY(
             SELECT DISTINCT k.name FROM {schema}.worker k JOIN {schema}.lane l ON l.worker_id = k.id
             WHERE w.id = ANY (k.workflows) AND l.alive AND l.beat > clock_timestamp() - $1::text::interval
             ORDER BY k.name) AS workers
         FROM {schema}.workflow w ORDER BY w.name, w.version DESC";
     let rows = sqlx::query(schema.sql(query)).bind(HEARD_OF).fetch_all(conn).await?;
-    let version = |row: &sqlx::postgres::PgRow| {
-        let version = WorkflowVersion {
-            version: row.try_get("version")?,
-            registered_at: row.try_get("registered_at")?,
-            workers: row.try_get("workers")?,
-        };
-        Ok((row.try_get("name")?, version))
+    let recorded = |row: &sqlx::postgres::PgRow| {
+        Ok(Recorded {
+            name: row.try_get("name")?,
+            version: WorkflowVersion {
+                version: row.try_get("version")?,
+                registered_at: row.try_get("registered_at")?,
+                workers: row.try_get("workers")?,
+            },
+            visibility: if row.try_get("internal")? { Visibility::Internal } else { Visibility::Public },
+            input: row.try_get("input")?,
+            output: row.try_get("output")?,
+        })
     };
-    rows.iter().map(version).collect()
+    rows.iter().map(recorded).collect()
 }
 
 /// The queues that have runs, or that a live worker serves, or that are held back, or that are `known`.
