@@ -7,7 +7,7 @@ use crate::{
         client::Client,
         output::{Out, tell},
     },
-    engine::{WaitKind, WaitingOn, Why},
+    engine::{Mover, WaitKind, WaitingOn, Why},
 };
 
 /// The run.
@@ -30,7 +30,9 @@ fn suggest_commands(why: &Why) -> Vec<String> {
     let mut commands = Vec::new();
     if let Some(WaitingOn { kind, name: Some(name), .. }) = &why.waiting_on {
         match kind {
-            WaitKind::Signal => commands.push(format!("backstitch run signal {id} {name} [--payload JSON]")),
+            WaitKind::Signal if why.who == Mover::Caller => {
+                commands.push(format!("backstitch run signal {id} {name} [--payload JSON]"))
+            }
             WaitKind::Queue => commands.push(format!("backstitch worker --queue {name}")),
             _ => {}
         }
@@ -56,7 +58,11 @@ mod tests {
     fn the_commands_fit_the_wait_and_the_rights() {
         let why = json!({"id": uuid::Uuid::nil(), "workflow": "w", "status": "waiting", "sentences": [], "who": "caller", "attention": [], "actions": ["retry", "cancel", "resolve", "fork"],
             "waiting_on": {"kind": "signal", "name": "paid", "since": null, "until": null}});
-        let why: Why = serde_json::from_value(why).expect("an answer");
+        let mut why: Why = serde_json::from_value(why).expect("an answer");
+        let signals = |why: &Why| suggest_commands(why).iter().filter(|command| command.contains(" signal ")).count();
+        why.who = Mover::Service;
+        assert_eq!(signals(&why), 0, "callers may not send it");
+        why.who = Mover::Caller;
         insta::assert_snapshot!(suggest_commands(&why).join("\n"), @r"
         backstitch run signal 00000000-0000-0000-0000-000000000000 paid [--payload JSON]
         backstitch run retry 00000000-0000-0000-0000-000000000000

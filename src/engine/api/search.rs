@@ -9,7 +9,11 @@ use crate::engine::{
     api::engine::Engine,
     api::why::why,
     check::{check_text, check_time},
-    core::{holds::HoldKind, model::RunId, schema::Schema},
+    core::{
+        holds::HoldKind,
+        model::{RunId, WaitKind},
+        schema::Schema,
+    },
     error::Error,
     names::DEFAULT_QUEUE,
     read_models::{
@@ -19,6 +23,7 @@ use crate::engine::{
     store::{
         self, activities, reads,
         search::{self, fleet::Recorded},
+        signals,
     },
 };
 
@@ -62,7 +67,12 @@ impl Engine {
         let run = self.run(run).await?;
         let mut conn = self.acquire().await?;
         let now = store::now(self.schema(), &mut conn).await?;
-        Ok(why(&run, now))
+        let signal = run.waiting_on.as_ref().filter(|waiting| waiting.kind == WaitKind::Signal);
+        let closed = match signal.and_then(|waiting| waiting.name.as_deref()) {
+            Some(name) => signals::closed_workflow(self.schema(), &mut conn, run.id, name).await?.is_some(),
+            None => false,
+        };
+        Ok(why(&run, now, closed))
     }
 
     /// What operators did and were refused, newest first.

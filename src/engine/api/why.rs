@@ -11,8 +11,9 @@ use crate::engine::{
     read_models::{Mover, Next, Run, RunStatus, RunStep, WaitingOn, Why},
 };
 
-/// Why this run stands where it stands. It is to be read with its steps and its attention.
-pub(crate) fn why(run: &Run, now: Time) -> Why {
+/// Why this run stands where it stands. It is to be read with its steps and its attention. `closed`: callers may not send the
+/// signal that it waits for.
+pub(crate) fn why(run: &Run, now: Time, closed: bool) -> Why {
     let attention = run.attention.clone().unwrap_or_default();
     let mut sentences = vec![stands(run, now)];
     if let Some(failure) = &run.failure {
@@ -35,12 +36,12 @@ pub(crate) fn why(run: &Run, now: Time) -> Why {
         let step = entry.step.as_deref().map(|step| format!(" at {step}")).unwrap_or_default();
         sentences.push(format!("It needs attention ({}{step}): {}: {}", entry.kind, entry.code, entry.message));
     }
-    let (next, who) = outlook(run);
+    let (next, who) = outlook(run, closed);
     if let Some(next) = &next {
         let at = next.at.map(|at| format!(" {}", moment(at, now))).unwrap_or_default();
         sentences.push(format!("Next: {}{at}.", next.what));
     }
-    sentences.extend(advice(run));
+    sentences.extend(advice(run, closed));
     let since = run.waiting_on.as_ref().and_then(|waiting| waiting.since);
     Why {
         id: run.id,
@@ -117,7 +118,7 @@ fn open_step(step: &RunStep, now: Time) -> String {
 }
 
 /// What comes next by itself, and who moves it.
-fn outlook(run: &Run) -> (Option<Next>, Mover) {
+fn outlook(run: &Run, closed: bool) -> (Option<Next>, Mover) {
     let next = |what: String, at: Option<Time>| Some(Next { what, at });
     if run.status.has_ended() {
         return (None, Mover::Nobody);
@@ -131,12 +132,13 @@ fn outlook(run: &Run) -> (Option<Next>, Mover) {
         return (next(what.to_owned(), None), Mover::Worker);
     };
     let name = name.as_deref().unwrap_or("?");
+    let sender = if closed { Mover::Service } else { Mover::Caller };
     match kind {
         WaitKind::Timer => (next("it wakes".to_owned(), *until), Mover::Timer),
         WaitKind::Start => (next("it starts".to_owned(), *until), Mover::Timer),
         WaitKind::Retry => (next(format!("{name} is tried again"), *until), Mover::Timer),
-        WaitKind::Signal if until.is_some() => (next(format!("without {name} it goes on"), *until), Mover::Caller),
-        WaitKind::Signal => (next(format!("it goes on when {name} comes, and not before"), None), Mover::Caller),
+        WaitKind::Signal if until.is_some() => (next(format!("without {name} it goes on"), *until), sender),
+        WaitKind::Signal => (next(format!("it goes on when {name} comes, and not before"), None), sender),
         WaitKind::Queue => (next(format!("a worker that serves {name} takes it"), None), Mover::Worker),
         WaitKind::Worker => (next(format!("a worker that has {name} takes it"), None), Mover::Worker),
         WaitKind::Hold | WaitKind::Operator => (None, Mover::Operator),
@@ -144,7 +146,7 @@ fn outlook(run: &Run) -> (Option<Next>, Mover) {
 }
 
 /// What people can do about it.
-fn advice(run: &Run) -> Option<String> {
+fn advice(run: &Run, closed: bool) -> Option<String> {
     let name = run.waiting_on.as_ref().and_then(|waiting| waiting.name.as_deref()).unwrap_or("?");
     let kind = run.waiting_on.as_ref().map(|waiting| waiting.kind);
     Some(match (run.status, kind) {
@@ -158,6 +160,7 @@ fn advice(run: &Run) -> Option<String> {
             _ => "Mend the cause and retry, or compensate to undo what it did.".to_owned(),
         },
         (_, Some(WaitKind::Hold)) => format!("It goes on when the hold on {name} is lifted."),
+        (_, Some(WaitKind::Signal)) if closed => format!("Its own service sends {name}: the workflow is internal."),
         (_, Some(WaitKind::Signal)) => format!("Anybody with the right to send {name} can move it."),
         (_, Some(WaitKind::Queue)) => format!("Start a worker that serves {name}."),
         (_, Some(WaitKind::Worker)) => format!("Start a worker that has registered {name} version {}.", run.version),
@@ -276,7 +279,11 @@ mod tests {
     }
 
     fn explain_all(run: &Run) -> String {
-        let why = why(run, at(60));
+        explain(run, false)
+    }
+
+    fn explain(run: &Run, closed: bool) -> String {
+        let why = why(run, at(60), closed);
         format!("{}\n[{}]", why.sentences.join("\n"), why.who)
     }
 
@@ -288,6 +295,17 @@ mod tests {
         Next: without paid it goes on 2026-01-01 01:30:00 UTC (in 30m00s).
         Anybody with the right to send paid can move it.
         [caller]
+        ");
+    }
+
+    #[test]
+    fn an_internal_run_waits_for_its_service() {
+        let waits = run(RunStatus::Waiting, Some((WaitKind::Signal, "paid", None)));
+        insta::assert_snapshot!(explain(&waits, true), @r"
+        It has waited for the signal paid since 2026-01-01 00:50:00 UTC (10m00s ago).
+        Next: it goes on when paid comes, and not before.
+        Its own service sends paid: the workflow is internal.
+        [service]
         ");
     }
 

@@ -17,6 +17,8 @@ words! {
         Timer = "timer",
         /// The caller, with a signal.
         Caller = "caller",
+        /// Its own service, with a signal: callers may not send it.
+        Service = "service",
         /// An operator.
         Operator = "operator",
         /// Nobody: it has ended.

@@ -10,7 +10,7 @@ use super::{
     waterfall::{self, Bar, Chart, ROW},
 };
 use crate::{
-    engine::{Attention, AuditEntry, AuditFilter, PastAttempt, Run, RunStep, StepState, Why},
+    engine::{Attention, AuditEntry, AuditFilter, Mover, PastAttempt, Run, RunStep, StepState, Why},
     http::{App, base::filters, extract::run_id, problem::Problem},
 };
 
@@ -50,7 +50,7 @@ pub(super) async fn render(app: &App, id: &str) -> Result<Fragment, Problem> {
     let title = format!("{} {}", run.workflow, format::short(&run.id));
     let has_undos = steps.iter().any(|step| step.direction == "undo");
     let mut words: Vec<&str> = why.actions.iter().map(String::as_str).collect();
-    if !run.status.has_ended() {
+    if !run.status.has_ended() && why.who != Mover::Service {
         words.push("signal");
     }
     // A verb that needs a step is offered where there is one that it can mean.
