@@ -17,7 +17,7 @@ use crate::{
     config::{GatewayArgs, SchemaArgs, ServeArgs, WorkArgs},
     engine::{self, Engine, MaintenanceConfig, Observer, Registry, WorkerConfig},
     http::App,
-    orders::{Orders, ShopSettings},
+    orders::{self, Orders, ShopSettings},
     payments::{StripeConfig, StripeGateway},
     telemetry::Recorder,
     transfer, workflows,
@@ -37,6 +37,7 @@ pub(super) fn shop(
     max_payload: usize,
     retention: Duration,
 ) -> anyhow::Result<Orders> {
+    orders::check_schema(&schema.name)?;
     let mut config = StripeConfig::new(gateway.gateway_url, gateway.gateway_key);
     config.timeout = gateway.gateway_timeout;
     config.traceparent = Some(engine::current_traceparent);

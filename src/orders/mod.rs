@@ -22,6 +22,9 @@ mod settings;
 pub mod state;
 pub(crate) mod store;
 
+/// The schema that the shop's tables are in.
+pub(crate) const SCHEMA: &str = "shop";
+
 pub use self::{
     delivery::{Delivery, Position, distance_km},
     error::Error,
@@ -34,3 +37,15 @@ pub use self::{
     settings::ShopSettings,
     store::history::{History, HistoryFuture, PostgresHistory},
 };
+
+/// Whether the engine's tables may be in a schema of this name beside the shop's, each with a history of its own.
+///
+/// # Errors
+/// `invalid_schema`: it is the shop's.
+pub fn check_schema(name: &str) -> Result<(), Error> {
+    if name == SCHEMA {
+        let why = "the shop's tables are in the schema of that name";
+        return Err(crate::engine::Error::InvalidSchema { name: name.to_owned(), why }.into());
+    }
+    Ok(())
+}

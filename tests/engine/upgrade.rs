@@ -62,6 +62,20 @@ async fn an_old_history_is_adopted_once_by_many() {
 }
 
 #[tokio::test]
+async fn an_engine_in_the_shops_schema_is_refused() {
+    let db = TestDatabase::unmigrated().await;
+    let engine = Engine::new(db.pool().clone(), Registry::new()).with_schema("shop").expect("it is a name");
+    let refused =
+        Orders::new(engine, ShopSettings::default()).migrate().await.expect_err("two histories in one schema");
+    assert_eq!(refused.code(), "invalid_schema");
+    let made: bool =
+        sqlx::query_scalar("SELECT to_regnamespace('shop') IS NOT NULL").fetch_one(db.pool()).await.expect("reads");
+    assert!(!made, "nothing was made");
+    assert_eq!(backstitch::orders::check_schema("shop").map_err(|error| error.code()), Err("invalid_schema"));
+    assert!(backstitch::orders::check_schema("shop2").is_ok());
+}
+
+#[tokio::test]
 async fn the_engine_makes_its_own_schema_and_nothing_else() {
     let db = TestDatabase::unmigrated().await;
     Engine::new(db.pool().clone(), Registry::new()).migrate().await.expect("it is migrated");

@@ -14,6 +14,7 @@ use std::{fmt, sync::Arc};
 use sqlx::{PgConnection, PgPool};
 
 use super::{
+    SCHEMA, check_schema,
     error::Error,
     order::Order,
     runs::{News, ORDER_CHANGED, OrderChanged},
@@ -102,10 +103,11 @@ impl Orders {
     /// Makes the engine's schema and the shop's, or brings them up to date. Safe to run twice or side by side.
     ///
     /// # Errors
-    /// As [`Engine::migrate`]'s.
+    /// As [`Engine::migrate`]'s; `invalid_schema` where the engine's is the shop's.
     pub async fn migrate(&self) -> Result<(), Error> {
+        check_schema(self.engine.schema_name())?;
         self.engine.migrate().await?;
-        Ok(self.engine.apply_migrations(&store::MIGRATIONS, store::SCHEMA).await?)
+        Ok(self.engine.apply_migrations(&store::MIGRATIONS, SCHEMA).await?)
     }
 
     /// The migrations of the shop's schema that the database still lacks; [`Engine::missing_migrations`] has the engine's.
@@ -113,7 +115,7 @@ impl Orders {
     /// # Errors
     /// When the database can't be reached.
     pub async fn missing_migrations(&self) -> Result<Vec<i64>, Error> {
-        Ok(self.engine.missing_migrations_of(&store::MIGRATIONS, store::SCHEMA).await?)
+        Ok(self.engine.missing_migrations_of(&store::MIGRATIONS, SCHEMA).await?)
     }
 
     /// The settings.

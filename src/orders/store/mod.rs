@@ -17,9 +17,6 @@ use sqlx::{PgConnection, migrate::Migrator};
 
 use crate::engine::Time;
 
-/// The schema that the shop's tables are in.
-pub(crate) const SCHEMA: &str = "shop";
-
 /// The history of that schema.
 pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/shop");
 
