@@ -9,6 +9,7 @@ use crate::server::Server;
 
 const DASHBOARD: &str = include_str!("../../deploy/grafana/backstitch.json");
 const ALERTS: &str = include_str!("../../deploy/prometheus/alerts.yml");
+const WATCHING: &str = include_str!("../../docs/watching.md");
 const RUNBOOK: &str = include_str!("../../docs/runbook.md");
 
 /// The metrics that a text of PromQL names.
@@ -33,6 +34,23 @@ fn values_of<'a>(value: &'a Value, key: &str, found: &mut Vec<&'a str>) {
         Value::Array(items) => items.iter().for_each(|value| values_of(value, key, found)),
         _ => {}
     }
+}
+
+/// Ours, of what a server shows.
+fn shown(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()?.strip_prefix("backstitch_"))
+}
+
+#[tokio::test]
+async fn every_metric_is_documented() {
+    let server = Server::working().await;
+    let run = server.started("echo", json!({"text": "a"})).await;
+    server.until(&run, "completed").await;
+    let text = server.request(Method::GET, "/metrics").send().await.expect("an answer").text().await.expect("a text");
+    let explained = |name: &&str| WATCHING.contains(&format!("`{name}`")) || WATCHING.contains(&format!("`{name}{{"));
+    assert!(shown(&text).any(|name| name == "tasks_died_total"), "{text}");
+    let missing: Vec<&str> = shown(&text).filter(|name| !explained(name)).collect();
+    assert!(missing.is_empty(), "docs/watching.md explains every metric, and lacks {missing:?}");
 }
 
 #[tokio::test]

@@ -222,6 +222,16 @@ fn migrations_are_numbered_and_named_by_effect() {
 }
 
 #[test]
+fn migrations_say_which_release_they_serve() {
+    let found: Vec<String> = pages(&["migrations"], &["sql"])
+        .into_iter()
+        .filter(|page| rules::serves_nobody(&page.path, &page.text))
+        .map(|page| page.path)
+        .collect();
+    assert_none(&found, "a migration's first line is `-- serves: N`, with the oldest release that it serves");
+}
+
+#[test]
 fn every_error_code_is_explained() {
     let explained = fs::read_to_string(root().join("docs/errors.md")).expect("docs/errors.md can be read");
     let found: Vec<String> =
