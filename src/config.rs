@@ -99,6 +99,9 @@ pub struct ServeArgs {
     /// Maximum size of a request body or payload
     #[arg(long, value_name = "SIZE", env = "BACKSTITCH_MAX_PAYLOAD", default_value = "1MiB")]
     pub max_payload: ByteSize,
+    /// Memory for all request bodies at a time; beyond it requests are refused
+    #[arg(long, value_name = "SIZE", env = "BACKSTITCH_BODY_MEMORY", default_value = "256MiB")]
+    pub body_memory: ByteSize,
     /// Serve other machines even without API keys: only behind an authenticating proxy
     #[arg(long, env = "BACKSTITCH_NO_AUTH")]
     pub no_auth: bool,

@@ -98,7 +98,9 @@ async fn serve(args: Args, url: &str, stop: tokio_util::sync::CancellationToken)
     say(&format!("ready: http://{address}"))?;
     tell(format!("gateway simulator: http://{sim_address} (what it did: /sim/ledger)"));
     let stopping = |result: anyhow::Result<()>| result.inspect_err(|_| stop.cancel());
-    let app = wiring::app(orders.clone(), recorder, Some(&args.work)).without_keys(no_auth);
+    let app = wiring::app(orders.clone(), recorder, Some(&args.work))
+        .without_keys(no_auth)
+        .with_body_memory(args.serve.body_memory.0);
     let api = async {
         stopping(http::serve(listener, app, stop.clone().cancelled_owned()).await.context("the server failed"))
     };

@@ -3,13 +3,10 @@
 use std::{convert::Infallible, time::Duration};
 
 use axum::{
-    body::{Body, Bytes, to_bytes},
-    extract::{FromRequest, FromRequestParts, Query, Request, State},
+    body::{Bytes, to_bytes},
+    extract::{FromRequest, FromRequestParts, Query, Request},
     http::{HeaderMap, HeaderValue, header, request::Parts},
-    middleware::Next,
-    response::{IntoResponse, Response},
 };
-use futures_util::StreamExt;
 use serde::{
     Deserialize,
     de::{DeserializeOwned, IgnoredAny},
@@ -25,50 +22,11 @@ use utoipa::{
 };
 use uuid::Uuid;
 
-use super::{
-    finish::{LONGEST_WAIT, to_the_end},
-    problem::Problem,
-};
-use crate::engine::{Error, RunId, Trace};
-
-/// A body has to arrive within this time.
-const BODY_WITHIN: Duration = Duration::from_secs(30);
+use super::{finish::LONGEST_WAIT, problem::Problem};
+use crate::engine::{RunId, Trace};
 
 /// The longest `Idempotency-Key`.
 const LONGEST_KEY: usize = 255;
-
-/// A layer that reads the whole body first, so that its size is checked before anything else. It also refuses NULs in the
-/// address: Postgres can neither store them nor search for them.
-pub(super) async fn bounded(State(limit): State<usize>, request: Request, next: Next) -> Response {
-    let (parts, body) = request.into_parts();
-    if parts.uri.path_and_query().is_some_and(|address| address.as_str().contains("%00")) {
-        return Problem::invalid("the address has a NUL character").into_response();
-    }
-    match tokio::time::timeout(BODY_WITHIN, read(&parts.headers, body, limit)).await {
-        Ok(Ok(bytes)) => to_the_end(Request::from_parts(parts, Body::from(bytes)), next).await,
-        Ok(Err(problem)) => problem.into_response(),
-        Err(_) => Problem::new("request_timeout", "the body did not arrive within 30 s").into_response(),
-    }
-}
-
-async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Problem> {
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let too_large = |size: usize| Problem::from(Error::PayloadTooLarge { size, limit });
-    if let Some(size) = announced.filter(|size| *size > limit) {
-        return Err(too_large(size));
-    }
-    let mut chunks = body.into_data_stream();
-    // Not allocated ahead: what is announced need never come.
-    let mut bytes = Vec::new();
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|_| Problem::invalid("the body broke off"))?;
-        if bytes.len() + chunk.len() > limit {
-            return Err(too_large(bytes.len() + chunk.len()));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes.into())
-}
 
 /// A JSON object as body. Its media type has to say so, which also keeps other sites' forms out.
 #[derive(Debug)]
@@ -134,7 +92,7 @@ async fn optional<T>(request: Request, parse: fn(&[u8]) -> Result<T, Problem>) -
     parse(&bytes).map(Some)
 }
 
-/// The body, which [`bounded`] has read already: this neither blocks nor fails.
+/// The body, which [`bounded`](super::bodies::bounded) has read already: this neither blocks nor fails.
 async fn all(request: Request) -> Bytes {
     to_bytes(request.into_body(), usize::MAX).await.unwrap_or_default()
 }

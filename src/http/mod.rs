@@ -12,12 +12,13 @@
 //! }
 //! ```
 //!
-//! A request passes `request::observe` (id, log, problems), `auth::guard` (who calls, and may they), `extract::bounded` (size
+//! A request passes `request::observe` (id, log, problems), `auth::guard` (who calls, and may they), `bodies::bounded` (size
 //! before anything else is read), then its handler, one file per noun. That of a write goes on to its end (`finish`). Handlers call [`Engine`] and wait for nobody else: a
 //! worker in the same process is met only in the database. What a service adds of its own is a [`Plugin`].
 
 pub mod auth;
 pub mod base;
+mod bodies;
 mod events;
 mod export;
 pub mod extract;
@@ -55,6 +56,7 @@ use utoipa_axum::router::OpenApiRouter;
 use self::{
     auth::{Door, roles::Row},
     base::Base,
+    bodies::{Bounds, Room},
     openapi::Documents,
     plugin::{Description, Plugins},
     problem::Problem,
@@ -76,12 +78,17 @@ pub mod page {
 /// How much larger than a payload a batch's body may be.
 const BATCH_FACTOR: usize = 16;
 
+/// The memory for all bodies together, unless another is set.
+const BODY_MEMORY: usize = 256 << 20;
+
 /// A server's state, which handlers share. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct App {
     engine: Engine,
     /// The largest body, in bytes.
     max_payload: usize,
+    /// The memory for all bodies that are read and handled at a time, in bytes.
+    body_memory: usize,
     /// Cancelled when the server is to stop: long waits end early, and `/readyz` says no.
     draining: CancellationToken,
     /// What `/metrics` shows; none: there is no such route.
@@ -103,6 +110,7 @@ impl App {
     pub fn new(engine: Engine) -> Self {
         Self {
             max_payload: engine.max_payload(),
+            body_memory: BODY_MEMORY,
             engine,
             draining: CancellationToken::new(),
             scraper: None,
@@ -120,6 +128,13 @@ impl App {
         let rows = self.access.iter().chain(plugin.description().access).copied().collect();
         self.access = Arc::new(rows);
         self.plugins.add(Arc::new(plugin));
+        self
+    }
+
+    /// With so many bytes of memory for all bodies that are read and handled at a time, 256 MiB unless set, and at least one
+    /// batch; what is beyond is refused with `too_many_bodies`.
+    pub const fn with_body_memory(mut self, bytes: usize) -> Self {
+        self.body_memory = bytes;
         self
     }
 
@@ -184,8 +199,9 @@ impl App {
 
 /// All routes. The guard comes before the limit of bodies: the body of a caller without access is not read.
 pub fn router(app: App) -> Router {
-    let bounded = || from_fn_with_state(app.max_payload, extract::bounded);
-    let (api, _) = nouns(app.max_payload).split_for_parts();
+    let room = Room::new(app.body_memory.max(app.max_payload.saturating_mul(BATCH_FACTOR)));
+    let bounded = || from_fn_with_state(Bounds { limit: app.max_payload, room: room.clone() }, bodies::bounded);
+    let (api, _) = nouns(&room, app.max_payload).split_for_parts();
     let own = api.merge(pages::routes(&app).layer(bounded())).with_state(app.clone());
     app.plugins
         .iter()
@@ -198,8 +214,8 @@ pub fn router(app: App) -> Router {
 }
 
 /// Every noun's routes, with what they state for the OpenAPI document. Who may use them stands in [`auth::roles`].
-fn nouns(max_payload: usize) -> OpenApiRouter<App> {
-    let bounded = |limit: usize| from_fn_with_state(limit, extract::bounded);
+fn nouns(room: &Room, max_payload: usize) -> OpenApiRouter<App> {
+    let bounded = |limit: usize| from_fn_with_state(Bounds { limit, room: room.clone() }, bodies::bounded);
     let api = OpenApiRouter::new()
         .merge(auth::routes().into())
         .merge(holds::routes())

@@ -71,6 +71,7 @@ pub const CODES: &[Code] = &[
     Code::new("database_error", 500, "The database failed"),
     Code::new("database_unavailable", 503, "The database can't do it just now"),
     Code::new("outcome_unknown", 503, "It may have happened"),
+    Code::new("too_many_bodies", 503, "Too many bodies are being read"),
     Code::new("too_many_views", 503, "Too many pages are followed live"),
 ];
 

@@ -175,7 +175,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::http::extract;
+    use crate::http::bodies::{Bounds, Room, bounded};
 
     /// A server; it stops when the token is cancelled.
     async fn served() -> (std::net::SocketAddr, CancellationToken) {
@@ -183,7 +183,7 @@ mod tests {
         let address = listener.local_addr().expect("an address");
         let router = Router::new()
             .fallback(async |body: Bytes| format!("here: {} bytes", body.len()))
-            .layer(from_fn_with_state(1 << 20, extract::bounded));
+            .layer(from_fn_with_state(Bounds { limit: 1 << 20, room: Room::new(1 << 20) }, bounded));
         let stop = CancellationToken::new();
         tokio::spawn(serve_until(listener, router, CancellationToken::new(), stop.clone().cancelled_owned()));
         (address, stop)

@@ -18,6 +18,19 @@ fn maintenance(engine: &Engine) -> impl Drop + use<> {
 }
 
 #[tokio::test]
+async fn a_deadline_holds_where_the_code_is_elsewhere() {
+    let t = TestEngine::new().await;
+    let without_code = Engine::new(t.engine.pool().clone(), Registry::new());
+    let late = without_code.start(request("deadlined", &[call("reserve"), signal("go", None)])).await;
+    let late = late.expect("the start is accepted").run;
+    t.is(late, "waiting").await;
+    t.advance(61.0).await;
+    let late = t.is(late, "compensated").await;
+    assert_eq!(late.failure.expect("it says why").code, "deadline_exceeded");
+    t.finish().await;
+}
+
+#[tokio::test]
 async fn a_deadline_holds_in_a_queue_that_nobody_serves() {
     let t = TestEngine::new().await;
     let _maintenance = maintenance(&t.engine);

@@ -71,7 +71,10 @@ async fn lend_columns(t: &TestEngine) {
         "ALTER TABLE backstitch.step RENAME asked TO issued_after",
         "ALTER TABLE backstitch.lane ADD COLUMN token uuid NOT NULL DEFAULT gen_random_uuid()",
         "ALTER TABLE backstitch.worker ADD COLUMN release bigint NOT NULL DEFAULT 3",
-        "ALTER TABLE backstitch.workflow ADD internal boolean DEFAULT false, ADD public_signals text[] DEFAULT '{}'",
+        "ALTER TABLE backstitch.workflow ADD internal boolean DEFAULT false, ADD public_signals text[] DEFAULT '{}',
+            ADD input json, ADD output json, ADD deadline_ms bigint",
+        "CREATE TABLE backstitch.activity (name text PRIMARY KEY, undoable boolean, verifiable boolean,
+            transactional boolean, queue text, policy json, input json, output json)",
     ] {
         t.execute(change).await;
     }
@@ -102,7 +105,9 @@ async fn runs_from_before_weekly_partitions_go_on() {
     // The worker's statements ran before 0008 did; the column is there already, which that migration allows for.
     t.execute("DROP VIEW backstitch.unhealthy").await;
     t.execute("ALTER TABLE backstitch.step RENAME issued_after TO asked").await;
-    t.execute("ALTER TABLE backstitch.workflow DROP internal, DROP public_signals").await;
+    let drop = "DROP internal, DROP public_signals, DROP input, DROP output, DROP deadline_ms";
+    t.execute(&format!("ALTER TABLE backstitch.workflow {drop}")).await;
+    t.execute("DROP TABLE backstitch.activity").await;
     t.db.as_ref().expect("it has one").go_on_as_before(10).await;
     t.engine.migrate().await.expect("the old history is adopted");
     assert_eq!(rows(&t, held).await, before);

@@ -175,6 +175,20 @@ impl Workflow for Weighs {
 }
 
 #[tokio::test]
+async fn a_wrong_output_is_refused_where_the_code_is_elsewhere() {
+    let mut t = TestEngine::idle().await;
+    let registry = Script::default().registry().workflow(Weighs).described_activity(Weigh);
+    t.add_worker_with(config("w0"), registry).await;
+    let run = t.start_of("weighs", &()).await;
+    t.is(run, "stuck").await;
+    let refused = t.engine.apply_verb(run, &skip(1, json!("heavy")), &operator()).await.expect_err("no number");
+    assert_eq!(refused.code(), "invalid_output");
+    apply(&t, run, &skip(1, json!(41))).await;
+    assert_eq!(output(&t.is(run, "completed").await), json!(42));
+    t.finish().await;
+}
+
+#[tokio::test]
 async fn a_wrong_output_is_refused_and_can_be_corrected() {
     let mut t = TestEngine::idle().await;
     let registry = || Script::default().registry().workflow(Weighs).activity(Weigh);

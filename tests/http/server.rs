@@ -19,6 +19,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
 
 use crate::{
     openapi::assert_stated,
@@ -37,7 +38,7 @@ pub(crate) const MAX_PAYLOAD: usize = 4096;
 /// Gives its input back.
 pub(crate) struct Echo;
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub(crate) struct Words {
     pub(crate) text: String,
 }
@@ -102,6 +103,10 @@ impl Activity for Hold {
     }
 }
 
+fn registry() -> Registry {
+    Registry::new().described_workflow(Echo).workflow(Patient).workflow(Inner).activity(Hold)
+}
+
 /// A running server; it stops when this is dropped.
 pub(crate) struct Server {
     url: String,
@@ -162,9 +167,15 @@ impl Server {
         let mut registered = Self::working().await;
         registered.stop.cancel();
         let pool = registered.pool().clone();
-        let mut server = Self::start_with(pool, registered.database.take(), false, DEFAULT_MAX_PAYLOAD).await.0;
+        let mut server =
+            Self::start_with(pool, registered.database.take(), false, DEFAULT_MAX_PAYLOAD, registry()).await.0;
         server.worker = None;
         server
+    }
+
+    /// The API alone, in a process that has the code of none of the workflows.
+    pub(crate) async fn without_code(of: &Self) -> Self {
+        Self::start_with(of.pool().clone(), None, false, MAX_PAYLOAD, Registry::new()).await.0
     }
 
     /// The API over a pool, whatever the database is.
@@ -189,7 +200,7 @@ impl Server {
     }
 
     async fn start(pool: PgPool, database: Option<TestDatabase>, vouched: bool) -> (Self, Engine) {
-        Self::start_with(pool, database, vouched, MAX_PAYLOAD).await
+        Self::start_with(pool, database, vouched, MAX_PAYLOAD, registry()).await
     }
 
     async fn start_with(
@@ -197,9 +208,9 @@ impl Server {
         database: Option<TestDatabase>,
         vouched: bool,
         max_payload: usize,
+        registry: Registry,
     ) -> (Self, Engine) {
         install_crypto_provider();
-        let registry = Registry::new().workflow(Echo).workflow(Patient).workflow(Inner).activity(Hold);
         let recorder = record().expect("the recorder is ours");
         let engine = Engine::new(pool, registry).with_max_payload(max_payload);
         let orders = open_orders(&engine, ShopSettings::default());

@@ -58,8 +58,8 @@ pub(super) async fn register_workflows(shared: &Shared) -> Result<(), Error> {
             let id = lanes::register_workflow(shared.schema(), &mut conn, &registry.registration(&**code)).await?;
             by_id.insert(id, code.clone());
         }
-        let told: Vec<_> = registry.activities().into_iter().map(ActivityInfo::of).collect();
-        activities::register(shared.schema(), &mut conn, &told).await?;
+        let all: Vec<_> = registry.activities().into_iter().map(ActivityInfo::of).collect();
+        activities::register(shared.schema(), &mut conn, &all).await?;
         conn.give_back();
         Ok(by_id)
     };

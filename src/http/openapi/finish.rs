@@ -82,7 +82,7 @@ fn shared(path: &str, operation: &Value) -> Vec<&'static str> {
         codes.push("invalid_request");
     }
     if has_body {
-        codes.extend(["payload_too_large", "request_timeout"]);
+        codes.extend(["payload_too_large", "request_timeout", "too_many_bodies"]);
         if operation.get(RAW_BODY).is_none() {
             codes.extend(["malformed_json", "unsupported_media_type"]);
         }

@@ -54,6 +54,7 @@ use self::reading::Reading;
 use super::{
     App,
     auth::roles::Row,
+    bodies::Room,
     plugin::Description,
     problem::{CODES, Code},
 };
@@ -127,7 +128,7 @@ pub fn document(plugins: &[Description]) -> Value {
 
 /// The document as the handlers state it.
 fn state(plugins: &[Description]) -> Value {
-    let (_, mut document) = super::nouns(0).split_for_parts();
+    let (_, mut document) = super::nouns(&Room::new(0), 0).split_for_parts();
     for plugin in plugins {
         document.merge(plugin.openapi.clone());
     }

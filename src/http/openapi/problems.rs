@@ -40,7 +40,7 @@ const SHARED: &[(&str, &[&str])] = &[
     ("PayloadTooLarge", &["payload_too_large"]),
     ("UnsupportedMediaType", &["unsupported_media_type"]),
     ("ServerError", &["internal_error", "database_error"]),
-    ("Unavailable", &["database_unavailable", "outcome_unknown"]),
+    ("Unavailable", &["database_unavailable", "outcome_unknown", "too_many_bodies"]),
 ];
 
 /// Those answers.
