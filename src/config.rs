@@ -12,7 +12,7 @@ use sqlx::{
 
 use crate::{
     Secret,
-    engine::{DEFAULT_SCHEMA, Engine, Registry, guarded},
+    engine::{DEFAULT_SCHEMA, Engine, Rate, Registry, guarded},
 };
 
 /// How long a request waits for a connection before it fails with `database_unavailable`.
@@ -102,6 +102,9 @@ pub struct ServeArgs {
     /// Memory for all request bodies at a time; beyond it requests are refused
     #[arg(long, value_name = "SIZE", env = "BACKSTITCH_BODY_MEMORY", default_value = "256MiB")]
     pub body_memory: ByteSize,
+    /// How often each API key and each customer may write, as key=100/s,customer=5/s
+    #[arg(long, value_name = "LIMITS", env = "BACKSTITCH_RATE_LIMIT", default_value = "", hide_default_value = true)]
+    pub rate_limit: RateLimits,
     /// Serve other machines even without API keys: only behind an authenticating proxy
     #[arg(long, env = "BACKSTITCH_NO_AUTH")]
     pub no_auth: bool,
@@ -184,6 +187,35 @@ pub struct GatewayArgs {
     pub webhook_secret: Option<Secret>,
 }
 
+/// How often callers may write, as `key=100/s,customer=5/s`; what is left out is not limited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RateLimits {
+    /// Each API key.
+    pub key: Option<Rate>,
+    /// Each of the shop's customers.
+    pub customer: Option<Rate>,
+}
+
+impl FromStr for RateLimits {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut limits = Self::default();
+        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            let (of, rate) = part.split_once('=').ok_or_else(|| format!("{part:?}: write key=100/s,customer=5/s"))?;
+            let limit = match of {
+                "key" => &mut limits.key,
+                "customer" => &mut limits.customer,
+                _ => return Err(format!("{of:?} is neither key nor customer")),
+            };
+            if limit.replace(rate.parse()?).is_some() {
+                return Err(format!("{of} is limited twice"));
+            }
+        }
+        Ok(limits)
+    }
+}
+
 /// A number of bytes, written as `512`, `64KiB` or `1MiB`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ByteSize(
@@ -243,6 +275,17 @@ mod tests {
         assert!(drain("0s").is_ok() && drain("1000years").is_err());
         assert!(gateway_timeout("800ms").is_ok() && gateway_timeout("0s").is_err());
         assert!(retention("30d").is_ok() && retention("1s").is_err() && retention("500000000000years").is_err());
+    }
+
+    #[test]
+    fn limits_are_written_by_whom_they_limit() {
+        let parse = |text: &str| text.parse::<RateLimits>();
+        let rate = |text: &str| text.parse::<Rate>().ok();
+        assert_eq!(parse(""), Ok(RateLimits::default()));
+        assert_eq!(parse("key=100/s, customer=5/m"), Ok(RateLimits { key: rate("100/s"), customer: rate("5/m") }));
+        for bad in ["key", "key=100", "ip=5/s", "key=1/s,key=2/s", "customer=0/s"] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -66,7 +66,6 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
 }
 
 async fn serve(args: Args, url: &str, stop: tokio_util::sync::CancellationToken) -> anyhow::Result<()> {
-    let no_auth = args.serve.no_auth;
     let listener = wiring::listen(args.serve.listen).await?;
     let address = listener.local_addr()?;
     let sim_listener = wiring::listen(args.gateway_listen).await?;
@@ -98,9 +97,7 @@ async fn serve(args: Args, url: &str, stop: tokio_util::sync::CancellationToken)
     say(&format!("ready: http://{address}"))?;
     tell(format!("gateway simulator: http://{sim_address} (what it did: /sim/ledger)"));
     let stopping = |result: anyhow::Result<()>| result.inspect_err(|_| stop.cancel());
-    let app = wiring::app(orders.clone(), recorder, Some(&args.work))
-        .without_keys(no_auth)
-        .with_body_memory(args.serve.body_memory.0);
+    let app = wiring::api(orders.clone(), recorder, &args.serve, Some(&args.work));
     let api = async {
         stopping(http::serve(listener, app, stop.clone().cancelled_owned()).await.context("the server failed"))
     };

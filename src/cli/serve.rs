@@ -52,9 +52,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let stop = wiring::stop_signal()?;
     say(&format!("ready: http://{}", listener.local_addr()?))?;
     let engine = orders.engine().clone();
-    let app = wiring::app(orders.clone(), recorder, (!args.no_worker).then_some(&args.work))
-        .without_keys(args.serve.no_auth)
-        .with_body_memory(args.serve.body_memory.0);
+    let app = wiring::api(orders.clone(), recorder, &args.serve, (!args.no_worker).then_some(&args.work));
     let api = async {
         let served = http::serve(listener, app, stop.clone().cancelled_owned()).await;
         stop.cancel();

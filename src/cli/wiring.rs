@@ -14,11 +14,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     activities::ShopDeps,
-    config::{GatewayArgs, SchemaArgs, ServeArgs, WorkArgs},
+    config::{GatewayArgs, RateLimits, SchemaArgs, ServeArgs, WorkArgs},
     engine::{self, Engine, MaintenanceConfig, Observer, Registry, WorkerConfig},
     http::App,
     orders::{self, Orders, ShopSettings},
     payments::{StripeConfig, StripeGateway},
+    shop::Shop,
     telemetry::Recorder,
     transfer, workflows,
 };
@@ -54,10 +55,30 @@ pub(super) fn worker_name() -> String {
     format!("{host}:{}", std::process::id())
 }
 
-/// The API's state, with metrics: `recorder` is older than the shop's engine. `worker` says that this process works
-/// too.
+/// The state of a process that serves its health alone, with metrics: `recorder` is older than the shop's engine. `worker`: it
+/// works too.
 pub(super) fn app(orders: Orders, recorder: Recorder, worker: Option<&WorkArgs>) -> App {
-    let app = crate::shop::app(orders).with_metrics(recorder);
+    with_worker(crate::shop::app(orders).with_metrics(recorder), worker)
+}
+
+/// The same for a process that serves the API.
+pub(super) fn api(orders: Orders, recorder: Recorder, args: &ServeArgs, worker: Option<&WorkArgs>) -> App {
+    let RateLimits { key, customer } = args.rate_limit;
+    let engine = orders.engine().clone();
+    let shop = match customer {
+        Some(rate) => Shop::new(orders).with_customer_limit(rate),
+        None => Shop::new(orders),
+    };
+    let app = App::new(engine).with_plugin(shop).with_metrics(recorder);
+    let app = app.without_keys(args.no_auth).with_body_memory(args.body_memory.0);
+    let app = match key {
+        Some(rate) => app.with_key_limit(rate),
+        None => app,
+    };
+    with_worker(app, worker)
+}
+
+fn with_worker(app: App, worker: Option<&WorkArgs>) -> App {
     match worker {
         Some(worker) => app.with_worker(worker_name(), worker.takeover_after),
         None => app,

@@ -35,11 +35,12 @@ pub(crate) use self::read_models::samples;
 pub use self::{
     activity::{Activity, ActivityContext, ActivityError, LARGEST_OUTPUT, Verified, current_traceparent},
     api::{
-        AuditRecord, DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION, Engine, Limbo, OpenedSession, Operator, SESSION_FOR,
-        StartRun, Started, Subject,
+        Allowance, AuditRecord, DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION, Engine, Limbo, Limiter, OpenedSession,
+        Operator, SESSION_FOR, StartRun, Started, Subject,
     },
     core::{
         attention::AttentionKind,
+        bucket::Rate,
         context::{Call, Context, SideValue, StepFailure},
         holds::HoldKind,
         join::{join, join_all},

@@ -26,6 +26,7 @@ mod finish;
 mod health;
 mod holds;
 mod keys;
+pub mod limits;
 mod metrics;
 pub mod openapi;
 mod operations;
@@ -61,7 +62,10 @@ use self::{
     plugin::{Description, Plugins},
     problem::Problem,
 };
-use crate::{engine::Engine, telemetry::Recorder};
+use crate::{
+    engine::{Engine, Limiter, Rate},
+    telemetry::Recorder,
+};
 
 pub use self::{
     plugin::Plugin,
@@ -95,6 +99,8 @@ pub struct App {
     scraper: Option<metrics::Scraper>,
     /// The worker in this process whose life `/readyz` vouches for.
     worker: Option<health::OwnWorker>,
+    /// How often each key may write.
+    key_limit: Option<Limiter>,
     /// Who is let in while there are no keys.
     door: Door,
     /// Where it is mounted.
@@ -115,6 +121,7 @@ impl App {
             draining: CancellationToken::new(),
             scraper: None,
             worker: None,
+            key_limit: None,
             door: Door::default(),
             base: Base::default(),
             plugins: Plugins::default(),
@@ -135,6 +142,13 @@ impl App {
     /// batch; what is beyond is refused with `too_many_bodies`.
     pub const fn with_body_memory(mut self, bytes: usize) -> Self {
         self.body_memory = bytes;
+        self
+    }
+
+    /// With a limit on how often each API key may write, shared by all servers; beyond it requests are refused with
+    /// `rate_limited`.
+    pub fn with_key_limit(mut self, rate: Rate) -> Self {
+        self.key_limit = Some(self.engine.limiter("key", rate));
         self
     }
 

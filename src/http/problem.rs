@@ -7,7 +7,7 @@
 use std::error::Error as StdError;
 
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value};
@@ -67,6 +67,7 @@ pub const CODES: &[Code] = &[
     Code::new("payload_too_large", 413, "The payload is too large"),
     Code::new("unsupported_media_type", 415, "The body is not declared as JSON"),
     Code::new("invalid_output", 422, "The output is not what the step's activity gives"),
+    Code::new("rate_limited", 429, "Too many requests for now"),
     Code::new("internal_error", 500, "Something failed on our side"),
     Code::new("database_error", 500, "The database failed"),
     Code::new("database_unavailable", 503, "The database can't do it just now"),
@@ -83,6 +84,7 @@ pub struct Problem {
     title: &'static str,
     detail: String,
     extra: Map<String, Value>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Problem {
@@ -96,7 +98,7 @@ impl Problem {
     pub fn coded(code: &Code, detail: impl Into<String>) -> Self {
         let Code { code, status, title } = *code;
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, code, title, detail: detail.into(), extra: Map::new() }
+        Self { status, code, title, detail: detail.into(), extra: Map::new(), headers: Vec::new() }
     }
 
     /// A request that is well-formed but not valid.
@@ -128,6 +130,12 @@ impl Problem {
     /// With a further member, for programs.
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.extra.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// With further headers of the answer.
+    pub fn with_headers(mut self, headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>) -> Self {
+        self.headers.extend(headers);
         self
     }
 
@@ -175,6 +183,9 @@ impl IntoResponse for Problem {
         }
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        for (name, value) in &self.headers {
+            response.headers_mut().insert(name, value.clone());
         }
         response.extensions_mut().insert(self);
         response

@@ -59,6 +59,12 @@ pub enum Error {
     /// The key belongs to an order that was placed with a different request.
     #[error("the key belongs to order {0}, which was placed with a different request")]
     KeyConflict(Uuid),
+    /// The customer has as many orders in flight as they may have.
+    #[error("the customer has {most} orders that are neither delivered nor cancelled; more may not be placed")]
+    TooManyInFlight {
+        /// The limit.
+        most: u32,
+    },
     /// The cursor does not come from this list.
     #[error("the cursor does not come from this list")]
     BadCursor,
@@ -89,6 +95,7 @@ impl Error {
             Self::CurrencyMismatch { .. } => "currency_mismatch",
             Self::PriceOverflow => "price_overflow",
             Self::KeyConflict(_) => "key_conflict",
+            Self::TooManyInFlight { .. } => "rate_limited",
             Self::BadCursor => "bad_cursor",
             Self::WebhookRefused { code, .. } => code,
             Self::Engine(error) => error.code(),

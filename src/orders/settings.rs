@@ -17,6 +17,9 @@ pub struct ShopSettings {
     /// Refund percentage for a customer who cancels, by order age
     #[cfg_attr(feature = "cli", arg(long, env = "BACKSTITCH_REFUND_TIERS", default_value = "10m:70,30m:40"))]
     pub refund_tiers: RefundTiers,
+    /// Most orders of a customer that are neither delivered nor cancelled; more are refused
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", env = "BACKSTITCH_ORDERS_IN_FLIGHT", value_parser = clap::value_parser!(u32).range(1..)))]
+    pub orders_in_flight: Option<u32>,
     /// Delivery radius in km
     #[cfg_attr(feature = "cli", arg(long, env = "BACKSTITCH_DELIVERY_RADIUS_KM", default_value_t = 5.0, value_parser = radius))]
     pub delivery_radius_km: f64,
@@ -75,6 +78,7 @@ impl Default for ShopSettings {
         Self {
             payment_window: Duration::from_secs(600),
             refund_tiers: default_tiers(),
+            orders_in_flight: None,
             delivery_radius_km: 5.0,
             store_lat: None,
             store_lon: None,

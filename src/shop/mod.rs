@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
 use crate::{
-    engine,
+    engine::{self, Limiter, Rate},
     http::{
         App, Plugin,
         auth::roles::{
@@ -51,12 +51,19 @@ const SECTIONS: &[Section] =
 #[derive(Clone, Debug)]
 pub struct Shop {
     orders: Orders,
+    customer_limit: Option<Limiter>,
 }
 
 impl Shop {
     /// The face of an order service.
     pub const fn new(orders: Orders) -> Self {
-        Self { orders }
+        Self { orders, customer_limit: None }
+    }
+
+    /// With a limit on how often each customer may place, change and cancel orders, shared by all servers.
+    pub fn with_customer_limit(mut self, rate: Rate) -> Self {
+        self.customer_limit = Some(self.orders.engine().limiter("customer", rate));
+        self
     }
 }
 
@@ -75,6 +82,7 @@ pub fn description() -> Description {
 #[derive(Clone, Debug)]
 struct State {
     orders: Orders,
+    customer_limit: Option<Limiter>,
     /// Cancelled when the server is to stop: waits end early.
     draining: CancellationToken,
 }
@@ -90,7 +98,8 @@ impl Plugin for Shop {
 
     fn routes(&self, app: &App) -> Router {
         let (routes, _) = api().split_for_parts();
-        routes.with_state(State { orders: self.orders.clone(), draining: app.draining().clone() })
+        let (orders, customer_limit) = (self.orders.clone(), self.customer_limit.clone());
+        routes.with_state(State { orders, customer_limit, draining: app.draining().clone() })
     }
 
     fn sections(&self) -> &'static [Section] {

@@ -15,6 +15,7 @@ use crate::{
         WaitParams,
         auth::Actor,
         extract::{IdempotencyKey, Json, OptionalJson, Params, TraceParent},
+        limits::{Left, keep_to},
         note_run,
         problem::Problem,
     },
@@ -32,6 +33,21 @@ pub(super) fn routes() -> OpenApiRouter<Shop> {
         .routes(routes!(cancel))
         .routes(routes!(report))
         .routes(routes!(item, put_item))
+}
+
+impl Shop {
+    /// Counts one request of the customer.
+    async fn count(&self, customer: &str) -> Result<Left, Problem> {
+        keep_to(self.customer_limit.as_ref(), "customer", customer).await
+    }
+
+    /// The same for a request about an order, whose customer is looked up where there is a limit.
+    async fn count_for(&self, order: Uuid) -> Result<Left, Problem> {
+        match &self.customer_limit {
+            Some(_) => self.count(&self.orders.customer_of(order).await?).await,
+            None => Ok(Left::default()),
+        }
+    }
 }
 
 /// An order's id in a path. Whatever is no id is an id that no order has.
@@ -77,6 +93,7 @@ async fn place(
     Json(body): Json<PlaceOrder>,
 ) -> Result<Response, Problem> {
     let wait = params.duration()?;
+    let left = shop.count(&body.customer_id).await?;
     let placed = shop.orders.place_in_trace(&body, key.as_deref(), traceparent).await?;
     note_run(placed.order.run_id);
     let id = placed.order.id;
@@ -88,7 +105,7 @@ async fn place(
         }
     }
     let status = if placed.created { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, [(header::LOCATION, format!("/v1/orders/{id}"))], Answer(order)).into_response())
+    Ok((status, left, [(header::LOCATION, format!("/v1/orders/{id}"))], Answer(order)).into_response())
 }
 
 /// List a customer's orders, newest first.
@@ -142,9 +159,11 @@ async fn cancel(
     Actor(actor): Actor,
     Path(id): Path<String>,
     OptionalJson(body): OptionalJson<CancelOrder>,
-) -> Result<(StatusCode, Answer<Order>), Problem> {
-    let order = shop.orders.acting_as(&actor).cancel(order_id(&id)?, &body.unwrap_or_default()).await?;
-    Ok((done(order.state == OrderState::Cancelled), Answer(order)))
+) -> Result<(StatusCode, Left, Answer<Order>), Problem> {
+    let id = order_id(&id)?;
+    let left = shop.count_for(id).await?;
+    let order = shop.orders.acting_as(&actor).cancel(id, &body.unwrap_or_default()).await?;
+    Ok((done(order.state == OrderState::Cancelled), left, Answer(order)))
 }
 
 /// Change where an order goes, until it is dispatched.
@@ -163,8 +182,10 @@ async fn change(
     Actor(actor): Actor,
     Path(id): Path<String>,
     Json(body): Json<ChangeOrder>,
-) -> Result<Answer<Order>, Problem> {
-    Ok(Answer(shop.orders.acting_as(&actor).change_delivery(order_id(&id)?, &body.delivery).await?))
+) -> Result<(Left, Answer<Order>), Problem> {
+    let id = order_id(&id)?;
+    let left = shop.count_for(id).await?;
+    Ok((left, Answer(shop.orders.acting_as(&actor).change_delivery(id, &body.delivery).await?)))
 }
 
 /// Report what fulfilment did.

@@ -1,7 +1,12 @@
 //! The shop's errors as clients see them. docs/errors.md explains the codes.
 
+use std::time::Duration;
+
 use crate::{
-    http::problem::{Code, Problem},
+    http::{
+        limits,
+        problem::{Code, Problem},
+    },
     orders::Error,
 };
 
@@ -29,12 +34,16 @@ pub(super) fn new(code: &'static str, detail: impl Into<String>) -> Problem {
     }
 }
 
+/// When a customer with too many orders in flight may ask again: nobody can know when one of them ends.
+const ASK_AGAIN: Duration = Duration::from_mins(1);
+
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let (code, text) = (error.code(), error.to_string());
         match error {
             Error::Engine(error) => error.into(),
             Error::KeyConflict(order) => new(code, text).with("order_id", order.to_string()),
+            Error::TooManyInFlight { .. } => limits::refuse(text, ASK_AGAIN),
             Error::OutOfStock { available, .. } => new(code, text).with("available", available),
             _ => new(code, text),
         }
@@ -57,6 +66,7 @@ mod tests {
             (Error::WrongState("m".into()), 409),
             (Error::DeliveryTooFar { km: 9.0, limit_km: 5.0 }, 400),
             (Error::PriceOverflow, 400),
+            (Error::TooManyInFlight { most: 3 }, 429),
             (Error::KeyConflict(Uuid::nil()), 409),
             (Error::BadCursor, 400),
             (Error::InvalidRequest("m".into()), 400),

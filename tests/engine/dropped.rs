@@ -4,8 +4,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use backstitch::engine::{
-    AttentionFilter, AuditFilter, CatchUp, Engine, HoldKind, NewKey, Operator, Overlap, Role, RunFilter, RunId,
-    ScheduleSpec, Subject, Verb, begin, guarded, to_json,
+    Allowance, AttentionFilter, AuditFilter, CatchUp, Engine, HoldKind, NewKey, Operator, Overlap, Role, RunFilter,
+    RunId, ScheduleSpec, Subject, Verb, begin, guarded, to_json,
 };
 use futures_util::future::BoxFuture;
 use serde_json::json;
@@ -125,7 +125,14 @@ fn calls<'a>(
         probe_write => engine.probe_write(),
         begin => engine.begin(),
         acquire => engine.acquire(),
+        take => async { drawing(engine).await },
     }
+}
+
+/// The first request goes on credit, the second draws.
+async fn drawing(engine: &Engine) -> [Allowance; 2] {
+    let limiter = engine.limiter("tenant", "1/s".parse().expect("a rate"));
+    [limiter.take("t").await, limiter.take("t").await]
 }
 
 /// The public async methods of `Engine`, from their source: a new one has to be in [`calls`].

@@ -49,6 +49,7 @@ mod fences;
 mod forks;
 mod holds;
 mod leftovers;
+mod limits;
 mod many_steps;
 mod migrations;
 mod open_transactions;

@@ -12,6 +12,7 @@ mod hangups;
 mod holds;
 mod hostile;
 mod internal;
+mod limits;
 mod metrics;
 mod mounted;
 mod openapi;

@@ -7,9 +7,9 @@ use backstitch::{
         Activity, ActivityContext, ActivityError, Context, DEFAULT_MAX_PAYLOAD, Engine, Failure, NewKey, Registry,
         Role, Visibility, WorkerConfig, Workflow,
     },
-    http::serve,
+    http::{App, serve},
     orders::ShopSettings,
-    shop,
+    shop::{self, Shop},
     telemetry::record,
     tls::install_crypto_provider,
 };
@@ -210,18 +210,42 @@ impl Server {
         max_payload: usize,
         registry: Registry,
     ) -> (Self, Engine) {
-        install_crypto_provider();
         let recorder = record().expect("the recorder is ours");
         let engine = Engine::new(pool, registry).with_max_payload(max_payload);
-        let orders = open_orders(&engine, ShopSettings::default());
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let stop = CancellationToken::new();
-        let mut app = shop::app(orders).with_metrics(recorder);
+        let mut app = shop::app(open_orders(&engine, ShopSettings::default())).with_metrics(recorder);
         if vouched {
             app = app.with_worker(WORKER.to_owned(), Duration::from_secs(15));
         }
-        app = app.checking_streams_every(Duration::from_millis(50));
+        Self::serving(app, engine, database).await
+    }
+
+    /// The API alone with limits, over a pool.
+    pub(crate) async fn limited(
+        pool: &PgPool,
+        key: Option<&str>,
+        customer: Option<&str>,
+        in_flight: Option<u32>,
+    ) -> Self {
+        let engine = Engine::new(pool.clone(), registry()).with_max_payload(MAX_PAYLOAD);
+        let settings = ShopSettings { orders_in_flight: in_flight, ..ShopSettings::default() };
+        let mut shop = Shop::new(open_orders(&engine, settings));
+        let rate = |text: &str| text.parse().expect("a rate");
+        if let Some(limit) = customer {
+            shop = shop.with_customer_limit(rate(limit));
+        }
+        let mut app = App::new(engine.clone()).with_plugin(shop);
+        if let Some(limit) = key {
+            app = app.with_key_limit(rate(limit));
+        }
+        Self::serving(app, engine, None).await.0
+    }
+
+    async fn serving(app: App, engine: Engine, database: Option<TestDatabase>) -> (Self, Engine) {
+        install_crypto_provider();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let stop = CancellationToken::new();
+        let app = app.checking_streams_every(Duration::from_millis(50));
         tokio::spawn(serve(listener, app, stop.clone().cancelled_owned()));
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().expect("a client");
         (Self { url, client, engine: engine.clone(), worker: None, stop, database }, engine)

@@ -65,6 +65,7 @@ async fn a_dropped_call_leaves_nothing_open() {
     let calls = calls! {
         place => orders.place(wanted, Some("a key")),
         get => orders.get(first),
+        customer_of => orders.customer_of(first),
         wait => orders.wait(first, Duration::from_millis(100)),
         list => orders.list(filter),
         change_delivery => orders.change_delivery(first, &change.delivery),

@@ -1,7 +1,7 @@
 //! The front door: [`Engine`], with a file for each thing that callers and operators do.
 //!
 //! `engine` is the handle and its settings; `start`, `signals` and `run` are for callers; `verbs`, `fork`, `operations`, `holds`,
-//! `schedules`, `retention` and `keys` for operators, audited by `audit`; `search`, `why`, `export`, `gauges` and `limbo` only
+//! `schedules`, `retention` and `keys` for operators, audited by `audit`; `limits` is for those that take requests; `search`, `why`, `export`, `gauges` and `limbo` only
 //! read. `migrations` makes the schema.
 
 mod audit;
@@ -12,6 +12,7 @@ mod gauges;
 mod holds;
 mod keys;
 mod limbo;
+mod limits;
 mod migrations;
 mod operations;
 mod retention;
@@ -28,5 +29,6 @@ pub use self::{
     engine::{DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION, Engine},
     keys::{OpenedSession, SESSION_FOR},
     limbo::Limbo,
+    limits::{Allowance, Limiter},
     start::{StartRun, Started},
 };

@@ -14,10 +14,12 @@
 //! | `policy` | retries and timeouts |
 //! | `attention`, `holds`, `operation` | the rules of attention, holds and bulk operations |
 //! | `cron`, `schedule` | when a schedule's slots are due, and whether each is run |
+//! | `bucket` | rate limits |
 //! | `trace`, `redact` | trace ids, hidden fields |
 //! | `schema`, `mismatch` | JSON schemas, and what does not fit one |
 
 pub mod attention;
+pub mod bucket;
 pub mod context;
 pub mod cron;
 pub mod decision;

@@ -9,6 +9,7 @@
 //! says how long to wait for the next, and one line in [`TASKS`].
 
 mod holds;
+mod limits;
 mod operations;
 mod retention;
 mod schedules;
@@ -32,6 +33,7 @@ const TASKS: &[(&str, Tick)] = &[
     ("held runs", |engine| holds::look_after(engine).boxed()),
     ("queues that nobody serves", |engine| holds::look_after_unserved(engine).boxed()),
     ("operations", |engine| operations::tick(engine).boxed()),
+    ("rate limits", |engine| limits::tick(engine).boxed()),
     ("retention", |engine| retention::tick(engine).boxed()),
     ("schedules", |engine| schedules::tick(engine).boxed()),
 ];

@@ -22,6 +22,7 @@
 //! | `operations` | bulk operations and their runs |
 //! | `schedules` | schedules and their slots |
 //! | `retention` | makes partitions ahead; drops and deletes what has been kept long enough |
+//! | `limits` | the token buckets that servers share |
 //! | `keys` | API keys and sessions, with their audit |
 //! | `reads`, `export`, `server`, `gauges` | what people see |
 //! | `search/` | which runs, what needs attention, the audit, the fleet |
@@ -39,6 +40,7 @@ pub(crate) mod holds;
 pub(crate) mod keys;
 pub(crate) mod lanes;
 mod lent;
+pub(crate) mod limits;
 pub(crate) mod migrate;
 pub(crate) mod operations;
 mod parts;

@@ -20,6 +20,8 @@ const LONGEST_CLAIM: usize = 100;
 pub(in crate::http) struct Caller {
     /// The name that the audit keeps.
     pub(in crate::http) actor: String,
+    /// Whose limits count: the id of their key.
+    pub(in crate::http) key: String,
     /// Their role.
     pub(in crate::http) role: Role,
     /// What forms have to send back as `csrf`; empty where no cookie is involved.
@@ -62,15 +64,16 @@ pub(super) async fn admit(app: &App, request: &Parts) -> Result<(Caller, String)
             Some(claim) if claim.trim_start().to_ascii_lowercase().starts_with("key:") => format!("local ({claim})"),
             claim => claim.unwrap_or("local").to_owned(),
         };
-        return Ok((Caller { actor, role: Role::Admin, csrf: app.door.csrf.to_string() }, "local".to_owned()));
+        let caller = Caller { actor, key: "local".to_owned(), role: Role::Admin, csrf: app.door.csrf.to_string() };
+        return Ok((caller, "local".to_owned()));
     }
     let token = bearer(headers)?;
-    let Identity { name, role, csrf, .. } = match token {
+    let Identity { key_id, name, role, csrf } = match token {
         Some(token) => app.engine.authenticate(token).await.map_err(cannot_tell)?,
         None => session::identify(app, headers).await.map_err(cannot_tell)?,
     };
     let actor = claim.map_or_else(|| format!("key:{name}"), |claim| format!("key:{name} ({claim})"));
-    let caller = Caller { actor, role, csrf };
+    let caller = Caller { actor, key: key_id, role, csrf };
     // No browser sends a token by itself, but every browser its cookies.
     if token.is_none() {
         check_same_site(request)?;

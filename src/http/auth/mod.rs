@@ -27,7 +27,7 @@ pub(super) use self::{
     admission::{Caller, check_csrf},
     login::routes,
 };
-use super::{App, base::matched_route, page::link, problem::Problem};
+use super::{App, base::matched_route, limits, page::link, problem::Problem};
 pub(super) use crate::engine::Role;
 use crate::engine::{Error, Operator, Subject};
 
@@ -60,10 +60,15 @@ pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) 
         Ok((_, _, Err(refused))) => return *refused,
         Err(died) => return Problem::internal("internal_error", &died).into_response(),
     };
+    let writes = browser::is_unsafe(&parts.method);
+    let left = match limits::keep_to(app.key_limit.as_ref().filter(|_| writes), "key", &caller.key).await {
+        Ok(left) => left,
+        Err(refused) => return refused.into_response(),
+    };
     // Only reads have answers that go on for long.
     let again = (parts.method == Method::GET).then(|| parts.clone());
     parts.extensions.insert(caller);
-    let response = next.run(Request::from_parts(parts, body)).await;
+    let response = left.add_to(next.run(Request::from_parts(parts, body)).await);
     match again {
         Some(request) => streams::while_welcome(app, request, response),
         None => response,

@@ -25,7 +25,7 @@ pub(super) fn finish(mut document: Value, codes: &[Code], rows: &[Row]) -> Value
                 if let Access::Least(role) = roles::access(rows, &method.to_uppercase(), path) {
                     operation["x-required-role"] = role.word().into();
                 }
-                finish_operation(path, operation, codes);
+                finish_operation(method, path, operation, codes);
             }
         }
     }
@@ -45,10 +45,10 @@ pub(super) fn finish(mut document: Value, codes: &[Code], rows: &[Row]) -> Value
     document
 }
 
-fn finish_operation(path: &str, operation: &mut Value, codes: &[Code]) {
+fn finish_operation(method: &str, path: &str, operation: &mut Value, codes: &[Code]) {
     let own = operation.as_object_mut().and_then(|members| members.remove(PROBLEMS));
     let own: Vec<&str> = own.iter().filter_map(Value::as_array).flatten().filter_map(Value::as_str).collect();
-    let shared = shared(path, operation);
+    let shared = shared(method, path, operation);
     if let Some(members) = operation.as_object_mut() {
         members.remove(RAW_BODY);
     }
@@ -72,7 +72,7 @@ fn finish_operation(path: &str, operation: &mut Value, codes: &[Code]) {
 }
 
 /// The codes that an operation can give because of its shape.
-fn shared(path: &str, operation: &Value) -> Vec<&'static str> {
+fn shared(method: &str, path: &str, operation: &Value) -> Vec<&'static str> {
     if !path.starts_with("/v1/") {
         return Vec::new();
     }
@@ -89,6 +89,9 @@ fn shared(path: &str, operation: &Value) -> Vec<&'static str> {
     }
     if operation.get("security").is_none() {
         codes.extend(["unauthorized", "forbidden"]);
+        if method != "get" {
+            codes.push("rate_limited");
+        }
     }
     codes
 }

@@ -38,6 +38,7 @@ const SHARED: &[(&str, &[&str])] = &[
     ("Forbidden", &["forbidden"]),
     ("RequestTimeout", &["request_timeout"]),
     ("PayloadTooLarge", &["payload_too_large"]),
+    ("RateLimited", &["rate_limited"]),
     ("UnsupportedMediaType", &["unsupported_media_type"]),
     ("ServerError", &["internal_error", "database_error"]),
     ("Unavailable", &["database_unavailable", "outcome_unknown", "too_many_bodies"]),
@@ -86,7 +87,7 @@ fn answer((status, codes): (u16, Vec<(&str, &str)>)) -> (String, Value) {
         "allOf": [{"$ref": "#/components/schemas/Problem"}, {"properties": {"code": {"enum": codes}}}]
     });
     let mut headers = json!({"x-request-id": {"$ref": "#/components/headers/RequestId"}});
-    if status == 503 {
+    if matches!(status, 429 | 503) {
         headers["retry-after"] = json!({"$ref": "#/components/headers/RetryAfter"});
     }
     let content = json!({MEDIA_TYPE: {"schema": schema}});

@@ -48,7 +48,7 @@ pub(super) struct Frame {
 impl Frame {
     /// A page of the dashboard.
     pub(super) fn new(app: &App, title: String, section: &'static str, caller: &Caller) -> Self {
-        let Caller { actor, role, csrf } = caller.clone();
+        let Caller { actor, role, csrf, .. } = caller.clone();
         let own = app.plugins.sections().map(|own| (own.address, own.name, own.word));
         let sections = SECTIONS.iter().copied().chain(own).chain([AUDIT]).collect();
         Self { title, section, live: None, actor, role: role.word(), csrf, sections }

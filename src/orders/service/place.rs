@@ -95,7 +95,7 @@ impl Orders {
     ///
     /// # Errors
     /// `invalid_request`, `unknown_item`, `currency_mismatch`, `price_overflow`, `delivery_too_far`, `key_conflict`,
-    /// and the engine's.
+    /// `rate_limited` where the customer has too many in flight, and the engine's.
     pub async fn place(&self, request: &PlaceOrder, key: Option<&str>) -> Result<Placed, Error> {
         self.place_in_trace(request, key, None).await
     }
@@ -122,6 +122,12 @@ impl Orders {
                     return Err(Error::KeyConflict(first));
                 }
                 return Ok(Placed { order: self.get(first).await?, created: false });
+            }
+        }
+        if let Some(most) = self.settings.orders_in_flight {
+            let in_flight = store::orders::count_in_flight(&mut tx, &request.customer_id, most).await?;
+            if in_flight >= i64::from(most) {
+                return Err(Error::TooManyInFlight { most });
             }
         }
         let mut order = self.priced(&mut tx, request, id, run_id).await?;

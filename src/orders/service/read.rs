@@ -59,6 +59,15 @@ impl Orders {
         })
     }
 
+    /// Whose an order is.
+    ///
+    /// # Errors
+    /// `unknown_order`.
+    pub async fn customer_of(&self, id: Uuid) -> Result<String, Error> {
+        let mut conn = self.engine.acquire().await?;
+        store::orders::customer_of(&mut conn, id).await?.ok_or(Error::UnknownOrder(id))
+    }
+
     /// Waits up to `wait` until an order is placed or cancelled, and returns it as it is then.
     ///
     /// # Errors

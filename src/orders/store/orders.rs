@@ -169,6 +169,20 @@ pub(crate) async fn rows(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashMa
     Ok(found.into_iter().map(|order| (order.id, order)).collect())
 }
 
+/// A customer's orders that are neither delivered nor cancelled, counted up to `most`. Until the transaction ends nobody else
+/// counts this customer's.
+pub(crate) async fn count_in_flight(conn: &mut PgConnection, customer: &str, most: u32) -> Result<i64, sqlx::Error> {
+    sqlx::query(include_str!("sql/lock_customer.sql")).bind(customer).execute(&mut *conn).await?;
+    let query = "SELECT count(*) FROM (SELECT FROM shop.orders
+        WHERE customer_id = $1 AND archived_at IS NULL AND state NOT IN ('delivered', 'cancelled') LIMIT $2) o";
+    sqlx::query_scalar(query).bind(customer).bind(i64::from(most)).fetch_one(conn).await
+}
+
+/// Whose an order is.
+pub(crate) async fn customer_of(conn: &mut PgConnection, id: Uuid) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar("SELECT customer_id FROM shop.orders WHERE id = $1").bind(id).fetch_optional(conn).await
+}
+
 /// The order that a payment belongs to.
 pub(crate) async fn id_of_intent(conn: &mut PgConnection, intent: &str) -> Result<Option<Uuid>, sqlx::Error> {
     sqlx::query_scalar("SELECT id FROM shop.orders WHERE intent_id = $1").bind(intent).fetch_optional(conn).await

@@ -1,0 +1,249 @@
+//! Rate limits: what a server lets through of a subject without asking the database, and what it has to draw for.
+//!
+//! A subject (an API key, a customer) has one bucket of tokens in the database, which all servers share. A server draws tokens
+//! in blocks, and lets a few requests through on credit before it draws at all: a subject that asks now and then costs no write.
+//! The next draw pays the credit. So with `n` servers a subject gets at most `n` credits, a quarter of a bucket each, beyond its
+//! rate.
+
+use std::{str::FromStr, time::Duration};
+
+/// The largest block, in tokens.
+const LARGEST_BLOCK: u32 = 50;
+
+/// How often something may be done: a bucket of so many tokens, which fills again within a span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// The tokens of a full bucket.
+    pub burst: u32,
+    /// How long an empty bucket takes to fill.
+    pub per: Duration,
+}
+
+impl Rate {
+    /// How long one token takes.
+    pub(crate) fn per_token(self) -> Duration {
+        self.per.checked_div(self.burst).unwrap_or(self.per)
+    }
+
+    /// A quarter of a bucket, at least one token.
+    fn quarter(self) -> u32 {
+        self.burst.div_euclid(4).clamp(1, LARGEST_BLOCK)
+    }
+}
+
+impl FromStr for Rate {
+    type Err = String;
+
+    /// `100/s`, `30/m`, `5/h`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong =
+            || format!("{text:?} is no rate: write 1 to 1000000 per second, minute or hour, as 100/s, 30/m or 5/h");
+        let (burst, unit) = text.split_once('/').ok_or_else(wrong)?;
+        let per = match unit {
+            "s" => Duration::from_secs(1),
+            "m" => Duration::from_mins(1),
+            "h" => Duration::from_hours(1),
+            _ => return Err(wrong()),
+        };
+        let digits = burst.bytes().all(|byte| byte.is_ascii_digit());
+        match burst.parse() {
+            Ok(burst @ 1..=1_000_000) if digits => Ok(Self { burst, per }),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It may go on; so many more may follow at once.
+    Yes {
+        /// Tokens that are left, as far as this server knows.
+        left: u32,
+    },
+    /// It may not, before so much time has passed.
+    No {
+        /// When there is a token again.
+        after: Duration,
+    },
+    /// The database has to give so many tokens.
+    Draw {
+        /// Tokens.
+        want: u32,
+    },
+}
+
+/// What a draw has brought.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Drawn {
+    /// Tokens, at most as many as were wanted.
+    pub(crate) granted: u32,
+    /// Tokens that the bucket has left.
+    pub(crate) left: u32,
+    /// How long until the bucket has a token, where it has none.
+    pub(crate) next: Duration,
+}
+
+/// A server's account of one subject. Times are spans since any moment that stays the same.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Account {
+    /// Let through on credit.
+    owed: u32,
+    /// Nothing more on credit: it asks often.
+    has_drawn: bool,
+    /// Drawn, and good until `good_until`: by then the bucket has filled by as many.
+    drawn: u32,
+    good_until: Duration,
+    /// What the bucket had left.
+    left: u32,
+    refused_until: Duration,
+    /// The database did not answer.
+    free_until: Duration,
+    used_at: Duration,
+}
+
+impl Account {
+    /// For one request.
+    pub(crate) fn take(&mut self, rate: Rate, now: Duration) -> Taken {
+        if self.is_settled(rate, now) {
+            *self = Self { left: rate.burst, ..Self::default() };
+        }
+        self.used_at = now;
+        if self.free_until > now {
+            return Taken::Yes { left: self.left };
+        }
+        if self.refused_until > now {
+            return Taken::No { after: self.refused_until.saturating_sub(now) };
+        }
+        if self.drawn > 0 && self.good_until > now {
+            self.drawn = self.drawn.saturating_sub(1);
+            return Taken::Yes { left: self.left.saturating_add(self.drawn) };
+        }
+        self.drawn = 0;
+        if !self.has_drawn && self.owed < rate.quarter() {
+            self.owed = self.owed.saturating_add(1);
+            self.left = self.left.saturating_sub(1);
+            return Taken::Yes { left: self.left };
+        }
+        Taken::Draw { want: self.owed.saturating_add(rate.quarter()) }
+    }
+
+    /// The same request, after its draw: it pays what is owed, and what is left lets requests through.
+    pub(crate) fn take_drawn(&mut self, rate: Rate, drawn: Drawn, now: Duration) -> Taken {
+        self.has_drawn = true;
+        let over = drawn.granted.saturating_sub(self.owed);
+        self.owed = self.owed.saturating_sub(drawn.granted);
+        self.left = drawn.left;
+        let Some(rest) = over.checked_sub(1) else {
+            let after = drawn.next.max(rate.per_token().min(Duration::from_secs(1)));
+            self.refused_until = now.saturating_add(after);
+            return Taken::No { after };
+        };
+        self.drawn = rest;
+        self.good_until = now.saturating_add(rate.per_token().saturating_mul(over));
+        Taken::Yes { left: self.left.saturating_add(rest) }
+    }
+
+    /// The same request, where the database did not answer: nobody is refused, nor does the next one wait for an answer.
+    pub(crate) fn take_undrawn(&mut self, now: Duration) -> Taken {
+        self.free_until = now.saturating_add(Duration::from_secs(1));
+        Taken::Yes { left: self.left }
+    }
+
+    /// Whether it can be forgotten: since it was used a bucket has filled, whatever was owed.
+    pub(crate) fn is_settled(&self, rate: Rate, now: Duration) -> bool {
+        now.saturating_sub(self.used_at) >= rate.per
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A bucket as the database keeps it.
+    struct Bucket {
+        tokens: f64,
+        at: Duration,
+    }
+
+    impl Bucket {
+        fn draw(&mut self, rate: Rate, want: u32, now: Duration) -> Drawn {
+            let each = rate.per_token().as_secs_f64();
+            self.tokens = (self.tokens + (now - self.at).as_secs_f64() / each).min(f64::from(rate.burst));
+            self.at = now;
+            let granted = want.min(self.tokens as u32);
+            self.tokens -= f64::from(granted);
+            let next = Duration::from_secs_f64(((1.0 - self.tokens) * each).max(0.0));
+            Drawn { granted, left: self.tokens as u32, next }
+        }
+    }
+
+    fn ask(account: &mut Account, bucket: &mut Bucket, rate: Rate, now: Duration) -> (bool, bool) {
+        match account.take(rate, now) {
+            Taken::Draw { want } => {
+                let drawn = bucket.draw(rate, want, now);
+                (matches!(account.take_drawn(rate, drawn, now), Taken::Yes { .. }), true)
+            }
+            taken => (matches!(taken, Taken::Yes { .. }), false),
+        }
+    }
+
+    proptest! {
+        /// In any span a subject gets its rate, a bucket, and a credit from each server.
+        #[test]
+        fn servers_together_keep_to_the_rate(
+            burst in 1_u32..200,
+            gaps in prop::collection::vec((0_u64..200, 0_usize..4), 1..400),
+        ) {
+            let rate = Rate { burst, per: Duration::from_secs(1) };
+            let mut bucket = Bucket { tokens: f64::from(burst), at: Duration::ZERO };
+            let mut accounts = [Account::default(); 4];
+            let mut now = Duration::from_secs(10);
+            bucket.at = now;
+            let (begun, mut let_through) = (now, 0_u32);
+            for (gap, server) in gaps {
+                now += Duration::from_millis(gap);
+                let_through += u32::from(ask(&mut accounts[server], &mut bucket, rate, now).0);
+            }
+            // A server's account is forgotten at most once in the time in which a bucket fills.
+            let spans = (now - begun).as_secs_f64();
+            let own = f64::from(burst) * (spans + 1.0);
+            let credits = f64::from(4 * rate.quarter()) * (spans + 1.0);
+            prop_assert!(f64::from(let_through) <= own + credits + 1.0, "{let_through} in {spans} s");
+        }
+    }
+
+    #[test]
+    fn who_asks_now_and_then_costs_no_draw() {
+        let rate: Rate = "5/s".parse().expect("a rate");
+        let mut bucket = Bucket { tokens: 5.0, at: Duration::ZERO };
+        let mut account = Account::default();
+        for second in 1..100 {
+            assert_eq!(ask(&mut account, &mut bucket, rate, Duration::from_secs(second)), (true, false));
+        }
+    }
+
+    #[test]
+    fn who_asks_too_much_is_refused_without_asking() {
+        let rate: Rate = "100/s".parse().expect("a rate");
+        let now = Duration::from_secs(5);
+        let mut bucket = Bucket { tokens: 100.0, at: now };
+        let mut account = Account::default();
+        let answers: Vec<_> = (0..1_000).map(|_| ask(&mut account, &mut bucket, rate, now)).collect();
+        assert_eq!(answers.iter().filter(|(yes, _)| *yes).count(), 100);
+        assert!(answers.iter().filter(|(_, drew)| *drew).count() <= 4, "a block is a quarter of a bucket");
+        let later = now + Duration::from_millis(100);
+        assert_eq!(ask(&mut account, &mut bucket, rate, later), (true, true), "it has filled by ten");
+    }
+
+    #[test]
+    fn rates_are_written_per_second_minute_or_hour() {
+        assert_eq!("100/s".parse(), Ok(Rate { burst: 100, per: Duration::from_secs(1) }));
+        assert_eq!("30/m".parse(), Ok(Rate { burst: 30, per: Duration::from_secs(60) }));
+        for bad in ["", "5", "0/s", "-1/s", "+5/s", "5/d", "1.5/s", "1000001/s", "5/s/s"] {
+            assert!(bad.parse::<Rate>().is_err(), "{bad}");
+        }
+    }
+}
