@@ -125,19 +125,42 @@ async fn a_step_of_a_lane_waits_for_no_other() {
     t.finish().await;
 }
 
+/// Gives the run back in the name of its lane; it has to wait.
+async fn giving_back(t: &TestEngine, run: RunId) -> tokio::task::JoinHandle<u64> {
+    let lease = "SELECT id, token FROM backstitch.lane";
+    let (lane, token): (i32, uuid::Uuid) = sqlx::query_as(lease).fetch_one(t.engine.pool()).await.expect("one lane");
+    let mut b = t.database().connect("b").await;
+    let giving_back = blocked(t, "b", async move {
+        let given = sqlx::query(rendered(RELEASE)).bind(lane).bind(run).bind(token).execute(&mut b).await;
+        given.expect("it is done").rows_affected()
+    });
+    giving_back.await
+}
+
+/// Else another worker could take it, and do the step again that is about to commit.
+#[tokio::test]
+async fn a_run_is_given_back_after_its_steps_commit() {
+    let t = with_effects().await;
+    let gate = t.script.gate("book", Side::Run, Do::Sql(INSERT.into(), Do::Ok.into()));
+    let run = t.start(&[call("book"), call("note")]).await;
+    gate.is_reached().await;
+    let held = locked(&t, &held_step(run)).await;
+    gate.open();
+    are_waiting(&t, 1).await;
+    let giving_back = giving_back(&t, run).await;
+    held.rollback().await.expect("lets go");
+    assert_eq!(giving_back.await.expect("no panic"), 1);
+    t.is(run, "completed").await;
+    assert_eq!((t.count("effect").await, t.script.count("book", Side::Run)), (1, 1));
+    t.finish().await;
+}
+
 #[tokio::test]
 async fn a_run_is_not_given_back_during_its_commit() {
     let t = with_effects().await;
     let (run, held) = committing(&t).await;
     are_waiting(&t, 1).await;
-    let lease = "SELECT id, token FROM backstitch.lane";
-    let (lane, token): (i32, uuid::Uuid) = sqlx::query_as(lease).fetch_one(t.engine.pool()).await.expect("one lane");
-    let mut b = t.database().connect("b").await;
-    let giving_back = blocked(&t, "b", async move {
-        let given = sqlx::query(rendered(RELEASE)).bind(lane).bind(run).bind(token).execute(&mut b).await;
-        given.expect("it is done").rows_affected()
-    });
-    let giving_back = giving_back.await;
+    let giving_back = giving_back(&t, run).await;
     held.rollback().await.expect("lets go");
     assert_eq!(giving_back.await.expect("no panic"), 0, "the run has ended with that commit");
     t.is(run, "completed").await;

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use backstitch::engine::WorkerConfig;
+use backstitch::engine::{RunId, WorkerConfig};
+use sqlx::Connection;
+use uuid::Uuid;
 
 use crate::support::{Proxy, engine::*, script::*, wait_until};
 
@@ -171,6 +173,42 @@ async fn a_release_without_the_lanes_token_frees_nothing() {
     t.workers[worker].drain().await;
     assert_eq!(t.count("ready WHERE lane IS NOT NULL").await, 1, "it is in the hands of the row's owner");
     t.add_worker(hasty("next")).await;
+    t.is(run, "completed").await;
+    t.finish().await;
+}
+
+const HAND_ON: &str = include_str!("../../src/engine/store/sql/hand_on.sql");
+const RELEASE_PANICKED: &str = include_str!("../../src/engine/store/sql/release_panicked.sql");
+const SET_ASIDE: &str = include_str!("../../src/engine/store/sql/set_suspects_aside.sql");
+const GIVE_BACK: &str = include_str!("../../src/engine/store/sql/give_back_unknown.sql");
+
+/// What each of the other statements that free runs does for a lane of this id, with this token; nothing is kept of it.
+async fn freed(t: &TestEngine, run: RunId, token: Uuid) -> [u64; 4] {
+    let mut tx = t.engine.pool().begin().await.expect("a connection");
+    let lane: i32 = sqlx::query_scalar("SELECT lane FROM backstitch.ready").fetch_one(&mut *tx).await.expect("one run");
+    let one = sqlx::query(rendered(HAND_ON)).bind(run).bind(lane).bind(0).bind(9_i16).bind(token);
+    let two = sqlx::query(rendered(RELEASE_PANICKED)).bind(lane).bind(run).bind(token);
+    let three = sqlx::query(rendered(SET_ASIDE)).bind(lane).bind([run]).bind(token);
+    let four = sqlx::query(rendered(GIVE_BACK)).bind(lane).bind([Uuid::nil()]).bind(token);
+    let mut freed = [0; 4];
+    for (rows, statement) in freed.iter_mut().zip([one, two, three, four]) {
+        let mut alone = tx.begin().await.expect("a savepoint");
+        *rows = statement.execute(&mut *alone).await.expect("it is a statement").rows_affected();
+        alone.rollback().await.expect("rolls back");
+    }
+    freed
+}
+
+#[tokio::test]
+async fn nothing_frees_a_run_without_the_lanes_token() {
+    let t = TestEngine::new().await;
+    let gate = t.script.gate("reserve", Side::Run, Do::Ok);
+    let run = t.start(&[call("reserve")]).await;
+    gate.is_reached().await;
+    let token = sqlx::query_scalar("SELECT token FROM backstitch.lane").fetch_one(t.engine.pool()).await.expect("one");
+    assert_eq!(freed(&t, run, token).await, [1; 4], "for the lane's worker each does what it is for");
+    assert_eq!(freed(&t, run, Uuid::now_v7()).await, [0; 4]);
+    gate.open();
     t.is(run, "completed").await;
     t.finish().await;
 }

@@ -28,6 +28,8 @@ async fn inputs_are_checked_without_the_workflows_code() {
     }
     let run = server.started("echo", json!({"text": "a"})).await;
     server.until(&run, "completed").await;
+    let fork = json!({"from_step": 0, "input": {"text": 5}, "reason": "another text"});
+    server.post(&format!("/v1/runs/{run}/fork"), fork).await.is_problem(400, "invalid_input");
     // Its author gives no schema: what it gets is for its worker to judge.
     server.started("patient", json!(null)).await;
 }

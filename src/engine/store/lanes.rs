@@ -218,10 +218,12 @@ pub(crate) async fn set_suspects_aside(
     lease: Lease,
     runs: &[RunId],
 ) -> Result<(), Error> {
-    let query = "UPDATE {schema}.ready SET lane = NULL, due_at = {schema}.now() + interval '1 second'
-        WHERE lane = $1 AND run_id = ANY ($2)
-        AND EXISTS (SELECT FROM {schema}.lane WHERE id = $1 AND token = $3 AND alive)";
-    sqlx::query(schema.sql(query)).bind(lease.lane).bind(runs).bind(lease.token).execute(conn).await?;
+    sqlx::query(schema.sql(include_str!("sql/set_suspects_aside.sql")))
+        .bind(lease.lane)
+        .bind(runs)
+        .bind(lease.token)
+        .execute(conn)
+        .await?;
     Ok(())
 }
 
@@ -232,9 +234,8 @@ pub(crate) async fn give_back_unknown(
     lease: Lease,
     known: &[RunId],
 ) -> Result<u64, Error> {
-    let query = "UPDATE {schema}.ready SET lane = NULL, fresh = false WHERE lane = $1 AND run_id <> ALL ($3)
-        AND EXISTS (SELECT FROM {schema}.lane WHERE id = $1 AND token = $2 AND alive)";
-    let query = sqlx::query(schema.sql(query)).bind(lease.lane).bind(lease.token).bind(known);
+    let query = sqlx::query(schema.sql(include_str!("sql/give_back_unknown.sql")));
+    let query = query.bind(lease.lane).bind(known).bind(lease.token);
     Ok(query.execute(conn).await?.rows_affected())
 }
 
