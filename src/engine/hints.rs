@@ -67,7 +67,7 @@ impl Hints {
 /// A wait for a run's end. Dropping it removes its entry.
 pub(crate) struct Watch {
     hints: Arc<Hints>,
-    run: RunId,
+    pub(crate) run: RunId,
     pub(crate) ended: Arc<Notify>,
 }
 

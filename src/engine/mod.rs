@@ -36,7 +36,7 @@ pub use self::{
     activity::{Activity, ActivityContext, ActivityError, LARGEST_OUTPUT, Verified, current_traceparent},
     api::{
         Allowance, AuditRecord, DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION, Engine, Limbo, Limiter, OpenedSession,
-        Operator, SESSION_FOR, StartRun, Started, Subject,
+        Operator, RunWatch, SESSION_FOR, StartRun, Started, Subject,
     },
     core::{
         attention::AttentionKind,

@@ -1,5 +1,7 @@
 //! What runs wait for: time, signals, branches; and what they find again when they are replayed.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::support::{engine::*, script::*};
@@ -168,5 +170,29 @@ async fn a_run_that_has_not_started_can_be_cancelled() {
     t.ends(&[call("ship")], "completed").await;
     assert_eq!((t.run(run).await.status.word(), t.script.count("note", Side::Run)), ("failed", 0));
     assert_eq!(t.count("timer").await, 0);
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn a_watch_tells_that_its_run_waits_or_ends() {
+    let t = TestEngine::idle().await;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let worker = t.engine.worker(config("here"));
+    let works = tokio::spawn(worker.run(async { drop(stopped.await) }));
+    let gate = t.script.gate("note", Side::Run, Do::Ok);
+    let run = t.start(&[call("note"), signal("go", None)]).await;
+    gate.is_reached().await;
+    let watch = t.engine.watch(run);
+    let within = |news| tokio::time::timeout(Duration::from_secs(20), news);
+    let waits = watch.news();
+    gate.open();
+    within(waits).await.expect("it waits");
+    assert_eq!(t.run(run).await.status.word(), "waiting");
+    let ends = watch.news();
+    t.engine.signal(run, "go", None, None).await.expect("it takes it");
+    within(ends).await.expect("it ends");
+    assert_eq!(t.run(run).await.status.word(), "completed");
+    drop(stop);
+    works.await.expect("no panic").expect("it stops");
     t.finish().await;
 }

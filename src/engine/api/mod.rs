@@ -30,5 +30,6 @@ pub use self::{
     keys::{OpenedSession, SESSION_FOR},
     limbo::Limbo,
     limits::{Allowance, Limiter},
+    run::RunWatch,
     start::{StartRun, Started},
 };

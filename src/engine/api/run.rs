@@ -6,6 +6,7 @@ use crate::engine::{
     api::engine::Engine,
     core::model::RunId,
     error::Error,
+    hints::Watch,
     read_models::{Run, RunResult},
     store::{reads, search},
 };
@@ -13,7 +14,32 @@ use crate::engine::{
 /// Digits of an id that one has to give at least.
 const SHORTEST_BEGINNING: usize = 4;
 
+/// A look-out for news of a run: see [`Engine::watch`].
+pub struct RunWatch(Watch);
+
+impl std::fmt::Debug for RunWatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("RunWatch").field(&self.0.run).finish()
+    }
+}
+
+impl RunWatch {
+    /// Done when the run ends or waits after this call. To be called before a look at what one waits for, so that nothing in
+    /// between is missed; and awaited with a limit, because only looking finds what happens in other processes.
+    pub fn news(&self) -> impl Future<Output = ()> + Send + '_ {
+        let mut notified = Box::pin(self.0.ended.notified());
+        notified.as_mut().enable();
+        notified
+    }
+}
+
 impl Engine {
+    /// Tells when a run ends or waits, where that happens in this process: for a caller who looks now and then for what the run
+    /// does.
+    pub fn watch(&self, run: RunId) -> RunWatch {
+        RunWatch(self.hints().watch(run))
+    }
+
     /// One run with its steps, and why it needs attention.
     ///
     /// # Errors
@@ -49,12 +75,10 @@ impl Engine {
     /// `unknown_run`.
     pub async fn result(&self, run: RunId, wait: Duration) -> Result<RunResult, Error> {
         let began = Instant::now();
-        let watch = self.hints().watch(run);
+        let watch = self.watch(run);
         let mut pause = Duration::from_millis(25);
         loop {
-            let ended = watch.ended.notified();
-            tokio::pin!(ended);
-            ended.as_mut().enable();
+            let news = watch.news();
             // Watching began before this look, so that an end in between is not missed.
             let looked = reads::find_result(self.schema(), &mut *self.acquire().await?, run).await?;
             let left = wait.saturating_sub(began.elapsed());
@@ -66,7 +90,7 @@ impl Engine {
                 None => {}
             }
             // The end may come in another process: then only polling finds it.
-            let _ = tokio::time::timeout(pause.min(left), ended).await;
+            let _ = tokio::time::timeout(pause.min(left), news).await;
             pause = (pause * 2).min(Duration::from_millis(500));
         }
     }

@@ -11,10 +11,11 @@ use super::{
     place::{LONGEST_CUSTOMER, within},
 };
 use crate::{
-    engine::{Time, check::check_time},
+    engine::{RunId, Time, check::check_time},
     orders::{
         error::Error,
         order::{Order, OrderPage},
+        state::OrderState,
         store,
     },
 };
@@ -74,16 +75,26 @@ impl Orders {
     /// `unknown_order`.
     pub async fn wait(&self, id: Uuid, wait: Duration) -> Result<Order, Error> {
         let began = Instant::now();
+        let (run, _) = self.progress(id).await?;
+        let watch = self.engine.watch(run);
         let mut pause = Duration::from_millis(20);
         loop {
-            let order = self.get(id).await?;
+            // A placed order's run soon waits, and a worker of this process tells.
+            let news = watch.news();
+            let (_, state) = self.progress(id).await?;
             let left = wait.saturating_sub(began.elapsed());
-            if order.state.is_decided() || left.is_zero() {
-                return Ok(order);
+            if state.is_decided() || left.is_zero() {
+                drop(news);
+                return self.get(id).await;
             }
-            tokio::time::sleep(pause.min(left)).await;
+            let _ = tokio::time::timeout(pause.min(left), news).await;
             pause = (pause * 2).min(Duration::from_millis(250));
         }
+    }
+
+    async fn progress(&self, id: Uuid) -> Result<(RunId, OrderState), Error> {
+        let mut conn = self.engine.acquire().await?;
+        store::orders::progress(&mut conn, id).await?.ok_or(Error::UnknownOrder(id))
     }
 
     /// A page of the orders of the last six months, newest first: a customer's, or everybody's.

@@ -10,7 +10,7 @@ use crate::{
     orders::{
         delivery::Delivery,
         order::{Cancel, Line, Order},
-        state::Word,
+        state::{OrderState, Word},
     },
 };
 
@@ -176,6 +176,13 @@ pub(crate) async fn count_in_flight(conn: &mut PgConnection, customer: &str, mos
     let query = "SELECT count(*) FROM (SELECT FROM shop.orders
         WHERE customer_id = $1 AND archived_at IS NULL AND state NOT IN ('delivered', 'cancelled') LIMIT $2) o";
     sqlx::query_scalar(query).bind(customer).bind(i64::from(most)).fetch_one(conn).await
+}
+
+/// An order's run, and where the order stands.
+pub(crate) async fn progress(conn: &mut PgConnection, id: Uuid) -> Result<Option<(Uuid, OrderState)>, sqlx::Error> {
+    let query = "SELECT run_id, state FROM shop.orders WHERE id = $1";
+    let row = sqlx::query(query).bind(id).fetch_optional(conn).await?;
+    row.map(|row| Ok((row.try_get("run_id")?, read_word(&row, "state")?))).transpose()
 }
 
 /// Whose an order is.
