@@ -9,7 +9,9 @@ use super::{
     parts::{self, Note, in_turn},
     scenario::Scenario,
 };
-use crate::engine::{Activity, ActivityContext, ActivityError, Engine, Error, Registry, StartRun, Workflow};
+use crate::engine::{
+    Activity, ActivityCalls, ActivityContext, ActivityError, Answer, Engine, Error, Registry, RunId, StartRun, Workflow,
+};
 
 /// Five transactional steps.
 pub(super) struct Transactional {
@@ -73,6 +75,15 @@ macro_rules! step {
                 let entry = entry.bind(cx.run_id()).bind(cx.seq().cast_signed()).bind(Self::NAME);
                 entry.execute(&mut *cx.tx().await?).await?;
                 Ok(Note::new())
+            }
+            async fn run_many(&self, calls: &ActivityCalls<'_, Self>) -> Result<Vec<Answer<Note>>, ActivityError> {
+                let (runs, seqs): (Vec<RunId>, Vec<i32>) =
+                    calls.iter().map(|call| (call.cx.run_id(), call.cx.seq().cast_signed())).unzip();
+                let entries = "INSERT INTO bench_entry (run_id, seq, step)
+                    SELECT k.run_id, k.seq, $3 FROM unnest($1::uuid[], $2::int[]) AS k (run_id, seq)";
+                let entries = sqlx::query(entries).bind(runs).bind(seqs).bind(Self::NAME);
+                entries.execute(&mut *calls.tx().await?).await?;
+                Ok(calls.iter().map(|call| call.answer(Ok(Note::new()))).collect())
             }
         }
     };

@@ -6,6 +6,7 @@
 
 use std::{
     any::type_name,
+    fmt,
     future::Future,
     marker::PhantomData,
     pin::Pin,
@@ -20,14 +21,13 @@ use tokio::sync::{MappedMutexGuard, Mutex as AsyncMutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    activity_error::ActivityError,
     core::{
-        model::{Direction, Json, RunId, StepError, to_json},
+        model::{Direction, Json, RunId, to_json},
         policy::Policy,
         trace::{Trace, span_id},
     },
-    error::Error,
     store::transaction::Transaction,
-    trouble::{Trouble, sort_error},
 };
 
 /// A signal's payload, or anything else that is kept as JSON and sent between threads.
@@ -70,6 +70,23 @@ pub trait Activity: Send + Sync + 'static {
         input: &Self::Input,
     ) -> impl Future<Output = Result<Self::Output, ActivityError>> + Send;
 
+    /// Does it for several runs that are due at the same time, in as few statements or calls as can be. An activity without it does
+    /// one at a time, each in a transaction of its own.
+    ///
+    /// It gives one answer for each call. A transactional activity does all on [`ActivityCalls::tx`]; a call that it answers with
+    /// an error must leave nothing in it. An error of the whole rolls back, and the halves are tried, at last each with `run`;
+    /// calls with no answer, or two, are tried with `run` at once. Of an activity that is not transactional an error of the
+    /// whole is each call's own, and a call without its one answer is unknown. The calls are sorted by their inputs.
+    fn run_many(
+        &self,
+        _calls: &ActivityCalls<'_, Self>,
+    ) -> impl Future<Output = Result<Vec<Answer<Self::Output>>, ActivityError>> + Send
+    where
+        Self: Sized,
+    {
+        OneByOne(PhantomData)
+    }
+
     /// Finds out whether an attempt with an unknown outcome took effect. Called only with `VERIFIABLE`.
     fn verify(
         &self,
@@ -99,6 +116,111 @@ pub trait Activity: Send + Sync + 'static {
         _output: Option<&Self::Output>,
     ) -> impl Future<Output = Result<(), ActivityError>> + Send {
         NoUndo
+    }
+
+    /// Undoes several at the same time, as [`Activity::run_many`] does them. Called only with `UNDOABLE`.
+    fn undo_many(
+        &self,
+        _calls: &ActivityCalls<'_, Self>,
+    ) -> impl Future<Output = Result<Vec<Answer<()>>, ActivityError>> + Send
+    where
+        Self: Sized,
+    {
+        OneByOne(PhantomData)
+    }
+}
+
+/// What does several of an activity that does one at a time: a type of its own, so that the registry can tell.
+pub(crate) struct OneByOne<T>(PhantomData<fn() -> T>);
+
+impl<T> Future for OneByOne<T> {
+    type Output = Result<Vec<Answer<T>>, ActivityError>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(Err(ActivityError::failed("one_by_one", "this activity does one at a time")))
+    }
+}
+
+/// Whether an activity does, or undoes, several at once.
+pub(crate) fn does_many<A: Activity>(direction: Direction) -> bool {
+    fn own<'a, A: Activity, T, F: Future>(_: impl Fn(&'a A, &'a ActivityCalls<'a, A>) -> F) -> bool {
+        type_name::<F>() != type_name::<OneByOne<T>>()
+    }
+    match direction {
+        Direction::Forward => own::<A, A::Output, _>(A::run_many),
+        Direction::Undo => own::<A, (), _>(A::undo_many),
+    }
+}
+
+/// Which call an answer belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CallId(pub(crate) usize);
+
+/// What one call came to.
+pub type Answer<T> = (CallId, Result<T, ActivityError>);
+
+/// One of several calls: of another run than all others.
+pub struct ActivityCall<'a, A: Activity> {
+    pub(crate) id: CallId,
+    /// Its own context: key, attempt, heartbeats, cancellation.
+    pub cx: &'a ActivityContext,
+    /// Its input.
+    pub input: &'a A::Input,
+    /// For an undo: what the step gave, where that is known.
+    pub output: Option<&'a A::Output>,
+}
+
+impl<A: Activity> fmt::Debug for ActivityCall<'_, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ActivityCall").field("cx", &self.cx).finish_non_exhaustive()
+    }
+}
+
+impl<A: Activity> fmt::Debug for ActivityCalls<'_, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.0).finish()
+    }
+}
+
+impl<A: Activity> ActivityCall<'_, A> {
+    /// Its id.
+    pub const fn id(&self) -> CallId {
+        self.id
+    }
+
+    /// What it came to.
+    pub fn answer<T>(&self, result: Result<T, ActivityError>) -> Answer<T> {
+        (self.id, result)
+    }
+}
+
+/// Calls that are due at the same time.
+pub struct ActivityCalls<'a, A: Activity>(pub(crate) Vec<ActivityCall<'a, A>>);
+
+impl<'a, A: Activity> ActivityCalls<'a, A> {
+    /// The calls.
+    pub fn iter(&self) -> std::slice::Iter<'_, ActivityCall<'a, A>> {
+        self.0.iter()
+    }
+
+    /// The transaction that all of them share.
+    ///
+    /// # Errors
+    /// As [`ActivityContext::tx`].
+    pub async fn tx(&self) -> Result<MappedMutexGuard<'_, PgConnection>, ActivityError> {
+        match self.0.first() {
+            Some(call) => call.cx.tx().await,
+            None => Err(ActivityError::failed("no_calls", "there is nothing to do").fatal()),
+        }
+    }
+}
+
+impl<'b, 'a, A: Activity> IntoIterator for &'b ActivityCalls<'a, A> {
+    type Item = &'b ActivityCall<'a, A>;
+    type IntoIter = std::slice::Iter<'b, ActivityCall<'a, A>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
     }
 }
 
@@ -153,67 +275,6 @@ pub enum Verified<T> {
     NeverWill,
     /// Not known yet: verify again later.
     NotYet,
-}
-
-/// An attempt that did not end well: a stable code, a sentence, and whether it may have had an effect.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{code}: {message}")]
-pub struct ActivityError {
-    /// A stable code, `snake_case`.
-    pub code: String,
-    /// A sentence for people; never secrets.
-    pub message: String,
-    /// It may have had an effect.
-    pub unknown: bool,
-    /// Worth trying again.
-    pub retryable: bool,
-}
-
-impl ActivityError {
-    /// It certainly had no effect; it is retried unless [`ActivityError::fatal`].
-    pub fn failed(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into(), unknown: false, retryable: true }
-    }
-
-    /// It may have had an effect.
-    pub fn unknown(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into(), unknown: true, retryable: true }
-    }
-
-    /// The same, not to be retried: a business outcome, or an error that stays.
-    pub fn fatal(mut self) -> Self {
-        self.retryable = false;
-        self
-    }
-
-    pub(crate) fn record(&self) -> StepError {
-        StepError { code: self.code.clone(), message: self.message.clone(), unknown: self.unknown }
-    }
-}
-
-impl From<sqlx::Error> for ActivityError {
-    /// Worth another try. Failed where the server refused a statement or found no row; otherwise unknown: the connection broke,
-    /// or there was none, after the step may have had an effect elsewhere. A transactional step is rolled back, and so is
-    /// certain whatever this says; where it is the server or the connection that is in trouble, it is begun again without
-    /// counting this attempt.
-    fn from(error: sqlx::Error) -> Self {
-        let (trouble, passes) = sort_error(&error);
-        let in_trouble = matches!(trouble, Trouble::Server | Trouble::Connection);
-        let refused = matches!(error, sqlx::Error::Database(_) | sqlx::Error::RowNotFound) && !in_trouble;
-        let code = if in_trouble && passes { DATABASE_IN_TROUBLE } else { "database" };
-        if refused { Self::failed(code, error.to_string()) } else { Self::unknown(code, error.to_string()) }
-    }
-}
-
-impl From<Error> for ActivityError {
-    /// Trouble of the database as above; what the engine refuses is final.
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Unavailable(error) | Error::Database(error) => error.into(),
-            Error::OutcomeUnknown(error) => Self::unknown("database", error.to_string()),
-            refused => Self::failed(refused.code(), refused.to_string()).fatal(),
-        }
-    }
 }
 
 tokio::task_local! {
@@ -271,6 +332,27 @@ impl ActivityContext {
     /// direction, until a verification says that the earlier one never took effect.
     pub fn key(&self) -> &str {
         &self.key
+    }
+
+    /// The same context in a transaction.
+    pub(crate) fn in_transaction(&self, tx: &Arc<AsyncMutex<Transaction>>) -> Self {
+        Self { tx: Some(tx.clone()), ..self.detached() }
+    }
+
+    /// The same context without its transaction.
+    pub(crate) fn detached(&self) -> Self {
+        Self {
+            run: self.run,
+            seq: self.seq,
+            attempt: self.attempt,
+            key: self.key.clone(),
+            origin: self.origin,
+            span: self.span,
+            previous: self.previous.clone(),
+            beat: self.beat.clone(),
+            cancelled: self.cancelled.clone(),
+            tx: None,
+        }
     }
 
     /// The call, as part of this attempt.
@@ -357,23 +439,5 @@ impl ActivityContext {
 /// (1 GB in one message) would break the connection of everybody who works beside it.
 pub const LARGEST_OUTPUT: usize = 64 << 20;
 
-/// The code of an attempt that met trouble of the database.
-pub(crate) const DATABASE_IN_TROUBLE: &str = "database_unavailable";
-
 /// How long an attempt may go before it is written down, so that operators see it.
 pub(crate) const VISIBLE_AFTER: Duration = Duration::from_secs(1);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_broken_connection_leaves_a_step_unknown() {
-        let broken = || std::io::Error::from(std::io::ErrorKind::BrokenPipe);
-        for error in [sqlx::Error::Io(broken()), sqlx::Error::PoolTimedOut, sqlx::Error::Protocol("cut".into())] {
-            assert!(ActivityError::from(error).unknown);
-        }
-        let certain = ActivityError::from(sqlx::Error::RowNotFound);
-        assert!(!certain.unknown && certain.retryable);
-    }
-}

@@ -6,6 +6,7 @@
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))] // see core::time
 
 pub mod activity;
+mod activity_error;
 mod api;
 pub mod check;
 pub mod core;
@@ -33,7 +34,11 @@ pub(crate) use self::metrics::SECONDS;
 #[cfg(test)]
 pub(crate) use self::read_models::samples;
 pub use self::{
-    activity::{Activity, ActivityContext, ActivityError, LARGEST_OUTPUT, Verified, current_traceparent},
+    activity::{
+        Activity, ActivityCall, ActivityCalls, ActivityContext, Answer, CallId, LARGEST_OUTPUT, Verified,
+        current_traceparent,
+    },
+    activity_error::ActivityError,
     api::{
         Allowance, AuditRecord, DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION, Engine, Limbo, Limiter, OpenedSession,
         Operator, RunWatch, SESSION_FOR, StartRun, Started, Subject,

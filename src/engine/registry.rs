@@ -10,11 +10,15 @@ use futures_util::FutureExt;
 use serde::de::DeserializeOwned;
 
 use super::{
-    activity::{Activity, ActivityContext, ActivityError, LARGEST_OUTPUT, Verified, contradiction},
+    activity::{
+        Activity, ActivityCall, ActivityCalls, ActivityContext, CallId, LARGEST_OUTPUT, Verified, contradiction,
+        does_many,
+    },
+    activity_error::ActivityError,
     core::{
         context::Context,
         execution::{WorkflowCode, WorkflowFuture},
-        model::{Failure, Json, to_json},
+        model::{Direction, Failure, Json, to_json},
         policy::{ActivityMeta, Catalog},
         schema::Schema,
         time::LONGEST,
@@ -26,6 +30,17 @@ use super::{
 };
 
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One of several calls, without its types.
+#[derive(Clone, Copy)]
+pub(crate) struct RawCall<'a> {
+    pub(crate) cx: &'a ActivityContext,
+    pub(crate) input: &'a str,
+    pub(crate) output: Option<&'a str>,
+}
+
+/// What the call at this place came to; an undo has no output.
+pub(crate) type RawAnswer = (usize, Result<Option<Json>, ActivityError>);
 
 /// An activity without its types.
 pub(crate) trait ActivityCode: Send + Sync {
@@ -41,6 +56,18 @@ pub(crate) trait ActivityCode: Send + Sync {
         input: &'a str,
         output: Option<&'a str>,
     ) -> BoxFuture<'a, Result<(), ActivityError>>;
+    /// Whether it does, or undoes, several at once.
+    fn does_many(&self, _direction: Direction) -> bool {
+        false
+    }
+    /// Does several at once, each of whose answers comes with the call's place.
+    fn run_many<'a>(&'a self, _calls: Vec<RawCall<'a>>) -> BoxFuture<'a, Result<Vec<RawAnswer>, ActivityError>> {
+        async { Ok(Vec::new()) }.boxed()
+    }
+    /// Undoes several at once.
+    fn undo_many<'a>(&'a self, _calls: Vec<RawCall<'a>>) -> BoxFuture<'a, Result<Vec<RawAnswer>, ActivityError>> {
+        async { Ok(Vec::new()) }.boxed()
+    }
     /// Whether this can be read as what the activity gives; the message says why not.
     fn check_output(&self, output: &str) -> Result<(), String>;
     /// None, too, where the input can't be read by this version.
@@ -299,6 +326,41 @@ impl<A: Activity> ActivityCode for TypedActivity<A> {
         .boxed()
     }
 
+    fn does_many(&self, direction: Direction) -> bool {
+        does_many::<A>(direction)
+    }
+
+    fn run_many<'a>(&'a self, calls: Vec<RawCall<'a>>) -> BoxFuture<'a, Result<Vec<RawAnswer>, ActivityError>> {
+        async move {
+            let (inputs, mut answers) = decode_inputs::<A>(&calls);
+            let calls = typed_calls::<A>(&calls, &inputs, &[]);
+            if !calls.0.is_empty() {
+                let given = self.0.run_many(&calls).await?;
+                answers.extend(
+                    given.into_iter().map(|(id, result)| (id.0, result.and_then(|out| encode(&out)).map(Some))),
+                );
+            }
+            Ok(answers)
+        }
+        .boxed()
+    }
+
+    fn undo_many<'a>(&'a self, calls: Vec<RawCall<'a>>) -> BoxFuture<'a, Result<Vec<RawAnswer>, ActivityError>> {
+        async move {
+            let (inputs, mut answers) = decode_inputs::<A>(&calls);
+            // As above: an output that can't be read is as good as none.
+            let outputs: Vec<Option<A::Output>> =
+                calls.iter().map(|call| serde_json::from_str(call.output?).ok()).collect();
+            let calls = typed_calls::<A>(&calls, &inputs, &outputs);
+            if !calls.0.is_empty() {
+                let given = self.0.undo_many(&calls).await?;
+                answers.extend(given.into_iter().map(|(id, result)| (id.0, result.map(|()| None))));
+            }
+            Ok(answers)
+        }
+        .boxed()
+    }
+
     fn check_output(&self, output: &str) -> Result<(), String> {
         serde_json::from_str::<A::Output>(output).map(drop).map_err(|error| error.to_string())
     }
@@ -310,6 +372,34 @@ impl<A: Activity> ActivityCode for TypedActivity<A> {
     fn undo_outlook<'a>(&'a self, input: &'a str) -> BoxFuture<'a, Option<String>> {
         async move { self.0.undo_outlook(&serde_json::from_str(input).ok()?).await }.boxed()
     }
+}
+
+/// The inputs of several calls, and the answers of those whose input can't be read.
+fn decode_inputs<A: Activity>(calls: &[RawCall<'_>]) -> (Vec<Option<A::Input>>, Vec<RawAnswer>) {
+    let (mut inputs, mut answers) = (Vec::with_capacity(calls.len()), Vec::new());
+    for (place, call) in calls.iter().enumerate() {
+        match decode("undecodable_input", call.input) {
+            Ok(input) => inputs.push(Some(input)),
+            Err(error) => {
+                inputs.push(None);
+                answers.push((place, Err(error)));
+            }
+        }
+    }
+    (inputs, answers)
+}
+
+fn typed_calls<'a, A: Activity>(
+    calls: &[RawCall<'a>],
+    inputs: &'a [Option<A::Input>],
+    outputs: &'a [Option<A::Output>],
+) -> ActivityCalls<'a, A> {
+    let read = calls.iter().zip(inputs).enumerate();
+    let typed = read.filter_map(|(place, (call, input))| {
+        let output = outputs.get(place).and_then(Option::as_ref);
+        Some(ActivityCall { id: CallId(place), cx: call.cx, input: input.as_ref()?, output })
+    });
+    ActivityCalls(typed.collect())
 }
 
 fn decode<T: DeserializeOwned>(code: &str, text: &str) -> Result<T, ActivityError> {

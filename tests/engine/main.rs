@@ -10,6 +10,7 @@
 //! | `placing` | starts and keys, queues, versions, workers that come and go |
 //! | `races` | two at the same moment, in both orders, forced by locks |
 //! | `fences` | transactions of a lane's steps beside each other, takeovers and releases, in both orders |
+//! | `groups` | steps that share a transaction |
 //! | `verbs_races` | an operator and a worker at the same moment, where the worker is stale or about to make a plan |
 //! | `holds` | what is held back does not begin; what is under way ends; a release lets it go on |
 //! | `poison` | a run that kills its workers is found, and costs no other |
@@ -47,6 +48,7 @@ mod dropped;
 mod extremes;
 mod fences;
 mod forks;
+mod groups;
 mod holds;
 mod leftovers;
 mod limits;

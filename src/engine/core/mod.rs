@@ -12,6 +12,7 @@
 //! | `transition` | which status may follow which |
 //! | `verb`, `ruling` | what operators can ask of a run, and what comes of it |
 //! | `policy` | retries and timeouts |
+//! | `grouping` | which attempts share a transaction |
 //! | `attention`, `holds`, `operation` | the rules of attention, holds and bulk operations |
 //! | `cron`, `schedule` | when a schedule's slots are due, and whether each is run |
 //! | `bucket` | rate limits |
@@ -24,6 +25,7 @@ pub mod context;
 pub mod cron;
 pub mod decision;
 pub mod execution;
+pub mod grouping;
 pub mod holds;
 pub(crate) mod ids;
 pub mod join;

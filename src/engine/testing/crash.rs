@@ -65,7 +65,7 @@ pub(super) async fn try_crashes<S: Saga>(saga: &S) -> Result<usize, Breach> {
     let plain = steps(saga).await?;
     let failing = std::iter::once(None).chain(plain.last().copied().map(Some));
     for failing in failing {
-        for at in [Moment::Before, Moment::After] {
+        for at in [Moment::Before, Moment::Within, Moment::After] {
             for nth in 1.. {
                 if !crash(saga, failing, at, nth).await? {
                     break;

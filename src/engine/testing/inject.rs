@@ -10,7 +10,8 @@ use std::{
 use futures_util::FutureExt;
 
 use super::super::{
-    activity::{ActivityContext, ActivityError, Verified},
+    activity::{ActivityContext, Verified},
+    activity_error::ActivityError,
     core::model::{Direction, Json, RunId},
     registry::{ActivityCode, BoxFuture},
 };

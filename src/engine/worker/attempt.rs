@@ -6,38 +6,38 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use futures_util::FutureExt;
-use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::{limits::within, shared::Shared, transaction::OpenTransaction};
+use super::{
+    attempt_log::{log_failure, log_span},
+    commit::Seat,
+    groups::{self, bounded},
+    limits::within,
+    shared::Shared,
+};
 use crate::engine::{
-    activity::{ActivityContext, ActivityError, DATABASE_IN_TROUBLE, Origin, Verified},
+    activity::{ActivityContext, Origin, Verified},
+    activity_error::ActivityError,
     core::{
         context::SideValue,
         decision::{Attempt, AttemptError, Event, Verification},
         execution::panic_message,
-        model::{Direction, Json, RunId, to_json},
+        model::{Json, RunId, to_json},
         trace::span_id,
     },
     observer::{Observed, Observer},
     registry::ActivityCode,
-    store::transaction::begin_bounded,
 };
 
-/// How often a transactional step is begun again while the database is in trouble, about a quarter of an hour in all, and the
-/// first of the growing pauses.
-const TRIES_IN_TROUBLE: u32 = 450;
-const TRY_AGAIN: Duration = Duration::from_millis(100);
-
-/// What happened, and the open transaction that it happened in: it commits together with its record.
+/// What happened, and the run's seat in the transaction that it happened in: it commits together with its record.
 pub(super) struct Happened {
     pub(super) event: Event,
-    pub(super) tx: Option<OpenTransaction>,
+    pub(super) tx: Option<Seat>,
 }
 
 /// The context of an attempt.
@@ -74,8 +74,8 @@ pub(super) async fn attempt(shared: Arc<Shared>, cx: Arc<ActivityContext>, attem
     let (result, tx) = match code(&shared, &attempt) {
         Err(error) => (Err(error), None),
         // Boxed: it is large, and most attempts are made without it.
-        Ok(code) if attempt.transactional => {
-            cx.within(through_trouble(&shared, code, &cx, &attempt)).instrument(span).boxed().await
+        Ok(code) if attempt.transactional || code.does_many(attempt.direction) => {
+            groups::attempt(&shared, &code, &cx, &attempt).boxed().await
         }
         Ok(code) => (cx.within(bounded(code.as_ref(), &cx, &attempt)).instrument(span).await, None),
     };
@@ -98,99 +98,6 @@ fn code(shared: &Shared, attempt: &Attempt) -> Result<Arc<dyn ActivityCode>, Act
     let missing =
         || ActivityError::failed("unknown_activity", format!("no activity {} is registered", attempt.activity));
     shared.engine.registry().code(&attempt.activity).ok_or_else(|| missing().fatal())
-}
-
-/// The call itself, with its time limit and its panic.
-async fn bounded(
-    code: &dyn ActivityCode,
-    cx: &ActivityContext,
-    attempt: &Attempt,
-) -> Result<Option<Json>, ActivityError> {
-    let input = attempt.input.get();
-    let call = async {
-        match attempt.direction {
-            Direction::Forward => code.run(cx, input).await.map(Some),
-            Direction::Undo => {
-                code.undo(cx, input, attempt.output.as_ref().map(|json| json.get())).await.map(|()| None)
-            }
-        }
-    };
-    match tokio::time::timeout(attempt.timeout, AssertUnwindSafe(call).catch_unwind()).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(panic)) => Err(ActivityError::unknown("panic", panic_message(panic.as_ref()))),
-        Err(_) => Err(ActivityError::unknown("timeout", format!("no answer within {:?}", attempt.timeout))),
-    }
-}
-
-/// The same in a transaction. Trouble of the database is waited out and counts as no attempt: it was rolled back.
-async fn through_trouble(
-    shared: &Shared,
-    code: Arc<dyn ActivityCode>,
-    cx: &ActivityContext,
-    attempt: &Attempt,
-) -> (Result<Option<Json>, ActivityError>, Option<OpenTransaction>) {
-    let mut tries = 0;
-    loop {
-        let (result, tx) = in_transaction(shared, code.clone(), cx, attempt).await;
-        match &result {
-            Err(error) if error.code == DATABASE_IN_TROUBLE && tries < TRIES_IN_TROUBLE && !cx.is_cancelled() => {
-                tracing::warn!(%error, tries, "the database is in trouble: a transactional step is begun again");
-            }
-            _ => return (result, tx),
-        }
-        tries += 1;
-        tokio::select! {
-            () = tokio::time::sleep(TRY_AGAIN * tries.min(20)) => {}
-            () = cx.cancelled() => {}
-        }
-    }
-}
-
-/// The same in a transaction of its own, which is handed on open when the step is ok, and rolled back otherwise.
-async fn in_transaction(
-    shared: &Shared,
-    code: Arc<dyn ActivityCode>,
-    cx: &ActivityContext,
-    attempt: &Attempt,
-) -> (Result<Option<Json>, ActivityError>, Option<OpenTransaction>) {
-    // The wait is here and not at the pool, whose acquire time-out means that the database is down. None: the semaphore is
-    // never closed.
-    let permit = shared.transactions.clone().acquire_owned().await.ok();
-    let tx = match begin_bounded(shared.engine.pool(), attempt.timeout).await {
-        Ok(tx) => Arc::new(AsyncMutex::new(tx)),
-        // Nothing was begun.
-        Err(error) => return (Err(ActivityError { unknown: false, ..error.into() }), None),
-    };
-    let with_tx = ActivityContext {
-        run: cx.run,
-        seq: cx.seq,
-        attempt: cx.attempt,
-        key: cx.key.clone(),
-        origin: cx.origin,
-        span: cx.span,
-        previous: cx.previous.clone(),
-        beat: cx.beat.clone(),
-        cancelled: cx.cancelled.clone(),
-        tx: Some(tx.clone()),
-    };
-    let result = bounded(code.as_ref(), &with_tx, attempt).await;
-    drop(with_tx);
-    match (result, Arc::try_unwrap(tx)) {
-        (Ok(output), Ok(tx)) => (Ok(output), Some(OpenTransaction { tx: tx.into_inner(), _permit: permit })),
-        // The activity kept a handle to the transaction: its commit can't be promised.
-        (Ok(_), Err(_)) => {
-            let error = ActivityError::failed("transaction_leaked", "the activity kept its transaction beyond its end");
-            (Err(error.fatal()), None)
-        }
-        (Err(error), tx) => {
-            if let Ok(tx) = tx
-                && let Err(error) = within(shared.config.answer_within(), tx.into_inner().rollback()).await
-            {
-                tracing::debug!(%error, "a rollback was not answered; the server rolls back with the connection");
-            }
-            (Err(ActivityError { unknown: false, ..error }), None)
-        }
-    }
 }
 
 /// Asks whether an unknown attempt took effect.
@@ -230,41 +137,6 @@ pub(super) async fn verify(shared: Arc<Shared>, cx: Arc<ActivityContext>, attemp
     Happened {
         event: Event::Verified { seq: attempt.seq, direction: attempt.direction, found, took: began.elapsed() },
         tx: None,
-    }
-}
-
-/// A span with the fields of every log line of an attempt.
-macro_rules! attempt_span {
-    ($level:ident, $shared:expr, $cx:expr, $attempt:expr, $verifies:expr) => {
-        tracing::$level!(
-            "attempt",
-            run_id = %$cx.run,
-            trace_id = %$cx.origin.trace.id_text(),
-            step = $cx.seq,
-            activity = %$attempt.activity,
-            direction = $attempt.direction.word(),
-            attempt = $cx.attempt,
-            verifies = $verifies,
-            worker = %$shared.config.name,
-            lane = $cx.origin.lane,
-        )
-    };
-}
-
-/// The span of an attempt. Not made where this level is filtered out.
-fn log_span(shared: &Shared, cx: &ActivityContext, attempt: &Attempt, verifies: bool) -> tracing::Span {
-    attempt_span!(info_span, shared, cx, attempt, verifies)
-}
-
-/// Its code only: the message is in the step's row, and may hold what logs must not.
-fn log_failure(shared: &Shared, cx: &ActivityContext, attempt: &Attempt, verifies: bool, error: &ActivityError) {
-    // In a span, so that both levels bear the same fields; a filter may have left the attempt's own one out.
-    let span = attempt_span!(warn_span, shared, cx, attempt, verifies);
-    let (code, retryable) = (error.code.as_str(), error.retryable);
-    if error.unknown {
-        span.in_scope(|| tracing::warn!(code, retryable, "the outcome of an attempt is unknown"));
-    } else {
-        span.in_scope(|| tracing::info!(code, retryable, "an attempt failed"));
     }
 }
 

@@ -16,12 +16,11 @@ use tokio_util::sync::CancellationToken;
 use super::{
     active_runs::ActiveRun,
     attempt::{self, Happened},
-    commit::{Ack, Committer, LaneHandle, Request},
+    commit::{Ack, Committer, LaneHandle, Request, Seat},
     faults::Moment,
     limits::within,
     shared::Shared,
     suspects::Suspect,
-    transaction::OpenTransaction,
 };
 use crate::engine::{
     activity::{ActivityContext, Origin, VISIBLE_AFTER},
@@ -165,7 +164,7 @@ impl Driver {
     }
 
     /// Commits a decision's writes, then begins its follow-ups. None: the run is released.
-    async fn carry_out(&mut self, mut decision: Decision, tx: Option<OpenTransaction>) -> Option<Next> {
+    async fn carry_out(&mut self, mut decision: Decision, tx: Option<Seat>) -> Option<Next> {
         let releases = decision.releases_run();
         if self.shared.draining.is_cancelled() {
             self.releasing = true;
@@ -441,8 +440,8 @@ struct Incoming {
     others: Vec<Event>,
     /// The database's time, where it was asked for.
     now: Option<Time>,
-    /// The transaction that the step has left open.
-    tx: Option<OpenTransaction>,
+    /// The run's seat in the transaction that the step has left open.
+    tx: Option<Seat>,
 }
 
 impl Incoming {

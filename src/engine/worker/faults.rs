@@ -4,11 +4,13 @@ use futures_util::future::BoxFuture;
 
 use crate::engine::core::model::RunId;
 
-/// Before or after a commit.
+/// Before, within or after a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
     /// Nothing of it is durable.
     Before,
+    /// Of a transactional step: all is written, and nothing of it is durable.
+    Within,
     /// It is durable, and nothing has been made of it.
     After,
 }

@@ -5,7 +5,8 @@
 //! | `lane` | claims runs, and writes what its runs have decided; keeps its lease alive |
 //! | `drive` | one run's life: decide, commit, follow up, wait for the next event |
 //! | `commit` | records decisions, through the lane or in a step's own transaction, and handles refusals |
-//! | `attempt` | one attempt: timeout, panic, transaction |
+//! | `attempt` | one attempt: context, log, observer |
+//! | `groups` | attempts that share a transaction or a call: timeout, panic, commit |
 //! | `pump` | fires timers, takes lost runs over, listens for hints, reads inboxes and holds |
 //!
 //! Each part uses only those below it: `lane`, `drive`, `commit`, `connection`, `shared`. Nothing durable is in memory only: a
@@ -14,12 +15,14 @@
 mod acknowledged;
 mod active_runs;
 mod attempt;
+mod attempt_log;
 mod clock;
 mod commit;
 mod config;
 mod connection;
 mod drive;
 mod faults;
+mod groups;
 mod holds;
 mod lane;
 mod limits;
@@ -28,7 +31,6 @@ mod registration;
 mod shared;
 mod supervise;
 mod suspects;
-mod transaction;
 mod watch;
 
 use std::{future::Future, sync::Arc, time::Duration};

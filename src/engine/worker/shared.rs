@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    active_runs::ActiveRuns, clock::DbClock, commit::Refused, config::WorkerConfig, holds::HoldsView,
+    active_runs::ActiveRuns, clock::DbClock, commit::Refused, config::WorkerConfig, groups::Groups, holds::HoldsView,
     suspects::Suspects,
 };
 use crate::engine::{
@@ -35,7 +35,9 @@ pub(crate) struct Shared {
     pub(super) slots: Arc<Semaphore>,
     /// Connections for transactional attempts: half of the pool. These attempts can wait for each other's row locks; the other
     /// half stays free for timers, takeover, inboxes and activities' own queries.
-    pub(super) transactions: Arc<Semaphore>,
+    pub(super) transactions: Semaphore,
+    /// Attempts that wait to be made together.
+    pub(super) groups: Groups,
     /// A claim may find something.
     pub(super) may_be_due: AtomicBool,
     pub(super) turn: AtomicUsize,
@@ -52,9 +54,11 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(super) fn new(engine: Engine, config: WorkerConfig) -> Self {
+        let transactions = (engine.pool().options().get_max_connections() / 2).max(1) as usize;
         Self {
             slots: Arc::new(Semaphore::new(config.slots.max(1))),
-            transactions: Arc::new(Semaphore::new((engine.pool().options().get_max_connections() / 2).max(1) as usize)),
+            transactions: Semaphore::new(transactions),
+            groups: Groups::new(transactions),
             engine,
             config,
             code: RwLock::default(),

@@ -26,7 +26,7 @@ pub(crate) enum Ack {
 
 impl Ack {
     /// What one commit of a flush came to.
-    pub(super) fn of(commit: &Commit, flushed: &Flushed) -> Self {
+    pub(crate) fn of(commit: &Commit, flushed: &Flushed) -> Self {
         let dequeues = matches!(commit.writes.run, Some(RunWrite::Dequeue { .. } | RunWrite::NotDue { .. }));
         if flushed.refused.contains(&commit.run) {
             Self::Refused

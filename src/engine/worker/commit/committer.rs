@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use super::{
     ack::{Ack, quarantine},
     request::{Answer, LaneHandle, Record, Request, Trial},
+    seat::{Decided, Seat, Verdict},
 };
 use crate::engine::{
     core::{
@@ -14,17 +15,9 @@ use crate::engine::{
         model::{RunId, Time},
     },
     error::{Error, is_step_on_record},
-    store::{
-        claim,
-        flush::{self, Commit},
-        lanes::Release,
-    },
+    store::{claim, flush::Commit, lanes::Release},
     trouble::Trouble,
-    worker::{
-        limits::{is_silence, within},
-        shared::Shared,
-        transaction::OpenTransaction,
-    },
+    worker::{limits::within, shared::Shared},
 };
 
 /// How long a run waits before it asks again, while the database is in trouble.
@@ -42,14 +35,14 @@ pub(crate) struct Committer {
 }
 
 impl Committer {
-    /// Records `writes`, in `tx` where the decision follows a transactional step. None: the commit's fate is unknown or the run
+    /// Records `writes`, at `seat` where the decision follows a transactional step. None: the commit's fate is unknown or the run
     /// is not ours; its rows say how it goes on.
-    pub(crate) async fn commit(&self, writes: Writes, tx: Option<OpenTransaction>) -> Option<Ack> {
+    pub(crate) async fn commit(&self, writes: Writes, seat: Option<Seat>) -> Option<Ack> {
         let Self { run, claimed_at, parked_before, .. } = *self;
         let commit = Commit { run, claimed_at, parked_before, uncertain: false, writes };
-        match tx {
+        match seat {
             // Boxed, like everything that most runs never need: a run's task stays small.
-            Some(tx) => Box::pin(self.commit_in(tx, commit)).await,
+            Some(seat) => Box::pin(self.commit_in(seat, commit)).await,
             None => self.commit_by_lane(commit).await,
         }
     }
@@ -80,39 +73,21 @@ impl Committer {
         }
     }
 
-    /// The step's own SQL and its record, in one commit. Each answer has a deadline: the lane lives on over another connection,
-    /// so nobody would take over a run that waits for this one.
-    async fn commit_in(&self, mut open: OpenTransaction, commit: Commit) -> Option<Ack> {
-        let (began, limit) = (tokio::time::Instant::now(), self.shared.config.answer_within());
-        let flushing = async {
-            let schema = self.shared.schema();
-            flush::flush_in_step(schema, &mut open.tx, self.lane.lease, std::slice::from_ref(&commit)).await
-        };
-        let flushed = match within(limit, flushing).await {
-            Ok(flushed) => flushed,
-            Err(Error::LeaseLost) => return None,
-            Err(error) => {
-                if !is_silence(&error) {
-                    // Its locks go first: giving the run up waits for them.
-                    let _ = within(limit, open.tx.rollback()).await;
-                }
-                return self.give_up(commit, "its record failed", error).await;
+    /// The step's own SQL and its record, in one commit.
+    async fn commit_in(&self, seat: Seat, commit: Commit) -> Option<Ack> {
+        let (reply, verdict) = oneshot::channel();
+        let decided = Decided { commit, lane: self.lane.clone(), reply };
+        // Where the seat is gone the transaction is rolled back.
+        let verdict =
+            if seat.0.send(decided).is_ok() { verdict.await.unwrap_or(Verdict::Reload) } else { Verdict::Reload };
+        match verdict {
+            Verdict::Came(ack) => Some(ack),
+            Verdict::LeaseLost => None,
+            Verdict::Failed { what, error, commit } => self.give_up(*commit, what, error).await,
+            Verdict::Reload => {
+                self.release().await;
+                None
             }
-        };
-        let ack = Ack::of(&commit, &flushed);
-        if matches!(ack, Ack::Lost | Ack::Refused) {
-            let _ = within(limit, open.tx.rollback()).await;
-            return Some(ack);
-        }
-        match within(limit, open.tx.commit()).await {
-            Ok(()) => {
-                self.lane.acknowledged.note_steps(commit.run, &commit.writes.steps);
-                self.shared.refused.forget(self.run);
-                self.shared.engine.meters().flushed(std::slice::from_ref(&commit), &flushed, began.elapsed());
-                self.shared.engine.hints().wake_waiters(flushed.dequeued);
-                Some(ack)
-            }
-            Err(error) => self.give_up(commit, "its commit failed", error).await,
         }
     }
 

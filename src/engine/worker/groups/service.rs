@@ -1,0 +1,116 @@
+//! Attempts come in, groups begin.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use tokio::{runtime::Handle, sync::oneshot};
+
+use super::{
+    calling::{self, Call},
+    place::{Answered, Place, Stage},
+    transaction::conduct,
+};
+use crate::engine::{
+    activity::ActivityContext,
+    activity_error::ActivityError,
+    core::{decision::Attempt, grouping::Kind, model::RunId},
+    registry::ActivityCode,
+    worker::shared::Shared,
+};
+
+/// Makes an attempt that has a transaction or others beside it: with those that are due where its activity does many at once,
+/// and else alone.
+pub(crate) async fn attempt(
+    shared: &Arc<Shared>,
+    code: &Arc<dyn ActivityCode>,
+    cx: &Arc<ActivityContext>,
+    attempt: &Attempt,
+) -> Answered {
+    let (answer, answered) = oneshot::channel();
+    let (run, transactional) = (cx.run, attempt.transactional);
+    let place = Place { cx: cx.clone(), attempt: Arc::new(attempt.clone()), stage: Stage::Waiting(answer) };
+    if code.does_many(attempt.direction) {
+        let Attempt { activity, direction, timeout, .. } = attempt;
+        let kind = Kind { activity: activity.clone(), direction: *direction, timeout: *timeout };
+        shared.groups.lock(transactional).add(kind, run, place);
+        begin_due(shared, transactional);
+    } else {
+        tokio::spawn(carry_out(shared.clone(), code.clone(), transactional, vec![place], None));
+    }
+    let gone = || ActivityError::unknown("worker_failed", "the worker's own code failed over this attempt");
+    answered.await.unwrap_or_else(|_| (Err(ActivityError { unknown: !transactional, ..gone() }), None))
+}
+
+fn begin_due(shared: &Arc<Shared>, transactional: bool) {
+    // Within the end of the runtime nothing begins.
+    let Ok(runtime) = Handle::try_current() else { return };
+    while !shared.stopped.is_cancelled() {
+        let Some((kind, members)) = shared.groups.lock(transactional).take() else { return };
+        let (runs, places): (Vec<RunId>, Vec<Place>) = members.into_iter().unzip();
+        let code = shared.engine.registry().code(&kind.activity);
+        let under_way = UnderWay { shared: shared.clone(), transactional, kind, runs };
+        let Some(code) = code else { continue };
+        runtime.spawn(carry_out(shared.clone(), code, transactional, places, Some(under_way)));
+    }
+}
+
+/// A group that is under way. However it ends, by a panic as well, the next may begin.
+pub(super) struct UnderWay {
+    shared: Arc<Shared>,
+    transactional: bool,
+    kind: Kind,
+    runs: Vec<RunId>,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.shared.groups.lock(self.transactional).end(&self.kind, &self.runs);
+        begin_due(&self.shared, self.transactional);
+    }
+}
+
+async fn carry_out(
+    shared: Arc<Shared>,
+    code: Arc<dyn ActivityCode>,
+    transactional: bool,
+    mut places: Vec<Place>,
+    under_way: Option<UnderWay>,
+) {
+    // What two groups lock, they lock in one order.
+    places.sort_by(|one, other| one.attempt.input.get().cmp(other.attempt.input.get()));
+    let work = async {
+        if transactional {
+            conduct(&shared, &*code, places, under_way).await;
+        } else {
+            call_outside(&shared, &*code, places).await;
+            drop(under_way);
+        }
+    };
+    tokio::select! {
+        biased;
+        () = shared.stopped.cancelled() => {}
+        () = work => {}
+    }
+}
+
+async fn call_outside(shared: &Shared, code: &dyn ActivityCode, mut places: Vec<Place>) {
+    places.retain(|place| !place.is_gone());
+    let Some(limit) = places.first().map(|place| place.attempt.timeout) else { return };
+    let calls: Vec<Call> =
+        places.iter().map(|place| Call { cx: place.cx.detached(), attempt: place.attempt.clone() }).collect();
+    let outcomes = tokio::select! {
+        biased;
+        _ = join_all(places.iter_mut().map(Place::gone)) => return,
+        outcomes = async {
+            match calls.as_slice() {
+                [only] => vec![calling::one(shared, code, only).await],
+                calls => calling::outside(code, calls, limit).await,
+            }
+        } => outcomes,
+    };
+    for (place, outcome) in places.into_iter().zip(outcomes) {
+        if let Stage::Waiting(answer) = place.stage {
+            let _ = answer.send((outcome, None));
+        }
+    }
+}
