@@ -2,14 +2,18 @@
 //! the lock under which stock and money are returned.
 
 use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{OrderRef, lock, refused};
+use super::{
+    OrderRef, refused,
+    together::{Results, answers, apply, inputs, lock_all, only, read_off, save_all},
+};
 use crate::{
-    engine::{Activity, ActivityContext, ActivityError},
+    engine::{Activity, ActivityCalls, ActivityContext, ActivityError, Answer},
     orders::{
+        Order,
         state::{CancelReason, OrderState, PaymentState},
-        store,
     },
 };
 
@@ -36,15 +40,23 @@ impl Activity for GiveUp {
     type Output = CancelReason;
 
     async fn run(&self, cx: &ActivityContext, input: &GivingUp) -> Result<CancelReason, ActivityError> {
-        let mut conn = cx.tx().await?;
-        let mut order = lock(&mut conn, input.order_id).await?;
-        order.begin_cancelling(input.reason).map_err(refused)?;
-        if let Some(payment) = input.payment {
-            order.become_paid(payment).map_err(refused)?;
-        }
-        store::orders::save(&mut conn, &order).await?;
-        Ok(order.cancel_reason.unwrap_or(input.reason))
+        only(give_up(&mut *cx.tx().await?, &[input]).await?)
     }
+
+    async fn run_many(&self, calls: &ActivityCalls<'_, Self>) -> Result<Vec<Answer<CancelReason>>, ActivityError> {
+        answers(calls, give_up(&mut *calls.tx().await?, &inputs(calls)).await?)
+    }
+}
+
+async fn give_up(conn: &mut PgConnection, inputs: &[&GivingUp]) -> Result<Results<CancelReason>, ActivityError> {
+    let ids: Vec<Uuid> = inputs.iter().map(|input| input.order_id).collect();
+    let given_up = apply(lock_all(conn, &ids).await?, inputs, |order, input| {
+        order.begin_cancelling(input.reason).map_err(refused)?;
+        input.payment.map_or(Ok(()), |payment| order.become_paid(payment).map_err(refused))
+    });
+    save_all(conn, &given_up).await?;
+    let reason = |order: &Order| order.cancel_reason.unwrap_or(CancelReason::System);
+    Ok(read_off(given_up, reason))
 }
 
 /// Closes an order whose stock and money have been returned.
@@ -58,12 +70,18 @@ impl Activity for CloseOrder {
     type Output = OrderState;
 
     async fn run(&self, cx: &ActivityContext, input: &OrderRef) -> Result<OrderState, ActivityError> {
-        let mut conn = cx.tx().await?;
-        let mut order = lock(&mut conn, input.order_id).await?;
-        if order.state != OrderState::Cancelled {
-            order.become_state(OrderState::Cancelled).map_err(refused)?;
-            store::orders::save(&mut conn, &order).await?;
-        }
-        Ok(order.state)
+        only(close(&mut *cx.tx().await?, &[input]).await?)
     }
+
+    async fn run_many(&self, calls: &ActivityCalls<'_, Self>) -> Result<Vec<Answer<OrderState>>, ActivityError> {
+        answers(calls, close(&mut *calls.tx().await?, &inputs(calls)).await?)
+    }
+}
+
+async fn close(conn: &mut PgConnection, inputs: &[&OrderRef]) -> Result<Results<OrderState>, ActivityError> {
+    let ids: Vec<Uuid> = inputs.iter().map(|input| input.order_id).collect();
+    let orders = lock_all(conn, &ids).await?;
+    let closed = apply(orders, inputs, |order, _| order.become_state(OrderState::Cancelled).map_err(refused));
+    save_all(conn, &closed).await?;
+    Ok(read_off(closed, |order| order.state))
 }

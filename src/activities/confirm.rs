@@ -1,15 +1,19 @@
 //! `confirm`: after payment, commits the stock and places the order, unless a cancel was accepted first.
 
 use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Paid, lock, refused};
+use super::{
+    Paid, refused,
+    together::{Results, answers, apply, inputs, lock_all, only, read_off, save_all},
+};
 use crate::{
-    engine::{Activity, ActivityContext, ActivityError, Time},
+    engine::{Activity, ActivityCalls, ActivityContext, ActivityError, Answer, Time},
     orders::{
         Order,
         state::{OrderState, StockState},
-        store::{self, reservations},
+        store::reservations,
     },
 };
 
@@ -49,22 +53,37 @@ impl Activity for Confirm {
 
     /// A captured amount or currency that differs from the order's needs an operator: the run is stuck.
     async fn run(&self, cx: &ActivityContext, input: &Confirmation) -> Result<Confirmed, ActivityError> {
-        let mut conn = cx.tx().await?;
-        let mut order = lock(&mut conn, input.order_id).await?;
-        check_amount(&order, &input.paid)?;
+        only(confirm(&mut *cx.tx().await?, &[input]).await?)
+    }
+
+    async fn run_many(&self, calls: &ActivityCalls<'_, Self>) -> Result<Vec<Answer<Confirmed>>, ActivityError> {
+        answers(calls, confirm(&mut *calls.tx().await?, &inputs(calls)).await?)
+    }
+}
+
+async fn confirm(conn: &mut PgConnection, inputs: &[&Confirmation]) -> Result<Results<Confirmed>, ActivityError> {
+    let ids: Vec<Uuid> = inputs.iter().map(|input| input.order_id).collect();
+    let mut confirmed = apply(lock_all(conn, &ids).await?, inputs, |order, input| {
+        check_amount(order, &input.paid)?;
         order.book_capture(input.paid.amount).map_err(refused)?;
         if order.state == OrderState::Cancelling {
-            store::orders::save(&mut conn, &order).await?;
-            return Ok(Confirmed::Cancelled);
+            return Ok(());
         }
-        reservations::commit(&mut conn, order.id).await?;
         order.become_stocked(StockState::Committed).map_err(refused)?;
-        order.become_state(OrderState::Placed).map_err(refused)?;
-        let at = store::now(&mut conn).await?;
-        order.placed_at = Some(at);
-        store::orders::save(&mut conn, &order).await?;
-        Ok(Confirmed::Placed { at })
+        order.become_state(OrderState::Placed).map_err(refused)
+    });
+    let orders = confirmed.iter_mut().flatten().map(|moved| &mut moved.order);
+    let mut placed: Vec<&mut Order> = orders.filter(|order| order.state == OrderState::Placed).collect();
+    let ids: Vec<Uuid> = placed.iter().map(|order| order.id).collect();
+    if !ids.is_empty() {
+        let at = reservations::commit(conn, &ids).await?;
+        placed.iter_mut().for_each(|order| order.placed_at = Some(at));
     }
+    save_all(conn, &confirmed).await?;
+    Ok(read_off(confirmed, |order| match order.placed_at {
+        Some(at) if order.state == OrderState::Placed => Confirmed::Placed { at },
+        _ => Confirmed::Cancelled,
+    }))
 }
 
 /// Checks that the captured amount and currency are the order's.

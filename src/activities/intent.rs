@@ -4,16 +4,19 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{IntentRef, ORDER_CANCELLED, from_gateway, lock, refused, void::void_or_refund};
+use super::{
+    IntentRef, ORDER_CANCELLED, from_gateway, refused,
+    together::{Results, answers, apply, inputs, lock_all, only, read_off, save_all},
+    void::void_or_refund,
+};
 use crate::{
-    engine::{Activity, ActivityContext, ActivityError},
+    engine::{Activity, ActivityCalls, ActivityContext, ActivityError, Answer},
     orders::{
         money::format_amount,
         state::{OrderState, PaymentState},
-        store,
     },
     payments::{NewIntent, PaymentGateway},
 };
@@ -90,14 +93,24 @@ impl Activity for BeginPayment {
     type Output = PaymentState;
 
     async fn run(&self, cx: &ActivityContext, input: &IntentRef) -> Result<PaymentState, ActivityError> {
-        let mut conn = cx.tx().await?;
-        let mut order = lock(&mut conn, input.order_id).await?;
+        only(begin_payment(&mut *cx.tx().await?, &[input]).await?)
+    }
+
+    async fn run_many(&self, calls: &ActivityCalls<'_, Self>) -> Result<Vec<Answer<PaymentState>>, ActivityError> {
+        answers(calls, begin_payment(&mut *calls.tx().await?, &inputs(calls)).await?)
+    }
+}
+
+async fn begin_payment(conn: &mut PgConnection, inputs: &[&IntentRef]) -> Result<Results<PaymentState>, ActivityError> {
+    let ids: Vec<Uuid> = inputs.iter().map(|input| input.order_id).collect();
+    let begun = apply(lock_all(conn, &ids).await?, inputs, |order, input| {
         if order.state == OrderState::Cancelling {
             return Err(ActivityError::failed(ORDER_CANCELLED, "a cancel was accepted").fatal());
         }
         order.become_paid(PaymentState::Pending).map_err(refused)?;
         order.intent_id = Some(input.intent_id.clone());
-        store::orders::save(&mut conn, &order).await?;
-        Ok(order.payment_state)
-    }
+        Ok(())
+    });
+    save_all(conn, &begun).await?;
+    Ok(read_off(begun, |order| order.payment_state))
 }

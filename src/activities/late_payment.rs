@@ -10,7 +10,7 @@ use super::{Confirmation, Confirmed, IntentRef, Paid, confirm::check_amount, fro
 use crate::{
     engine::{Activity, ActivityContext, ActivityError},
     orders::{
-        Error, History,
+        History,
         state::{CancelReason, OrderState, StockState},
         store::{self, reservations},
     },
@@ -88,11 +88,10 @@ impl Activity for AcceptLatePayment {
             store::orders::save(&mut conn, &order).await?;
             return Ok(Some(Confirmed::Cancelled));
         }
-        reservations::commit(&mut conn, order.id).await?;
+        let at = reservations::commit(&mut conn, &[order.id]).await?;
         order.become_stocked(StockState::Held).map_err(refused)?;
         order.become_stocked(StockState::Committed).map_err(refused)?;
         order.become_state(OrderState::Placed).map_err(refused)?;
-        let at = store::now(&mut conn).await?;
         (order.placed_at, order.cancel_reason, order.cancel) = (Some(at), None, None);
         store::orders::save(&mut conn, &order).await?;
         Ok(Some(Confirmed::Placed { at }))
@@ -101,9 +100,5 @@ impl Activity for AcceptLatePayment {
 
 /// Tries to reserve all lines again. A shortage changes nothing.
 async fn hold_again(conn: &mut sqlx::PgConnection, order: &crate::orders::Order) -> Result<bool, ActivityError> {
-    match reservations::reserve(conn, order.id).await {
-        Ok(()) => Ok(true),
-        Err(Error::OutOfStock { .. }) => Ok(false),
-        Err(error) => Err(refused(error)),
-    }
+    Ok(reservations::reserve(conn, &[order.id]).await?.is_empty())
 }

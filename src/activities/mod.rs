@@ -24,6 +24,7 @@ mod references;
 mod refund;
 mod refund_ledger;
 mod reserve_stock;
+mod together;
 mod void;
 
 use std::sync::Arc;

@@ -9,13 +9,14 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{OrderRef, read, references::foreign};
+use super::{OrderRef, read, references::foreign, refused};
 use crate::{
-    engine::{Activity, ActivityContext, ActivityError},
+    engine::{Activity, ActivityCall, ActivityCalls, ActivityContext, ActivityError, Answer},
     orders::{
-        Order,
+        Error, Order,
         money::format_amount,
         state::{OrderState, Word},
+        store,
     },
 };
 
@@ -133,11 +134,17 @@ impl Activity for Announce {
     type Output = ();
 
     async fn run(&self, cx: &ActivityContext, input: &OrderRef) -> Result<(), ActivityError> {
-        let order = read(&self.pool, input.order_id).await?;
-        if order.run_id == cx.run_id() {
-            return Ok(());
-        }
-        Err(foreign(format!("order {} is run {}'s", order.id, order.run_id)))
+        check_run(cx, &read(&self.pool, input.order_id).await?)
+    }
+
+    async fn run_many(&self, calls: &ActivityCalls<'_, Self>) -> Result<Vec<Answer<()>>, ActivityError> {
+        let ids: Vec<Uuid> = calls.iter().map(|call| call.input.order_id).collect();
+        let orders = store::orders::rows(&mut *self.pool.acquire().await?, &ids).await?;
+        let check = |call: &ActivityCall<'_, Self>| match orders.get(&call.input.order_id) {
+            Some(order) => check_run(call.cx, order),
+            None => Err(refused(Error::UnknownOrder(call.input.order_id))),
+        };
+        Ok(calls.iter().map(|call| call.answer(check(call))).collect())
     }
 
     fn undo_summary(_: &OrderRef) -> Option<String> {
@@ -153,6 +160,13 @@ impl Activity for Announce {
         }
         Ok(())
     }
+}
+
+fn check_run(cx: &ActivityContext, order: &Order) -> Result<(), ActivityError> {
+    if order.run_id == cx.run_id() {
+        return Ok(());
+    }
+    Err(foreign(format!("order {} is run {}'s", order.id, order.run_id)))
 }
 
 async fn send(notifier: &dyn Notifier, key: &str, order: &Order, notice: Notice) -> Result<(), ActivityError> {

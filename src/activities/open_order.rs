@@ -1,13 +1,16 @@
 //! `open_order`: the first step of every order's run. It exists for its undo, which closes the order after everything
 //! else has been undone.
 
-use super::{OrderRef, lock, refused};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{
+    OrderRef, refused,
+    together::{Results, answers, apply, inputs, lock_all, only, read_off, save_all},
+};
 use crate::{
-    engine::{Activity, ActivityContext, ActivityError},
-    orders::{
-        state::{CancelReason, OrderState},
-        store,
-    },
+    engine::{Activity, ActivityCalls, ActivityContext, ActivityError, Answer},
+    orders::state::{CancelReason, OrderState},
 };
 
 /// Reads the order. Its undo closes it as cancelled, with the recorded reason, or `system` if there is none.
@@ -23,7 +26,11 @@ impl Activity for OpenOrder {
 
     /// Never fails because of the order's state: a failed step would not be undone.
     async fn run(&self, cx: &ActivityContext, input: &OrderRef) -> Result<OrderState, ActivityError> {
-        Ok(lock(&mut *cx.tx().await?, input.order_id).await?.state)
+        only(open(&mut *cx.tx().await?, &[input]).await?)
+    }
+
+    async fn run_many(&self, calls: &ActivityCalls<'_, Self>) -> Result<Vec<Answer<OrderState>>, ActivityError> {
+        answers(calls, open(&mut *calls.tx().await?, &inputs(calls)).await?)
     }
 
     fn undo_summary(_: &OrderRef) -> Option<String> {
@@ -37,13 +44,30 @@ impl Activity for OpenOrder {
         input: &OrderRef,
         _output: Option<&OrderState>,
     ) -> Result<(), ActivityError> {
-        let mut conn = cx.tx().await?;
-        let mut order = lock(&mut conn, input.order_id).await?;
-        if matches!(order.state, OrderState::Shipped | OrderState::Delivered | OrderState::Cancelled) {
-            return Ok(());
-        }
-        order.begin_cancelling(CancelReason::System).map_err(refused)?;
-        order.become_state(OrderState::Cancelled).map_err(refused)?;
-        Ok(store::orders::save(&mut conn, &order).await?)
+        only(close(&mut *cx.tx().await?, &[input]).await?)
     }
+
+    async fn undo_many(&self, calls: &ActivityCalls<'_, Self>) -> Result<Vec<Answer<()>>, ActivityError> {
+        let undone = close(&mut *calls.tx().await?, &inputs(calls)).await?;
+        answers(calls, undone)
+    }
+}
+
+async fn open(conn: &mut PgConnection, inputs: &[&OrderRef]) -> Result<Results<OrderState>, ActivityError> {
+    let ids: Vec<Uuid> = inputs.iter().map(|input| input.order_id).collect();
+    let orders = lock_all(conn, &ids).await?;
+    Ok(orders.into_iter().map(|order| Ok(order?.state)).collect())
+}
+
+async fn close(conn: &mut PgConnection, inputs: &[&OrderRef]) -> Result<Results<()>, ActivityError> {
+    let ids: Vec<Uuid> = inputs.iter().map(|input| input.order_id).collect();
+    let closed = apply(lock_all(conn, &ids).await?, inputs, |order, _| {
+        if !matches!(order.state, OrderState::Shipped | OrderState::Delivered | OrderState::Cancelled) {
+            order.begin_cancelling(CancelReason::System).map_err(refused)?;
+            order.become_state(OrderState::Cancelled).map_err(refused)?;
+        }
+        Ok(())
+    });
+    save_all(conn, &closed).await?;
+    Ok(read_off(closed, |_| ()))
 }

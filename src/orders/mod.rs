@@ -20,6 +20,7 @@ pub mod runs;
 mod service;
 mod settings;
 pub mod state;
+mod stock;
 pub(crate) mod store;
 
 /// The schema that the shop's tables are in.

@@ -286,7 +286,8 @@ async fn runs_of_two_lanes_share_a_commit() {
         start(&t, "many", (100..110).map(plain).collect()).await;
         runs += 10;
         are_claimed(&t, runs).await;
-        let of_gathered = "SELECT count(DISTINCT lane) FROM (SELECT lane FROM backstitch.ready ORDER BY run_id OFFSET 2) r";
+        let of_gathered =
+            "SELECT count(DISTINCT lane) FROM (SELECT lane FROM backstitch.ready ORDER BY run_id OFFSET 2) r";
         lanes = read(&t, of_gathered).await;
     }
     assert_eq!(lanes, 2, "both lanes have some");
@@ -303,7 +304,7 @@ async fn runs_of_two_lanes_share_a_commit() {
 #[tokio::test]
 async fn one_that_fails_leaves_nothing_and_costs_nobody() {
     let (t, world) = with_worker(roomy("w0")).await;
-    let how = |n: u32| (n, if n % 10 == 0 { "fails".to_owned() } else { String::new() });
+    let how = |n: u32| (n, if n.is_multiple_of(10) { "fails".to_owned() } else { String::new() });
     gather(&t, &world, (100..200).map(how).collect()).await;
     world.open();
     have_ended(&t, 102).await;

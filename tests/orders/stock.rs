@@ -1,7 +1,10 @@
 //! Promise: stock adds up under contention: the last unit has one buyer, lock order prevents deadlocks, and a reservation
 //! moves once, however many try.
 
-use backstitch::orders::state::{CancelBy, OrderState};
+use backstitch::{
+    engine::WorkerConfig,
+    orders::state::{CancelBy, OrderState},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -14,6 +17,9 @@ const LOCK_LINES: &str = include_str!("../../src/orders/store/sql/lock_lines.sql
 const LOCK_HELD: &str = include_str!("../../src/orders/store/sql/lock_reserved.sql");
 const COMMIT: &str = include_str!("../../src/orders/store/sql/commit_reservations.sql");
 const RELEASE: &str = include_str!("../../src/orders/store/sql/release_reservations.sql");
+
+/// An order's line: order, item, wanted, available.
+type Line = (Uuid, String, i64, i64);
 
 #[tokio::test]
 async fn the_last_unit_goes_to_one_buyer() {
@@ -37,6 +43,38 @@ async fn the_last_unit_goes_to_one_buyer() {
     assert_eq!((placed, shop.shelf("tea").await), (1, (0, 0)));
 }
 
+/// Groups of two workers over the same items: nobody waits in a circle, and all that there is is sold, once.
+#[tokio::test]
+async fn groups_of_orders_share_out_the_stock_without_deadlock() {
+    let shop = Shop::open().await;
+    tokio::spawn(shop.engine.worker(WorkerConfig::default()).run(std::future::pending()));
+    for sku in ["apple", "tea", "zebra"] {
+        shop.stock(sku, 40).await;
+    }
+    let items: [&[(&str, i64)]; 3] =
+        [&[("apple", 1), ("zebra", 1)], &[("zebra", 1), ("tea", 1)], &[("tea", 1), ("apple", 1)]];
+    let place = async |n: usize| {
+        let request = order_request("tok_ok", items[n % 3]);
+        shop.orders.place(&request, None).await.expect("an order").order.id
+    };
+    let ids: Vec<Uuid> = futures_util::future::join_all((0..90).map(place)).await;
+    let mut placed = 0;
+    for id in ids {
+        let order = shop.until(id, "it is decided", |order| order.state.is_decided()).await;
+        placed += i64::from(order.state == OrderState::Placed);
+    }
+    let mut left = 0;
+    for sku in ["apple", "tea", "zebra"] {
+        let (on_hand, held) = shop.shelf(sku).await;
+        left += on_hand;
+        assert_eq!(held, 0, "{sku}");
+    }
+    assert!(placed >= 50 && 120 - left == 2 * placed, "{placed} placed, {left} left");
+    let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+    let deadlocks: i64 = sqlx::query_scalar(deadlocks).fetch_one(&shop.pool).await.expect("reads");
+    assert_eq!(deadlocks, 0);
+}
+
 /// Puts the items into the orders in opposite ways round, and forces the second to wait for the first.
 #[tokio::test]
 async fn orders_over_the_same_items_never_deadlock() {
@@ -49,42 +87,44 @@ async fn orders_over_the_same_items_never_deadlock() {
     let one = place(&[("apple", 1), ("zebra", 1)]).await;
     let other = place(&[("zebra", 1), ("apple", 1)]).await;
     let mut first = shop.pool.begin().await.expect("begins");
-    let locked: Vec<(String, i64, i64)> =
-        sqlx::query_as(LOCK_LINES).bind(one).fetch_all(&mut *first).await.expect("locks");
-    assert_eq!(locked.iter().map(|(sku, ..)| sku.as_str()).collect::<Vec<_>>(), ["apple", "zebra"]);
+    let locked: Vec<Line> = sqlx::query_as(LOCK_LINES).bind(vec![one]).fetch_all(&mut *first).await.expect("locks");
+    assert_eq!(locked.iter().map(|(_, sku, ..)| sku.as_str()).collect::<Vec<_>>(), ["apple", "zebra"]);
     let pool = shop.pool.clone();
     let second = tokio::spawn(async move {
         let mut tx = pool.begin().await.expect("begins");
         sqlx::query("SET LOCAL application_name = 'second'").execute(&mut *tx).await.expect("names");
-        let seen: Vec<(String, i64, i64)> =
-            sqlx::query_as(LOCK_LINES).bind(other).fetch_all(&mut *tx).await.expect("locks after a wait");
-        sqlx::query(HOLD).bind(other).execute(&mut *tx).await.expect("holds");
+        let seen: Vec<Line> =
+            sqlx::query_as(LOCK_LINES).bind(vec![other]).fetch_all(&mut *tx).await.expect("locks after a wait");
+        sqlx::query(HOLD).bind(vec![other]).execute(&mut *tx).await.expect("holds");
         tx.commit().await.expect("commits");
         seen
     });
     wait_for_lock(&shop.pool, Session::Application("second")).await;
-    sqlx::query(HOLD).bind(one).execute(&mut *first).await.expect("holds");
+    sqlx::query(HOLD).bind(vec![one]).execute(&mut *first).await.expect("holds");
     first.commit().await.expect("commits");
     let seen = second.await.expect("it ends");
-    assert!(seen.iter().all(|(_, _, available)| *available == 9), "it sees what the first one left: {seen:?}");
+    assert!(seen.iter().all(|(.., available)| *available == 9), "it sees what the first one left: {seen:?}");
     assert_eq!((shop.shelf("apple").await, shop.shelf("zebra").await), ((10, 2), (10, 2)));
 }
 
 async fn held(shop: &Shop) -> Uuid {
     let id = shop.order("tok_ok", 2).await;
     let mut tx = shop.pool.begin().await.expect("begins");
-    sqlx::query(LOCK_LINES).bind(id).execute(&mut *tx).await.expect("locks");
-    sqlx::query(HOLD).bind(id).execute(&mut *tx).await.expect("holds");
+    sqlx::query(LOCK_LINES).bind(vec![id]).execute(&mut *tx).await.expect("locks");
+    sqlx::query(HOLD).bind(vec![id]).execute(&mut *tx).await.expect("holds");
     tx.commit().await.expect("commits");
     id
 }
 
+/// How many reservations of an order a statement moves.
 async fn moves(shop: &Shop, statement: &'static str, id: Uuid) -> i64 {
     let mut tx = shop.pool.begin().await.expect("begins");
-    sqlx::query(LOCK_HELD).bind(id).execute(&mut *tx).await.expect("locks");
-    let moved: i64 = sqlx::query_scalar(statement).bind(id).fetch_one(&mut *tx).await.expect("moves");
+    sqlx::query(LOCK_HELD).bind(vec![id]).execute(&mut *tx).await.expect("locks");
+    let released = sqlx::query(statement).bind(vec![id]).fetch_all(&mut *tx).await.expect("moves").len() as i64;
+    let committed = "SELECT count(*) FROM shop.reservations WHERE order_id = $1 AND state = 'committed'";
+    let committed: i64 = sqlx::query_scalar(committed).bind(id).fetch_one(&mut *tx).await.expect("counts");
     tx.commit().await.expect("commits");
-    moved
+    if statement == COMMIT { committed } else { released }
 }
 
 #[tokio::test]

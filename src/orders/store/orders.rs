@@ -116,33 +116,50 @@ pub(super) fn to_columns(lines: &[Line]) -> (Vec<&str>, Vec<i64>, Vec<i64>) {
 
 /// Locks an order's row until the end of the transaction. The lines are not read.
 pub(crate) async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Order>, sqlx::Error> {
-    sqlx::query_as(include_str!("sql/lock_order.sql")).bind(id).fetch_optional(conn).await
+    Ok(lock_all(conn, vec![id]).await?.pop())
+}
+
+/// Locks those of these orders that exist, by id.
+pub(crate) async fn lock_all(conn: &mut PgConnection, mut ids: Vec<Uuid>) -> Result<Vec<Order>, sqlx::Error> {
+    ids.sort_unstable();
+    sqlx::query_as(include_str!("sql/lock_orders.sql")).bind(ids).fetch_all(conn).await
 }
 
 /// Writes what can change of an order that was locked before.
 pub(crate) async fn save(conn: &mut PgConnection, order: &Order) -> Result<(), sqlx::Error> {
-    let (delivery, cancel) = (order.delivery.as_ref(), order.cancel.as_ref());
-    sqlx::query(include_str!("sql/save_order.sql"))
-        .bind(order.id)
-        .bind(order.run_id)
-        .bind(order.state.word())
-        .bind(order.cancel_reason.map(Word::word))
-        .bind(order.payment_state.word())
-        .bind(order.stock_state.word())
-        .bind(order.captured)
-        .bind(order.refunded)
-        .bind(&order.intent_id)
-        .bind(delivery.map(|delivery| &delivery.address))
-        .bind(delivery.and_then(|delivery| delivery.lat))
-        .bind(delivery.and_then(|delivery| delivery.lon))
-        .bind(delivery.and_then(|delivery| delivery.at))
-        .bind(order.placed_at)
-        .bind(order.dispatched_at)
-        .bind(order.delivered_at)
-        .bind(cancel.map(|cancel| cancel.at))
-        .bind(cancel.map(|cancel| cancel.by.word()))
-        .bind(cancel.and_then(|cancel| i32::try_from(cancel.bp).ok()))
-        .bind(cancel.and_then(|cancel| cancel.note.as_ref()))
+    save_all(conn, &[order]).await
+}
+
+/// The same of several orders: the one place through which all changes of orders go.
+pub(crate) async fn save_all(conn: &mut PgConnection, orders: &[&Order]) -> Result<(), sqlx::Error> {
+    /// One value of each order.
+    fn of<'a, T>(orders: &[&'a Order], read: impl Fn(&'a Order) -> T) -> Vec<T> {
+        orders.iter().map(|order| read(order)).collect()
+    }
+    if orders.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(include_str!("sql/save_orders.sql"))
+        .bind(of(orders, |order| order.id))
+        .bind(of(orders, |order| order.run_id))
+        .bind(of(orders, |order| order.state.word()))
+        .bind(of(orders, |order| order.cancel_reason.map(Word::word)))
+        .bind(of(orders, |order| order.payment_state.word()))
+        .bind(of(orders, |order| order.stock_state.word()))
+        .bind(of(orders, |order| order.captured))
+        .bind(of(orders, |order| order.refunded))
+        .bind(of(orders, |order| order.intent_id.as_deref()))
+        .bind(of(orders, |order| order.delivery.as_ref().map(|delivery| delivery.address.as_str())))
+        .bind(of(orders, |order| order.delivery.as_ref().and_then(|delivery| delivery.lat)))
+        .bind(of(orders, |order| order.delivery.as_ref().and_then(|delivery| delivery.lon)))
+        .bind(of(orders, |order| order.delivery.as_ref().and_then(|delivery| delivery.at)))
+        .bind(of(orders, |order| order.placed_at))
+        .bind(of(orders, |order| order.dispatched_at))
+        .bind(of(orders, |order| order.delivered_at))
+        .bind(of(orders, |order| order.cancel.as_ref().map(|cancel| cancel.at)))
+        .bind(of(orders, |order| order.cancel.as_ref().map(|cancel| cancel.by.word())))
+        .bind(of(orders, |order| order.cancel.as_ref().and_then(|cancel| i32::try_from(cancel.bp).ok())))
+        .bind(of(orders, |order| order.cancel.as_ref().and_then(|cancel| cancel.note.as_deref())))
         .execute(conn)
         .await?;
     Ok(())

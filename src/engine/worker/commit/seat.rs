@@ -1,5 +1,5 @@
 //! A run's seat in the open transaction in which its step has run, alone or beside others. The run decides and hands over
-//! its record; whoever holds the transaction commits, and says what became of it.
+//! its record; the holder of the transaction commits, and says what became of it.
 
 use tokio::sync::oneshot;
 

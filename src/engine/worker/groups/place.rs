@@ -48,6 +48,23 @@ impl Place {
     }
 }
 
+/// A group that is under way. However it ends, by a panic as well, the next may begin.
+pub(super) struct UnderWay(Option<Box<dyn FnOnce() + Send>>);
+
+impl UnderWay {
+    pub(super) fn until(ended: impl FnOnce() + Send + 'static) -> Self {
+        Self(Some(Box::new(ended)))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if let Some(ended) = self.0.take() {
+            ended();
+        }
+    }
+}
+
 /// The attempts of a worker that wait for a group: transactional ones, and those of activities that call others in batches.
 pub(crate) struct Groups {
     own: Mutex<Grouping<Place>>,

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::{
     place::{Place, Stage},
-    transaction::{FailedOnes, Tried, places_of, roll_back, tell},
+    tried::{FailedOnes, Tried, places_of, roll_back, tell},
 };
 use crate::engine::{
     activity::ActivityContext,

@@ -7,7 +7,7 @@ use tokio::{runtime::Handle, sync::oneshot};
 
 use super::{
     calling::{self, Call},
-    place::{Answered, Place, Stage},
+    place::{Answered, Place, Stage, UnderWay},
     transaction::conduct,
 };
 use crate::engine::{
@@ -48,24 +48,13 @@ fn begin_due(shared: &Arc<Shared>, transactional: bool) {
         let Some((kind, members)) = shared.groups.lock(transactional).take() else { return };
         let (runs, places): (Vec<RunId>, Vec<Place>) = members.into_iter().unzip();
         let code = shared.engine.registry().code(&kind.activity);
-        let under_way = UnderWay { shared: shared.clone(), transactional, kind, runs };
+        let its = shared.clone();
+        let under_way = UnderWay::until(move || {
+            its.groups.lock(transactional).end(&kind, &runs);
+            begin_due(&its, transactional);
+        });
         let Some(code) = code else { continue };
         runtime.spawn(carry_out(shared.clone(), code, transactional, places, Some(under_way)));
-    }
-}
-
-/// A group that is under way. However it ends, by a panic as well, the next may begin.
-pub(super) struct UnderWay {
-    shared: Arc<Shared>,
-    transactional: bool,
-    kind: Kind,
-    runs: Vec<RunId>,
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.shared.groups.lock(self.transactional).end(&self.kind, &self.runs);
-        begin_due(&self.shared, self.transactional);
     }
 }
 

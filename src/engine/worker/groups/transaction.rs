@@ -16,9 +16,9 @@ use tokio::{
 
 use super::{
     calling::{self, Call, Called},
-    place::{Place, Stage},
+    place::{Place, Stage, UnderWay},
     recording::record,
-    service::UnderWay,
+    tried::{FailedOnes, Tried, give_up, places_of, roll_back, tell},
 };
 use crate::engine::{
     activity_error::{ActivityError, DATABASE_IN_TROUBLE},
@@ -28,11 +28,7 @@ use crate::engine::{
     },
     registry::ActivityCode,
     store::transaction::{Transaction, begin_bounded},
-    worker::{
-        commit::{Seat, Verdict},
-        limits::within,
-        shared::Shared,
-    },
+    worker::{commit::Seat, shared::Shared},
 };
 
 /// How often a group is begun again while the database is in trouble, about a quarter of an hour in all, and the first of the
@@ -43,19 +39,6 @@ const TRY_AGAIN: Duration = Duration::from_millis(100);
 const TOGETHER: Duration = Duration::from_secs(2);
 /// Runs of a group of several have so long to decide, of which the transaction stands still.
 const DECIDE_WITHIN: Duration = Duration::from_secs(1);
-
-/// Attempts that failed, and how.
-pub(super) type FailedOnes = Vec<(Place, ActivityError)>;
-
-/// What came of trying a group.
-pub(super) enum Tried {
-    Over,
-    /// These are to be tried again, without the others.
-    Without(Vec<Place>),
-    SetBack(Vec<Place>, Setback),
-    /// The database is in trouble.
-    InTrouble(Vec<Place>, ActivityError),
-}
 
 /// Carries a group out. `under_way` is let go of before its end where others should not wait for it.
 pub(super) async fn conduct(
@@ -117,33 +100,6 @@ pub(super) async fn conduct(
 
 fn single<'a>(shared: &'a Shared, code: &'a dyn ActivityCode, place: Place) -> BoxFuture<'a, ()> {
     conduct(shared, code, vec![place], None).boxed()
-}
-
-/// What has been decided on rests on a try that came to nothing; the others have their result.
-fn give_up(places: Vec<Place>, error: &ActivityError) {
-    for place in places {
-        match place.stage {
-            Stage::Waiting(answer) => drop(answer.send((Err(ActivityError { unknown: false, ..error.clone() }), None))),
-            Stage::Decided(_, decided) => drop(decided.reply.send(Verdict::Reload)),
-        }
-    }
-}
-
-/// Tells runs that their attempts have failed: they were rolled back, or have left nothing in what was committed.
-pub(super) fn tell(failed: FailedOnes) {
-    for (place, error) in failed {
-        give_up(vec![place], &error);
-    }
-}
-
-pub(super) fn places_of(failed: FailedOnes) -> impl Iterator<Item = Place> {
-    failed.into_iter().map(|(place, _)| place)
-}
-
-pub(super) async fn roll_back(shared: &Shared, tx: Transaction) {
-    if let Err(error) = within(shared.config.answer_within(), tx.rollback()).await {
-        tracing::debug!(%error, "a rollback was not answered; the server rolls back with the connection");
-    }
 }
 
 async fn try_once(shared: &Shared, code: &dyn ActivityCode, mut places: Vec<Place>) -> Tried {

@@ -1,12 +1,14 @@
--- Holds every line of an order, with the items locked by lock_lines.sql. Called by store/reservations.rs.
--- h: a new round if the order has held stock before. The partial unique index refuses a second active hold of a line, and
+-- Holds every line of orders, with the items locked by lock_lines.sql. Called by store/reservations.rs.
+-- h: a new round if an order has held stock before. The partial unique index refuses a second active hold of a line, and
 --    the check on items refuses to hold more than there is: both are backstops, not the rule.
+-- s: one sum an item, because an UPDATE takes only one of the rows that it is joined with.
 WITH h AS (
     INSERT INTO shop.reservations (order_id, sku, round, quantity, state, created_at, updated_at)
     SELECT l.order_id, l.sku,
            (SELECT coalesce(max(p.round), 0) + 1 FROM shop.reservations p WHERE p.order_id = l.order_id AND p.sku = l.sku),
            l.quantity, 'held', shop.now(), shop.now()
-    FROM shop.order_items l WHERE l.order_id = $1
+    FROM shop.order_items l WHERE l.order_id = ANY ($1)
     RETURNING sku, quantity
-)
-UPDATE shop.items i SET held = i.held + h.quantity FROM h WHERE i.sku = h.sku
+),
+s AS (SELECT sku, sum(quantity)::bigint AS quantity FROM h GROUP BY sku)
+UPDATE shop.items i SET held = i.held + s.quantity FROM s WHERE i.sku = s.sku
