@@ -1,5 +1,5 @@
-//! `park`: two steps, a second's sleep, a signal, three steps. A run waits twice as rows only. The signal comes once most runs
-//! wait for it.
+//! `park`: two steps, a second's sleep, a signal, three steps. A run waits twice as rows only. Signals come in batches, as the starts
+//! did, once most runs wait for theirs.
 
 use std::{
     sync::{
@@ -9,9 +9,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt, stream};
 use serde_json::value::RawValue;
-use tokio::sync::Semaphore;
 
 use super::{
     parts::{self, Note, Order},
@@ -19,14 +17,13 @@ use super::{
     scenario::Scenario,
 };
 use crate::engine::{
-    Activity, ActivityContext, ActivityError, Context, Engine, Error, Failure, Registry, RunId, StartRun, Workflow,
+    Activity, ActivityContext, ActivityError, Context, Engine, Error, Failure, Registry, RunId, SendSignal, StartRun,
+    Workflow,
 };
 
 /// How long each run sleeps, and how long after its start it is sent its signal.
 const SLEEP: Duration = Duration::from_secs(1);
 const SIGNAL_AFTER: Duration = Duration::from_millis(2_000);
-/// Signals on their way at a time.
-const SIGNALS: usize = 8;
 const SIGNAL: &str = "go_on";
 
 /// Runs that park twice.
@@ -34,20 +31,13 @@ pub(super) struct Park {
     input: Arc<RawValue>,
     ended: Arc<AtomicU64>,
     failed: Arc<OnceLock<String>>,
-    /// A place on the way for each signal.
-    sending: Arc<Semaphore>,
 }
 
 impl Park {
     /// # Errors
     /// When the input has no JSON form, which would be a mistake.
     pub(super) fn new() -> Result<Self, Error> {
-        Ok(Self {
-            input: parts::input()?,
-            ended: Arc::default(),
-            failed: Arc::default(),
-            sending: Arc::new(Semaphore::new(SIGNALS)),
-        })
+        Ok(Self { input: parts::input()?, ended: Arc::default(), failed: Arc::default() })
     }
 }
 
@@ -71,16 +61,14 @@ impl Scenario for Park {
     }
 
     fn accompany(&self, engine: &Engine, started: Vec<RunId>) {
-        let (engine, failed, sending) = (engine.clone(), self.failed.clone(), self.sending.clone());
+        let (engine, failed) = (engine.clone(), self.failed.clone());
         tokio::spawn(async move {
             tokio::time::sleep(SIGNAL_AFTER).await;
-            let send = async |run| {
-                let _on_its_way = sending.acquire().await;
-                engine.signal(run, SIGNAL, None, None).await
-            };
-            let sent = stream::iter(started).map(send);
-            let sent: Vec<Result<(), Error>> = sent.buffer_unordered(SIGNALS).collect().await;
-            if let Some(error) = sent.into_iter().find_map(Result::err) {
+            let signal = |run| SendSignal { run, name: SIGNAL.to_owned(), payload: None, key: None };
+            let signals: Vec<SendSignal> = started.into_iter().map(signal).collect();
+            let sent = engine.signal_batch(&signals).await;
+            let sent = sent.and_then(|sent| sent.into_iter().collect::<Result<(), Error>>());
+            if let Err(error) = sent {
                 let _ = failed.set(error.to_string()); // the first one says enough
             }
         });

@@ -41,7 +41,7 @@ pub use self::{
     activity_error::ActivityError,
     api::{
         Allowance, AuditRecord, DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION, Engine, Limbo, Limiter, OpenedSession,
-        Operator, RunWatch, SESSION_FOR, StartRun, Started, Subject,
+        Operator, RunWatch, SESSION_FOR, SendSignal, StartRun, Started, Subject,
     },
     core::{
         attention::AttentionKind,

@@ -35,6 +35,11 @@ impl Pulse {
         AtWork(self)
     }
 
+    /// The workers that are at work.
+    pub(crate) fn workers(&self) -> usize {
+        self.lock().workers
+    }
+
     /// The database has answered a lane.
     pub(crate) fn answered(&self) {
         self.lock().answered = Some(Instant::now());

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use backstitch::engine::{
     Allowance, AttentionFilter, AuditFilter, CatchUp, Engine, HoldKind, NewKey, Operator, Overlap, Role, RunFilter,
-    RunId, ScheduleSpec, Subject, Verb, begin, guarded, to_json,
+    RunId, ScheduleSpec, SendSignal, Subject, Verb, begin, guarded, to_json,
 };
 use futures_util::future::BoxFuture;
 use serde_json::json;
@@ -45,6 +45,10 @@ fn schedule() -> ScheduleSpec {
     }
 }
 
+fn go_on(run: RunId) -> SendSignal {
+    SendSignal { run, name: "go".to_owned(), payload: None, key: None }
+}
+
 fn scripted_runs() -> RunFilter {
     RunFilter { workflow: Some("scripted".to_owned()), ..RunFilter::default() }
 }
@@ -64,6 +68,7 @@ fn calls<'a>(
         accept => engine.accept(start()),
         accept_batch => engine.accept_batch(vec![start(), start()]),
         signal => engine.signal(run, "go", None, None),
+        signal_batch => async { engine.signal_batch(&[go_on(run)]).await },
         operator_signal => engine.operator_signal(run, "go", None, None, by),
         apply_verb => engine.apply_verb(run, &Verb::Pause, by),
         cancel => engine.cancel(run, by),
@@ -221,6 +226,35 @@ async fn a_guarded_pool_closes_what_comes_back_in_a_transaction() {
     drop(conn);
     let mut conn = pool.acquire().await.expect("a connection");
     assert_eq!(crate::support::backend_pid(&mut conn).await, kept, "one that is as it was is kept");
+    t.finish().await;
+}
+
+/// What a session has sent last stays to be seen; a pool's sign of life leaves no trace.
+#[tokio::test]
+async fn only_what_others_have_used_is_looked_at() {
+    let t = TestEngine::idle().await;
+    let options: sqlx::postgres::PgConnectOptions = t.database().url().parse().expect("the URL is one");
+    let options = options.application_name("looked at");
+    let pool = guarded(PgPoolOptions::new().max_connections(1)).connect_lazy_with(options);
+    let engine = Engine::new(pool.clone(), t.script.registry());
+    let last = async || {
+        wait_until("it is back", async || pool.num_idle() == 1).await;
+        let query = "SELECT query FROM pg_stat_activity WHERE application_name = 'looked at'";
+        sqlx::query_scalar::<_, String>(query).fetch_one(t.engine.pool()).await.expect("it is there")
+    };
+    let run = engine.start(request("scripted", &[signal("go", None)])).await.expect("it starts").run;
+    wait_until("the hint is sent", async || last().await.contains("pg_notify")).await;
+    engine.result(run, Duration::ZERO).await.expect("it is there");
+    let looks = |sent: String| sent.contains("default_transaction_read_only");
+    assert!(looks(last().await), "load_result is not one of those that are asked often");
+    for _ in 0..2 {
+        engine.signal(run, "go", None, None).await.expect("it is sent");
+        assert!(!looks(last().await), "the engine's own is not");
+    }
+    engine.signal(RunId::nil(), "go", None, None).await.expect_err("there is none");
+    wait_until("the hint is sent", async || looks(last().await)).await;
+    sqlx::query("SELECT 1").execute(&pool).await.expect("it is answered");
+    assert!(looks(last().await), "a service's is");
     t.finish().await;
 }
 

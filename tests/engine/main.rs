@@ -30,6 +30,7 @@
 //! | `deploys` | builds side by side, queues that nobody serves, mistakes of registration |
 //! | `extremes` | spans without end, and panics of the worker's own code |
 //! | `dropped` | callers that stop waiting at any await |
+//! | `signals` | signals that come many at a time |
 //! | `sessions` | sessions are as the engine relies on, whatever a database sets |
 //! | `trouble` | a database in trouble is waited out, never blamed on a run |
 //! | `crash` | workers and Postgres killed in mid-work |
@@ -71,6 +72,7 @@ mod search;
 mod secrets;
 mod sessions;
 mod settles;
+mod signals;
 mod silence;
 mod transactional;
 mod trouble;

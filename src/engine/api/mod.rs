@@ -31,5 +31,6 @@ pub use self::{
     limbo::Limbo,
     limits::{Allowance, Limiter},
     run::RunWatch,
+    signals::SendSignal,
     start::{StartRun, Started},
 };

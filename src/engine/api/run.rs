@@ -8,7 +8,7 @@ use crate::engine::{
     error::Error,
     hints::Watch,
     read_models::{Run, RunResult},
-    store::{reads, search},
+    store::{give_back, reads, search},
 };
 
 /// Digits of an id that one has to give at least.
@@ -27,7 +27,7 @@ impl RunWatch {
     /// Done when the run ends or waits after this call. To be called before a look at what one waits for, so that nothing in
     /// between is missed; and awaited with a limit, because only looking finds what happens in other processes.
     pub fn news(&self) -> impl Future<Output = ()> + Send + '_ {
-        let mut notified = Box::pin(self.0.ended.notified());
+        let mut notified = Box::pin(self.0.stirred().notified());
         notified.as_mut().enable();
         notified
     }
@@ -80,7 +80,9 @@ impl Engine {
         loop {
             let news = watch.news();
             // Watching began before this look, so that an end in between is not missed.
-            let looked = reads::find_result(self.schema(), &mut *self.acquire().await?, run).await?;
+            let mut conn = self.acquire().await?;
+            let looked = reads::find_result(self.schema(), &mut conn, run).await?;
+            give_back(conn);
             let left = wait.saturating_sub(began.elapsed());
             match looked {
                 Some(ended) => return Ok(ended),
@@ -90,7 +92,10 @@ impl Engine {
                 None => {}
             }
             // The end may come in another process: then only polling finds it.
-            let _ = tokio::time::timeout(pause.min(left), news).await;
+            let has_news = tokio::time::timeout(pause.min(left), news).await.is_ok();
+            if has_news && let Some(known) = watch.0.result() {
+                return Ok(known);
+            }
             pause = (pause * 2).min(Duration::from_millis(500));
         }
     }

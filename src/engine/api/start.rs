@@ -23,7 +23,7 @@ use crate::engine::{
     names::{DEFAULT_QUEUE, INTERNAL_KEY, SCHEDULE_KEY, check_callers_key, check_name, check_queue},
     registry::deadline_ms as deadline_ms_of,
     store::{
-        lanes,
+        give_back, lanes,
         start::{self, Newest},
     },
     trouble::Trouble,
@@ -129,6 +129,7 @@ impl Engine {
     pub async fn start(&self, request: StartRun) -> Result<Started, Error> {
         let mut conn = self.acquire().await?;
         let started = self.start_in(&mut conn, request).await.map_err(Error::of_write)?;
+        give_back(conn);
         self.hint();
         Ok(started)
     }
@@ -140,6 +141,7 @@ impl Engine {
     pub async fn accept(&self, request: StartRun) -> Result<Started, Error> {
         let mut conn = self.acquire().await?;
         let started = self.start_one(&mut conn, request, By::Caller).await.map_err(Error::of_write)?;
+        give_back(conn);
         self.hint();
         Ok(started)
     }
@@ -176,6 +178,7 @@ impl Engine {
             }
             other => other?,
         };
+        give_back(conn);
         self.hint();
         Ok(started)
     }

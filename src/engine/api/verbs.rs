@@ -168,7 +168,7 @@ impl Engine {
 
     /// Those who wait for the run's end in this process look again.
     fn wake_waiters(&self, run: RunId) {
-        self.hints().wake_waiters([run]);
+        self.hints().wake_waiters(run, None);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Claiming due runs, and loading what is on record of them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use sqlx::{PgConnection, Row};
 
@@ -10,6 +10,7 @@ use super::schema::Schema;
 use crate::engine::{
     core::{
         decision::Snapshot,
+        ids::RunMap,
         model::{Request, RunId, Signal, Status, Step, Time},
     },
     error::Error,
@@ -82,14 +83,14 @@ pub(crate) async fn load_steps(
     schema: &Schema,
     conn: &mut PgConnection,
     runs: &[RunId],
-) -> Result<HashMap<RunId, Vec<Step>>, Error> {
+) -> Result<RunMap<Vec<Step>>, Error> {
     let query = concat!(
         "SELECT ",
         step_columns!(),
         " FROM {schema}.step WHERE run_id = ANY ($1) ORDER BY run_id, seq, direction"
     );
     let rows = sqlx::query(schema.sql(query)).bind(runs).fetch_all(conn).await?;
-    let mut found: HashMap<RunId, Vec<Step>> = HashMap::new();
+    let mut found: RunMap<Vec<Step>> = RunMap::default();
     for row in &rows {
         found.entry(row.try_get("run_id")?).or_default().push(read_step(row)?);
     }
@@ -101,11 +102,11 @@ pub(crate) async fn load_signals(
     schema: &Schema,
     conn: &mut PgConnection,
     runs: &[RunId],
-) -> Result<HashMap<RunId, Vec<Signal>>, Error> {
+) -> Result<RunMap<Vec<Signal>>, Error> {
     let query = "SELECT run_id, id, name, payload::text AS payload FROM {schema}.signal
         WHERE run_id = ANY ($1) AND consumed_by IS NULL ORDER BY run_id, id";
     let rows = sqlx::query(schema.sql(query)).bind(runs).fetch_all(conn).await?;
-    let mut found: HashMap<RunId, Vec<Signal>> = HashMap::new();
+    let mut found: RunMap<Vec<Signal>> = RunMap::default();
     for row in &rows {
         let name: Arc<str> = row.try_get::<String, _>("name")?.into();
         let signal = Signal { id: row.try_get("id")?, name, payload: parse_json(row.try_get("payload")?) };
@@ -122,15 +123,26 @@ pub(crate) struct Inbox {
     pub(crate) signals: Vec<Signal>,
 }
 
-/// The inbox of one run. The counter is read first, so that it never claims to cover a signal that was not read.
+/// The inboxes of runs. The counters are read first, so that none ever claims to cover a signal that was not read.
+pub(crate) async fn load_inboxes(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    runs: &[RunId],
+) -> Result<RunMap<Inbox>, Error> {
+    let query = "SELECT id, inbox, request FROM {schema}.run WHERE id = ANY ($1)";
+    let counted: Vec<(RunId, i32, i16)> = sqlx::query_as(schema.sql(query)).bind(runs).fetch_all(&mut *conn).await?;
+    let filled: Vec<RunId> = counted.iter().filter(|(_, inbox, _)| *inbox > 0).map(|(run, ..)| *run).collect();
+    let mut signals = if filled.is_empty() { RunMap::default() } else { load_signals(schema, conn, &filled).await? };
+    let inbox = |(run, inbox, request)| {
+        let signals = signals.remove(&run).unwrap_or_default();
+        (run, Inbox { inbox, request: Request::from_code(request), signals })
+    };
+    Ok(counted.into_iter().map(inbox).collect())
+}
+
+/// The inbox of one run.
 pub(crate) async fn load_inbox(schema: &Schema, conn: &mut PgConnection, run: RunId) -> Result<Inbox, Error> {
-    let (inbox, request): (i32, i16) =
-        sqlx::query_as(schema.sql("SELECT inbox, request FROM {schema}.run WHERE id = $1"))
-            .bind(run)
-            .fetch_one(&mut *conn)
-            .await?;
-    let signals = load_signals(schema, conn, &[run]).await?.remove(&run).unwrap_or_default();
-    Ok(Inbox { inbox, request: Request::from_code(request), signals })
+    load_inboxes(schema, conn, &[run]).await?.remove(&run).ok_or(Error::UnknownRun(run))
 }
 
 /// The inbox counters of runs that a worker holds.
@@ -144,14 +156,21 @@ pub(crate) async fn load_inbox_sizes(
 }
 
 /// The database's time, and the due times of a run's open steps as their rows have them.
+pub(crate) type Dues = (Time, Vec<(u32, Time)>);
+
+/// The same of many runs.
 pub(crate) async fn load_dues(
     schema: &Schema,
     conn: &mut PgConnection,
-    run: RunId,
-) -> Result<(Time, Vec<(u32, Time)>), Error> {
+    runs: &[RunId],
+) -> Result<(Time, RunMap<Vec<(u32, Time)>>), Error> {
     let now = super::now(schema, conn).await?;
-    let query = "SELECT seq, due_at FROM {schema}.step
-        WHERE run_id = $1 AND direction = 0 AND outcome IS NULL AND due_at IS NOT NULL";
-    let rows: Vec<(i32, Time)> = sqlx::query_as(schema.sql(query)).bind(run).fetch_all(conn).await?;
-    Ok((now, rows.into_iter().map(|(seq, at)| (seq as u32, at)).collect()))
+    let query = "SELECT run_id, seq, due_at FROM {schema}.step
+        WHERE run_id = ANY ($1) AND direction = 0 AND outcome IS NULL AND due_at IS NOT NULL";
+    let rows: Vec<(RunId, i32, Time)> = sqlx::query_as(schema.sql(query)).bind(runs).fetch_all(conn).await?;
+    let mut found: RunMap<Vec<(u32, Time)>> = RunMap::default();
+    for (run, seq, at) in rows {
+        found.entry(run).or_default().push((seq as u32, at));
+    }
+    Ok((now, found))
 }

@@ -2,12 +2,14 @@
 //!
 //! A future that is dropped within a statement, by a deadline or a shutdown, leaves a connection that is of no use: the pool
 //! would wait for its answer, for ever if the network is silent. So it is closed.
+//!
+//! What the engine alone has used, and what has answered all, goes back without being looked at.
 
 use std::ops::{Deref, DerefMut};
 
 use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
 
-use super::transaction::acquire;
+use super::{session, transaction::acquire};
 use crate::engine::error::Error;
 
 /// A connection that is closed when it is dropped, unless [`Lent::give_back`] was called.
@@ -25,10 +27,16 @@ impl Lent {
         Ok(Self { conn: acquire(pool).await?, answered: false })
     }
 
-    /// Everything has been answered: the next one may have it.
+    /// Everything has been answered, and is as it was: no transaction, no setting. The next one may have it.
     pub(crate) fn give_back(mut self) {
         self.answered = true;
     }
+}
+
+/// Gives back a connection that the engine alone has used, of which [`Lent::give_back`] may say the same. One that is dropped is
+/// looked at first.
+pub(crate) fn give_back(mut conn: PoolConnection<Postgres>) {
+    session::give_back(&mut conn);
 }
 
 /// Closes the pool's idle connections, without a word to the server.
@@ -40,7 +48,9 @@ pub(crate) fn close_idle(pool: &PgPool) {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        if !self.answered {
+        if self.answered {
+            session::give_back(&mut self.conn);
+        } else {
             self.conn.close_on_drop();
         }
     }

@@ -67,7 +67,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgListener},
 };
 
-pub(crate) use self::lent::{Lent, close_idle};
+pub(crate) use self::lent::{Lent, close_idle, give_back};
 use self::schema::Schema;
 use super::{
     core::{model::Time, time::LONGEST},
@@ -130,10 +130,12 @@ pub(crate) async fn ping(listener: &mut PgListener) -> Result<(), Error> {
 }
 
 /// Tells idle workers of other processes that something may be due. Never inside a hot transaction: NOTIFY takes a
-/// lock that is held until the commit is on disk.
-pub(crate) async fn send_hint(schema: &Schema, pool: &PgPool) -> Result<(), Error> {
+/// lock that all who notify share. It is held until the commit is over, which therefore does not wait for the disk; a hint
+/// may be lost. `from`: whose it is.
+pub(crate) async fn send_hint(schema: &Schema, pool: &PgPool, from: &str) -> Result<(), Error> {
     let mut conn = Lent::of(pool).await?;
-    sqlx::query(schema.sql("SELECT pg_notify('{schema}_due', '')")).execute(&mut *conn).await?;
+    let query = "SELECT set_config('synchronous_commit', 'off', true), pg_notify('{schema}_due', $1)";
+    sqlx::query(schema.sql(query)).bind(from).execute(&mut *conn).await?;
     conn.give_back();
     Ok(())
 }

@@ -1,12 +1,13 @@
 //! What a session has to be for our statements to mean what they say, whatever a database or a role sets for its sessions.
 //!
 //! Set when a connection opens, and looked at when it comes back to its pool: a session that is another one by then, or is still
-//! inside of a transaction, is closed.
+//! inside of a transaction, is closed. Where only we have used it, and all was answered, that is known without a look.
 
 use std::{fmt::Write, time::Duration};
 
 use sqlx::{
-    AssertSqlSafe, PgConnection, Row,
+    AssertSqlSafe, PgConnection, Postgres, Row,
+    pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -47,6 +48,19 @@ const CHECKED: &str = "SELECT now() = statement_timestamp() AS outside,
     AND current_setting('default_transaction_read_only') = 'off'
     AND current_setting('TimeZone') = 'UTC' AS as_opened";
 
+tokio::task_local! {
+    /// Set in the task that gives a connection back of which nothing has to be found out.
+    static AS_LENT: ();
+}
+
+/// Gives a connection back to its pool that is as it was lent: whatever went over it is answered, no transaction is open, and no
+/// setting was changed. Only its pool's own sign of life is waited for.
+pub(super) fn give_back(conn: &mut PoolConnection<Postgres>) {
+    let returning = AS_LENT.scope((), conn.return_to_pool());
+    // One that gives no sign of life is closed.
+    tokio::spawn(tokio::time::timeout(LOOKED_AT_WITHIN, returning));
+}
+
 /// Connection options whose sessions have what we rely on from their first statement.
 pub(crate) fn pinned(options: PgConnectOptions) -> PgConnectOptions {
     options.options(PINNED.iter().filter(|(name, _)| !NOT_EVERYBODYS.contains(name)).copied())
@@ -83,6 +97,9 @@ async fn blemish(conn: &mut PgConnection) -> Result<Option<&'static str>, sqlx::
 pub fn guarded(pool: PgPoolOptions) -> PgPoolOptions {
     pool.after_connect(|conn, _| Box::pin(async move { pin(conn).await })).after_release(|conn, _| {
         Box::pin(async move {
+            if AS_LENT.try_with(|()| ()).is_ok() {
+                return Ok(true);
+            }
             // One that was left within a statement may never answer.
             let looked = tokio::time::timeout(LOOKED_AT_WITHIN, blemish(conn)).await;
             let looked = looked.unwrap_or_else(|_| Ok(Some("silent")))?;

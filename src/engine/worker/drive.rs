@@ -25,7 +25,7 @@ use super::{
 use crate::engine::{
     activity::{ActivityContext, Origin, VISIBLE_AFTER},
     core::{
-        decision::{Attempt, Decision, Event, FollowUp, Verification},
+        decision::{Attempt, Decision, Event, FollowUp, RunWrite, Verification},
         execution::panic_message,
         holds::HoldKind,
         machine::Machine,
@@ -34,6 +34,7 @@ use crate::engine::{
         time::Moment as _,
         trace::Trace,
     },
+    read_models::RunResult,
     store::{
         claim,
         lanes::{self, Lease, Release},
@@ -175,6 +176,7 @@ impl Driver {
         if self.releasing {
             decision.withdraw_attempts(self.shared.clock.now());
         }
+        let result = self.awaited_result(&decision);
         let ack = if decision.writes.is_empty() && tx.is_none() {
             Ack::Done
         } else {
@@ -197,7 +199,10 @@ impl Driver {
             Ack::InboxChanged => {
                 return Box::pin(self.decide_on_inbox()).await.map(|decision| Next::Decide(Box::new(decision)));
             }
-            Ack::Done | Ack::Paused if releases => return None,
+            Ack::Done | Ack::Paused if releases => {
+                self.shared.engine.hints().wake_waiters(self.run, result);
+                return None;
+            }
             Ack::Paused => {
                 self.releasing = true;
                 Box::pin(self.withdraw_unbegun(&mut decision.follow_ups)).await?;
@@ -210,6 +215,17 @@ impl Driver {
             return None;
         }
         Some(Next::Wait(decision.wake_at))
+    }
+
+    /// How the run ends with this decision, where somebody here waits for that: it saves them a look at its row.
+    fn awaited_result(&self, decision: &Decision) -> Option<RunResult> {
+        let Some(RunWrite::Dequeue { status, output, failure, .. }) = &decision.writes.run else { return None };
+        if !status.is_end() || !self.shared.engine.hints().is_awaited(self.run) {
+            return None;
+        }
+        let secret_fields = self.shared.engine.registry().secret_fields_of(self.origin.workflow);
+        let (output, failure) = (output.clone(), failure.clone());
+        Some(RunResult { id: self.run, status: (*status).into(), ended: true, output, failure, secret_fields })
     }
 
     /// Withdraws what was about to begin when its commit said that the run is paused: on record it is under way.
@@ -288,8 +304,9 @@ impl Driver {
                     if let Some(beat) = self.next_beat() {
                         return Some(Incoming::of(beat));
                     }
+                    // Without an answer, the timers wait.
                     if wake_at.is_some_and(|at| at <= self.shared.clock.now())
-                        && let Some((now, recorded)) = Box::pin(self.load_dues()).await
+                        && let Some((now, recorded)) = Box::pin(self.shared.lookups.dues(self.run)).await
                     {
                         return Some(Incoming { now: Some(now), ..Incoming::of(Event::Due { recorded }) });
                     }
@@ -368,32 +385,14 @@ impl Driver {
         None
     }
 
-    async fn load_dues(&mut self) -> Option<(Time, Vec<(u32, Time)>)> {
-        let dues =
-            async { claim::load_dues(self.shared.schema(), &mut *self.shared.engine.acquire().await?, self.run).await };
-        match within(self.shared.config.answer_within(), dues).await {
-            Ok((now, recorded)) => {
-                self.shared.clock.set(now);
-                Some((now, recorded))
-            }
-            Err(error) => {
-                tracing::debug!(%error, "the database's clock can't be read; timers wait");
-                None
-            }
-        }
-    }
-
     async fn load_inbox(&mut self) -> Option<Event> {
-        let loaded = async {
-            claim::load_inbox(self.shared.schema(), &mut *self.shared.engine.acquire().await?, self.run).await
-        };
-        match within(self.shared.config.answer_within(), loaded).await {
-            Ok(claim::Inbox { inbox, request, signals }) => {
+        match self.shared.lookups.inbox(self.run).await {
+            Some(claim::Inbox { inbox, request, signals }) => {
                 self.active.set_seen(inbox);
                 Some(Event::Inbox { inbox, request, signals })
             }
-            Err(error) => {
-                tracing::warn!(run_id = %self.run, %error, "the inbox can't be read: the run is released");
+            None => {
+                tracing::warn!(run_id = %self.run, "the inbox can't be read: the run is released");
                 self.committer.release().await;
                 None
             }

@@ -7,7 +7,8 @@
 //! | `commit` | records decisions, through the lane or in a step's own transaction, and handles refusals |
 //! | `attempt` | one attempt: context, log, observer |
 //! | `groups` | attempts that share a transaction or a call: timeout, panic, commit |
-//! | `pump` | fires timers, takes lost runs over, listens for hints, reads inboxes and holds |
+//! | `lookups` | what runs look up between two decisions, collected |
+//! | `pump` | fires timers, takes lost runs over, listens for hints, looks up, reads inboxes and holds |
 //!
 //! Each part uses only those below it: `lane`, `drive`, `commit`, `connection`, `shared`. Nothing durable is in memory only: a
 //! killed worker loses its lanes, and others take its runs over.
@@ -26,6 +27,7 @@ mod groups;
 mod holds;
 mod lane;
 mod limits;
+mod lookups;
 mod pump;
 mod registration;
 mod shared;
@@ -84,6 +86,7 @@ impl Worker {
         pumps.spawn(keep_running(shared.clone(), "takeover", pump::take_over));
         pumps.spawn(keep_running(shared.clone(), "hints", pump::listen));
         pumps.spawn(keep_running(shared.clone(), "inboxes", pump::read_inboxes));
+        pumps.spawn(keep_running(shared.clone(), "lookups", pump::look_up));
         pumps.spawn(keep_running(shared.clone(), "holds", pump::read_holds));
         pumps.spawn(keep_running(shared.clone(), "pulse", pump::watch_pulse));
 

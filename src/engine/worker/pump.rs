@@ -12,10 +12,12 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     limits::{is_silence, within},
+    lookups::{Look, Waiting},
     shared::Shared,
     watch::Watch,
 };
 use crate::engine::{
+    core::model::RunId,
     error::Error,
     store::{self, HOLDS_HINT, Lent, claim, holds, lanes, timers},
 };
@@ -106,6 +108,7 @@ pub(super) async fn listen(shared: Arc<Shared>) {
             loop {
                 match timeout(LISTEN_FOR, listener.try_recv()).await {
                     Ok(Ok(Some(hint))) if hint.payload() == HOLDS_HINT => shared.holds.changed.notify_one(),
+                    Ok(Ok(Some(hint))) if shared.knows(hint.payload()) => continue,
                     Ok(Ok(Some(_))) => {}
                     Ok(Ok(None)) => return Ok(()),
                     Ok(Err(error)) => return Err(error.into()),
@@ -121,6 +124,40 @@ pub(super) async fn listen(shared: Arc<Shared>) {
             failed(&shared, "listening for hints", &error).await;
         }
     }
+}
+
+/// Looks up what runs need between two decisions, for many at once. A look that fails leaves its runs without an answer, which
+/// they hear.
+pub(super) async fn look_up(shared: Arc<Shared>) {
+    loop {
+        let mut look = shared.lookups.next().await;
+        if let Err(error) = within(shared.config.answer_within(), answer(&shared, &mut look)).await {
+            failed(&shared, "lookups", &error).await;
+        }
+    }
+}
+
+async fn answer(shared: &Shared, look: &mut Look) -> Result<(), Error> {
+    fn runs<T>(waiting: &Waiting<T>) -> Vec<RunId> {
+        waiting.iter().map(|(run, _)| *run).collect()
+    }
+    let mut conn = Lent::of(shared.engine.pool()).await?;
+    if !look.dues.is_empty() {
+        let (now, mut found) = claim::load_dues(shared.schema(), &mut conn, &runs(&look.dues)).await?;
+        shared.clock.set(now);
+        for (run, answer) in look.dues.drain(..) {
+            // Who was dropped meanwhile needs none.
+            let _ = answer.send((now, found.remove(&run).unwrap_or_default()));
+        }
+    }
+    if !look.inboxes.is_empty() {
+        let mut found = claim::load_inboxes(shared.schema(), &mut conn, &runs(&look.inboxes)).await?;
+        for (run, answer) in look.inboxes.drain(..) {
+            let _ = found.remove(&run).map(|inbox| answer.send(inbox));
+        }
+    }
+    conn.give_back();
+    Ok(())
 }
 
 pub(super) async fn read_inboxes(shared: Arc<Shared>) {

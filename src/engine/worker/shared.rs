@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     active_runs::ActiveRuns, clock::DbClock, commit::Refused, config::WorkerConfig, groups::Groups, holds::HoldsView,
-    suspects::Suspects,
+    lookups::Lookups, suspects::Suspects,
 };
 use crate::engine::{
     api::Engine,
@@ -42,6 +42,7 @@ pub(crate) struct Shared {
     pub(super) may_be_due: AtomicBool,
     pub(super) turn: AtomicUsize,
     pub(super) active: ActiveRuns,
+    pub(super) lookups: Lookups,
     pub(super) suspects: Arc<Suspects>,
     pub(super) holds: HoldsView,
     /// Runs whose own transaction was refused once.
@@ -67,6 +68,7 @@ impl Shared {
             may_be_due: AtomicBool::new(true),
             turn: AtomicUsize::new(0),
             active: ActiveRuns::default(),
+            lookups: Lookups::default(),
             suspects: Arc::default(),
             holds: HoldsView::default(),
             refused: Refused::default(),
@@ -107,6 +109,12 @@ impl Shared {
         let WorkerConfig { name, queues, slots, .. } = &self.config;
         let slots = i32::try_from(*slots).unwrap_or(i32::MAX);
         lanes::Worker { name: name.clone(), queues: queues.clone(), workflows: self.workflows(), slots }
+    }
+
+    /// Whether a hint is our own, of which the lanes know already. Several workers of one engine share what wakes their lanes:
+    /// there it may have come to the wrong one.
+    pub(super) fn knows(&self, hint: &str) -> bool {
+        self.engine.hints().has_sent(hint) && self.engine.pulse().workers() == 1
     }
 
     /// Has a lane claim as soon as it can.

@@ -296,7 +296,6 @@ async fn give_back_all(lane: &mut LaneConnection, commits: &[Commit]) -> Result<
 fn answer(lane: &LaneConnection, commits: &[Commit], flushed: &Flushed, done: &mut Done) {
     lane.acknowledged.note(flushed.beat);
     lane.shared.clock.set(flushed.now);
-    lane.shared.engine.hints().wake_waiters(flushed.dequeued.iter().copied());
     let mut handed_over = false;
     for commit in commits {
         handed_over |= matches!(commit.writes.run, Some(RunWrite::HandOver { .. }));

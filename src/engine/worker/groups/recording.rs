@@ -77,7 +77,6 @@ pub(super) async fn record(shared: &Shared, mut tx: Transaction, places: Vec<Pla
         if let (Some(seat), Some(first)) = (seated.get(part.start), these.first()) {
             seat.lane.acknowledged.note_steps(first.run, &first.writes.steps);
         }
-        shared.engine.hints().wake_waiters(done.dequeued);
     }
     for (seat, ack) in seated.drain(..).zip(acks) {
         shared.refused.forget(seat.cx.run_id());
