@@ -2,8 +2,8 @@
 //!
 //! | system | activities |
 //! |---|---|
-//! | our own tables, transactional | `open_order`, `reserve_stock`, `restock`, `begin_payment`, `give_up`, `confirm`, `follow_up`, `fix_refund`, `record_refund`, `close_order`, `accept_late_payment`, `archive`, `sweep_archive` |
-//! | the payment gateway | `create_intent`, `charge`, `check_payment`, `settle_payment`, `refund`, `check_refund`, `look_late` |
+//! | our own tables, transactional | `open_order`, `reserve_stock`, `restock`, `begin_payment`, `give_up`, `confirm`, `follow_up`, `fix_refund`, `record_refund`, `close_order`, `accept_late_payment`, `archive`, `sweep_archive`, `mend_stock`, `settle_difference` |
+//! | the payment gateway | `create_intent`, `charge`, `check_payment`, `settle_payment`, `refund`, `check_refund`, `look_late`, `compare_books`, `mend_refund`, `mend_void` |
 //! | people | `notify`, `announce`, `escalate_refund` |
 //!
 //! An activity's fields are its clients; its input is all it needs to act. So an operator can run its undo years later,
@@ -17,9 +17,11 @@ pub(crate) mod described;
 mod follow_up;
 mod intent;
 mod late_payment;
+mod mend;
 mod notify;
 mod open_order;
 mod payment;
+mod reconcile;
 mod references;
 mod refund;
 mod refund_ledger;
@@ -48,11 +50,13 @@ pub use self::{
     follow_up::{FollowUp, Following, Seen},
     intent::{BeginPayment, CreateIntent, IntentRequest},
     late_payment::{AcceptLatePayment, Late, LookLate, TakenOn},
+    mend::{DifferenceRef, MendRefund, MendSides, MendStock, MendVoid, SettleDifference},
     notify::{
         About, Announce, LogNotifier, Notice, Notification, Notifier, Notify, NotifyError, NotifyFuture, Recipient,
     },
     open_order::OpenOrder,
     payment::{CheckPayment, Checked, Paid, SettlePayment, Settled, Settling},
+    reconcile::{CompareBooks, Reconciled},
     references::{IntentRef, Made, RefundDue, RefundRef},
     refund::{CheckRefund, Refund},
     refund_ledger::{EscalateRefund, FixRefund, RecordRefund, Recorded},
@@ -89,6 +93,7 @@ impl std::fmt::Debug for ShopDeps {
 pub fn register(registry: Registry, deps: &ShopDeps) -> Registry {
     let (pool, gateway) = (&deps.pool, &deps.gateway);
     let (notifier, history) = (&deps.notifier, &deps.history);
+    let sides = MendSides { pool: pool.clone(), gateway: gateway.clone() };
     registry
         .with_activity(OpenOrder)
         .with_activity(ReserveStock)
@@ -113,6 +118,11 @@ pub fn register(registry: Registry, deps: &ShopDeps) -> Registry {
         .with_activity(AcceptLatePayment { history: history.clone() })
         .with_activity(Archive { history: history.clone() })
         .with_activity(SweepArchive { history: history.clone() })
+        .with_activity(CompareBooks { pool: pool.clone(), gateway: gateway.clone() })
+        .with_activity(MendRefund(sides.clone()))
+        .with_activity(MendVoid(sides))
+        .with_activity(MendStock)
+        .with_activity(SettleDifference)
 }
 
 /// An order's id: the whole input of many steps.

@@ -9,7 +9,7 @@ use super::output::Out;
 use crate::{config::DatabaseArgs, engine::Engine};
 #[cfg(feature = "shop")]
 use crate::{
-    orders::{Orders, ShopSettings},
+    orders::{Error, Orders, ShopSettings, difference::Mismatch, runs::ReconcileInput},
     payments::{Secret, StripeConfig, StripeGateway},
 };
 
@@ -142,13 +142,18 @@ async fn check_ledger(orders: &Orders) -> anyhow::Result<Check> {
     Ok(Check::new("ledger", breaches.is_empty(), found))
 }
 
-/// Order by order.
+/// The comparison of the schedule, without its grace: nothing else may be going on.
 #[cfg(feature = "shop")]
 async fn compare_with(gateway: &StripeGateway, orders: &Orders) -> anyhow::Result<Check> {
-    let found = orders.compare(gateway).await?;
+    let scope = ReconcileInput { grace_ms: 0, ..ReconcileInput::default() };
+    let found = match orders.compare(gateway, &scope).await {
+        Ok(found) => found,
+        Err(error @ Error::Gateway(_)) => return Ok(Check::new("gateway", false, error.to_string())),
+        Err(error) => return Err(error.into()),
+    };
     let says = match found.differences.len() {
         0 => format!("{} orders agree, {} are under way", found.agree, found.under_way),
-        _ => found.differences.iter().take(LISTED).cloned().collect::<Vec<_>>().join("; "),
+        _ => found.differences.iter().take(LISTED).map(Mismatch::sentence).collect::<Vec<_>>().join("; "),
     };
     Ok(Check::new("gateway", found.differences.is_empty(), says))
 }

@@ -27,6 +27,8 @@ mod operation;
 #[cfg(feature = "shop")]
 mod order;
 pub mod output;
+#[cfg(feature = "shop")]
+mod reconcile;
 mod retention;
 mod run;
 mod schedule;
@@ -135,6 +137,14 @@ enum Command {
         #[command(subcommand)]
         verb: order::Verb,
     },
+    #[cfg(feature = "shop")]
+    /// Show what our books and the gateway's disagree about
+    Reconcile {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(flatten)]
+        args: reconcile::Args,
+    },
     /// List, follow and stop bulk operations
     Operation {
         #[command(flatten)]
@@ -242,6 +252,8 @@ impl Cli {
             Command::Operation { server, verb } => operation::run(verb, &server, out).await,
             #[cfg(feature = "shop")]
             Command::Order { server, verb } => order::run(verb, &server, out).await,
+            #[cfg(feature = "shop")]
+            Command::Reconcile { server, args } => reconcile::run(&args, &server, out).await,
             Command::Openapi => openapi::run(),
             Command::Man(args) => man::run(&args),
             Command::Completions(args) => completions::run(&args),

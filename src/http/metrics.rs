@@ -117,8 +117,12 @@ async fn show_database(app: &App, scraper: &Scraper, text: &mut String) {
     let open = gauges.operations_open as f64;
     gauge(text, "operations_open", "Bulk operations that have not ended", &[("", open)]);
     gauge(text, "workers_alive", "Workers heard of in the last half minute", &[("", gauges.workers_alive as f64)]);
-    for Gauge { name, help, value } in own {
-        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}");
+    for Gauge { name, help, values } in own {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+        for (label, value) in values {
+            let label = if label.is_empty() { label } else { format!("{{{label}}}") };
+            let _ = writeln!(text, "{name}{label} {value}");
+        }
     }
     if let Some(limbo) = limbo(app, &mut cached).await {
         gauge(text, "limbo_runs", "Runs that nothing will ever move, counted up to 100: a bug", &[("", limbo as f64)]);

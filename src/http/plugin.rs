@@ -13,7 +13,7 @@ use super::{
     page::{Address, Fragment},
     problem::{Code, Problem},
 };
-use crate::engine::Error;
+use crate::engine::{Error, Operator};
 
 /// What the calls of a plugin give.
 pub type PluginFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -52,6 +52,25 @@ pub struct Section {
     pub routes: &'static [&'static str],
 }
 
+/// A form of the dashboard that an operator confirms: what would happen, a reason, and a button.
+#[derive(Clone, Debug, Default)]
+pub struct Form {
+    /// The section's word.
+    pub section: &'static str,
+    /// The page that it belongs to: address and name.
+    pub parent: (&'static str, &'static str),
+    /// Its title.
+    pub title: String,
+    /// What it means, in a sentence.
+    pub means: &'static str,
+    /// What would happen, in sentences.
+    pub plan: Vec<String>,
+    /// What its button says.
+    pub label: &'static str,
+    /// What can't be done at present: the button is dim.
+    pub closed: bool,
+}
+
 /// A number for `/metrics`, read from the database when it is asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gauge {
@@ -59,8 +78,8 @@ pub struct Gauge {
     pub name: &'static str,
     /// What it counts.
     pub help: &'static str,
-    /// Its value.
-    pub value: f64,
+    /// Its values, each with its label, `name="value"`; without one where it is empty.
+    pub values: Vec<(String, f64)>,
 }
 
 /// What a service adds. Every part may be left out. The guard, the limit on bodies, request ids and the form of errors apply
@@ -85,6 +104,23 @@ pub trait Plugin: Send + Sync + 'static {
     /// The content of a page of its sections. Live updates render it again, at most every second, for all who look.
     fn render<'a>(&'a self, address: &'a Address, base: &'a Base) -> PluginFuture<'a, Result<Fragment, Problem>> {
         let _ = (address, base);
+        Box::pin(async { Err(Problem::new("unknown_route", "no page has this address")) })
+    }
+
+    /// The routes of its forms: `/tenants/{id}/close`.
+    fn forms(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The form of an address, as a dry run: nothing is done.
+    fn form<'a>(&'a self, address: &'a Address) -> PluginFuture<'a, Result<Form, Problem>> {
+        let _ = address;
+        Box::pin(async { Err(Problem::new("unknown_route", "no page has this address")) })
+    }
+
+    /// Does what a form says, for an operator who gave a reason. A refusal shows the form again.
+    fn submit<'a>(&'a self, address: &'a Address, by: &'a Operator) -> PluginFuture<'a, Result<(), Problem>> {
+        let _ = (address, by);
         Box::pin(async { Err(Problem::new("unknown_route", "no page has this address")) })
     }
 

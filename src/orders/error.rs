@@ -76,6 +76,18 @@ pub enum Error {
         /// The reason.
         message: String,
     },
+    /// The gateway can't be asked.
+    #[error("the gateway can't be asked: {0}")]
+    Gateway(#[from] crate::payments::GatewayError),
+    /// There is no such difference.
+    #[error("there is no difference {0}")]
+    UnknownDifference(Uuid),
+    /// A difference is mended or gone.
+    #[error("the difference is {0}: nothing is left to mend")]
+    DifferenceNotOpen(&'static str),
+    /// A run is mending it.
+    #[error("run {0} is mending the difference")]
+    DifferenceBeingMended(Uuid),
     /// The engine refused or failed.
     #[error(transparent)]
     Engine(#[from] engine::Error),
@@ -98,6 +110,10 @@ impl Error {
             Self::TooManyInFlight { .. } => "rate_limited",
             Self::BadCursor => "bad_cursor",
             Self::WebhookRefused { code, .. } => code,
+            Self::Gateway(error) => error.code(),
+            Self::UnknownDifference(_) => "unknown_difference",
+            Self::DifferenceNotOpen(_) => "difference_not_open",
+            Self::DifferenceBeingMended(_) => "difference_being_mended",
             Self::Engine(error) => error.code(),
         }
     }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `state` | the axes of an order and every legal move, with a drawing |
 //! | `money`, `refund`, `delivery` | pure rules: shares, refund tiers, distances |
+//! | `difference`, `reconcile` | what our books and the gateway's disagree about, and how that is found |
 //! | `service` | [`Orders`]: what HTTP and CLI call; it records requests, and starts or signals the run |
 //! | `store` | all SQL, and the history store |
 //! | `runs` | the contract with the runs: names, inputs, the one signal |
@@ -12,9 +13,11 @@
 //! one exception is `cancelling`, which an accepted cancel sets at once, because it is a lock.
 
 mod delivery;
+pub mod difference;
 mod error;
 pub mod money;
 mod order;
+pub(crate) mod reconcile;
 mod refund;
 pub mod runs;
 mod service;
@@ -32,8 +35,8 @@ pub use self::{
     order::{Cancel, Item, Line, Order, OrderPage},
     refund::{BadTiers, RefundTiers, Tier},
     service::{
-        CancelOrder, ChangeOrder, Comparison, Fulfilment, FulfilmentReport, NewDelivery, OrderFilter, Orders, Payment,
-        PlaceOrder, Placed, PutItem, Wanted, WebhookTaken, book_breaches,
+        CancelOrder, ChangeOrder, Comparison, DifferenceFilter, Fulfilment, FulfilmentReport, MendDifference, MendPlan,
+        NewDelivery, OrderFilter, Orders, Payment, PlaceOrder, Placed, PutItem, Wanted, WebhookTaken, book_breaches,
     },
     settings::ShopSettings,
     store::history::{History, HistoryFuture, PostgresHistory},

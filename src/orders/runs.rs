@@ -6,7 +6,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{error::Error, order::Order, refund::RefundTiers};
+use super::{
+    difference::{Difference, DifferenceKind, Mend, amount},
+    error::Error,
+    order::Order,
+    refund::RefundTiers,
+};
 
 /// The workflow of an order.
 pub const ORDER: &str = "order";
@@ -16,6 +21,12 @@ pub const LATE_PAYMENT: &str = "late_payment";
 
 /// The scheduled workflow that archives orders which their runs did not archive, and drops history past its age.
 pub const ARCHIVE_SWEEP: &str = "archive_sweep";
+
+/// The scheduled workflow that compares the books with the gateway's.
+pub const RECONCILE: &str = "reconcile";
+
+/// The workflow that mends a difference.
+pub const MEND: &str = "mend_difference";
 
 /// The one signal that order runs wait for. One, because a run waits for several kinds of changes at a time; the facts
 /// are in the tables, so a signal that comes twice or late changes nothing.
@@ -110,6 +121,95 @@ const fn a_year_in_months() -> u32 {
 
 const fn a_month_in_days() -> u32 {
     30
+}
+
+/// Input of a comparison with the gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct ReconcileInput {
+    /// How far back payments, orders and refunds are compared, in milliseconds.
+    #[serde(default = "a_week_ms")]
+    pub look_back_ms: u64,
+    /// What changed within so many milliseconds is taken to be under way.
+    #[serde(default = "ten_minutes_ms")]
+    pub grace_ms: u64,
+    /// How long after the first look at the earliest what differs is looked at again, in milliseconds.
+    #[serde(default = "five_seconds_ms")]
+    pub second_look_ms: u64,
+}
+
+impl Default for ReconcileInput {
+    fn default() -> Self {
+        Self { look_back_ms: a_week_ms(), grace_ms: ten_minutes_ms(), second_look_ms: five_seconds_ms() }
+    }
+}
+
+const fn a_week_ms() -> u64 {
+    7 * 24 * 3_600_000
+}
+
+const fn ten_minutes_ms() -> u64 {
+    600_000
+}
+
+const fn five_seconds_ms() -> u64 {
+    5_000
+}
+
+/// Input of a mend: a difference as it was when an operator wanted it mended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct MendInput {
+    /// The difference.
+    pub difference_id: Uuid,
+    /// What disagrees.
+    pub kind: DifferenceKind,
+    /// What mends it.
+    pub mend: Mend,
+    /// The order, if it is about one.
+    pub order_id: Option<Uuid>,
+    /// The payment, if it is about one.
+    pub payment_id: Option<String>,
+    /// The item, if it is about one.
+    pub sku: Option<String>,
+    /// What our books say.
+    pub expected: i64,
+    /// What is there.
+    pub actual: i64,
+    /// ISO code; none for units of stock.
+    pub currency: Option<String>,
+}
+
+impl MendInput {
+    /// Of this difference.
+    pub fn new(difference: &Difference, mend: Mend) -> Self {
+        let Difference { id, kind, order_id, expected, actual, .. } = *difference;
+        let Difference { payment_id, sku, currency, .. } = difference.clone();
+        Self { difference_id: id, kind, mend, order_id, payment_id, sku, expected, actual, currency }
+    }
+
+    /// By how much both sides differ.
+    pub const fn amount(&self) -> i64 {
+        self.actual.saturating_sub(self.expected).saturating_abs()
+    }
+
+    /// What is going to be done, in a sentence.
+    pub fn plan(&self) -> String {
+        let payment = self.payment_id.as_deref().unwrap_or("of nobody");
+        let difference = amount(self.amount(), self.currency.as_deref());
+        match self.mend {
+            Mend::Refund => format!("the gateway refunds {difference} of payment {payment}"),
+            Mend::Void => format!("the gateway voids payment {payment}, which holds {difference}"),
+            Mend::Restock => format!("{difference} of the order go back on the shelf"),
+            Mend::Recount => format!(
+                "the reserved units of item {} are set from {} to {}",
+                self.sku.as_deref().unwrap_or_default(),
+                self.actual,
+                self.expected
+            ),
+            Mend::WriteOff => format!("nothing moves: a difference of {difference} is accepted"),
+        }
+    }
 }
 
 /// What happened to an order.

@@ -91,7 +91,7 @@ impl std::fmt::Display for UnknownReason {
 
 impl GatewayError {
     /// Our stable code.
-    pub fn code(&self) -> &'static str {
+    pub const fn code(&self) -> &'static str {
         match self {
             Self::Refused(Refusal::Declined(_)) => "payment_declined",
             Self::Refused(Refusal::UnexpectedState { .. }) => "payment_unexpected_state",

@@ -13,6 +13,7 @@
 //! the gateway's events. What to do with an outcome is left to the activities.
 
 mod error;
+mod list;
 mod signature;
 mod stripe;
 mod types;
@@ -23,6 +24,7 @@ use std::{future::Future, pin::Pin};
 
 pub(crate) use error::UNREADABLE;
 pub use error::{GatewayError, Refusal, SetupError, UnknownReason};
+pub use list::{Listed, Page};
 pub use signature::{SIGNATURE_HEADER, SIGNATURE_TOLERANCE, SignatureError, sign, verify_signature};
 pub use stripe::{DEFAULT_TIMEOUT, StripeConfig, StripeGateway};
 pub use types::{Decline, Intent, IntentStatus, Metadata, NewIntent, NewRefund, Refund, RefundStatus};
@@ -62,4 +64,10 @@ pub trait PaymentGateway: Send + Sync {
 
     /// All refunds of an intent, newest first: to find one by our own reference in its metadata.
     fn refunds_of<'a>(&'a self, intent_id: &'a str) -> GatewayFuture<'a, Vec<Refund>>;
+
+    /// A page of all intents, newest first, older than the object with the id `after`.
+    fn list_intents<'a>(&'a self, after: Option<&'a str>) -> GatewayFuture<'a, Page<Intent>>;
+
+    /// A page of all refunds, in the same order.
+    fn list_refunds<'a>(&'a self, after: Option<&'a str>) -> GatewayFuture<'a, Page<Refund>>;
 }

@@ -10,10 +10,12 @@ use reqwest::{
     header::{AUTHORIZATION, HeaderMap, HeaderValue},
 };
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::{
     GatewayFuture, PaymentGateway,
     error::{GatewayError, Refusal, SetupError, UnknownReason},
+    list::Page,
     types::{Intent, IntentStatus, Metadata, NewIntent, NewRefund, ORDER_ID, Refund},
     wire::{Odd, WireErrorBody, WireIntent, WireList, WireRefund},
 };
@@ -28,8 +30,8 @@ const API_VERSION: &str = "2024-06-20";
 /// An answer larger than this is not one of ours.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
 
-/// Refunds per page of the list; an intent has a handful.
-const MAX_REFUNDS: &str = "100";
+/// Objects per page of a list, the most that are given.
+const PER_PAGE: &str = "100";
 
 /// Address of the gateway, and how to call it.
 #[derive(Debug, Clone)]
@@ -120,6 +122,15 @@ impl StripeGateway {
         Ok(self.client.post(self.url(path)).headers(self.headers()).header("Idempotency-Key", header).form(form))
     }
 
+    /// A page of a list.
+    fn page(&self, path: &str, after: Option<&str>) -> Result<RequestBuilder, GatewayError> {
+        let request = self.get(path).query(&[("limit", PER_PAGE)]);
+        Ok(match after {
+            Some(after) => request.query(&[("starting_after", checked_id(after)?)]),
+            None => request,
+        })
+    }
+
     async fn change_intent(&self, key: &str, id: &str, verb: &str) -> Result<Intent, GatewayError> {
         let path = format!("/v1/payment_intents/{}/{verb}", checked_id(id)?);
         let answer = send::<WireIntent, Intent>(self.post(&path, key, &[])?).await;
@@ -195,7 +206,7 @@ impl PaymentGateway for StripeGateway {
 
     fn refunds_of<'a>(&'a self, intent_id: &'a str) -> GatewayFuture<'a, Vec<Refund>> {
         Box::pin(async move {
-            let request = self.get("/v1/refunds").query(&[("payment_intent", intent_id), ("limit", MAX_REFUNDS)]);
+            let request = self.get("/v1/refunds").query(&[("payment_intent", intent_id), ("limit", PER_PAGE)]);
             let refunds: Vec<Refund> = send::<WireList<WireRefund>, _>(request).await?;
             // A gateway that does not filter would show others' refunds as this intent's.
             for refund in &refunds {
@@ -203,6 +214,14 @@ impl PaymentGateway for StripeGateway {
             }
             Ok(refunds)
         })
+    }
+
+    fn list_intents<'a>(&'a self, after: Option<&'a str>) -> GatewayFuture<'a, Page<Intent>> {
+        Box::pin(async move { send::<WireList<Value>, _>(self.page("/v1/payment_intents", after)?).await })
+    }
+
+    fn list_refunds<'a>(&'a self, after: Option<&'a str>) -> GatewayFuture<'a, Page<Refund>> {
+        Box::pin(async move { send::<WireList<Value>, _>(self.page("/v1/refunds", after)?).await })
     }
 }
 

@@ -13,6 +13,12 @@ use super::types::{Decline, Intent, IntentStatus, Metadata, ORDER_ID, Refund, Re
 #[error("{0}")]
 pub(super) struct Odd(String);
 
+impl Odd {
+    pub(super) fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+}
+
 #[derive(Deserialize)]
 pub(super) struct WireIntent {
     id: String,

@@ -1,6 +1,8 @@
 //! The shop's face: its REST routes and its pages of the dashboard, as a [`Plugin`] of [`crate::http`]. It uses nothing of
 //! `http` that another service could not use.
 
+mod books_page;
+mod differences;
 mod orders;
 mod pages;
 mod problem;
@@ -21,10 +23,10 @@ use crate::{
         },
         base::Base,
         page::{Address, Fragment},
-        plugin::{Description, Gauge, PluginFuture, Section},
+        plugin::{Description, Form, Gauge, PluginFuture, Section},
         problem::Problem,
     },
-    orders::{Error, Orders},
+    orders::{Error, Orders, difference::DifferenceKind, state::Word},
 };
 use engine::Role::{Operator, Starter};
 
@@ -36,16 +38,24 @@ const ACCESS: &[Row] = &[
     ("POST", "/v1/orders/{id}/cancel", Least(Starter)),
     ("POST", "/v1/orders/{id}/fulfilment", Least(Starter)),
     ("PUT", "/v1/items/{sku}", Least(Operator)),
+    ("POST", "/v1/reconciliation", Least(Operator)),
+    ("POST", "/v1/differences/{id}/mend", Least(Operator)),
 ];
 
 const TAGS: &[(&str, &str)] = &[
     ("orders", "The shop's orders."),
     ("items", "The shop's items and their stock."),
+    ("books", "What our books and the gateway's disagree about."),
     ("webhooks", "What payment gateways report."),
 ];
 
-const SECTIONS: &[Section] =
-    &[Section { address: "/orders", name: "Orders", word: "orders", routes: &["/orders", "/orders/{id}"] }];
+const SECTIONS: &[Section] = &[
+    Section { address: "/orders", name: "Orders", word: "orders", routes: &["/orders", "/orders/{id}"] },
+    Section { address: "/differences", name: "Differences", word: "differences", routes: &["/differences"] },
+];
+
+/// The forms of a difference: what mends its kind, or nothing.
+const FORMS: &[&str] = &["/differences/{id}/mend", "/differences/{id}/write-off"];
 
 /// The shop as a part of a server.
 #[derive(Clone, Debug)]
@@ -88,7 +98,7 @@ struct State {
 }
 
 fn api() -> OpenApiRouter<State> {
-    OpenApiRouter::new().merge(orders::routes()).merge(webhooks::routes())
+    OpenApiRouter::new().merge(orders::routes()).merge(differences::routes()).merge(webhooks::routes())
 }
 
 impl Plugin for Shop {
@@ -109,10 +119,23 @@ impl Plugin for Shop {
     fn render<'a>(&'a self, address: &'a Address, base: &'a Base) -> PluginFuture<'a, Result<Fragment, Problem>> {
         Box::pin(async move {
             match address.segments().as_slice() {
+                ["differences"] => books_page::render(&self.orders, base, address).await,
                 ["orders", id] => pages::render_one(&self.orders, base, id).await,
                 _ => pages::render_list(&self.orders, base, address).await,
             }
         })
+    }
+
+    fn forms(&self) -> &'static [&'static str] {
+        FORMS
+    }
+
+    fn form<'a>(&'a self, address: &'a Address) -> PluginFuture<'a, Result<Form, Problem>> {
+        Box::pin(books_page::form(&self.orders, address))
+    }
+
+    fn submit<'a>(&'a self, address: &'a Address, by: &'a engine::Operator) -> PluginFuture<'a, Result<(), Problem>> {
+        Box::pin(books_page::submit(&self.orders, address, by))
     }
 
     fn find(&self, id: Uuid) -> PluginFuture<'_, Option<String>> {
@@ -129,7 +152,18 @@ impl Plugin for Shop {
         Box::pin(async move {
             let lag = self.orders.outbox_lag().await.map_err(into_engine_error)?;
             let help = "Age of the oldest recorded refund that the gateway has not accepted yet; 0 if there is none";
-            Ok(vec![Gauge { name: "backstitch_outbox_lag_seconds", help, value: lag }])
+            let lag = Gauge { name: "backstitch_outbox_lag_seconds", help, values: vec![(String::new(), lag)] };
+            let open = self.orders.open_differences().await.map_err(into_engine_error)?;
+            let count = |(kind, word): &(DifferenceKind, &str)| {
+                let found = open.iter().find(|open| open.kind == *kind).map_or(0, |open| open.count);
+                (format!("kind=\"{word}\""), found as f64)
+            };
+            let differences = Gauge {
+                name: "backstitch_shop_differences",
+                help: "Open differences between our books and the gateway's, by kind",
+                values: DifferenceKind::WORDS.iter().map(count).collect(),
+            };
+            Ok(vec![lag, differences])
         })
     }
 }

@@ -21,7 +21,10 @@ pub(super) const CODES: &[Code] = &[
     Code::new("signature_no_secret", 400, "No webhook secret is set here"),
     Code::new("webhook_unreadable", 400, "The webhook is not an event"),
     Code::new("unknown_order", 404, "There is no such order"),
+    Code::new("unknown_difference", 404, "There is no such difference"),
     Code::new("unknown_item", 404, "There is no such item"),
+    Code::new("difference_not_open", 409, "The difference is not open"),
+    Code::new("difference_being_mended", 409, "The difference is being mended"),
     Code::new("window_closed", 409, "It is too late to cancel"),
     Code::new("out_of_stock", 409, "There is not enough in stock"),
 ];
@@ -61,6 +64,9 @@ mod tests {
         let cases = [
             (Error::UnknownOrder(Uuid::nil()), 404),
             (Error::UnknownItem("s".into()), 404),
+            (Error::UnknownDifference(Uuid::nil()), 404),
+            (Error::DifferenceNotOpen("gone"), 409),
+            (Error::DifferenceBeingMended(Uuid::nil()), 409),
             (Error::OutOfStock { sku: "s".into(), wanted: 2, available: 1 }, 409),
             (Error::WindowClosed(std::time::Duration::ZERO), 409),
             (Error::WrongState("m".into()), 409),

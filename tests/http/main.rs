@@ -6,6 +6,7 @@ mod actions;
 mod auth;
 mod bad_input;
 mod dashboards;
+mod differences;
 mod elsewhere;
 mod events;
 mod hangups;

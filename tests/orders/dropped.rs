@@ -4,10 +4,14 @@ use std::{collections::BTreeSet, time::Duration};
 
 use backstitch::{
     engine::{Engine, Registry},
-    orders::{CancelOrder, ChangeOrder, Fulfilment, OrderFilter, PutItem, ShopSettings},
+    orders::{
+        CancelOrder, ChangeOrder, DifferenceFilter, Fulfilment, MendDifference, OrderFilter, PutItem, ShopSettings,
+        runs::ReconcileInput,
+    },
 };
 use futures_util::future::{BoxFuture, join_all};
 use sqlx::postgres::PgPoolOptions;
+use uuid::Uuid;
 
 use crate::{
     shop::Shop,
@@ -62,6 +66,14 @@ async fn a_dropped_call_leaves_nothing_open() {
         serde_json::from_value(serde_json::json!({"delivery": {"address": "here"}})).expect("a change");
     let gateway = &shop.simulator.gateway(GATEWAY_TIMEOUT);
     let (orders, wanted, item, filter, cancel, change) = (&orders, &wanted, &item, &filter, &cancel, &change);
+    let now = &ReconcileInput { grace_ms: 0, second_look_ms: 0, ..ReconcileInput::default() };
+    let differences = &DifferenceFilter::default();
+    let difference = Uuid::max();
+    let query = "INSERT INTO shop.difference
+            (id, kind, about, payment_id, expected, actual, currency, state, first_seen, last_seen)
+        VALUES ($1, 'amount_differs', 'pi_1', 'pi_1', 1, 2, 'EUR', 'open', shop.now(), shop.now())";
+    shop.sql(query, difference).await;
+    let mend = &MendDifference { reason: Some("a reason".to_owned()), ..MendDifference::default() };
     let calls = calls! {
         place => orders.place(wanted, Some("a key")),
         get => orders.get(first),
@@ -79,7 +91,13 @@ async fn a_dropped_call_leaves_nothing_open() {
         outbox_lag => orders.outbox_lag(),
         units_committed => orders.units_committed("tea"),
         missing_migrations => orders.missing_migrations(),
-        compare => orders.compare(gateway),
+        compare => orders.compare(gateway, now),
+        reconcile => orders.reconcile(now),
+        reconciliation => orders.reconciliation(None),
+        differences => orders.differences(differences),
+        open_differences => orders.open_differences(),
+        difference => orders.difference(difference),
+        mend_difference => orders.mend_difference(difference, mend),
     };
     let listed: BTreeSet<String> = calls.iter().map(|(name, _)| (*name).to_owned()).collect();
     let missing: Vec<_> =

@@ -5,15 +5,18 @@
 mod support;
 
 mod belonging;
+mod books;
 mod cancelling;
 mod compare;
 mod dropped;
 mod every_fault;
 mod history;
+mod mending;
 mod odd_answers;
 mod odd_gateway;
 mod outcomes;
 mod placing;
+mod reconcile;
 mod refunds;
 mod shop;
 mod stock;

@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use backstitch::payments::{
-    GatewayError, GatewayFuture, Intent, NewIntent, NewRefund, PaymentGateway, Refund, RefundStatus, StripeGateway,
-    UnknownReason,
+    GatewayError, GatewayFuture, Intent, NewIntent, NewRefund, Page, PaymentGateway, Refund, RefundStatus,
+    StripeGateway, UnknownReason,
 };
 
 /// What becomes of its answers.
@@ -17,10 +17,12 @@ pub(crate) struct Change {
     pub(crate) intent: fn(Intent) -> Result<Intent, GatewayError>,
     /// Whether it says that a refund was made, and makes none.
     pub(crate) lies_of_refunds: bool,
+    /// Whether it answers once it has made a refund.
+    pub(crate) answers_refunds: bool,
 }
 
 impl Change {
-    pub(crate) const NONE: Self = Self { intent: Ok, lies_of_refunds: false };
+    pub(crate) const NONE: Self = Self { intent: Ok, lies_of_refunds: false, answers_refunds: true };
 }
 
 /// What the adapter gives for an answer that lacks a field.
@@ -83,6 +85,12 @@ impl PaymentGateway for OddGateway {
     }
 
     fn refund<'a>(&'a self, key: &'a str, new: &'a NewRefund) -> GatewayFuture<'a, Refund> {
+        if !self.change.answers_refunds && self.is_odd() {
+            return Box::pin(async move {
+                drop(self.gateway.refund(key, new).await);
+                std::future::pending().await
+            });
+        }
         if !(self.change.lies_of_refunds && self.is_odd()) {
             return self.gateway.refund(key, new);
         }
@@ -105,5 +113,13 @@ impl PaymentGateway for OddGateway {
 
     fn refunds_of<'a>(&'a self, intent_id: &'a str) -> GatewayFuture<'a, Vec<Refund>> {
         self.gateway.refunds_of(intent_id)
+    }
+
+    fn list_intents<'a>(&'a self, after: Option<&'a str>) -> GatewayFuture<'a, Page<Intent>> {
+        self.gateway.list_intents(after)
+    }
+
+    fn list_refunds<'a>(&'a self, after: Option<&'a str>) -> GatewayFuture<'a, Page<Refund>> {
+        self.gateway.list_refunds(after)
     }
 }

@@ -13,7 +13,7 @@ use backstitch::{
         state::{CancelBy, OrderState, PaymentState},
     },
     payments::{
-        GatewayFuture, Intent, IntentStatus, Metadata, NewIntent, NewRefund, PaymentGateway, Refund, RefundStatus,
+        GatewayFuture, Intent, IntentStatus, Metadata, NewIntent, NewRefund, Page, PaymentGateway, Refund, RefundStatus,
     },
     workflows,
 };
@@ -99,6 +99,14 @@ impl PaymentGateway for AllPaid {
 
     fn refunds_of<'a>(&'a self, intent_id: &'a str) -> GatewayFuture<'a, Vec<Refund>> {
         Box::pin(async move { Ok(self.refunds_that(|refund| refund.intent_id.as_deref() == Some(intent_id))) })
+    }
+
+    fn list_intents<'a>(&'a self, _after: Option<&'a str>) -> GatewayFuture<'a, Page<Intent>> {
+        Box::pin(async { Ok(Page { items: Vec::new(), unreadable: 0, next: None }) })
+    }
+
+    fn list_refunds<'a>(&'a self, _after: Option<&'a str>) -> GatewayFuture<'a, Page<Refund>> {
+        Box::pin(async { Ok(Page { items: Vec::new(), unreadable: 0, next: None }) })
     }
 }
 

@@ -23,6 +23,7 @@ mod missing;
 mod notices;
 mod operations;
 mod overview;
+mod plugin_forms;
 mod registry;
 mod run;
 mod run_filter;
@@ -82,6 +83,7 @@ pub(super) fn routes(app: &App) -> Router<App> {
         .merge(holds::routes())
         .merge(operations::routes())
         .merge(schedules::routes())
+        .merge(plugin_forms::routes(app))
         .layer(Extension(hub))
         .merge(assets::routes())
         .layer(from_fn(add_policy))

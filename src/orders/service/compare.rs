@@ -1,109 +1,73 @@
-//! Our books against the gateway's, order by order. Reads only.
+//! Our books against the gateway's at once, for people: what a scheduled comparison does, without a record. Reads only.
 
-use futures_util::{StreamExt, stream};
-use uuid::Uuid;
+use std::{collections::BTreeSet, time::Duration};
+
+use tokio::sync::watch;
 
 use super::Orders;
 use crate::{
     orders::{
+        difference::Mismatch,
         error::Error,
-        money::format_amount,
-        store::books::{self, Booked},
+        reconcile::{Progress, Scope, Sides, Unreadable, Verdict, compare},
+        runs::ReconcileInput,
     },
-    payments::{GatewayError, Intent, IntentStatus, PaymentGateway, Refund, RefundStatus, Refusal},
+    payments::PaymentGateway,
 };
-
-/// Orders that are compared at most, the newest first, and how many at a time.
-const AT_MOST: i64 = 10_000;
-const AT_A_TIME: usize = 8;
 
 /// What a comparison found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comparison {
     /// Orders that agree with the gateway.
     pub agree: usize,
-    /// Orders whose payment or refund is under way.
+    /// Orders and payments that are under way.
     pub under_way: usize,
-    /// What differs, in sentences.
-    pub differences: Vec<String>,
+    /// Answers of the gateway that leave out what has to be known.
+    pub unknown: usize,
+    /// What differs.
+    pub differences: Vec<Mismatch>,
 }
 
-enum Verdict {
-    Agrees,
-    UnderWay,
-    Differs(String),
+impl From<Unreadable> for Error {
+    fn from(error: Unreadable) -> Self {
+        match error {
+            Unreadable::Gateway(error) => error.into(),
+            Unreadable::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<&ReconcileInput> for Scope {
+    fn from(input: &ReconcileInput) -> Self {
+        Self {
+            look_back: Duration::from_millis(input.look_back_ms),
+            grace: Duration::from_millis(input.grace_ms),
+            second_look: Duration::from_millis(input.second_look_ms),
+        }
+    }
 }
 
 impl Orders {
-    /// Compares what was captured and refunded for each of the newest orders with what the gateway says.
+    /// Compares orders, captures, refunds and stock with each other and with the gateway's own list.
     ///
     /// # Errors
-    /// When the database can't be reached. A gateway that can't be asked is a difference.
-    pub async fn compare(&self, gateway: &dyn PaymentGateway) -> Result<Comparison, Error> {
-        let booked = books::booked(&mut *self.engine.acquire().await?, None, AT_MOST).await?;
-        let compared = booked.into_iter().map(|booked| self.compare_one(gateway, booked));
-        let found: Vec<Result<Verdict, Error>> = stream::iter(compared).buffer_unordered(AT_A_TIME).collect().await;
-        let mut comparison = Comparison::default();
-        for one in found {
-            match one? {
-                Verdict::Agrees => comparison.agree += 1,
-                Verdict::UnderWay => comparison.under_way += 1,
-                Verdict::Differs(sentence) => comparison.differences.push(sentence),
+    /// When the database or the gateway can't be reached.
+    pub async fn compare(&self, gateway: &dyn PaymentGateway, scope: &ReconcileInput) -> Result<Comparison, Error> {
+        let sides = Sides { pool: self.engine.pool(), gateway };
+        let (tell, _) = watch::channel(Progress::default());
+        let compared = compare(sides, Scope::from(scope), Vec::new(), &tell).await?;
+        let mut differences = compared.books;
+        for looked in compared.looked {
+            if let Verdict::Settled(found) = looked.verdict {
+                differences.extend(found);
             }
         }
-        comparison.differences.sort();
-        Ok(comparison)
+        differences.sort_by_key(|found| (found.kind, found.about()));
+        let number = |count: i64| usize::try_from(count).unwrap_or_default();
+        let differ: BTreeSet<_> = differences.iter().filter_map(|found| found.order_id).collect();
+        let progress = compared.progress;
+        let (under_way, unknown) = (number(progress.under_way), number(progress.unknown));
+        let agree = number(progress.orders).saturating_sub(under_way + unknown + differ.len());
+        Ok(Comparison { agree, under_way, unknown, differences })
     }
-
-    async fn compare_one(&self, gateway: &dyn PaymentGateway, booked: Booked) -> Result<Verdict, Error> {
-        let found = ask(gateway, &booked).await;
-        if !matches!(found, Verdict::Differs(_)) {
-            return Ok(found);
-        }
-        // It may have moved between the two looks.
-        let again = books::booked(&mut *self.engine.acquire().await?, Some(booked.id), 1).await?.pop();
-        Ok(match again {
-            Some(again) if again != booked => ask(gateway, &again).await,
-            _ => found,
-        })
-    }
-}
-
-async fn ask(gateway: &dyn PaymentGateway, booked: &Booked) -> Verdict {
-    let read = async {
-        let intent = gateway.get_intent(&booked.intent_id).await?;
-        let refunds = if intent.captured > 0 { gateway.refunds_of(&booked.intent_id).await? } else { Vec::new() };
-        Ok::<_, GatewayError>((intent, refunds))
-    };
-    match read.await {
-        Ok((intent, refunds)) => judge(booked, &intent, &refunds),
-        Err(GatewayError::Refused(Refusal::Rejected { status: 404, .. })) => {
-            Verdict::Differs(format!("order {}: the gateway does not know its payment {}", booked.id, booked.intent_id))
-        }
-        Err(error) => Verdict::Differs(format!("order {}: the gateway can't be asked: {error}", booked.id)),
-    }
-}
-
-fn judge(booked: &Booked, intent: &Intent, refunds: &[Refund]) -> Verdict {
-    let Booked { id, captured, refunded, .. } = *booked;
-    if intent.order_id.as_deref().and_then(|text| Uuid::try_parse(text).ok()) != Some(id) {
-        return Verdict::Differs(format!("order {id}: at the gateway {} is not its payment", intent.id));
-    }
-    let theirs = if intent.status == IntentStatus::Succeeded { intent.captured } else { 0 };
-    let made = refunds.iter().filter(|refund| refund.status == RefundStatus::Succeeded);
-    let back = made.map(|refund| refund.amount).fold(0, i64::saturating_add);
-    if (theirs, back) == (captured, refunded) {
-        return Verdict::Agrees;
-    }
-    if booked.under_way {
-        return Verdict::UnderWay;
-    }
-    let amount = |minor| format_amount(minor, &intent.currency);
-    Verdict::Differs(format!(
-        "order {id}: the gateway captured {} and refunded {}, our books say {} and {}",
-        amount(theirs),
-        amount(back),
-        amount(captured),
-        amount(refunded)
-    ))
 }

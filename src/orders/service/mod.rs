@@ -3,6 +3,7 @@
 
 mod cancel;
 mod compare;
+mod differences;
 mod fulfil;
 mod items;
 mod place;
@@ -32,6 +33,7 @@ use crate::{
 pub use self::{
     cancel::CancelOrder,
     compare::Comparison,
+    differences::{DifferenceFilter, MendDifference, MendPlan},
     fulfil::{ChangeOrder, Fulfilment, FulfilmentReport, NewDelivery},
     items::PutItem,
     place::{Payment, PlaceOrder, Placed, Wanted},

@@ -51,3 +51,13 @@ pub(crate) async fn load_page(conn: &mut PgConnection, after: &str, limit: i64) 
     let query = "SELECT sku, name, price, currency, on_hand, held FROM shop.items WHERE sku > $1 ORDER BY sku LIMIT $2";
     sqlx::query(query).bind(after).bind(limit).fetch_all(conn).await?.iter().map(read_item).collect()
 }
+
+/// Sets an item's reserved units to the sum of its reservations.
+pub(crate) async fn recount(conn: &mut PgConnection, sku: &str) -> Result<(), sqlx::Error> {
+    sqlx::query(include_str!("sql/lock_item.sql")).bind(sku).execute(&mut *conn).await?;
+    let query = "UPDATE shop.items SET held =
+            (SELECT coalesce(sum(quantity), 0) FROM shop.reservations WHERE sku = $1 AND state = 'held')
+        WHERE sku = $1";
+    sqlx::query(query).bind(sku).execute(conn).await?;
+    Ok(())
+}

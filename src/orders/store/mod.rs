@@ -5,6 +5,7 @@
 //! order: the order's row ([`orders::lock`]), then item rows by sku, then the rest (the run's row last of all).
 
 pub(crate) mod books;
+pub(crate) mod differences;
 pub(crate) mod history;
 pub(crate) mod inbox;
 pub(crate) mod items;
@@ -14,6 +15,7 @@ pub(crate) mod reservations;
 pub(crate) mod retention;
 
 use sqlx::{PgConnection, migrate::Migrator};
+use uuid::Uuid;
 
 use crate::engine::Time;
 
@@ -24,4 +26,9 @@ pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/shop");
 /// is the time after the wait.
 pub(crate) async fn now(conn: &mut PgConnection) -> Result<Time, sqlx::Error> {
     sqlx::query_scalar("SELECT shop.now()").fetch_one(conn).await
+}
+
+/// The first UUIDv7 of a moment.
+fn first_id_of(at: Time) -> Uuid {
+    Uuid::from_u128(u128::from(at.timestamp_millis().unsigned_abs()) << 80)
 }

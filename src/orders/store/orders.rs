@@ -59,7 +59,7 @@ pub(super) fn read_word<T: Word>(row: &PgRow, column: &str) -> Result<T, sqlx::E
     T::from_word(&found).ok_or_else(|| unknown_word(column, &found))
 }
 
-fn optional_word<T: Word>(row: &PgRow, column: &str) -> Result<Option<T>, sqlx::Error> {
+pub(super) fn optional_word<T: Word>(row: &PgRow, column: &str) -> Result<Option<T>, sqlx::Error> {
     let found: Option<String> = row.try_get(column)?;
     found.map(|found| T::from_word(&found).ok_or_else(|| unknown_word(column, &found))).transpose()
 }

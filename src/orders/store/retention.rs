@@ -1,18 +1,21 @@
-//! What the shop remembers for a time: the gateway's events and the callers' keys.
+//! What the shop remembers for a time: the gateway's events, the callers' keys, differences that are no more.
 
-use sqlx::PgConnection;
-use uuid::Uuid;
-
+use super::first_id_of;
 use crate::engine::Time;
+use sqlx::PgConnection;
 
-/// Forgets events and keys from before this moment, up to `limit` of each; gives how many.
+/// Forgets what of these is from before this moment, up to `limit` of each; gives how many.
 pub(crate) async fn forget(conn: &mut PgConnection, before: Time, limit: i64) -> Result<u64, sqlx::Error> {
     let events = "DELETE FROM shop.webhook_events WHERE id IN
         (SELECT id FROM shop.webhook_events WHERE received_at < $1 LIMIT $2)";
     let rejects = "DELETE FROM shop.webhook_rejects WHERE id IN
         (SELECT id FROM shop.webhook_rejects WHERE received_at < $1 ORDER BY id LIMIT $2)";
     let mut forgotten = 0;
-    for query in [events, rejects] {
+    let differences = "DELETE FROM shop.difference WHERE id IN
+        (SELECT id FROM shop.difference WHERE state <> 'open' AND last_seen < $1 LIMIT $2)";
+    let comparisons = "DELETE FROM shop.reconciliation WHERE run_id IN
+        (SELECT run_id FROM shop.reconciliation WHERE began_at < $1 LIMIT $2)";
+    for query in [events, rejects, differences, comparisons] {
         forgotten += sqlx::query(query).bind(before).bind(limit).execute(&mut *conn).await?.rows_affected();
     }
     // A key is as old as its order, whose id says when it was made.
@@ -20,9 +23,4 @@ pub(crate) async fn forget(conn: &mut PgConnection, before: Time, limit: i64) ->
         (SELECT key FROM shop.order_keys WHERE order_id < $1 LIMIT $2)";
     let done = sqlx::query(keys).bind(first_id_of(before)).bind(limit).execute(conn).await?;
     Ok(forgotten + done.rows_affected())
-}
-
-/// The first UUIDv7 of a moment.
-fn first_id_of(at: Time) -> Uuid {
-    Uuid::from_u128(u128::from(at.timestamp_millis().unsigned_abs()) << 80)
 }

@@ -1,31 +1,47 @@
--- What does not add up in the shop's own books, in sentences. Called by store/books.rs; reads whole tables.
--- One snapshot: an order that moves meanwhile is seen as it was at its beginning.
-SELECT breach FROM (
-    SELECT format('item %s says that %s units are held; its reservations say %s', i.sku, i.held, coalesce(h.units, 0)) AS breach
+-- What does not add up in the shop's own books, as differences and in sentences. Called by store/books.rs.
+-- $2: orders that changed later, or whose money is under way, are left out; null: none is. $3: neither are older orders read.
+-- One snapshot: an order that moves meanwhile is seen as it was at its beginning. The reservations of all items are summed up.
+-- o: an order whose records are read.
+WITH o AS (
+    SELECT * FROM shop.orders
+    WHERE id >= $3 AND ($2::timestamptz IS NULL
+        OR (updated_at <= $2 AND payment_state NOT IN ('pending', 'unknown', 'refund_pending')))
+)
+SELECT kind, order_id, sku, expected::bigint, actual::bigint, currency, breach FROM (
+    SELECT 'stock_differs' AS kind, NULL::uuid AS order_id, i.sku, coalesce(h.units, 0) AS expected, i.held AS actual,
+        NULL::text AS currency,
+        format('item %s says that %s units are held; its reservations say %s', i.sku, i.held, coalesce(h.units, 0)) AS breach
     FROM shop.items i
     LEFT JOIN (SELECT sku, sum(quantity) AS units FROM shop.reservations WHERE state = 'held' GROUP BY sku) h ON h.sku = i.sku
     WHERE i.held <> coalesce(h.units, 0)
     UNION ALL
-    SELECT format('order %s says that its stock is %s, and its reservation of %s is %s', o.id, o.stock_state, h.sku, h.state)
-    FROM shop.orders o JOIN shop.reservations h ON h.order_id = o.id
+    SELECT 'books_differ', o.id, NULL, 0, sum(h.quantity), NULL,
+        format('order %s says that its stock is %s, and its reservation of %s is %s', o.id, o.stock_state,
+            string_agg(h.sku, ', ' ORDER BY h.sku), min(h.state))
+    FROM o JOIN shop.reservations h ON h.order_id = o.id
     WHERE h.round = (SELECT max(l.round) FROM shop.reservations l WHERE l.order_id = h.order_id AND l.sku = h.sku)
-      AND h.state <> o.stock_state
+      AND h.state <> o.stock_state AND NOT (o.state = 'cancelled' AND h.state <> 'released')
+    GROUP BY o.id, o.stock_state
     UNION ALL
-    SELECT format('order %s is cancelled, and still has units', o.id)
-    FROM shop.orders o
-    WHERE o.state = 'cancelled' AND EXISTS (SELECT FROM shop.reservations h WHERE h.order_id = o.id AND h.state <> 'released')
+    SELECT 'stock_kept', o.id, NULL, 0, sum(h.quantity), NULL, format('order %s is cancelled, and still has units', o.id)
+    FROM o JOIN shop.reservations h ON h.order_id = o.id AND h.state <> 'released'
+    WHERE o.state = 'cancelled'
+    GROUP BY o.id
     UNION ALL
-    SELECT format('order %s is %s with %s of %s captured', o.id, o.state, o.captured, o.total)
-    FROM shop.orders o
+    SELECT 'books_differ', o.id, NULL, o.total, o.captured, o.currency,
+        format('order %s is %s with %s of %s captured', o.id, o.state, o.captured, o.total)
+    FROM o
     WHERE o.state IN ('placed', 'processing', 'shipped', 'delivered') AND o.captured <> o.total
     UNION ALL
-    SELECT format('order %s is cancelled by %s, and keeps %s of %s', o.id, o.cancel_reason, o.captured - o.refunded, o.captured)
-    FROM shop.orders o
+    SELECT 'books_differ', o.id, NULL, o.captured, o.refunded, o.currency,
+        format('order %s is cancelled by %s, and keeps %s of %s', o.id, o.cancel_reason, o.captured - o.refunded, o.captured)
+    FROM o
     WHERE o.state = 'cancelled' AND o.cancel_reason <> 'customer' AND o.payment_state <> 'refund_failed'
       AND o.refunded <> o.captured
     UNION ALL
-    SELECT format('order %s: %s refunded by its refunds, %s by itself', o.id, r.sum, o.refunded)
-    FROM shop.orders o
+    SELECT 'books_differ', o.id, NULL, r.sum, o.refunded, o.currency,
+        format('order %s: %s refunded by its refunds, %s by itself', o.id, r.sum, o.refunded)
+    FROM o
     JOIN (SELECT order_id, sum(amount) FROM shop.refunds WHERE state = 'succeeded' GROUP BY order_id) r ON r.order_id = o.id
     WHERE r.sum <> o.refunded
 ) breaches
