@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use backstitch::engine::WorkerConfig;
 use serde_json::json;
 
 use crate::support::{engine::*, script::*};
@@ -194,5 +195,18 @@ async fn a_watch_tells_that_its_run_waits_or_ends() {
     assert_eq!(t.run(run).await.status.word(), "completed");
     drop(stop);
     works.await.expect("no panic").expect("it stops");
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn a_run_that_naps_takes_no_slot() {
+    let mut t = TestEngine::idle().await;
+    t.add_worker(WorkerConfig { slots: 1, ..config("small") }).await;
+    let nap = t.start(&[Op::Sleep(1_000), call("note")]).await;
+    t.until(nap, "it sleeps", |run| run.steps.iter().flatten().any(|step| step.due_at.is_some())).await;
+    let quick = t.ends(&[call("note")], "completed").await;
+    t.is(nap, "completed").await;
+    let nap = t.run(nap).await;
+    assert!(quick.finished_at < nap.finished_at, "{:?} {:?}", quick.finished_at, nap.finished_at);
     t.finish().await;
 }

@@ -5,6 +5,7 @@
 mod actions;
 mod auth;
 mod bad_input;
+mod bench;
 mod dashboards;
 mod differences;
 mod elsewhere;

@@ -12,7 +12,7 @@ pub struct WorkerConfig {
     pub name: String,
     /// The queues that it serves.
     pub queues: Vec<String>,
-    /// Runs that it works on at the same time.
+    /// Runs that it works on at the same time. Up to four times as many may beside that be in memory, waiting for a moment.
     pub slots: usize,
     /// Flushing connections. Two are a little better than one or four on small machines; see docs/benchmarks.md.
     pub lanes: usize,

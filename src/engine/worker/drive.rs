@@ -43,6 +43,8 @@ use crate::engine::{
 
 /// How often a run with attempts under way checks their heartbeats and the clock.
 const LOOK_EVERY: Duration = VISIBLE_AFTER;
+/// For a shorter wait a run keeps its slot.
+const SHORTEST_NAP: Duration = Duration::from_millis(50);
 /// Attempts that have ended at the same time and share a commit, at most.
 const RESULTS_AT_ONCE: usize = 256;
 
@@ -61,6 +63,8 @@ struct Driver {
     under_way: Vec<UnderWay>,
     cancelled: CancellationToken,
     suspect: Option<Suspect>,
+    /// None while nothing is under way and the run waits for a moment.
+    slot: Option<OwnedSemaphorePermit>,
 }
 
 /// An attempt under way, for its heartbeats.
@@ -112,6 +116,7 @@ pub(super) fn spawn(
             under_way: Vec::new(),
             cancelled: CancellationToken::new(),
             suspect,
+            slot: Some(slot),
         };
         tokio::select! {
             biased;
@@ -119,13 +124,12 @@ pub(super) fn spawn(
             () = dead.cancelled() => {}
             () = shared.stopped.cancelled() => {}
         }
+        let slot = driver.slot.take();
         drop(driver);
         shared.active.remove(run, &active);
         shared.engine.meters().active_runs.decrement(1);
         drop(slot);
-        if shared.may_be_due.load(Ordering::Relaxed) {
-            shared.engine.hints().due.notify_one();
-        }
+        shared.slot_is_free();
     });
 }
 
@@ -286,6 +290,29 @@ impl Driver {
         if let Some(Some(happened)) = self.in_progress.next().now_or_never() {
             return self.take_result(happened).await;
         }
+        let nap = self.give_up_slot(wake_at);
+        let event = self.wait_for_event(wake_at).await?;
+        if nap.is_some() {
+            // Never closed. Those who wait for a slot get it before a claim does.
+            self.slot = self.shared.slots.clone().acquire_owned().await.ok();
+        }
+        Some(event)
+    }
+
+    /// Lets others have the run's slot while it only waits for a moment to come, unless very many do. It gives what stands for
+    /// its nap.
+    fn give_up_slot(&mut self, wake_at: Option<Time>) -> Option<OwnedSemaphorePermit> {
+        let long = wake_at.is_some_and(|at| at.since(self.shared.clock.now()) >= SHORTEST_NAP);
+        if !long || !self.in_progress.is_empty() {
+            return None;
+        }
+        let nap = self.shared.naps.clone().try_acquire_owned().ok()?;
+        self.slot = None;
+        self.shared.slot_is_free();
+        Some(nap)
+    }
+
+    async fn wait_for_event(&mut self, wake_at: Option<Time>) -> Option<Incoming> {
         loop {
             let until_due = wake_at.map(|at| at.since(self.shared.clock.now()));
             let pause = until_due.unwrap_or(LOOK_EVERY).min(LOOK_EVERY);

@@ -24,6 +24,9 @@ use crate::engine::{
     store::{lanes, schema::Schema},
 };
 
+/// Runs that wait for a moment of up to a second (`PARK_BEYOND`), for each slot: they take memory, and nothing else.
+const NAPS_PER_SLOT: usize = 4;
+
 /// What the parts of a worker share.
 pub(crate) struct Shared {
     pub(super) engine: Engine,
@@ -33,6 +36,8 @@ pub(crate) struct Shared {
     pub(super) worker_id: AtomicI32,
     pub(super) clock: DbClock,
     pub(super) slots: Arc<Semaphore>,
+    /// Places for runs that wait in memory without a slot.
+    pub(super) naps: Arc<Semaphore>,
     /// Connections for transactional attempts: half of the pool. These attempts can wait for each other's row locks; the other
     /// half stays free for timers, takeover, inboxes and activities' own queries.
     pub(super) transactions: Semaphore,
@@ -58,6 +63,9 @@ impl Shared {
         let transactions = (engine.pool().options().get_max_connections() / 2).max(1) as usize;
         Self {
             slots: Arc::new(Semaphore::new(config.slots.max(1))),
+            naps: Arc::new(Semaphore::new(
+                config.slots.max(1).saturating_mul(NAPS_PER_SLOT).min(Semaphore::MAX_PERMITS),
+            )),
             transactions: Semaphore::new(transactions),
             groups: Groups::new(transactions),
             engine,
@@ -115,6 +123,13 @@ impl Shared {
     /// there it may have come to the wrong one.
     pub(super) fn knows(&self, hint: &str) -> bool {
         self.engine.hints().has_sent(hint) && self.engine.pulse().workers() == 1
+    }
+
+    /// A run has left its slot: a lane claims, if there may be something for it.
+    pub(super) fn slot_is_free(&self) {
+        if self.may_be_due.load(Ordering::Relaxed) {
+            self.engine.hints().due.notify_one();
+        }
     }
 
     /// Has a lane claim as soon as it can.
