@@ -381,7 +381,7 @@ async fn undos_share_a_commit_too() {
 async fn one_that_hangs_delays_nobody_beyond_its_timeout() {
     let (t, world) = with_worker(roomy("w0")).await;
     let mut hows: Vec<How> = (100..110).map(plain).collect();
-    hows.push((200, "waits".into()));
+    hows.push((0, "waits".into()));
     let runs = gather(&t, &world, hows).await;
     world.gate.add_permits(2);
     wait_until("all others are done", async || t.count("run WHERE status = 5").await == 12).await;

@@ -1,7 +1,9 @@
 //! The gateway's events: recorded once per id, before anything comes of them.
 
-use sqlx::PgConnection;
+use sqlx::{FromRow, PgConnection, Row};
 use uuid::Uuid;
+
+use crate::orders::order::Order;
 
 /// An event to record.
 #[derive(Clone, Copy, Debug)]
@@ -13,23 +15,27 @@ pub(crate) struct NewEvent<'a> {
     pub(crate) body: &'a str,
 }
 
-/// Records an event. False: it was known. Of two at the same moment the second waits for the first one's commit.
-pub(crate) async fn record(conn: &mut PgConnection, event: NewEvent<'_>) -> Result<bool, sqlx::Error> {
-    let query = "INSERT INTO shop.webhook_events (id, event_type, order_id, handled, body, made_at, received_at)
-        VALUES ($1, $2, $3, 'received', $5::json, to_timestamp($4::double precision), shop.now())
-        ON CONFLICT DO NOTHING";
-    let recorded = sqlx::query(query)
+/// Records an event as `handled`, and locks its order. `None`: it was known; `Some(None)`: there is no such order.
+pub(crate) async fn record(
+    conn: &mut PgConnection,
+    event: NewEvent<'_>,
+    handled: &str,
+) -> Result<Option<Option<Order>>, sqlx::Error> {
+    let recorded = sqlx::query(include_str!("sql/record_event.sql"))
         .bind(event.id)
         .bind(event.event_type)
         .bind(event.order)
         .bind(event.made_at_s as f64)
         .bind(event.body)
-        .execute(conn)
+        .bind(handled)
+        .fetch_optional(conn)
         .await?;
-    Ok(recorded.rows_affected() == 1)
+    let Some(row) = recorded else { return Ok(None) };
+    let found: Option<Uuid> = row.try_get("id")?;
+    Ok(Some(found.map(|_| Order::from_row(&row)).transpose()?))
 }
 
-/// Notes what came of an event.
+/// Notes what came of an event, where that is not what was expected.
 pub(crate) async fn mark_handled(conn: &mut PgConnection, id: &str, handled: &str) -> Result<(), sqlx::Error> {
     let query = "UPDATE shop.webhook_events SET handled = $2 WHERE id = $1";
     sqlx::query(query).bind(id).bind(handled).execute(conn).await?;
