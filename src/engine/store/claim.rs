@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::TryStreamExt;
 use sqlx::{PgConnection, Row};
 
 use super::lanes::Lease;
@@ -89,10 +90,11 @@ pub(crate) async fn load_steps(
         step_columns!(),
         " FROM {schema}.step WHERE run_id = ANY ($1) ORDER BY run_id, seq, direction"
     );
-    let rows = sqlx::query(schema.sql(query)).bind(runs).fetch_all(conn).await?;
+    // Read as they come: a second copy of hundreds of histories would be large.
+    let mut rows = sqlx::query(schema.sql(query)).bind(runs).fetch(conn);
     let mut found: RunMap<Vec<Step>> = RunMap::default();
-    for row in &rows {
-        found.entry(row.try_get("run_id")?).or_default().push(read_step(row)?);
+    while let Some(row) = rows.try_next().await? {
+        found.entry(row.try_get("run_id")?).or_default().push(read_step(&row)?);
     }
     Ok(found)
 }
@@ -105,9 +107,9 @@ pub(crate) async fn load_signals(
 ) -> Result<RunMap<Vec<Signal>>, Error> {
     let query = "SELECT run_id, id, name, payload::text AS payload FROM {schema}.signal
         WHERE run_id = ANY ($1) AND consumed_by IS NULL ORDER BY run_id, id";
-    let rows = sqlx::query(schema.sql(query)).bind(runs).fetch_all(conn).await?;
+    let mut rows = sqlx::query(schema.sql(query)).bind(runs).fetch(conn);
     let mut found: RunMap<Vec<Signal>> = RunMap::default();
-    for row in &rows {
+    while let Some(row) = rows.try_next().await? {
         let name: Arc<str> = row.try_get::<String, _>("name")?.into();
         let signal = Signal { id: row.try_get("id")?, name, payload: parse_json(row.try_get("payload")?) };
         found.entry(row.try_get("run_id")?).or_default().push(signal);
