@@ -79,10 +79,12 @@ impl Activity for CompareBooks {
                 let last = *progress.borrow();
                 let mut conn = self.pool.acquire().await?;
                 differences::note_progress(&mut conn, cx.run_id(), &last, Some(&said)).await?;
-                Err(match error {
+                let error = match error {
                     Unreadable::Gateway(error) => from_gateway(&error),
                     Unreadable::Database(error) => refused(Error::from(error)),
-                })
+                };
+                // Reading has no effect, whatever became of it.
+                Err(ActivityError { unknown: false, ..error })
             }
         }
     }

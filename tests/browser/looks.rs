@@ -4,8 +4,12 @@
 
 use std::path::PathBuf;
 
-use backstitch::engine::{RunFilter, Verb};
+use backstitch::{
+    engine::{RunFilter, Verb},
+    orders::Orders,
+};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::{chrome::Chrome, stage::Stage};
 
@@ -40,6 +44,7 @@ async fn a_night(stage: &Stage) -> Vec<Look> {
     let operation =
         stage.engine.operate_on(&Verb::Retry { policy: None }, &trips, &again, Some(100)).await.expect("an operation");
     stage.schedule("nightly-parcels").await;
+    let difference = a_difference(&stage.orders, order).await;
     vec![
         ("overview", "/".to_owned()),
         ("runs", "/runs".to_owned()),
@@ -55,12 +60,24 @@ async fn a_night(stage: &Stage) -> Vec<Look> {
         ("fleet", "/fleet".to_owned()),
         ("orders", "/orders?customer_id=ada".to_owned()),
         ("order", format!("/orders/{order}")),
+        ("differences", "/differences".to_owned()),
+        ("mend", format!("/differences/{difference}/mend")),
         ("audit", "/audit".to_owned()),
         ("nothing", "/runs?key=nobodys".to_owned()),
         ("missing", "/runs/nothing-like-this".to_owned()),
         ("nowhere", "/nothing/at/all".to_owned()),
         ("docs", "/docs".to_owned()),
     ]
+}
+
+/// An order that was paid twice, as a comparison with the gateway records it.
+async fn a_difference(orders: &Orders, order: Uuid) -> Uuid {
+    let id = Uuid::now_v7();
+    let query = "INSERT INTO shop.difference
+            (id, kind, about, payment_id, order_id, expected, actual, currency, state, first_seen, last_seen)
+        VALUES ($1, 'captured_twice', 'pi_2', 'pi_2', $2, 0, 1000, 'EUR', 'open', shop.now(), shop.now())";
+    sqlx::query(query).bind(id).bind(order).execute(orders.engine().pool()).await.expect("a row");
+    id
 }
 
 #[tokio::test(flavor = "multi_thread")]

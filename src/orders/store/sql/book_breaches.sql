@@ -3,7 +3,7 @@
 -- One snapshot: an order that moves meanwhile is seen as it was at its beginning. The reservations of all items are summed up.
 -- o: an order whose records are read.
 WITH o AS (
-    SELECT * FROM shop.orders
+    SELECT id, state, cancel_reason, payment_state, stock_state, currency, total, captured, refunded FROM shop.orders
     WHERE id >= $3 AND ($2::timestamptz IS NULL
         OR (updated_at <= $2 AND payment_state NOT IN ('pending', 'unknown', 'refund_pending')))
 )
