@@ -157,4 +157,14 @@ async fn what_changed_within_the_grace_is_under_way() {
     shop.pass(Duration::from_secs(61)).await;
     shop.reconcile(&patient).await;
     assert_eq!(shop.open_kinds().await, [Kind::CapturedWithoutOrder, Kind::AmountDiffers]);
+
+    // A payment of long ago, and an order that has just changed.
+    let order = shop.placed().await;
+    shop.pass(Duration::from_secs(61)).await;
+    shop.sql("UPDATE shop.orders SET captured = 998, total = 998, updated_at = shop.now() WHERE id = $1", order).await;
+    shop.reconcile(&patient).await;
+    assert_eq!(shop.open_kinds().await.len(), 2);
+    shop.pass(Duration::from_secs(61)).await;
+    shop.reconcile(&patient).await;
+    assert_eq!(shop.open_kinds().await.len(), 3);
 }
