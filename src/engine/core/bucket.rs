@@ -99,7 +99,8 @@ pub(crate) struct Account {
     refused_until: Duration,
     /// The database did not answer.
     free_until: Duration,
-    used_at: Duration,
+    /// When it was last used; none: it never was.
+    used_at: Option<Duration>,
 }
 
 impl Account {
@@ -108,7 +109,7 @@ impl Account {
         if self.is_settled(rate, now) {
             *self = Self { left: rate.burst, ..Self::default() };
         }
-        self.used_at = now;
+        self.used_at = Some(now);
         if self.free_until > now {
             return Taken::Yes { left: self.left };
         }
@@ -152,7 +153,7 @@ impl Account {
 
     /// Whether it can be forgotten: since it was used a bucket has filled, whatever was owed.
     pub(crate) fn is_settled(&self, rate: Rate, now: Duration) -> bool {
-        now.saturating_sub(self.used_at) >= rate.per
+        self.used_at.is_none_or(|at| now.saturating_sub(at) >= rate.per)
     }
 }
 
@@ -220,6 +221,7 @@ mod tests {
         let rate: Rate = "5/s".parse().expect("a rate");
         let mut bucket = Bucket { tokens: 5.0, at: Duration::ZERO };
         let mut account = Account::default();
+        assert_eq!(account.take(rate, Duration::ZERO), Taken::Yes { left: 4 });
         for second in 1..100 {
             assert_eq!(ask(&mut account, &mut bucket, rate, Duration::from_secs(second)), (true, false));
         }
