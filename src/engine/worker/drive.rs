@@ -332,10 +332,11 @@ impl Driver {
                         return Some(Incoming::of(beat));
                     }
                     // Without an answer, the timers wait.
-                    if wake_at.is_some_and(|at| at <= self.shared.clock.now())
-                        && let Some((now, recorded)) = Box::pin(self.shared.lookups.dues(self.run)).await
-                    {
-                        return Some(Incoming { now: Some(now), ..Incoming::of(Event::Due { recorded }) });
+                    if wake_at.is_some_and(|at| at <= self.shared.clock.now()) {
+                        let (shared, run) = (self.shared.clone(), self.run);
+                        if let Some((now, recorded)) = Box::pin(self.meanwhile(shared.lookups.dues(run))).await {
+                            return Some(Incoming { now: Some(now), ..Incoming::of(Event::Due { recorded }) });
+                        }
                     }
                     if self.shared.draining.is_cancelled() {
                         self.cancelled.cancel();
@@ -412,8 +413,25 @@ impl Driver {
         None
     }
 
+    /// Waits for a look while attempts under way go on. One of them may have been given the connection that the look waits for:
+    /// if nobody polled it, it would neither use it nor give it back.
+    async fn meanwhile<T>(&mut self, look: impl Future<Output = T>) -> T {
+        tokio::pin!(look);
+        let mut ended = Vec::new();
+        let answer = loop {
+            tokio::select! {
+                biased;
+                answer = &mut look => break answer,
+                Some(happened) = self.in_progress.next(), if !self.in_progress.is_empty() => ended.push(happened),
+            }
+        };
+        self.in_progress.extend(ended.into_iter().map(|happened| std::future::ready(happened).boxed()));
+        answer
+    }
+
     async fn load_inbox(&mut self) -> Option<Event> {
-        match self.shared.lookups.inbox(self.run).await {
+        let (shared, run) = (self.shared.clone(), self.run);
+        match self.meanwhile(shared.lookups.inbox(run)).await {
             Some(claim::Inbox { inbox, request, signals }) => {
                 self.active.set_seen(inbox);
                 Some(Event::Inbox { inbox, request, signals })
