@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use backstitch::engine::WorkerConfig;
 use tokio::process::Child;
 
 use crate::support::{Proxy, TestDatabase, process, wait_until_within};
@@ -15,7 +16,8 @@ async fn served(database: &TestDatabase, url: &str) -> Child {
     let mut command = process::shop(url, "http://127.0.0.1:1", &arguments);
     let mut server = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
     process::ready(&mut server).await;
-    let at_work = async || lanes(database).await > 0;
+    // With all its lanes: one that was being opened would stay behind, empty, until it is taken over.
+    let at_work = async || lanes(database).await >= WorkerConfig::default().lanes as i64;
     wait_until_within(Duration::from_secs(20), "its worker is at work", at_work).await;
     server
 }
