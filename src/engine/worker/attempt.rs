@@ -37,7 +37,7 @@ use crate::engine::{
 /// What happened, and the run's seat in the transaction that it happened in: it commits together with its record.
 pub(super) struct Happened {
     pub(super) event: Event,
-    pub(super) tx: Option<Seat>,
+    pub(super) seat: Option<Seat>,
 }
 
 /// The context of an attempt.
@@ -71,7 +71,7 @@ pub(super) fn take_beat(cx: &ActivityContext) -> Option<Json> {
 pub(super) async fn attempt(shared: Arc<Shared>, cx: Arc<ActivityContext>, attempt: Attempt) -> Happened {
     let began = Instant::now();
     let span = log_span(&shared, &cx, &attempt, false);
-    let (result, tx) = match code(&shared, &attempt) {
+    let (result, seat) = match code(&shared, &attempt) {
         Err(error) => (Err(error), None),
         // Boxed: it is large, and most attempts are made without it.
         Ok(code) if attempt.transactional || code.does_many(attempt.direction) => {
@@ -91,7 +91,7 @@ pub(super) async fn attempt(shared: Arc<Shared>, cx: Arc<ActivityContext>, attem
     }
     let result = result.map_err(|error| AttemptError { error: error.record(), retryable: error.retryable });
     let event = Event::Attempted { seq: attempt.seq, direction: attempt.direction, result, took: began.elapsed() };
-    Happened { event, tx }
+    Happened { event, seat }
 }
 
 fn code(shared: &Shared, attempt: &Attempt) -> Result<Arc<dyn ActivityCode>, ActivityError> {
@@ -136,7 +136,7 @@ pub(super) async fn verify(shared: Arc<Shared>, cx: Arc<ActivityContext>, attemp
     };
     Happened {
         event: Event::Verified { seq: attempt.seq, direction: attempt.direction, found, took: began.elapsed() },
-        tx: None,
+        seat: None,
     }
 }
 
@@ -187,5 +187,5 @@ pub(super) async fn draw(shared: &Shared, seq: u32, what: SideValue) -> Option<H
         SideValue::Uuid => Some(to_json(&uuid::Uuid::new_v4())),
     };
     let value = value?.ok()?;
-    Some(Happened { event: Event::Drawn { seq, value }, tx: None })
+    Some(Happened { event: Event::Drawn { seq, value }, seat: None })
 }

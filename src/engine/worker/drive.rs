@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +18,7 @@ use super::{
     attempt::{self, Happened},
     commit::{Ack, Committer, LaneHandle, Request, Seat},
     faults::Moment,
+    in_progress::InProgress,
     limits::within,
     shared::Shared,
     suspects::Suspect,
@@ -57,7 +58,7 @@ struct Driver {
     releasing: bool,
     active: Arc<ActiveRun>,
     machine: Machine,
-    in_progress: FuturesUnordered<BoxFuture<'static, Option<Happened>>>,
+    in_progress: InProgress<Option<Happened>>,
     /// A result that came together with others and has to be committed by itself.
     next_result: Option<Happened>,
     under_way: Vec<UnderWay>,
@@ -111,7 +112,7 @@ pub(super) fn spawn(
             releasing: false,
             active: active.clone(),
             machine,
-            in_progress: FuturesUnordered::new(),
+            in_progress: InProgress::default(),
             next_result: None,
             under_way: Vec::new(),
             cancelled: CancellationToken::new(),
@@ -141,7 +142,7 @@ impl Driver {
         tracing::error!(run_id = %self.run, panic, "the worker's own code panicked over a run; it is given back");
         self.shared.engine.meters().tasks_died.increment(1);
         // Nothing of it goes on beside its next worker.
-        self.in_progress = FuturesUnordered::new();
+        self.in_progress = InProgress::default();
         self.next_result = None;
         self.committer.release_because(Release::Panicked).await;
     }
@@ -153,12 +154,12 @@ impl Driver {
         {
             return;
         }
-        let mut tx = None;
+        let mut seat = None;
         loop {
-            decision = match self.carry_out(decision, tx.take()).await {
+            decision = match self.carry_out(decision, seat.take()).await {
                 Some(Next::Wait(wake_at)) => {
                     let Some(incoming) = self.next_event(wake_at).await else { return };
-                    tx = incoming.tx;
+                    seat = incoming.seat;
                     let now = incoming.now.unwrap_or_else(|| self.shared.clock.now());
                     self.machine.on_all(std::iter::once(incoming.event).chain(incoming.others), now)
                 }
@@ -169,7 +170,7 @@ impl Driver {
     }
 
     /// Commits a decision's writes, then begins its follow-ups. None: the run is released.
-    async fn carry_out(&mut self, mut decision: Decision, tx: Option<Seat>) -> Option<Next> {
+    async fn carry_out(&mut self, mut decision: Decision, seat: Option<Seat>) -> Option<Next> {
         let releases = decision.releases_run();
         if self.shared.draining.is_cancelled() {
             self.releasing = true;
@@ -181,12 +182,12 @@ impl Driver {
             decision.withdraw_attempts(self.shared.clock.now());
         }
         let result = self.awaited_result(&decision);
-        let ack = if decision.writes.is_empty() && tx.is_none() {
+        let ack = if decision.writes.is_empty() && seat.is_none() {
             Ack::Done
         } else {
             self.meet_faults(Moment::Before).await;
             let progress = decision.writes.progress;
-            let ack = self.committer.commit(decision.writes, tx).await?;
+            let ack = self.committer.commit(decision.writes, seat).await?;
             if progress {
                 // It kills nobody.
                 self.suspect = None;
@@ -255,14 +256,14 @@ impl Driver {
         match follow_up {
             FollowUp::Attempt(what) => {
                 let cx = self.make_context(&what, false);
-                self.in_progress.push(attempt::attempt(shared, cx, what).map(Some).boxed());
+                self.in_progress.push(attempt::attempt(shared, cx, what).map(Some));
             }
             FollowUp::Verify(what) => {
                 let cx = self.make_context(&what, true);
-                self.in_progress.push(attempt::verify(shared, cx, what).map(Some).boxed());
+                self.in_progress.push(attempt::verify(shared, cx, what).map(Some));
             }
             FollowUp::Draw { seq, what } => {
-                self.in_progress.push(async move { attempt::draw(&shared, seq, what).await }.boxed())
+                self.in_progress.push(async move { attempt::draw(&shared, seq, what).await })
             }
             // Undos follow, with a token of their own.
             FollowUp::Cancel => std::mem::take(&mut self.cancelled).cancel(),
@@ -334,7 +335,7 @@ impl Driver {
                     // Without an answer, the timers wait.
                     if wake_at.is_some_and(|at| at <= self.shared.clock.now()) {
                         let (shared, run) = (self.shared.clone(), self.run);
-                        if let Some((now, recorded)) = Box::pin(self.meanwhile(shared.lookups.dues(run))).await {
+                        if let Some((now, recorded)) = Box::pin(self.in_progress.meanwhile(shared.lookups.dues(run))).await {
                             return Some(Incoming { now: Some(now), ..Incoming::of(Event::Due { recorded }) });
                         }
                     }
@@ -347,17 +348,17 @@ impl Driver {
     }
 
     async fn take_result(&mut self, happened: Option<Happened>) -> Option<Incoming> {
-        let Some(Happened { event, tx }) = happened else {
+        let Some(Happened { event, seat }) = happened else {
             // A side value could not be drawn: the database is away. The run is reloaded when it is back.
             self.committer.release().await;
             return None;
         };
         let event = self.forget_attempt(event);
-        let mut incoming = Incoming { tx, ..Incoming::of(event) };
+        let mut incoming = Incoming { seat, ..Incoming::of(event) };
         // What has ended meanwhile shares the commit, unless it has a transaction of its own.
-        while incoming.tx.is_none() && !self.in_progress.is_empty() && incoming.others.len() < RESULTS_AT_ONCE {
+        while incoming.seat.is_none() && !self.in_progress.is_empty() && incoming.others.len() < RESULTS_AT_ONCE {
             match self.in_progress.next().now_or_never() {
-                Some(Some(Some(Happened { event, tx: None }))) => {
+                Some(Some(Some(Happened { event, seat: None }))) => {
                     incoming.others.push(self.forget_attempt(event));
                 }
                 Some(Some(Some(with_transaction))) => {
@@ -413,25 +414,9 @@ impl Driver {
         None
     }
 
-    /// Waits for a look while attempts under way go on. One of them may have been given the connection that the look waits for:
-    /// if nobody polled it, it would neither use it nor give it back.
-    async fn meanwhile<T>(&mut self, look: impl Future<Output = T>) -> T {
-        tokio::pin!(look);
-        let mut ended = Vec::new();
-        let answer = loop {
-            tokio::select! {
-                biased;
-                answer = &mut look => break answer,
-                Some(happened) = self.in_progress.next(), if !self.in_progress.is_empty() => ended.push(happened),
-            }
-        };
-        self.in_progress.extend(ended.into_iter().map(|happened| std::future::ready(happened).boxed()));
-        answer
-    }
-
     async fn load_inbox(&mut self) -> Option<Event> {
         let (shared, run) = (self.shared.clone(), self.run);
-        match self.meanwhile(shared.lookups.inbox(run)).await {
+        match self.in_progress.meanwhile(shared.lookups.inbox(run)).await {
             Some(claim::Inbox { inbox, request, signals }) => {
                 self.active.set_seen(inbox);
                 Some(Event::Inbox { inbox, request, signals })
@@ -485,11 +470,11 @@ struct Incoming {
     /// The database's time, where it was asked for.
     now: Option<Time>,
     /// The run's seat in the transaction that the step has left open.
-    tx: Option<Seat>,
+    seat: Option<Seat>,
 }
 
 impl Incoming {
     const fn of(event: Event) -> Self {
-        Self { event, others: Vec::new(), now: None, tx: None }
+        Self { event, others: Vec::new(), now: None, seat: None }
     }
 }

@@ -25,6 +25,7 @@ mod drive;
 mod faults;
 mod groups;
 mod holds;
+mod in_progress;
 mod lane;
 mod limits;
 mod lookups;
