@@ -18,7 +18,10 @@ use futures_util::{FutureExt, future::BoxFuture};
 use sqlx::PgConnection;
 use tokio::sync::Semaphore;
 
-use crate::support::{engine::*, wait_until, wait_until_within};
+use crate::{
+    races::locked,
+    support::{engine::*, wait_until, wait_until_within},
+};
 
 /// 13 is refused by the statement, 14 by the commit.
 const TABLES: [&str; 3] = [
@@ -277,8 +280,8 @@ async fn an_activity_without_run_many_keeps_its_own_transaction() {
     t.finish().await;
 }
 
-#[tokio::test]
-async fn runs_of_two_lanes_share_a_commit() {
+/// A worker with runs that wait for the next group, of both of its lanes; how many they are, with the two that are under way.
+async fn with_runs_of_two_lanes() -> (TestEngine, World, usize) {
     let (t, world) = with_worker(WorkerConfig { lanes: 2, ..roomy("w0") }).await;
     gather(&t, &world, vec![]).await;
     let (mut runs, mut lanes) = (2, 0);
@@ -292,6 +295,42 @@ async fn runs_of_two_lanes_share_a_commit() {
     }
     assert_eq!(lanes, 2, "both lanes have some");
     t.execute("CREATE TABLE held AS SELECT run_id, lane FROM backstitch.ready").await;
+    (t, world, runs)
+}
+
+/// The sessions that wait for the rows of a group's runs, and those of them that have locked a lane.
+macro_rules! that_wait {
+    ($and:literal) => {
+        concat!(
+            "SELECT count(*) FROM pg_stat_activity a WHERE a.datname = current_database() AND a.wait_event_type = 'Lock'
+                AND a.query LIKE '%Locks the runs that a step%' AND a.pid <> pg_backend_pid() AND ",
+            $and
+        )
+    };
+}
+const GROUPS_THAT_WAIT: &str = that_wait!("true");
+const WITH_A_LANE: &str =
+    that_wait!("EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.relation = 'backstitch.lane'::regclass)");
+
+/// A run that a caller keeps locked for long holds up no lane; and groups lock runs in the order in which all others do.
+#[tokio::test]
+async fn a_group_has_all_its_runs_before_a_lane() {
+    let (t, world, runs) = with_runs_of_two_lanes().await;
+    let of_the_last_lane = "SELECT FROM backstitch.run
+        WHERE id = (SELECT run_id FROM held ORDER BY lane DESC, run_id DESC LIMIT 1) FOR UPDATE";
+    let held = locked(&t, of_the_last_lane).await;
+    world.open();
+    wait_until("a group waits for the run", async || read(&t, GROUPS_THAT_WAIT).await > 0).await;
+    assert_eq!(read(&t, WITH_A_LANE).await, 0, "none of them holds a lane");
+    held.rollback().await.expect("lets go");
+    have_completed(&t, runs).await;
+    assert_eq!(read(&t, RECORDED).await, runs as i64);
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn runs_of_two_lanes_share_a_commit() {
+    let (t, world, runs) = with_runs_of_two_lanes().await;
     world.open();
     have_completed(&t, runs).await;
     assert_eq!(read(&t, RECORDED).await, runs as i64);

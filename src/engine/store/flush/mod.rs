@@ -107,10 +107,22 @@ pub(crate) async fn flush(
     }
 }
 
-/// The same in the transaction of the steps that have just run, behind the lane's shared fence. The caller commits, or rolls
-/// back where a run is lost or refused: then nothing is written for any.
-///
-/// The rows of runs that this writes are locked before the lane's: somebody may keep one locked for long.
+/// Comes once before the flushes in the transaction of steps that have just run, for the runs of all lanes: the rows that are
+/// written of them are locked in one order, and before any lane's, because a caller may keep one locked for long.
+pub(crate) async fn begin_in_step(schema: &Schema, conn: &mut PgConnection, commits: &[Commit]) -> Result<(), Error> {
+    // As on a lane's connection, but only from here to the commit: what the step's author asks is planned as usual.
+    sqlx::raw_sql(PIN_PLANS).execute(&mut *conn).await?;
+    let writes_run = |commit: &&Commit| commit.writes.run.is_some() || commit.passes_pivot();
+    let written: Vec<RunId> = commits.iter().filter(writes_run).map(|commit| commit.run).collect();
+    if !written.is_empty() {
+        let query = include_str!("../sql/lock_runs.sql");
+        sqlx::query(schema.sql(query)).bind(written).execute(conn).await?;
+    }
+    Ok(())
+}
+
+/// The same for one lane's runs in that transaction, behind the lane's shared fence. The caller commits, or rolls back where a
+/// run is lost or refused: then nothing is written for any.
 ///
 /// # Errors
 /// `LeaseLost`, and then the transaction has to be rolled back, too.
@@ -120,16 +132,7 @@ pub(crate) async fn flush_in_step(
     lease: Lease,
     commits: &[Commit],
 ) -> Result<Flushed, Error> {
-    // As on a lane's connection, but only from here to the commit: what the step's author asks is planned as usual.
-    sqlx::raw_sql(PIN_PLANS).execute(&mut *conn).await?;
-    let commits = in_order(commits);
-    let writes_run = |commit: &&&Commit| commit.writes.run.is_some() || commit.passes_pivot();
-    let written: Vec<RunId> = commits.iter().filter(writes_run).map(|commit| commit.run).collect();
-    if !written.is_empty() {
-        let query = include_str!("../sql/lock_runs.sql");
-        sqlx::query(schema.sql(query)).bind(written).execute(&mut *conn).await?;
-    }
-    send(schema, conn, Fence::Step, lease, &commits).await
+    send(schema, conn, Fence::Step, lease, &in_order(commits)).await
 }
 
 /// Everywhere in one order, so that two who write the same rows wait for each other and no more.

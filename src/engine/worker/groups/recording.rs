@@ -39,6 +39,11 @@ struct Seated {
 pub(super) async fn record(shared: &Shared, mut tx: Transaction, places: Vec<Place>, failed: FailedOnes) -> Tried {
     let began = Instant::now();
     let (mut seated, commits) = take_seats(places);
+    let beginning = flush::begin_in_step(shared.schema(), &mut tx, &commits);
+    if let Err(error) = within(shared.config.answer_within(), beginning).await {
+        let_go(shared, tx, &error).await;
+        return set_back(seated, commits, failed, "its record failed", error);
+    }
     let mut flushed: Vec<(Range<usize>, Flushed)> = Vec::new();
     for part in parts(&seated) {
         let Some(lane) = seated.get(part.start).map(|first| first.lane.lease) else { continue };
@@ -47,10 +52,7 @@ pub(super) async fn record(shared: &Shared, mut tx: Transaction, places: Vec<Pla
         match within(shared.config.answer_within(), flushing).await {
             Ok(done) => flushed.push((part, done)),
             Err(error) => {
-                // Its locks go first: giving runs up waits for them.
-                if !is_silence(&error) {
-                    roll_back(shared, tx).await;
-                }
+                let_go(shared, tx, &error).await;
                 return refused(seated, commits, failed, part, error);
             }
         }
@@ -84,6 +86,13 @@ pub(super) async fn record(shared: &Shared, mut tx: Transaction, places: Vec<Pla
     }
     tell(failed);
     Tried::Over
+}
+
+/// Its locks go first: giving runs up waits for them. A silent connection is dropped, and closed.
+async fn let_go(shared: &Shared, tx: Transaction, error: &Error) {
+    if !is_silence(error) {
+        roll_back(shared, tx).await;
+    }
 }
 
 /// Sorted by lane: a flush is one lane's.
