@@ -10,7 +10,7 @@ use std::{
 
 use backstitch::{
     embedded::Embedded,
-    engine::{Engine, Registry, RunId},
+    engine::{Engine, Registry, RunId, WorkerConfig},
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -19,7 +19,7 @@ use nix::{
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::support::{engine::*, script::*, wait_until};
+use crate::support::{Proxy, Way, engine::*, script::*, wait_until};
 
 #[tokio::test]
 async fn a_step_cut_short_by_a_crash_is_verified() {
@@ -79,6 +79,54 @@ async fn a_plan_cut_short_by_a_crash_is_finished() {
     t.add_worker(hasty("second")).await;
     t.is(run, "compensated").await;
     assert_eq!(t.script.undone(), ["ship", "charge", "charge", "reserve"]);
+    t.finish().await;
+}
+
+/// Runs `program` until `activity` has ended as `does` says and a row of the run is in `landed`, and cuts the connection of its
+/// lane: the commit has landed, its answer is lost, and the lane sends the same again. Gives the run's end.
+async fn lose_an_answer(
+    t: &mut TestEngine,
+    program: &[Op],
+    (activity, does): (&'static str, Do),
+    landed: &str,
+    end: &'static str,
+) {
+    let proxy = Proxy::before(t.database().url()).await;
+    t.script.always(activity, Side::Run, does.clone());
+    t.add_worker_through(proxy.url(), WorkerConfig { lanes: 1, ..config("w0") }).await;
+    // So that the lane's connection has prepared its statements, and needs one answer for each.
+    t.ends(program, end).await;
+    let gate = t.script.gate(activity, Side::Run, does);
+    let run = t.start(program).await;
+    gate.is_reached().await;
+    proxy.freeze_way(Way::ToClient);
+    gate.open();
+    let landed = format!("{landed} AND run_id = '{run}'");
+    wait_until("it has landed", async || t.count(&landed).await == 1).await;
+    let before = t.script.count("reserve", Side::Run) + t.script.count("reserve", Side::Undo);
+    proxy.cut();
+    t.is(run, end).await;
+    let after = t.script.count("reserve", Side::Run) + t.script.count("reserve", Side::Undo);
+    assert_eq!(after, before + 1, "its worker did not know that");
+    assert_eq!((t.count("attention").await, t.count("lane WHERE NOT alive").await), (0, 0));
+}
+
+#[tokio::test]
+async fn a_plan_whose_answer_is_lost_is_made_once() {
+    let mut t = TestEngine::idle().await;
+    let program = [call("reserve"), call("note"), call("charge")];
+    let declined = ("charge", Do::Fatal("declined"));
+    lose_an_answer(&mut t, &program, declined, "compensation WHERE true", "compensated").await;
+    assert_eq!((t.script.count("reserve", Side::Undo), t.count("compensation").await), (2, 2));
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn a_step_whose_answer_is_lost_is_recorded_once() {
+    let mut t = TestEngine::idle().await;
+    let program = [call("note"), call("reserve")];
+    lose_an_answer(&mut t, &program, ("note", Do::Ok), "step WHERE seq = 0", "completed").await;
+    assert_eq!((t.script.count("note", Side::Run), t.count("step").await), (2, 4));
     t.finish().await;
 }
 
