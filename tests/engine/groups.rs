@@ -18,10 +18,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 use sqlx::PgConnection;
 use tokio::sync::Semaphore;
 
-use crate::{
-    races::locked,
-    support::{engine::*, wait_until, wait_until_within},
-};
+use crate::support::{engine::*, wait_until, wait_until_within};
 
 /// 13 is refused by the statement, 14 by the commit.
 const TABLES: [&str; 3] = [
@@ -33,11 +30,11 @@ const TABLES: [&str; 3] = [
 ];
 
 /// What a call does.
-type How = (u32, String);
+pub(crate) type How = (u32, String);
 
 /// What the activities of a test share: a gate at which `waits` waits, and what was called.
 #[derive(Clone)]
-struct World {
+pub(crate) struct World {
     gate: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
     statements: Arc<AtomicUsize>,
@@ -65,7 +62,7 @@ impl World {
         self.gate.acquire().await.expect("it is never closed").forget();
     }
 
-    fn open(&self) {
+    pub(crate) fn open(&self) {
         self.gate.add_permits(Semaphore::MAX_PERMITS / 2);
     }
 }
@@ -196,12 +193,12 @@ impl Workflow for Calls {
     }
 }
 
-fn roomy(name: &str) -> WorkerConfig {
+pub(crate) fn roomy(name: &str) -> WorkerConfig {
     WorkerConfig { slots: 500, ..config(name) }
 }
 
 /// All in one commit, so that they are claimed together.
-async fn start(t: &TestEngine, activity: &str, hows: Vec<How>) -> Vec<RunId> {
+pub(crate) async fn start(t: &TestEngine, activity: &str, hows: Vec<How>) -> Vec<RunId> {
     let requests = hows.into_iter().map(|how| request("calls", &(activity, how))).collect();
     let started = t.engine.start_batch(requests).await.expect("accepted");
     started.into_iter().map(|one| one.expect("accepted").run).collect()
@@ -215,14 +212,14 @@ async fn prepared() -> TestEngine {
     t
 }
 
-async fn with_worker(config: WorkerConfig) -> (TestEngine, World) {
+pub(crate) async fn with_worker(config: WorkerConfig) -> (TestEngine, World) {
     let (mut t, world) = (prepared().await, World::new());
     t.add_worker_with(config, world.registry()).await;
     (t, world)
 }
 
 /// Two calls that wait take all places for groups of `many`; what is started now is claimed, and gathers.
-async fn gather(t: &TestEngine, world: &World, hows: Vec<How>) -> Vec<RunId> {
+pub(crate) async fn gather(t: &TestEngine, world: &World, hows: Vec<How>) -> Vec<RunId> {
     start(t, "many", vec![(1, "waits".into())]).await;
     world.have_come(1).await;
     start(t, "many", vec![(2, "waits".into())]).await;
@@ -232,7 +229,7 @@ async fn gather(t: &TestEngine, world: &World, hows: Vec<How>) -> Vec<RunId> {
     runs
 }
 
-async fn are_claimed(t: &TestEngine, runs: usize) {
+pub(crate) async fn are_claimed(t: &TestEngine, runs: usize) {
     wait_until("they are claimed", async || t.count("ready WHERE lane IS NOT NULL").await == runs as i64).await;
 }
 
@@ -241,22 +238,23 @@ async fn have_ended(t: &TestEngine, runs: usize) {
     wait_until_within(Duration::from_secs(60), "all have ended", ended).await;
 }
 
-async fn have_completed(t: &TestEngine, runs: usize) {
+pub(crate) async fn have_completed(t: &TestEngine, runs: usize) {
     have_ended(t, runs).await;
     assert_eq!(t.count("run WHERE status = 5").await, runs as i64);
 }
 
-fn plain(n: u32) -> How {
+pub(crate) fn plain(n: u32) -> How {
     (n, String::new())
 }
 
-async fn read(t: &TestEngine, query: &'static str) -> i64 {
+pub(crate) async fn read(t: &TestEngine, query: &'static str) -> i64 {
     sqlx::query_scalar(query).fetch_one(t.engine.pool()).await.expect("reads")
 }
 
 const EFFECTS: &str = "SELECT count(*) FROM effect";
 const COMMITS: &str = "SELECT count(DISTINCT xmin::text) FROM effect";
-const RECORDED: &str = "SELECT count(*) FROM effect e JOIN backstitch.step s ON s.run_id = e.run AND s.xmin = e.xmin";
+pub(crate) const RECORDED: &str =
+    "SELECT count(*) FROM effect e JOIN backstitch.step s ON s.run_id = e.run AND s.xmin = e.xmin";
 
 #[tokio::test]
 async fn steps_that_wait_together_share_a_commit() {
@@ -277,66 +275,6 @@ async fn an_activity_without_run_many_keeps_its_own_transaction() {
     start(&t, "each", (100..150).map(plain).collect()).await;
     have_completed(&t, 50).await;
     assert_eq!((read(&t, RECORDED).await, read(&t, COMMITS).await), (50, 50));
-    t.finish().await;
-}
-
-/// A worker with runs that wait for the next group, of both of its lanes; how many they are, with the two that are under way.
-async fn with_runs_of_two_lanes() -> (TestEngine, World, usize) {
-    let (t, world) = with_worker(WorkerConfig { lanes: 2, ..roomy("w0") }).await;
-    gather(&t, &world, vec![]).await;
-    let (mut runs, mut lanes) = (2, 0);
-    while lanes < 2 && runs < 400 {
-        start(&t, "many", (100..110).map(plain).collect()).await;
-        runs += 10;
-        are_claimed(&t, runs).await;
-        let of_gathered =
-            "SELECT count(DISTINCT lane) FROM (SELECT lane FROM backstitch.ready ORDER BY run_id OFFSET 2) r";
-        lanes = read(&t, of_gathered).await;
-    }
-    assert_eq!(lanes, 2, "both lanes have some");
-    t.execute("CREATE TABLE held AS SELECT run_id, lane FROM backstitch.ready").await;
-    (t, world, runs)
-}
-
-/// The sessions that wait for the rows of a group's runs, and those of them that have locked a lane.
-macro_rules! that_wait {
-    ($and:literal) => {
-        concat!(
-            "SELECT count(*) FROM pg_stat_activity a WHERE a.datname = current_database() AND a.wait_event_type = 'Lock'
-                AND a.query LIKE '%Locks the runs that a step%' AND a.pid <> pg_backend_pid() AND ",
-            $and
-        )
-    };
-}
-const GROUPS_THAT_WAIT: &str = that_wait!("true");
-const WITH_A_LANE: &str =
-    that_wait!("EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.relation = 'backstitch.lane'::regclass)");
-
-/// A run that a caller keeps locked for long holds up no lane; and groups lock runs in the order in which all others do.
-#[tokio::test]
-async fn a_group_has_all_its_runs_before_a_lane() {
-    let (t, world, runs) = with_runs_of_two_lanes().await;
-    let of_the_last_lane = "SELECT FROM backstitch.run
-        WHERE id = (SELECT run_id FROM held ORDER BY lane DESC, run_id DESC LIMIT 1) FOR UPDATE";
-    let held = locked(&t, of_the_last_lane).await;
-    world.open();
-    wait_until("a group waits for the run", async || read(&t, GROUPS_THAT_WAIT).await > 0).await;
-    assert_eq!(read(&t, WITH_A_LANE).await, 0, "none of them holds a lane");
-    held.rollback().await.expect("lets go");
-    have_completed(&t, runs).await;
-    assert_eq!(read(&t, RECORDED).await, runs as i64);
-    t.finish().await;
-}
-
-#[tokio::test]
-async fn runs_of_two_lanes_share_a_commit() {
-    let (t, world, runs) = with_runs_of_two_lanes().await;
-    world.open();
-    have_completed(&t, runs).await;
-    assert_eq!(read(&t, RECORDED).await, runs as i64);
-    let across = "SELECT coalesce(max(lanes), 0) FROM (SELECT count(DISTINCT h.lane) AS lanes
-        FROM effect e JOIN held h ON h.run_id = e.run GROUP BY e.xmin::text) one";
-    assert_eq!(read(&t, across).await, 2);
     t.finish().await;
 }
 

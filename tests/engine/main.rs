@@ -50,6 +50,7 @@ mod extremes;
 mod fences;
 mod forks;
 mod groups;
+mod groups_of_lanes;
 mod holds;
 mod leftovers;
 mod limits;

@@ -41,7 +41,7 @@ pub(super) async fn record(shared: &Shared, mut tx: Transaction, places: Vec<Pla
     let (mut seated, commits) = take_seats(places);
     let beginning = flush::begin_in_step(shared.schema(), &mut tx, &commits);
     if let Err(error) = within(shared.config.answer_within(), beginning).await {
-        let_go(shared, tx, &error).await;
+        roll_back_unless_silent(shared, tx, &error).await;
         return set_back(seated, commits, failed, "its record failed", error);
     }
     let mut flushed: Vec<(Range<usize>, Flushed)> = Vec::new();
@@ -52,7 +52,7 @@ pub(super) async fn record(shared: &Shared, mut tx: Transaction, places: Vec<Pla
         match within(shared.config.answer_within(), flushing).await {
             Ok(done) => flushed.push((part, done)),
             Err(error) => {
-                let_go(shared, tx, &error).await;
+                roll_back_unless_silent(shared, tx, &error).await;
                 return refused(seated, commits, failed, part, error);
             }
         }
@@ -89,7 +89,7 @@ pub(super) async fn record(shared: &Shared, mut tx: Transaction, places: Vec<Pla
 }
 
 /// Its locks go first: giving runs up waits for them. A silent connection is dropped, and closed.
-async fn let_go(shared: &Shared, tx: Transaction, error: &Error) {
+async fn roll_back_unless_silent(shared: &Shared, tx: Transaction, error: &Error) {
     if !is_silence(error) {
         roll_back(shared, tx).await;
     }
