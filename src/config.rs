@@ -13,6 +13,7 @@ use sqlx::{
 use crate::{
     Secret,
     engine::{DEFAULT_SCHEMA, Engine, Rate, Registry, guarded},
+    inbox::Inbox,
 };
 
 /// How long a request waits for a connection before it fails with `database_unavailable`.
@@ -105,6 +106,9 @@ pub struct ServeArgs {
     /// How often each API key and each customer may write, as key=100/s,customer=5/s
     #[arg(long, value_name = "LIMITS", env = "BACKSTITCH_RATE_LIMIT", default_value = "", hide_default_value = true)]
     pub rate_limit: RateLimits,
+    /// File of the sources of events from outside and what comes of their events
+    #[arg(long, value_name = "FILE", env = "BACKSTITCH_INBOX", value_parser = inbox)]
+    pub inbox: Option<Inbox>,
     /// Serve other machines even without API keys: only behind an authenticating proxy
     #[arg(long, env = "BACKSTITCH_NO_AUTH")]
     pub no_auth: bool,
@@ -154,6 +158,13 @@ fn gateway_timeout(text: &str) -> Result<Duration, String> {
 fn duration(text: &str, least: Duration, most: Duration, wanted: &str) -> Result<Duration, String> {
     let read = humantime::parse_duration(text).ok().filter(|span| (least..=most).contains(span));
     read.ok_or_else(|| wanted.to_owned())
+}
+
+fn inbox(path: &str) -> Result<Inbox, String> {
+    Inbox::read(path.as_ref()).map_err(|error| match std::error::Error::source(&error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    })
 }
 
 fn slots(text: &str) -> Result<usize, String> {

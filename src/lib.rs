@@ -100,7 +100,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `server` | `http`: the REST API and the dashboard as an axum router that mounts under any path |
+//! | `server` | `http`: the REST API and the dashboard as an axum router that mounts under any path; `inbox`: events from outside |
 //! | `cli` | `cli`: the command line, for any service that mounts the router; implies `server` |
 //! | `embedded` | `embedded`: a Postgres from an installed server's binaries, for tests and trials; Unix only |
 //! | `otlp` | `telemetry::Traces`: attempts as spans, to an OpenTelemetry collector |
@@ -133,6 +133,8 @@ pub mod engine;
 pub mod gateway_sim;
 #[cfg(feature = "server")]
 pub mod http;
+#[cfg(feature = "server")]
+pub mod inbox;
 #[cfg(feature = "shop")]
 pub mod orders;
 #[cfg(feature = "shop")]

@@ -19,6 +19,7 @@ mod fleet;
 #[cfg(feature = "shop")]
 pub mod gateway_sim;
 mod hold;
+mod inbox;
 mod key;
 mod man;
 mod migrate;
@@ -121,6 +122,13 @@ enum Command {
         server: ServerArgs,
         #[command(subcommand)]
         verb: retention::Verb,
+    },
+    /// List events from outside, and retry those that are parked
+    Inbox {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: inbox::Verb,
     },
     /// Start runs on a schedule
     Schedule {
@@ -248,6 +256,7 @@ impl Cli {
             Command::Run { server, verb } => run::run(verb, &server, out).await,
             Command::Hold { server, verb } => hold::run(verb, &server, out).await,
             Command::Retention { server, verb } => retention::run(verb, &server, out).await,
+            Command::Inbox { server, verb } => inbox::run(verb, &server, out).await,
             Command::Schedule { server, verb } => schedule::run(verb, &server, out).await,
             Command::Operation { server, verb } => operation::run(verb, &server, out).await,
             #[cfg(feature = "shop")]

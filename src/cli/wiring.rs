@@ -71,6 +71,7 @@ pub(super) fn api(orders: Orders, recorder: Recorder, args: &ServeArgs, worker: 
     };
     let app = App::new(engine).with_plugin(shop).with_metrics(recorder);
     let app = app.without_keys(args.no_auth).with_body_memory(args.body_memory.0);
+    let app = app.with_inbox(args.inbox.clone().unwrap_or_default());
     let app = match key {
         Some(rate) => app.with_key_limit(rate),
         None => app,

@@ -1,7 +1,7 @@
 //! The engine's errors, each with a stable code. The HTTP layer maps codes to statuses; docs/errors.md explains them.
 
 use super::{
-    core::{model::RunId, transition::IllegalChange, words::UnknownWord},
+    core::{mapping::Unmappable, model::RunId, transition::IllegalChange, words::UnknownWord},
     trouble::{Trouble, sort_error},
 };
 
@@ -56,6 +56,14 @@ pub enum Error {
     /// There is no such run.
     #[error("there is no run {0}")]
     UnknownRun(RunId),
+    /// No run of this workflow was started with this key.
+    #[error("no run of {workflow} was started with key {key:?}")]
+    UnknownRunKey {
+        /// The workflow.
+        workflow: String,
+        /// The key.
+        key: String,
+    },
     /// The run has ended, so nobody would take the signal.
     #[error("run {0} has ended")]
     RunEnded(RunId),
@@ -96,6 +104,15 @@ pub enum Error {
     /// There is no such API key.
     #[error("there is no key {0}")]
     UnknownKey(String),
+    /// No source of events has this name.
+    #[error("there is no source {0}")]
+    UnknownSource(String),
+    /// There is no such event.
+    #[error("there is no event {0}")]
+    UnknownEvent(RunId),
+    /// The rules can't do anything with the event.
+    #[error(transparent)]
+    Unmappable(#[from] Unmappable),
     /// Nobody is known by this credential.
     #[error("{0}")]
     Unauthorized(String),
@@ -175,7 +192,7 @@ impl Error {
             Self::InvalidRequest(_) | Self::InvalidField { .. } => "invalid_request",
             Self::PayloadTooLarge { .. } => "payload_too_large",
             Self::KeyConflict(_) => "key_conflict",
-            Self::UnknownRun(_) => "unknown_run",
+            Self::UnknownRun(_) | Self::UnknownRunKey { .. } => "unknown_run",
             Self::RunEnded(_) => "run_ended",
             Self::WrongState(_) => "wrong_state",
             Self::PastPivot(_) => "past_pivot",
@@ -187,6 +204,9 @@ impl Error {
             Self::UnknownSchedule(_) => "unknown_schedule",
             Self::UnknownHold(_) => "unknown_hold",
             Self::UnknownKey(_) => "unknown_key",
+            Self::UnknownSource(_) => "unknown_source",
+            Self::UnknownEvent(_) => "unknown_event",
+            Self::Unmappable(refused) => refused.code(),
             Self::Unauthorized(_) => "unauthorized",
             Self::Forbidden(_) => "forbidden",
             Self::BadCursor => "bad_cursor",

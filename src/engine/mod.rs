@@ -41,7 +41,7 @@ pub use self::{
     activity_error::ActivityError,
     api::{
         Allowance, AuditRecord, DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION, Engine, Limbo, Limiter, OpenedSession,
-        Operator, RunWatch, SESSION_FOR, SendSignal, StartRun, Started, Subject,
+        Operator, RunWatch, SESSION_FOR, SendSignal, StartRun, Started, Subject, TopicPart, TopicRecord,
     },
     core::{
         attention::AttentionKind,
@@ -49,6 +49,7 @@ pub use self::{
         context::{Call, Context, SideValue, StepFailure},
         holds::HoldKind,
         join::{join, join_all},
+        mapping::{EventFields, Incoming, Mapping, Pointer, Rule, Then, WhichRun},
         model::{Direction, Failure, Json, Outcome, PastAttempt, RunId, StepError, StepKind, Time, WaitKind, to_json},
         operation::OperationStatus,
         policy::{Policy, PolicyOverride, Retry},

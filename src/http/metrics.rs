@@ -116,6 +116,8 @@ async fn show_database(app: &App, scraper: &Scraper, text: &mut String) {
     gauge(text, "holds", "Workflows, activities and queues that are held back", &[("", gauges.holds as f64)]);
     let open = gauges.operations_open as f64;
     gauge(text, "operations_open", "Bulk operations that have not ended", &[("", open)]);
+    let parked = gauges.events_parked as f64;
+    gauge(text, "received_events_parked", "Events from outside that wait for an operator", &[("", parked)]);
     gauge(text, "workers_alive", "Workers heard of in the last half minute", &[("", gauges.workers_alive as f64)]);
     for Gauge { name, help, values } in own {
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");

@@ -25,6 +25,7 @@ pub mod extract;
 mod finish;
 mod health;
 mod holds;
+mod inbox;
 mod keys;
 pub mod limits;
 mod metrics;
@@ -64,6 +65,7 @@ use self::{
 };
 use crate::{
     engine::{Engine, Limiter, Rate},
+    inbox::Inbox,
     telemetry::Recorder,
 };
 
@@ -105,6 +107,8 @@ pub struct App {
     door: Door,
     /// Where it is mounted.
     base: Base,
+    /// The sources of events from outside.
+    inbox: Arc<Inbox>,
     plugins: Plugins,
     /// Who may call the plugins' routes.
     access: Arc<Vec<Row>>,
@@ -124,6 +128,7 @@ impl App {
             key_limit: None,
             door: Door::default(),
             base: Base::default(),
+            inbox: Arc::default(),
             plugins: Plugins::default(),
             access: Arc::default(),
             documents: Arc::default(),
@@ -149,6 +154,12 @@ impl App {
     /// `rate_limited`.
     pub fn with_key_limit(mut self, rate: Rate) -> Self {
         self.key_limit = Some(self.engine.limiter("key", rate));
+        self
+    }
+
+    /// With sources of events from outside, at `/v1/inbox/{source}`.
+    pub fn with_inbox(mut self, inbox: Inbox) -> Self {
+        self.inbox = Arc::new(inbox);
         self
     }
 
@@ -233,6 +244,7 @@ fn nouns(room: &Room, max_payload: usize) -> OpenApiRouter<App> {
     let api = OpenApiRouter::new()
         .merge(auth::routes().into())
         .merge(holds::routes())
+        .merge(inbox::routes())
         .merge(keys::routes())
         .merge(operations::routes())
         .merge(export::routes())

@@ -4,8 +4,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use backstitch::engine::{
-    Allowance, AttentionFilter, AuditFilter, CatchUp, Engine, HoldKind, NewKey, Operator, Overlap, Role, RunFilter,
-    RunId, ScheduleSpec, SendSignal, Subject, Verb, begin, guarded, to_json,
+    Allowance, AttentionFilter, AuditFilter, CatchUp, Engine, EventFields, HoldKind, Incoming, Mapping, NewKey,
+    Operator, Overlap, ReceivedFilter, Role, RunFilter, RunId, ScheduleSpec, SendSignal, Subject, TopicPart, Verb,
+    begin, guarded, to_json,
 };
 use futures_util::future::BoxFuture;
 use serde_json::json;
@@ -47,6 +48,19 @@ fn schedule() -> ScheduleSpec {
 
 fn go_on(run: RunId) -> SendSignal {
     SendSignal { run, name: "go".to_owned(), payload: None, key: None }
+}
+
+fn source() -> Mapping {
+    Mapping { source: "crm".to_owned(), event: EventFields::default(), rules: Vec::new() }
+}
+
+/// The same again and again: from the second on it finds a record.
+fn event() -> Incoming {
+    source().read(json!({"id": "e", "type": "t"})).expect("an event")
+}
+
+fn topic() -> TopicPart {
+    TopicPart { topic: "t".to_owned(), part: 0 }
 }
 
 fn scripted_runs() -> RunFilter {
@@ -134,6 +148,18 @@ fn calls<'a>(
     }
 }
 
+fn calls_about_events<'a>(engine: &'a Engine, id: RunId, by: &'a Operator) -> Vec<(&'static str, Call<'a>)> {
+    calls! {
+        receive => async { engine.receive(&source(), &event()).await },
+        receive_from_topic => async { engine.receive_from_topic(&source(), &topic(), &[]).await },
+        topic_position => async { engine.topic_position(&source(), &topic()).await },
+        received_events => async { engine.received_events(&ReceivedFilter::default()).await },
+        received_event => engine.received_event(id),
+        retry_received => async { engine.retry_received(&[source()], id, by).await },
+        discard_received => engine.discard_received(id, by),
+    }
+}
+
 /// The first request goes on credit, the second draws.
 async fn drawing(engine: &Engine) -> [Allowance; 2] {
     let limiter = engine.limiter("tenant", "1/s".parse().expect("a rate"));
@@ -165,7 +191,8 @@ async fn a_dropped_call_leaves_nothing_open() {
     let operation = t.engine.operate_on(&Verb::Pause, &filter, &by, None).await.expect("it is accepted").id;
     let key = NewKey { name: "ci".to_owned(), role: Role::Viewer, expires_in: None };
     let token = t.engine.create_key(&key, "ann").await.expect("a key").token;
-    let calls = calls(&engine, (run, operation), &key, &token, &by);
+    let mut calls = calls(&engine, (run, operation), &key, &token, &by);
+    calls.extend(calls_about_events(&engine, run, &by));
     let listed: BTreeSet<String> = calls.iter().map(|(name, _)| (*name).to_owned()).collect();
     let missing: Vec<_> =
         methods().into_iter().filter(|name| !listed.contains(name) && !OTHERS.contains(&&**name)).collect();

@@ -64,6 +64,7 @@ mod placing;
 mod poison;
 mod promises;
 mod races;
+mod received;
 mod releases;
 mod restores;
 mod retention;

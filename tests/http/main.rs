@@ -13,6 +13,7 @@ mod events;
 mod hangups;
 mod holds;
 mod hostile;
+mod inbox;
 mod internal;
 mod limits;
 mod metrics;

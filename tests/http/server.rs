@@ -8,6 +8,7 @@ use backstitch::{
         Role, Visibility, WorkerConfig, Workflow,
     },
     http::{App, serve},
+    inbox::Inbox,
     orders::ShopSettings,
     shop::{self, Shop},
     telemetry::record,
@@ -237,6 +238,14 @@ impl Server {
         if let Some(limit) = key {
             app = app.with_key_limit(rate(limit));
         }
+        Self::serving(app, engine, None).await.0
+    }
+
+    /// The API alone with sources of events, over a pool, in a process without a worker.
+    pub(crate) async fn receiving(pool: &PgPool, inbox: &str) -> Self {
+        let engine = Engine::new(pool.clone(), registry()).with_max_payload(MAX_PAYLOAD);
+        let app = App::new(engine.clone()).with_inbox(Inbox::parse(inbox).expect("sources"));
+        let app = app.with_metrics(record().expect("the recorder is ours"));
         Self::serving(app, engine, None).await.0
     }
 

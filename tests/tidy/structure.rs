@@ -18,7 +18,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("embedded", &[]),
     ("secret", &[]),
     ("tls", &[]),
-    ("config", &["engine", "secret"]),
+    ("inbox", &["engine", "secret"]),
+    ("config", &["engine", "inbox", "secret"]),
     ("telemetry", &["engine", "tls"]),
     // The shop: a port to gateways, the order domain, one external system per activity, one workflow per file.
     ("payments", &["secret", "tls"]),
@@ -27,7 +28,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("activities", &["engine", "orders", "payments"]),
     ("workflows", &["activities", "engine", "orders", "payments"]),
     // The faces.
-    ("http", &["engine", "telemetry"]),
+    ("http", &["engine", "inbox", "telemetry"]),
     ("shop", &["engine", "http", "orders", "payments"]),
     (
         "bench",

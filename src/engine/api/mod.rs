@@ -1,7 +1,7 @@
 //! The front door: [`Engine`], with a file for each thing that callers and operators do.
 //!
 //! `engine` is the handle and its settings; `start`, `signals` and `run` are for callers; `verbs`, `fork`, `operations`, `holds`,
-//! `schedules`, `retention` and `keys` for operators, audited by `audit`; `limits` is for those that take requests; `search`, `why`, `export`, `gauges` and `limbo` only
+//! `schedules`, `retention` and `keys` for operators, audited by `audit`; `limits` and `received` are for those that take requests and events; `search`, `why`, `export`, `gauges` and `limbo` only
 //! read. `migrations` makes the schema.
 
 mod audit;
@@ -15,6 +15,7 @@ mod limbo;
 mod limits;
 mod migrations;
 mod operations;
+mod received;
 mod retention;
 mod run;
 mod schedules;
@@ -30,6 +31,7 @@ pub use self::{
     keys::{OpenedSession, SESSION_FOR},
     limbo::Limbo,
     limits::{Allowance, Limiter},
+    received::{TopicPart, TopicRecord},
     run::RunWatch,
     signals::SendSignal,
     start::{StartRun, Started},

@@ -140,7 +140,7 @@ impl Engine {
     /// As [`Engine::start`]; `internal_workflow`; `invalid_request` for a key of the kind that callers can't have.
     pub async fn accept(&self, request: StartRun) -> Result<Started, Error> {
         let mut conn = self.acquire().await?;
-        let started = self.start_one(&mut conn, request, By::Caller).await.map_err(Error::of_write)?;
+        let started = self.start_as(&mut conn, request, By::Caller).await.map_err(Error::of_write)?;
         give_back(conn);
         self.hint();
         Ok(started)
@@ -169,7 +169,7 @@ impl Engine {
             Err(error) if is_of_a_row(&error) => {
                 let mut alone = Vec::with_capacity(requests.len());
                 for request in requests {
-                    match self.start_one(&mut conn, request, by).await.map_err(Error::of_write) {
+                    match self.start_as(&mut conn, request, by).await.map_err(Error::of_write) {
                         Err(error) if error.of_database().is_some() && !is_of_a_row(&error) => return Err(error),
                         other => alone.push(other),
                     }
@@ -189,10 +189,10 @@ impl Engine {
     /// # Errors
     /// As [`Engine::start`].
     pub async fn start_in(&self, conn: &mut PgConnection, request: StartRun) -> Result<Started, Error> {
-        self.start_one(conn, request, By::Service).await
+        self.start_as(conn, request, By::Service).await
     }
 
-    async fn start_one(&self, conn: &mut PgConnection, request: StartRun, by: By) -> Result<Started, Error> {
+    pub(super) async fn start_as(&self, conn: &mut PgConnection, request: StartRun, by: By) -> Result<Started, Error> {
         let started = self.start_many(conn, vec![request], by).await?;
         let nothing = || Err(Error::InvalidRequest("nothing was to be started".to_owned()));
         started.into_iter().next().unwrap_or_else(nothing)

@@ -16,6 +16,7 @@
 //! | `attention`, `holds`, `operation` | the rules of attention, holds and bulk operations |
 //! | `cron`, `schedule` | when a schedule's slots are due, and whether each is run |
 //! | `bucket` | rate limits |
+//! | `mapping` | what comes of events from outside |
 //! | `trace`, `redact` | trace ids, hidden fields |
 //! | `schema`, `mismatch` | JSON schemas, and what does not fit one |
 
@@ -30,6 +31,7 @@ pub mod holds;
 pub(crate) mod ids;
 pub mod join;
 pub mod machine;
+pub mod mapping;
 pub(crate) mod mismatch;
 pub mod model;
 pub mod operation;

@@ -11,6 +11,7 @@
 mod holds;
 mod limits;
 mod operations;
+mod received;
 mod retention;
 mod schedules;
 
@@ -34,6 +35,7 @@ const TASKS: &[(&str, Tick)] = &[
     ("queues that nobody serves", |engine| holds::look_after_unserved(engine).boxed()),
     ("operations", |engine| operations::tick(engine).boxed()),
     ("rate limits", |engine| limits::tick(engine).boxed()),
+    ("received events", |engine| received::tick(engine).boxed()),
     ("retention", |engine| retention::tick(engine).boxed()),
     ("schedules", |engine| schedules::tick(engine).boxed()),
 ];

@@ -17,6 +17,8 @@ pub struct Gauges {
     pub holds: i64,
     /// Bulk operations that have not ended.
     pub operations_open: i64,
+    /// Events from outside that wait for an operator.
+    pub events_parked: i64,
     /// Workers that have been heard of in the last half minute.
     pub workers_alive: i64,
 }

@@ -13,6 +13,7 @@ mod holds;
 mod keys;
 mod operations;
 mod plan;
+mod received;
 mod retention;
 mod runs;
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub use self::operations::{
     Operation, OperationPreview, OperationRefusals, OperationRun, OperationRunState, OperationStatusCount, PreviewedRun,
 };
 pub use self::plan::{ActionPlan, ForkPlan, PlannedUndo};
+pub use self::received::{Receipt, ReceivedEvent, ReceivedFilter, ReceivedState};
 pub use self::retention::{Keeping, PartitionCount, Retention};
 pub use self::runs::{Run, RunFilter, RunResult, RunStep, WaitingOn};
 pub use self::schedules::{Schedule, ScheduleChange, ScheduleDetail, ScheduleSpec, ScheduledRun, Slot};

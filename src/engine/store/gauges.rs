@@ -19,6 +19,7 @@ pub(crate) async fn load(schema: &Schema, conn: &mut PgConnection, at_most: Dura
         attention_runs: row.try_get("attention")?,
         holds: row.try_get("holds")?,
         operations_open: row.try_get("operations")?,
+        events_parked: row.try_get("events_parked")?,
         workers_alive: row.try_get("workers")?,
     })
 }

@@ -22,6 +22,7 @@
 //! | `operations` | bulk operations and their runs |
 //! | `schedules` | schedules and their slots |
 //! | `retention` | makes partitions ahead; drops and deletes what has been kept long enough |
+//! | `received` | events from outside, and how far topics were handled |
 //! | `limits` | the token buckets that servers share |
 //! | `keys` | API keys and sessions, with their audit |
 //! | `reads`, `export`, `server`, `gauges` | what people see |
@@ -46,6 +47,7 @@ pub(crate) mod operations;
 mod parts;
 mod paused;
 pub(crate) mod reads;
+pub(crate) mod received;
 pub(crate) mod retention;
 pub(crate) mod rows;
 pub(crate) mod schedules;

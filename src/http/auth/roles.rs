@@ -24,6 +24,7 @@ pub type Row = (&'static str, &'static str, Access);
 /// The API.
 pub const API: &[Row] = &[
     ("*", "/v1/keys*", Least(Admin)),
+    ("POST", "/v1/inbox/{source}", Open),
     ("GET", "/v1/*", Least(Viewer)),
     ("POST", "/v1/runs", Least(Starter)),
     ("POST", "/v1/runs/batch", Least(Starter)),
@@ -31,6 +32,7 @@ pub const API: &[Row] = &[
     ("POST", "/v1/runs/{id}/*", Least(Operator)),
     ("*", "/v1/operations*", Least(Operator)),
     ("*", "/v1/holds*", Least(Operator)),
+    ("*", "/v1/inbox*", Least(Operator)),
     ("*", "/v1/retention*", Least(Operator)),
     ("*", "/v1/schedules*", Least(Operator)),
     ("*", "/v1/attention*", Least(Operator)),

@@ -76,6 +76,7 @@ const TAGS: &[(&str, &str)] = &[
     ("operations", "The same action on many runs: durable, rate-limited, with a result per run."),
     ("attention", "What an operator should look at, and why a run stands still."),
     ("holds", "Workflows, activities and queues that are held back."),
+    ("inbox", "Events from outside, which start and signal runs."),
     ("fleet", "Workflows, queues and workers."),
     ("schedules", "Runs that start by the clock."),
     ("retention", "How long ended runs are kept."),

@@ -18,6 +18,7 @@ SELECT coalesce(greatest(extract(epoch FROM {schema}.now() - (
             WHERE (h.kind, h.name) IN (('queue', p.queue), ('workflow', w.name))))), 0), 0)::float8 AS oldest_due,
     (SELECT count(DISTINCT a.run_id) FROM {schema}.attention a) AS attention,
     (SELECT count(*) FROM {schema}.hold) AS holds,
+    (SELECT count(*) FROM {schema}.received_event e WHERE e.state = 'parked') AS events_parked,
     (SELECT count(*) FROM {schema}.operation o WHERE o.finished_at IS NULL) AS operations,
     (SELECT count(DISTINCT l.worker_id) FROM {schema}.lane l
      WHERE l.alive AND l.beat > clock_timestamp() - interval '30 seconds') AS workers
