@@ -138,7 +138,7 @@ mod tests {
             received_at: now(),
             body: None,
         };
-        let text = render(&[event.clone()], now());
+        let text = render(std::slice::from_ref(&event), now());
         assert!(text.lines().all(|line| line.chars().count() <= usize::from(WIDTH)), "{text}");
         assert!(text.contains(&RunId::nil().to_string()) && text.contains("word"), "{text}");
         assert!(describe(&event).starts_with("com.example.parcel.delivered e1 of"));

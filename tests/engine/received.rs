@@ -60,6 +60,19 @@ async fn garbage_in_a_topic_is_parked_and_stops_nothing() {
 }
 
 #[tokio::test]
+async fn an_internal_workflow_is_not_started_from_a_topic() {
+    let t = TestEngine::idle().await;
+    t.execute("UPDATE backstitch.workflow SET internal = true WHERE name = 'scripted'").await;
+    assert_eq!(receive(&t.engine, &[begin(0, "e0")]).await, 1);
+    let event = t.engine.received_events(&Default::default()).await.expect("a list").items.remove(0);
+    assert_eq!(
+        (event.state, event.code.as_deref(), event.run_id),
+        (ReceivedState::Parked, Some("internal_workflow"), None)
+    );
+    assert_eq!(t.count("run").await, 0);
+}
+
+#[tokio::test]
 async fn a_process_that_dies_leaves_its_records_to_another() {
     let t = TestEngine::idle().await;
     let records = [begin(0, "e0"), begin(1, "e1")];

@@ -49,6 +49,15 @@ pub struct TopicPart {
     pub part: i32,
 }
 
+/// Who sends an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sender {
+    /// A caller, who is told of a refusal.
+    Caller,
+    /// A topic: what is refused is parked.
+    Topic,
+}
+
 /// What came of an event, and of which run.
 type Outcome = (ReceivedState, Option<RunId>);
 
@@ -62,7 +71,7 @@ impl Engine {
     pub async fn receive(&self, mapping: &Mapping, event: &Incoming) -> Result<Receipt, Error> {
         let body = check_event(event)?;
         let mut tx = self.begin().await?;
-        let receipt = match self.receive_in(&mut tx, mapping, event, &body).await {
+        let receipt = match self.receive_in(&mut tx, mapping, event, &body, Sender::Caller).await {
             Err(error) if error.trouble() == Some(Trouble::Row) => {
                 tx.rollback().await?;
                 tx = self.begin().await?;
@@ -119,36 +128,41 @@ impl Engine {
             return Ok(at);
         }
         for record in records {
-            let unread = || format!("{topic}/{part}/{}", record.offset);
-            let body = String::from_utf8_lossy(&record.value).replace('\0', "\u{fffd}");
-            let read = serde_json::from_slice::<Value>(&record.value).map_err(|_| "no JSON in it");
-            let event = read.and_then(|body| mapping.read(body)).and_then(|event| match check_event(&event) {
-                Ok(_) => Ok(event),
-                Err(_) => Err("a value that can't be kept"),
-            });
-            match (event, refused) {
-                (Ok(event), Some(refused)) => {
-                    self.park_in(&mut tx, mapping, &event, &body, refused).await?;
-                }
-                (Ok(event), None) => match self.receive_in(&mut tx, mapping, &event, &body).await {
-                    Err(error) if error.of_database().is_none() => {
-                        self.park_in(&mut tx, mapping, &event, &body, &error).await?;
-                    }
-                    other => drop(other?),
-                },
-                (Err(lacks), _) => {
-                    let (id, kind, version) = (unread(), String::new(), String::new());
-                    let event = Incoming { id, kind, version, body: Value::Null };
-                    let error = Error::InvalidRequest(format!("the record is no event of this source: {lacks}"));
-                    self.park_in(&mut tx, mapping, &event, &body, &error).await?;
-                }
-            }
+            self.receive_record(&mut tx, mapping, topic, *part, record, refused).await?;
         }
         let next = records.last().map_or(at, |record| record.offset.saturating_add(1));
         received::move_position(self.schema(), &mut tx, source, topic, *part, next).await?;
         tx.commit().await?;
         self.hint();
         Ok(next)
+    }
+
+    /// One record of a topic. `refused`: what the database said of it before, for which it is parked.
+    async fn receive_record(
+        &self,
+        conn: &mut PgConnection,
+        mapping: &Mapping,
+        topic: &str,
+        part: i32,
+        record: &TopicRecord,
+        refused: Option<&Error>,
+    ) -> Result<(), Error> {
+        let body = String::from_utf8_lossy(&record.value).replace('\0', "\u{fffd}");
+        let event = match read_record(mapping, &record.value) {
+            Ok(event) => event,
+            Err(lacks) => {
+                let id = format!("{topic}/{part}/{}", record.offset);
+                let event = Incoming { id, kind: String::new(), version: String::new(), body: Value::Null };
+                let error = Error::InvalidRequest(format!("the record is no event of this source: {lacks}"));
+                self.park_in(conn, mapping, &event, &body, &error).await?;
+                return Ok(());
+            }
+        };
+        let receipt = match refused {
+            Some(refused) => self.park_in(conn, mapping, &event, &body, refused).await,
+            None => self.receive_in(conn, mapping, &event, &body, Sender::Topic).await,
+        };
+        receipt.map(|_| ())
     }
 
     /// The offset of the record of a partition that is to be handled next; 0 at first.
@@ -168,6 +182,7 @@ impl Engine {
         mapping: &Mapping,
         event: &Incoming,
         body: &str,
+        sender: Sender,
     ) -> Result<Receipt, Error> {
         let id = Uuid::now_v7();
         let mapped = mapping.map(event);
@@ -192,7 +207,7 @@ impl Engine {
                 }
                 Ok(Receipt { duplicate: false, state, run_id: run })
             }
-            Err(error @ Error::InternalWorkflow(_)) => Err(error),
+            Err(error @ Error::InternalWorkflow(_)) if sender == Sender::Caller => Err(error),
             Err(error) if error.of_database().is_some() => Err(error),
             Err(refused) => {
                 self.park(conn, id, body, &refused).await?;
@@ -376,6 +391,13 @@ impl Engine {
     pub(in crate::engine) async fn forget_old_events(&self) -> Result<u64, Error> {
         received::forget_old(self.schema(), &mut *self.acquire().await?).await
     }
+}
+
+/// The event that a record is; or what it lacks.
+fn read_record(mapping: &Mapping, value: &[u8]) -> Result<Incoming, String> {
+    let body = serde_json::from_slice(value).map_err(|_| "no JSON".to_owned())?;
+    let event = mapping.read(body).map_err(|field| format!("no {field}"))?;
+    check_event(&event).map(|_| event).map_err(|refused| refused.to_string())
 }
 
 /// Whether an event can be kept; gives its body as text.
