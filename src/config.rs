@@ -10,6 +10,8 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
+#[cfg(feature = "kafka")]
+use crate::kafka::Brokers;
 use crate::{
     Secret,
     engine::{DEFAULT_SCHEMA, Engine, Rate, Registry, guarded},
@@ -109,6 +111,10 @@ pub struct ServeArgs {
     /// File of the sources of events from outside and what comes of their events
     #[arg(long, value_name = "FILE", env = "BACKSTITCH_INBOX", value_parser = inbox)]
     pub inbox: Option<Inbox>,
+    /// Kafka's bootstrap servers, as host:port,host:port
+    #[cfg(feature = "kafka")]
+    #[arg(long, value_name = "SERVERS", env = "BACKSTITCH_KAFKA")]
+    pub kafka: Option<Brokers>,
     /// Serve other machines even without API keys: only behind an authenticating proxy
     #[arg(long, env = "BACKSTITCH_NO_AUTH")]
     pub no_auth: bool,

@@ -105,6 +105,7 @@
 //! | `embedded` | `embedded`: a Postgres from an installed server's binaries, for tests and trials; Unix only |
 //! | `otlp` | `telemetry::Traces`: attempts as spans, to an OpenTelemetry collector |
 //! | `shop` | `orders`, `payments`, `activities`, `workflows`, `gateway_sim`: the order workflow, as an example of size |
+//! | `kafka` | `kafka`: events to and from topics; implies `server` |
 //! | `mimalloc` | the allocator of the binary |
 //!
 //! `default` is what the binary `backstitch` needs: all but `otlp`.
@@ -135,6 +136,8 @@ pub mod gateway_sim;
 pub mod http;
 #[cfg(feature = "server")]
 pub mod inbox;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 #[cfg(feature = "shop")]
 pub mod orders;
 #[cfg(feature = "shop")]

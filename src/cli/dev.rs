@@ -102,6 +102,7 @@ async fn serve(args: Args, url: &str, stop: tokio_util::sync::CancellationToken)
         stopping(http::serve(listener, app, stop.clone().cancelled_owned()).await.context("the server failed"))
     };
     let work = async { stopping(wiring::work(engine.clone(), args.work, stop.clone()).await) };
+    let topics = async { stopping(wiring::read_topics(&engine, &args.serve, &stop).await) };
     let schedules = wiring::ensure_schedules(&orders, &stop);
     let sim = async {
         // Stops last: a draining worker may still call it.
@@ -109,7 +110,9 @@ async fn serve(args: Args, url: &str, stop: tokio_util::sync::CancellationToken)
         served.await.context("the gateway simulator failed")
     };
     tokio::select! {
-        (served, worked, ()) = async { tokio::join!(api, work, schedules) } => served.and(worked),
+        (served, worked, read, ()) = async { tokio::join!(api, work, topics, schedules) } => {
+            served.and(worked).and(read)
+        }
         failed = sim => failed,
     }
 }

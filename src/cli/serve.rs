@@ -66,6 +66,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         // A process whose worker has failed must not look healthy.
         wiring::work(engine.clone(), args.work, stop.clone()).await.inspect_err(|_| stop.cancel())
     };
-    let (served, worked, ()) = tokio::join!(api, worker, wiring::ensure_schedules(&orders, &stop));
-    served.and(worked)
+    let topics = async { wiring::read_topics(&engine, &args.serve, &stop).await.inspect_err(|_| stop.cancel()) };
+    let schedules = wiring::ensure_schedules(&orders, &stop);
+    let (served, worked, read, ()) = tokio::join!(api, worker, topics, schedules);
+    served.and(worked).and(read)
 }

@@ -124,6 +124,29 @@ async fn work_with(
     engine.work(config, stop.cancelled()).await.context("the worker failed")
 }
 
+/// Reads the topics of the sources of events until stopped, where there are any.
+///
+/// # Errors
+/// Sources have topics, and no broker is named.
+#[cfg(feature = "kafka")]
+pub(super) async fn read_topics(engine: &Engine, args: &ServeArgs, stop: &CancellationToken) -> anyhow::Result<()> {
+    let inbox = args.inbox.clone().unwrap_or_default();
+    let Some(source) = inbox.sources().iter().find(|source| !source.topics.is_empty()) else { return Ok(()) };
+    let unset =
+        || format!("source {} has topics: --kafka (BACKSTITCH_KAFKA) has to name brokers", source.mapping.source);
+    let brokers = args.kafka.clone().with_context(unset)?;
+    crate::inbox::read_topics(engine.clone(), inbox, brokers, stop.cancelled()).await;
+    Ok(())
+}
+
+/// The same for a build without Kafka.
+#[cfg(not(feature = "kafka"))]
+pub(super) async fn read_topics(_: &Engine, args: &ServeArgs, _: &CancellationToken) -> anyhow::Result<()> {
+    let has_topics = args.inbox.iter().flat_map(|inbox| inbox.sources()).any(|source| !source.topics.is_empty());
+    anyhow::ensure!(!has_topics, "sources have topics, and this binary was built without the feature `kafka`");
+    Ok(())
+}
+
 /// Runs maintenance alone until stopped, in a process that only serves.
 pub(super) async fn maintain(engine: &Engine, stop: &CancellationToken) {
     engine.maintenance(MaintenanceConfig::default()).run(stop.cancelled()).await;

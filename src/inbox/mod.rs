@@ -16,12 +16,16 @@
 //! ```
 
 pub mod signature;
+#[cfg(feature = "kafka")]
+mod topics;
 
 use std::{collections::HashSet, path::Path};
 
 use serde::Deserialize;
 
 use self::signature::Scheme;
+#[cfg(feature = "kafka")]
+pub use self::topics::read_topics;
 use crate::{
     Secret,
     engine::{EventFields, Mapping, Rule},

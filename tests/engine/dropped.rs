@@ -152,6 +152,7 @@ fn calls_about_events<'a>(engine: &'a Engine, id: RunId, by: &'a Operator) -> Ve
     calls! {
         receive => async { engine.receive(&source(), &event()).await },
         receive_from_topic => async { engine.receive_from_topic(&source(), &topic(), &[]).await },
+        skip_in_topic => async { engine.skip_in_topic(&source(), &topic(), 1).await },
         topic_position => async { engine.topic_position(&source(), &topic()).await },
         received_events => async { engine.received_events(&ReceivedFilter::default()).await },
         received_event => engine.received_event(id),

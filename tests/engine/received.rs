@@ -17,7 +17,7 @@ fn part() -> TopicPart {
 }
 
 fn record(offset: i64, value: &[u8]) -> TopicRecord {
-    TopicRecord { offset, value: value.to_vec() }
+    TopicRecord { offset, value: Some(value.to_vec()) }
 }
 
 fn begin(offset: i64, id: &str) -> TopicRecord {
@@ -51,7 +51,10 @@ async fn garbage_in_a_topic_is_parked_and_stops_nothing() {
     let garbage: [&[u8]; 6] = [b"\xff\xfe\x00", b"", b"[]", b"{\"id\":\"1\"}", nested.as_bytes(), odd_id.as_bytes()];
     let mut records: Vec<TopicRecord> = garbage.iter().zip(0..).map(|(value, at)| record(at, value)).collect();
     records.push(begin(6, "good"));
-    assert_eq!(receive(&t.engine, &records).await, 7);
+    records.push(TopicRecord { offset: 7, value: None });
+    assert_eq!(receive(&t.engine, &records).await, 8);
+    let skipped = t.engine.skip_in_topic(&mapping(), &part(), 20).await.expect("the database is there");
+    assert_eq!((skipped, t.engine.skip_in_topic(&mapping(), &part(), 3).await.ok()), (20, Some(20)));
     assert_eq!(t.count("run").await, 1);
     let filter = ReceivedFilter { state: Some(ReceivedState::Parked), ..Default::default() };
     let parked = t.engine.received_events(&filter).await.expect("a list").items;

@@ -36,8 +36,8 @@ const LONGEST_WORD: usize = 255;
 pub struct TopicRecord {
     /// Its place in the partition.
     pub offset: i64,
-    /// What it says: JSON, or whatever somebody wrote there.
-    pub value: Vec<u8>,
+    /// What it says: JSON, or whatever somebody wrote there. None: a record that was deleted, which is skipped.
+    pub value: Option<Vec<u8>>,
 }
 
 /// A partition of a topic.
@@ -128,7 +128,9 @@ impl Engine {
             return Ok(at);
         }
         for record in records {
-            self.receive_record(&mut tx, mapping, topic, *part, record, refused).await?;
+            let Some(value) = &record.value else { continue };
+            let id = format!("{topic}/{part}/{}", record.offset);
+            self.receive_record(&mut tx, mapping, id, value, refused).await?;
         }
         let next = records.last().map_or(at, |record| record.offset.saturating_add(1));
         received::move_position(self.schema(), &mut tx, source, topic, *part, next).await?;
@@ -137,22 +139,35 @@ impl Engine {
         Ok(next)
     }
 
-    /// One record of a topic. `refused`: what the database said of it before, for which it is parked.
+    /// Goes on at `first` in a partition, whose broker has nothing older.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn skip_in_topic(&self, mapping: &Mapping, from: &TopicPart, first: i64) -> Result<i64, Error> {
+        let TopicPart { topic, part } = from;
+        let mut tx = self.begin().await?;
+        let at = received::lock_position(self.schema(), &mut tx, &mapping.source, topic, *part, first).await?;
+        if at < first {
+            received::move_position(self.schema(), &mut tx, &mapping.source, topic, *part, first).await?;
+        }
+        tx.commit().await?;
+        Ok(at.max(first))
+    }
+
+    /// One record of a topic, at its place. `refused`: what the database said of it before, for which it is parked.
     async fn receive_record(
         &self,
         conn: &mut PgConnection,
         mapping: &Mapping,
-        topic: &str,
-        part: i32,
-        record: &TopicRecord,
+        place: String,
+        value: &[u8],
         refused: Option<&Error>,
     ) -> Result<(), Error> {
-        let body = String::from_utf8_lossy(&record.value).replace('\0', "\u{fffd}");
-        let event = match read_record(mapping, &record.value) {
+        let body = String::from_utf8_lossy(value).replace('\0', "\u{fffd}");
+        let event = match read_record(mapping, value) {
             Ok(event) => event,
             Err(lacks) => {
-                let id = format!("{topic}/{part}/{}", record.offset);
-                let event = Incoming { id, kind: String::new(), version: String::new(), body: Value::Null };
+                let event = Incoming { id: place, kind: String::new(), version: String::new(), body: Value::Null };
                 let error = Error::InvalidRequest(format!("the record is no event of this source: {lacks}"));
                 self.park_in(conn, mapping, &event, &body, &error).await?;
                 return Ok(());
