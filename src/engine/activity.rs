@@ -27,7 +27,8 @@ use super::{
         policy::Policy,
         trace::{Trace, span_id},
     },
-    store::transaction::Transaction,
+    outbox::{NewEvent, check_events},
+    store::{outbox, schema::Schema, transaction::Transaction},
 };
 
 /// A signal's payload, or anything else that is kept as JSON and sent between threads.
@@ -310,6 +311,7 @@ pub struct ActivityContext {
     pub(crate) beat: Arc<Mutex<Option<Json>>>,
     pub(crate) cancelled: CancellationToken,
     pub(crate) tx: Option<Arc<AsyncMutex<Transaction>>>,
+    pub(crate) schema: Arc<Schema>,
 }
 
 impl ActivityContext {
@@ -352,6 +354,7 @@ impl ActivityContext {
             beat: self.beat.clone(),
             cancelled: self.cancelled.clone(),
             tx: None,
+            schema: self.schema.clone(),
         }
     }
 
@@ -407,6 +410,15 @@ impl ActivityContext {
         }
     }
 
+    /// Emits events that leave if this attempt succeeds: they commit together with its outcome.
+    ///
+    /// # Errors
+    /// As [`ActivityContext::tx`] and [`Engine::emit_in`](crate::engine::Engine::emit_in).
+    pub async fn emit(&self, events: &[NewEvent]) -> Result<(), ActivityError> {
+        check_events(events)?;
+        Ok(outbox::emit(&self.schema, &mut *self.tx().await?, events).await?)
+    }
+
     /// For tests of activities outside an engine: with a transaction, which [`ActivityContext::into_transaction`] gives back.
     pub fn with_transaction(mut self, tx: Transaction) -> Self {
         self.tx = Some(Arc::new(AsyncMutex::new(tx)));
@@ -431,6 +443,7 @@ impl ActivityContext {
             beat: Arc::default(),
             cancelled: CancellationToken::new(),
             tx: None,
+            schema: Arc::default(),
         }
     }
 }

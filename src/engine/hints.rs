@@ -33,6 +33,8 @@ pub(crate) struct Hints {
     name: String,
     /// Runs may be due: a lane should claim.
     pub(crate) due: Notify,
+    /// Events have got their numbers.
+    pub(crate) numbered: Notify,
     outgoing: Notify,
     sending: AtomicBool,
     waiters: Mutex<HashMap<RunId, Arc<Waiter>>>,
@@ -59,6 +61,7 @@ impl Default for Hints {
         Self {
             name: Uuid::new_v4().simple().to_string(),
             due: Notify::new(),
+            numbered: Notify::new(),
             outgoing: Notify::new(),
             sending: AtomicBool::new(false),
             waiters: Mutex::default(),

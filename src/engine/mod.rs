@@ -1,7 +1,7 @@
 //! The engine. Authors use [`Workflow`], [`Activity`] and [`Context`]; callers and operators use [`Engine`].
 //!
 //! A process that works on runs spawns [`Engine::work`]. A process that only serves spawns [`Engine::maintenance`]: what comes
-//! round by the clock, shared by as many processes as there are.
+//! round by the clock, shared by as many processes as there are. Either delivers events to sinks: see [`outbox`].
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))] // see core::time
 
@@ -17,6 +17,7 @@ mod maintenance;
 mod metrics;
 mod names;
 mod observer;
+pub mod outbox;
 mod pulse;
 mod read_models;
 mod registry;

@@ -21,7 +21,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{App, plugin::Gauge, problem::Problem};
 use crate::{
-    engine::{Error, Gauges},
+    engine::{Error, Gauges, SinkLag},
     telemetry::Recorder,
 };
 
@@ -119,6 +119,7 @@ async fn show_database(app: &App, scraper: &Scraper, text: &mut String) {
     let parked = gauges.events_parked as f64;
     gauge(text, "received_events_parked", "Events from outside that wait for an operator", &[("", parked)]);
     gauge(text, "workers_alive", "Workers heard of in the last half minute", &[("", gauges.workers_alive as f64)]);
+    show_outbox(text, &gauges.outbox);
     for Gauge { name, help, values } in own {
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
         for (label, value) in values {
@@ -129,6 +130,16 @@ async fn show_database(app: &App, scraper: &Scraper, text: &mut String) {
     if let Some(limbo) = limbo(app, &mut cached).await {
         gauge(text, "limbo_runs", "Runs that nothing will ever move, counted up to 100: a bug", &[("", limbo as f64)]);
     }
+}
+
+fn show_outbox(text: &mut String, sinks: &[SinkLag]) {
+    let labels: Vec<String> = sinks.iter().map(|lag| format!("sink=\"{}\"", lag.sink)).collect();
+    let each = |value: fn(&SinkLag) -> f64| -> Vec<(&str, f64)> {
+        labels.iter().map(String::as_str).zip(sinks.iter().map(value)).collect()
+    };
+    let help = "Events that a sink has not got yet; for feed, those that have no number yet";
+    gauge(text, "outbox_lag_rows", help, &each(|lag| lag.rows as f64));
+    gauge(text, "outbox_lag_seconds", "How old the oldest of them is", &each(|lag| lag.seconds));
 }
 
 /// Asks, and says until when the answer is good.

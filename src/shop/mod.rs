@@ -150,9 +150,10 @@ impl Plugin for Shop {
 
     fn gauges(&self) -> PluginFuture<'_, Result<Vec<Gauge>, engine::Error>> {
         Box::pin(async move {
-            let lag = self.orders.outbox_lag().await.map_err(into_engine_error)?;
+            let waiting = self.orders.refunds_waiting().await.map_err(into_engine_error)?;
             let help = "Age of the oldest recorded refund that the gateway has not accepted yet; 0 if there is none";
-            let lag = Gauge { name: "backstitch_outbox_lag_seconds", help, values: vec![(String::new(), lag)] };
+            let waiting =
+                Gauge { name: "backstitch_refunds_waiting_seconds", help, values: vec![(String::new(), waiting)] };
             let open = self.orders.open_differences().await.map_err(into_engine_error)?;
             let count = |(kind, word): &(DifferenceKind, &str)| {
                 let found = open.iter().find(|open| open.kind == *kind).map_or(0, |open| open.count);
@@ -163,7 +164,7 @@ impl Plugin for Shop {
                 help: "Open differences between our books and the gateway's, by kind",
                 values: DifferenceKind::WORDS.iter().map(count).collect(),
             };
-            Ok(vec![lag, differences])
+            Ok(vec![waiting, differences])
         })
     }
 }

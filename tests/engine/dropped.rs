@@ -4,9 +4,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use backstitch::engine::{
-    Allowance, AttentionFilter, AuditFilter, CatchUp, Engine, EventFields, HoldKind, Incoming, Mapping, NewKey,
-    Operator, Overlap, ReceivedFilter, Role, RunFilter, RunId, ScheduleSpec, SendSignal, Subject, TopicPart, Verb,
-    begin, guarded, to_json,
+    Allowance, AttentionFilter, AuditFilter, CatchUp, Engine, EventFields, EventFilter, HoldKind, Incoming, Mapping,
+    NewKey, Operator, Overlap, ReceivedFilter, Role, RunFilter, RunId, ScheduleSpec, SendSignal, Subject, TopicPart,
+    Verb, begin, guarded, to_json,
 };
 use futures_util::future::BoxFuture;
 use serde_json::json;
@@ -15,8 +15,16 @@ use sqlx::postgres::PgPoolOptions;
 use crate::support::{drop_at_each_await, engine::*, no_transaction_is_open, script::*, wait_until};
 
 /// Methods that work inside of a caller's transaction, or until they are told to stop, or make a database.
-const OTHERS: &[&str] =
-    &["signal_in", "start_in", "apply_verb_in", "audit_in", "migrate", "apply_migrations", "missing_migrations_of"];
+const OTHERS: &[&str] = &[
+    "signal_in",
+    "emit_in",
+    "start_in",
+    "apply_verb_in",
+    "audit_in",
+    "migrate",
+    "apply_migrations",
+    "missing_migrations_of",
+];
 
 type Call<'a> = Box<dyn Fn() -> BoxFuture<'a, ()> + 'a>;
 
@@ -158,6 +166,14 @@ fn calls_about_events<'a>(engine: &'a Engine, id: RunId, by: &'a Operator) -> Ve
         received_event => engine.received_event(id),
         retry_received => async { engine.retry_received(&[source()], id, by).await },
         discard_received => engine.discard_received(id, by),
+        events => async { engine.events(0, &EventFilter::default(), None).await },
+        newest_event => engine.newest_event(),
+        sinks => engine.sinks(),
+        outbox_lag => engine.outbox_lag(),
+        forget_sink => engine.forget_sink("nobody"),
+        number_events => engine.number_events(),
+        forget_events => engine.forget_events(),
+        wait_for_events => engine.wait_for_events(Duration::from_millis(10)),
     }
 }
 

@@ -32,6 +32,7 @@
 //! | `dropped` | callers that stop waiting at any await |
 //! | `signals` | signals that come many at a time |
 //! | `sessions` | sessions are as the engine relies on, whatever a database sets |
+//! | `outbox` | events leave in order, each at least once, whatever is killed |
 //! | `trouble` | a database in trouble is waited out, never blamed on a run |
 //! | `crash` | workers and Postgres killed in mid-work |
 //! | `open_transactions` | a caller's open transaction holds up its own run and no other |
@@ -58,6 +59,7 @@ mod many_steps;
 mod migrations;
 mod open_transactions;
 mod operations;
+mod outbox;
 mod outcomes;
 mod pauses;
 mod placing;

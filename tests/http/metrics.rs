@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The names that outside checks rely on.
-const PROMISED: [&str; 14] = [
+const PROMISED: [&str; 15] = [
     "runs_started_total",
     "runs_ended_total",
     "steps_total",
@@ -25,6 +25,7 @@ const PROMISED: [&str; 14] = [
     "flush_seconds",
     "timer_lateness_seconds",
     "outbox_lag_seconds",
+    "refunds_waiting_seconds",
     "attention_runs",
     "database_up",
 ];

@@ -88,7 +88,7 @@ async fn a_dropped_call_leaves_nothing_open() {
         items => orders.items("", 10),
         webhook => orders.webhook("t=1,v1=00", b"{}"),
         book_breaches => orders.book_breaches(),
-        outbox_lag => orders.outbox_lag(),
+        refunds_waiting => orders.refunds_waiting(),
         units_committed => orders.units_committed("tea"),
         missing_migrations => orders.missing_migrations(),
         compare => orders.compare(gateway, now),

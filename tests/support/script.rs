@@ -11,7 +11,7 @@ use std::{
 
 use backstitch::engine::{
     Activity, ActivityContext, ActivityError, Context, Failure, Policy, Registry, Retry, RunId, StepFailure, Verified,
-    Workflow, join,
+    Workflow, join, outbox::NewEvent,
 };
 use futures_util::{FutureExt, future::BoxFuture};
 use serde::{Deserialize, Serialize};
@@ -36,15 +36,13 @@ pub enum Do {
     Unknown(&'static str),
     UnknownForGood(&'static str),
     Panic,
-    /// Never ends by itself.
     Hang,
     /// Goes on when the gate is opened.
     Gate(Gate, Box<Do>),
-    /// Notes progress first, then does the rest.
+    /// Notes progress, runs SQL in the step's transaction or emits an event first, then does the rest.
     Note(Value, Box<Do>),
-    /// Runs SQL in the step's transaction first.
     Sql(String, Box<Do>),
-    /// Goes on when it is asked to stop.
+    Emit(&'static str, Box<Do>),
     UntilCancelled(Box<Do>),
     Happened(Value),
     NeverWill,
@@ -212,13 +210,15 @@ fn carry_out<'a>(what: Do, name: &'static str, cx: &'a ActivityContext) -> BoxFu
                 carry_out(*then, name, cx).await
             }
             Do::Note(value, then) => {
-                cx.heartbeat(&value).expect("a value has a JSON form");
+                cx.heartbeat(&value).expect("JSON");
                 carry_out(*then, name, cx).await
             }
             Do::Sql(sql, then) => {
-                let mut tx = cx.tx().await?;
-                sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut *tx).await?;
-                drop(tx);
+                sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut *cx.tx().await?).await?;
+                carry_out(*then, name, cx).await
+            }
+            Do::Emit(event_type, then) => {
+                cx.emit(&[NewEvent::new(event_type, cx.run_id().to_string(), "urn:test:1", &())?]).await?;
                 carry_out(*then, name, cx).await
             }
             Do::UntilCancelled(then) => {

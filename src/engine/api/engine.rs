@@ -14,6 +14,7 @@ use crate::engine::{
     error::Error,
     hints::Hints,
     metrics::Meters,
+    outbox::{AnySink, DEFAULT_EVENT_RETENTION},
     pulse::Pulse,
     read_models::ServerSettings,
     registry::Registry,
@@ -45,6 +46,8 @@ pub struct Engine {
     registry: Arc<Registry>,
     max_payload: usize,
     retention: Duration,
+    pub(super) event_retention: Duration,
+    pub(super) sinks: Arc<Vec<AnySink>>,
     hints: Arc<Hints>,
     pulse: Arc<Pulse>,
     write_probe: Arc<WriteProbe>,
@@ -66,6 +69,8 @@ impl Engine {
             registry: Arc::new(registry),
             max_payload: DEFAULT_MAX_PAYLOAD,
             retention: DEFAULT_RETENTION,
+            event_retention: DEFAULT_EVENT_RETENTION,
+            sinks: Arc::default(),
             hints: Arc::default(),
             pulse: Arc::default(),
             write_probe: Arc::default(),
@@ -149,6 +154,10 @@ impl Engine {
 
     pub(crate) fn meters(&self) -> &Meters {
         &self.meters
+    }
+
+    pub(crate) fn shared_sinks(&self) -> &[AnySink] {
+        &self.sinks
     }
 
     pub(crate) fn hints(&self) -> &Arc<Hints> {

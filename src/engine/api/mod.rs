@@ -1,7 +1,7 @@
 //! The front door: [`Engine`], with a file for each thing that callers and operators do.
 //!
 //! `engine` is the handle and its settings; `start`, `signals` and `run` are for callers; `verbs`, `fork`, `operations`, `holds`,
-//! `schedules`, `retention` and `keys` for operators, audited by `audit`; `limits` and `received` are for those that take requests and events; `search`, `why`, `export`, `gauges` and `limbo` only
+//! `schedules`, `retention` and `keys` for operators, audited by `audit`; `limits` and `received` are for those that take requests and events; `outbox` for events that leave; `search`, `why`, `export`, `gauges` and `limbo` only
 //! read. `migrations` makes the schema.
 
 mod audit;
@@ -15,6 +15,7 @@ mod limbo;
 mod limits;
 mod migrations;
 mod operations;
+mod outbox;
 mod received;
 mod retention;
 mod run;

@@ -17,6 +17,7 @@
 //! | `cron`, `schedule` | when a schedule's slots are due, and whether each is run |
 //! | `bucket` | rate limits |
 //! | `mapping` | what comes of events from outside |
+//! | `numbering` | which numbers committed events get |
 //! | `trace`, `redact` | trace ids, hidden fields |
 //! | `schema`, `mismatch` | JSON schemas, and what does not fit one |
 
@@ -34,6 +35,7 @@ pub mod machine;
 pub mod mapping;
 pub(crate) mod mismatch;
 pub mod model;
+pub(crate) mod numbering;
 pub mod operation;
 pub mod plan;
 pub mod poison;

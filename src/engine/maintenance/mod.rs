@@ -11,7 +11,9 @@
 mod holds;
 mod limits;
 mod operations;
+mod outbox;
 mod received;
+mod relay;
 mod retention;
 mod schedules;
 
@@ -19,6 +21,7 @@ use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt;
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use super::{api::Engine, core::execution::panic_message, error::Error, registry::BoxFuture};
 
@@ -33,6 +36,8 @@ const TASKS: &[(&str, Tick)] = &[
     ("released holds", |engine| holds::tick(engine).boxed()),
     ("held runs", |engine| holds::look_after(engine).boxed()),
     ("queues that nobody serves", |engine| holds::look_after_unserved(engine).boxed()),
+    ("events", |engine| outbox::tick(engine).boxed()),
+    ("old events", |engine| outbox::forget(engine).boxed()),
     ("operations", |engine| operations::tick(engine).boxed()),
     ("rate limits", |engine| limits::tick(engine).boxed()),
     ("received events", |engine| received::tick(engine).boxed()),
@@ -75,9 +80,14 @@ impl Maintenance {
         for (name, tick) in TASKS {
             tasks.spawn(repeat(self.engine.clone(), self.config.clone(), name, *tick));
         }
+        let token = Uuid::new_v4();
+        for sink in self.engine.shared_sinks() {
+            tasks.spawn(relay::relay(self.engine.clone(), sink.clone(), token));
+        }
         shutdown.await;
         // A turn that is cut off here is rolled back, as in a crash.
         tasks.shutdown().await;
+        relay::give_up(&self.engine, token).await;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::StatusCount;
+use super::{SinkLag, StatusCount};
 
 /// How many runs stand where, as the tables say at one moment.
 #[derive(Clone, Debug, Serialize)]
@@ -21,4 +21,6 @@ pub struct Gauges {
     pub events_parked: i64,
     /// Workers that have been heard of in the last half minute.
     pub workers_alive: i64,
+    /// What each sink of events lacks.
+    pub outbox: Vec<SinkLag>,
 }

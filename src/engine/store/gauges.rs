@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::{PgConnection, Row};
 
-use super::{schema::Schema, search::fleet};
+use super::{outbox, schema::Schema, search::fleet};
 use crate::engine::{error::Error, read_models::Gauges};
 
 /// The counts, inside of a transaction of the caller's, for whose rest the limit holds. They are bounded in time by the server, so that a scrape never becomes a load of its own.
@@ -21,6 +21,7 @@ pub(crate) async fn load(schema: &Schema, conn: &mut PgConnection, at_most: Dura
         operations_open: row.try_get("operations")?,
         events_parked: row.try_get("events_parked")?,
         workers_alive: row.try_get("workers")?,
+        outbox: outbox::lag(schema, conn).await?,
     })
 }
 

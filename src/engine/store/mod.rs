@@ -24,6 +24,7 @@
 //! | `retention` | makes partitions ahead; drops and deletes what has been kept long enough |
 //! | `received` | events from outside, and how far topics were handled |
 //! | `limits` | the token buckets that servers share |
+//! | `outbox/` | events: emitted, numbered, read; how far each sink has got |
 //! | `keys` | API keys and sessions, with their audit |
 //! | `reads`, `export`, `server`, `gauges` | what people see |
 //! | `search/` | which runs, what needs attention, the audit, the fleet |
@@ -44,6 +45,7 @@ mod lent;
 pub(crate) mod limits;
 pub(crate) mod migrate;
 pub(crate) mod operations;
+pub(crate) mod outbox;
 mod parts;
 mod paused;
 pub(crate) mod reads;

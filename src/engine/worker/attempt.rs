@@ -32,6 +32,7 @@ use crate::engine::{
     },
     observer::{Observed, Observer},
     registry::ActivityCode,
+    store::schema::Schema,
 };
 
 /// What happened, and the run's seat in the transaction that it happened in: it commits together with its record.
@@ -42,6 +43,7 @@ pub(super) struct Happened {
 
 /// The context of an attempt.
 pub(super) fn context(
+    schema: Arc<Schema>,
     run: RunId,
     origin: Origin,
     attempt: &Attempt,
@@ -59,6 +61,7 @@ pub(super) fn context(
         beat: Arc::default(),
         cancelled,
         tx: None,
+        schema,
     }
 }
 

@@ -271,7 +271,8 @@ impl Driver {
     }
 
     fn make_context(&mut self, what: &Attempt, verifies: bool) -> Arc<ActivityContext> {
-        let cx = Arc::new(attempt::context(self.run, self.origin, what, verifies, self.cancelled.clone()));
+        let schema = self.shared.engine.schema().clone();
+        let cx = Arc::new(attempt::context(schema, self.run, self.origin, what, verifies, self.cancelled.clone()));
         self.under_way.push(UnderWay {
             seq: what.seq,
             direction: what.direction,

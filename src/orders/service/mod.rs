@@ -137,7 +137,7 @@ impl Orders {
     ///
     /// # Errors
     /// When the database can't be reached.
-    pub async fn outbox_lag(&self) -> Result<f64, Error> {
+    pub async fn refunds_waiting(&self) -> Result<f64, Error> {
         Ok(store::refunds::oldest_untold(&mut *self.engine.acquire().await?).await?)
     }
 

@@ -1,0 +1,84 @@
+//! Events that have left, and how far each sink has got.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::engine::core::model::Time;
+
+/// An event as everybody outside sees it: a CloudEvent 1.0.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "server", schema(as = CloudEvent))]
+pub struct Event {
+    /// `1.0`.
+    pub specversion: String,
+    /// Its id: the same however often it comes.
+    pub id: Uuid,
+    /// Who says so.
+    pub source: String,
+    /// What has happened.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// What it has happened to.
+    pub subject: String,
+    /// When, on the database's clock.
+    pub time: Time,
+    /// `application/json`.
+    pub datacontenttype: String,
+    /// The schema of its data, with a version.
+    pub dataschema: String,
+    /// Its number: an event that was committed earlier may have a higher one, and none comes twice.
+    pub sequence: i64,
+    /// What there is to say of it.
+    pub data: Value,
+}
+
+/// Which events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Those of this type.
+    pub event_type: Option<String>,
+    /// Those of this subject.
+    pub subject: Option<String>,
+}
+
+/// Some events, oldest first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct EventPage {
+    /// The events, by their numbers.
+    pub items: Vec<Event>,
+    /// Where the next page begins; none where the newest event has been reached. With a filter, a page may be empty and still
+    /// have one.
+    pub next_cursor: Option<String>,
+}
+
+/// What a sink lacks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SinkLag {
+    /// Its name; `feed` for the numbering, behind which all others are.
+    pub sink: String,
+    /// Events that it has not got yet.
+    pub rows: i64,
+    /// How old the oldest of them is; 0 without any.
+    pub seconds: f64,
+}
+
+/// A sink, and how far it has got.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct SinkState {
+    /// Its name.
+    pub name: String,
+    /// The number of the last event that it has got.
+    pub sequence: i64,
+    /// Deliveries that have failed since the last that did not.
+    pub failures: i32,
+    /// Since when.
+    pub failing_since: Option<Time>,
+    /// What was wrong the last time.
+    pub error: Option<String>,
+    /// When a process last looked after it.
+    pub seen_at: Time,
+}
