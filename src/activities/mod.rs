@@ -36,7 +36,7 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::{
-    engine::{ActivityError, Registry},
+    engine::{ActivityError, Lent, Registry},
     orders::{Error, History, Order, PostgresHistory, store},
     payments::{GatewayError, PaymentGateway},
 };
@@ -143,8 +143,10 @@ async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Order, ActivityError>
 
 /// An order without its lines, outside of a transaction.
 async fn read(pool: &PgPool, id: Uuid) -> Result<Order, ActivityError> {
-    let mut conn = pool.acquire().await?;
-    store::orders::row(&mut conn, id).await?.ok_or_else(|| refused(Error::UnknownOrder(id)))
+    let mut conn = Lent::of(pool).await?;
+    let order = store::orders::row(&mut conn, id).await?;
+    conn.give_back();
+    order.ok_or_else(|| refused(Error::UnknownOrder(id)))
 }
 
 /// Maps a domain error to a step's: database errors are what they are to every step, broken rules are final.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{OrderRef, read, references::foreign, refused};
 use crate::{
-    engine::{Activity, ActivityCall, ActivityCalls, ActivityContext, ActivityError, Answer},
+    engine::{Activity, ActivityCall, ActivityCalls, ActivityContext, ActivityError, Answer, Lent},
     orders::{
         Error, Order,
         money::format_amount,
@@ -139,7 +139,9 @@ impl Activity for Announce {
 
     async fn run_many(&self, calls: &ActivityCalls<'_, Self>) -> Result<Vec<Answer<()>>, ActivityError> {
         let ids: Vec<Uuid> = calls.iter().map(|call| call.input.order_id).collect();
-        let orders = store::orders::rows(&mut *self.pool.acquire().await?, &ids).await?;
+        let mut conn = Lent::of(&self.pool).await?;
+        let orders = store::orders::rows(&mut conn, &ids).await?;
+        conn.give_back();
         let check = |call: &ActivityCall<'_, Self>| match orders.get(&call.input.order_id) {
             Some(order) => check_run(call.cx, order),
             None => Err(refused(Error::UnknownOrder(call.input.order_id))),

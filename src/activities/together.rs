@@ -42,7 +42,7 @@ pub(super) struct Moved {
 pub(super) fn apply<I>(
     orders: Results<Order>,
     inputs: &[&I],
-    rule: impl Fn(&mut Order, &I) -> Result<(), ActivityError>,
+    mut rule: impl FnMut(&mut Order, &I) -> Result<(), ActivityError>,
 ) -> Results<Moved> {
     let apply = |(before, input): (Result<Order, ActivityError>, &&I)| {
         let before = before?;
@@ -60,7 +60,7 @@ pub(super) async fn save_all(conn: &mut PgConnection, moved: &Results<Moved>) ->
 }
 
 /// What is read off each that passed.
-pub(super) fn read_off<T>(moved: Results<Moved>, read: impl Fn(&Order) -> T) -> Results<T> {
+pub(super) fn read_off<T>(moved: Results<Moved>, mut read: impl FnMut(&Order) -> T) -> Results<T> {
     moved.into_iter().map(|moved| moved.map(|moved| read(&moved.order))).collect()
 }
 

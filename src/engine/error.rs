@@ -233,6 +233,17 @@ impl Error {
         }
     }
 
+    /// The same for another who was in the same write. The cause is only told as text: it can't be had twice.
+    pub(crate) fn again(&self) -> Self {
+        let cause = |error: &sqlx::Error| sqlx::Error::Io(std::io::Error::other(error.to_string()));
+        match self {
+            Self::Unavailable(error) => Self::Unavailable(cause(error)),
+            Self::OutcomeUnknown(error) => Self::OutcomeUnknown(cause(error)),
+            Self::Database(error) => Self::Database(cause(error)),
+            other => Self::Database(cause(&sqlx::Error::Io(std::io::Error::other(other.to_string())))),
+        }
+    }
+
     /// Whose fault it is; `None` for an answer that has nothing to do with trouble of the database.
     pub(crate) fn trouble(&self) -> Option<Trouble> {
         self.of_database().map(|error| sort_error(error).0)

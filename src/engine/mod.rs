@@ -71,6 +71,7 @@ pub use self::{
     registry::Registry,
     role::Role,
     store::{
+        Lent,
         schema::DEFAULT_SCHEMA,
         session::guarded,
         transaction::{Transaction, begin},

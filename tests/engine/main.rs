@@ -78,6 +78,7 @@ mod sessions;
 mod settles;
 mod signals;
 mod silence;
+mod starting;
 mod transactional;
 mod trouble;
 mod upgrade;

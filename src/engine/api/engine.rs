@@ -9,6 +9,10 @@ use std::{
 use sqlx::{PgPool, Postgres, pool::PoolConnection};
 
 use crate::engine::{
+    api::{
+        batcher::Batcher,
+        start_request::{By, StartRun, Started},
+    },
     core::model::Time,
     credentials::Memory,
     error::Error,
@@ -38,6 +42,9 @@ pub(crate) struct KnownWorkflow {
     pub(crate) input: Option<serde_json::Value>,
 }
 
+/// Who starts what, and what came of it: starts that come together.
+pub(super) type Starts = Batcher<(StartRun, By), Result<Started, Error>>;
+
 /// The front door. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Engine {
@@ -56,6 +63,8 @@ pub struct Engine {
     newest_workflows: Arc<Mutex<HashMap<String, KnownWorkflow>>>,
     /// Credentials that were looked up a moment ago.
     memory: Arc<Memory>,
+    /// Starts that go together.
+    starts: Arc<Starts>,
 }
 
 impl Engine {
@@ -76,6 +85,7 @@ impl Engine {
             write_probe: Arc::default(),
             newest_workflows: Arc::default(),
             memory: Arc::default(),
+            starts: Arc::default(),
         }
     }
 
@@ -184,6 +194,10 @@ impl Engine {
 
     pub(crate) fn newest_workflows(&self) -> &Mutex<HashMap<String, KnownWorkflow>> {
         &self.newest_workflows
+    }
+
+    pub(super) fn starts(&self) -> &Arc<Starts> {
+        &self.starts
     }
 
     pub(crate) fn memory(&self) -> &Memory {

@@ -1,10 +1,11 @@
 //! The front door: [`Engine`], with a file for each thing that callers and operators do.
 //!
-//! `engine` is the handle and its settings; `start`, `signals` and `run` are for callers; `verbs`, `fork`, `operations`, `holds`,
+//! `engine` is the handle and its settings; `batcher` gathers what `start_together` writes; `start`, `signals` and `run` are for callers; `verbs`, `fork`, `operations`, `holds`,
 //! `schedules`, `retention` and `keys` for operators, audited by `audit`; `limits` and `received` are for those that take requests and events; `outbox` for events that leave; `search`, `why`, `export`, `gauges` and `limbo` only
 //! read. `migrations` makes the schema.
 
 mod audit;
+mod batcher;
 mod engine;
 mod export;
 mod fork;
@@ -23,6 +24,8 @@ mod schedules;
 mod search;
 mod signals;
 mod start;
+mod start_request;
+mod start_together;
 mod verbs;
 mod why;
 
@@ -35,5 +38,5 @@ pub use self::{
     received::{TopicPart, TopicRecord},
     run::RunWatch,
     signals::SendSignal,
-    start::{StartRun, Started},
+    start_request::{StartRun, Started},
 };

@@ -11,7 +11,7 @@ use crate::engine::{
     api::{
         audit::{Operator, Subject},
         engine::Engine,
-        start::{By, StartRun},
+        start_request::{By, StartRun},
     },
     check::{check_json, check_label, check_text},
     core::{

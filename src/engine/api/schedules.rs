@@ -10,7 +10,7 @@ use sqlx::PgConnection;
 use crate::engine::{
     api::audit::{Operator, Subject},
     api::engine::Engine,
-    api::start::{By, StartRun, Started},
+    api::start_request::{By, StartRun, Started},
     check::check_time,
     core::{
         cron::Cron,

@@ -5,17 +5,18 @@ use std::{
     sync::PoisonError,
 };
 
-use serde::Serialize;
-use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::engine::{
-    api::engine::{Engine, KnownWorkflow},
+    api::{
+        engine::{Engine, KnownWorkflow},
+        start_request::{By, StartRun, Started},
+    },
     check::{check_json, check_label, check_time},
     core::{
         mismatch::check_text,
-        model::{Json, RunId, Time, to_json},
+        model::{Json, RunId},
         trace::Trace,
         visibility::Visibility,
     },
@@ -27,99 +28,10 @@ use crate::engine::{
         start::{self, Newest},
     },
     trouble::Trouble,
-    workflow::Workflow,
 };
 
 /// The longest name of a workflow, and of a tag or its value.
 const LONGEST_LABEL: usize = 255;
-
-/// A request to start a run.
-#[derive(Clone, Debug)]
-pub struct StartRun {
-    /// The workflow's name.
-    pub workflow: String,
-    /// Its input, as JSON.
-    pub input: Json,
-    /// The caller's idempotency key, unique per workflow.
-    pub key: Option<String>,
-    /// The queue; `default` unless said.
-    pub queue: Option<String>,
-    /// Not before this moment.
-    pub start_at: Option<Time>,
-    /// The caller's labels.
-    pub tags: BTreeMap<String, String>,
-    /// The run that it takes on from.
-    pub parent_id: Option<RunId>,
-    /// The id, where the caller has chosen it: a UUIDv7.
-    pub id: Option<RunId>,
-    /// The caller's W3C trace context, so that the run belongs to the caller's trace; a malformed one is left out.
-    pub traceparent: Option<String>,
-}
-
-impl StartRun {
-    /// The most tags that a run has.
-    pub const MOST_TAGS: usize = 32;
-
-    /// A start of a workflow by name.
-    pub fn named(workflow: impl Into<String>, input: Json) -> Self {
-        Self {
-            workflow: workflow.into(),
-            input,
-            key: None,
-            queue: None,
-            start_at: None,
-            tags: BTreeMap::new(),
-            parent_id: None,
-            id: None,
-            traceparent: None,
-        }
-    }
-
-    /// A start of a workflow by type.
-    ///
-    /// # Errors
-    /// `invalid_input` when the input has no JSON form.
-    pub fn new<W: Workflow>(input: &W::Input) -> Result<Self, Error> {
-        let json = to_json(input)
-            .map_err(|error| Error::InvalidInput { workflow: W::NAME.to_owned(), message: error.to_string() })?;
-        Ok(Self::named(W::NAME, json))
-    }
-
-    /// With a key.
-    pub fn key(mut self, key: impl Into<String>) -> Self {
-        self.key = Some(key.into());
-        self
-    }
-
-    /// What makes two requests with one key the same: workflow and input, whatever the order of the input's fields.
-    fn hash(&self) -> Vec<u8> {
-        let canonical = serde_json::from_str::<serde_json::Value>(self.input.get())
-            .map_or_else(|_| self.input.get().to_owned(), |value| value.to_string());
-        let mut hasher = Sha256::new();
-        hasher.update(self.workflow.as_bytes());
-        hasher.update([0]);
-        hasher.update(canonical.as_bytes());
-        hasher.finalize().to_vec()
-    }
-}
-
-/// A run that was started, now or by an earlier request with the same key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Started {
-    /// The run.
-    pub run: RunId,
-    /// False: the key was known, and this is the first request's run.
-    pub created: bool,
-}
-
-/// Who asks for a start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum By {
-    /// The service itself, or a schedule that exists.
-    Service,
-    /// Somebody outside: of the API, or an operator.
-    Caller,
-}
 
 impl Engine {
     /// Starts a run; it is durable when this returns.
@@ -127,11 +39,7 @@ impl Engine {
     /// # Errors
     /// `unknown_workflow`, `invalid_input`, `payload_too_large`, `key_conflict`, `database_unavailable`.
     pub async fn start(&self, request: StartRun) -> Result<Started, Error> {
-        let mut conn = self.acquire().await?;
-        let started = self.start_in(&mut conn, request).await.map_err(Error::of_write)?;
-        give_back(conn);
-        self.hint();
-        Ok(started)
+        self.start_together(request, By::Service).await
     }
 
     /// Starts a run for a caller from outside of the service: of an internal workflow, that is refused.
@@ -139,8 +47,13 @@ impl Engine {
     /// # Errors
     /// As [`Engine::start`]; `internal_workflow`; `invalid_request` for a key of the kind that callers can't have.
     pub async fn accept(&self, request: StartRun) -> Result<Started, Error> {
+        self.start_together(request, By::Caller).await
+    }
+
+    /// One start, in a statement that commits by itself.
+    pub(super) async fn start_one(&self, request: StartRun, by: By) -> Result<Started, Error> {
         let mut conn = self.acquire().await?;
-        let started = self.start_as(&mut conn, request, By::Caller).await.map_err(Error::of_write)?;
+        let started = self.start_as(&mut conn, request, by).await.map_err(Error::of_write)?;
         give_back(conn);
         self.hint();
         Ok(started)
@@ -164,8 +77,9 @@ impl Engine {
     }
 
     async fn start_each(&self, requests: Vec<StartRun>, by: By) -> Result<Vec<Result<Started, Error>>, Error> {
+        let with = |requests: Vec<StartRun>| requests.into_iter().map(|request| (request, by)).collect();
         let mut conn = self.acquire().await?;
-        let started = match self.start_many(&mut conn, requests.clone(), by).await.map_err(Error::of_write) {
+        let started = match self.start_many(&mut conn, with(requests.clone())).await.map_err(Error::of_write) {
             Err(error) if is_of_a_row(&error) => {
                 let mut alone = Vec::with_capacity(requests.len());
                 for request in requests {
@@ -193,21 +107,20 @@ impl Engine {
     }
 
     pub(super) async fn start_as(&self, conn: &mut PgConnection, request: StartRun, by: By) -> Result<Started, Error> {
-        let started = self.start_many(conn, vec![request], by).await?;
+        let started = self.start_many(conn, vec![(request, by)]).await?;
         let nothing = || Err(Error::InvalidRequest("nothing was to be started".to_owned()));
         started.into_iter().next().unwrap_or_else(nothing)
     }
 
-    async fn start_many(
+    pub(super) async fn start_many(
         &self,
         conn: &mut PgConnection,
-        requests: Vec<StartRun>,
-        by: By,
+        requests: Vec<(StartRun, By)>,
     ) -> Result<Vec<Result<Started, Error>>, Error> {
         let mut answers = Vec::with_capacity(requests.len());
         let mut runs = Vec::with_capacity(requests.len());
         let mut ids = HashSet::with_capacity(requests.len());
-        for request in requests {
+        for (request, by) in requests {
             match self.prepare_run(conn, request, by).await {
                 Ok(run) if !ids.insert(run.id) => answers.push(Err(taken_id(run.id))),
                 Ok(run) => {

@@ -5,15 +5,19 @@
 //!
 //! What the engine alone has used, and what has answered all, goes back without being looked at.
 
-use std::ops::{Deref, DerefMut};
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+};
 
 use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
 
 use super::{session, transaction::acquire};
 use crate::engine::error::Error;
 
-/// A connection that is closed when it is dropped, unless [`Lent::give_back`] was called.
-pub(crate) struct Lent {
+/// A connection of a pool for a few statements. It is closed when it is dropped, unless [`Lent::give_back`] was called; then it
+/// goes back without a look at it, which any other connection of a [`guarded`](crate::engine::guarded) pool gets.
+pub struct Lent {
     conn: PoolConnection<Postgres>,
     answered: bool,
 }
@@ -22,13 +26,13 @@ impl Lent {
     /// One of the pool's, within the pool's own time.
     ///
     /// # Errors
-    /// `Unavailable`.
-    pub(crate) async fn of(pool: &PgPool) -> Result<Self, Error> {
+    /// `database_unavailable`.
+    pub async fn of(pool: &PgPool) -> Result<Self, Error> {
         Ok(Self { conn: acquire(pool).await?, answered: false })
     }
 
     /// Everything has been answered, and is as it was: no transaction, no setting. The next one may have it.
-    pub(crate) fn give_back(mut self) {
+    pub fn give_back(mut self) {
         self.answered = true;
     }
 }
@@ -43,6 +47,12 @@ pub(crate) fn give_back(mut conn: PoolConnection<Postgres>) {
 pub(crate) fn close_idle(pool: &PgPool) {
     while let Some(conn) = pool.try_acquire() {
         drop(conn.detach());
+    }
+}
+
+impl fmt::Debug for Lent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lent").finish_non_exhaustive()
     }
 }
 

@@ -71,7 +71,8 @@ use sqlx::{
     postgres::{PgConnectOptions, PgListener},
 };
 
-pub(crate) use self::lent::{Lent, close_idle, give_back};
+pub use self::lent::Lent;
+pub(crate) use self::lent::{close_idle, give_back};
 use self::schema::Schema;
 use super::{
     core::{model::Time, time::LONGEST},

@@ -46,6 +46,14 @@ pub(crate) async fn begin_bounded(pool: &PgPool, limit: Duration) -> Result<Tran
     hand_over(pool, begin).await.map(Transaction)
 }
 
+/// The same for a transaction whose statements wait for a lock for so long at most.
+pub(crate) async fn begin_impatient(pool: &PgPool, for_locks: Duration) -> Result<Transaction, Error> {
+    let millis = for_locks.as_millis().clamp(1, i32::MAX as u128);
+    let statement = AssertSqlSafe(format!("BEGIN; SET LOCAL lock_timeout = {millis}")).into_sql_str();
+    let begin = |conn: PoolConnection<Postgres>| sqlx::Transaction::begin(conn, Some(statement));
+    hand_over(pool, begin).await.map(Transaction)
+}
+
 /// A connection of the pool.
 ///
 /// # Errors
