@@ -199,6 +199,9 @@ pub struct GatewayArgs {
     /// Timeout of a call to the gateway
     #[arg(long, value_name = "DURATION", env = "BACKSTITCH_GATEWAY_TIMEOUT", default_value = "5s", value_parser = gateway_timeout)]
     pub gateway_timeout: Duration,
+    /// Several payment vendors in place of that gateway, as a JSON array of {"name", "kind", "url", "key", "webhook_secret", "weight"}
+    #[arg(long, value_name = "JSON", env = "BACKSTITCH_VENDORS", hide_env_values = true)]
+    pub vendors: Option<Secret>,
     /// Webhook signing secret; webhooks are rejected without it
     #[arg(long, value_name = "SECRET", env = "BACKSTITCH_WEBHOOK_SECRET", hide_env_values = true)]
     pub webhook_secret: Option<Secret>,

@@ -30,6 +30,9 @@ pub struct ChargeRequest {
     pub amount: i64,
     /// ISO code.
     pub currency: String,
+    /// Another vendor is asked when this one serves nobody.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_fallback: bool,
 }
 
 impl ChargeRequest {
@@ -73,6 +76,9 @@ impl Activity for Charge {
         match self.gateway.confirm_intent(cx.key(), &input.intent_id).await {
             Ok(intent) => charged(&intent),
             Err(GatewayError::Refused(Refusal::Declined(decline))) => Err(declined(&decline.message)),
+            Err(GatewayError::Refused(refusal @ Refusal::Unavailable { .. })) if input.has_fallback => {
+                Err(from_gateway(&refusal.into()).fatal())
+            }
             Err(error) => match error.intent() {
                 Some(intent) => charged(intent),
                 None => Err(from_gateway(&error)),
@@ -86,12 +92,12 @@ impl Activity for Charge {
         Ok(match intent.status {
             IntentStatus::Succeeded => Verified::Happened(Charged::Captured(Paid::of(&intent)?)),
             IntentStatus::Processing => Verified::Happened(Charged::Processing),
-            IntentStatus::RequiresConfirmation | IntentStatus::RequiresPaymentMethod | IntentStatus::Canceled => {
-                Verified::NeverWill
-            }
-            IntentStatus::RequiresAction | IntentStatus::RequiresCapture | IntentStatus::Unrecognised => {
-                Verified::NotYet
-            }
+            // An authorised one is captured by another attempt, for the same amount: a vendor takes one capture of that.
+            IntentStatus::RequiresConfirmation
+            | IntentStatus::RequiresPaymentMethod
+            | IntentStatus::RequiresCapture
+            | IntentStatus::Canceled => Verified::NeverWill,
+            IntentStatus::RequiresAction | IntentStatus::Unrecognised => Verified::NotYet,
         })
     }
 

@@ -16,6 +16,7 @@ use crate::{
     engine::{Activity, ActivityCalls, ActivityContext, ActivityError, Answer},
     orders::{
         money::format_amount,
+        runs::{first_vendor, is_first_vendor},
         state::{OrderState, PaymentState},
     },
     payments::{NewIntent, PaymentGateway},
@@ -33,6 +34,12 @@ pub struct IntentRequest {
     pub currency: String,
     /// The payment method's token.
     pub token: String,
+    /// The vendor that it is of.
+    #[serde(default = "first_vendor", skip_serializing_if = "is_first_vendor")]
+    pub vendor: String,
+    /// Another vendor is asked when this one fails, so it is not asked twice.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_fallback: bool,
 }
 
 /// Creates the payment at the gateway, unconfirmed.
@@ -56,10 +63,12 @@ impl Activity for CreateIntent {
             amount: input.amount,
             currency: input.currency.clone(),
             token: input.token.clone(),
+            vendor: Some(input.vendor.clone()),
             order_id: input.order_id.to_string(),
             metadata: [("run_id".to_owned(), cx.run_id().to_string())].into(),
         };
-        let intent = self.gateway.create_intent(cx.key(), &new).await.map_err(|error| from_gateway(&error))?;
+        let made = self.gateway.create_intent(cx.key(), &new).await.map_err(|error| from_gateway(&error));
+        let intent = made.map_err(|error| if input.has_fallback { error.fatal() } else { error })?;
         Ok(IntentRef { order_id: input.order_id, intent_id: intent.id })
     }
 

@@ -56,6 +56,8 @@ pub enum Settled {
     Voided,
     /// Declined: nothing moved.
     Declined,
+    /// The bank has agreed, and the money is still to be captured.
+    Authorised,
     /// It may still end either way: ask again later.
     Open,
 }
@@ -65,6 +67,7 @@ fn settled(intent: &Intent) -> Result<Settled, ActivityError> {
         IntentStatus::Succeeded => Settled::Captured(Paid::of(intent)?),
         IntentStatus::Canceled => Settled::Voided,
         IntentStatus::RequiresPaymentMethod => Settled::Declined,
+        IntentStatus::RequiresCapture => Settled::Authorised,
         _ => Settled::Open,
     })
 }

@@ -52,6 +52,10 @@ pub(super) async fn void_or_refund(
 async fn book_void(pool: &PgPool, which: &IntentRef) -> Result<(), ActivityError> {
     let mut tx = begin(pool).await.map_err(after_effect)?;
     let mut order = lock(&mut tx, which.order_id).await?;
+    if order.intent_id.as_ref().is_some_and(|booked| *booked != which.intent_id) {
+        // It went on to another vendor, whose payment has an undo of its own.
+        return tx.rollback().await.map_err(after_effect);
+    }
     if order.captured > order.refunded {
         let kept = format_amount(order.captured - order.refunded, &order.currency);
         return Err(differs(format!("the gateway voided the payment, and our books say that {kept} of it are kept")));

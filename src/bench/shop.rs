@@ -20,7 +20,7 @@ use crate::{
     engine::{Engine, Registry, WorkerConfig},
     gateway_sim, http,
     orders::{Orders, PutItem, ShopSettings},
-    payments::{StripeConfig, StripeGateway},
+    payments::{GatewayConfig, StripeGateway},
     shop, tls, workflows,
 };
 
@@ -64,7 +64,7 @@ impl Shop {
         let (api, sim) = (TcpListener::bind("127.0.0.1:0").await?, TcpListener::bind("127.0.0.1:0").await?);
         let (base, gateway) = (format!("http://{}", api.local_addr()?), format!("http://{}", sim.local_addr()?));
         let secret = Secret::new("whsec_bench");
-        let client = StripeGateway::new(&StripeConfig::new(&*gateway, "sk_test_bench"))?;
+        let client = StripeGateway::new(&GatewayConfig::new(&*gateway, "sk_test_bench"))?;
         let placed = Arc::new(Placed::default());
         let deps = ShopDeps { notifier: placed.clone(), ..ShopDeps::new(place.pool.clone(), Arc::new(client)) };
         let registry = workflows::register(Registry::new(), &deps);

@@ -10,7 +10,7 @@ use crate::{config::DatabaseArgs, engine::Engine};
 #[cfg(feature = "shop")]
 use crate::{
     orders::{Error, Orders, ShopSettings, difference::Mismatch, runs::ReconcileInput},
-    payments::{Secret, StripeConfig, StripeGateway},
+    payments::{GatewayConfig, Secret, StripeGateway},
 };
 
 /// Differences that are listed.
@@ -49,7 +49,7 @@ struct Gateway {
 #[cfg(feature = "shop")]
 impl Gateway {
     fn open(&self) -> anyhow::Result<Option<StripeGateway>> {
-        let open = |url| StripeGateway::new(&StripeConfig::new(url, self.gateway_key.clone()));
+        let open = |url| StripeGateway::new(&GatewayConfig::new(url, self.gateway_key.clone()));
         Ok(self.gateway_url.as_ref().map(open).transpose()?)
     }
 }

@@ -13,12 +13,16 @@ use tokio::{
 
 use crate::{
     gateway_sim::{self, Config, LateCancel, RefundFailure},
-    payments::Secret,
+    payments::{Secret, VendorKind},
 };
 
 /// Run a simulated payment gateway (a subset of Stripe's HTTP API) with fault modes
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// What it speaks: Stripe's API, or that of an acquirer, which authorises and captures apart
+    #[arg(long, value_enum, default_value = "stripe")]
+    pub kind: VendorKind,
+
     /// Listen address; port 0 picks a free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
     pub listen: SocketAddr,
@@ -63,6 +67,7 @@ pub struct Args {
 impl Args {
     fn config(self) -> Config {
         Config {
+            kind: self.kind,
             ledger: self.ledger,
             webhook_url: self.webhook_url,
             webhook_secret: self.webhook_secret.unwrap_or_else(|| Secret::new("")),

@@ -36,6 +36,8 @@ mod schedule;
 #[cfg(feature = "shop")]
 mod serve;
 #[cfg(feature = "shop")]
+mod vendor;
+#[cfg(feature = "shop")]
 mod wiring;
 #[cfg(feature = "shop")]
 mod worker;
@@ -107,7 +109,7 @@ enum Command {
     /// Bring the schema up to date
     Migrate(migrate::Args),
     #[cfg(feature = "shop")]
-    /// Run a simulated payment gateway (a subset of Stripe's HTTP API) with fault modes
+    /// Run a simulated payment gateway with fault modes: a subset of Stripe's API, or an acquirer's
     GatewaySim(gateway_sim::Args),
     /// Start, watch and operate runs
     Run {
@@ -152,6 +154,14 @@ enum Command {
         server: ServerArgs,
         #[command(flatten)]
         args: reconcile::Args,
+    },
+    #[cfg(feature = "shop")]
+    /// List payment vendors, open and close their breakers
+    Vendor {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: vendor::Verb,
     },
     /// List, follow and stop bulk operations
     Operation {
@@ -263,6 +273,8 @@ impl Cli {
             Command::Order { server, verb } => order::run(verb, &server, out).await,
             #[cfg(feature = "shop")]
             Command::Reconcile { server, args } => reconcile::run(&args, &server, out).await,
+            #[cfg(feature = "shop")]
+            Command::Vendor { server, verb } => vendor::run(verb, &server, out).await,
             Command::Openapi => openapi::run(),
             Command::Man(args) => man::run(&args),
             Command::Completions(args) => completions::run(&args),

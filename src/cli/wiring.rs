@@ -18,7 +18,7 @@ use crate::{
     engine::{self, Engine, MaintenanceConfig, Observer, Registry, WorkerConfig},
     http::App,
     orders::{self, Orders, ShopSettings},
-    payments::{StripeConfig, StripeGateway},
+    payments::{FIRST_VENDOR, Vendor, VendorPool, Vendors},
     shop::Shop,
     telemetry::Recorder,
     transfer, workflows,
@@ -39,14 +39,24 @@ pub(super) fn shop(
     retention: Duration,
 ) -> anyhow::Result<Orders> {
     orders::check_schema(&schema.name)?;
-    let mut config = StripeConfig::new(gateway.gateway_url, gateway.gateway_key);
-    config.timeout = gateway.gateway_timeout;
-    config.traceparent = Some(engine::current_traceparent);
-    let deps = ShopDeps::new(pool.clone(), Arc::new(StripeGateway::new(&config)?));
+    let timeout = gateway.gateway_timeout;
+    let vendors = VendorPool::new(vendors(gateway)?, timeout, Some(engine::current_traceparent))?;
+    let vendors = Arc::new(vendors);
+    let deps = ShopDeps::new(pool.clone(), vendors.clone());
     let registry = transfer::register(workflows::register(Registry::new(), &deps), &transfer::Bank::default());
     let engine = Engine::new(pool, registry).with_schema(&schema.name)?;
     let engine = engine.with_max_payload(max_payload).with_retention(retention);
-    Ok(Orders::new(engine, settings).with_webhook_secrets(gateway.webhook_secret.into_iter().collect()))
+    Ok(Orders::new(engine, settings).with_vendors(&vendors))
+}
+
+/// The payment vendors of the settings; unless they name several, the one gateway.
+pub(super) fn vendors(gateway: GatewayArgs) -> anyhow::Result<Vec<Vendor>> {
+    if let Some(text) = gateway.vendors {
+        let read = text.expose().parse::<Vendors>();
+        return Ok(read.map_err(|error| anyhow::anyhow!("--vendors (BACKSTITCH_VENDORS): {error}"))?.0);
+    }
+    let only = Vendor::stripe(FIRST_VENDOR, gateway.gateway_url, gateway.gateway_key);
+    Ok(vec![Vendor { webhook_secrets: gateway.webhook_secret.into_iter().collect(), ..only }])
 }
 
 /// The name of this process's worker.

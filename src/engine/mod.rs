@@ -8,6 +8,7 @@
 pub mod activity;
 mod activity_error;
 mod api;
+mod breakers;
 pub mod check;
 pub mod core;
 mod credentials;
@@ -41,11 +42,13 @@ pub use self::{
     },
     activity_error::ActivityError,
     api::{
-        Allowance, AuditRecord, DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION, Engine, Limbo, Limiter, OpenedSession,
-        Operator, RunWatch, SESSION_FOR, SendSignal, StartRun, Started, Subject, TopicPart, TopicRecord,
+        Admitted, Allowance, AuditRecord, Breaker, DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION, Engine, HeldBack, Limbo,
+        Limiter, OpenedSession, Operator, RunWatch, SESSION_FOR, SendSignal, StartRun, Started, Subject, TopicPart,
+        TopicRecord,
     },
     core::{
         attention::AttentionKind,
+        breaker::{BreakerMode, BreakerRules, BreakerState},
         bucket::Rate,
         context::{Call, Context, SideValue, StepFailure},
         holds::HoldKind,

@@ -13,7 +13,16 @@
 //! | `tok_refund_pending` | succeeds | refunds are `pending` for a while, then `succeeded` |
 //! | `tok_duplicate_webhooks` | succeeds | each event comes three times, under one id |
 //! | `tok_no_webhook` | succeeds | no events at all |
+//! | `tok_busy` | 429, unread, each time | |
 //! | `tok_flaky_<n>` | 503 n times, not stored, no money moves; then succeeds | |
+//!
+//! An acquirer authorises and captures apart. There the effect that an answer is lost before or after is the capture, and two more
+//! tokens have a meaning; elsewhere they are as good as `tok_ok`:
+//!
+//! | token | capture |
+//! |---|---|
+//! | `tok_capture_lost` | the first one is never answered, and no money moves: it stays authorised |
+//! | `tok_authorisation_expires` | refused: the authorisation has expired |
 //!
 //! A 503 of `tok_flaky` is answered before execution begins, so the same key works afterwards; a 500 of
 //! `tok_500_after_effect` is executed and stored. Stripe makes the same distinction.
@@ -40,6 +49,9 @@ pub(super) enum Fault {
     DuplicateWebhooks,
     NoWebhook,
     Flaky(u32),
+    Busy,
+    CaptureLost,
+    AuthorisationExpires,
 }
 
 impl Fault {
@@ -57,6 +69,9 @@ impl Fault {
             "refund_pending" => Self::RefundPending,
             "duplicate_webhooks" => Self::DuplicateWebhooks,
             "no_webhook" => Self::NoWebhook,
+            "busy" => Self::Busy,
+            "capture_lost" => Self::CaptureLost,
+            "authorisation_expires" => Self::AuthorisationExpires,
             other => {
                 let times = other.strip_prefix("flaky_")?.parse().ok()?;
                 return (times <= MAX_FLAKY).then_some(Self::Flaky(times));

@@ -20,11 +20,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Config,
+    Config, acquirer_json,
     faults::{Fault, LateCancel, RefundFailure},
     kept::Kept,
     objects::{Event, Intent, IntentStatus, Metadata, Refund, RefundStatus, Reply, new_id},
 };
+use crate::payments::VendorKind;
 
 /// Answer to a confirm, and how it is sent.
 #[derive(Debug, PartialEq)]
@@ -42,8 +43,13 @@ pub(super) enum Confirmed {
 /// An event that happens by itself at a time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Due {
+    /// An acquirer's decision on an authorisation.
+    Authorise(String),
     Capture(String),
-    Refund { id: String, succeeds: bool },
+    Refund {
+        id: String,
+        succeeds: bool,
+    },
 }
 
 pub(super) struct Ledger {
@@ -51,12 +57,14 @@ pub(super) struct Ledger {
     pub(super) refunds: Kept<Refund>,
     pub(super) due: BTreeSet<(i64, Due)>,
     events: Vec<Event>,
+    pub(super) kind: VendorKind,
+    pub(super) decides_after: Duration,
     pub(super) late_cancel: LateCancel,
     pub(super) refund_failure: RefundFailure,
     pub(super) refund_settles_after: Duration,
-    slow: Duration,
+    pub(super) slow: Duration,
     late_after: Duration,
-    late_at_most: Duration,
+    pub(super) late_at_most: Duration,
 }
 
 /// The parameters of a new intent.
@@ -83,6 +91,8 @@ impl Ledger {
             refunds: Kept::default(),
             due: BTreeSet::new(),
             events: Vec::new(),
+            kind: config.kind,
+            decides_after: config.decides_after,
             late_cancel: config.late_cancel,
             refund_failure: config.refund_failure,
             refund_settles_after: config.refund_settles_after,
@@ -142,7 +152,7 @@ impl Ledger {
         self.intents.get(id).ok_or_else(|| Reply::missing("payment_intent", id))
     }
 
-    fn get_mut(&mut self, id: &str) -> Result<&mut Intent, Reply> {
+    pub(super) fn get_mut(&mut self, id: &str) -> Result<&mut Intent, Reply> {
         self.intents.get_mut(id).ok_or_else(|| Reply::missing("payment_intent", id))
     }
 
@@ -154,6 +164,7 @@ impl Ledger {
         key: Option<String>,
         now: i64,
     ) -> Result<Confirmed, Reply> {
+        let authorises_apart = self.kind == VendorKind::Acquirer;
         let intent = self.get_mut(id)?;
         let again = intent.status == IntentStatus::RequiresPaymentMethod && how.token.is_some();
         if intent.status != IntentStatus::RequiresConfirmation && !again {
@@ -165,6 +176,7 @@ impl Ledger {
         intent.manual = how.manual.unwrap_or(intent.manual);
         match fault_of(intent) {
             Fault::TimeoutBefore => return Ok(Confirmed::Ignored),
+            Fault::Busy => return Err(Reply::error(429, "invalid_request_error", "rate_limit", "Too many requests.")),
             Fault::Flaky(times) if intent.flaked < times => {
                 intent.flaked += 1;
                 return Err(Reply::api_error(503, "Try again later."));
@@ -173,6 +185,9 @@ impl Ledger {
         }
         if key.is_some() {
             intent.key = key;
+        }
+        if authorises_apart {
+            return self.authorise(id, now);
         }
         match fault_of(intent) {
             Fault::Declined => Ok(Confirmed::Answer(self.decline(id, now)?)),
@@ -256,6 +271,7 @@ impl Ledger {
                 return;
             };
             match due {
+                Due::Authorise(id) => self.decide(&id, now),
                 Due::Capture(id) => self.capture(&id, now),
                 Due::Refund { id, succeeds } => self.settle_refund(&id, succeeds, now),
             }
@@ -293,7 +309,7 @@ impl Ledger {
         }
     }
 
-    fn capture(&mut self, id: &str, now: i64) {
+    pub(super) fn capture(&mut self, id: &str, now: i64) {
         if let Some(intent) = self.intents.get_mut(id) {
             intent.status = IntentStatus::Succeeded;
             intent.captured = intent.amount;
@@ -301,7 +317,7 @@ impl Ledger {
         }
     }
 
-    fn decline(&mut self, id: &str, now: i64) -> Result<Reply, Reply> {
+    pub(super) fn decline(&mut self, id: &str, now: i64) -> Result<Reply, Reply> {
         let intent = self.get_mut(id)?;
         intent.status = IntentStatus::RequiresPaymentMethod;
         intent.declined = true;
@@ -311,13 +327,16 @@ impl Ledger {
         Ok(reply)
     }
 
-    fn intent_event(&mut self, id: &str, kind: &'static str, now: i64) {
+    pub(super) fn intent_event(&mut self, id: &str, kind: &'static str, now: i64) {
         if let Some(intent) = self.intents.get(id) {
             let event = Event {
                 id: new_id("evt"),
                 kind,
                 created_ms: now,
-                object: intent.to_json(),
+                object: match self.kind {
+                    VendorKind::Stripe => intent.to_json(),
+                    VendorKind::Acquirer => acquirer_json::payment(intent),
+                },
                 deliveries: fault_of(intent).deliveries(),
             };
             self.push_event(event);

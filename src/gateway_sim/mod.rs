@@ -1,7 +1,7 @@
 //! A payment gateway to test against: a separate HTTP server with the subset of Stripe's API that we use, its own
 //! ledger, and faults on demand.
 //!
-//! Endpoints are in `routes` (Stripe's) and `admin` (`/sim/...`, ours). The payment token chooses the fault (see the
+//! Endpoints are in `routes` (Stripe's), `acquirer_routes` (those of gateways that authorise and capture apart) and `admin` (`/sim/...`, ours). The payment token chooses the fault (see the
 //! table in `faults`), which occurs on confirm or refund, never on create. State is in memory, and in a file if wanted
 //! (`journal`); the bank's side of it is the pure `ledger`. `Idempotency-Key` works as at Stripe (`idempotency`): stored answers, including 500s, are
 //! replayed. Webhooks are signed and retried a few times (`webhooks`). A call that has begun is completed even if the
@@ -24,6 +24,9 @@
 //! without the simulator knowing it. Without a cancel, the money arrives `late_at_most` after the confirm. `POST
 //! /sim/settle` completes everything pending now.
 
+mod acquirer;
+mod acquirer_json;
+mod acquirer_routes;
 mod admin;
 mod connection;
 mod faults;
@@ -50,7 +53,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{connection::CuttableListener, idempotency::KeyStore, journal::Journal, ledger::Ledger};
-use crate::Secret;
+use crate::{Secret, payments::VendorKind};
 
 pub use faults::{LateCancel, RefundFailure};
 
@@ -60,6 +63,10 @@ const TICK: Duration = Duration::from_millis(25);
 /// Settings of the simulator.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// What it speaks.
+    pub kind: VendorKind,
+    /// Of an acquirer: how long its outcomes are pending.
+    pub decides_after: Duration,
     /// The file that keeps the ledger over a restart; `None`: it is kept in memory.
     pub ledger: Option<PathBuf>,
     /// URL to post events to; `None`: none are sent.
@@ -85,6 +92,8 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            kind: VendorKind::Stripe,
+            decides_after: Duration::from_millis(10),
             ledger: None,
             webhook_url: None,
             webhook_secret: Secret::new(""),
@@ -122,7 +131,11 @@ pub async fn serve(
         tasks: TaskTracker::new(),
     });
     simulator.tasks.spawn(tick(simulator.clone()));
-    let app = routes::router()
+    let speaks = match config.kind {
+        VendorKind::Stripe => routes::router(),
+        VendorKind::Acquirer => acquirer_routes::router(),
+    };
+    let app = speaks
         .merge(admin::router())
         .with_state(simulator.clone())
         .into_make_service_with_connect_info::<connection::Cut>();
@@ -166,7 +179,7 @@ impl Running {
         self.addr
     }
 
-    /// The base URL for [`crate::payments::StripeConfig`].
+    /// The base URL for [`crate::payments::GatewayConfig`].
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
     }

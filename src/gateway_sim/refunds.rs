@@ -1,10 +1,12 @@
 //! Refunds on the ledger: never more than was captured, pending ones included.
 
 use super::{
+    acquirer_json,
     faults::{Fault, RefundFailure},
     ledger::{Due, Ledger, fault_of, unexpected_state},
     objects::{Event, IntentStatus, Metadata, Refund, RefundStatus, Reply, new_id},
 };
+use crate::payments::VendorKind;
 
 /// The parameters of a new refund.
 pub(super) struct NewRefund {
@@ -67,7 +69,11 @@ impl Ledger {
     pub(super) fn refund_event(&mut self, refund: &Refund, kind: &'static str, now: i64) {
         if let Some(intent) = self.intents.get(&refund.intent_id) {
             let deliveries = fault_of(intent).deliveries();
-            self.push_event(Event { id: new_id("evt"), kind, created_ms: now, object: refund.to_json(), deliveries });
+            let object = match self.kind {
+                VendorKind::Stripe => refund.to_json(),
+                VendorKind::Acquirer => acquirer_json::refund(refund),
+            };
+            self.push_event(Event { id: new_id("evt"), kind, created_ms: now, object, deliveries });
         }
     }
 

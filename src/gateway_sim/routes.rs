@@ -15,15 +15,16 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{
-    Inner, Simulator,
+    Inner, Simulator, acquirer,
     connection::Cut,
     faults::Fault,
     idempotency::Begin,
-    ledger::{Confirm, Confirmed, NewIntent},
+    ledger::{Confirm, Confirmed, Ledger, NewIntent},
     objects::Reply,
     params::Params,
     refunds::NewRefund,
 };
+use crate::payments::VendorKind;
 
 /// Maximum size of a list, as at Stripe.
 const MAX_LIST: usize = 100;
@@ -52,7 +53,7 @@ impl IntoResponse for Reply {
 }
 
 /// A POST with valid parameters.
-enum Operation {
+pub(super) enum Operation {
     Create(NewIntent),
     Confirm(String, Confirm),
     Capture { id: String, amount: Option<i64> },
@@ -61,7 +62,7 @@ enum Operation {
 }
 
 /// How a POST ends.
-enum Delivery {
+pub(super) enum Delivery {
     Send(Reply),
     Replay(Reply),
     /// The connection is held, then dropped.
@@ -81,6 +82,15 @@ async fn call(
         Err(reply) => return reply.into_response(),
     };
     let work = carry_out(simulator.clone(), path, headers, params);
+    deliver(&simulator, &cut, work).await
+}
+
+/// Does the work in a task of its own, and sends what comes of it, or nothing.
+pub(super) async fn deliver(
+    simulator: &Simulator,
+    cut: &Cut,
+    work: impl Future<Output = Delivery> + Send + 'static,
+) -> Response {
     let delivery = match simulator.tasks.spawn(work).await {
         Ok(delivery) => delivery,
         Err(_) => Delivery::Send(Reply::api_error(500, "The request was broken off.")),
@@ -109,11 +119,26 @@ async fn carry_out(simulator: Arc<Simulator>, path: String, headers: HeaderMap, 
         None => None,
     };
     let begun = simulator.with(|inner, _| begin(inner, &headers, &path, &params, key.as_deref()));
-    let (operation, ticket) = match begun {
-        Ok(begun) => begun,
-        Err(delivery) => return delivery,
-    };
-    let mut outcome = simulator.with(|inner, now| operation.execute(inner, key.clone(), now));
+    match begun {
+        Ok((operation, ticket)) => finish(&simulator, operation, key, ticket).await,
+        Err(delivery) => delivery,
+    }
+}
+
+/// Executes what has begun, and stores what comes of it under its key.
+pub(super) async fn finish(
+    simulator: &Simulator,
+    operation: Operation,
+    key: Option<String>,
+    ticket: Option<u64>,
+) -> Delivery {
+    let mut outcome = simulator.with(|inner, now| {
+        let outcome = operation.execute(inner, key.clone(), now);
+        match inner.ledger.kind {
+            VendorKind::Stripe => outcome,
+            VendorKind::Acquirer => outcome.into_acquirers(&inner.ledger),
+        }
+    });
     if let Outcome::Wait { id, after } = outcome {
         tokio::time::sleep(after).await;
         outcome = simulator.with(|inner, _| match inner.ledger.get(&id) {
@@ -197,14 +222,11 @@ impl Operation {
             Self::Create(new) => Ok(ledger.create(new, key, now)),
             Self::Cancel(id) => ledger.cancel(&id, now),
             Self::Refund(new) => ledger.refund(new, now),
+            Self::Capture { id, amount } if ledger.kind == VendorKind::Acquirer => {
+                return Outcome::of(ledger.capture_for_acquirer(&id, amount, now), id);
+            }
             Self::Capture { id, amount } => ledger.capture_authorised(&id, amount, now),
-            Self::Confirm(id, how) => match ledger.confirm(&id, how, key, now) {
-                Ok(Confirmed::Answer(reply)) => Ok(reply),
-                Ok(Confirmed::Unanswered(reply)) => return Outcome::StoreUnsent(reply),
-                Ok(Confirmed::AnswerAfter(after)) => return Outcome::Wait { id, after },
-                Ok(Confirmed::Ignored) => return Outcome::FreeUnsent,
-                Err(reply) => Err(reply),
-            },
+            Self::Confirm(id, how) => return Outcome::of(ledger.confirm(&id, how, key, now), id),
         };
         match result {
             Ok(reply) => Outcome::Store(reply),
@@ -220,6 +242,28 @@ enum Outcome {
     Free(Reply),
     FreeUnsent,
     Wait { id: String, after: std::time::Duration },
+}
+
+impl Outcome {
+    fn of(confirmed: Result<Confirmed, Reply>, id: String) -> Self {
+        match confirmed {
+            Ok(Confirmed::Answer(reply)) => Self::Store(reply),
+            Ok(Confirmed::Unanswered(reply)) => Self::StoreUnsent(reply),
+            Ok(Confirmed::AnswerAfter(after)) => Self::Wait { id, after },
+            Ok(Confirmed::Ignored) => Self::FreeUnsent,
+            Err(reply) => Self::Free(reply),
+        }
+    }
+
+    /// The same, as an acquirer says it.
+    fn into_acquirers(self, ledger: &Ledger) -> Self {
+        match self {
+            Self::Store(reply) => Self::Store(acquirer::translate(ledger, reply)),
+            Self::StoreUnsent(reply) => Self::StoreUnsent(acquirer::translate(ledger, reply)),
+            Self::Free(reply) => Self::Free(acquirer::translate(ledger, reply)),
+            waits => waits,
+        }
+    }
 }
 
 fn new_intent(params: &Params) -> Result<NewIntent, Reply> {
@@ -298,7 +342,12 @@ async fn list_intents(
 }
 
 /// A page of a list, newest first: after or before an object of it, where the request names one.
-fn page(url: &str, kind: &str, mut all: Vec<(&str, Value)>, query: &HashMap<String, String>) -> Result<Value, Reply> {
+pub(super) fn page(
+    url: &str,
+    kind: &str,
+    mut all: Vec<(&str, Value)>,
+    query: &HashMap<String, String>,
+) -> Result<Value, Reply> {
     let limit = query.get("limit").and_then(|text| text.parse().ok()).unwrap_or(DEFAULT_LIST).clamp(1, MAX_LIST);
     let place = |all: &[(&str, Value)], id: &String| {
         all.iter().position(|(known, _)| *known == id.as_str()).ok_or_else(|| Reply::missing(kind, id))

@@ -9,10 +9,10 @@ use reqwest::{Client, Url};
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Config, now_ms, objects::Event};
+use super::{Config, acquirer_json, now_ms, objects::Event};
 use crate::{
     Secret,
-    payments::{self, SIGNATURE_HEADER},
+    payments::{self, ACQUIRER_SIGNATURE, ACQUIRER_TIMESTAMP, SIGNATURE_HEADER, VendorKind},
     tls,
 };
 
@@ -41,6 +41,7 @@ pub(super) struct Sender {
 struct Target {
     url: Url,
     client: Client,
+    kind: VendorKind,
     secret: Secret,
     permits: Arc<Semaphore>,
 }
@@ -55,6 +56,7 @@ impl Sender {
                 Some(Target {
                     client: tls::client(&url, TIMEOUT).map_err(io::Error::other)?,
                     url,
+                    kind: config.kind,
                     secret: config.webhook_secret.clone(),
                     permits: Arc::new(Semaphore::new(CONCURRENCY)),
                 })
@@ -69,7 +71,11 @@ impl Sender {
             return;
         };
         for event in events {
-            let body = event.to_json().to_string();
+            let body = match target.kind {
+                VendorKind::Stripe => event.to_json(),
+                VendorKind::Acquirer => acquirer_json::notice(&event),
+            }
+            .to_string();
             for _ in 0..event.deliveries {
                 let delivery = target.clone().deliver(event.id.clone(), body.clone());
                 let stop = self.stop.clone();
@@ -98,15 +104,15 @@ impl Target {
             return false;
         };
         let secrets = std::slice::from_ref(&self.secret);
-        let signature = payments::sign(secrets, now_ms() / 1000, body.as_bytes());
-        let sent = self
-            .client
-            .post(self.url.clone())
-            .header(SIGNATURE_HEADER, signature)
-            .header("content-type", "application/json")
-            .body(body.to_owned())
-            .send()
-            .await;
+        let now_s = now_ms() / 1000;
+        let request = self.client.post(self.url.clone());
+        let request = match self.kind {
+            VendorKind::Stripe => request.header(SIGNATURE_HEADER, payments::sign(secrets, now_s, body.as_bytes())),
+            VendorKind::Acquirer => request
+                .header(ACQUIRER_TIMESTAMP, now_s)
+                .header(ACQUIRER_SIGNATURE, payments::sign_detached(secrets, now_s, body.as_bytes())),
+        };
+        let sent = request.header("content-type", "application/json").body(body.to_owned()).send().await;
         sent.is_ok_and(|response| response.status().is_success())
     }
 }

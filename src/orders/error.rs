@@ -79,6 +79,9 @@ pub enum Error {
     /// The gateway can't be asked.
     #[error("the gateway can't be asked: {0}")]
     Gateway(#[from] crate::payments::GatewayError),
+    /// There is no such payment vendor.
+    #[error("there is no vendor {0}")]
+    UnknownVendor(String),
     /// There is no such difference.
     #[error("there is no difference {0}")]
     UnknownDifference(Uuid),
@@ -111,6 +114,7 @@ impl Error {
             Self::BadCursor => "bad_cursor",
             Self::WebhookRefused { code, .. } => code,
             Self::Gateway(error) => error.code(),
+            Self::UnknownVendor(_) => "unknown_vendor",
             Self::UnknownDifference(_) => "unknown_difference",
             Self::DifferenceNotOpen(_) => "difference_not_open",
             Self::DifferenceBeingMended(_) => "difference_being_mended",

@@ -15,6 +15,7 @@
 mod delivery;
 pub mod difference;
 mod error;
+mod gate;
 pub mod money;
 mod order;
 pub(crate) mod reconcile;
@@ -29,6 +30,7 @@ pub(crate) mod store;
 /// The schema that the shop's tables are in.
 pub(crate) const SCHEMA: &str = "shop";
 
+pub use self::service::{SetVendor, VendorInfo};
 pub use self::{
     delivery::{Delivery, Position, distance_km},
     error::Error,

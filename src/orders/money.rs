@@ -3,6 +3,8 @@
 //! Pure. A share is computed from the whole amount in one step; sums of rounded parts are never taken, so nothing
 //! drifts.
 
+use crate::payments;
+
 /// The whole, in basis points.
 pub const WHOLE_BP: u32 = 10_000;
 
@@ -23,23 +25,9 @@ pub fn total(lines: impl IntoIterator<Item = (i64, i64)>) -> Option<i64> {
     lines.into_iter().try_fold(0_i64, |sum, (price, quantity)| sum.checked_add(price.checked_mul(quantity)?))
 }
 
-/// Currencies whose minor unit is not a hundredth (ISO 4217), with their decimals.
-const DECIMALS: &[(u32, &[&str])] = &[
-    (
-        0,
-        &[
-            "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF",
-            "XOF", "XPF",
-        ],
-    ),
-    (3, &["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"]),
-    (4, &["CLF", "UYW"]),
-];
-
 /// An amount for people, with the decimals of its currency: `12.50 EUR`, `1250 JPY`, `1.250 KWD`.
 pub fn format_amount(minor: i64, currency: &str) -> String {
-    let listed = DECIMALS.iter().find(|(_, codes)| codes.iter().any(|code| code.eq_ignore_ascii_case(currency)));
-    let decimals = listed.map_or(2, |(decimals, _)| *decimals);
+    let decimals = payments::decimals(currency).unwrap_or(2);
     let sign = if minor < 0 { "-" } else { "" };
     let (whole, minor) = (minor.unsigned_abs() / 10_u64.pow(decimals), minor.unsigned_abs() % 10_u64.pow(decimals));
     match decimals {

@@ -12,6 +12,7 @@ use super::{
     order::Order,
     refund::RefundTiers,
 };
+use crate::payments::FIRST_VENDOR;
 
 /// The workflow of an order.
 pub const ORDER: &str = "order";
@@ -32,6 +33,26 @@ pub const MEND: &str = "mend_difference";
 /// are in the tables, so a signal that comes twice or late changes nothing.
 pub const ORDER_CHANGED: &str = "order_changed";
 
+/// A vendor that an order may be paid at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct Source {
+    /// The vendor.
+    pub vendor: String,
+    /// The payment method's token there.
+    pub token: String,
+}
+
+/// The vendor of what was recorded when there was one.
+pub fn first_vendor() -> String {
+    FIRST_VENDOR.to_owned()
+}
+
+/// Whether it goes without saying.
+pub fn is_first_vendor(vendor: &str) -> bool {
+    vendor == FIRST_VENDOR
+}
+
 /// Input of an order's run. The windows are those of the settings when the order was placed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
@@ -44,6 +65,12 @@ pub struct OrderInput {
     pub currency: String,
     /// The payment method's token.
     pub token: String,
+    /// The vendor that it is of.
+    #[serde(default = "first_vendor", skip_serializing_if = "is_first_vendor")]
+    pub vendor: String,
+    /// Where the order may be paid instead, where it can't be there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<Source>,
     /// How long the order may wait for its payment, from the start of the run.
     pub payment_window_ms: u64,
     /// How long after it was placed a customer may cancel.
@@ -54,13 +81,18 @@ impl OrderInput {
     /// For an order that is about to be inserted.
     ///
     /// # Errors
-    /// `invalid_request` when the order's refund tiers can't be read.
-    pub fn new(order: &Order, token: &str, payment_window: Duration) -> Result<Self, Error> {
+    /// `invalid_request` when the order's refund tiers can't be read, or there is nowhere to pay.
+    pub fn new(order: &Order, sources: Vec<Source>, payment_window: Duration) -> Result<Self, Error> {
+        let mut sources = sources.into_iter();
+        let nowhere = || Error::InvalidRequest("payment has no token".to_owned());
+        let Source { vendor, token } = sources.next().ok_or_else(nowhere)?;
         Ok(Self {
             order_id: order.id,
             amount: order.total,
             currency: order.currency.clone(),
-            token: token.to_owned(),
+            token,
+            vendor,
+            fallbacks: sources.collect(),
             payment_window_ms: millis(payment_window),
             refund_window_ms: millis(tiers(order)?.window()),
         })

@@ -176,6 +176,8 @@ impl Word for PaymentState {
         (Self::Unknown, Self::Captured),
         (Self::Unknown, Self::Failed),
         (Self::Unknown, Self::Voided),
+        // It is void there, and tried at another vendor.
+        (Self::Unknown, Self::Pending),
         // A late payment: the gateway captured the money after all.
         (Self::Failed, Self::Captured),
         (Self::Voided, Self::Captured),

@@ -9,6 +9,9 @@ use super::types::{Decline, Intent};
 /// The code of an answer that can't be relied on.
 pub(crate) const UNREADABLE: &str = "gateway_answer_unreadable";
 
+/// The code of a payment whose vendor is not set up here.
+pub(crate) const UNKNOWN_VENDOR: &str = "unknown_vendor";
+
 /// A call that did not succeed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum GatewayError {
@@ -117,7 +120,7 @@ impl GatewayError {
             Self::Unknown { reason, .. } => *reason != UnknownReason::KeyReused,
             Self::Refused(Refusal::Unavailable { .. }) => true,
             Self::Refused(Refusal::Rejected { status, code, .. }) => {
-                matches!(status, 401 | 403) || code == "balance_insufficient"
+                matches!(status, 401 | 403) || ["balance_insufficient", UNKNOWN_VENDOR].contains(&&**code)
             }
             Self::Refused(_) => false,
         }

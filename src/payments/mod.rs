@@ -1,4 +1,4 @@
-//! Payments: the port that order activities use, and its adapter for gateways of Stripe's shape.
+//! Payments: the port that order activities use, and its adapters.
 //!
 //! [`PaymentGateway`] is the port. Every call ends in one of three ways, kept apart by the type:
 //! `Ok` (the gateway is in the state that was asked for), [`GatewayError::Refused`] (this call
@@ -9,25 +9,40 @@
 //! A refusal speaks of *this* call only. Where an earlier attempt of the same step ended unknown, a
 //! later refusal (nothing sent, rate limited) does not make the step as a whole certain.
 //!
-//! [`StripeGateway`] works with Stripe and with `gateway_sim`. [`webhook`] checks and reads
+//! [`StripeGateway`] works with Stripe and with `gateway_sim`, [`AcquirerGateway`] with gateways of another shape. [`webhook`] checks and reads
 //! the gateway's events. What to do with an outcome is left to the activities.
 
+mod acquirer;
+pub mod choice;
+mod decimal;
 mod error;
+mod http;
 mod list;
+pub mod pool;
 mod signature;
 mod stripe;
 mod types;
+mod vendor;
 pub mod webhook;
 mod wire;
 
 use std::{future::Future, pin::Pin};
 
-pub(crate) use error::UNREADABLE;
+pub use acquirer::AcquirerGateway;
+pub use decimal::decimals;
+pub(crate) use decimal::{from_decimal, to_decimal};
 pub use error::{GatewayError, Refusal, SetupError, UnknownReason};
+pub(crate) use error::{UNKNOWN_VENDOR, UNREADABLE};
+pub use http::{DEFAULT_TIMEOUT, GatewayConfig};
 pub use list::{Listed, Page};
-pub use signature::{SIGNATURE_HEADER, SIGNATURE_TOLERANCE, SignatureError, sign, verify_signature};
-pub use stripe::{DEFAULT_TIMEOUT, StripeConfig, StripeGateway};
+pub use pool::VendorPool;
+pub use signature::{
+    ACQUIRER_SIGNATURE, ACQUIRER_TIMESTAMP, SIGNATURE_HEADER, SIGNATURE_TOLERANCE, SignatureError, sign, sign_detached,
+    verify_signature,
+};
+pub use stripe::StripeGateway;
 pub use types::{Decline, Intent, IntentStatus, Metadata, NewIntent, NewRefund, Refund, RefundStatus};
+pub use vendor::{FIRST_VENDOR, Vendor, VendorKind, Vendors};
 
 pub use crate::Secret;
 
@@ -70,4 +85,9 @@ pub trait PaymentGateway: Send + Sync {
 
     /// A page of all refunds, in the same order.
     fn list_refunds<'a>(&'a self, after: Option<&'a str>) -> GatewayFuture<'a, Page<Refund>>;
+
+    /// What to ask for the first page of each list with: several vendors behind one port have a list each.
+    fn list_starts(&self) -> Vec<Option<String>> {
+        vec![None]
+    }
 }

@@ -12,6 +12,11 @@ use subtle::ConstantTimeEq;
 
 use crate::Secret;
 
+/// The headers of an acquirer's webhook.
+pub const ACQUIRER_SIGNATURE: &str = "Acquirer-Signature";
+/// When it was signed, in Unix seconds.
+pub const ACQUIRER_TIMESTAMP: &str = "Acquirer-Timestamp";
+
 /// The header that carries the signature.
 pub const SIGNATURE_HEADER: &str = "Stripe-Signature";
 
@@ -93,6 +98,27 @@ pub fn sign(secrets: &[Secret], timestamp: i64, body: &[u8]) -> String {
         header.push_str(&hex::encode(digest(secret, timestamp, body)));
     }
     header
+}
+
+/// The signature of an acquirer's webhook, which has its time in another header: a word for each secret.
+pub fn sign_detached(secrets: &[Secret], timestamp: i64, body: &[u8]) -> String {
+    let words: Vec<String> = secrets.iter().map(|secret| hex::encode(digest(secret, timestamp, body))).collect();
+    words.join(" ")
+}
+
+/// Checks it; as [`verify_signature`] otherwise.
+pub(super) fn verify_detached(
+    secrets: &[Secret],
+    (timestamp, signature): (&str, &str),
+    body: &[u8],
+    now: i64,
+) -> Result<(), SignatureError> {
+    let mut header = format!("t={}", timestamp.replace(',', " "));
+    for word in signature.split(' ').filter(|word| !word.is_empty()) {
+        header.push_str(",v1=");
+        header.push_str(word);
+    }
+    verify_signature(secrets, &header, body, now, SIGNATURE_TOLERANCE)
 }
 
 fn parse(header: &str) -> Result<(i64, Vec<Vec<u8>>), SignatureError> {
@@ -178,6 +204,21 @@ mod tests {
         assert_eq!(verify(&["new"], &both, BODY, 1000), Ok(()));
         let old_only = sign(&["old".into()], 1000, BODY);
         assert_eq!(verify(&["new", "old"], &old_only, BODY, 1000), Ok(()));
+    }
+
+    #[test]
+    fn a_detached_signature_is_held_to_the_same_rules() {
+        let both = sign_detached(&["old".into(), "new".into()], 1000, BODY);
+        let verify = |secret: &str, timestamp: &str, signature: &str, now| {
+            verify_detached(&[Secret::from(secret)], (timestamp, signature), BODY, now)
+        };
+        assert_eq!(verify("new", "1000", &both, 1000), Ok(()));
+        assert_eq!(verify("new", "1000", &both, 1301), Err(SignatureError::Stale));
+        assert_eq!(verify("new", "1001", &both, 1001), Err(SignatureError::Mismatch));
+        assert_eq!(verify("other", "1000", &both, 1000), Err(SignatureError::Mismatch));
+        assert_eq!(verify("new", "", &both, 1000), Err(SignatureError::Malformed));
+        assert_eq!(verify("new", "1000", "", 1000), Err(SignatureError::Malformed));
+        assert_eq!(verify("new", "1,v1=00", "00", 1), Err(SignatureError::Malformed));
     }
 
     #[test]

@@ -3,10 +3,8 @@
 //! [`classify`] alone decides whether an answer is certain or unknown, for all calls alike. Nothing is
 //! retried here; retries belong to the engine, which records them.
 
-use std::time::Duration;
-
 use reqwest::{
-    Client, RequestBuilder, Response, Url,
+    Client, RequestBuilder, Url,
     header::{AUTHORIZATION, HeaderMap, HeaderValue},
 };
 use serde::de::DeserializeOwned;
@@ -15,43 +13,18 @@ use serde_json::Value;
 use super::{
     GatewayFuture, PaymentGateway,
     error::{GatewayError, Refusal, SetupError, UnknownReason},
+    http::{GatewayConfig, about, base_url, checked_id, checked_key, join, lost, or_already, read, traced},
     list::Page,
     types::{Intent, IntentStatus, Metadata, NewIntent, NewRefund, ORDER_ID, Refund},
     wire::{Odd, WireErrorBody, WireIntent, WireList, WireRefund},
 };
-use crate::{Secret, tls};
-
-/// Default timeout of a call in all.
-pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+use crate::tls;
 
 /// Pinned, so that the shapes in `wire` stay valid when the account's default changes.
 const API_VERSION: &str = "2024-06-20";
 
-/// An answer larger than this is not one of ours.
-const MAX_ANSWER_BYTES: usize = 1 << 20;
-
 /// Objects per page of a list, the most that are given.
 const PER_PAGE: &str = "100";
-
-/// Address of the gateway, and how to call it.
-#[derive(Debug, Clone)]
-pub struct StripeConfig {
-    /// For example `https://api.stripe.com` or `http://127.0.0.1:8081`.
-    pub base_url: String,
-    /// The secret API key.
-    pub api_key: Secret,
-    /// Timeout of one call.
-    pub timeout: Duration,
-    /// Returns the W3C trace context of the present call, which is sent with it.
-    pub traceparent: Option<fn() -> Option<String>>,
-}
-
-impl StripeConfig {
-    /// A configuration with the default timeout.
-    pub fn new(base_url: impl Into<String>, api_key: impl Into<Secret>) -> Self {
-        Self { base_url: base_url.into(), api_key: api_key.into(), timeout: DEFAULT_TIMEOUT, traceparent: None }
-    }
-}
 
 /// A gateway of Stripe's shape. Cheap to clone; clones share connections.
 #[derive(Clone)]
@@ -74,15 +47,8 @@ impl StripeGateway {
     ///
     /// # Errors
     /// When the URL or the key is not usable, or TLS can't be set up.
-    pub fn new(config: &StripeConfig) -> Result<Self, SetupError> {
-        let base = Url::parse(&config.base_url)
-            .map_err(|error| SetupError::BaseUrl(format!("{}: {error}", config.base_url)))?;
-        if !matches!(base.scheme(), "http" | "https") {
-            return Err(SetupError::BaseUrl(config.base_url.clone()));
-        }
-        if config.api_key.is_empty() {
-            return Err(SetupError::ApiKey);
-        }
+    pub fn new(config: &GatewayConfig) -> Result<Self, SetupError> {
+        let base = base_url(config)?;
         let bearer = format!("Bearer {}", config.api_key.expose());
         let mut bearer = HeaderValue::from_str(&bearer).map_err(|_| SetupError::ApiKey)?;
         bearer.set_sensitive(true);
@@ -94,19 +60,11 @@ impl StripeGateway {
     }
 
     fn url(&self, path: &str) -> Url {
-        let mut url = self.base.clone();
-        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
-        url
+        join(&self.base, path)
     }
 
-    /// Headers of a request, with its trace.
     fn headers(&self) -> HeaderMap {
-        let mut headers = self.headers.clone();
-        let trace = self.traceparent.and_then(|of_this_call| of_this_call());
-        if let Some(trace) = trace.and_then(|text| HeaderValue::from_str(&text).ok()) {
-            headers.insert("traceparent", trace);
-        }
-        headers
+        traced(&self.headers, self.traceparent)
     }
 
     fn get(&self, path: &str) -> RequestBuilder {
@@ -115,10 +73,7 @@ impl StripeGateway {
 
     /// A POST under an idempotency key, form-encoded.
     fn post(&self, path: &str, key: &str, form: &[(String, String)]) -> Result<RequestBuilder, GatewayError> {
-        let header = HeaderValue::from_str(key)
-            .ok()
-            .filter(|_| (1..=255).contains(&key.len()))
-            .ok_or_else(|| GatewayError::rejected(0, "bad_key", "the idempotency key is not usable"))?;
+        let header = checked_key(key)?;
         Ok(self.client.post(self.url(path)).headers(self.headers()).header("Idempotency-Key", header).form(form))
     }
 
@@ -225,14 +180,6 @@ impl PaymentGateway for StripeGateway {
     }
 }
 
-/// A refusal because the intent is already in the requested state is a success.
-fn or_already(answer: Result<Intent, GatewayError>, wanted: IntentStatus) -> Result<Intent, GatewayError> {
-    match answer {
-        Err(GatewayError::Refused(Refusal::UnexpectedState { intent, .. })) if intent.status == wanted => Ok(*intent),
-        other => other,
-    }
-}
-
 fn pair(name: &str, value: impl ToString) -> (String, String) {
     (name.to_owned(), value.to_string())
 }
@@ -242,26 +189,6 @@ fn push_metadata(form: &mut Vec<(String, String)>, order_id: &str, metadata: &Me
     for (name, value) in metadata.iter().filter(|(name, _)| *name != ORDER_ID) {
         form.push(pair(&format!("metadata[{name}]"), value));
     }
-}
-
-/// Ids go into paths: characters outside the alphabet of ids could name another endpoint.
-fn checked_id(id: &str) -> Result<&str, GatewayError> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if !id.is_empty() && id.len() <= 255 && id.chars().all(plain) {
-        return Ok(id);
-    }
-    Err(GatewayError::rejected(0, "bad_id", "not a gateway id"))
-}
-
-/// An answer about something else than what was asked says nothing.
-fn about<T: PartialEq<U> + std::fmt::Debug, U: std::fmt::Debug>(wanted: T, answered: U) -> Result<(), GatewayError> {
-    if wanted == answered {
-        return Ok(());
-    }
-    Err(GatewayError::unknown(
-        UnknownReason::Unparsable,
-        format!("{wanted:?} was asked for, {answered:?} was answered"),
-    ))
 }
 
 /// Sends a request and reads its answer, as `W` on the wire.
@@ -277,41 +204,6 @@ async fn send<W: DeserializeOwned, T: TryFrom<W, Error = Odd>>(request: RequestB
         return T::try_from(wire).map_err(|odd| unreadable(&odd));
     }
     Err(classify(status, &body))
-}
-
-async fn read(mut response: Response) -> Result<Vec<u8>, GatewayError> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(lost)? {
-        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-            let message = format!("more than {MAX_ANSWER_BYTES} bytes");
-            return Err(GatewayError::unknown(UnknownReason::Unparsable, message));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-/// Classifies a call without an answer: certain only if no connection was made.
-fn lost(error: reqwest::Error) -> GatewayError {
-    let message = describe(&error);
-    if error.is_connect() || error.is_builder() {
-        GatewayError::Refused(Refusal::Unavailable { message })
-    } else if error.is_timeout() {
-        GatewayError::unknown(UnknownReason::Timeout, message)
-    } else {
-        GatewayError::unknown(UnknownReason::ConnectionLost, message)
-    }
-}
-
-/// The error with its causes; reqwest's own text leaves them out.
-fn describe(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }
 
 /// Classifies an answer that is not a success. Certain only if the gateway itself refuses.
@@ -378,16 +270,8 @@ mod tests {
     }
 
     #[test]
-    fn an_id_can_not_name_another_endpoint() {
-        assert!(checked_id("pi_1A-b").is_ok());
-        for id in ["", "a/b", "..", "a?b", "a%2fb", "a b"] {
-            assert!(checked_id(id).is_err(), "{id}");
-        }
-    }
-
-    #[test]
     fn neither_config_nor_gateway_prints_the_key() {
-        let config = StripeConfig::new("http://127.0.0.1:1/prefix/", "sk_very_secret");
+        let config = GatewayConfig::new("http://127.0.0.1:1/prefix/", "sk_very_secret");
         let gateway = StripeGateway::new(&config).expect("a usable configuration");
         assert!(!format!("{config:?}{gateway:?}").contains("very_secret"));
         assert_eq!(gateway.url("/v1/x").path(), "/prefix/v1/x");
@@ -395,7 +279,7 @@ mod tests {
 
     #[test]
     fn unusable_settings_are_told_apart() {
-        let code = |url: &str, key: &str| StripeGateway::new(&StripeConfig::new(url, key)).err();
+        let code = |url: &str, key: &str| StripeGateway::new(&GatewayConfig::new(url, key)).err();
         assert_eq!(code("ftp://h", "k").map(|e| e.code()), Some("gateway_bad_url"));
         assert_eq!(code("not a url", "k").map(|e| e.code()), Some("gateway_bad_url"));
         assert_eq!(code("http://h", "").map(|e| e.code()), Some("gateway_bad_key"));

@@ -22,6 +22,9 @@ pub struct NewIntent {
     pub currency: String,
     /// The payment method's token.
     pub token: String,
+    /// The vendor that it is made at, of several; none: the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<String>,
     /// Becomes `metadata.order_id`.
     pub order_id: String,
     /// Further references.

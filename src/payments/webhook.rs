@@ -4,12 +4,19 @@
 //! a hint, not a fact: it has the object as it was when the event was created, and may come twice, late or
 //! out of order. So callers record it once by [`WebhookEvent::id`] and then ask the gateway.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    signature::{SIGNATURE_TOLERANCE, SignatureError, verify_signature},
+    acquirer::{self, WirePayment},
+    pool,
+    signature::{
+        ACQUIRER_SIGNATURE, ACQUIRER_TIMESTAMP, SIGNATURE_HEADER, SIGNATURE_TOLERANCE, SignatureError, verify_detached,
+        verify_signature,
+    },
     types::{Intent, Refund},
+    vendor::{Vendor, VendorKind},
     wire::{Odd, WireIntent, WireRefund},
 };
 use crate::Secret;
@@ -59,18 +66,67 @@ impl WebhookError {
     }
 }
 
-/// Verifies and parses a webhook. `now` is in Unix seconds.
+impl Subject {
+    /// As it is among several vendors'.
+    fn named(self, vendor: &str) -> Self {
+        match self {
+            Self::Intent(intent) => Self::Intent(pool::name_intent(vendor, intent)),
+            Self::Refund(refund) => Self::Refund(pool::name_refund(vendor, refund)),
+            Self::Other => Self::Other,
+        }
+    }
+}
+
+/// The same as [`receive`], with the ids of one of several vendors.
 ///
 /// # Errors
-/// When the signature is not good, or the body is not an event.
-pub fn receive(
-    secrets: &[Secret],
-    signature_header: &str,
+/// As [`receive`].
+pub fn receive_from<'a>(
+    vendor: &Vendor,
+    header: impl Fn(&str) -> Option<&'a str>,
     body: &[u8],
     now: i64,
 ) -> Result<WebhookEvent, WebhookError> {
-    verify_signature(secrets, signature_header, body, now, SIGNATURE_TOLERANCE)?;
-    parse(body).map_err(WebhookError::Unreadable)
+    let event = receive(vendor.kind, vendor.webhook_secrets.as_slice(), header, body, now)?;
+    let name = vendor.name.as_str();
+    Ok(WebhookEvent { id: pool::join(name, event.id), subject: event.subject.named(name), ..event })
+}
+
+/// Verifies and parses a webhook. `header` gives a request's header; `now` is in Unix seconds.
+///
+/// # Errors
+/// When the signature is not good, or the body is not an event.
+pub fn receive<'a>(
+    kind: VendorKind,
+    secrets: &[Secret],
+    header: impl Fn(&str) -> Option<&'a str>,
+    body: &[u8],
+    now: i64,
+) -> Result<WebhookEvent, WebhookError> {
+    // A header that is missing is refused like one that is wrong.
+    let header = |name| header(name).unwrap_or_default();
+    match kind {
+        VendorKind::Stripe => {
+            verify_signature(secrets, header(SIGNATURE_HEADER), body, now, SIGNATURE_TOLERANCE)?;
+            parse(body)
+        }
+        VendorKind::Acquirer => {
+            verify_detached(secrets, (header(ACQUIRER_TIMESTAMP), header(ACQUIRER_SIGNATURE)), body, now)?;
+            parse_acquirers(body)
+        }
+    }
+    .map_err(WebhookError::Unreadable)
+}
+
+/// The same as [`parse`] for an acquirer's.
+fn parse_acquirers(body: &[u8]) -> Result<WebhookEvent, serde_json::Error> {
+    let wire: WireNotice = serde_json::from_slice(body)?;
+    let subject = match wire.about.as_str() {
+        "payment" => Subject::Intent(read::<WirePayment, _>(wire.object)?),
+        "refund" => Subject::Refund(read::<acquirer::WireRefund, _>(wire.object)?),
+        _ => Subject::Other,
+    };
+    Ok(WebhookEvent { id: wire.id, created: wire.at.timestamp(), event_type: wire.about, subject })
 }
 
 /// Parses an event whose signature has been checked, for example one from the inbox.
@@ -90,6 +146,14 @@ pub fn parse(body: &[u8]) -> Result<WebhookEvent, serde_json::Error> {
 
 fn read<W: DeserializeOwned, T: TryFrom<W, Error = Odd>>(object: Value) -> Result<T, serde_json::Error> {
     T::try_from(serde_json::from_value(object)?).map_err(serde::de::Error::custom)
+}
+
+#[derive(Deserialize)]
+struct WireNotice {
+    id: String,
+    at: DateTime<Utc>,
+    about: String,
+    object: Value,
 }
 
 #[derive(Deserialize)]
@@ -120,7 +184,8 @@ mod tests {
     fn an_intent_event_tells_order_amount_currency_and_status() {
         let secrets = [Secret::from("s")];
         let header = sign(&secrets, 5, SUCCEEDED.as_bytes());
-        let event = receive(&secrets, &header, SUCCEEDED.as_bytes(), 6).expect("a good event");
+        let of = |name: &str| (name == SIGNATURE_HEADER).then_some(header.as_str());
+        let event = receive(VendorKind::Stripe, &secrets, of, SUCCEEDED.as_bytes(), 6).expect("a good event");
         assert_eq!((event.id.as_str(), event.created), ("evt_1", 5));
         let Subject::Intent(intent) = event.subject else { panic!("not an intent") };
         assert_eq!(intent.order_id.as_deref(), Some("o1"));
@@ -130,7 +195,11 @@ mod tests {
 
     #[test]
     fn an_event_with_a_bad_signature_is_not_even_parsed() {
-        let error = receive(&[Secret::from("s")], "t=5,v1=00", b"not json", 5);
+        let secrets = [Secret::from("s")];
+        let error = receive(VendorKind::Stripe, &secrets, |_| Some("t=5,v1=00"), b"not json", 5);
+        assert_eq!(error.map_err(|e| e.code()), Err("signature_mismatch"));
+        let of = |name: &str| Some(if name == ACQUIRER_TIMESTAMP { "5" } else { "00" });
+        let error = receive(VendorKind::Acquirer, &secrets, of, b"not json", 5);
         assert_eq!(error.map_err(|e| e.code()), Err("signature_mismatch"));
     }
 

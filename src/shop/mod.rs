@@ -6,6 +6,8 @@ mod differences;
 mod orders;
 mod pages;
 mod problem;
+mod vendors;
+mod vendors_page;
 mod webhooks;
 
 use axum::Router;
@@ -14,7 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
 use crate::{
-    engine::{self, Limiter, Rate},
+    engine::{self, BreakerMode, BreakerState, Limiter, Rate},
     http::{
         App, Plugin,
         auth::roles::{
@@ -26,7 +28,8 @@ use crate::{
         plugin::{Description, Form, Gauge, PluginFuture, Section},
         problem::Problem,
     },
-    orders::{Error, Orders, difference::DifferenceKind, state::Word},
+    orders::{Error, Orders, VendorInfo, difference::DifferenceKind, state::Word},
+    payments::pool::OPERATIONS,
 };
 use engine::Role::{Operator, Starter};
 
@@ -40,22 +43,31 @@ const ACCESS: &[Row] = &[
     ("PUT", "/v1/items/{sku}", Least(Operator)),
     ("POST", "/v1/reconciliation", Least(Operator)),
     ("POST", "/v1/differences/{id}/mend", Least(Operator)),
+    ("PUT", "/v1/vendors/{name}", Least(Operator)),
 ];
 
 const TAGS: &[(&str, &str)] = &[
     ("orders", "The shop's orders."),
     ("items", "The shop's items and their stock."),
     ("books", "What our books and the gateway's disagree about."),
-    ("webhooks", "What payment gateways report."),
+    ("vendors", "Where orders are paid."),
+    ("webhooks", "What payment vendors report."),
 ];
 
 const SECTIONS: &[Section] = &[
     Section { address: "/orders", name: "Orders", word: "orders", routes: &["/orders", "/orders/{id}"] },
     Section { address: "/differences", name: "Differences", word: "differences", routes: &["/differences"] },
+    Section { address: "/vendors", name: "Vendors", word: "vendors", routes: &["/vendors"] },
 ];
 
-/// The forms of a difference: what mends its kind, or nothing.
-const FORMS: &[&str] = &["/differences/{id}/mend", "/differences/{id}/write-off"];
+/// The forms of a difference: what mends its kind, or nothing; and those of a vendor's breakers.
+const FORMS: &[&str] = &[
+    "/differences/{id}/mend",
+    "/differences/{id}/write-off",
+    "/vendors/{name}/auto",
+    "/vendors/{name}/open",
+    "/vendors/{name}/closed",
+];
 
 /// The shop as a part of a server.
 #[derive(Clone, Debug)]
@@ -98,7 +110,11 @@ struct State {
 }
 
 fn api() -> OpenApiRouter<State> {
-    OpenApiRouter::new().merge(orders::routes()).merge(differences::routes()).merge(webhooks::routes())
+    OpenApiRouter::new()
+        .merge(orders::routes())
+        .merge(differences::routes())
+        .merge(vendors::routes())
+        .merge(webhooks::routes())
 }
 
 impl Plugin for Shop {
@@ -120,6 +136,7 @@ impl Plugin for Shop {
         Box::pin(async move {
             match address.segments().as_slice() {
                 ["differences"] => books_page::render(&self.orders, base, address).await,
+                ["vendors"] => vendors_page::render(&self.orders, base).await,
                 ["orders", id] => pages::render_one(&self.orders, base, id).await,
                 _ => pages::render_list(&self.orders, base, address).await,
             }
@@ -131,11 +148,21 @@ impl Plugin for Shop {
     }
 
     fn form<'a>(&'a self, address: &'a Address) -> PluginFuture<'a, Result<Form, Problem>> {
-        Box::pin(books_page::form(&self.orders, address))
+        Box::pin(async move {
+            match address.segments().first() {
+                Some(&"vendors") => vendors_page::form(&self.orders, address).await,
+                _ => books_page::form(&self.orders, address).await,
+            }
+        })
     }
 
     fn submit<'a>(&'a self, address: &'a Address, by: &'a engine::Operator) -> PluginFuture<'a, Result<(), Problem>> {
-        Box::pin(books_page::submit(&self.orders, address, by))
+        Box::pin(async move {
+            match address.segments().first() {
+                Some(&"vendors") => vendors_page::submit(&self.orders, address, by).await,
+                _ => books_page::submit(&self.orders, address, by).await,
+            }
+        })
     }
 
     fn find(&self, id: Uuid) -> PluginFuture<'_, Option<String>> {
@@ -164,8 +191,27 @@ impl Plugin for Shop {
                 help: "Open differences between our books and the gateway's, by kind",
                 values: DifferenceKind::WORDS.iter().map(count).collect(),
             };
-            Ok(vec![waiting, differences])
+            let vendors = self.orders.vendors().await.map_err(into_engine_error)?;
+            Ok(vec![waiting, differences, breakers_gauge(&vendors)])
         })
+    }
+}
+
+/// How each vendor's breakers stand: an operator's word counts, otherwise their own.
+fn breakers_gauge(vendors: &[VendorInfo]) -> Gauge {
+    let of = |vendor: &VendorInfo, operation: &str| {
+        let known = vendor.breakers.iter().find(|breaker| breaker.operation == operation);
+        let severity = match vendor.state {
+            BreakerMode::Open => BreakerState::Open.severity(),
+            BreakerMode::Closed => BreakerState::Closed.severity(),
+            BreakerMode::Auto => known.map_or(0, |breaker| breaker.state.severity()),
+        };
+        (format!("vendor=\"{}\",operation=\"{operation}\"", vendor.name), f64::from(severity))
+    };
+    Gauge {
+        name: "backstitch_shop_breaker_state",
+        help: "A vendor's breaker: 0 closed, 1 half open, 2 open",
+        values: vendors.iter().flat_map(|vendor| OPERATIONS.iter().map(move |name| of(vendor, name))).collect(),
     }
 }
 

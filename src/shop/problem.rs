@@ -18,6 +18,7 @@ pub(super) const CODES: &[Code] = &[
     Code::new("signature_no_secret", 400, "No webhook secret is set here"),
     Code::new("webhook_unreadable", 400, "The webhook is not an event"),
     Code::new("unknown_order", 404, "There is no such order"),
+    Code::new("unknown_vendor", 404, "There is no such payment vendor"),
     Code::new("unknown_difference", 404, "There is no such difference"),
     Code::new("unknown_item", 404, "There is no such item"),
     Code::new("difference_not_open", 409, "The difference is not open"),

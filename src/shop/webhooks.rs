@@ -1,4 +1,4 @@
-//! `POST /v1/webhooks/stripe`: the gateway's events. The raw bytes are what is signed, so nothing parses them before.
+//! `POST /v1/webhooks/{vendor}`: the payment vendors' events. The raw bytes are what is signed, so nothing parses them before.
 //!
 //! 200 means: recorded, don't send it again. A bad signature is 400, and nothing is done or recorded. This route
 //! authenticates by its signature alone: API keys do not apply to it.
@@ -6,7 +6,7 @@
 use axum::{
     Json as Answer,
     body::{Body, to_bytes},
-    extract::State,
+    extract::{Path, State},
     http::HeaderMap,
 };
 use serde::Serialize;
@@ -14,11 +14,11 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::State as Shop;
-use crate::{http::problem::Problem, orders::WebhookTaken, payments::SIGNATURE_HEADER};
+use crate::{http::problem::Problem, orders::WebhookTaken};
 
 /// The routes.
 pub(super) fn routes() -> OpenApiRouter<Shop> {
-    OpenApiRouter::new().routes(routes!(stripe))
+    OpenApiRouter::new().routes(routes!(receive))
 }
 
 /// An event that is recorded: it need not be sent again.
@@ -30,29 +30,40 @@ struct WebhookAnswer {
     taken: WebhookTaken,
 }
 
-/// Take an event of the gateway.
+/// Take an event of a payment vendor.
 ///
-/// The raw body is what is signed. 200 means: recorded, don't send it again.
+/// The raw body is what is signed, as the vendor's kind does it. 200 means: recorded, don't send it again.
 #[utoipa::path(
     post,
-    path = "/v1/webhooks/stripe",
-    operation_id = "receive_stripe_event",
+    path = "/v1/webhooks/{vendor}",
+    operation_id = "receive_vendor_event",
     tag = "webhooks",
     security(()),
-    params(("stripe-signature" = String, Header, description = "The gateway's signature: `t=…,v1=…`.")),
+    params(
+        ("vendor" = String, Path, description = "The vendor, as the settings name it.", example = "stripe"),
+        ("stripe-signature" = Option<String>, Header, description = "Stripe's signature: `t=…,v1=…`."),
+        ("acquirer-signature" = Option<String>, Header, description = "An acquirer's signature."),
+        ("acquirer-timestamp" = Option<String>, Header, description = "When an acquirer signed it."),
+    ),
     request_body(content = Value, description = "The event, as the gateway wrote it."),
     responses((status = 200, description = "Recorded.", body = WebhookAnswer)),
     extensions(
         ("x-problems" = json!([
-            "signature_malformed", "signature_mismatch", "signature_stale", "signature_no_secret", "webhook_unreadable"
+            "signature_malformed", "signature_mismatch", "signature_stale", "signature_no_secret", "webhook_unreadable",
+            "unknown_vendor"
         ])),
         ("x-raw-body" = json!(true)),
     )
 )]
-async fn stripe(State(shop): State<Shop>, headers: HeaderMap, body: Body) -> Result<Answer<WebhookAnswer>, Problem> {
-    // A missing or unreadable header is an empty signature, so that it is refused like a wrong one.
-    let signature = headers.get(SIGNATURE_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
+async fn receive(
+    State(shop): State<Shop>,
+    Path(vendor): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Answer<WebhookAnswer>, Problem> {
+    // An unreadable header is like a missing one, and both are refused like a wrong signature.
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let body = to_bytes(body, usize::MAX).await.map_err(|_| Problem::invalid("the body broke off"))?;
-    let taken = shop.orders.webhook(signature, &body).await?;
+    let taken = shop.orders.webhook(&vendor, header, &body).await?;
     Ok(Answer(WebhookAnswer { received: true, taken }))
 }

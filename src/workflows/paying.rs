@@ -13,9 +13,10 @@ use crate::{
     },
     engine::{Context, Failure, Outcome, StepFailure, Time},
     orders::{
-        runs::{News, ORDER_CHANGED, OrderChanged, OrderInput},
+        runs::{News, ORDER_CHANGED, OrderChanged, OrderInput, Source},
         state::{CancelReason, PaymentState},
     },
+    payments::choice::Tried,
 };
 
 /// Why an order can't be placed.
@@ -37,47 +38,100 @@ impl Stopped {
 }
 
 const DECLINED: &str = "payment_declined";
+/// Nothing was sent to the vendor, or it refused it unread.
+const UNREACHED: &str = "gateway_unavailable";
 /// An attempt that the window cuts short may end a moment before it.
 const SLACK: chrono::Duration = chrono::Duration::seconds(1);
 /// Interval between checks of a processing payment, at first and at most; a webhook prompts one sooner.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
 const LAST_LOOK: Duration = Duration::from_secs(30);
 
-/// Charges an order.
+/// What a payment at one vendor came to, where it did not bring the money.
+struct Missed {
+    tried: Tried,
+    stopped: Stopped,
+}
+
+impl Missed {
+    const fn of(tried: Tried, stopped: Stopped) -> Self {
+        Self { tried, stopped }
+    }
+
+    /// No other vendor is asked, whatever this one came to.
+    fn at_last(self) -> Self {
+        Self { tried: Tried::Unknown, ..self }
+    }
+}
+
+/// Charges an order, at the next vendor only where it can certainly no longer be charged at this one.
 pub(super) async fn collect(cx: &Context, input: &OrderInput) -> Result<Paid, Stopped> {
-    let OrderInput { order_id, amount, currency, token, .. } = input.clone();
-    let wanted = IntentRequest { order_id, amount, currency: currency.clone(), token };
-    let intent = cx.call::<CreateIntent>(wanted).await;
-    let intent = intent.map_err(|failure| Stopped::before_payment(CancelReason::PaymentFailed, failure))?;
-    let begun = cx.call::<BeginPayment>(intent.clone()).await;
-    begun.map_err(|failure| Stopped::before_payment(CancelReason::System, failure))?;
-    let expires_at = cx.created_at() + span(input.payment_window_ms);
-    let request = ChargeRequest { order_id, intent_id: intent.intent_id.clone(), amount, currency };
-    match cx.call::<Charge>(request).deadline_at(expires_at).await {
-        Ok(Charged::Captured(paid)) => Ok(paid),
-        Ok(Charged::Processing) => await_money(cx, &intent, expires_at).await,
-        Err(failure) if failure.code == DECLINED => Err(Stopped::declined(failure.into())),
-        Err(failure) => {
-            let expired = time_left(cx, expires_at).await.is_none();
-            let reason = if expired { CancelReason::PaymentExpired } else { CancelReason::PaymentFailed };
-            let unknown = failure.outcome == Outcome::Unknown;
-            settle(cx, &intent, unknown, reason, failure.into()).await
+    let mut source = Source { vendor: input.vendor.clone(), token: input.token.clone() };
+    let mut others = input.fallbacks.iter();
+    loop {
+        let next = others.next();
+        match pay_at(cx, input, source, next.is_some()).await {
+            Ok(paid) => return Ok(paid),
+            Err(Missed { tried, stopped }) => match next {
+                Some(next) if tried.may_go_on() => source = next.clone(),
+                _ => return Err(stopped),
+            },
         }
     }
 }
 
-/// Checks a payment that the bank has not decided, until it does, a cancel comes, or the window is over.
-async fn await_money(cx: &Context, intent: &IntentRef, expires_at: Time) -> Result<Paid, Stopped> {
+async fn pay_at(cx: &Context, input: &OrderInput, source: Source, has_fallback: bool) -> Result<Paid, Missed> {
+    let OrderInput { order_id, amount, currency, .. } = input.clone();
+    let Source { vendor, token } = source;
+    let wanted = IntentRequest { order_id, amount, currency: currency.clone(), token, vendor, has_fallback };
+    let intent = cx.call::<CreateIntent>(wanted).await;
+    let before = |reason, failure| Stopped::before_payment(reason, failure);
+    let intent = intent.map_err(|failure| Missed::of(Tried::NotMade, before(CancelReason::PaymentFailed, failure)))?;
+    let begun = cx.call::<BeginPayment>(intent.clone()).await;
+    begun.map_err(|failure| Missed::of(Tried::Unknown, before(CancelReason::System, failure)))?;
+    let expires_at = cx.created_at() + span(input.payment_window_ms);
+    let request = ChargeRequest { order_id, intent_id: intent.intent_id.clone(), amount, currency, has_fallback };
+    loop {
+        match cx.call::<Charge>(request.clone()).deadline_at(expires_at).await {
+            Ok(Charged::Captured(paid)) => return Ok(paid),
+            Ok(Charged::Processing) => {
+                if let Some(paid) = await_money(cx, &intent, expires_at).await? {
+                    return Ok(paid);
+                }
+            }
+            Err(failure) if failure.code == DECLINED => {
+                return Err(Missed::of(Tried::Declined, Stopped::declined(failure.into())));
+            }
+            Err(failure) if failure.code == UNREACHED && failure.outcome == Outcome::Failed && has_fallback => {
+                let stopped = Stopped::before_payment(CancelReason::PaymentFailed, failure);
+                return Err(Missed::of(Tried::NotServed, stopped));
+            }
+            Err(failure) => {
+                let expired = time_left(cx, expires_at).await.is_none();
+                let unknown = failure.outcome == Outcome::Unknown;
+                let reason = if expired { CancelReason::PaymentExpired } else { CancelReason::PaymentFailed };
+                let missed = settle(cx, &intent, unknown, reason, failure.into()).await;
+                // Once the window is over, another vendor would be too late.
+                return missed.map_err(|missed| if expired { missed.at_last() } else { missed });
+            }
+        }
+    }
+}
+
+/// Checks a payment that the bank has not decided, until it does, a cancel comes, or the window is over. None: the bank has
+/// agreed, and the money is still to be captured.
+async fn await_money(cx: &Context, intent: &IntentRef, expires_at: Time) -> Result<Option<Paid>, Missed> {
     let mut pause = FIRST_LOOK;
     let expired = || Failure::new("payment_expired", "the payment did not arrive within the payment window");
     loop {
         let seen_at = match cx.call::<CheckPayment>(intent.clone()).deadline_at(expires_at).await {
-            Ok(Checked { settled: Settled::Captured(paid), .. }) => return Ok(paid),
+            Ok(Checked { settled: Settled::Captured(paid), .. }) => return Ok(Some(paid)),
             Ok(Checked { settled: Settled::Declined, .. }) => {
-                return Err(Stopped::declined(Failure::new(DECLINED, "the bank declined it")));
+                let stopped = Stopped::declined(Failure::new(DECLINED, "the bank declined it"));
+                return Err(Missed::of(Tried::Declined, stopped));
             }
             Ok(Checked { settled: Settled::Voided, .. }) => break,
-            Ok(Checked { settled: Settled::Open, at }) if at >= expires_at => break,
+            Ok(Checked { settled: Settled::Open | Settled::Authorised, at }) if at >= expires_at => break,
+            Ok(Checked { settled: Settled::Authorised, .. }) => return Ok(None),
             Ok(Checked { settled: Settled::Open, at }) => at,
             // A failed check says nothing: another follows, as long as there is time.
             Err(_) => match time_left(cx, expires_at).await {
@@ -89,7 +143,8 @@ async fn await_money(cx: &Context, intent: &IntentRef, expires_at: Time) -> Resu
         match cx.signal::<OrderChanged>(ORDER_CHANGED).until(next).await {
             Ok(Some(OrderChanged { news: News::Cancel })) => {
                 let failure = Failure::new("order_cancelled", "a cancel was accepted");
-                return settle(cx, intent, false, CancelReason::System, failure).await;
+                let settled = settle(cx, intent, false, CancelReason::System, failure).await;
+                return settled.map(Some).map_err(Missed::at_last);
             }
             Ok(_) => {}
             // A payload that can't be read still means that something changed.
@@ -97,7 +152,8 @@ async fn await_money(cx: &Context, intent: &IntentRef, expires_at: Time) -> Resu
         }
         pause = (pause * 2).min(LAST_LOOK);
     }
-    settle(cx, intent, false, CancelReason::PaymentExpired, expired()).await
+    let settled = settle(cx, intent, false, CancelReason::PaymentExpired, expired()).await;
+    settled.map(Some).map_err(Missed::at_last)
 }
 
 /// The time, or none if the window is over or the time could not be read.
@@ -112,18 +168,27 @@ async fn settle(
     unknown: bool,
     reason: CancelReason,
     failure: Failure,
-) -> Result<Paid, Stopped> {
+) -> Result<Paid, Missed> {
     let mut pause = FIRST_LOOK;
     loop {
         let settling = Settling { intent: intent.clone(), unknown };
         match cx.call::<SettlePayment>(settling).await {
             Ok(Settled::Captured(paid)) => return Ok(paid),
-            Ok(Settled::Voided) => return Err(Stopped { reason, payment: Some(PaymentState::Voided), failure }),
-            Ok(Settled::Declined) => return Err(Stopped { reason, payment: Some(PaymentState::Failed), failure }),
-            Ok(Settled::Open) => {}
+            Ok(Settled::Voided) => {
+                let stopped = Stopped { reason, payment: Some(PaymentState::Voided), failure };
+                return Err(Missed::of(Tried::Voided, stopped));
+            }
+            Ok(Settled::Declined) => {
+                let stopped = Stopped { reason, payment: Some(PaymentState::Failed), failure };
+                return Err(Missed::of(Tried::Declined, stopped));
+            }
+            Ok(Settled::Open | Settled::Authorised) => {}
             // The gateway could not be reached for an hour: the undos keep asking, and the run is stuck until it
             // answers.
-            Err(gone) => return Err(Stopped { reason, payment: None, failure: gone.into() }),
+            Err(gone) => {
+                let stopped = Stopped { reason, payment: None, failure: gone.into() };
+                return Err(Missed::of(Tried::Unknown, stopped));
+            }
         }
         cx.signal::<OrderChanged>(ORDER_CHANGED).within(pause).await.ok();
         pause = (pause * 2).min(LAST_LOOK);

@@ -61,6 +61,7 @@ async fn a_night(stage: &Stage) -> Vec<Look> {
         ("orders", "/orders?customer_id=ada".to_owned()),
         ("order", format!("/orders/{order}")),
         ("differences", "/differences".to_owned()),
+        ("vendors", "/vendors".to_owned()),
         ("mend", format!("/differences/{difference}/mend")),
         ("audit", "/audit".to_owned()),
         ("nothing", "/runs?key=nobodys".to_owned()),

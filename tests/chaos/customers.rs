@@ -91,7 +91,7 @@ impl Customers {
             customer_id: format!("customer-{}", number % 100),
             items,
             currency: None,
-            payment: Payment { token: self.rng.pick(&tokens).to_owned() },
+            payment: Payment::of(self.rng.pick(&tokens)),
             delivery: None,
         };
         let by = self.rng.pick(&[CancelBy::Customer, CancelBy::Customer, CancelBy::Seller]);

@@ -4,9 +4,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use backstitch::engine::{
-    Allowance, AttentionFilter, AuditFilter, CatchUp, Engine, EventFields, EventFilter, HoldKind, Incoming, Mapping,
-    NewKey, Operator, Overlap, ReceivedFilter, Role, RunFilter, RunId, ScheduleSpec, SendSignal, Subject, TopicPart,
-    Verb, begin, guarded, to_json,
+    Allowance, AttentionFilter, AuditFilter, BreakerMode, CatchUp, Engine, EventFields, EventFilter, HoldKind,
+    Incoming, Mapping, NewKey, Operator, Overlap, ReceivedFilter, Role, RunFilter, RunId, ScheduleSpec, SendSignal,
+    Subject, TopicPart, Verb, begin, guarded, to_json,
 };
 use futures_util::future::BoxFuture;
 use serde_json::json;
@@ -156,7 +156,7 @@ fn calls<'a>(
     }
 }
 
-fn calls_about_events<'a>(engine: &'a Engine, id: RunId, by: &'a Operator) -> Vec<(&'static str, Call<'a>)> {
+fn calls_about_others<'a>(engine: &'a Engine, id: RunId, by: &'a Operator) -> Vec<(&'static str, Call<'a>)> {
     calls! {
         receive => async { engine.receive(&source(), &event()).await },
         receive_from_topic => async { engine.receive_from_topic(&source(), &topic(), &[]).await },
@@ -165,6 +165,9 @@ fn calls_about_events<'a>(engine: &'a Engine, id: RunId, by: &'a Operator) -> Ve
         received_events => async { engine.received_events(&ReceivedFilter::default()).await },
         received_event => engine.received_event(id),
         retry_received => async { engine.retry_received(&[source()], id, by).await },
+        breakers => engine.breakers(),
+        set_breaker => engine.set_breaker("acme", BreakerMode::Auto, by),
+        admit => async { engine.breaker("acme", "charge").admit().await.map(drop) },
         discard_received => engine.discard_received(id, by),
         events => async { engine.events(0, &EventFilter::default(), None).await },
         newest_event => engine.newest_event(),
@@ -209,7 +212,7 @@ async fn a_dropped_call_leaves_nothing_open() {
     let key = NewKey { name: "ci".to_owned(), role: Role::Viewer, expires_in: None };
     let token = t.engine.create_key(&key, "ann").await.expect("a key").token;
     let mut calls = calls(&engine, (run, operation), &key, &token, &by);
-    calls.extend(calls_about_events(&engine, run, &by));
+    calls.extend(calls_about_others(&engine, run, &by));
     let listed: BTreeSet<String> = calls.iter().map(|(name, _)| (*name).to_owned()).collect();
     let missing: Vec<_> =
         methods().into_iter().filter(|name| !listed.contains(name) && !OTHERS.contains(&&**name)).collect();

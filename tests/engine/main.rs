@@ -13,6 +13,7 @@
 //! | `groups` | steps that share a transaction |
 //! | `verbs_races` | an operator and a worker at the same moment, where the worker is stale or about to make a plan |
 //! | `holds` | what is held back does not begin; what is under way ends; a release lets it go on |
+//! | `breakers`, `limits` | what processes share of limits and circuit breakers |
 //! | `poison` | a run that kills its workers is found, and costs no other |
 //! | `retention` | what is kept, and what goes |
 //! | `leftovers` | small tables that would grow for ever: what of them goes, and what is in use and stays |
@@ -44,6 +45,7 @@ mod support;
 
 mod attempts;
 mod audits;
+mod breakers;
 mod crash;
 mod deploys;
 mod dropped;

@@ -98,6 +98,7 @@ pub(crate) fn new_intent(token: &str) -> NewIntent {
         amount: 1000,
         currency: "EUR".into(),
         token: token.into(),
+        vendor: None,
         order_id: "order-1".into(),
         metadata: [("step".to_owned(), "a b&c=d".to_owned())].into(),
     }

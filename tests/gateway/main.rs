@@ -3,6 +3,7 @@
 //! What a merchant has to rely on is asserted from both sides: what the port says, and what the
 //! simulator's own ledger says really happened.
 
+mod acquirer;
 mod bench;
 mod client;
 mod faults;

@@ -61,6 +61,8 @@ async fn a_run_leaves_anothers_order_alone() {
             amount: 1,
             currency: "EUR".to_owned(),
             token: "tok_ok".to_owned(),
+            vendor: "stripe".to_owned(),
+            fallbacks: Vec::new(),
             payment_window_ms: 1000,
             refund_window_ms: 1000,
         };

@@ -70,6 +70,7 @@ impl Shop {
             amount: 1000,
             currency: "EUR".to_owned(),
             token: "tok_ok".to_owned(),
+            vendor: None,
             order_id: order.to_string(),
             metadata: Default::default(),
         };

@@ -3,10 +3,10 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use backstitch::{
-    engine::{Engine, Registry},
+    engine::{BreakerMode, Engine, Registry},
     orders::{
-        CancelOrder, ChangeOrder, DifferenceFilter, Fulfilment, MendDifference, OrderFilter, PutItem, ShopSettings,
-        runs::ReconcileInput,
+        CancelOrder, ChangeOrder, DifferenceFilter, Fulfilment, MendDifference, OrderFilter, PutItem, SetVendor,
+        ShopSettings, runs::ReconcileInput,
     },
 };
 use futures_util::future::{BoxFuture, join_all};
@@ -86,7 +86,12 @@ async fn a_dropped_call_leaves_nothing_open() {
         put_item => orders.put_item("tea", item),
         item => orders.item("tea"),
         items => orders.items("", 10),
-        webhook => orders.webhook("t=1,v1=00", b"{}"),
+        webhook => orders.webhook("stripe", |_| Some("t=1,v1=00"), b"{}"),
+        vendors => orders.vendors(),
+        set_vendor => async {
+            let set = SetVendor { state: BreakerMode::Auto, reason: Some("why".into()) };
+            orders.set_vendor("stripe", &set).await
+        },
         book_breaches => orders.book_breaches(),
         refunds_waiting => orders.refunds_waiting(),
         units_committed => orders.units_committed("tea"),

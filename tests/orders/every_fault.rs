@@ -11,7 +11,9 @@ use backstitch::{
         testing::{Report, Saga, try_crashes, try_faults},
         to_json,
     },
-    orders::{Fulfilment, Order, Orders, ShopSettings},
+    gateway_sim::Config,
+    orders::{Fulfilment, Order, Orders, PlaceOrder, ShopSettings},
+    payments::FIRST_VENDOR,
 };
 use sqlx::{
     PgPool,
@@ -20,8 +22,8 @@ use sqlx::{
 use uuid::Uuid;
 
 use crate::{
-    shop::{Opening, Shop},
-    support::shop::{GATEWAY_TIMEOUT, order_request, shop_registry},
+    shop::{Opening, Shop, request_with},
+    support::shop::{GATEWAY_TIMEOUT, NORTH, order_request, shop_registry},
 };
 
 /// More than all trials take.
@@ -32,7 +34,16 @@ struct OrderSaga(Shop);
 
 impl OrderSaga {
     async fn set() -> Self {
-        let shop = Shop::with(Opening { worker: false, ..Opening::default() }).await;
+        Self::of(Opening { worker: false, ..Opening::default() }).await
+    }
+
+    /// With a first vendor that is too busy for every charge, and a second one that serves it.
+    async fn set_with_two_vendors() -> Self {
+        Self::of(Opening { worker: false, second: Some(Config::default()), ..Opening::default() }).await
+    }
+
+    async fn of(opening: Opening) -> Self {
+        let shop = Shop::with(opening).await;
         shop.stock("tea", ON_HAND).await;
         Self(shop)
     }
@@ -51,7 +62,10 @@ impl Saga for OrderSaga {
     }
 
     fn registry(&self, pool: &PgPool) -> Registry {
-        shop_registry(pool, Arc::new(self.0.simulator.gateway(GATEWAY_TIMEOUT)))
+        match self.0.second {
+            Some(_) => shop_registry(pool, self.0.both()),
+            None => shop_registry(pool, Arc::new(self.0.simulator.gateway(GATEWAY_TIMEOUT))),
+        }
     }
 
     /// Orders are started by placing them: see `begin`.
@@ -62,7 +76,15 @@ impl Saga for OrderSaga {
 
     async fn begin(&self, engine: &Engine, _: RunId) -> Result<RunId, Error> {
         let orders = Orders::new(engine.clone(), ShopSettings::default());
-        match orders.place(&order_request("tok_ok", &[("tea", 2)]), None).await {
+        let request = order_request("tok_ok", &[("tea", 2)]);
+        let placed = match self.0.second {
+            Some(_) => {
+                let payment = request_with(&[(FIRST_VENDOR, "tok_busy"), (NORTH, "tok_ok")]).payment;
+                orders.with_vendors(&self.0.both()).place(&PlaceOrder { payment, ..request }, None).await
+            }
+            None => orders.place(&request, None).await,
+        };
+        match placed {
             Ok(placed) => Ok(placed.order.run_id),
             Err(backstitch::orders::Error::Engine(error)) => Err(error),
             Err(error) => Err(Error::InvalidRequest(error.to_string())),
@@ -124,4 +146,20 @@ async fn stock_and_money_add_up_after_every_crash() {
     assert!(crashes > 30, "{crashes} crashes: is every commit tried?");
     the_shelf_adds_up(&saga).await;
     println!("{crashes} crashes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_vendors_add_up_under_every_fault() {
+    let saga = OrderSaga::set_with_two_vendors().await;
+    let Report { trials, .. } = try_faults(&saga).await.unwrap_or_else(|breach| panic!("{breach}"));
+    assert!(trials > 50, "{trials} trials: is every step tried?");
+    the_shelf_adds_up(&saga).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_vendors_add_up_after_every_crash() {
+    let saga = OrderSaga::set_with_two_vendors().await;
+    let Report { crashes, .. } = try_crashes(&saga).await.unwrap_or_else(|breach| panic!("{breach}"));
+    assert!(crashes > 30, "{crashes} crashes: is every commit tried?");
+    the_shelf_adds_up(&saga).await;
 }

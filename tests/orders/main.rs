@@ -21,5 +21,6 @@ mod refunds;
 mod shop;
 mod stock;
 mod upgrade;
+mod vendors;
 mod webhooks;
 mod wrong_amount;

@@ -2,12 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Router, body::Bytes, http::HeaderMap, http::StatusCode, routing::post};
+use axum::{Router, body::Bytes, extract::Path, http::HeaderMap, http::StatusCode, routing::post};
 use backstitch::{
     engine::{Engine, Operator, WorkerConfig},
     gateway_sim::Config,
-    orders::{CancelOrder, Item, Order, Orders, ShopSettings, state::CancelBy},
-    payments::{PaymentGateway, SIGNATURE_HEADER, StripeGateway},
+    orders::{
+        CancelOrder, Item, Order, Orders, Payment, PlaceOrder, ShopSettings, runs::ReconcileInput, state::CancelBy,
+    },
+    payments::{FIRST_VENDOR, PaymentGateway, StripeGateway, VendorKind, VendorPool},
 };
 use serde_json::Value;
 use sqlx::PgPool;
@@ -17,8 +19,8 @@ use uuid::Uuid;
 use crate::support::{
     TestDatabase,
     shop::{
-        GATEWAY_TIMEOUT, ORDER_WORKFLOWS, Simulator, open_orders, order_request, put_item, shop_registry,
-        wait_until_registered, webhooks_to,
+        GATEWAY_TIMEOUT, NORTH, ORDER_WORKFLOWS, Simulator, open_orders, order_request, put_item, shop_registry,
+        two_vendors, wait_until_registered, webhooks_to,
     },
     wait_for_within,
 };
@@ -32,6 +34,7 @@ pub(crate) struct Shop {
     pub(crate) engine: Engine,
     pub(crate) pool: PgPool,
     pub(crate) simulator: Simulator,
+    pub(crate) second: Option<Simulator>,
     _stop: DropGuard,
     database: TestDatabase,
 }
@@ -40,6 +43,8 @@ pub(crate) struct Shop {
 pub(crate) struct Opening {
     pub(crate) settings: ShopSettings,
     pub(crate) gateway: Config,
+    /// A second vendor, an acquirer.
+    pub(crate) second: Option<Config>,
     pub(crate) webhooks: bool,
     pub(crate) worker: bool,
     /// What stands between the shop and the simulator.
@@ -52,6 +57,7 @@ impl Default for Opening {
         Self {
             settings: ShopSettings::default(),
             gateway: Config::default(),
+            second: None,
             webhooks: true,
             worker: true,
             port: |gateway| Arc::new(gateway),
@@ -83,16 +89,28 @@ impl Shop {
             ..opening.gateway
         });
         let simulator = simulator.await;
-        let gateway = (opening.port)(simulator.gateway(opening.gateway_timeout));
+        let second = match opening.second {
+            Some(config) => Some(start_second(config, &listener).await),
+            None => None,
+        };
+        let vendors = second.as_ref().map(|second| two_vendors(simulator.url(), second.url(), opening.gateway_timeout));
+        let gateway = match vendors.clone() {
+            Some(vendors) => vendors as Arc<_>,
+            None => (opening.port)(simulator.gateway(opening.gateway_timeout)),
+        };
         let engine = Engine::new(pool.clone(), shop_registry(&pool, gateway));
         let orders = open_orders(&engine, opening.settings);
+        let orders = match &vendors {
+            Some(vendors) => orders.with_vendors(vendors),
+            None => orders,
+        };
         let config = WorkerConfig { poll_interval: Duration::from_millis(50), ..WorkerConfig::default() };
         let queues = if opening.worker { config.queues.clone() } else { vec!["nobody's".to_owned()] };
         let worker = engine.worker(WorkerConfig { queues, ..config });
         tokio::spawn(worker.run(stop.clone().cancelled_owned()));
         tokio::spawn(receive(listener, orders.clone(), stop.clone()));
         wait_until_registered(&engine, &ORDER_WORKFLOWS).await;
-        Self { orders, engine, pool, simulator, _stop: stop.drop_guard(), database }
+        Self { orders, engine, pool, simulator, second, _stop: stop.drop_guard(), database }
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -154,8 +172,38 @@ impl Shop {
 
     /// What the gateway says really moved for an order: `(captured, refunded)`, in all.
     pub(crate) async fn moved(&self, id: Uuid) -> (i64, i64) {
-        let moved = self.simulator.moved().await.remove(&id.to_string()).unwrap_or_default();
+        let mut all = self.moved_at(&self.simulator, id).await;
+        if let Some(second) = &self.second {
+            let there = self.moved_at(second, id).await;
+            all = (all.0 + there.0, all.1 + there.1);
+        }
+        all
+    }
+
+    /// The same at one vendor.
+    pub(crate) async fn moved_at(&self, simulator: &Simulator, id: Uuid) -> (i64, i64) {
+        let moved = simulator.moved().await.remove(&id.to_string()).unwrap_or_default();
         (moved.captured, moved.refunded)
+    }
+
+    /// Places an order over one `tea` with a token for each vendor that has one.
+    pub(crate) async fn order_with(&self, tokens: &[(&str, &str)]) -> Uuid {
+        let request = request_with(tokens);
+        self.orders.place(&request, None).await.expect("an order").order.id
+    }
+
+    /// A port to both vendors, without breakers.
+    pub(crate) fn both(&self) -> Arc<VendorPool> {
+        let second = self.second.as_ref().expect("a second vendor");
+        two_vendors(self.simulator.url(), second.url(), GATEWAY_TIMEOUT)
+    }
+
+    /// Our books against those of both vendors.
+    pub(crate) async fn books_agree(&self) {
+        let now = ReconcileInput { grace_ms: 0, second_look_ms: 0, ..ReconcileInput::default() };
+        let found = self.orders.compare(self.both().as_ref(), &now).await.expect("all can be read");
+        assert_eq!((found.differences, found.unknown), (vec![], 0));
+        assert_eq!(self.orders.book_breaches().await.expect("reads"), Vec::<String>::new());
     }
 
     pub(crate) async fn sim(&self, method: &str, path: &str) -> Value {
@@ -169,15 +217,34 @@ impl Shop {
     }
 }
 
-/// The merchant's webhook address.
+/// Ada's request for one `tea`, with these tokens by vendor.
+pub(crate) fn request_with(tokens: &[(&str, &str)]) -> PlaceOrder {
+    let tokens = tokens.iter().map(|(vendor, token)| ((*vendor).to_owned(), (*token).to_owned())).collect();
+    PlaceOrder { payment: Payment { token: None, tokens }, ..order_request("", &[("tea", 1)]) }
+}
+
+async fn start_second(config: Config, hooks: &tokio::net::TcpListener) -> Simulator {
+    let signed = webhooks_to(format!("http://{}/hook/{NORTH}", hooks.local_addr().expect("it is bound")));
+    let (webhook_url, webhook_secret) = (signed.webhook_url, signed.webhook_secret);
+    Simulator::start(Config { kind: VendorKind::Acquirer, webhook_url, webhook_secret, ..config }).await
+}
+
+/// The merchant's webhook addresses.
 async fn receive(listener: tokio::net::TcpListener, orders: Orders, stop: CancellationToken) {
-    let hook = async move |headers: HeaderMap, body: Bytes| {
-        let signature = headers.get(SIGNATURE_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        match orders.webhook(signature, &body).await {
+    let take = async |orders: Orders, vendor: &str, headers: HeaderMap, body: Bytes| {
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        match orders.webhook(vendor, header, &body).await {
             Ok(_) => StatusCode::OK,
             Err(_) => StatusCode::BAD_REQUEST,
         }
     };
-    let app = Router::new().route("/hook", post(hook));
+    let of_first = {
+        let orders = orders.clone();
+        move |headers: HeaderMap, body: Bytes| async move { take(orders, FIRST_VENDOR, headers, body).await }
+    };
+    let of_any = move |Path(vendor): Path<String>, headers: HeaderMap, body: Bytes| async move {
+        take(orders, &vendor, headers, body).await
+    };
+    let app = Router::new().route("/hook", post(of_first)).route("/hook/{vendor}", post(of_any));
     let _ = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await;
 }

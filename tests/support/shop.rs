@@ -8,7 +8,7 @@ use backstitch::{
     engine::{Engine, Registry},
     gateway_sim::{self, Config, Running},
     orders::{Orders, Payment, PlaceOrder, PutItem, ShopSettings, Wanted},
-    payments::{PaymentGateway, Secret, StripeConfig, StripeGateway},
+    payments::{FIRST_VENDOR, GatewayConfig, PaymentGateway, Secret, StripeGateway, Vendor, VendorKind, VendorPool},
     workflows,
 };
 use serde_json::Value;
@@ -42,8 +42,11 @@ pub struct Moved {
 
 impl Simulator {
     pub async fn start(config: Config) -> Self {
-        let any = "127.0.0.1:0".parse().expect("an address");
-        let running = gateway_sim::start(any, config).await.expect("it starts");
+        Self::start_at("127.0.0.1:0".parse().expect("an address"), config).await
+    }
+
+    pub async fn start_at(address: std::net::SocketAddr, config: Config) -> Self {
+        let running = gateway_sim::start(address, config).await.expect("it starts");
         let url = reqwest::Url::parse(&running.url()).expect("a URL");
         let http = backstitch::tls::client(&url, Duration::from_secs(10)).expect("a client");
         Self { running, http }
@@ -94,8 +97,20 @@ impl Simulator {
 
 /// A port to what answers at this address.
 pub fn gateway_at(url: String, timeout: Duration) -> StripeGateway {
-    let config = StripeConfig { timeout, ..StripeConfig::new(url, "sk_test") };
+    let config = GatewayConfig { timeout, ..GatewayConfig::new(url, "sk_test") };
     StripeGateway::new(&config).expect("a usable configuration")
+}
+
+/// The name of the second vendor.
+pub const NORTH: &str = "north";
+
+/// Stripe, and an acquirer that is the second choice.
+pub fn two_vendors(stripe: String, north: String, timeout: Duration) -> Arc<VendorPool> {
+    let secrets = vec![Secret::new(WEBHOOK_SECRET)];
+    let first = Vendor { webhook_secrets: secrets, ..Vendor::stripe(FIRST_VENDOR, stripe, "sk_test") };
+    let kind = VendorKind::Acquirer;
+    let second = Vendor { name: NORTH.to_owned(), kind, url: north, weight: 0, ..first.clone() };
+    Arc::new(VendorPool::new(vec![first, second], timeout, None).expect("usable settings"))
 }
 
 /// A simulator that sends signed webhooks to this address.
@@ -137,7 +152,7 @@ pub fn order_request(token: &str, items: &[(&str, i64)]) -> PlaceOrder {
         customer_id: "ada".to_owned(),
         items: items.iter().map(wanted).collect(),
         currency: None,
-        payment: Payment { token: token.to_owned() },
+        payment: Payment::of(token),
         delivery: None,
     }
 }

@@ -12,7 +12,7 @@ use backstitch::{
         Activity, ActivityContext, ActivityError, Context, Failure, Registry, StartRun, Trace, Verified, WorkerConfig,
         Workflow, current_traceparent,
     },
-    payments::{PaymentGateway, Secret, StripeConfig, StripeGateway},
+    payments::{GatewayConfig, PaymentGateway, Secret, StripeGateway},
 };
 use tokio::net::TcpListener;
 
@@ -85,7 +85,7 @@ async fn each_call_is_a_span_of_the_callers_trace() {
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let app = Router::new().fallback(any(receive)).with_state(log.clone());
     tokio::spawn(async move { axum::serve(listener, app).await });
-    let mut config = StripeConfig::new(url, Secret::new("sk_test"));
+    let mut config = GatewayConfig::new(url, Secret::new("sk_test"));
     config.traceparent = Some(current_traceparent);
     let gateway = StripeGateway::new(&config).expect("a gateway");
 

@@ -121,7 +121,7 @@ impl Stage {
             customer_id: format!("customer-{}", number + 1),
             items: vec![Wanted { sku: sku.to_owned(), quantity: 1 + number as i64 % 3 }],
             currency: None,
-            payment: Payment { token: scenario.token().to_owned() },
+            payment: Payment::of(scenario.token()),
             delivery: None,
         };
         Ok(self.orders.place(&request, Some(key)).await.context("placing the order")?.order.id)

@@ -57,6 +57,7 @@ impl Stage {
         let gateway = GatewayArgs {
             gateway_url: gateway_url.clone(),
             gateway_key: Secret::new("sk_test_demo"),
+            vendors: None,
             gateway_timeout: pace.of(GATEWAY_TIMEOUT),
             webhook_secret: Some(secret.clone()),
         };

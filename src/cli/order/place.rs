@@ -41,7 +41,7 @@ pub(super) async fn run(args: Args, client: &Client, out: Out) -> anyhow::Result
         customer_id: args.customer,
         items: args.sku.into_iter().zip(quantities).map(|(sku, quantity)| Wanted { sku, quantity }).collect(),
         currency: None,
-        payment: Payment { token: args.payment },
+        payment: Payment::of(args.payment),
         delivery: Some(Delivery { address: args.address, lat: None, lon: None, at: None }),
     };
     let body = serde_json::to_value(&order)?;

@@ -13,6 +13,7 @@ use crate::engine::{
         batcher::Batcher,
         start_request::{By, StartRun, Started},
     },
+    breakers::SharedBreakers,
     core::model::Time,
     credentials::Memory,
     error::Error,
@@ -65,6 +66,7 @@ pub struct Engine {
     memory: Arc<Memory>,
     /// Starts that go together.
     starts: Arc<Starts>,
+    breakers: SharedBreakers,
 }
 
 impl Engine {
@@ -86,6 +88,7 @@ impl Engine {
             newest_workflows: Arc::default(),
             memory: Arc::default(),
             starts: Arc::default(),
+            breakers: SharedBreakers::default(),
         }
     }
 
@@ -198,6 +201,10 @@ impl Engine {
 
     pub(super) fn starts(&self) -> &Arc<Starts> {
         &self.starts
+    }
+
+    pub(super) const fn shared_breakers(&self) -> &SharedBreakers {
+        &self.breakers
     }
 
     pub(crate) fn memory(&self) -> &Memory {

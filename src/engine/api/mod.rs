@@ -6,6 +6,7 @@
 
 mod audit;
 mod batcher;
+mod breakers;
 mod engine;
 mod export;
 mod fork;
@@ -31,6 +32,7 @@ mod why;
 
 pub use self::{
     audit::{AuditRecord, Operator, Subject},
+    breakers::{Admitted, Breaker, HeldBack},
     engine::{DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION, Engine},
     keys::{OpenedSession, SESSION_FOR},
     limbo::Limbo,

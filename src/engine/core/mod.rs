@@ -15,13 +15,14 @@
 //! | `grouping` | which attempts share a transaction |
 //! | `attention`, `holds`, `operation` | the rules of attention, holds and bulk operations |
 //! | `cron`, `schedule` | when a schedule's slots are due, and whether each is run |
-//! | `bucket` | rate limits |
+//! | `bucket`, `breaker` | rate limits, circuit breakers |
 //! | `mapping` | what comes of events from outside |
 //! | `numbering` | which numbers committed events get |
 //! | `trace`, `redact` | trace ids, hidden fields |
 //! | `schema`, `mismatch` | JSON schemas, and what does not fit one |
 
 pub mod attention;
+pub mod breaker;
 pub mod bucket;
 pub mod context;
 pub mod cron;

@@ -6,6 +6,7 @@
 
 mod attention;
 mod audit;
+mod breakers;
 mod events;
 mod export;
 mod fleet;
@@ -28,6 +29,7 @@ mod wire;
 
 pub use self::attention::{Attention, AttentionFilter, AttentionGroup};
 pub use self::audit::{ActionOutcome, AuditEntry, AuditFilter};
+pub use self::breakers::{BreakerScope, BreakerStatus};
 pub use self::events::{Event, EventFilter, EventPage, SinkLag, SinkState};
 pub use self::export::{Compensation, ExportFormat, InboxSignal, RunExport, SlotOfRun};
 pub use self::fleet::{

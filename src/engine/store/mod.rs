@@ -23,7 +23,7 @@
 //! | `schedules` | schedules and their slots |
 //! | `retention` | makes partitions ahead; drops and deletes what has been kept long enough |
 //! | `received` | events from outside, and how far topics were handled |
-//! | `limits` | the token buckets that servers share |
+//! | `limits`, `breakers` | the token buckets and circuit breakers that processes share |
 //! | `outbox/` | events: emitted, numbered, read; how far each sink has got |
 //! | `keys` | API keys and sessions, with their audit |
 //! | `reads`, `export`, `server`, `gauges` | what people see |
@@ -33,6 +33,7 @@ pub(crate) mod activities;
 mod attention;
 pub(crate) mod audit;
 mod baseline;
+pub(crate) mod breakers;
 pub(crate) mod claim;
 pub(crate) mod export;
 pub(crate) mod flush;

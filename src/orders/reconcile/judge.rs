@@ -11,7 +11,10 @@ use crate::{
             books::{self, Booked},
         },
     },
-    payments::{GatewayError, Intent, IntentStatus, PaymentGateway, Refund, RefundStatus, Refusal, UnknownReason},
+    payments::{
+        GatewayError, Intent, IntentStatus, PaymentGateway, Refund, RefundStatus, Refusal, UNKNOWN_VENDOR,
+        UnknownReason,
+    },
 };
 
 /// What the gateway says of a payment.
@@ -50,6 +53,8 @@ async fn ask(gateway: &dyn PaymentGateway, payment_id: &str) -> Result<Answer, G
     };
     match read.await {
         Err(GatewayError::Refused(Refusal::Rejected { status: 404, .. })) => Ok(Answer::Missing),
+        // A vendor that is not set up here can't be asked, which says nothing of the payment.
+        Err(GatewayError::Refused(Refusal::Rejected { code, .. })) if code == UNKNOWN_VENDOR => Ok(Answer::Odd),
         // No gateway can have a payment of this name.
         Err(GatewayError::Refused(Refusal::Rejected { status: 0, .. })) => Ok(Answer::Missing),
         Err(GatewayError::Unknown { reason: UnknownReason::Unparsable, .. }) => Ok(Answer::Odd),

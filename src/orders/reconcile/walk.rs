@@ -96,10 +96,17 @@ impl Walk<'_> {
         }
     }
 
-    /// The gateway's payments.
+    /// The gateway's payments, of each of its vendors.
     async fn payments(&mut self) -> Result<(), Unreadable> {
         self.enter("payments");
-        let mut after: Option<String> = None;
+        for start in self.sides.gateway.list_starts() {
+            self.payments_from(start).await?;
+        }
+        Ok(())
+    }
+
+    async fn payments_from(&mut self, start: Option<String>) -> Result<(), Unreadable> {
+        let mut after = start;
         loop {
             let page = self.sides.gateway.list_intents(after.as_deref()).await?;
             self.progress.unknown += count(page.unreadable);
@@ -183,7 +190,14 @@ impl Walk<'_> {
     /// The gateway's refunds: those that our books don't have.
     async fn refunds(&mut self) -> Result<(), Unreadable> {
         self.enter("refunds");
-        let mut after: Option<String> = None;
+        for start in self.sides.gateway.list_starts() {
+            self.refunds_from(start).await?;
+        }
+        Ok(())
+    }
+
+    async fn refunds_from(&mut self, start: Option<String>) -> Result<(), Unreadable> {
+        let mut after = start;
         loop {
             let page = self.sides.gateway.list_refunds(after.as_deref()).await?;
             self.progress.unknown += count(page.unreadable);

@@ -8,6 +8,7 @@ mod fulfil;
 mod items;
 mod place;
 mod read;
+mod vendors;
 mod webhook;
 
 use std::{fmt, sync::Arc};
@@ -27,7 +28,7 @@ use super::{
 };
 use crate::{
     engine::{self, AuditRecord, Engine, Operator, to_json},
-    payments::Secret,
+    payments::{Secret, Vendor},
 };
 
 pub use self::{
@@ -38,6 +39,7 @@ pub use self::{
     items::PutItem,
     place::{Payment, PlaceOrder, Placed, Wanted},
     read::OrderFilter,
+    vendors::{SetVendor, VendorInfo},
     webhook::WebhookTaken,
 };
 
@@ -47,7 +49,8 @@ pub struct Orders {
     engine: Engine,
     settings: ShopSettings,
     history: Arc<dyn History>,
-    webhook_secrets: Vec<Secret>,
+    /// Where orders may be paid, in their order; with one of them, there is nothing to choose.
+    vendors: Arc<[Vendor]>,
     /// Who acts, for the audit.
     actor: Arc<str>,
 }
@@ -65,7 +68,7 @@ impl Orders {
             engine,
             settings,
             history: Arc::new(PostgresHistory),
-            webhook_secrets: Vec::new(),
+            vendors: Arc::new([vendors::first_vendor()]),
             actor: "local".into(),
         }
     }
@@ -76,9 +79,13 @@ impl Orders {
         self
     }
 
-    /// Sets the webhook signing secrets, two during a rotation; without any, webhooks are rejected.
+    /// Sets the first vendor's webhook signing secrets, two during a rotation; without any, webhooks are rejected.
     pub fn with_webhook_secrets(mut self, secrets: Vec<Secret>) -> Self {
-        self.webhook_secrets = secrets;
+        let mut vendors = self.vendors.to_vec();
+        if let Some(first) = vendors.first_mut() {
+            first.webhook_secrets = secrets;
+        }
+        self.vendors = vendors.into();
         self
     }
 

@@ -17,10 +17,11 @@ use crate::{
         error::Error,
         money,
         order::{Line, Order},
-        runs::{ORDER, OrderInput},
+        runs::{ORDER, OrderInput, Source},
         state::{OrderState, PaymentState, StockState},
         store,
     },
+    payments::{Vendor, choice},
 };
 
 /// The longest key of an item.
@@ -73,12 +74,23 @@ pub struct Wanted {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = PaymentToken))]
 #[serde(deny_unknown_fields)]
 pub struct Payment {
-    /// The payment method's token, from the gateway.
+    /// The payment method's token, from the first vendor.
     #[cfg_attr(
         feature = "server",
         schema(max_length = 255, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$", example = "tok_ok")
     )]
-    pub token: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// Tokens by vendor, of several. A vendor without a token is skipped.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tokens: BTreeMap<String, String>,
+}
+
+impl Payment {
+    /// With a token of the first vendor.
+    pub fn of(token: impl Into<String>) -> Self {
+        Self { token: Some(token.into()), tokens: BTreeMap::new() }
+    }
 }
 
 /// An accepted order, from this or an earlier request with the same key.
@@ -112,8 +124,10 @@ impl Orders {
         traceparent: Option<String>,
     ) -> Result<Placed, Error> {
         self.check(request, key)?;
+        let id = Uuid::now_v7();
+        let sources = self.sources(id, &request.payment)?;
         let mut tx = self.engine.begin().await?;
-        let (id, run_id) = (Uuid::now_v7(), Uuid::now_v7());
+        let run_id = Uuid::now_v7();
         if let Some(key) = key {
             let hash = hash(request)?;
             if let Some((first, first_hash)) = store::orders::claim_key(&mut tx, key, id, &hash).await? {
@@ -133,7 +147,7 @@ impl Orders {
         let mut order = self.priced(&mut tx, request, id, run_id).await?;
         order.created_at = store::orders::insert(&mut tx, &order).await?;
         order.updated_at = order.created_at;
-        let input = OrderInput::new(&order, &request.payment.token, self.settings.payment_window)?;
+        let input = OrderInput::new(&order, sources, self.settings.payment_window)?;
         let input = to_json(&input).map_err(|error| Error::InvalidRequest(error.to_string()))?;
         let tags = BTreeMap::from([("order".to_owned(), id.to_string())]);
         let start = StartRun { id: Some(run_id), tags, traceparent, ..StartRun::named(ORDER, input) };
@@ -145,7 +159,6 @@ impl Orders {
 
     fn check(&self, request: &PlaceOrder, key: Option<&str>) -> Result<(), Error> {
         within("customer_id", &request.customer_id, LONGEST_CUSTOMER)?;
-        within("payment.token", &request.payment.token, 255)?;
         if let Some(key) = key {
             within("the idempotency key", key, 255)?;
         }
@@ -172,6 +185,37 @@ impl Orders {
             Some(delivery) => delivery.check(self.settings.store(), self.settings.delivery_radius_km),
             None => Ok(()),
         }
+    }
+
+    /// Where the order may be paid, with a token for each, in the order in which they are tried. What this depends on is
+    /// recorded with it: the settings may be others later.
+    fn sources(&self, order: Uuid, payment: &Payment) -> Result<Vec<Source>, Error> {
+        for (vendor, token) in &payment.tokens {
+            within(&format!("payment.tokens.{vendor}"), token, 255)?;
+            if !self.vendors.iter().any(|known| known.name == *vendor) {
+                return Err(Error::InvalidRequest(format!("payment.tokens: there is no vendor {vendor:?}")));
+            }
+        }
+        if let Some(token) = &payment.token {
+            within("payment.token", token, 255)?;
+        }
+        let first = self.vendors.first().map(|vendor| vendor.name.as_str());
+        let token_of = |vendor: &Vendor| {
+            let own = payment.tokens.get(&vendor.name);
+            own.or_else(|| payment.token.as_ref().filter(|_| first == Some(&vendor.name)))
+        };
+        let able: Vec<(&Vendor, &String)> =
+            self.vendors.iter().filter_map(|vendor| Some((vendor, token_of(vendor)?))).collect();
+        let weights: Vec<u32> = able.iter().map(|(vendor, _)| vendor.weight).collect();
+        let source = |place: usize| {
+            let (vendor, token) = able.get(place)?;
+            Some(Source { vendor: vendor.name.clone(), token: (*token).clone() })
+        };
+        let sources: Vec<Source> = choice::order_of(order, &weights).into_iter().filter_map(source).collect();
+        if sources.is_empty() {
+            return Err(Error::InvalidRequest("payment has no token".to_owned()));
+        }
+        Ok(sources)
     }
 
     /// The order at present prices, which are the ones charged.

@@ -64,15 +64,21 @@ impl WebhookTaken {
 }
 
 impl Orders {
-    /// Handles a webhook, given its raw body and signature header.
+    /// Handles a webhook of a vendor, given its raw body and its headers.
     ///
     /// # Errors
-    /// The signature's codes and `webhook_unreadable`: answer 400; only the latter, which is signed, is recorded. Otherwise the
+    /// `unknown_vendor`. The signature's codes and `webhook_unreadable`: answer 400; only the latter, which is signed, is recorded. Otherwise the
     /// database failed: answer 503, and the gateway sends it again.
-    pub async fn webhook(&self, signature: &str, body: &[u8]) -> Result<WebhookTaken, Error> {
+    pub async fn webhook<'a>(
+        &self,
+        vendor: &str,
+        header: impl Fn(&str) -> Option<&'a str> + Send,
+        body: &[u8],
+    ) -> Result<WebhookTaken, Error> {
+        let vendor = self.vendor(vendor)?;
         // The gateway signs with its wall-clock time, so compare with ours.
         let now_s = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
-        let received = webhook::receive(&self.webhook_secrets, signature, body, i64::try_from(now_s).unwrap_or(0));
+        let received = webhook::receive_from(vendor, header, body, i64::try_from(now_s).unwrap_or(0));
         let event = match received {
             Ok(event) => event,
             Err(refused) => {

@@ -1,0 +1,82 @@
+//! `backstitch vendor …`: the payment vendors, and what operators want of their breakers.
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use reqwest::Method;
+
+use super::{
+    answer::{show, show_list},
+    client::{Client, ServerArgs},
+    output::{Out, cut, now, relative, table},
+};
+use crate::{
+    engine::BreakerMode,
+    orders::{SetVendor, VendorInfo},
+};
+
+/// The subcommands.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Verb {
+    /// List payment vendors, with their breakers
+    List,
+    /// Hold a vendor's calls back (open), let all through (closed), or leave it to the breakers (auto)
+    Set(SetArgs),
+}
+
+/// Arguments of `set`.
+#[derive(Debug, clap::Args)]
+pub(super) struct SetArgs {
+    /// The vendor
+    name: String,
+    /// What its breakers are to do
+    #[arg(value_parser = parse_mode())]
+    state: BreakerMode,
+    /// Reason, shown with the vendor and kept in the audit log
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+}
+
+fn parse_mode() -> impl TypedValueParser<Value = BreakerMode> {
+    PossibleValuesParser::new(BreakerMode::WORDS).try_map(|word| word.parse::<BreakerMode>())
+}
+
+/// Carries out a subcommand.
+pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Result<()> {
+    let client = Client::new(server)?;
+    match verb {
+        Verb::List => {
+            let answer = client.get("/v1/vendors", &[]).await?;
+            show_list(&answer, out, "there are no vendors", render)?;
+        }
+        Verb::Set(args) => {
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            anyhow::ensure!(
+                !args.name.is_empty() && args.name.chars().all(plain),
+                "{:?} is no vendor's name",
+                args.name
+            );
+            let body = serde_json::to_value(SetVendor { state: args.state, reason: Some(args.reason) })?;
+            let path = format!("/v1/vendors/{}", args.name);
+            let answer = client.send(Method::PUT, &path, Some(&body), None).await?;
+            show(&answer, out, |vendor: &VendorInfo| render(std::slice::from_ref(vendor)))?;
+        }
+    }
+    Ok(())
+}
+
+fn render(vendors: &[VendorInfo]) -> String {
+    let row = |vendor: &VendorInfo| {
+        let open = vendor.breakers.iter().filter(|breaker| breaker.state.severity() > 0);
+        let open: Vec<String> = open.map(|breaker| format!("{} {}", breaker.operation, breaker.state)).collect();
+        let by = vendor.actor.clone().unwrap_or_default();
+        let set = vendor.set_at.map(|at| format!("{} by {by}", relative(at, now()))).unwrap_or_default();
+        let breakers = if open.is_empty() { "closed".to_owned() } else { open.join(", ") };
+        vec![
+            cut(&vendor.name, 16),
+            vendor.weight.to_string(),
+            vendor.state.to_string(),
+            cut(&breakers, 24),
+            cut(&set, 20),
+        ]
+    };
+    table(&["NAME", "WEIGHT", "STATE", "BREAKERS", "SET"], vendors.iter().map(row))
+}
