@@ -15,6 +15,7 @@ mod demo;
 #[cfg(all(feature = "embedded", feature = "shop"))]
 mod dev;
 mod doctor;
+mod event;
 mod fleet;
 #[cfg(feature = "shop")]
 pub mod gateway_sim;
@@ -124,6 +125,13 @@ enum Command {
         server: ServerArgs,
         #[command(subcommand)]
         verb: retention::Verb,
+    },
+    /// List events that leave, and the sinks that get them
+    Event {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: event::Verb,
     },
     /// List events from outside, and retry those that are parked
     Inbox {
@@ -266,6 +274,7 @@ impl Cli {
             Command::Run { server, verb } => run::run(verb, &server, out).await,
             Command::Hold { server, verb } => hold::run(verb, &server, out).await,
             Command::Retention { server, verb } => retention::run(verb, &server, out).await,
+            Command::Event { server, verb } => event::run(verb, &server, out).await,
             Command::Inbox { server, verb } => inbox::run(verb, &server, out).await,
             Command::Schedule { server, verb } => schedule::run(verb, &server, out).await,
             Command::Operation { server, verb } => operation::run(verb, &server, out).await,

@@ -14,7 +14,7 @@ use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-pub use super::read_models::{Event, EventFilter, EventPage, SinkLag, SinkState};
+pub use super::read_models::{Event, EventFilter, SinkLag, SinkState};
 use super::{
     check::check_json,
     core::model::{Json, to_json},
@@ -24,6 +24,9 @@ use super::{
 
 /// The largest data of an event, in bytes.
 pub const LARGEST_EVENT: usize = 256 * 1024;
+
+/// The longest subject, type or name of a schema, in bytes.
+pub const LONGEST_SUBJECT: usize = 256;
 
 /// Events that one call emits at most.
 pub const EMITTED_AT_MOST: usize = 1_000;
@@ -81,9 +84,9 @@ pub(crate) fn check_events(events: &[NewEvent]) -> Result<(), Error> {
         return Err(Error::InvalidRequest(format!("{} events at once; the limit is {EMITTED_AT_MOST}", events.len())));
     }
     for event in events {
-        check_name("type", Some(&event.event_type), 128)?;
-        check_name("subject", Some(&event.subject), 256)?;
-        check_name("dataschema", Some(&event.dataschema), 256)?;
+        check_name("type", Some(&event.event_type), LONGEST_SUBJECT)?;
+        check_name("subject", Some(&event.subject), LONGEST_SUBJECT)?;
+        check_name("dataschema", Some(&event.dataschema), LONGEST_SUBJECT)?;
         check_json("data", event.data.get())?;
         if event.data.get().len() > LARGEST_EVENT {
             return Err(Error::PayloadTooLarge { size: event.data.get().len(), limit: LARGEST_EVENT });

@@ -22,6 +22,7 @@ mod bodies;
 mod events;
 mod export;
 pub mod extract;
+mod feed;
 mod finish;
 mod health;
 mod holds;
@@ -248,6 +249,7 @@ fn nouns(room: &Room, max_payload: usize) -> OpenApiRouter<App> {
         .merge(keys::routes())
         .merge(operations::routes())
         .merge(export::routes())
+        .merge(feed::routes())
         .merge(retention::routes())
         .merge(run_verbs::routes())
         .merge(runs::routes())

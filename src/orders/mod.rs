@@ -5,6 +5,7 @@
 //! | `state` | the axes of an order and every legal move, with a drawing |
 //! | `money`, `refund`, `delivery` | pure rules: shares, refund tiers, distances |
 //! | `difference`, `reconcile` | what our books and the gateway's disagree about, and how that is found |
+//! | `changes`, `events` | what becomes of an order, and what that says outside |
 //! | `service` | [`Orders`]: what HTTP and CLI call; it records requests, and starts or signals the run |
 //! | `store` | all SQL, and the history store |
 //! | `runs` | the contract with the runs: names, inputs, the one signal |
@@ -12,9 +13,11 @@
 //! The service records facts (a cancel was accepted, the order was dispatched); the order's run moves its states. The
 //! one exception is `cancelling`, which an accepted cancel sets at once, because it is a lock.
 
+mod changes;
 mod delivery;
 pub mod difference;
 mod error;
+mod events;
 mod gate;
 pub mod money;
 mod order;
@@ -34,6 +37,7 @@ pub use self::service::{SetVendor, VendorInfo};
 pub use self::{
     delivery::{Delivery, Position, distance_km},
     error::Error,
+    events::EVENT_TYPES,
     order::{Cancel, Item, Line, Order, OrderPage},
     refund::{BadTiers, RefundTiers, Tier},
     service::{

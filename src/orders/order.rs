@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
+    changes::Changes,
     delivery::Delivery,
     error::Error,
     state::{CancelBy, CancelReason, OrderState, PaymentState, StockState, Word},
@@ -58,6 +59,9 @@ pub struct Order {
     pub dispatched_at: Option<Time>,
     /// When fulfilment reported its delivery.
     pub delivered_at: Option<Time>,
+    /// What has become of it since it was read: events, when it is saved.
+    #[serde(skip)]
+    pub(crate) changes: Changes,
 }
 
 /// One line of an order.
@@ -94,7 +98,8 @@ impl Order {
     /// # Errors
     /// `wrong_state`.
     pub fn become_state(&mut self, to: OrderState) -> Result<(), Error> {
-        self.state = self.state.to(to)?;
+        self.changes.state(self.state, self.state.to(to)?);
+        self.state = to;
         Ok(())
     }
 
@@ -103,7 +108,8 @@ impl Order {
     /// # Errors
     /// `wrong_state`.
     pub fn become_paid(&mut self, to: PaymentState) -> Result<(), Error> {
-        self.payment_state = self.payment_state.to(to)?;
+        self.changes.payment(self.payment_state, self.payment_state.to(to)?);
+        self.payment_state = to;
         Ok(())
     }
 

@@ -169,7 +169,7 @@ fn calls_about_others<'a>(engine: &'a Engine, id: RunId, by: &'a Operator) -> Ve
         set_breaker => engine.set_breaker("acme", BreakerMode::Auto, by),
         admit => async { engine.breaker("acme", "charge").admit().await.map(drop) },
         discard_received => engine.discard_received(id, by),
-        events => async { engine.events(0, &EventFilter::default(), None).await },
+        events => async { engine.events(&EventFilter::default()).await },
         newest_event => engine.newest_event(),
         sinks => engine.sinks(),
         outbox_lag => engine.outbox_lag(),

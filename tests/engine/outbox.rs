@@ -36,7 +36,8 @@ async fn number(engine: &Engine) {
 async fn feed(engine: &Engine, mut after: i64, filter: &EventFilter) -> Vec<Event> {
     let mut all = Vec::new();
     loop {
-        let page = engine.events(after, filter, Some(7)).await.expect("reads");
+        let page = EventFilter { after: Some(after), limit: Some(7), ..filter.clone() };
+        let page = engine.events(&page).await.expect("reads");
         all.extend(page.items);
         match page.next_cursor {
             Some(next) => after = next.parse().expect("a number"),
@@ -211,7 +212,11 @@ async fn each_event_is_numbered_and_read_once_under_writers() {
     assert_eq!((read.len(), distinct.len() as i64), (204, t.count("event").await), "each once");
     assert!(read.iter().map(|event| event.sequence).eq(1..=204), "in the order of their numbers");
     assert_ordered(&read);
-    let one = EventFilter { subject: Some("1".to_owned()), event_type: Some("thing.changed".to_owned()) };
+    let one = EventFilter {
+        subject: Some("1".to_owned()),
+        event_type: Some("thing.changed".to_owned()),
+        ..EventFilter::default()
+    };
     let of_one: Vec<Event> = read.iter().filter(|event| event.subject == "1").cloned().collect();
     assert_eq!(feed(&t.engine, 0, &one).await, of_one);
     number(&t.engine).await;

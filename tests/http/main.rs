@@ -10,6 +10,7 @@ mod dashboards;
 mod differences;
 mod elsewhere;
 mod events;
+mod feed;
 mod hangups;
 mod holds;
 mod hostile;

@@ -162,7 +162,7 @@ impl Stage {
         Some(match command {
             "attention list" | "audit" | "fleet queues" | "fleet workers" | "fleet workflows" | "key list"
             | "doctor" | "openapi" | "man" | "run list" | "retention list" | "schedule list" | "operation list"
-            | "hold list" | "order list" | "reconcile" => vec![],
+            | "hold list" | "order list" | "reconcile" | "event list" | "event sinks" => vec![],
             "completions" => vec!["bash"],
             "demo" => vec!["--orders", "1"],
             "bench" => vec!["--runs", "1", "--database-url", self.other.url(), "--schema", "measured"],

@@ -9,6 +9,7 @@ mod books;
 mod cancelling;
 mod compare;
 mod dropped;
+mod events;
 mod every_fault;
 mod history;
 mod mending;

@@ -7,8 +7,10 @@ use sqlx::PgConnection;
 use crate::engine::{
     api::engine::Engine,
     error::Error,
+    names::check_name,
+    outbox::LONGEST_SUBJECT,
     outbox::{AnySink, LocalSink, NewEvent, Sink, check_events},
-    read_models::{EventFilter, EventPage, SinkLag, SinkState, check_limit},
+    read_models::{Event, EventFilter, SinkLag, SinkState, Slice, check_limit},
     store::outbox,
 };
 
@@ -43,15 +45,24 @@ impl Engine {
         outbox::emit(self.schema(), conn, events).await
     }
 
-    /// Events behind a number, oldest first: the feed that every reader may follow at its own pace.
+    /// Events behind a number, oldest first: the feed that every reader may follow at its own pace. With a filter, a slice may be
+    /// empty and still not be the last.
     ///
     /// # Errors
-    /// `invalid_request`: the limit is out of range. When the database can't be reached.
-    pub async fn events(&self, after: i64, filter: &EventFilter, limit: Option<u32>) -> Result<EventPage, Error> {
-        let limit = check_limit(limit)? as i64;
+    /// `invalid_request`: a parameter is out of its range. When the database can't be reached.
+    pub async fn events(&self, filter: &EventFilter) -> Result<Slice<Event>, Error> {
+        let limit = check_limit(filter.limit)? as i64;
+        let after = filter.after.unwrap_or_default();
+        if after < 0 {
+            return Err(Error::InvalidRequest(format!("after is {after}; numbers begin with 1")));
+        }
+        for (what, text) in [("type", &filter.event_type), ("subject", &filter.subject)] {
+            check_name(what, text.as_deref(), LONGEST_SUBJECT)?;
+        }
+        let which = (filter.event_type.as_deref(), filter.subject.as_deref());
         let mut conn = self.acquire().await?;
-        let (items, next) = outbox::read_after(self.schema(), &mut conn, after, filter, limit).await?;
-        Ok(EventPage { items, next_cursor: next.map(|next| next.to_string()) })
+        let (items, next) = outbox::read_after(self.schema(), &mut conn, after, which, limit).await?;
+        Ok(Slice { items, next_cursor: next.map(|next| next.to_string()) })
     }
 
     /// The number of the newest event; 0 without any.

@@ -13,7 +13,7 @@ use crate::engine::{
     core::execution::panic_message,
     error::Error,
     outbox::{AnySink, DELIVERED_AT_MOST, DELIVERED_WITHIN, SinkCode, SinkError, Start},
-    read_models::{Event, EventFilter},
+    read_models::Event,
     store::{outbox, transaction::begin_bounded},
 };
 
@@ -124,8 +124,7 @@ impl Relay {
 
     async fn read(&self, sequence: i64) -> Result<Vec<Event>, Error> {
         let mut conn = self.engine.acquire().await?;
-        let all = EventFilter::default();
-        Ok(outbox::read_after(self.engine.schema(), &mut conn, sequence, &all, DELIVERED_AT_MOST).await?.0)
+        Ok(outbox::read_after(self.engine.schema(), &mut conn, sequence, (None, None), DELIVERED_AT_MOST).await?.0)
     }
 
     /// Delivers a batch and records it.

@@ -34,24 +34,23 @@ pub struct Event {
     pub data: Value,
 }
 
-/// Which events.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Which events: all conditions hold together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "server", into_params(parameter_in = Query))]
+#[serde(default, deny_unknown_fields)]
 pub struct EventFilter {
-    /// Those of this type.
+    /// Only behind this number: the `sequence` of the last event that was read, or the page's `next_cursor`.
+    #[cfg_attr(feature = "server", param(minimum = 0))]
+    pub after: Option<i64>,
+    /// Only of this type.
+    #[serde(rename = "type")]
     pub event_type: Option<String>,
-    /// Those of this subject.
+    /// Only of this subject.
     pub subject: Option<String>,
-}
-
-/// Some events, oldest first.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-pub struct EventPage {
-    /// The events, by their numbers.
-    pub items: Vec<Event>,
-    /// Where the next page begins; none where the newest event has been reached. With a filter, a page may be empty and still
-    /// have one.
-    pub next_cursor: Option<String>,
+    /// 50 by default.
+    #[cfg_attr(feature = "server", param(minimum = 1, maximum = 200))]
+    pub limit: Option<u32>,
 }
 
 /// What a sink lacks.

@@ -30,7 +30,7 @@ mod wire;
 pub use self::attention::{Attention, AttentionFilter, AttentionGroup};
 pub use self::audit::{ActionOutcome, AuditEntry, AuditFilter};
 pub use self::breakers::{BreakerScope, BreakerStatus};
-pub use self::events::{Event, EventFilter, EventPage, SinkLag, SinkState};
+pub use self::events::{Event, EventFilter, SinkLag, SinkState};
 pub use self::export::{Compensation, ExportFormat, InboxSignal, RunExport, SlotOfRun};
 pub use self::fleet::{
     ActivityInfo, HoldNote, LaneInfo, PolicyInfo, QueueInfo, WorkerInfo, WorkflowInfo, WorkflowVersion, Workflows,

@@ -77,6 +77,7 @@ const TAGS: &[(&str, &str)] = &[
     ("attention", "What an operator should look at, and why a run stands still."),
     ("holds", "Workflows, activities and queues that are held back."),
     ("inbox", "Events from outside, which start and signal runs."),
+    ("events", "Events that leave: a feed, a stream, and the sinks that get them."),
     ("fleet", "Workflows, queues and workers."),
     ("schedules", "Runs that start by the clock."),
     ("retention", "How long ended runs are kept."),

@@ -21,6 +21,7 @@ const SECTIONS: &[Entry] = &[
     ("/operations", "Operations", "operations"),
     ("/fleet", "Fleet", "fleet"),
     ("/schedules", "Schedules", "schedules"),
+    ("/events", "Events", "events"),
 ];
 
 /// The last one.

@@ -12,6 +12,7 @@ mod audit;
 mod axis;
 mod confirmation;
 mod context;
+mod events;
 mod fleet;
 mod format;
 mod forms;
@@ -77,6 +78,7 @@ pub(super) fn routes(app: &App) -> Router<App> {
         .route("/schedules", get(show))
         .route("/schedules/{name}", get(show))
         .route("/audit", get(show))
+        .route("/events", get(show))
         .route("/live", get(live::follow))
         .route("/find", get(find))
         .merge(run_verbs::routes())

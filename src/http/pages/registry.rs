@@ -1,6 +1,8 @@
 //! Which address shows what: the one list that pages and live updates render from.
 
-use super::{address::Address, attention, audit, fleet, layout::Fragment, operations, overview, run, runs, schedules};
+use super::{
+    address::Address, attention, audit, events, fleet, layout::Fragment, operations, overview, run, runs, schedules,
+};
 use crate::http::{App, problem::Problem};
 
 /// Renders the page of an address: at most a few reads of the database.
@@ -15,6 +17,7 @@ pub(super) async fn render(app: &App, address: &Address) -> Result<Fragment, Pro
         ["operations", id] => operations::render_one(app, address, id).await,
         ["schedules"] => schedules::render_list(app).await,
         ["schedules", name] => schedules::render_one(app, address, name).await,
+        ["events"] => events::render(app, address).await,
         ["audit"] => audit::render(app, address).await,
         _ => match app.plugins.owner(address.path()) {
             Some(plugin) => plugin.render(address, &app.base).await,

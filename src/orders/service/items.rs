@@ -48,10 +48,11 @@ impl Orders {
             return Err(Error::InvalidRequest("price and on_hand can't be negative".to_owned()));
         }
         let mut tx = self.engine.begin().await?;
-        let before = store::items::find(&mut tx, sku).await?;
+        let before = store::items::lock(&mut tx, sku).await?;
         let put = store::items::put(&mut tx, sku, &item.name, item.price, &currency, item.on_hand).await?;
         let short = || Error::WrongState(format!("orders have reserved more than {} units of {sku}", item.on_hand));
         let put = put.ok_or_else(short)?;
+        store::items::emit_crossing(&mut tx, before.as_ref(), &put).await?;
         let shown = |item: &Item| {
             let Item { name, price, currency, on_hand, .. } = item;
             json!({"name": name, "price": price, "currency": currency, "on_hand": on_hand})

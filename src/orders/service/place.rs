@@ -13,6 +13,7 @@ use crate::orders::delivery::DeliveryAddress;
 use crate::{
     engine::{StartRun, Time, check::check_filled, to_json},
     orders::{
+        changes::Changes,
         delivery::{self, Delivery},
         error::Error,
         money,
@@ -272,6 +273,7 @@ impl Orders {
             refund_tiers: self.settings.refund_tiers.to_string(),
             dispatched_at: None,
             delivered_at: None,
+            changes: Changes::default(),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
-use crate::orders::order::Item;
+use crate::orders::{events::stock_event, order::Item};
 
 fn read_item(row: &PgRow) -> Result<Item, sqlx::Error> {
     let (on_hand, held): (i64, i64) = (row.try_get("on_hand")?, row.try_get("held")?);
@@ -40,6 +40,28 @@ pub(crate) async fn find(conn: &mut PgConnection, sku: &str) -> Result<Option<It
     sqlx::query(query).bind(sku).fetch_optional(conn).await?.as_ref().map(read_item).transpose()
 }
 
+/// The same, locked until the end of the transaction.
+pub(crate) async fn lock(conn: &mut PgConnection, sku: &str) -> Result<Option<Item>, sqlx::Error> {
+    sqlx::query(include_str!("sql/lock_item.sql")).bind(sku).execute(&mut *conn).await?;
+    find(conn, sku).await
+}
+
+/// Emits the event of an item, locked before it was changed, of which something or nothing is left now as it was not before.
+pub(crate) async fn emit_crossing(
+    conn: &mut PgConnection,
+    before: Option<&Item>,
+    after: &Item,
+) -> Result<(), sqlx::Error> {
+    let Some((event_type, dataschema, data)) = before.and_then(|before| stock_event(before, after)) else {
+        return Ok(());
+    };
+    let query = "INSERT INTO shop.event (id, type, subject, dataschema, data)
+        VALUES (shop.new_event_id(), $1, $2, $3, $4)";
+    let query = sqlx::query(query).bind(event_type).bind(&after.sku).bind(dataschema).bind(data);
+    query.execute(conn).await?;
+    Ok(())
+}
+
 /// Those of these items that exist.
 pub(crate) async fn find_all(conn: &mut PgConnection, skus: &[&str]) -> Result<Vec<Item>, sqlx::Error> {
     let query = "SELECT sku, name, price, currency, on_hand, held FROM shop.items WHERE sku = ANY ($1)";
@@ -54,10 +76,11 @@ pub(crate) async fn load_page(conn: &mut PgConnection, after: &str, limit: i64) 
 
 /// Sets an item's reserved units to the sum of its reservations.
 pub(crate) async fn recount(conn: &mut PgConnection, sku: &str) -> Result<(), sqlx::Error> {
-    sqlx::query(include_str!("sql/lock_item.sql")).bind(sku).execute(&mut *conn).await?;
+    let Some(before) = lock(conn, sku).await? else { return Ok(()) };
     let query = "UPDATE shop.items SET held =
             (SELECT coalesce(sum(quantity), 0) FROM shop.reservations WHERE sku = $1 AND state = 'held')
         WHERE sku = $1";
-    sqlx::query(query).bind(sku).execute(conn).await?;
-    Ok(())
+    sqlx::query(query).bind(sku).execute(&mut *conn).await?;
+    let after = find(conn, sku).await?.unwrap_or_else(|| before.clone());
+    emit_crossing(conn, Some(&before), &after).await
 }

@@ -8,7 +8,9 @@ use uuid::Uuid;
 use crate::{
     engine::Time,
     orders::{
+        changes::Changes,
         delivery::Delivery,
+        events::{OrderEvent, events_of},
         order::{Cancel, Line, Order},
         state::{OrderState, Word},
     },
@@ -27,7 +29,9 @@ impl FromRow<'_, PgRow> for Order {
                 note: row.try_get("cancel_note")?,
             }),
         };
+        let delivery = address.map(|address| Delivery { address, lat: place.0, lon: place.1, at: place.2 });
         Ok(Self {
+            changes: Changes::since(delivery.as_ref()),
             id: row.try_get("id")?,
             run_id: row.try_get("run_id")?,
             customer_id: row.try_get("customer_id")?,
@@ -45,7 +49,7 @@ impl FromRow<'_, PgRow> for Order {
             archived: row.try_get::<Option<Time>, _>("archived_at")?.is_some(),
             captured: row.try_get("captured")?,
             intent_id: row.try_get("intent_id")?,
-            delivery: address.map(|address| Delivery { address, lat: place.0, lon: place.1, at: place.2 }),
+            delivery,
             cancel,
             refund_tiers: row.try_get("refund_tiers")?,
             dispatched_at: row.try_get("dispatched_at")?,
@@ -86,10 +90,12 @@ pub(crate) async fn claim_key(
     sqlx::query_as(query).bind(key).fetch_optional(conn).await
 }
 
-/// Inserts a new order and its lines. The times in `order` are not used: the database's are, and are given back.
+/// Inserts a new order and its lines, and its event. The times in `order` are not used: the database's are, and are given back.
 pub(crate) async fn insert(conn: &mut PgConnection, order: &Order) -> Result<Time, sqlx::Error> {
     let (skus, quantities, prices) = to_columns(&order.items);
     let delivery = order.delivery.as_ref();
+    let events = events_of(order);
+    let event = events.first();
     sqlx::query_scalar(include_str!("sql/insert_order.sql"))
         .bind(order.id)
         .bind(order.run_id)
@@ -104,6 +110,10 @@ pub(crate) async fn insert(conn: &mut PgConnection, order: &Order) -> Result<Tim
         .bind(skus)
         .bind(quantities)
         .bind(prices)
+        .bind(event.map(|event| event.id))
+        .bind(event.map(|event| event.event_type))
+        .bind(event.map(|event| event.dataschema))
+        .bind(event.map(|event| event.data.as_str()))
         .fetch_one(conn)
         .await
 }
@@ -130,12 +140,13 @@ pub(crate) async fn save(conn: &mut PgConnection, order: &Order) -> Result<(), s
     save_all(conn, &[order]).await
 }
 
-/// The same of several orders: the one place through which all changes of orders go.
+/// The same of several orders: the one place through which all changes of orders go, with the events that they are.
 pub(crate) async fn save_all(conn: &mut PgConnection, orders: &[&Order]) -> Result<(), sqlx::Error> {
     /// One value of each order.
     fn of<'a, T>(orders: &[&'a Order], read: impl Fn(&'a Order) -> T) -> Vec<T> {
         orders.iter().map(|order| read(order)).collect()
     }
+    let events: Vec<OrderEvent> = orders.iter().flat_map(|order| events_of(order)).collect();
     if orders.is_empty() {
         return Ok(());
     }
@@ -160,6 +171,11 @@ pub(crate) async fn save_all(conn: &mut PgConnection, orders: &[&Order]) -> Resu
         .bind(of(orders, |order| order.cancel.as_ref().map(|cancel| cancel.by.word())))
         .bind(of(orders, |order| order.cancel.as_ref().and_then(|cancel| i32::try_from(cancel.bp).ok())))
         .bind(of(orders, |order| order.cancel.as_ref().and_then(|cancel| cancel.note.as_deref())))
+        .bind(events.iter().map(|event| event.id).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.event_type).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.order.to_string()).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.dataschema).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.data.as_str()).collect::<Vec<_>>())
         .execute(conn)
         .await?;
     Ok(())

@@ -14,13 +14,15 @@ use crate::engine::{
     core::numbering::{Gap, Head, Numbering, Visible, number},
     error::Error,
     outbox::NewEvent,
-    read_models::{Event, EventFilter},
+    read_models::Event,
 };
 
 /// Events that a turn numbers at most, late ones and others apart.
 const NUMBERED_AT_MOST: i64 = 2_000;
 /// A turn that takes longer is given up: others wait for its lock.
 const NUMBERED_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
+/// No event has a higher number.
+const LAST_NUMBER: i64 = 1 << 62;
 /// Events that one read with a filter looks through at most.
 const LOOKED_THROUGH: i64 = 10_000;
 
@@ -120,17 +122,19 @@ pub(crate) async fn read_after(
     schema: &Schema,
     conn: &mut PgConnection,
     after: i64,
-    filter: &EventFilter,
+    (event_type, subject): (Option<&str>, Option<&str>),
     limit: i64,
 ) -> Result<(Vec<Event>, Option<i64>), Error> {
-    let rows = if let Some(subject) = &filter.subject {
+    // Behind the last that can be; sums with it don't overflow.
+    let after = after.min(LAST_NUMBER);
+    let rows = if let Some(subject) = subject {
         // One more than asked for tells whether that is all.
         let query = include_str!("../sql/events_of_subject.sql");
-        let query = sqlx::query(schema.sql(query)).bind(subject).bind(after).bind(filter.event_type.as_deref());
+        let query = sqlx::query(schema.sql(query)).bind(subject).bind(after).bind(event_type);
         query.bind(limit.saturating_add(1)).fetch_all(conn).await?
     } else {
         let query = sqlx::query(schema.sql(include_str!("../sql/events_after.sql"))).bind(after);
-        let query = query.bind(filter.event_type.as_deref()).bind(limit.saturating_add(1)).bind(LOOKED_THROUGH);
+        let query = query.bind(event_type).bind(limit.saturating_add(1)).bind(LOOKED_THROUGH);
         query.fetch_all(conn).await?
     };
     let mut events = rows.iter().filter(|row| row.try_get("id").is_ok_and(|id: Option<Uuid>| id.is_some()));

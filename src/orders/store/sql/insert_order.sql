@@ -1,4 +1,4 @@
--- Inserts an order and its lines. Called by store/orders.rs, inside the transaction that starts the order's run.
+-- Inserts an order, its lines and its event. Called by store/orders.rs, inside the transaction that starts the order's run.
 -- One statement, because accepting an order is what customers wait for: each statement is a round trip.
 -- o: one reading of the clock for both times, so that a new order has not changed since it was created.
 WITH t AS MATERIALIZED (SELECT shop.now() AS now),
@@ -12,5 +12,9 @@ l AS (
     INSERT INTO shop.order_items (order_id, sku, quantity, price)
     SELECT o.id, k.sku, k.quantity, k.price
     FROM o, unnest($11::text[], $12::bigint[], $13::bigint[]) AS k(sku, quantity, price)
+),
+e AS (
+    INSERT INTO shop.event (id, type, subject, dataschema, data)
+    SELECT $14, $15, o.id::text, $16, $17::jsonb FROM o
 )
 SELECT created_at FROM o

@@ -1,6 +1,7 @@
 -- Holds every line of orders, with the items locked by lock_lines.sql. Called by store/reservations.rs.
 -- h: a new round if an order has held stock before. The partial unique index refuses a second active hold of a line, and
 --    the check on items refuses to hold more than there is: both are backstops, not the rule.
+-- i: an item of which nothing is left is an event.
 -- s: one sum an item, because an UPDATE takes only one of the rows that it is joined with.
 WITH h AS (
     INSERT INTO shop.reservations (order_id, sku, round, quantity, state, created_at, updated_at)
@@ -10,5 +11,12 @@ WITH h AS (
     FROM shop.order_items l WHERE l.order_id = ANY ($1)
     RETURNING sku, quantity
 ),
-s AS (SELECT sku, sum(quantity)::bigint AS quantity FROM h GROUP BY sku)
-UPDATE shop.items i SET held = i.held + s.quantity FROM s WHERE i.sku = s.sku
+s AS (SELECT sku, sum(quantity)::bigint AS quantity FROM h GROUP BY sku),
+i AS (
+    UPDATE shop.items i SET held = i.held + s.quantity FROM s WHERE i.sku = s.sku
+    RETURNING i.sku, i.on_hand, i.held, s.quantity
+)
+INSERT INTO shop.event (id, type, subject, dataschema, data)
+SELECT shop.new_event_id(), 'stock.depleted', sku, 'urn:backstitch:stock:1',
+       jsonb_build_object('available', 0, 'on_hand', on_hand, 'held', held)
+FROM i WHERE on_hand = held AND quantity > 0

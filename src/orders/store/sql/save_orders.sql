@@ -1,5 +1,11 @@
 -- Writes the changing columns of orders. Called by store/orders.rs with the rows locked by lock_orders.sql in the same
 -- transaction: that lock, not a condition here, is what keeps two writers apart. Which moves are legal is orders/state.rs's.
+-- e: the events, in the same statement: they cost no round trip, and their places are drawn under the orders' locks.
+WITH e AS (
+    INSERT INTO shop.event (id, type, subject, dataschema, data)
+    SELECT id, type, subject, dataschema, data::jsonb
+    FROM unnest($21::uuid[], $22::text[], $23::text[], $24::text[], $25::text[]) AS k (id, type, subject, dataschema, data)
+)
 UPDATE shop.orders o
 SET run_id = k.run_id, state = k.state, cancel_reason = k.cancel_reason, payment_state = k.payment_state,
     stock_state = k.stock_state, captured = k.captured, refunded = k.refunded, intent_id = k.intent_id,
