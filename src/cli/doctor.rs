@@ -6,11 +6,13 @@ use anyhow::bail;
 use serde::Serialize;
 
 use super::output::Out;
+#[cfg(feature = "shop")]
+use super::wiring::read_vendors;
 use crate::{config::DatabaseArgs, engine::Engine};
 #[cfg(feature = "shop")]
 use crate::{
     orders::{Error, Orders, ShopSettings, difference::Mismatch, runs::ReconcileInput},
-    payments::{GatewayConfig, Secret, StripeGateway},
+    payments::{DEFAULT_TIMEOUT, FIRST_VENDOR, Secret, Vendor, VendorPool},
 };
 
 /// Differences that are listed.
@@ -34,6 +36,9 @@ struct Gateway {
     /// Gateway to compare the books with, order by order; without it, they are checked by themselves
     #[arg(long, value_name = "URL", env = "BACKSTITCH_GATEWAY_URL")]
     gateway_url: Option<String>,
+    /// Several payment vendors in its place, as a JSON array
+    #[arg(long, value_name = "JSON", env = "BACKSTITCH_VENDORS", hide_env_values = true)]
+    vendors: Option<Secret>,
     /// The gateway's API key
     #[arg(
         long,
@@ -48,9 +53,14 @@ struct Gateway {
 
 #[cfg(feature = "shop")]
 impl Gateway {
-    fn open(&self) -> anyhow::Result<Option<StripeGateway>> {
-        let open = |url| StripeGateway::new(&GatewayConfig::new(url, self.gateway_key.clone()));
-        Ok(self.gateway_url.as_ref().map(open).transpose()?)
+    /// The payments of a vendor that is not named can't be compared, which is no breach.
+    fn open(&self) -> anyhow::Result<Option<VendorPool>> {
+        let vendors = match (&self.vendors, &self.gateway_url) {
+            (Some(text), _) => read_vendors(text)?,
+            (None, Some(url)) => vec![Vendor::stripe(FIRST_VENDOR, url, self.gateway_key.clone())],
+            (None, None) => return Ok(None),
+        };
+        Ok(Some(VendorPool::new(vendors, DEFAULT_TIMEOUT, None)?))
     }
 }
 
@@ -144,7 +154,7 @@ async fn check_ledger(orders: &Orders) -> anyhow::Result<Check> {
 
 /// The comparison of the schedule, without its grace: nothing else may be going on.
 #[cfg(feature = "shop")]
-async fn compare_with(gateway: &StripeGateway, orders: &Orders) -> anyhow::Result<Check> {
+async fn compare_with(gateway: &VendorPool, orders: &Orders) -> anyhow::Result<Check> {
     let scope = ReconcileInput { grace_ms: 0, ..ReconcileInput::default() };
     let found = match orders.compare(gateway, &scope).await {
         Ok(found) => found,

@@ -18,7 +18,7 @@ use crate::{
     engine::{self, Engine, MaintenanceConfig, Observer, Registry, WorkerConfig},
     http::App,
     orders::{self, Orders, ShopSettings},
-    payments::{FIRST_VENDOR, Vendor, VendorPool, Vendors},
+    payments::{FIRST_VENDOR, Secret, Vendor, VendorPool, Vendors},
     shop::Shop,
     telemetry::Recorder,
     transfer, workflows,
@@ -50,13 +50,18 @@ pub(super) fn shop(
 }
 
 /// The payment vendors of the settings; unless they name several, the one gateway.
-pub(super) fn vendors(gateway: GatewayArgs) -> anyhow::Result<Vec<Vendor>> {
-    if let Some(text) = gateway.vendors {
-        let read = text.expose().parse::<Vendors>();
-        return Ok(read.map_err(|error| anyhow::anyhow!("--vendors (BACKSTITCH_VENDORS): {error}"))?.0);
+fn vendors(gateway: GatewayArgs) -> anyhow::Result<Vec<Vendor>> {
+    if let Some(text) = &gateway.vendors {
+        return read_vendors(text);
     }
     let only = Vendor::stripe(FIRST_VENDOR, gateway.gateway_url, gateway.gateway_key);
     Ok(vec![Vendor { webhook_secrets: gateway.webhook_secret.into_iter().collect(), ..only }])
+}
+
+/// The vendors of a setting.
+pub(super) fn read_vendors(text: &Secret) -> anyhow::Result<Vec<Vendor>> {
+    let read = text.expose().parse::<Vendors>();
+    Ok(read.map_err(|error| anyhow::anyhow!("--vendors (BACKSTITCH_VENDORS): {error}"))?.0)
 }
 
 /// The name of this process's worker.

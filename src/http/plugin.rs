@@ -67,6 +67,8 @@ pub struct Form {
     pub plan: Vec<String>,
     /// What its button says.
     pub label: &'static str,
+    /// What its page says then: `begun` where a run does it, `set` where it is done.
+    pub done: &'static str,
     /// What can't be done at present: the button is dim.
     pub closed: bool,
 }

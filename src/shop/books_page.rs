@@ -62,6 +62,7 @@ pub(super) async fn form(orders: &Orders, address: &Address) -> Result<Form, Pro
         means: "A run looks at both sides again, and does this only where they still differ so.",
         plan,
         label,
+        done: "begun",
         closed,
     })
 }

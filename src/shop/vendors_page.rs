@@ -46,6 +46,7 @@ pub(super) async fn form(orders: &Orders, address: &Address) -> Result<Form, Pro
         means,
         plan: Vec::new(),
         label,
+        done: "set",
         closed: false,
     })
 }

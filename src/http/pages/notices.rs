@@ -13,6 +13,7 @@ pub(super) fn sentence(word: &str) -> Option<String> {
         "hold" => "Held back. Workers learn of it within a second.",
         "release" => "Released. Waiting work goes on.",
         "delete" => "Deleted. Its runs stay.",
+        "set" => "Set. All processes know within seconds.",
         "begun" => "Begun. A run does it; this page shows when it is done.",
         "operation" => "Created. It goes on by itself, even if you close this page.",
         _ => {

@@ -27,7 +27,7 @@ fn owner<'a>(context: &'a Context, address: &Address) -> Result<&'a dyn Plugin, 
 }
 
 fn confirmation(address: &Address, form: Form) -> Confirmation {
-    let Form { section, parent, title, means, plan, label, closed } = form;
+    let Form { section, parent, title, means, plan, label, closed, done: _ } = form;
     Confirmation {
         section,
         parent: (parent.0.to_owned(), parent.1.to_owned()),
@@ -65,14 +65,14 @@ async fn submit(context: Context, uri: Uri, Sent(fields): Sent<Fields>) -> Respo
         Ok(found) => found,
         Err(problem) => return context.show_problem(&problem),
     };
-    let parent = form.parent.0;
+    let (parent, done) = (form.parent.0, form.done);
     let perform = async {
         let by = context.operator(&fields)?;
         if by.reason.is_none() {
             return Err(Problem::new("reason_required", "a reason is needed"));
         }
         plugin.submit(&address, &by).await?;
-        Ok(with_notice(parent, "begun"))
+        Ok(with_notice(parent, done))
     };
     confirmation::submit(&context, &fields, Ok(confirmation(&address, form)), perform).await
 }
