@@ -10,13 +10,13 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-#[cfg(feature = "kafka")]
-use crate::kafka::Brokers;
 use crate::{
     Secret,
     engine::{DEFAULT_SCHEMA, Engine, Rate, Registry, guarded},
     inbox::Inbox,
 };
+#[cfg(feature = "kafka")]
+use crate::{kafka::Brokers, sinks::Topics};
 
 /// How long a request waits for a connection before it fails with `database_unavailable`.
 const ACQUIRE_WITHIN: Duration = Duration::from_secs(3);
@@ -111,7 +111,20 @@ pub struct ServeArgs {
     /// File of the sources of events from outside and what comes of their events
     #[arg(long, value_name = "FILE", env = "BACKSTITCH_INBOX", value_parser = inbox)]
     pub inbox: Option<Inbox>,
-    /// Kafka's bootstrap servers, as host:port,host:port
+    /// Send events that leave to this URL, signed
+    #[arg(long, value_name = "URL", env = "BACKSTITCH_EVENTS_URL", requires = "events_secret")]
+    pub events_url: Option<String>,
+    /// What they are signed with: a text, or `whsec_` and base64
+    #[arg(long, value_name = "SECRET", env = "BACKSTITCH_EVENTS_SECRET", hide_env_values = true)]
+    pub events_secret: Option<Secret>,
+    /// Write events that leave to the standard output, a line of JSON each
+    #[arg(long, env = "BACKSTITCH_EVENTS_STDOUT")]
+    pub events_stdout: bool,
+    /// Kafka topics of events of orders, payments and stock
+    #[cfg(feature = "kafka")]
+    #[arg(long, value_name = "NAMES", env = "BACKSTITCH_KAFKA_TOPICS", default_value = "orders,payments,stock")]
+    pub kafka_topics: Topics,
+    /// Kafka's bootstrap servers, as host:port,host:port: events that leave are sent there, and topics are read
     #[cfg(feature = "kafka")]
     #[arg(long, value_name = "SERVERS", env = "BACKSTITCH_KAFKA")]
     pub kafka: Option<Brokers>,

@@ -145,6 +145,8 @@ pub mod payments;
 mod secret;
 #[cfg(all(feature = "server", feature = "shop"))]
 pub mod shop;
+#[cfg(feature = "cli")]
+pub mod sinks;
 #[cfg(any(feature = "server", feature = "otlp"))]
 pub mod telemetry;
 #[cfg(any(feature = "cli", feature = "otlp", feature = "shop"))]

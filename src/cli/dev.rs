@@ -89,6 +89,7 @@ async fn serve(args: Args, url: &str, stop: tokio_util::sync::CancellationToken)
         gateway,
         args.serve.max_payload.0,
         args.work.retention,
+        Some(&args.serve),
     )?;
     let engine = orders.engine().clone();
     orders.migrate().await.context("the schema could not be brought up to date")?;

@@ -46,6 +46,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         args.gateway,
         args.serve.max_payload.0,
         args.work.retention,
+        Some(&args.serve),
     )?;
     wiring::require_keys(orders.engine(), &args.serve).await?;
     let listener = wiring::listen(args.serve.listen).await?;

@@ -12,6 +12,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+#[cfg(feature = "kafka")]
+use crate::sinks::KafkaSink;
 use crate::{
     activities::ShopDeps,
     config::{GatewayArgs, RateLimits, SchemaArgs, ServeArgs, WorkArgs},
@@ -20,6 +22,7 @@ use crate::{
     orders::{self, Orders, ShopSettings},
     payments::{FIRST_VENDOR, Secret, Vendor, VendorPool, Vendors},
     shop::Shop,
+    sinks::{Stdout, WebhookSink},
     telemetry::Recorder,
     transfer, workflows,
 };
@@ -37,6 +40,7 @@ pub(super) fn shop(
     gateway: GatewayArgs,
     max_payload: usize,
     retention: Duration,
+    sinks: Option<&ServeArgs>,
 ) -> anyhow::Result<Orders> {
     orders::check_schema(&schema.name)?;
     let timeout = gateway.gateway_timeout;
@@ -46,7 +50,27 @@ pub(super) fn shop(
     let registry = transfer::register(workflows::register(Registry::new(), &deps), &transfer::Bank::default());
     let engine = Engine::new(pool, registry).with_schema(&schema.name)?;
     let engine = engine.with_max_payload(max_payload).with_retention(retention);
+    let engine = match sinks {
+        Some(args) => with_sinks(engine, args)?,
+        None => engine,
+    };
     Ok(Orders::new(engine, settings).with_vendors(&vendors))
+}
+
+/// With where the settings send events that leave.
+fn with_sinks(mut engine: Engine, args: &ServeArgs) -> anyhow::Result<Engine> {
+    if args.events_stdout {
+        engine = engine.with_sink(Stdout);
+    }
+    if let (Some(url), Some(secret)) = (&args.events_url, &args.events_secret) {
+        let sink = WebhookSink::new(url, secret.clone()).context("--events-url (BACKSTITCH_EVENTS_URL)")?;
+        engine = engine.with_sink(sink);
+    }
+    #[cfg(feature = "kafka")]
+    if let Some(brokers) = &args.kafka {
+        engine = engine.with_sink(KafkaSink::new(brokers.clone(), args.kafka_topics.clone()));
+    }
+    Ok(engine)
 }
 
 /// The payment vendors of the settings; unless they name several, the one gateway.

@@ -44,6 +44,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         args.gateway,
         args.max_payload.0,
         args.work.retention,
+        None,
     )?;
     let stop = wiring::stop_signal()?;
     let engine = orders.engine().clone();

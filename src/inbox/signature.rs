@@ -120,6 +120,12 @@ impl Webhook {
     }
 }
 
+/// What `webhook-signature` says of a body that we send, behind its `v1,`. None: the secret can't be read.
+#[cfg(feature = "cli")]
+pub(crate) fn sign(secret: &Secret, id: &str, at: &str, body: &[u8]) -> Option<String> {
+    Some(STANDARD.encode(digest(&key_of(secret)?, &format!("{id}.{at}."), body)))
+}
+
 /// The bytes of a secret; none where it is not what it says.
 fn key_of(secret: &Secret) -> Option<Vec<u8>> {
     match secret.expose().strip_prefix(STANDARD_SECRET) {

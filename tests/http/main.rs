@@ -33,6 +33,7 @@ mod secrets;
 mod server;
 mod session;
 mod shop;
+mod sinks;
 mod stdout;
 mod stopping;
 #[path = "../support/mod.rs"]

@@ -20,7 +20,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("tls", &[]),
     ("kafka", &[]),
     ("inbox", &["engine", "kafka", "secret"]),
-    ("config", &["engine", "inbox", "kafka", "secret"]),
+    ("sinks", &["engine", "inbox", "kafka", "secret", "tls"]),
+    ("config", &["engine", "inbox", "kafka", "secret", "sinks"]),
     ("telemetry", &["engine", "tls"]),
     // The shop: a port to gateways, the order domain, one external system per activity, one workflow per file.
     ("payments", &["secret", "tls"]),
@@ -62,6 +63,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "payments",
             "secret",
             "shop",
+            "sinks",
             "telemetry",
             "tls",
             "transfer",

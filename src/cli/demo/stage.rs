@@ -67,7 +67,8 @@ impl Stage {
             refund_tiers: format!("{}ms:70,{}ms:40", first.as_millis(), second.as_millis()).parse()?,
             ..ShopSettings::default()
         };
-        let orders = wiring::shop(pool, &SchemaArgs::default(), shop, gateway, DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION)?;
+        let orders =
+            wiring::shop(pool, &SchemaArgs::default(), shop, gateway, DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION, None)?;
         let engine = orders.engine().clone();
         orders.migrate().await?;
 

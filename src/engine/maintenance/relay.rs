@@ -168,6 +168,8 @@ impl Relay {
         let name = &*self.sink.name;
         let through = error.delivered.checked_sub(1).and_then(|at| events.get(at));
         let sequence = through.map_or(before, |event| event.sequence);
+        // What has got something is not down.
+        let failures = if through.is_some() { 0 } else { failures };
         let pause = pause_after(failures);
         if failures == 0 {
             tracing::warn!(sink = name, error = error.message, "a delivery of events failed; it is tried again");

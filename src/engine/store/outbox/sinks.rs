@@ -79,8 +79,10 @@ pub(crate) async fn fail(
     error: &str,
     pause: Duration,
 ) -> Result<bool, Error> {
-    let query = "UPDATE {schema}.event_sink SET sequence = $3, failures = failures + 1, error = $4,
-            failing_since = coalesce(failing_since, {schema}.now()), leased_until = '-infinity',
+    let query = "UPDATE {schema}.event_sink SET error = $4,
+            failures = CASE WHEN sequence < $3 THEN 1 ELSE failures + 1 END,
+            failing_since = CASE WHEN sequence < $3 THEN {schema}.now() ELSE coalesce(failing_since, {schema}.now()) END,
+            sequence = $3, leased_until = '-infinity',
             retry_at = clock_timestamp() + make_interval(secs => $5)
         WHERE name = $1 AND token = $2";
     let query = sqlx::query(schema.sql(query)).bind(name).bind(token).bind(sequence).bind(error);

@@ -1,0 +1,74 @@
+//! The webhook sink against a receiver that refuses: signed, in order, each event until it is taken.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use axum::{Router, body::Bytes, extract::State, http::HeaderMap, http::StatusCode, routing::post};
+use backstitch::{
+    Secret,
+    engine::{
+        Engine, Registry,
+        outbox::{Event, NewEvent},
+    },
+    inbox::{Webhook, signature::Scheme},
+    sinks::WebhookSink,
+};
+
+use crate::support::{TestDatabase, wait_until};
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// Takes what is signed well, and answers 503 to every third request.
+#[derive(Clone, Default)]
+struct Receiver {
+    requests: Arc<AtomicUsize>,
+    taken: Arc<Mutex<Vec<Event>>>,
+}
+
+async fn receive(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let webhook = Webhook { scheme: Scheme::Standard, header: None, secrets: vec![Secret::from(SECRET)] };
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let now = std::time::UNIX_EPOCH.elapsed().expect("a time").as_secs();
+    if webhook.verify(header, &body, now.cast_signed()).is_err() {
+        return StatusCode::UNAUTHORIZED;
+    }
+    let event: Event = serde_json::from_slice(&body).expect("a CloudEvent");
+    assert_eq!(header("webhook-id"), Some(event.id.to_string().as_str()));
+    assert_eq!(header("content-type"), Some("application/cloudevents+json"));
+    if receiver.requests.fetch_add(1, Ordering::SeqCst) % 3 == 1 {
+        return StatusCode::SERVICE_UNAVAILABLE;
+    }
+    receiver.taken.lock().expect("no panic").push(event);
+    StatusCode::NO_CONTENT
+}
+
+#[tokio::test]
+async fn a_webhook_gets_signed_events_in_order() {
+    let database = TestDatabase::new().await;
+    let receiver = Receiver::default();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/hook?token=hidden", listener.local_addr().expect("it is bound"));
+    let app = Router::new().route("/hook", post(receive)).with_state(receiver.clone());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let sink = WebhookSink::new(&url, Secret::from(SECRET)).expect("a sink");
+    let engine = Engine::new(database.pool().clone(), Registry::new()).with_sink(sink);
+    let mut tx = engine.begin().await.expect("begins");
+    let event = |n: usize| NewEvent::new("thing.changed", format!("s{n}"), "urn:test:1", &n).expect("JSON");
+    engine.emit_in(&mut tx, &(0..9).map(event).collect::<Vec<_>>()).await.expect("emits");
+    tx.commit().await.expect("commits");
+    let relay = tokio::spawn(engine.maintenance(Default::default()).run(std::future::pending()));
+    wait_until("all are taken", async || receiver.taken.lock().expect("no panic").len() == 9).await;
+    let taken = receiver.taken.lock().expect("no panic").clone();
+    assert!(taken.iter().map(|event| event.sequence).eq(1..=9), "in order, none twice: the refused one comes next");
+    wait_until("that is on record", async || engine.sinks().await.expect("reads")[0].sequence == 9).await;
+    relay.abort();
+}
+
+#[test]
+fn a_webhook_without_url_or_secret_is_refused() {
+    for (url, secret) in [("ftp://a/b", SECRET), ("", SECRET), ("http://a/b", ""), ("http://a/b", "whsec_%")] {
+        assert!(WebhookSink::new(url, Secret::from(secret)).is_err(), "{url} {secret}");
+    }
+}
