@@ -40,3 +40,4 @@ mod stopping;
 mod support;
 mod terminal;
 mod traces;
+mod vendors;

@@ -87,7 +87,7 @@ async fn serve_adds_nothing_to_anothers_database() {
 #[tokio::test]
 async fn the_demo_ends_right_without_a_warning() {
     let output = Command::new(env!("CARGO_BIN_EXE_backstitch"))
-        .args(["demo", "--orders", "14", "-o", "json"])
+        .args(["demo", "--orders", "15", "-o", "json"])
         .env_remove("BACKSTITCH_LOG")
         .stdin(Stdio::null())
         .kill_on_drop(true)
@@ -97,7 +97,7 @@ async fn the_demo_ends_right_without_a_warning() {
     let (text, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{said}{text}");
     let report: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-    assert_eq!((&report["right"], report["orders"].as_array().map(Vec::len)), (&json!(true), Some(14)));
+    assert_eq!((&report["right"], report["orders"].as_array().map(Vec::len)), (&json!(true), Some(15)));
     let logged: Vec<&str> = said.lines().filter(|line| line.contains("WARN") || line.contains("ERROR")).collect();
     assert!(logged.is_empty(), "{logged:#?}");
 }

@@ -24,25 +24,29 @@ pub(super) struct Books {
     pub(super) breaches: Vec<String>,
 }
 
-/// Compares every payment of the gateway with its order, and the stock with the orders' lines.
+/// Compares what both vendors' ledgers say of each order with our books, and the stock with the orders' lines.
 pub(super) async fn check(stage: &Stage) -> anyhow::Result<Books> {
-    let answer = stage.http.get(format!("{}/sim/ledger", stage.gateway_url)).send().await?.error_for_status()?;
-    let ledger: Value = serde_json::from_str(&answer.text().await?)?;
-    let payments = ledger["payments"].as_array().context("the gateway's ledger is a list of payments")?;
+    let mut payments = read_ledger(stage, &stage.gateway_url).await?;
+    payments.extend(read_ledger(stage, &stage.second_url).await?);
     let mut breaches = stage.orders.book_breaches().await?;
     let (mut captured, mut refunded) = ((0, 0), (0, 0));
     let mut charged: HashMap<&str, i64> = HashMap::new();
-    for payment in payments {
+    let mut moved: HashMap<&str, (i64, i64)> = HashMap::new();
+    for payment in &payments {
         let id = payment["metadata"]["order_id"].as_str().context("a payment names its order")?;
+        let (taken, back) = (amount(payment, "captured"), amount(payment, "refunded"));
+        let sums = moved.entry(id).or_default();
+        *sums = (sums.0 + taken, sums.1 + back);
+        *charged.entry(id).or_default() += i64::from(taken > 0);
+    }
+    for (id, theirs) in moved {
         let order = stage.orders.get(id.parse()?).await?;
-        let theirs = (amount(payment, "captured"), amount(payment, "refunded"));
-        if theirs != (order.captured, order.refunded) {
-            let ours = (order.captured, order.refunded);
-            breaches.push(format!("order {id}: the gateway has (captured, refunded) {theirs:?}, our books {ours:?}"));
+        let ours = (order.captured, order.refunded);
+        if theirs != ours {
+            breaches.push(format!("order {id}: the vendors have (captured, refunded) {theirs:?}, our books {ours:?}"));
         }
-        *charged.entry(id).or_default() += i64::from(theirs.0 > 0);
-        captured = (captured.0 + theirs.0, captured.1 + order.captured);
-        refunded = (refunded.0 + theirs.1, refunded.1 + order.refunded);
+        captured = (captured.0 + theirs.0, captured.1 + ours.0);
+        refunded = (refunded.0 + theirs.1, refunded.1 + ours.1);
     }
     let twice = charged.iter().filter(|(_, times)| **times > 1);
     breaches.extend(twice.map(|(id, times)| format!("order {id} was charged {times} times")));
@@ -57,6 +61,15 @@ pub(super) async fn check(stage: &Stage) -> anyhow::Result<Books> {
         breaches,
     };
     Ok(books.with_stock())
+}
+
+async fn read_ledger(stage: &Stage, url: &str) -> anyhow::Result<Vec<Value>> {
+    let answer = stage.http.get(format!("{url}/sim/ledger")).send().await?.error_for_status()?;
+    let mut ledger: Value = serde_json::from_str(&answer.text().await?)?;
+    match ledger["payments"].take() {
+        Value::Array(payments) => Ok(payments),
+        _ => anyhow::bail!("a vendor's ledger is a list of payments"),
+    }
 }
 
 impl Books {

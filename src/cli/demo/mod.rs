@@ -27,7 +27,7 @@ const CONNECTIONS: u32 = 30;
 /// Run orders through every outcome and check the books
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Orders to place; from 14 on every outcome is covered
+    /// Orders to place; from 15 on every outcome is covered
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=500))]
     orders: u16,
 }

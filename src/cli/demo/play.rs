@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{
     pace::Pace,
     scenario::{Expected, Scenario},
-    stage::{PLENTY, SOLD_OUT, Stage},
+    stage::{PLENTY, SECOND_VENDOR, SOLD_OUT, Stage},
 };
 use crate::{
     engine::{Operator, Run},
@@ -121,7 +121,7 @@ impl Stage {
             customer_id: format!("customer-{}", number + 1),
             items: vec![Wanted { sku: sku.to_owned(), quantity: 1 + number as i64 % 3 }],
             currency: None,
-            payment: Payment::of(scenario.token()),
+            payment: payment(scenario),
             delivery: None,
         };
         Ok(self.orders.place(&request, Some(key)).await.context("placing the order")?.order.id)
@@ -178,6 +178,15 @@ impl Stage {
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
+}
+
+/// A token of the first vendor; where that is too busy, also one of the second.
+fn payment(scenario: Scenario) -> Payment {
+    let mut payment = Payment::of(scenario.token());
+    if scenario == Scenario::FallsBack {
+        payment.tokens.insert(SECOND_VENDOR.to_owned(), "tok_ok".to_owned());
+    }
+    payment
 }
 
 fn operator() -> Operator {

@@ -182,6 +182,15 @@ mod tests {
         (row, if expected.stock.word() == "committed" { quantity } else { 0 })
     }
 
+    /// One that falls back leaves a payment without money at the first vendor.
+    fn payments_of(scenario: &str) -> usize {
+        match scenario {
+            title if title == Scenario::OutOfStock.title() => 0,
+            title if title == Scenario::FallsBack.title() => 2,
+            _ => 1,
+        }
+    }
+
     /// The lines of the README between its marks, without the command and the line that stands for others.
     fn transcript() -> Vec<&'static str> {
         let readme = include_str!("../../../README.md");
@@ -198,7 +207,7 @@ mod tests {
         let (captured, refunded): (i64, i64) = (sum(|order| order.captured), sum(|order| order.refunded));
         let left = ON_HAND - taken.iter().sum::<i64>();
         let books = Books {
-            payments: orders.iter().filter(|row| row.scenario != Scenario::OutOfStock.title()).count(),
+            payments: orders.iter().map(|row| payments_of(row.scenario)).sum(),
             captured: (captured, captured),
             refunded: (refunded, refunded),
             on_hand: (left, left),

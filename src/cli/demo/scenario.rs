@@ -11,6 +11,7 @@ pub(super) enum Scenario {
     TimeoutAfterEffect,
     ServerErrorAfterEffect,
     Flaky,
+    FallsBack,
     LatePayment,
     OutOfStock,
     CancelFirstTier,
@@ -34,7 +35,7 @@ pub(super) struct Expected {
 
 impl Scenario {
     /// All of them, in playing order.
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::Delivered,
         Self::Declined,
         Self::TimeoutBeforeEffect,
@@ -49,6 +50,7 @@ impl Scenario {
         Self::RefundFailsUntilRetry,
         Self::UndoFailsUntilRetry,
         Self::Flaky,
+        Self::FallsBack,
     ];
 
     /// A short description.
@@ -60,6 +62,7 @@ impl Scenario {
             Self::TimeoutAfterEffect => "gateway silent after it took the money",
             Self::ServerErrorAfterEffect => "gateway 500 after it took the money",
             Self::Flaky => "gateway down twice, then fine",
+            Self::FallsBack => "gateway busy: paid at the second vendor",
             Self::LatePayment => "payment arrives after expiry",
             Self::OutOfStock => "out of stock",
             Self::CancelFirstTier => "customer cancels early: 70 % back",
@@ -79,6 +82,7 @@ impl Scenario {
             Self::TimeoutAfterEffect => "tok_timeout_after_effect",
             Self::ServerErrorAfterEffect => "tok_500_after_effect",
             Self::Flaky => "tok_flaky_2",
+            Self::FallsBack => "tok_busy",
             Self::LatePayment => "tok_late_success",
             Self::RefundFailsUntilRetry | Self::UndoFailsUntilRetry => "tok_refund_fails",
             _ => "tok_ok",
@@ -103,6 +107,7 @@ impl Scenario {
             Self::TimeoutAfterEffect
             | Self::ServerErrorAfterEffect
             | Self::Flaky
+            | Self::FallsBack
             | Self::LatePayment
             | Self::CancelTooLate => kept(O::Processing),
             Self::OutOfStock => cancelled(R::OutOfStock, P::None, S::None, 0),

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
+use serde_json::json;
 use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +15,7 @@ use crate::{
     engine::{DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION, Engine, WorkerConfig},
     gateway_sim, http,
     orders::{Orders, PutItem, ShopSettings},
-    payments::Secret,
+    payments::{FIRST_VENDOR, Secret, VendorKind},
     shop, tls,
 };
 
@@ -38,9 +39,25 @@ pub(super) struct Stage {
     pub(super) engine: Engine,
     pub(super) orders: Orders,
     pub(super) gateway_url: String,
+    /// The second payment vendor.
+    pub(super) second_url: String,
     pub(super) http: reqwest::Client,
     pub(super) pace: Pace,
     stop: CancellationToken,
+}
+
+/// The name of the second vendor, an acquirer.
+pub(super) const SECOND_VENDOR: &str = "north";
+const WEBHOOK_SECRET: &str = "whsec_demo";
+
+/// Both vendors as the setting has them; the second is asked where the first does not serve an order.
+fn vendors(first: &str, second: &str) -> String {
+    json!([
+        {"name": FIRST_VENDOR, "kind": "stripe", "url": first, "key": "sk_test_demo", "webhook_secret": WEBHOOK_SECRET},
+        {"name": SECOND_VENDOR, "kind": "acquirer", "url": second, "key": "key_demo", "webhook_secret": WEBHOOK_SECRET,
+            "weight": 0},
+    ])
+    .to_string()
 }
 
 /// What runs behind the stage.
@@ -50,14 +67,18 @@ impl Stage {
     /// Migrates, starts everything and creates the items.
     pub(super) async fn set(pool: PgPool, pace: Pace) -> anyhow::Result<(Arc<Self>, Parts)> {
         let local = ([127, 0, 0, 1], 0).into();
-        let (api, sim) = (wiring::listen(local).await?, wiring::listen(local).await?);
-        let events = format!("http://{}/v1/webhooks/stripe", api.local_addr()?);
+        let (api, sim, acquiring) =
+            (wiring::listen(local).await?, wiring::listen(local).await?, wiring::listen(local).await?);
+        let events =
+            |vendor: &str| Ok::<_, std::io::Error>(format!("http://{}/v1/webhooks/{vendor}", api.local_addr()?));
+        let (of_first, of_second) = (events(FIRST_VENDOR)?, events(SECOND_VENDOR)?);
         let gateway_url = format!("http://{}", sim.local_addr()?);
-        let secret = Secret::new("whsec_demo");
+        let second_url = format!("http://{}", acquiring.local_addr()?);
+        let secret = Secret::new(WEBHOOK_SECRET);
         let gateway = GatewayArgs {
             gateway_url: gateway_url.clone(),
             gateway_key: Secret::new("sk_test_demo"),
-            vendors: None,
+            vendors: Some(Secret::new(vendors(&gateway_url, &second_url))),
             gateway_timeout: pace.of(GATEWAY_TIMEOUT),
             webhook_secret: Some(secret.clone()),
         };
@@ -75,13 +96,21 @@ impl Stage {
         let stop = CancellationToken::new();
         let mut parts = Parts::new();
         let simulator = gateway_sim::Config {
-            webhook_url: Some(events),
-            webhook_secret: secret,
+            webhook_url: Some(of_first),
+            webhook_secret: secret.clone(),
             hold: pace.of(SILENCE),
             ..gateway_sim::Config::default()
         };
         let stopped = stop.clone().cancelled_owned();
         parts.spawn(async move { gateway_sim::serve(sim, simulator, stopped).await.context("the gateway simulator") });
+        let acquirer = gateway_sim::Config {
+            kind: VendorKind::Acquirer,
+            webhook_url: Some(of_second),
+            webhook_secret: secret,
+            ..gateway_sim::Config::default()
+        };
+        let stopped = stop.clone().cancelled_owned();
+        parts.spawn(async move { gateway_sim::serve(acquiring, acquirer, stopped).await.context("the second vendor") });
         let (app, stopped) = (shop::app(orders.clone()), stop.clone().cancelled_owned());
         parts.spawn(async move { http::serve(api, app, stopped).await.context("the API") });
         let config = WorkerConfig { name: "demo".to_owned(), drain: Duration::from_secs(5), ..WorkerConfig::default() };
@@ -93,7 +122,7 @@ impl Stage {
         orders.put_item(PLENTY, &item("Espresso beans, 1 kg", ON_HAND)).await?;
         orders.put_item(SOLD_OUT, &item("White truffle", 0)).await?;
         let http = tls::client(&gateway_url.parse()?, Duration::from_secs(10))?;
-        Ok((Arc::new(Self { engine, orders, gateway_url, http, pace, stop }), parts))
+        Ok((Arc::new(Self { engine, orders, gateway_url, second_url, http, pace, stop }), parts))
     }
 
     /// Drains and stops everything; returns the first failure.
