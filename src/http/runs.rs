@@ -75,7 +75,7 @@ async fn start(
 ) -> Result<Response, Problem> {
     let started = app.engine.accept(body.request(key, traceparent)?).await?;
     note_run(started.run);
-    let run = app.engine.run(started.run).await.map_err(Error::after_write)?;
+    let run = app.engine.started_run(started).await.map_err(Error::after_write)?;
     let id = run.id;
     let location = [(header::LOCATION, format!("/v1/runs/{id}"))];
     Ok((status(started), location, Answer(run)).into_response())

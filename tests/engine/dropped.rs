@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, time::Duration};
 use backstitch::engine::{
     Allowance, AttentionFilter, AuditFilter, BreakerMode, CatchUp, Engine, EventFields, EventFilter, HoldKind,
     Incoming, Mapping, NewKey, Operator, Overlap, ReceivedFilter, Role, RunFilter, RunId, ScheduleSpec, SendSignal,
-    Subject, TopicPart, Verb, begin, guarded, to_json,
+    Started, Subject, TopicPart, Verb, begin, guarded, to_json,
 };
 use futures_util::future::BoxFuture;
 use serde_json::json;
@@ -141,6 +141,7 @@ fn calls<'a>(
         gauges => engine.gauges(Duration::from_secs(5)),
         worker_silent_for => engine.worker_silent_for("w0"),
         run => engine.run(run),
+        started_run => engine.started_run(Started { run, created: true }),
         find_run => engine.find_run("0"),
         result => engine.result(run, Duration::from_millis(100)),
         export => engine.export(run),

@@ -119,3 +119,14 @@ async fn a_request_id_goes_in_and_out() {
     assert_eq!(answer.json["request_id"], "abc-2");
     assert_eq!(server.get("/healthz").await.header("x-request-id").len(), 36);
 }
+
+#[tokio::test]
+async fn a_started_run_is_shown_as_it_is() {
+    let server = Server::idle().await;
+    let body = json!({"workflow": "echo", "input": {"text": "a"}, "key": "k", "tags": {"a": "b"}});
+    let started = server.post("/v1/runs", body.clone()).await;
+    assert_eq!(started.status, 201, "{}", started.json);
+    let id = started.json["id"].as_str().expect("an id");
+    assert_eq!(started.json, server.get(&format!("/v1/runs/{id}")).await.json);
+    assert_eq!(server.post("/v1/runs", body).await.json, started.json, "the key was known");
+}

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use crate::engine::{
-    api::engine::Engine,
+    api::{engine::Engine, start_request::Started},
     core::model::RunId,
     error::Error,
     hints::Watch,
-    read_models::{Run, RunResult},
+    read_models::{Run, RunResult, RunStatus},
     store::{give_back, reads, search},
 };
 
@@ -50,7 +50,27 @@ impl Engine {
         found.steps = Some(reads::load_steps(self.schema(), &mut conn, run).await?);
         found.attention = Some(search::attention::of_run(self.schema(), &mut conn, run).await?);
         found.children = Some(reads::load_children(self.schema(), &mut conn, run).await?);
+        give_back(conn);
         Ok(found)
+    }
+
+    /// A run that was started a moment ago. Before a worker has it nothing else is on record of it, and nothing else is read.
+    ///
+    /// # Errors
+    /// `unknown_run`.
+    pub async fn started_run(&self, started: Started) -> Result<Run, Error> {
+        let mut conn = self.acquire().await?;
+        let found = reads::load_run(self.schema(), &mut conn, started.run).await?;
+        give_back(conn);
+        if started.created && found.status == RunStatus::Pending {
+            return Ok(Run {
+                steps: Some(Vec::new()),
+                attention: Some(Vec::new()),
+                children: Some(Vec::new()),
+                ..found
+            });
+        }
+        self.run(started.run).await
     }
 
     /// The run whose id begins like this, if there is one; dashes may be left out.
