@@ -18,7 +18,7 @@ pub(crate) async fn closed_workflow(
     name: &str,
 ) -> Result<Option<String>, Error> {
     let query = "SELECT w.name FROM {schema}.run r JOIN {schema}.workflow w ON w.id = r.workflow_id
-        WHERE r.id = $1 AND w.internal AND $2 <> ALL (w.public_signals)";
+        WHERE r.id = (SELECT $1::uuid) AND w.internal AND $2 <> ALL (w.public_signals)";
     Ok(sqlx::query_scalar(schema.sql(query)).bind(run).bind(name).fetch_optional(conn).await?)
 }
 
