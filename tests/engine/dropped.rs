@@ -141,7 +141,6 @@ fn calls<'a>(
         gauges => engine.gauges(Duration::from_secs(5)),
         worker_silent_for => engine.worker_silent_for("w0"),
         run => engine.run(run),
-        started_run => engine.started_run(Started { run, created: true }),
         find_run => engine.find_run("0"),
         result => engine.result(run, Duration::from_millis(100)),
         export => engine.export(run),
@@ -159,6 +158,7 @@ fn calls<'a>(
 
 fn calls_about_others<'a>(engine: &'a Engine, id: RunId, by: &'a Operator) -> Vec<(&'static str, Call<'a>)> {
     calls! {
+        started_run => engine.started_run(Started { run: id, created: true }),
         receive => async { engine.receive(&source(), &event()).await },
         receive_from_topic => async { engine.receive_from_topic(&source(), &topic(), &[]).await },
         skip_in_topic => async { engine.skip_in_topic(&source(), &topic(), 1).await },

@@ -11,6 +11,7 @@ use backstitch::{
         Workflow, to_json,
     },
     http,
+    inbox::Inbox,
     orders::ShopSettings,
     shop,
 };
@@ -72,6 +73,8 @@ struct Stage {
     seq: String,
     order: String,
     operation: String,
+    /// An event from outside that is parked.
+    event: String,
     /// The id of a key that may be revoked.
     key: String,
     /// What the commands show to the server.
@@ -95,7 +98,9 @@ impl Stage {
         let orders = open_orders(&engine, ShopSettings::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        tokio::spawn(http::serve(listener, shop::app(orders.clone()), stop.clone().cancelled_owned()));
+        let inbox = Inbox::parse(r#"{"sources": [{"name": "crm", "rules": []}]}"#).expect("a source");
+        let app = shop::app(orders.clone()).with_inbox(inbox);
+        tokio::spawn(http::serve(listener, app, stop.clone().cancelled_owned()));
         put_item(&orders, "plenty", 5).await;
         let order = orders.place(&order_request("tok_ok", &[("plenty", 1)]), None).await.expect("an order").order.id;
         let (waiting, _) = start::<Patient>(&engine, "waiting").await;
@@ -112,7 +117,7 @@ impl Stage {
             engine.create_key(&new, "test").await.expect("a key")
         };
         let (key, token) = (create(Role::Viewer).await.key.id, create(Role::Admin).await.token);
-        let order = order.to_string();
+        let (order, event) = (order.to_string(), park_an_event(&engine).await);
         let mut stage = Self {
             database,
             other,
@@ -125,6 +130,7 @@ impl Stage {
             seq,
             order,
             operation: String::new(),
+            event,
             key,
             token,
             stop,
@@ -162,7 +168,8 @@ impl Stage {
         Some(match command {
             "attention list" | "audit" | "fleet queues" | "fleet workers" | "fleet workflows" | "key list"
             | "doctor" | "openapi" | "man" | "run list" | "retention list" | "schedule list" | "operation list"
-            | "hold list" | "order list" | "reconcile" | "event list" | "event sinks" => vec![],
+            | "hold list" | "order list" | "reconcile" | "event list" | "event sinks" | "inbox list"
+            | "vendor list" => vec![],
             "completions" => vec!["bash"],
             "demo" => vec!["--orders", "1"],
             "bench" => vec!["--runs", "1", "--database-url", self.other.url(), "--schema", "measured"],
@@ -186,6 +193,10 @@ impl Stage {
                 vec![id]
             }
             "hold set" | "hold release" => vec!["queue", "mail", "--reason", "r"],
+            "inbox show" => vec![&self.event],
+            "inbox retry" => vec![&self.event, "--dry-run"],
+            "inbox discard" => vec![&self.event, "--reason", "r"],
+            "vendor set" => vec!["stripe", "auto", "--reason", "r"],
             "order place" => vec!["--sku", "plenty", "--payment", "tok_ok"],
             "order show" | "order cancel" => vec![order],
             _ => return None,
@@ -204,6 +215,16 @@ impl Stage {
         let output = ended.await.unwrap_or_else(|_| panic!("`{command}` goes on")).expect("it runs");
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     }
+}
+
+/// By rules that the server has not got.
+async fn park_an_event(engine: &Engine) -> String {
+    let text = r#"{"sources": [{"name": "crm", "rules": [{"type": "t", "versions": [], "then": "ignore"}]}]}"#;
+    let mapping = Inbox::parse(text).expect("a source").mappings().remove(0);
+    let event = mapping.read(json!({"id": "1", "type": "t"})).expect("an event");
+    engine.receive(&mapping, &event).await.expect("it is taken");
+    let parked = engine.received_events(&Default::default()).await.expect("a list").items.remove(0);
+    parked.id.to_string()
 }
 
 async fn start<W: Workflow<Input = ()>>(engine: &Engine, status: &str) -> (String, backstitch::engine::RunId) {
