@@ -32,6 +32,7 @@ pub mod limits;
 mod metrics;
 pub mod openapi;
 mod operations;
+pub mod overload;
 mod pages;
 mod patience;
 pub mod plugin;
@@ -61,6 +62,7 @@ use self::{
     base::Base,
     bodies::{Bounds, Room},
     openapi::Documents,
+    overload::WaitingStarts,
     plugin::{Description, Plugins},
     problem::Problem,
 };
@@ -96,6 +98,8 @@ pub struct App {
     max_payload: usize,
     /// The memory for all bodies that are read and handled at a time, in bytes.
     body_memory: usize,
+    /// The starts that wait for the database.
+    starts: WaitingStarts,
     /// Cancelled when the server is to stop: long waits end early, and `/readyz` says no.
     draining: CancellationToken,
     /// What `/metrics` shows; none: there is no such route.
@@ -123,6 +127,7 @@ impl App {
             max_payload: engine.max_payload(),
             body_memory: BODY_MEMORY,
             engine,
+            starts: WaitingStarts::new(overload::MOST_WAITING),
             draining: CancellationToken::new(),
             scraper: None,
             worker: None,
@@ -148,6 +153,12 @@ impl App {
     /// batch; what is beyond is refused with `too_many_bodies`.
     pub const fn with_body_memory(mut self, bytes: usize) -> Self {
         self.body_memory = bytes;
+        self
+    }
+
+    /// With so many starts that wait for the database at a time, 1,000 unless set; what is beyond is refused with `overloaded`.
+    pub fn with_waiting_starts(mut self, most: usize) -> Self {
+        self.starts = WaitingStarts::new(most);
         self
     }
 
@@ -211,6 +222,11 @@ impl App {
     /// The engine.
     pub const fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// The places of starts that wait for the database: a plugin's routes that start runs take theirs here.
+    pub const fn waiting_starts(&self) -> &WaitingStarts {
+        &self.starts
     }
 
     /// Cancelled when the server is to stop.

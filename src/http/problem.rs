@@ -75,6 +75,7 @@ pub const CODES: &[Code] = &[
     Code::new("unknown_version", 422, "The event's version is not understood"),
     Code::new("unmappable", 422, "The event lacks what the rules take from it"),
     Code::new("rate_limited", 429, "Too many requests for now"),
+    Code::new("overloaded", 429, "More starts wait than the database takes"),
     Code::new("internal_error", 500, "Something failed on our side"),
     Code::new("database_error", 500, "The database failed"),
     Code::new("database_unavailable", 503, "The database can't do it just now"),

@@ -65,7 +65,9 @@ type Id = Path<String>;
         (status = 200, description = "The key was known: the first run.", body = Run,
             headers(("location" = String, description = "The run's address."))),
     ),
-    extensions(("x-problems" = json!(["unknown_workflow", "internal_workflow", "invalid_input", "key_conflict"])))
+    extensions(("x-problems" = json!([
+        "unknown_workflow", "internal_workflow", "invalid_input", "key_conflict", "overloaded"
+    ])))
 )]
 async fn start(
     State(app): State<App>,
@@ -73,7 +75,9 @@ async fn start(
     TraceParent(traceparent): TraceParent,
     Json(body): Json<StartBody>,
 ) -> Result<Response, Problem> {
-    let started = app.engine.accept(body.request(key, traceparent)?).await?;
+    let request = body.request(key, traceparent)?;
+    let _place = app.starts.enter()?;
+    let started = app.engine.accept(request).await?;
     note_run(started.run);
     let run = app.engine.started_run(started).await.map_err(Error::after_write)?;
     let id = run.id;
@@ -95,7 +99,8 @@ const fn status(started: Started) -> StatusCode {
     tag = "runs",
     params(TraceParent),
     request_body = Vec<StartBody>,
-    responses((status = 200, description = "A result per item, in order.", body = BatchAnswer))
+    responses((status = 200, description = "A result per item, in order.", body = BatchAnswer)),
+    extensions(("x-problems" = json!(["overloaded"])))
 )]
 async fn batch(
     State(app): State<App>,
@@ -108,6 +113,7 @@ async fn batch(
     let read = |body: &RawValue| parse::<StartBody>(body.get().as_bytes())?.request(None, traceparent.clone());
     let read: Vec<Result<StartRun, Problem>> = bodies.iter().map(|body| read(body)).collect();
     let good = read.iter().filter_map(|request| request.as_ref().ok().cloned()).collect();
+    let _place = app.starts.enter_batch(bodies.len())?;
     let mut started = app.engine.accept_batch(good).await?.into_iter();
     let missing = || Problem::new("internal_error", "the engine gave no result for this item");
     let items = read

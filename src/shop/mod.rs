@@ -24,6 +24,7 @@ use crate::{
             Row,
         },
         base::Base,
+        overload::WaitingStarts,
         page::{Address, Fragment},
         plugin::{Description, Form, Gauge, PluginFuture, Section},
         problem::Problem,
@@ -105,6 +106,7 @@ pub fn description() -> Description {
 struct State {
     orders: Orders,
     customer_limit: Option<Limiter>,
+    starts: WaitingStarts,
     /// Cancelled when the server is to stop: waits end early.
     draining: CancellationToken,
 }
@@ -125,7 +127,8 @@ impl Plugin for Shop {
     fn routes(&self, app: &App) -> Router {
         let (routes, _) = api().split_for_parts();
         let (orders, customer_limit) = (self.orders.clone(), self.customer_limit.clone());
-        routes.with_state(State { orders, customer_limit, draining: app.draining().clone() })
+        let (starts, draining) = (app.waiting_starts().clone(), app.draining().clone());
+        routes.with_state(State { orders, customer_limit, starts, draining })
     }
 
     fn sections(&self) -> &'static [Section] {

@@ -82,7 +82,7 @@ fn order_id(text: &str) -> Result<Uuid, Problem> {
             headers(("location" = String, description = "The order's address."))),
     ),
     extensions(("x-problems" = json!([
-        "unknown_item", "currency_mismatch", "price_overflow", "delivery_too_far", "key_conflict"
+        "unknown_item", "currency_mismatch", "price_overflow", "delivery_too_far", "key_conflict", "overloaded"
     ])))
 )]
 async fn place(
@@ -93,8 +93,10 @@ async fn place(
     Json(body): Json<PlaceOrder>,
 ) -> Result<Response, Problem> {
     let wait = params.duration()?;
+    let place = shop.starts.enter()?;
     let left = shop.count(&body.customer_id).await?;
     let placed = shop.orders.place_in_trace(&body, key.as_deref(), traceparent).await?;
+    drop(place); // who waits for what comes of the order holds up no other
     note_run(placed.order.run_id);
     let id = placed.order.id;
     let mut order = placed.order;

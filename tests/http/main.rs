@@ -22,6 +22,7 @@ mod mounted;
 mod openapi;
 mod operations;
 mod outage;
+mod overload;
 mod refusal;
 mod retention;
 mod roles;

@@ -249,6 +249,13 @@ impl Server {
         Self::serving(app, engine, None).await.0
     }
 
+    /// The API alone, with so many starts that may wait for the database, over a pool.
+    pub(crate) async fn with_waiting_starts(pool: &PgPool, most: usize) -> Self {
+        let engine = Engine::new(pool.clone(), registry()).with_max_payload(MAX_PAYLOAD);
+        let app = shop::app(open_orders(&engine, ShopSettings::default())).with_waiting_starts(most);
+        Self::serving(app, engine, None).await.0
+    }
+
     async fn serving(app: App, engine: Engine, database: Option<TestDatabase>) -> (Self, Engine) {
         install_crypto_provider();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
