@@ -104,7 +104,7 @@
 //! | `cli` | `cli`: the command line, for any service that mounts the router; implies `server` |
 //! | `embedded` | `embedded`: a Postgres from an installed server's binaries, for tests and trials; Unix only |
 //! | `otlp` | `telemetry::Traces`: attempts as spans, to an OpenTelemetry collector |
-//! | `shop` | `orders`, `payments`, `activities`, `workflows`, `gateway_sim`: the order workflow, as an example of size |
+//! | `shop` | `orders`, `notices`, `payments`, `activities`, `workflows`, `gateway_sim`: the order workflow, as an example of size |
 //! | `kafka` | `kafka`: events to and from topics; implies `server` |
 //! | `mimalloc` | the allocator of the binary |
 //!
@@ -138,6 +138,8 @@ pub mod http;
 pub mod inbox;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+#[cfg(feature = "shop")]
+pub mod notices;
 #[cfg(feature = "shop")]
 pub mod orders;
 #[cfg(feature = "shop")]

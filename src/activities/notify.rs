@@ -1,7 +1,7 @@
-//! `notify` and `announce`: notify customer and seller about an order, through a [`Notifier`].
+//! `notify` and `announce`: say through a [`Notifier`] how far an order has come, after the step that it is about has committed.
 //!
-//! A notice is sent after the step that it is about has committed. It may be sent twice; its key lets the receiver
-//! recognise a repeat.
+//! People are told by [`crate::orders::Notices`], from the order's events. A [`Notifier`] is for who embeds the shop and wants to
+//! be called; it may be called twice, with the same key.
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
@@ -89,7 +89,7 @@ pub trait Notifier: Send + Sync + 'static {
     fn send<'a>(&'a self, notification: &'a Notification) -> NotifyFuture<'a>;
 }
 
-/// Writes notifications to the log.
+/// Writes them to the debug log.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogNotifier;
 
@@ -97,7 +97,7 @@ impl Notifier for LogNotifier {
     fn send<'a>(&'a self, notification: &'a Notification) -> NotifyFuture<'a> {
         Box::pin(async move {
             let Notification { key, notice, subject, .. } = notification;
-            tracing::info!(key, order = %notice.order_id, to = ?notice.to, subject, "notification sent");
+            tracing::debug!(key, order = %notice.order_id, to = ?notice.to, subject, "the order has come so far");
             Ok(())
         })
     }

@@ -89,7 +89,8 @@ impl Shop {
         }
         for sku in 0..skus {
             let (price, on_hand) = (PRICE, ON_HAND);
-            let item = PutItem { name: format!("Item {sku}"), price, currency: "EUR".to_owned(), on_hand };
+            let item =
+                PutItem { name: format!("Item {sku}"), price, currency: "EUR".to_owned(), on_hand, seller: None };
             orders.put_item(&format!("sku-{sku}"), &item).await?;
         }
         let http = tls::client(&base.parse()?, ANSWER_WITHIN)?;

@@ -15,6 +15,7 @@ use crate::{
     config::{self, GatewayArgs, SchemaArgs, ServeArgs, WorkArgs},
     embedded::{self, Embedded},
     gateway_sim, http,
+    notices::NoticeSettings,
     orders::ShopSettings,
     payments::Secret,
     telemetry,
@@ -44,6 +45,8 @@ pub(super) struct Args {
     gateway: GatewayArgs,
     #[command(flatten)]
     shop: ShopSettings,
+    #[command(flatten)]
+    notices: NoticeSettings,
 }
 
 /// Serves until a stop signal.
@@ -86,9 +89,9 @@ async fn serve(args: Args, url: &str, stop: tokio_util::sync::CancellationToken)
         config::pool(url, CONNECTIONS)?,
         &args.schema,
         args.shop,
+        &args.notices,
         gateway,
-        args.serve.max_payload.0,
-        args.work.retention,
+        wiring::Limits { max_payload: args.serve.max_payload.0, retention: args.work.retention },
         Some(&args.serve),
     )?;
     let engine = orders.engine().clone();
@@ -105,13 +108,14 @@ async fn serve(args: Args, url: &str, stop: tokio_util::sync::CancellationToken)
     let work = async { stopping(wiring::work(engine.clone(), args.work, stop.clone()).await) };
     let topics = async { stopping(wiring::read_topics(&engine, &args.serve, &stop).await) };
     let schedules = wiring::ensure_schedules(&orders, &stop);
+    let notices = orders.deliver_notices(stop.cancelled());
     let sim = async {
         // Stops last: a draining worker may still call it.
         let served = gateway_sim::serve(sim_listener, simulator, std::future::pending());
         served.await.context("the gateway simulator failed")
     };
     tokio::select! {
-        (served, worked, read, ()) = async { tokio::join!(api, work, topics, schedules) } => {
+        (served, worked, read, (), ()) = async { tokio::join!(api, work, topics, schedules, notices) } => {
             served.and(worked).and(read)
         }
         failed = sim => failed,

@@ -24,6 +24,8 @@ mod inbox;
 mod key;
 mod man;
 mod migrate;
+#[cfg(feature = "shop")]
+mod notification;
 mod openapi;
 mod operation;
 #[cfg(feature = "shop")]
@@ -171,6 +173,14 @@ enum Command {
         #[command(subcommand)]
         verb: vendor::Verb,
     },
+    #[cfg(feature = "shop")]
+    /// List what people were told of orders, and send it again
+    Notification {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: notification::Verb,
+    },
     /// List, follow and stop bulk operations
     Operation {
         #[command(flatten)]
@@ -284,6 +294,8 @@ impl Cli {
             Command::Reconcile { server, args } => reconcile::run(&args, &server, out).await,
             #[cfg(feature = "shop")]
             Command::Vendor { server, verb } => vendor::run(verb, &server, out).await,
+            #[cfg(feature = "shop")]
+            Command::Notification { server, verb } => notification::run(verb, &server, out).await,
             Command::Openapi => openapi::run(),
             Command::Man(args) => man::run(&args),
             Command::Completions(args) => completions::run(&args),

@@ -10,6 +10,7 @@ use super::{output::say, wiring};
 use crate::{
     config::{DatabaseArgs, GatewayArgs, ServeArgs, WorkArgs},
     http,
+    notices::NoticeSettings,
     orders::ShopSettings,
     telemetry,
 };
@@ -30,6 +31,8 @@ pub(super) struct Args {
     gateway: GatewayArgs,
     #[command(flatten)]
     shop: ShopSettings,
+    #[command(flatten)]
+    notices: NoticeSettings,
     /// Serve only; workers elsewhere execute the runs
     #[arg(long)]
     no_worker: bool,
@@ -43,9 +46,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         pool,
         &args.database.schema,
         args.shop,
+        &args.notices,
         args.gateway,
-        args.serve.max_payload.0,
-        args.work.retention,
+        wiring::Limits { max_payload: args.serve.max_payload.0, retention: args.work.retention },
         Some(&args.serve),
     )?;
     wiring::require_keys(orders.engine(), &args.serve).await?;
@@ -65,7 +68,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
             return Ok(());
         }
         // A process whose worker has failed must not look healthy.
-        wiring::work(engine.clone(), args.work, stop.clone()).await.inspect_err(|_| stop.cancel())
+        let notices = orders.deliver_notices(stop.cancelled());
+        let working = wiring::work(engine.clone(), args.work, stop.clone());
+        let working = async { working.await.inspect_err(|_| stop.cancel()) };
+        tokio::join!(working, notices).0
     };
     let topics = async { wiring::read_topics(&engine, &args.serve, &stop).await.inspect_err(|_| stop.cancel()) };
     let schedules = wiring::ensure_schedules(&orders, &stop);

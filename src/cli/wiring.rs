@@ -17,9 +17,10 @@ use crate::sinks::KafkaSink;
 use crate::{
     activities::ShopDeps,
     config::{GatewayArgs, RateLimits, SchemaArgs, ServeArgs, WorkArgs},
-    engine::{self, Engine, MaintenanceConfig, Observer, Registry, WorkerConfig},
+    engine::{self, DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION, Engine, MaintenanceConfig, Observer, Registry, WorkerConfig},
     http::App,
-    orders::{self, Orders, ShopSettings},
+    notices::NoticeSettings,
+    orders::{self, Notices, Orders, ShopSettings},
     payments::{FIRST_VENDOR, Secret, Vendor, VendorPool, Vendors},
     shop::Shop,
     sinks::{Stdout, WebhookSink},
@@ -32,14 +33,29 @@ const TRY_AGAIN: Duration = Duration::from_secs(1);
 /// How long at most.
 const TRY_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
 
+/// How much, and how long.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// The largest payload, in bytes.
+    pub(super) max_payload: usize,
+    /// How long ended runs are kept.
+    pub(super) retention: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_payload: DEFAULT_MAX_PAYLOAD, retention: DEFAULT_RETENTION }
+    }
+}
+
 /// The order service, on an engine that knows the shop's workflows.
 pub(super) fn shop(
     pool: PgPool,
     schema: &SchemaArgs,
     settings: ShopSettings,
+    notices: &NoticeSettings,
     gateway: GatewayArgs,
-    max_payload: usize,
-    retention: Duration,
+    limits: Limits,
     sinks: Option<&ServeArgs>,
 ) -> anyhow::Result<Orders> {
     orders::check_schema(&schema.name)?;
@@ -49,12 +65,14 @@ pub(super) fn shop(
     let deps = ShopDeps::new(pool.clone(), vendors.clone());
     let registry = transfer::register(workflows::register(Registry::new(), &deps), &transfer::Bank::default());
     let engine = Engine::new(pool, registry).with_schema(&schema.name)?;
-    let engine = engine.with_max_payload(max_payload).with_retention(retention);
+    let notices = Notices::open(notices)?;
+    let engine = engine.with_max_payload(limits.max_payload).with_retention(limits.retention);
+    let engine = engine.with_local_sink(notices.sink());
     let engine = match sinks {
         Some(args) => with_sinks(engine, args)?,
         None => engine,
     };
-    Ok(Orders::new(engine, settings).with_vendors(&vendors))
+    Ok(Orders::new(engine, settings).with_vendors(&vendors).with_notices(notices))
 }
 
 /// With where the settings send events that leave.

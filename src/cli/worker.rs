@@ -8,6 +8,7 @@ use super::{output::say, wiring};
 use crate::{
     config::{ByteSize, DatabaseArgs, GatewayArgs, WorkArgs},
     http,
+    notices::NoticeSettings,
     orders::ShopSettings,
     telemetry,
 };
@@ -26,6 +27,8 @@ pub(super) struct Args {
     gateway: GatewayArgs,
     #[command(flatten)]
     shop: ShopSettings,
+    #[command(flatten)]
+    notices: NoticeSettings,
     /// Maximum size of a payload
     #[arg(long, value_name = "SIZE", env = "BACKSTITCH_MAX_PAYLOAD", default_value = "1MiB")]
     max_payload: ByteSize,
@@ -41,9 +44,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         args.database.pool(CONNECTIONS)?,
         &args.database.schema,
         args.shop,
+        &args.notices,
         args.gateway,
-        args.max_payload.0,
-        args.work.retention,
+        wiring::Limits { max_payload: args.max_payload.0, retention: args.work.retention },
         None,
     )?;
     let stop = wiring::stop_signal()?;
@@ -62,6 +65,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         worked
     };
     let health = async { health.await.inspect_err(|_| stop.cancel()) };
-    let (served, worked, ()) = tokio::join!(health, worker, wiring::ensure_schedules(&orders, &stop));
+    let notices = orders.deliver_notices(stop.cancelled());
+    let schedules = wiring::ensure_schedules(&orders, &stop);
+    let (served, worked, (), ()) = tokio::join!(health, worker, schedules, notices);
     served.and(worked)
 }

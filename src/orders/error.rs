@@ -91,6 +91,9 @@ pub enum Error {
     /// A run is mending it.
     #[error("run {0} is mending the difference")]
     DifferenceBeingMended(Uuid),
+    /// There is no such notification.
+    #[error("there is no notification {0}")]
+    UnknownNotification(Uuid),
     /// The engine refused or failed.
     #[error(transparent)]
     Engine(#[from] engine::Error),
@@ -118,6 +121,7 @@ impl Error {
             Self::UnknownDifference(_) => "unknown_difference",
             Self::DifferenceNotOpen(_) => "difference_not_open",
             Self::DifferenceBeingMended(_) => "difference_being_mended",
+            Self::UnknownNotification(_) => "unknown_notification",
             Self::Engine(error) => error.code(),
         }
     }

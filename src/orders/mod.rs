@@ -6,6 +6,7 @@
 //! | `money`, `refund`, `delivery` | pure rules: shares, refund tiers, distances |
 //! | `difference`, `reconcile` | what our books and the gateway's disagree about, and how that is found |
 //! | `changes`, `events` | what becomes of an order, and what that says outside |
+//! | `notices` | whom an event tells what, and the sending of it |
 //! | `service` | [`Orders`]: what HTTP and CLI call; it records requests, and starts or signals the run |
 //! | `store` | all SQL, and the history store |
 //! | `runs` | the contract with the runs: names, inputs, the one signal |
@@ -20,6 +21,7 @@ mod error;
 mod events;
 mod gate;
 pub mod money;
+pub(crate) mod notices;
 mod order;
 pub(crate) mod reconcile;
 mod refund;
@@ -38,11 +40,13 @@ pub use self::{
     delivery::{Delivery, Position, distance_km},
     error::Error,
     events::EVENT_TYPES,
+    notices::{Contact, NoticeSink, Notices, Notification, NotificationCount, NotificationState, Seller},
     order::{Cancel, Item, Line, Order, OrderPage},
     refund::{BadTiers, RefundTiers, Tier},
     service::{
         CancelOrder, ChangeOrder, Comparison, DifferenceFilter, Fulfilment, FulfilmentReport, MendDifference, MendPlan,
-        NewDelivery, OrderFilter, Orders, Payment, PlaceOrder, Placed, PutItem, Wanted, WebhookTaken, book_breaches,
+        NewDelivery, NotificationFilter, OrderFilter, Orders, Payment, PlaceOrder, Placed, PutItem, SendNotification,
+        Wanted, WebhookTaken, book_breaches,
     },
     settings::ShopSettings,
     store::history::{History, HistoryFuture, PostgresHistory},

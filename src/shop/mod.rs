@@ -3,6 +3,8 @@
 
 mod books_page;
 mod differences;
+mod notices_page;
+mod notifications;
 mod orders;
 mod pages;
 mod problem;
@@ -29,7 +31,7 @@ use crate::{
         plugin::{Description, Form, Gauge, PluginFuture, Section},
         problem::Problem,
     },
-    orders::{Error, Orders, VendorInfo, difference::DifferenceKind, state::Word},
+    orders::{Error, NotificationState, Orders, VendorInfo, difference::DifferenceKind, state::Word},
     payments::pool::OPERATIONS,
 };
 use engine::Role::{Operator, Starter};
@@ -45,12 +47,15 @@ const ACCESS: &[Row] = &[
     ("POST", "/v1/reconciliation", Least(Operator)),
     ("POST", "/v1/differences/{id}/mend", Least(Operator)),
     ("PUT", "/v1/vendors/{name}", Least(Operator)),
+    ("POST", "/v1/notifications", Least(Operator)),
+    ("POST", "/v1/notifications/{id}/resend", Least(Operator)),
 ];
 
 const TAGS: &[(&str, &str)] = &[
     ("orders", "The shop's orders."),
     ("items", "The shop's items and their stock."),
     ("books", "What our books and the gateway's disagree about."),
+    ("notifications", "What people were told of orders."),
     ("vendors", "Where orders are paid."),
     ("webhooks", "What payment vendors report."),
 ];
@@ -58,13 +63,16 @@ const TAGS: &[(&str, &str)] = &[
 const SECTIONS: &[Section] = &[
     Section { address: "/orders", name: "Orders", word: "orders", routes: &["/orders", "/orders/{id}"] },
     Section { address: "/differences", name: "Differences", word: "differences", routes: &["/differences"] },
+    Section { address: "/notifications", name: "Notifications", word: "notifications", routes: &["/notifications"] },
     Section { address: "/vendors", name: "Vendors", word: "vendors", routes: &["/vendors"] },
 ];
 
-/// The forms of a difference: what mends its kind, or nothing; and those of a vendor's breakers.
+/// The forms of a difference: what mends its kind, or nothing; those of a vendor's breakers; a notification
+/// once more.
 const FORMS: &[&str] = &[
     "/differences/{id}/mend",
     "/differences/{id}/write-off",
+    "/notifications/{id}/resend",
     "/vendors/{name}/auto",
     "/vendors/{name}/open",
     "/vendors/{name}/closed",
@@ -116,6 +124,7 @@ fn api() -> OpenApiRouter<State> {
         .merge(orders::routes())
         .merge(differences::routes())
         .merge(vendors::routes())
+        .merge(notifications::routes())
         .merge(webhooks::routes())
 }
 
@@ -138,6 +147,7 @@ impl Plugin for Shop {
     fn render<'a>(&'a self, address: &'a Address, base: &'a Base) -> PluginFuture<'a, Result<Fragment, Problem>> {
         Box::pin(async move {
             match address.segments().as_slice() {
+                ["notifications"] => notices_page::render(&self.orders, base, address).await,
                 ["differences"] => books_page::render(&self.orders, base, address).await,
                 ["vendors"] => vendors_page::render(&self.orders, base).await,
                 ["orders", id] => pages::render_one(&self.orders, base, id).await,
@@ -154,6 +164,7 @@ impl Plugin for Shop {
         Box::pin(async move {
             match address.segments().first() {
                 Some(&"vendors") => vendors_page::form(&self.orders, address).await,
+                Some(&"notifications") => notices_page::form(address),
                 _ => books_page::form(&self.orders, address).await,
             }
         })
@@ -163,6 +174,7 @@ impl Plugin for Shop {
         Box::pin(async move {
             match address.segments().first() {
                 Some(&"vendors") => vendors_page::submit(&self.orders, address, by).await,
+                Some(&"notifications") => notices_page::submit(&self.orders, address, by).await,
                 _ => books_page::submit(&self.orders, address, by).await,
             }
         })
@@ -194,8 +206,19 @@ impl Plugin for Shop {
                 help: "Open differences between our books and the gateway's, by kind",
                 values: DifferenceKind::WORDS.iter().map(count).collect(),
             };
+            let unsent = self.orders.unsent_notifications().await.map_err(into_engine_error)?;
+            let count = |(state, word): &(NotificationState, &str)| {
+                let found = unsent.iter().find(|unsent| unsent.state == *state).map_or(0, |unsent| unsent.count);
+                (format!("state=\"{word}\""), found as f64)
+            };
+            let of_unsent = NotificationState::WORDS.iter().filter(|(state, _)| *state != NotificationState::Sent);
+            let notifications = Gauge {
+                name: "backstitch_shop_notifications",
+                help: "Notifications that are not sent, by state; parked ones wait for an operator",
+                values: of_unsent.map(count).collect(),
+            };
             let vendors = self.orders.vendors().await.map_err(into_engine_error)?;
-            Ok(vec![waiting, differences, breakers_gauge(&vendors)])
+            Ok(vec![waiting, differences, notifications, breakers_gauge(&vendors)])
         })
     }
 }

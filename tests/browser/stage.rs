@@ -182,7 +182,8 @@ impl Stage {
         let stage =
             Self { url, engine, orders, paper, _gateway: simulator, _stop: stop.drop_guard(), _database: database };
         wait_until_registered(&stage.engine, &["order", Trip::NAME, Parcel::NAME, Wait::NAME]).await;
-        let item = PutItem { name: "Tea".to_owned(), price: 1250, currency: "EUR".to_owned(), on_hand: 100 };
+        let item =
+            PutItem { name: "Tea".to_owned(), price: 1250, currency: "EUR".to_owned(), on_hand: 100, seller: None };
         stage.orders.put_item("tea", &item).await.expect("an item");
         stage
     }

@@ -93,6 +93,7 @@ impl Customers {
             currency: None,
             payment: Payment::of(self.rng.pick(&tokens)),
             delivery: None,
+            contact: None,
         };
         let by = self.rng.pick(&[CancelBy::Customer, CancelBy::Customer, CancelBy::Seller]);
         let after = Duration::from_millis(self.rng.below(9_000));

@@ -4,9 +4,10 @@ use std::{collections::BTreeSet, time::Duration};
 
 use backstitch::{
     engine::{BreakerMode, Engine, Registry},
+    notices::{Channel, Recipient},
     orders::{
-        CancelOrder, ChangeOrder, DifferenceFilter, Fulfilment, MendDifference, OrderFilter, PutItem, SetVendor,
-        ShopSettings, runs::ReconcileInput,
+        CancelOrder, ChangeOrder, DifferenceFilter, Fulfilment, MendDifference, NotificationFilter, OrderFilter,
+        PutItem, SendNotification, SetVendor, ShopSettings, runs::ReconcileInput,
     },
 };
 use futures_util::future::{BoxFuture, join_all};
@@ -21,8 +22,8 @@ use crate::{
     },
 };
 
-/// They only migrate or compare migrations, or are the same by another name.
-const OTHERS: &[&str] = &["migrate", "place_in_trace"];
+/// They only migrate or compare migrations, are the same by another name, or go on until they are dropped.
+const OTHERS: &[&str] = &["migrate", "place_in_trace", "deliver_notices"];
 
 type Call<'a> = Box<dyn Fn() -> BoxFuture<'a, ()> + 'a>;
 
@@ -59,7 +60,8 @@ async fn a_dropped_call_leaves_nothing_open() {
     let pool = pool.connect_lazy(shop.url()).expect("a URL");
     let orders = open_orders(&Engine::new(pool, Registry::new()), ShopSettings::default());
     let wanted = order_request("tok_ok", &[("tea", 1)]);
-    let item = PutItem { name: "tea".to_owned(), price: 1000, currency: "EUR".to_owned(), on_hand: 1_000 };
+    let item =
+        PutItem { name: "tea".to_owned(), price: 1000, currency: "EUR".to_owned(), on_hand: 1_000, seller: None };
     let filter = OrderFilter { customer_id: Some("ada".to_owned()), ..OrderFilter::default() };
     let cancel = CancelOrder::default();
     let change: ChangeOrder =
@@ -67,6 +69,13 @@ async fn a_dropped_call_leaves_nothing_open() {
     let gateway = &shop.simulator.gateway(GATEWAY_TIMEOUT);
     let (orders, wanted, item, filter, cancel, change) = (&orders, &wanted, &item, &filter, &cancel, &change);
     let now = &ReconcileInput { grace_ms: 0, second_look_ms: 0, ..ReconcileInput::default() };
+    let notifications = &NotificationFilter::default();
+    let send = &SendNotification {
+        order_id: first,
+        about: "order.placed".to_owned(),
+        recipient: Recipient::Operator,
+        channel: Some(Channel::Log),
+    };
     let differences = &DifferenceFilter::default();
     let difference = Uuid::max();
     let query = "INSERT INTO shop.difference
@@ -78,6 +87,10 @@ async fn a_dropped_call_leaves_nothing_open() {
         place => orders.place(wanted, Some("a key")),
         get => orders.get(first),
         customer_of => orders.customer_of(first),
+        notifications => orders.notifications(notifications),
+        send_notification => orders.send_notification(send),
+        resend_notification => orders.resend_notification(Uuid::max()),
+        unsent_notifications => orders.unsent_notifications(),
         wait => orders.wait(first, Duration::from_millis(100)),
         list => orders.list(filter),
         change_delivery => orders.change_delivery(first, &change.delivery),

@@ -13,6 +13,7 @@ mod events;
 mod every_fault;
 mod history;
 mod mending;
+mod notices;
 mod odd_answers;
 mod odd_gateway;
 mod outcomes;

@@ -24,7 +24,7 @@ async fn a_key_with_another_request_conflicts() {
     assert_eq!(one.order.id, other.order.id);
     assert!(one.created != other.created);
     // The price has changed since; the request has not.
-    let dearer = PutItem { name: "tea".into(), price: 2000, currency: "EUR".into(), on_hand: 10 };
+    let dearer = PutItem { name: "tea".into(), price: 2000, currency: "EUR".into(), on_hand: 10, seller: None };
     shop.orders.put_item("tea", &dearer).await.expect("an item");
     let again = shop.orders.place(&wanted, Some("k")).await.expect("known");
     assert_eq!((again.created, again.order.total), (false, 1000));
@@ -55,9 +55,9 @@ async fn an_order_exists_only_with_its_run() {
 async fn senseless_requests_are_refused_with_a_code() {
     let shop = Shop::without_worker().await;
     shop.stock("tea", 10).await;
-    let yen = PutItem { name: "rice".into(), price: 5, currency: "jpy".into(), on_hand: 1 };
+    let yen = PutItem { name: "rice".into(), price: 5, currency: "jpy".into(), on_hand: 1, seller: None };
     shop.orders.put_item("rice", &yen).await.expect("an item");
-    let gold = PutItem { name: "gold".into(), price: i64::MAX, currency: "EUR".into(), on_hand: 9 };
+    let gold = PutItem { name: "gold".into(), price: i64::MAX, currency: "EUR".into(), on_hand: 9, seller: None };
     shop.orders.put_item("gold", &gold).await.expect("an item");
     let good = order_request("tok_ok", &[("tea", 1)]);
     assert_eq!(refusal(&shop, &order_request("tok_ok", &[])).await, "invalid_request");
@@ -101,7 +101,7 @@ async fn stock_never_drops_below_reservations() {
     let id = shop.order("tok_late_success", 3).await;
     shop.until(id, "its stock is held", |order| order.state == OrderState::AwaitingPayment).await;
     assert_eq!(shop.shelf("tea").await, (5, 3));
-    let fewer = PutItem { name: "tea".into(), price: 1000, currency: "EUR".into(), on_hand: 2 };
+    let fewer = PutItem { name: "tea".into(), price: 1000, currency: "EUR".into(), on_hand: 2, seller: None };
     let put = shop.orders.put_item("tea", &fewer).await.map_err(|error| error.code());
     assert_eq!(put.expect_err("three are held"), "wrong_state");
 }

@@ -141,7 +141,7 @@ pub async fn wait_until_registered(engine: &Engine, workflows: &[&str]) {
 
 /// Puts an item on the shelf: 10.00 EUR each.
 pub async fn put_item(orders: &Orders, sku: &str, on_hand: i64) {
-    let item = PutItem { name: sku.to_owned(), price: 1000, currency: "EUR".to_owned(), on_hand };
+    let item = PutItem { name: sku.to_owned(), price: 1000, currency: "EUR".to_owned(), on_hand, seller: None };
     orders.put_item(sku, &item).await.expect("an item");
 }
 
@@ -154,5 +154,6 @@ pub fn order_request(token: &str, items: &[(&str, i64)]) -> PlaceOrder {
         currency: None,
         payment: Payment::of(token),
         delivery: None,
+        contact: None,
     }
 }

@@ -26,12 +26,13 @@ const FLOORS: &[(&str, &[&str])] = &[
     // The shop: a port to gateways, the order domain, one external system per activity, one workflow per file.
     ("payments", &["secret", "tls"]),
     ("gateway_sim", &["payments", "secret", "tls"]),
-    ("orders", &["engine", "payments", "secret"]),
+    ("notices", &["secret", "tls"]),
+    ("orders", &["engine", "notices", "payments", "secret"]),
     ("activities", &["engine", "orders", "payments"]),
     ("workflows", &["activities", "engine", "orders", "payments"]),
     // The faces.
     ("http", &["engine", "inbox", "telemetry"]),
-    ("shop", &["engine", "http", "orders", "payments"]),
+    ("shop", &["engine", "http", "notices", "orders", "payments"]),
     (
         "bench",
         &[
@@ -59,6 +60,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "gateway_sim",
             "http",
             "inbox",
+            "notices",
             "orders",
             "payments",
             "secret",

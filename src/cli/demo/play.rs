@@ -14,7 +14,7 @@ use super::{
 use crate::{
     engine::{Operator, Run},
     orders::{
-        CancelOrder, Fulfilment, Order, Payment, PlaceOrder, Wanted,
+        CancelOrder, Contact, Fulfilment, Order, Payment, PlaceOrder, Wanted,
         state::{CancelBy, OrderState},
     },
 };
@@ -123,6 +123,10 @@ impl Stage {
             currency: None,
             payment: payment(scenario),
             delivery: None,
+            contact: Some(Contact {
+                email: Some(format!("customer-{}@example.com", number + 1)),
+                ..Contact::default()
+            }),
         };
         Ok(self.orders.place(&request, Some(key)).await.context("placing the order")?.order.id)
     }

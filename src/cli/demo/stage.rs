@@ -12,8 +12,9 @@ use super::pace::Pace;
 use crate::{
     cli::wiring,
     config::{GatewayArgs, SchemaArgs},
-    engine::{DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION, Engine, WorkerConfig},
+    engine::{Engine, WorkerConfig},
     gateway_sim, http,
+    notices::NoticeSettings,
     orders::{Orders, PutItem, ShopSettings},
     payments::{FIRST_VENDOR, Secret, VendorKind},
     shop, tls,
@@ -88,8 +89,8 @@ impl Stage {
             refund_tiers: format!("{}ms:70,{}ms:40", first.as_millis(), second.as_millis()).parse()?,
             ..ShopSettings::default()
         };
-        let orders =
-            wiring::shop(pool, &SchemaArgs::default(), shop, gateway, DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION, None)?;
+        let (schema, notices) = (SchemaArgs::default(), NoticeSettings::default());
+        let orders = wiring::shop(pool, &schema, shop, &notices, gateway, wiring::Limits::default(), None)?;
         let engine = orders.engine().clone();
         orders.migrate().await?;
 
@@ -116,9 +117,19 @@ impl Stage {
         let config = WorkerConfig { name: "demo".to_owned(), drain: Duration::from_secs(5), ..WorkerConfig::default() };
         let (worker, stopped) = (engine.clone(), stop.clone().cancelled_owned());
         parts.spawn(async move { worker.work(config, stopped).await.context("the worker") });
+        let (teller, stopped) = (orders.clone(), stop.clone().cancelled_owned());
+        parts.spawn(async move {
+            teller.deliver_notices(stopped).await;
+            Ok(())
+        });
 
-        let item =
-            |name: &str, on_hand| PutItem { name: name.to_owned(), price: PRICE, currency: "EUR".to_owned(), on_hand };
+        let item = |name: &str, on_hand| PutItem {
+            name: name.to_owned(),
+            price: PRICE,
+            currency: "EUR".to_owned(),
+            on_hand,
+            seller: None,
+        };
         orders.put_item(PLENTY, &item("Espresso beans, 1 kg", ON_HAND)).await?;
         orders.put_item(SOLD_OUT, &item("White truffle", 0)).await?;
         let http = tls::client(&gateway_url.parse()?, Duration::from_secs(10))?;

@@ -43,6 +43,7 @@ pub(super) async fn run(args: Args, client: &Client, out: Out) -> anyhow::Result
         currency: None,
         payment: Payment::of(args.payment),
         delivery: Some(Delivery { address: args.address, lat: None, lon: None, at: None }),
+        contact: None,
     };
     let body = serde_json::to_value(&order)?;
     let path = if args.wait { "/v1/orders?wait=30s" } else { "/v1/orders" };

@@ -5,10 +5,11 @@ use serde_json::json;
 
 use super::{
     Orders,
-    place::{LONGEST_SKU, within},
+    place::{LONGEST_CUSTOMER, LONGEST_SKU, within},
 };
 use crate::engine::{AuditRecord, check::check_text};
-use crate::orders::{error::Error, order::Item, store};
+use crate::notices::address::check_email;
+use crate::orders::{error::Error, notices::Seller, order::Item, store};
 
 /// An item to write.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,9 @@ pub struct PutItem {
     /// Units in stock, reserved ones included.
     #[cfg_attr(feature = "server", schema(minimum = 0, example = 100))]
     pub on_hand: i64,
+    /// Who sells it, and is told of its orders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seller: Option<Seller>,
 }
 
 impl Orders {
@@ -44,6 +48,11 @@ impl Orders {
         if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
             return Err(Error::InvalidRequest(format!("{:?} is not an ISO currency code", item.currency)));
         }
+        if let Some(seller) = &item.seller {
+            within("seller.id", &seller.id, LONGEST_CUSTOMER)?;
+            let checked = seller.email.as_deref().map_or(Ok(()), check_email);
+            checked.map_err(|error| Error::InvalidRequest(format!("seller.email {error}")))?;
+        }
         if item.price < 0 || item.on_hand < 0 {
             return Err(Error::InvalidRequest("price and on_hand can't be negative".to_owned()));
         }
@@ -53,6 +62,7 @@ impl Orders {
         let short = || Error::WrongState(format!("orders have reserved more than {} units of {sku}", item.on_hand));
         let put = put.ok_or_else(short)?;
         store::items::emit_crossing(&mut tx, before.as_ref(), &put).await?;
+        store::notifications::put_seller(&mut tx, sku, item.seller.as_ref()).await?;
         let shown = |item: &Item| {
             let Item { name, price, currency, on_hand, .. } = item;
             json!({"name": name, "price": price, "currency": currency, "on_hand": on_hand})

@@ -6,6 +6,7 @@ mod compare;
 mod differences;
 mod fulfil;
 mod items;
+mod notices;
 mod place;
 mod read;
 mod vendors;
@@ -18,6 +19,7 @@ use sqlx::{PgConnection, PgPool};
 use super::{
     SCHEMA, check_schema,
     error::Error,
+    notices::Notices,
     order::Order,
     runs::{News, ORDER_CHANGED, OrderChanged},
     settings::ShopSettings,
@@ -37,6 +39,7 @@ pub use self::{
     differences::{DifferenceFilter, MendDifference, MendPlan},
     fulfil::{ChangeOrder, Fulfilment, FulfilmentReport, NewDelivery},
     items::PutItem,
+    notices::{NotificationFilter, SendNotification},
     place::{Payment, PlaceOrder, Placed, Wanted},
     read::OrderFilter,
     vendors::{SetVendor, VendorInfo},
@@ -51,6 +54,7 @@ pub struct Orders {
     history: Arc<dyn History>,
     /// Where orders may be paid, in their order; with one of them, there is nothing to choose.
     vendors: Arc<[Vendor]>,
+    notices: Arc<Notices>,
     /// Who acts, for the audit.
     actor: Arc<str>,
 }
@@ -69,6 +73,7 @@ impl Orders {
             settings,
             history: Arc::new(PostgresHistory),
             vendors: Arc::new([vendors::first_vendor()]),
+            notices: Arc::default(),
             actor: "local".into(),
         }
     }

@@ -17,6 +17,7 @@ use crate::{
         delivery::{self, Delivery},
         error::Error,
         money,
+        notices::Contact,
         order::{Line, Order},
         runs::{ORDER, OrderInput, Source},
         state::{OrderState, PaymentState, StockState},
@@ -55,6 +56,9 @@ pub struct PlaceOrder {
     #[cfg_attr(feature = "server", schema(value_type = Option<DeliveryAddress>))]
     #[serde(default, deserialize_with = "delivery::read_strictly")]
     pub delivery: Option<Delivery>,
+    /// Where the customer wants to be told of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<Contact>,
 }
 
 /// One item of an order.
@@ -148,6 +152,9 @@ impl Orders {
         let mut order = self.priced(&mut tx, request, id, run_id).await?;
         order.created_at = store::orders::insert(&mut tx, &order).await?;
         order.updated_at = order.created_at;
+        if let Some(contact) = &request.contact {
+            store::notifications::insert_contact(&mut tx, id, contact).await?;
+        }
         let input = OrderInput::new(&order, sources, self.settings.payment_window)?;
         let input = to_json(&input).map_err(|error| Error::InvalidRequest(error.to_string()))?;
         let tags = BTreeMap::from([("order".to_owned(), id.to_string())]);
@@ -163,6 +170,7 @@ impl Orders {
         if let Some(key) = key {
             within("the idempotency key", key, 255)?;
         }
+        request.contact.as_ref().map_or(Ok(()), Contact::check)?;
         if request.items.is_empty() || request.items.len() > MOST_LINES {
             let message = format!("{} lines; an order has 1 to {MOST_LINES}", request.items.len());
             return Err(Error::InvalidRequest(message));

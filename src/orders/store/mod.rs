@@ -9,6 +9,7 @@ pub(crate) mod differences;
 pub(crate) mod history;
 pub(crate) mod inbox;
 pub(crate) mod items;
+pub(crate) mod notifications;
 pub(crate) mod orders;
 pub(crate) mod refunds;
 pub(crate) mod reservations;

@@ -69,7 +69,7 @@ pub(super) fn optional_word<T: Word>(row: &PgRow, column: &str) -> Result<Option
 }
 
 /// A state that a newer version of this program wrote.
-fn unknown_word(column: &str, found: &str) -> sqlx::Error {
+pub(super) fn unknown_word(column: &str, found: &str) -> sqlx::Error {
     sqlx::Error::ColumnDecode { index: column.to_owned(), source: format!("{found:?} is not known here").into() }
 }
 
@@ -200,6 +200,12 @@ pub(crate) async fn rows(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashMa
     let found: Vec<Order> =
         sqlx::query_as("SELECT * FROM shop.orders WHERE id = ANY ($1)").bind(ids).fetch_all(conn).await?;
     Ok(found.into_iter().map(|order| (order.id, order)).collect())
+}
+
+/// Those of these orders that exist, with their lines; of an archived one the slim row.
+pub(crate) async fn find_all(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashMap<Uuid, Order>, sqlx::Error> {
+    let found = rows(conn, ids).await?.into_values().collect();
+    Ok(with_lines(conn, found).await?.into_iter().map(|order| (order.id, order)).collect())
 }
 
 /// A customer's orders that are neither delivered nor cancelled, counted up to `most`. Until the transaction ends nobody else

@@ -21,6 +21,15 @@ pub(crate) async fn forget(conn: &mut PgConnection, before: Time, limit: i64) ->
     // A key is as old as its order, whose id says when it was made.
     let keys = "DELETE FROM shop.order_keys WHERE key IN
         (SELECT key FROM shop.order_keys WHERE order_id < $1 LIMIT $2)";
-    let done = sqlx::query(keys).bind(first_id_of(before)).bind(limit).execute(conn).await?;
-    Ok(forgotten + done.rows_affected())
+    // Where a customer is reached is forgotten once the order is archived; a notification's id says when that was made.
+    let contacts = "DELETE FROM shop.order_contact WHERE order_id IN
+        (SELECT c.order_id FROM shop.order_contact c LEFT JOIN shop.orders o ON o.id = c.order_id
+         WHERE c.order_id < $1 AND (o.id IS NULL OR o.archived_at IS NOT NULL) LIMIT $2)";
+    let notifications = "DELETE FROM shop.notification WHERE id IN
+        (SELECT id FROM shop.notification WHERE id < $1 LIMIT $2)";
+    for query in [keys, contacts, notifications] {
+        let done = sqlx::query(query).bind(first_id_of(before)).bind(limit).execute(&mut *conn).await?;
+        forgotten += done.rows_affected();
+    }
+    Ok(forgotten)
 }

@@ -1,0 +1,77 @@
+//! A mail server as a provider.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use lettre::{
+    AsyncSmtpTransport, AsyncTransport, Message as Mail, Tokio1Executor,
+    message::{Mailbox, header::ContentType},
+};
+
+use super::{Message, Provider, SendError};
+use crate::tls::install_crypto_provider;
+
+/// For each command of the server's.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+
+/// One mail server.
+pub(super) struct Smtp {
+    name: String,
+    from: Mailbox,
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+}
+
+impl Smtp {
+    /// The server of a URL: `smtp://`, or `smtps://` for TLS from the first byte; `?tls=required` for STARTTLS.
+    pub(super) fn new(name: &str, url: &str, from: Mailbox) -> Result<Self, String> {
+        if !url.starts_with("smtp://") && !url.starts_with("smtps://") {
+            return Err("a mail server's URL begins with smtp:// or smtps://".to_owned());
+        }
+        install_crypto_provider();
+        // Not the library's words: they may repeat a password.
+        let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url);
+        let builder = builder.map_err(|_| "not the URL of a mail server, such as smtp://user:password@host:25")?;
+        Ok(Self { name: name.to_owned(), from, transport: builder.timeout(Some(ANSWERS_WITHIN)).build() })
+    }
+
+    fn mail(&self, message: &Message) -> Result<Mail, SendError> {
+        let unusable = |error: &dyn std::fmt::Display| SendError::lasting(format!("not a mail: {error}"));
+        let to: Mailbox = message.to.parse().map_err(|error: lettre::address::AddressError| unusable(&error))?;
+        let built = Mail::builder()
+            .from(self.from.clone())
+            .to(to)
+            .subject(&message.subject)
+            .message_id(Some(format!("<{}@{}>", message.id, self.from.email.domain())))
+            .header(ContentType::TEXT_PLAIN)
+            .body(message.text.clone());
+        built.map_err(|error| unusable(&error))
+    }
+}
+
+impl Provider for Smtp {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<(), SendError>> {
+        Box::pin(async move {
+            match self.transport.send(self.mail(message)?).await {
+                Ok(_) => Ok(()),
+                // 5xx: it refuses this mail and will again. Whatever else is odd may pass.
+                Err(error) if error.is_permanent() => Err(SendError::lasting(describe(&error))),
+                Err(error) => Err(SendError::passing(describe(&error))),
+            }
+        })
+    }
+}
+
+/// An error with its causes.
+fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
+}

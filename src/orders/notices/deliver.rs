@@ -1,0 +1,114 @@
+//! Sending what is due: claimed for a time, so that two workers don't send the same, and tried again if nobody says what became
+//! of it.
+
+use std::{collections::HashMap, time::Duration};
+
+use futures_util::future::join_all;
+use uuid::Uuid;
+
+use super::{Attempted, Claimed, Notices, decide::judge};
+use crate::{
+    engine::Error,
+    notices::{Message, Recipient, SendError, Text},
+    orders::{Orders, order::Order, store},
+};
+
+/// Sent at a time.
+const BATCH: i64 = 32;
+
+/// How long a worker has for them, in seconds: longer than all providers of a channel take.
+const CLAIMED_FOR: f64 = 120.0;
+
+/// How often a worker looks.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How often, while the database does not answer.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
+
+/// Sends what is due until stopped.
+pub(in crate::orders) async fn run(orders: &Orders, notices: &Notices, stop: impl Future<Output = ()>) {
+    let work = async {
+        loop {
+            let pause = match turn(orders, notices).await {
+                Ok(sent) if sent >= BATCH as usize => continue,
+                Ok(_) => LOOK_EVERY,
+                Err(error) => {
+                    tracing::debug!(%error, "can't send notices yet");
+                    TRY_AGAIN
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    };
+    tokio::select! {
+        () = work => {}
+        () = stop => {}
+    }
+}
+
+/// Sends what is due, at most a batch; gives how many were tried.
+async fn turn(orders: &Orders, notices: &Notices) -> Result<usize, Error> {
+    let engine = orders.engine();
+    let claimed = store::notifications::claim(&mut *engine.acquire().await?, BATCH, CLAIMED_FOR).await?;
+    if claimed.is_empty() {
+        return Ok(0);
+    }
+    let ids: Vec<Uuid> = claimed.iter().map(|claimed| claimed.order_id).collect();
+    let about: HashMap<Uuid, Order> = store::orders::find_all(&mut *engine.acquire().await?, &ids).await?;
+    let attempts = claimed.iter().map(|claimed| attempt(notices, claimed, about.get(&claimed.order_id)));
+    let done: Vec<Attempted> = join_all(attempts).await;
+    store::notifications::record(&mut *engine.acquire().await?, &done).await?;
+    Ok(done.len())
+}
+
+async fn attempt(notices: &Notices, claimed: &Claimed, order: Option<&Order>) -> Attempted {
+    let sent = match render(notices, claimed, order) {
+        Ok(message) => notices.post.send(claimed.channel, &message).await,
+        Err(why) => Err(SendError::lasting(why)),
+    };
+    judge(claimed, sent)
+}
+
+fn render(notices: &Notices, claimed: &Claimed, order: Option<&Order>) -> Result<Message, String> {
+    let order = order.ok_or("the order is no longer kept")?;
+    let facts = order.facts(claimed.recipient);
+    let Text { subject, body } = notices.templates.render(&claimed.about, claimed.locale.as_deref(), &facts)?;
+    let (about, to) = (claimed.about.clone(), claimed.address.clone());
+    Ok(Message {
+        id: claimed.id,
+        about,
+        order_id: Some(order.id),
+        recipient: claimed.recipient,
+        to,
+        subject,
+        text: body,
+    })
+}
+
+impl Order {
+    /// What templates may say of it.
+    fn facts(&self, recipient: Recipient) -> crate::notices::Facts {
+        use crate::{
+            notices::{FactLine, Facts},
+            orders::{money::format_amount, state::Word},
+        };
+        let amount = |minor| format_amount(minor, &self.currency);
+        let line = |line: &super::super::Line| FactLine {
+            sku: line.sku.clone(),
+            quantity: line.quantity,
+            price: amount(line.price),
+        };
+        Facts {
+            recipient,
+            order_id: self.id.to_string(),
+            customer_id: self.customer_id.clone(),
+            state: self.state.word().to_owned(),
+            total: amount(self.total),
+            captured: amount(self.captured),
+            refunded: amount(self.refunded),
+            is_charged: self.captured > 0,
+            reason: self.cancel_reason.map_or("", Word::word).replace('_', " "),
+            items: self.items.iter().map(line).collect(),
+        }
+    }
+}

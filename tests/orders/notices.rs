@@ -1,0 +1,302 @@
+//! Notices: made once of each event, and brought to a real mail server, however it behaves.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use backstitch::{
+    Secret,
+    engine::{Engine, MaintenanceConfig, Registry, outbox::NewEvent},
+    notices::{Channel, NoticeSettings, Recipient},
+    orders::{
+        Contact, Notices, Notification, NotificationFilter, NotificationState, Orders, PlaceOrder, Seller,
+        SendNotification, ShopSettings,
+    },
+};
+use serde_json::{Value, json};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use uuid::Uuid;
+
+use crate::{
+    shop::Shop,
+    support::{shop::order_request, wait_for_within},
+};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A mail server in a process of its own.
+struct MailServer {
+    process: Option<Child>,
+    port: u16,
+    folder: PathBuf,
+}
+
+impl MailServer {
+    /// None where it is not installed: `scripts/ensure-mail-server.sh` gets it.
+    fn start() -> Option<Self> {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/ensure-mail-server.sh");
+        if !Command::new(script).status().is_ok_and(|status| status.success()) {
+            eprintln!("skipped: there is no mail server");
+            return None;
+        }
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = free.local_addr().expect("it is bound").port();
+        drop(free);
+        let folder = std::env::temp_dir().join(format!("mails-{}", Uuid::now_v7()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let mut server = Self { process: None, port, folder };
+        server.run();
+        Some(server)
+    }
+
+    fn run(&mut self) {
+        let root = env!("CARGO_MANIFEST_DIR");
+        let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| format!("{root}/target"));
+        let mut process = Command::new("python3")
+            .arg(format!("{root}/tests/orders/mail_server.py"))
+            .arg(self.port.to_string())
+            .arg(&self.folder)
+            .env("PYTHONPATH", format!("{target}/mail-server"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python3 starts");
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+        assert_eq!(line, "ready\n");
+        self.process = Some(process);
+    }
+
+    fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            drop(process.kill());
+            drop(process.wait());
+        }
+    }
+
+    fn trouble(&self, is_on: bool) {
+        let path = self.folder.join("trouble");
+        if is_on { std::fs::write(path, "").expect("a file") } else { std::fs::remove_file(path).expect("a file") }
+    }
+
+    fn mails(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.folder.join("mails")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).expect("a mail")).collect()
+    }
+
+    fn url(&self) -> String {
+        format!("smtp://127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for MailServer {
+    fn drop(&mut self) {
+        self.kill();
+        drop(std::fs::remove_dir_all(&self.folder));
+    }
+}
+
+/// A shop that tells people, by so many workers.
+struct Teller {
+    shop: Shop,
+    engine: Engine,
+    orders: Orders,
+    _stop: DropGuard,
+}
+
+impl Teller {
+    async fn open(settings: &NoticeSettings, workers: usize) -> Self {
+        let shop = Shop::without_worker().await;
+        shop.stock("tea", 100_000).await;
+        let notices = Notices::open(settings).expect("usable settings");
+        let engine = Engine::new(shop.pool.clone(), Registry::new()).with_local_sink(notices.sink());
+        let orders = Orders::new(engine.clone(), ShopSettings::default()).with_notices(notices);
+        let stop = CancellationToken::new();
+        let (maintained, stopped) = (engine.clone(), stop.clone());
+        tokio::spawn(
+            async move { maintained.maintenance(MaintenanceConfig::default()).run(stopped.cancelled()).await },
+        );
+        for _ in 0..workers {
+            let (orders, stopped) = (orders.clone(), stop.clone());
+            tokio::spawn(async move { orders.deliver_notices(stopped.cancelled()).await });
+        }
+        wait_for_within(PATIENCE, "the sink has begun", async || {
+            let sinks = engine.sinks().await.map_err(|error| error.to_string())?;
+            if sinks.iter().any(|sink| sink.name == "notices") { Ok(()) } else { Err(format!("{sinks:?}")) }
+        })
+        .await;
+        Self { shop, engine, orders, _stop: stop.drop_guard() }
+    }
+
+    /// An order of somebody, of which an event then says that it is placed.
+    async fn place(&self, email: &str) -> Uuid {
+        let (email, locale) = (Some(email.to_owned()), Some("de".to_owned()));
+        let contact = Some(Contact { email, locale, phone: None });
+        let request = PlaceOrder { contact, ..order_request("tok_ok", &[("tea", 1)]) };
+        let id = self.orders.place(&request, None).await.expect("an order").order.id;
+        let event = NewEvent::new("order.placed", id.to_string(), "test", &json!({})).expect("an event");
+        let mut tx = self.engine.begin().await.expect("a transaction");
+        self.engine.emit_in(&mut tx, &[event]).await.expect("it is emitted");
+        tx.commit().await.expect("it is committed");
+        id
+    }
+
+    /// What was told of an order's placing.
+    async fn told(&self, order: Uuid) -> Vec<Notification> {
+        let filter = NotificationFilter { order_id: Some(order), ..NotificationFilter::default() };
+        let told = self.orders.notifications(&filter).await.expect("a page").items;
+        told.into_iter().filter(|one| one.about == "order.placed").collect()
+    }
+
+    async fn until(&self, order: Uuid, state: NotificationState) -> Notification {
+        wait_for_within(PATIENCE, "the notice is in this state", async || {
+            let told = self.told(order).await;
+            let found = told.iter().find(|one| one.state == state);
+            found.cloned().ok_or_else(|| format!("{told:?}"))
+        })
+        .await
+    }
+}
+
+fn by_mail(server: &MailServer) -> NoticeSettings {
+    let (smtp_url, mail_from) = (Some(Secret::new(server.url())), Some("Shop <shop@example.com>".to_owned()));
+    NoticeSettings { smtp_url, mail_from, ..NoticeSettings::default() }
+}
+
+fn placed<'a>(mails: &'a [Value], to: &str) -> Vec<&'a Value> {
+    let is_placing = |mail: &&Value| {
+        let text = mail["text"].as_str().unwrap_or_default();
+        mail["to"] == to && (text.contains("bezahlt") || text.contains("to be sent"))
+    };
+    mails.iter().filter(is_placing).collect()
+}
+
+#[tokio::test]
+async fn an_event_is_told_once_by_two_workers() {
+    let Some(server) = MailServer::start() else { return };
+    let teller = Teller::open(&by_mail(&server), 2).await;
+    let seller = Some(Seller { id: "s1".to_owned(), email: Some("seller@example.com".to_owned()) });
+    let item: Value = json!({"name": "tea", "price": 1000, "currency": "EUR", "on_hand": 100_000, "seller": seller});
+    teller.orders.put_item("tea", &serde_json::from_value(item).expect("an item")).await.expect("it is put");
+    let mut ids = Vec::new();
+    for n in 0..40 {
+        ids.push((n, teller.place(&format!("c{n}@example.com")).await));
+    }
+    for (n, order) in ids {
+        let told = teller.until(order, NotificationState::Sent).await;
+        assert_eq!((told.attempts, told.provider.as_deref(), told.last_error), (1, Some("smtp"), None));
+        wait_for_within(PATIENCE, "both are told", async || {
+            let told = teller.told(order).await;
+            let all = told.len() == 2 && told.iter().all(|one| one.state == NotificationState::Sent);
+            if all { Ok(()) } else { Err(format!("{told:?}")) }
+        })
+        .await;
+        let told = teller.told(order).await;
+        let customer = told.iter().find(|one| one.recipient == Recipient::Customer).expect("the customer is told");
+        assert_eq!(customer.to, "c***@example.com");
+        let mails = server.mails();
+        let mails = placed(&mails, &format!("c{n}@example.com"));
+        assert_eq!(mails.len(), 1, "{mails:?}");
+        assert_eq!(mails[0]["id"], format!("<{}@example.com>", customer.id));
+        assert!(mails[0]["text"].as_str().is_some_and(|text| text.contains("1 × tea, je 10.00 EUR")), "{mails:?}");
+    }
+    let mails = server.mails();
+    assert_eq!(placed(&mails, "seller@example.com").len(), 40);
+}
+
+#[tokio::test]
+async fn a_killed_mail_server_loses_no_notice() {
+    let Some(mut server) = MailServer::start() else { return };
+    let teller = Teller::open(&by_mail(&server), 2).await;
+    let mut ids = Vec::new();
+    for n in 0..90 {
+        match n {
+            30 => server.kill(),
+            60 => server.run(),
+            _ => {}
+        }
+        ids.push((n, teller.place(&format!("c{n}@example.com")).await));
+    }
+    for (n, order) in ids {
+        let told = teller.until(order, NotificationState::Sent).await;
+        let mails = server.mails();
+        let mails = placed(&mails, &format!("c{n}@example.com"));
+        let id = format!("<{}@example.com>", told.id);
+        assert!(!mails.is_empty() && mails.iter().all(|mail| mail["id"] == id), "{n}: {mails:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_mail_is_parked_and_can_be_sent_again() {
+    let Some(server) = MailServer::start() else { return };
+    server.trouble(true);
+    let teller = Teller::open(&by_mail(&server), 1).await;
+    let (refused, busy) = (teller.place("refuse@example.com").await, teller.place("busy@example.com").await);
+    let parked = teller.until(refused, NotificationState::Parked).await;
+    let why = parked.last_error.as_deref().unwrap_or_default();
+    assert!(why.contains("unknown") && !why.contains("refuse@"), "{why}");
+    let failed = teller.until(busy, NotificationState::Failed).await;
+    assert!(failed.next_attempt_at.is_some() && parked.next_attempt_at.is_none());
+    server.trouble(false);
+    let again = teller.orders.resend_notification(parked.id).await.expect("it is sent again");
+    assert_eq!((again.id, again.state), (parked.id, NotificationState::Pending));
+    teller.until(refused, NotificationState::Sent).await;
+    teller.until(busy, NotificationState::Sent).await;
+    let mails = server.mails();
+    let mails = placed(&mails, "refuse@example.com");
+    assert_eq!(mails.len(), 1);
+    assert_eq!(mails[0]["id"], format!("<{}@example.com>", parked.id));
+}
+
+#[tokio::test]
+async fn a_second_mail_server_stands_in_for_the_first() {
+    let Some(server) = MailServer::start() else { return };
+    let file = server.folder.join("notices.json");
+    let second = json!({"providers": {"email": [{"name": "second", "url": server.url()}]}});
+    std::fs::write(&file, second.to_string()).expect("a file");
+    // It takes a connection and never says a word of SMTP.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("smtp://{}", silent.local_addr().expect("it is bound"));
+    let settings = NoticeSettings { smtp_url: Some(Secret::new(url)), notices: Some(file), ..by_mail(&server) };
+    let teller = Teller::open(&settings, 1).await;
+    let told = teller.place("ada@example.com").await;
+    assert_eq!(teller.until(told, NotificationState::Sent).await.provider.as_deref(), Some("second"));
+}
+
+#[tokio::test]
+async fn an_address_with_a_line_break_changes_nothing() {
+    let teller = Teller::open(&NoticeSettings::default(), 1).await;
+    let contact = |email: &str| Contact { email: Some(email.to_owned()), ..Contact::default() };
+    let request = PlaceOrder {
+        contact: Some(contact("ada@example.com\r\nBcc: eve@example.com")),
+        ..order_request("tok_ok", &[("tea", 1)])
+    };
+    let error = teller.orders.place(&request, None).await.expect_err("it is refused");
+    assert_eq!(error.code(), "invalid_request");
+    assert!(error.to_string().contains("contact.email has a line break"), "{error}");
+    let item =
+        json!({"name": "tea", "price": 1, "currency": "EUR", "on_hand": 1, "seller": {"id": "s", "email": "a\n@b.c"}});
+    let item = serde_json::from_value(item).expect("an item");
+    let error = teller.orders.put_item("tea", &item).await.expect_err("it is refused");
+    assert!(error.to_string().contains("seller.email"), "{error}");
+    assert_eq!(teller.shop.item("tea").await.price, 1000);
+}
+
+#[tokio::test]
+async fn an_operator_tells_somebody_of_an_order() {
+    let teller = Teller::open(&NoticeSettings::default(), 1).await;
+    let order = teller.shop.order("tok_ok", 1).await;
+    let (about, recipient) = ("order.placed".to_owned(), Recipient::Customer);
+    let request = SendNotification { order_id: order, about, recipient, channel: None };
+    let error = teller.orders.send_notification(&request).await.expect_err("no address is known");
+    assert!(error.to_string().contains("no address of the customer"), "{error}");
+    let request = SendNotification { channel: Some(Channel::Log), ..request };
+    assert_eq!(teller.orders.send_notification(&request).await.expect("it is made").items.len(), 1);
+    assert_eq!(teller.until(order, NotificationState::Sent).await.provider.as_deref(), Some("log"));
+    let request = SendNotification { about: "order.lost".to_owned(), ..request };
+    assert_eq!(teller.orders.send_notification(&request).await.expect_err("no template").code(), "invalid_request");
+    let error = teller.orders.resend_notification(Uuid::nil()).await.expect_err("it is not there");
+    assert_eq!(error.code(), "unknown_notification");
+}
