@@ -112,7 +112,7 @@ async fn what_is_refused_or_only_noted_is_no_event() {
 async fn stock_that_crosses_zero_is_an_event() {
     let shop = Shop::without_worker().await;
     let put = async |on_hand| {
-        let item = PutItem { name: "Tea".to_owned(), price: 1000, currency: "EUR".to_owned(), on_hand };
+        let item = PutItem { name: "Tea".to_owned(), price: 1000, currency: "EUR".to_owned(), on_hand, seller: None };
         shop.orders.put_item("tea", &item).await.expect("an item");
     };
     for on_hand in [0, 0, 5, 7, 0, 3] {
