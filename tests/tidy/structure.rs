@@ -32,7 +32,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("workflows", &["activities", "engine", "orders", "payments"]),
     // The faces.
     ("http", &["engine", "inbox", "telemetry"]),
-    ("shop", &["engine", "http", "notices", "orders", "payments"]),
+    ("shop", &["engine", "http", "orders", "payments"]),
     (
         "bench",
         &[
