@@ -17,7 +17,9 @@ use crate::sinks::KafkaSink;
 use crate::{
     activities::ShopDeps,
     config::{GatewayArgs, RateLimits, SchemaArgs, ServeArgs, WorkArgs},
-    engine::{self, DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION, Engine, MaintenanceConfig, Observer, Registry, WorkerConfig},
+    engine::{
+        self, DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION, Engine, MaintenanceConfig, Observer, Registry, WorkerConfig,
+    },
     http::App,
     notices::NoticeSettings,
     orders::{self, Notices, Orders, ShopSettings},

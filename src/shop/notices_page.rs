@@ -44,6 +44,7 @@ pub(super) fn form(address: &Address) -> Result<Form, Problem> {
         means: "It keeps its id: who has it already can tell.",
         plan: vec!["A worker sends it, with the order as it is then.".to_owned()],
         label: "Send it again",
+        done: "begun",
         closed: false,
     })
 }

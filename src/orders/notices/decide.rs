@@ -94,6 +94,7 @@ fn hide(error: &str, address: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::orders::notices::model::Contact;
 
     fn claimed(failures: i32) -> Claimed {
         Claimed {

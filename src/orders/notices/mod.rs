@@ -8,11 +8,11 @@ mod deliver;
 pub(in crate::orders) mod model;
 mod sink;
 
+pub(in crate::orders) use self::deliver::run as deliver_all;
 pub(crate) use self::{
     decide::to_one,
-    model::{Attempted, Claimed, Concerned, NewNotification},
+    model::{Attempted, Claimed},
 };
-pub(in crate::orders) use self::deliver::run as deliver_all;
 pub use self::{
     model::{Contact, Notification, NotificationCount, NotificationState, Seller},
     sink::NoticeSink,
