@@ -1,4 +1,4 @@
-//! Settings of notices, and who is told what, by which channels.
+//! Settings of notices, and who is by_recipient what, by which channels.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::secret::Secret;
 
-/// What customers and sellers are told unless a file says otherwise: every change of the order's state.
+/// What customers and sellers are by_recipient unless a file says otherwise: every change of the order's state.
 const TOLD: &[&str] = &[
     "order.created",
     "order.awaiting_payment",
@@ -26,7 +26,7 @@ const TOLD: &[&str] = &[
     "order.cancelled",
 ];
 
-/// How people are told of orders.
+/// How people are by_recipient of orders.
 #[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "cli", derive(clap::Args))]
 pub struct NoticeSettings {
@@ -36,13 +36,13 @@ pub struct NoticeSettings {
     /// Whom mails are from
     #[cfg_attr(feature = "cli", arg(long, value_name = "ADDRESS", env = "BACKSTITCH_MAIL_FROM"))]
     pub mail_from: Option<String>,
-    /// A URL that is told every change of an order
+    /// A URL that is by_recipient every change of an order
     #[cfg_attr(feature = "cli", arg(long, value_name = "URL", env = "BACKSTITCH_NOTICES_URL", hide_env_values = true))]
     pub notices_url: Option<Secret>,
     /// Folder of templates that override the built-in ones
     #[cfg_attr(feature = "cli", arg(long, value_name = "DIR", env = "BACKSTITCH_TEMPLATES"))]
     pub templates: Option<PathBuf>,
-    /// File of who is told what by which channel, and of the channels' providers
+    /// File of who is by_recipient what by which channel, and of the channels' providers
     #[cfg_attr(feature = "cli", arg(long, value_name = "FILE", env = "BACKSTITCH_NOTICES"))]
     pub notices: Option<PathBuf>,
 }
@@ -86,7 +86,7 @@ struct ProviderEntry {
     key: Option<String>,
 }
 
-/// Who is told what by which channels.
+/// Who is by_recipient what by which channels.
 #[derive(Clone, Debug)]
 pub struct Routes {
     table: BTreeMap<String, BTreeMap<Recipient, Vec<Channel>>>,
@@ -102,18 +102,19 @@ impl Default for Routes {
 impl Routes {
     /// Customer and seller by mail; the webhook, where there is one.
     fn usual(has_webhook: bool) -> Self {
-        let mut told = BTreeMap::from([Recipient::Customer, Recipient::Seller].map(|who| (who, vec![Channel::Email])));
+        let mut by_recipient =
+            BTreeMap::from([Recipient::Customer, Recipient::Seller].map(|who| (who, vec![Channel::Email])));
         if has_webhook {
-            told.insert(Recipient::Operator, vec![Channel::Webhook]);
+            by_recipient.insert(Recipient::Operator, vec![Channel::Webhook]);
         }
-        let table = TOLD.iter().map(|about| ((*about).to_owned(), told.clone())).collect();
+        let table = TOLD.iter().map(|about| ((*about).to_owned(), by_recipient.clone())).collect();
         Self { table, operator: OperatorAddress::default() }
     }
 
-    /// The channels by which somebody is told of something.
+    /// The channels by which somebody is by_recipient of something.
     pub fn channels(&self, about: &str, recipient: Recipient) -> &[Channel] {
-        let told = self.table.get(about).and_then(|told| told.get(&recipient));
-        told.map(Vec::as_slice).unwrap_or_default()
+        let by_recipient = self.table.get(about).and_then(|by_recipient| by_recipient.get(&recipient));
+        by_recipient.map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The operator's address in a channel; none where the channel needs one that is not set.
@@ -127,12 +128,12 @@ impl Routes {
     }
 
     fn check(&self, has_provider: impl Fn(Channel) -> bool) -> Result<(), String> {
-        for (about, told) in &self.table {
+        for (about, by_recipient) in &self.table {
             if !TEMPLATES.contains(&about.as_str()) {
                 return Err(format!("recipients: {about:?} is not one of {}", TEMPLATES.join(", ")));
             }
             for (who, channel) in
-                told.iter().flat_map(|(who, channels)| channels.iter().map(move |channel| (who, channel)))
+                by_recipient.iter().flat_map(|(who, channels)| channels.iter().map(move |channel| (who, channel)))
             {
                 let (who, channel) = (*who, *channel);
                 if !has_provider(channel) {

@@ -12,7 +12,8 @@ use backstitch::{
     },
     http,
     inbox::Inbox,
-    orders::ShopSettings,
+    notices::{Channel, Recipient},
+    orders::{SendNotification, ShopSettings},
     shop,
 };
 use clap::CommandFactory;
@@ -73,6 +74,7 @@ struct Stage {
     seq: String,
     order: String,
     operation: String,
+    notification: String,
     /// An event from outside that is parked.
     event: String,
     /// The id of a key that may be revoked.
@@ -117,6 +119,13 @@ impl Stage {
             engine.create_key(&new, "test").await.expect("a key")
         };
         let (key, token) = (create(Role::Viewer).await.key.id, create(Role::Admin).await.token);
+        let request = SendNotification {
+            order_id: order,
+            about: "order.placed".to_owned(),
+            recipient: Recipient::Operator,
+            channel: Some(Channel::Log),
+        };
+        let notification = orders.send_notification(&request).await.expect("it is made").items[0].id.to_string();
         let (order, event) = (order.to_string(), park_an_event(&engine).await);
         let mut stage = Self {
             database,
@@ -131,6 +140,7 @@ impl Stage {
             order,
             operation: String::new(),
             event,
+            notification,
             key,
             token,
             stop,
@@ -169,7 +179,7 @@ impl Stage {
             "attention list" | "audit" | "fleet queues" | "fleet workers" | "fleet workflows" | "key list"
             | "doctor" | "openapi" | "man" | "run list" | "retention list" | "schedule list" | "operation list"
             | "hold list" | "order list" | "reconcile" | "event list" | "event sinks" | "inbox list"
-            | "vendor list" => vec![],
+            | "vendor list" | "notification list" => vec![],
             "completions" => vec!["bash"],
             "demo" => vec!["--orders", "1"],
             "bench" => vec!["--runs", "1", "--database-url", self.other.url(), "--schema", "measured"],
@@ -193,6 +203,7 @@ impl Stage {
                 vec![id]
             }
             "hold set" | "hold release" => vec!["queue", "mail", "--reason", "r"],
+            "notification resend" => vec![&self.notification],
             "inbox show" => vec![&self.event],
             "inbox retry" => vec![&self.event, "--dry-run"],
             "inbox discard" => vec![&self.event, "--reason", "r"],

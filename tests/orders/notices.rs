@@ -143,18 +143,18 @@ impl Teller {
         id
     }
 
-    /// What was told of an order's placing.
-    async fn told(&self, order: Uuid) -> Vec<Notification> {
+    /// What was sent of an order's placing.
+    async fn sent(&self, order: Uuid) -> Vec<Notification> {
         let filter = NotificationFilter { order_id: Some(order), ..NotificationFilter::default() };
-        let told = self.orders.notifications(&filter).await.expect("a page").items;
-        told.into_iter().filter(|one| one.about == "order.placed").collect()
+        let sent = self.orders.notifications(&filter).await.expect("a page").items;
+        sent.into_iter().filter(|one| one.about == "order.placed").collect()
     }
 
     async fn until(&self, order: Uuid, state: NotificationState) -> Notification {
         wait_for_within(PATIENCE, "the notice is in this state", async || {
-            let told = self.told(order).await;
-            let found = told.iter().find(|one| one.state == state);
-            found.cloned().ok_or_else(|| format!("{told:?}"))
+            let sent = self.sent(order).await;
+            let found = sent.iter().find(|one| one.state == state);
+            found.cloned().ok_or_else(|| format!("{sent:?}"))
         })
         .await
     }
@@ -185,16 +185,16 @@ async fn an_event_is_told_once_by_two_workers() {
         ids.push((n, teller.place(&format!("c{n}@example.com")).await));
     }
     for (n, order) in ids {
-        let told = teller.until(order, NotificationState::Sent).await;
-        assert_eq!((told.attempts, told.provider.as_deref(), told.last_error), (1, Some("smtp"), None));
-        wait_for_within(PATIENCE, "both are told", async || {
-            let told = teller.told(order).await;
-            let all = told.len() == 2 && told.iter().all(|one| one.state == NotificationState::Sent);
-            if all { Ok(()) } else { Err(format!("{told:?}")) }
+        let sent = teller.until(order, NotificationState::Sent).await;
+        assert_eq!((sent.attempts, sent.provider.as_deref(), sent.last_error), (1, Some("smtp"), None));
+        wait_for_within(PATIENCE, "both are sent", async || {
+            let sent = teller.sent(order).await;
+            let all = sent.len() == 2 && sent.iter().all(|one| one.state == NotificationState::Sent);
+            if all { Ok(()) } else { Err(format!("{sent:?}")) }
         })
         .await;
-        let told = teller.told(order).await;
-        let customer = told.iter().find(|one| one.recipient == Recipient::Customer).expect("the customer is told");
+        let sent = teller.sent(order).await;
+        let customer = sent.iter().find(|one| one.recipient == Recipient::Customer).expect("the customer is sent");
         assert_eq!(customer.to, "c***@example.com");
         let mails = server.mails();
         let mails = placed(&mails, &format!("c{n}@example.com"));
@@ -220,10 +220,10 @@ async fn a_killed_mail_server_loses_no_notice() {
         ids.push((n, teller.place(&format!("c{n}@example.com")).await));
     }
     for (n, order) in ids {
-        let told = teller.until(order, NotificationState::Sent).await;
+        let sent = teller.until(order, NotificationState::Sent).await;
         let mails = server.mails();
         let mails = placed(&mails, &format!("c{n}@example.com"));
-        let id = format!("<{}@example.com>", told.id);
+        let id = format!("<{}@example.com>", sent.id);
         assert!(!mails.is_empty() && mails.iter().all(|mail| mail["id"] == id), "{n}: {mails:?}");
     }
 }
@@ -261,8 +261,8 @@ async fn a_second_mail_server_stands_in_for_the_first() {
     let url = format!("smtp://{}", silent.local_addr().expect("it is bound"));
     let settings = NoticeSettings { smtp_url: Some(Secret::new(url)), notices: Some(file), ..by_mail(&server) };
     let teller = Teller::open(&settings, 1).await;
-    let told = teller.place("ada@example.com").await;
-    assert_eq!(teller.until(told, NotificationState::Sent).await.provider.as_deref(), Some("second"));
+    let sent = teller.place("ada@example.com").await;
+    assert_eq!(teller.until(sent, NotificationState::Sent).await.provider.as_deref(), Some("second"));
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use crate::{assert_none, pages};
 /// Words of the README.
 const README_WORDS: usize = 1_300;
 /// Words of README, ARCHITECTURE, CONTRIBUTING, migrations/README and docs/*.md together. Each larger piece of work may add 1,000.
-const ALL_WORDS: usize = 19_000;
+const ALL_WORDS: usize = 19_350;
 /// Words of a decision record below its title.
 const DECISION_WORDS: usize = 150;
 /// Columns of a line of prose.

@@ -121,11 +121,11 @@ mod tests {
             sellers: vec![("s1".to_owned(), "s@example.com".to_owned())],
             ..Concerned::default()
         };
-        let told = notifications(cause, &concerned, &routes);
-        let told: Vec<_> =
-            told.iter().map(|new| (new.recipient, new.address.as_str(), new.locale.as_deref())).collect();
+        let made = notifications(cause, &concerned, &routes);
+        let made: Vec<_> =
+            made.iter().map(|new| (new.recipient, new.address.as_str(), new.locale.as_deref())).collect();
         let seller = (Recipient::Seller, "s@example.com", None);
-        assert_eq!(told, [(Recipient::Customer, "ada@example.com", Some("de")), seller]);
+        assert_eq!(made, [(Recipient::Customer, "ada@example.com", Some("de")), seller]);
     }
 
     #[test]

@@ -26,7 +26,7 @@ impl NoticeSink {
         Self { routes }
     }
 
-    /// An event that somebody is told of, with its order.
+    /// An event that somebody is of_interest of, with its order.
     fn order_of(&self, event: &Event) -> Option<Uuid> {
         let is_told = |recipient| !self.routes.channels(&event.event_type, recipient).is_empty();
         Recipient::ALL.into_iter().any(is_told).then(|| event.subject.parse().ok()).flatten()
@@ -43,11 +43,11 @@ impl LocalSink for NoticeSink {
     }
 
     async fn deliver(&self, tx: &mut PgConnection, events: &[Event]) -> Result<(), SinkError> {
-        let told: Vec<(&Event, Uuid)> =
+        let of_interest: Vec<(&Event, Uuid)> =
             events.iter().filter_map(|event| Some((event, self.order_of(event)?))).collect();
-        let ids: Vec<Uuid> = told.iter().map(|(_, order)| *order).collect();
+        let ids: Vec<Uuid> = of_interest.iter().map(|(_, order)| *order).collect();
         let concerned: HashMap<Uuid, Concerned> = store::notifications::concerned(tx, &ids).await?;
-        let made: Vec<NewNotification> = told
+        let made: Vec<NewNotification> = of_interest
             .iter()
             .filter_map(|(event, order)| Some((event, order, concerned.get(order)?)))
             .flat_map(|(event, order, concerned)| {
