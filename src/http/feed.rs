@@ -25,6 +25,18 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A comment is sent this often, so that proxies keep the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+/// An event of the stream.
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code, reason = "only described: what is sent is text")]
+struct StreamedEvent {
+    /// Its type.
+    event: String,
+    /// Its number, which a client sends as `Last-Event-ID` to go on after it.
+    id: String,
+    /// JSON: the CloudEvent.
+    data: String,
+}
+
 /// The routes, all of which only read.
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list_events)).routes(routes!(stream_events)).routes(routes!(list_sinks))
@@ -72,7 +84,7 @@ async fn list_sinks(State(app): State<App>) -> Result<Answer<Slice<SinkState>>, 
     operation_id = "stream_events",
     tag = "events",
     params(EventFilter, ("last-event-id" = Option<i64>, Header, description = "The id of the last event that was seen.")),
-    responses((status = 200, description = "Events, as they come.", body = Event, content_type = "text/event-stream")),
+    responses((status = 200, description = "Events, as they come.", body = StreamedEvent, content_type = "text/event-stream")),
 )]
 async fn stream_events(
     State(app): State<App>,

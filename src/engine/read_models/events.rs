@@ -44,9 +44,11 @@ pub struct EventFilter {
     #[cfg_attr(feature = "server", param(minimum = 0))]
     pub after: Option<i64>,
     /// Only of this type.
+    #[cfg_attr(feature = "server", param(min_length = 1, max_length = 256))]
     #[serde(rename = "type")]
     pub event_type: Option<String>,
     /// Only of this subject.
+    #[cfg_attr(feature = "server", param(min_length = 1, max_length = 256))]
     pub subject: Option<String>,
     /// 50 by default.
     #[cfg_attr(feature = "server", param(minimum = 1, maximum = 200))]
