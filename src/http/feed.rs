@@ -83,7 +83,7 @@ async fn list_sinks(State(app): State<App>) -> Result<Answer<Slice<SinkState>>, 
     path = "/v1/events/stream",
     operation_id = "stream_events",
     tag = "events",
-    params(EventFilter, ("last-event-id" = Option<i64>, Header, description = "The id of the last event that was seen.")),
+    params(EventFilter, ("last-event-id" = Option<u64>, Header, description = "The id of the last event that was seen.")),
     responses((status = 200, description = "Events, as they come.", body = StreamedEvent, content_type = "text/event-stream")),
 )]
 async fn stream_events(
