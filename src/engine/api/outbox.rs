@@ -39,7 +39,7 @@ impl Engine {
     /// Emits events in the caller's transaction, in their order.
     ///
     /// # Errors
-    /// `invalid_field`, `payload_too_large`; when the database fails.
+    /// `invalid_request`, `payload_too_large`; when the database fails.
     pub async fn emit_in(&self, conn: &mut PgConnection, events: &[NewEvent]) -> Result<(), Error> {
         check_events(events)?;
         outbox::emit(self.schema(), conn, events).await
