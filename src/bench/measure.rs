@@ -85,6 +85,12 @@ pub(super) async fn create_database(pool: &PgPool, name: &str) -> Result<(), Err
     Ok(())
 }
 
+/// Removes it, with the connections that are left to it.
+pub(super) async fn drop_database(pool: &PgPool, name: &str) -> Result<(), Error> {
+    sqlx::query(AssertSqlSafe(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))).execute(pool).await?;
+    Ok(())
+}
+
 /// The run that was started last; nil without any.
 pub(super) async fn newest_run(engine: &Engine) -> Result<Uuid, Error> {
     let query = format!("SELECT id FROM {}.run ORDER BY id DESC LIMIT 1", engine.schema_name());

@@ -44,7 +44,7 @@ pub(super) async fn run(place: &Place) -> anyhow::Result<Figures> {
     let span = place.size.span(SECONDS);
     let before = Counters::before(engine.pool()).await?;
     let began = Instant::now();
-    let passing = tokio::spawn(pace::start(engine.clone(), plain.clone(), PER_SECOND, span));
+    let passing = tokio::spawn(pace::start(engine.clone(), plain.clone(), PER_SECOND, span, Arc::default()));
     let mut probes = 0;
     while began.elapsed() < span {
         let begun = u64::try_from(watch.since.elapsed().as_micros())?;

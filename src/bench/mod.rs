@@ -10,10 +10,14 @@
 //! | `orders`, `shop` | the shop through REST |
 //! | `rest`, `workers` | with processes beside this one |
 //! | `floor` | what Postgres and disk do without any engine |
+//! | `turns`, `rival`, `compare` | rounds of ours and of other programs in turn; such a program; what came of them |
+//! | `chart` | a comparison or a soak as SVG |
 //! | `measure` | counts in the database and in this process, from outside of the engine |
 //! | `report` | the figures, as they are printed and written as JSON |
 
+mod chart;
 mod closed;
+mod compare;
 mod floor;
 mod history;
 mod idle;
@@ -30,6 +34,7 @@ mod place;
 mod plain;
 mod report;
 mod rest;
+mod rival;
 mod saga;
 mod scenario;
 #[cfg(feature = "shop")]
@@ -37,12 +42,17 @@ mod shop;
 mod soak;
 mod timers;
 mod transactional;
+mod turns;
 mod workers;
 
+pub use chart::draw;
+pub use compare::{Comparison, Contender, OURS, Spread};
 pub use floor::{Floor, measure as measure_floor};
 pub use place::{Place, Size};
 pub use report::{Figures, Report};
 pub use rest::{Posted, Posting, post_runs};
+pub use rival::Rival;
+pub use turns::{Turns, run_in_turn};
 pub use workers::work;
 
 /// The scenarios, in the order in which `all` runs them.

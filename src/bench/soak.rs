@@ -2,12 +2,15 @@
 //! since can be cleared away. What matters is that the end is as fast as the beginning.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use anyhow::ensure;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::Connection;
 
 use super::{
@@ -32,14 +35,24 @@ const MEASURED: usize = 20_000;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How things stood at a moment.
-#[derive(Clone, Copy, Debug, Serialize)]
-struct Sample {
-    second: f64,
-    open_runs: i64,
-    dead_rows: i64,
-    index_mb: f64,
-    rss_mb: f64,
-    snapshot: bool,
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Sample {
+    pub(super) second: f64,
+    /// Runs so far, and those of them that have not ended.
+    pub(super) started: usize,
+    pub(super) open_runs: i64,
+    pub(super) dead_rows: i64,
+    pub(super) index_mb: f64,
+    pub(super) rss_mb: f64,
+    pub(super) snapshot: bool,
+}
+
+/// What only this scenario's figures have, for its drawing.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Soaked {
+    /// Runs a second at full speed after it, of those before.
+    pub(super) plain_of_start: f64,
+    pub(super) samples: Vec<Sample>,
 }
 
 /// Runs it.
@@ -56,8 +69,9 @@ pub(super) async fn run(place: &Place) -> anyhow::Result<Figures> {
     let newest = measure::newest_run(engine).await?;
     let before = Counters::before(engine.pool()).await?;
     let began = Instant::now();
-    let passing = tokio::spawn(pace::start(engine.clone(), plain.clone(), PER_SECOND, span));
-    let samples = watch(engine, place, span).await?;
+    let started = Arc::new(AtomicUsize::new(0));
+    let passing = tokio::spawn(pace::start(engine.clone(), plain.clone(), PER_SECOND, span, started.clone()));
+    let samples = watch(engine, place, span, &started).await?;
     let runs = passing.await??;
     let waiting = Instant::now();
     while measure::count_open(engine).await? > 0 {
@@ -76,7 +90,7 @@ pub(super) async fn run(place: &Place) -> anyhow::Result<Figures> {
 }
 
 /// Samples until the time is over, and holds the snapshot meanwhile.
-async fn watch(engine: &Engine, place: &Place, span: Duration) -> anyhow::Result<Vec<Sample>> {
+async fn watch(engine: &Engine, place: &Place, span: Duration, started: &AtomicUsize) -> anyhow::Result<Vec<Sample>> {
     let began = Instant::now();
     let (from, until) = ((span - span / HELD) / 2, (span + span / HELD) / 2);
     let (mut samples, mut held) = (Vec::new(), None);
@@ -89,9 +103,11 @@ async fn watch(engine: &Engine, place: &Place, span: Duration) -> anyhow::Result
         if let Some(conn) = held.take_if(|_| at >= until) {
             conn.close().await?;
         }
+        let started = started.load(Ordering::Relaxed);
         let state = measure::read_state(engine).await?;
         samples.push(Sample {
             second: at.as_secs_f64(),
+            started,
             open_runs: state.open,
             dead_rows: state.dead_rows,
             index_mb: state.index_bytes as f64 / f64::from(1 << 20),

@@ -4,39 +4,30 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use clap::ValueEnum;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
-use sqlx::{PgPool, postgres::PgPoolOptions};
 
-use super::output::{self, Out, tell};
-use crate::{
-    bench::{self, Figures, Floor, Name, Place, Posting, Report, Size},
-    config::SchemaArgs,
-    embedded::Embedded,
-    engine::guarded,
+use super::{
+    compare,
+    load::{Load, connect, place, with_bar},
+    output::{self, Out, tell},
 };
-
-/// Connections of starters, REST and activities; each worker has its own beside them.
-const CONNECTIONS: u32 = 20;
+use crate::{
+    bench::{self, Figures, Floor, Name, Posting, Report},
+    embedded::Embedded,
+};
 
 /// Measure what runs and orders cost: throughput, latency, write-ahead log, commits, statements, memory
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Args {
+    #[command(subcommand)]
+    verb: Option<Verb>,
     /// Scenarios to run, separated by commas, or all; without it, the standard load, reported as one object
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = scenarios())]
     scenario: Vec<String>,
     /// Measure what Postgres and the disk do without an engine
     #[arg(long, conflicts_with = "scenario")]
     floor: bool,
-    /// Number of runs or orders; by default what each scenario takes for some ten seconds
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    runs: Option<u32>,
-    /// Seconds of load, in place of a number of runs
-    #[arg(long, value_name = "N", conflicts_with = "runs", value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    seconds: Option<u64>,
-    /// The sizes that are promised, where a scenario is smaller by default: timers, history, soak
-    #[arg(long, conflicts_with_all = ["runs", "seconds"])]
-    full: bool,
     /// What the scenario `rest` starts: post so many runs to this server
     #[arg(long, value_name = "URL", hide = true)]
     post_to: Option<String>,
@@ -46,17 +37,16 @@ pub(super) struct Args {
     /// What the scenario `workers` starts: work until the input ends
     #[arg(long, hide = true)]
     work: bool,
-    /// Database to migrate and fill; without it, an embedded one is used and removed, and each scenario gets a database of its own
-    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
-    database_url: Option<String>,
     #[command(flatten)]
-    schema: SchemaArgs,
-    /// Number of workers in this process
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
-    workers: u16,
-    /// Maximum number of runs in progress per worker
-    #[arg(long, value_name = "N", default_value_t = 4_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    slots: u32,
+    load: Load,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Measure ours and other programs in turn, and how much faster ours is
+    Compare(compare::Args),
+    /// Draw a comparison or a soak as SVG
+    Chart(compare::ChartArgs),
 }
 
 const ALL: &str = "all";
@@ -85,15 +75,20 @@ impl Args {
 /// # Errors
 /// When there is no database, or what a scenario claims did not happen.
 pub(super) async fn run(args: Args, out: Out) -> anyhow::Result<()> {
+    match args.verb {
+        Some(Verb::Compare(args)) => return compare::run(args, out).await,
+        Some(Verb::Chart(args)) => return compare::draw(&args),
+        None => {}
+    }
     if let Some(url) = args.post_to {
-        let posting = Posting { url, runs: args.runs.unwrap_or(1) as usize, single: args.single };
+        let posting = Posting { url, runs: args.load.runs.unwrap_or(1) as usize, single: args.single };
         return output::say(&serde_json::to_string(&bench::post_runs(&posting).await?)?);
     }
-    let embedded = match &args.database_url {
+    let embedded = match &args.load.database_url {
         Some(_) => None,
         None => Some(Embedded::temporary().await?),
     };
-    let url = args.database_url.clone().or(embedded.as_ref().map(Embedded::url)).unwrap_or_default();
+    let url = args.load.database_url.clone().or(embedded.as_ref().map(Embedded::url)).unwrap_or_default();
     let measured = measure(&args, &url, embedded.as_ref(), out).await;
     if let Some(embedded) = embedded {
         embedded.stop().await;
@@ -104,16 +99,19 @@ pub(super) async fn run(args: Args, out: Out) -> anyhow::Result<()> {
 async fn measure(args: &Args, url: &str, embedded: Option<&Embedded>, out: Out) -> anyhow::Result<()> {
     let pool = connect(url).await?;
     if args.work {
-        return bench::work(&place(args, url, &pool, Arc::new(|_, _| {}))?).await;
+        return bench::work(&place(&args.load, url, &pool, Arc::new(|_, _| {}))?).await;
     }
     if args.floor {
-        let span = Duration::from_secs(args.seconds.unwrap_or(3));
+        let span = Duration::from_secs(args.load.seconds.unwrap_or(3));
         let floor = bench::measure_floor(&pool, span).await?;
         return out.show(&floor, || floor_table(&floor));
     }
     if args.scenario.is_empty() {
         let report =
-            with_bar("standard load", |progress| async move { bench::run(&place(args, url, &pool, progress)?).await });
+            with_bar(
+                "standard load",
+                |progress| async move { bench::run(&place(&args.load, url, &pool, progress)?).await },
+            );
         let report = report.await?;
         return out.show(&report, || table(&report));
     }
@@ -128,7 +126,7 @@ async fn measure(args: &Args, url: &str, embedded: Option<&Embedded>, out: Out) 
         let label = name.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
         let run = with_bar(&label, |progress| {
             let (url, pool) = (url.clone(), pool.clone());
-            async move { bench::run_scenario(name, &place(args, &url, &pool, progress)?).await }
+            async move { bench::run_scenario(name, &place(&args.load, &url, &pool, progress)?).await }
         });
         let figures = run.await.with_context(|| format!("scenario {label}"));
         pool.close().await;
@@ -144,43 +142,6 @@ async fn measure(args: &Args, url: &str, embedded: Option<&Embedded>, out: Out) 
     };
     pool.close().await;
     out.show(&all, || scenario_table(&all, floor))
-}
-
-async fn connect(url: &str) -> anyhow::Result<PgPool> {
-    let options = guarded(PgPoolOptions::new()).max_connections(CONNECTIONS);
-    options.connect(url).await.context("the database can't be reached")
-}
-
-type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
-
-fn place(args: &Args, url: &str, pool: &PgPool, progress: Progress) -> anyhow::Result<Place> {
-    Ok(Place {
-        url: url.to_owned(),
-        pool: pool.clone(),
-        schema: args.schema.name.clone(),
-        workers: args.workers.into(),
-        slots: args.slots as usize,
-        size: Size { runs: args.runs.map(|runs| runs as usize), seconds: args.seconds, full: args.full },
-        program: std::env::current_exe()?,
-        progress,
-    })
-}
-
-/// Shows how much is done, on a terminal.
-async fn with_bar<T, F: Future<Output = anyhow::Result<T>>>(
-    label: &str,
-    run: impl FnOnce(Progress) -> F,
-) -> anyhow::Result<T> {
-    let bar = ProgressBar::new(0).with_message(label.to_owned());
-    bar.set_style(ProgressStyle::with_template("{msg:14} {bar:30} {pos}/{len}  {elapsed}")?);
-    let shown = bar.clone();
-    let done = run(Arc::new(move |done, of| {
-        shown.set_length(of);
-        shown.set_position(done);
-    }));
-    let done = done.await;
-    bar.finish_and_clear();
-    done
 }
 
 fn table(report: &Report) -> String {

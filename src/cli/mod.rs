@@ -9,6 +9,8 @@ mod audit;
 #[cfg(feature = "embedded")]
 mod bench;
 pub mod client;
+#[cfg(feature = "embedded")]
+mod compare;
 mod completions;
 #[cfg(all(feature = "embedded", feature = "shop"))]
 mod demo;
@@ -22,6 +24,8 @@ pub mod gateway_sim;
 mod hold;
 mod inbox;
 mod key;
+#[cfg(feature = "embedded")]
+mod load;
 mod man;
 mod migrate;
 #[cfg(feature = "shop")]
