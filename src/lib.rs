@@ -147,6 +147,8 @@ pub mod payments;
 mod secret;
 #[cfg(all(feature = "server", feature = "shop"))]
 pub mod shop;
+#[cfg(any(feature = "server", feature = "shop"))]
+mod signing;
 #[cfg(feature = "cli")]
 pub mod sinks;
 #[cfg(any(feature = "server", feature = "otlp"))]

@@ -59,14 +59,14 @@ impl Breakers {
         self.now.saturating_add(i64::try_from(self.age().as_millis()).unwrap_or(i64::MAX))
     }
 
-    pub(super) fn look(&self, name: &Name) -> Look {
+    pub(super) fn look(&self, name: &Name, rules: &BreakerRules) -> Look {
         match self.modes.get(&name.0) {
-            Some(BreakerMode::Open) => return Look::HeldBack { by_operator: true, ms: self.rules.open_ms },
+            Some(BreakerMode::Open) => return Look::HeldBack { by_operator: true, ms: rules.open_ms },
             Some(BreakerMode::Closed) => return Look::Go,
             Some(BreakerMode::Auto) | None => {}
         }
         let Some(circuit) = self.circuits.get(name) else { return Look::Go };
-        match circuit.admit(&self.rules, self.time()) {
+        match circuit.admit(rules, self.time()) {
             Admission::Yes => Look::Go,
             Admission::No(ms) => Look::HeldBack { by_operator: false, ms },
             Admission::Probe(_) => Look::MayProbe,
@@ -74,8 +74,7 @@ impl Breakers {
     }
 
     /// Counts one call. What is to be written now, if anything is: nothing, as long as no call fails here or elsewhere.
-    pub(super) fn count(&mut self, name: &Name, failed: bool) -> Option<(u32, u32)> {
-        let rules = self.rules;
+    pub(super) fn count(&mut self, name: &Name, failed: bool, rules: &BreakerRules) -> Option<(u32, u32)> {
         let time = self.time();
         let troubled = self
             .circuits

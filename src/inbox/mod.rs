@@ -24,8 +24,6 @@ use std::{collections::HashSet, path::Path};
 use serde::Deserialize;
 
 use self::signature::Scheme;
-#[cfg(feature = "cli")]
-pub(crate) use self::signature::sign;
 #[cfg(feature = "kafka")]
 pub use self::topics::read_topics;
 use crate::{

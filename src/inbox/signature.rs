@@ -5,20 +5,16 @@
 //! that time, or of a scheme without one, is caught by the event's id.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
-use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 
 use super::Webhook;
-use crate::Secret;
+use crate::signing::{digest, key_of};
 
 /// How old a signature may be, in seconds.
 const TOLERANCE_S: u64 = 300;
 /// How many signatures of one header are checked.
 const MOST_CANDIDATES: usize = 8;
-/// How a secret of Standard Webhooks begins: the rest is base64.
-const STANDARD_SECRET: &str = "whsec_";
 
 /// What is signed, and where the signature stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -120,33 +116,12 @@ impl Webhook {
     }
 }
 
-/// What `webhook-signature` says of a body that we send, behind its `v1,`. None: the secret can't be read.
-#[cfg(feature = "cli")]
-pub(crate) fn sign(secret: &Secret, id: &str, at: &str, body: &[u8]) -> Option<String> {
-    Some(STANDARD.encode(digest(&key_of(secret)?, &format!("{id}.{at}."), body)))
-}
-
-/// The bytes of a secret; none where it is not what it says.
-fn key_of(secret: &Secret) -> Option<Vec<u8>> {
-    match secret.expose().strip_prefix(STANDARD_SECRET) {
-        Some(encoded) => STANDARD.decode(encoded).ok(),
-        None => Some(secret.expose().as_bytes().to_vec()),
-    }
-}
-
-fn digest(key: &[u8], prefix: &str, body: &[u8]) -> Vec<u8> {
-    // HMAC takes keys of any length.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return Vec::new() };
-    mac.update(prefix.as_bytes());
-    mac.update(body);
-    mac.finalize().into_bytes().to_vec()
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
 
     use super::*;
+    use crate::Secret;
 
     const NOW: i64 = 1_614_265_330;
     const BODY: &[u8] = br#"{"test": 2432232314}"#;

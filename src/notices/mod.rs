@@ -2,9 +2,11 @@
 //!
 //! It knows no table. [`crate::orders`] says what is to be told to whom and keeps account of it; this sends one message through
 //! the first provider of its channel that takes it. A message keeps its id however often it is sent, so that a receiver
-//! recognises a repeat.
+//! recognises a repeat. [`Targets`] are operators who are told that something is wrong.
 
 pub mod address;
+mod alerts;
+mod bad;
 mod http;
 mod message;
 mod post;
@@ -13,8 +15,10 @@ mod smtp;
 mod template;
 
 pub use self::{
+    alerts::{Alarm, AlertSettings, Targets},
+    bad::BadNotices,
     message::{Channel, Message, Recipient, SendError, Trouble},
-    post::{LogProvider, Post, Provider},
-    settings::{BadNotices, NoticeSettings, Routes},
+    post::{Admission, Gate, LogProvider, Passed, Post, Provider},
+    settings::{NoticeSettings, Opened, Routes},
     template::{FactLine, Facts, TEMPLATES, Templates, Text},
 };

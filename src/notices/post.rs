@@ -1,10 +1,11 @@
-//! The pools of providers, one per channel: the first that takes a message carries it.
+//! The pools of providers, one per channel: the first that takes a message carries it. Before each a gate is asked, which holds
+//! messages back from one that fails.
 
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use futures_util::future::BoxFuture;
@@ -13,12 +14,6 @@ use super::{Channel, Message, SendError, Trouble};
 
 /// A provider that takes longer has failed.
 const WITHIN: Duration = Duration::from_secs(15);
-
-/// Failures in a row after which a provider is left alone.
-const FAILURES: u32 = 5;
-
-/// For how long; then one message tries it.
-const LEFT_ALONE: Duration = Duration::from_secs(20);
 
 /// Somebody who carries messages.
 pub trait Provider: Send + Sync + 'static {
@@ -48,76 +43,48 @@ impl Provider for LogProvider {
     }
 }
 
-/// Whether a provider may be asked: closed until it has failed so often in a row, then open, then one message tries it.
-#[derive(Clone, Copy, Debug, Default)]
-struct Breaker {
-    failures: u32,
-    open_until: Option<Instant>,
+/// Holds messages back from a provider that fails, and hears what comes of them.
+pub trait Gate: Send + Sync {
+    /// Whether a message may go; why not.
+    fn admit<'a>(&'a self, channel: Channel, provider: &'a str) -> Admission<'a>;
 }
 
-impl Breaker {
-    /// Whether a message may try. One that may, after a pause, is the only one for another pause.
-    fn admit(&mut self, now: Instant) -> bool {
-        match self.open_until {
-            Some(until) if now < until => false,
-            Some(_) => {
-                self.open_until = Some(now + LEFT_ALONE);
-                true
-            }
-            None => true,
-        }
-    }
+/// Whether a message may go.
+pub type Admission<'a> = BoxFuture<'a, Result<Box<dyn Passed>, String>>;
 
-    fn record(&mut self, works: bool, now: Instant) {
-        if works {
-            *self = Self::default();
-            return;
-        }
-        self.failures = self.failures.saturating_add(1);
-        if self.failures >= FAILURES {
-            self.open_until = Some(now + LEFT_ALONE);
-        }
-    }
-}
-
-struct Slot {
-    provider: Arc<dyn Provider>,
-    breaker: Mutex<Breaker>,
-}
-
-impl Slot {
-    fn breaker(&self) -> std::sync::MutexGuard<'_, Breaker> {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn send(&self, message: &Message) -> Result<(), SendError> {
-        let sent = tokio::time::timeout(WITHIN, self.provider.send(message)).await;
-        let sent = sent.unwrap_or_else(|_| Err(SendError::passing(format!("no answer within {WITHIN:?}"))));
-        // A refusal of one message is an answer: the provider works.
-        let works = !matches!(&sent, Err(error) if error.trouble == Trouble::Passing);
-        self.breaker().record(works, Instant::now());
-        sent
-    }
+/// A message that may go.
+pub trait Passed: Send {
+    /// Tells whether the provider works.
+    fn record(self: Box<Self>, works: bool);
 }
 
 /// The providers of all channels. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Post {
-    pools: Arc<BTreeMap<Channel, Vec<Slot>>>,
+    inner: Arc<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    pools: BTreeMap<Channel, Vec<Arc<dyn Provider>>>,
+    gate: OnceLock<Arc<dyn Gate>>,
 }
 
 impl fmt::Debug for Post {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.pools.iter().map(|(channel, pool)| (channel, pool.len()))).finish()
+        f.debug_map().entries(self.inner.pools.iter().map(|(channel, pool)| (channel, pool.len()))).finish()
     }
 }
 
 impl Post {
     /// With these providers, the ones to ask first at the front.
     pub fn new(pools: impl IntoIterator<Item = (Channel, Vec<Arc<dyn Provider>>)>) -> Self {
-        let slot = |provider| Slot { provider, breaker: Mutex::default() };
-        let pools = pools.into_iter().map(|(channel, pool)| (channel, pool.into_iter().map(slot).collect()));
-        Self { pools: Arc::new(pools.collect()) }
+        Self { inner: Arc::new(Inner { pools: pools.into_iter().collect(), gate: OnceLock::new() }) }
+    }
+
+    /// Has messages pass this gate from now on. The first one stays.
+    pub fn guard(&self, gate: Arc<dyn Gate>) {
+        let _ = self.inner.gate.set(gate);
     }
 
     /// Hands a message to the first provider of the channel that takes it; gives that one's name.
@@ -125,18 +92,14 @@ impl Post {
     /// # Errors
     /// None took it. The failure that most speaks for trying again is given.
     pub async fn send(&self, channel: Channel, message: &Message) -> Result<String, SendError> {
-        let pool = self.pools.get(&channel).map(Vec::as_slice).unwrap_or_default();
+        let pool = self.inner.pools.get(&channel).map(Vec::as_slice).unwrap_or_default();
         if pool.is_empty() {
             return Err(SendError::lasting(format!("no provider for {}", channel.word())));
         }
         let mut failed: Vec<(Trouble, String)> = Vec::new();
-        for slot in pool {
-            let name = slot.provider.name();
-            if !slot.breaker().admit(Instant::now()) {
-                failed.push((Trouble::Unasked, format!("{name}: left alone, after {FAILURES} failures in a row")));
-                continue;
-            }
-            match slot.send(message).await {
+        for provider in pool {
+            let name = provider.name();
+            match self.send_by(channel, &**provider, message).await {
                 Ok(()) => return Ok(name.to_owned()),
                 Err(SendError { trouble, message }) => failed.push((trouble, format!("{name}: {message}"))),
             }
@@ -146,11 +109,29 @@ impl Post {
         let message = failed.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("; ");
         Err(SendError { trouble: trouble.unwrap_or(Trouble::Lasting), message })
     }
+
+    /// Hands it to one provider, unless the gate is shut.
+    async fn send_by(&self, channel: Channel, provider: &dyn Provider, message: &Message) -> Result<(), SendError> {
+        let admitted = match self.inner.gate.get() {
+            Some(gate) => Some(gate.admit(channel, provider.name()).await),
+            None => None,
+        };
+        let passed = admitted.transpose().map_err(|message| SendError { trouble: Trouble::Unasked, message })?;
+        let sent = tokio::time::timeout(WITHIN, provider.send(message)).await;
+        let sent = sent.unwrap_or_else(|_| Err(SendError::passing(format!("no answer within {WITHIN:?}"))));
+        // A refusal of one message is an answer: the provider works.
+        let works = !matches!(&sent, Err(error) if error.trouble == Trouble::Passing);
+        passed.into_iter().for_each(|passed| passed.record(works));
+        sent
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering},
+    };
 
     use uuid::Uuid;
 
@@ -204,25 +185,48 @@ mod tests {
         assert!(pool(&[]).send(Channel::Sms, &message()).await.is_err());
     }
 
-    #[tokio::test]
-    async fn a_provider_that_keeps_failing_is_left_alone() {
-        let bad = Arc::new(Fails("a", Some(Trouble::Passing), 0.into()));
-        let post = pool(&[&bad]);
-        for _ in 0..FAILURES + 3 {
-            let _ = post.send(Channel::Email, &message()).await;
+    /// Shut for one provider; what it hears of the others.
+    #[derive(Default)]
+    struct Shut(&'static str, Arc<Mutex<Vec<bool>>>);
+
+    struct Records(Arc<Mutex<Vec<bool>>>);
+
+    impl Passed for Records {
+        fn record(self: Box<Self>, works: bool) {
+            self.0.lock().expect("no panic").push(works);
         }
-        assert_eq!(bad.2.load(Ordering::Relaxed), FAILURES);
-        let error = post.send(Channel::Email, &message()).await.expect_err("it is open");
-        assert_eq!(error.trouble, Trouble::Unasked);
     }
 
-    #[test]
-    fn after_a_pause_one_message_tries() {
-        let (mut breaker, now) = (Breaker::default(), Instant::now());
-        (0..FAILURES).for_each(|_| breaker.record(false, now));
-        let later = now + LEFT_ALONE;
-        assert_eq!([now, later, later].map(|at| breaker.admit(at)), [false, true, false]);
-        breaker.record(true, later);
-        assert!(breaker.admit(later) && breaker.admit(later));
+    impl Gate for Shut {
+        fn admit<'a>(&'a self, _: Channel, provider: &'a str) -> Admission<'a> {
+            let is_shut = provider == self.0;
+            let passed = Box::new(Records(Arc::clone(&self.1))) as Box<dyn Passed>;
+            Box::pin(async move { if is_shut { Err("shut".to_owned()) } else { Ok(passed) } })
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_is_asked_behind_a_shut_gate() {
+        let (shut, good) = (Arc::new(Fails("a", None, 0.into())), Arc::new(Fails("b", None, 0.into())));
+        let post = pool(&[&shut, &good]);
+        let recorded = Arc::default();
+        post.guard(Arc::new(Shut("a", Arc::clone(&recorded))));
+        assert_eq!(post.send(Channel::Email, &message()).await, Ok("b".to_owned()));
+        assert_eq!((shut.2.load(Ordering::Relaxed), recorded.lock().expect("no panic").clone()), (0, vec![true]));
+        let alone = pool(&[&shut]);
+        alone.guard(Arc::new(Shut("a", Arc::default())));
+        let error = alone.send(Channel::Email, &message()).await.expect_err("it is shut");
+        assert_eq!((error.trouble, error.message.as_str()), (Trouble::Unasked, "a: shut"));
+    }
+
+    #[tokio::test]
+    async fn only_passing_trouble_speaks_against_a_provider() {
+        for (trouble, works) in [(None, true), (Some(Trouble::Lasting), true), (Some(Trouble::Passing), false)] {
+            let provider = Arc::new(Fails("a", trouble, 0.into()));
+            let (post, recorded) = (pool(&[&provider]), Arc::default());
+            post.guard(Arc::new(Shut("", Arc::clone(&recorded))));
+            let _ = post.send(Channel::Email, &message()).await;
+            assert_eq!(recorded.lock().expect("no panic").clone(), [works], "{trouble:?}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Settings of notices, and who is by_recipient what, by which channels.
+//! Settings of notices, and who is told what, by which channels.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -10,11 +10,15 @@ use lettre::message::Mailbox;
 use serde::Deserialize;
 
 use super::{
-    Channel, LogProvider, Post, Provider, Recipient, TEMPLATES, Templates, address, http::HttpProvider, smtp::Smtp,
+    Channel, LogProvider, Post, Provider, Recipient, TEMPLATES, Templates, address,
+    alerts::{AlertSettings, Targets},
+    bad::{BadNotices, bad},
+    http::HttpProvider,
+    smtp::Smtp,
 };
 use crate::secret::Secret;
 
-/// What customers and sellers are by_recipient unless a file says otherwise: every change of the order's state.
+/// What customers and sellers are told unless a file says otherwise: every change of the order's state.
 const TOLD: &[&str] = &[
     "order.created",
     "order.awaiting_payment",
@@ -26,7 +30,10 @@ const TOLD: &[&str] = &[
     "order.cancelled",
 ];
 
-/// How people are by_recipient of orders.
+/// The longest name of a provider: its breaker has it.
+const LONGEST_NAME: usize = 40;
+
+/// How people are told of orders.
 #[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "cli", derive(clap::Args))]
 pub struct NoticeSettings {
@@ -36,29 +43,31 @@ pub struct NoticeSettings {
     /// Whom mails are from
     #[cfg_attr(feature = "cli", arg(long, value_name = "ADDRESS", env = "BACKSTITCH_MAIL_FROM"))]
     pub mail_from: Option<String>,
-    /// A URL that is by_recipient every change of an order
+    /// A URL that is told every change of an order
     #[cfg_attr(feature = "cli", arg(long, value_name = "URL", env = "BACKSTITCH_NOTICES_URL", hide_env_values = true))]
     pub notices_url: Option<Secret>,
     /// Folder of templates that override the built-in ones
     #[cfg_attr(feature = "cli", arg(long, value_name = "DIR", env = "BACKSTITCH_TEMPLATES"))]
     pub templates: Option<PathBuf>,
-    /// File of who is by_recipient what by which channel, and of the channels' providers
+    /// File of who is told what by which channel, and of the channels' providers
     #[cfg_attr(feature = "cli", arg(long, value_name = "FILE", env = "BACKSTITCH_NOTICES"))]
     pub notices: Option<PathBuf>,
+    /// Who is told when something is wrong.
+    #[cfg_attr(feature = "cli", command(flatten))]
+    pub alerts: AlertSettings,
 }
 
-/// Why notices can't be sent as the settings say.
-#[derive(Debug, thiserror::Error)]
-#[error("{setting}: {why}")]
-pub struct BadNotices {
-    /// Which setting.
-    pub setting: &'static str,
-    /// What is wrong.
-    pub why: String,
-}
-
-fn bad(setting: &'static str) -> impl Fn(String) -> BadNotices {
-    move |why| BadNotices { setting, why }
+/// What notices and alerts are sent with, and to whom.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// The providers.
+    pub post: Post,
+    /// The texts.
+    pub templates: Templates,
+    /// Who is told what of orders.
+    pub routes: Routes,
+    /// Who is told what is wrong.
+    pub targets: Targets,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -86,7 +95,7 @@ struct ProviderEntry {
     key: Option<String>,
 }
 
-/// Who is by_recipient what by which channels.
+/// Who is told what by which channels.
 #[derive(Clone, Debug)]
 pub struct Routes {
     table: BTreeMap<String, BTreeMap<Recipient, Vec<Channel>>>,
@@ -111,7 +120,7 @@ impl Routes {
         Self { table, operator: OperatorAddress::default() }
     }
 
-    /// The channels by which somebody is by_recipient of something.
+    /// The channels by which somebody is told of something.
     pub fn channels(&self, about: &str, recipient: Recipient) -> &[Channel] {
         let by_recipient = self.table.get(about).and_then(|by_recipient| by_recipient.get(&recipient));
         by_recipient.map(Vec::as_slice).unwrap_or_default()
@@ -162,7 +171,7 @@ impl NoticeSettings {
     ///
     /// # Errors
     /// A setting can't be used.
-    pub fn open(&self) -> Result<(Post, Templates, Routes), BadNotices> {
+    pub fn open(&self) -> Result<Opened, BadNotices> {
         let templates = match &self.templates {
             Some(folder) => {
                 let opened = Templates::built_in().with_folder(folder);
@@ -173,6 +182,7 @@ impl NoticeSettings {
         let file = self.read_file().map_err(bad("BACKSTITCH_NOTICES"))?;
         let mut pools = self.own_providers()?;
         self.add_providers(file.providers, &mut pools).map_err(bad("BACKSTITCH_NOTICES"))?;
+        let targets = self.alerts.open(pools.contains_key(&Channel::Email))?;
         // Somebody who only looks sees what would have been sent.
         pools.entry(Channel::Email).or_insert_with(|| vec![Arc::new(LogProvider)]);
         pools.insert(Channel::Log, vec![Arc::new(LogProvider)]);
@@ -180,7 +190,7 @@ impl NoticeSettings {
         routes.operator = file.operator;
         routes.table = file.recipients.unwrap_or(routes.table);
         routes.check(|channel| pools.contains_key(&channel)).map_err(bad("BACKSTITCH_NOTICES"))?;
-        Ok((Post::new(pools), templates, routes))
+        Ok(Opened { post: Post::new(pools), templates, routes, targets })
     }
 
     fn read_file(&self) -> Result<File, String> {
@@ -226,6 +236,9 @@ impl NoticeSettings {
         for (channel, entries) in entries {
             for ProviderEntry { name, url, key } in entries {
                 let wrong = |why: String| format!("provider {name:?} of {}: {why}", channel.word());
+                if name.len() > LONGEST_NAME {
+                    return Err(wrong(format!("its name is longer than {LONGEST_NAME} bytes")));
+                }
                 if name.trim().is_empty() || !names.insert(name.clone()) {
                     return Err(wrong("each has a name of its own, and not smtp, webhook or log".to_owned()));
                 }
@@ -252,7 +265,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("notices-{}.json", uuid::Uuid::now_v7()));
         std::fs::write(&path, text).expect("a file");
         let settings = NoticeSettings { notices: Some(path.clone()), ..NoticeSettings::default() };
-        let opened = settings.open().map(|(_, _, routes)| routes).map_err(|error| error.to_string());
+        let opened = settings.open().map(|opened| opened.routes).map_err(|error| error.to_string());
         let _ = std::fs::remove_file(path);
         opened
     }

@@ -34,6 +34,10 @@ impl Smtp {
         Ok(Self { name: name.to_owned(), from, transport: builder.timeout(Some(ANSWERS_WITHIN)).build() })
     }
 
+    async fn lets_us_in(&self) -> bool {
+        self.transport.test_connection().await.unwrap_or(false)
+    }
+
     fn mail(&self, message: &Message) -> Result<Mail, SendError> {
         let unusable = |error: &dyn std::fmt::Display| SendError::lasting(format!("not a mail: {error}"));
         let to: Mailbox = message.to.parse().map_err(|error: lettre::address::AddressError| unusable(&error))?;
@@ -57,8 +61,11 @@ impl Provider for Smtp {
         Box::pin(async move {
             match self.transport.send(self.mail(message)?).await {
                 Ok(_) => Ok(()),
-                // 5xx: it refuses this mail and will again. Whatever else is odd may pass.
-                Err(error) if error.is_permanent() => Err(SendError::lasting(describe(&error))),
+                // 5xx by a server that lets us in: it refuses this mail and will again. One that refuses us (a wrong password)
+                // says nothing about the mail, and whatever else is odd may pass.
+                Err(error) if error.is_permanent() && self.lets_us_in().await => {
+                    Err(SendError::lasting(describe(&error)))
+                }
                 Err(error) => Err(SendError::passing(describe(&error))),
             }
         })

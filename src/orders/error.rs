@@ -59,6 +59,9 @@ pub enum Error {
     /// The key belongs to an order that was placed with a different request.
     #[error("the key belongs to order {0}, which was placed with a different request")]
     KeyConflict(Uuid),
+    /// The key belongs to notifications that were asked for with a different request.
+    #[error("the key belongs to a notification that was asked for with a different request")]
+    NotificationKeyConflict,
     /// The customer has as many orders in flight as they may have.
     #[error("the customer has {most} orders that are neither delivered nor cancelled; more may not be placed")]
     TooManyInFlight {
@@ -112,7 +115,7 @@ impl Error {
             Self::DeliveryTooFar { .. } => "delivery_too_far",
             Self::CurrencyMismatch { .. } => "currency_mismatch",
             Self::PriceOverflow => "price_overflow",
-            Self::KeyConflict(_) => "key_conflict",
+            Self::KeyConflict(_) | Self::NotificationKeyConflict => "key_conflict",
             Self::TooManyInFlight { .. } => "rate_limited",
             Self::BadCursor => "bad_cursor",
             Self::WebhookRefused { code, .. } => code,

@@ -7,6 +7,7 @@
 //! | `difference`, `reconcile` | what our books and the gateway's disagree about, and how that is found |
 //! | `changes`, `events` | what becomes of an order, and what that says outside |
 //! | `notices` | whom an event tells what, and the sending of it |
+//! | `alerts` | what operators are told is wrong |
 //! | `service` | [`Orders`]: what HTTP and CLI call; it records requests, and starts or signals the run |
 //! | `store` | all SQL, and the history store |
 //! | `runs` | the contract with the runs: names, inputs, the one signal |
@@ -14,6 +15,7 @@
 //! The service records facts (a cancel was accepted, the order was dispatched); the order's run moves its states. The
 //! one exception is `cancelling`, which an accepted cancel sets at once, because it is a lock.
 
+pub(crate) mod alerts;
 mod changes;
 mod delivery;
 pub mod difference;

@@ -7,6 +7,7 @@ use super::{
     changes::Changes,
     delivery::Delivery,
     error::Error,
+    notices::Seller,
     state::{CancelBy, CancelReason, OrderState, PaymentState, StockState, Word},
 };
 use crate::engine::{RunId, Time};
@@ -180,6 +181,9 @@ pub struct Item {
     pub held: i64,
     /// Units that can be ordered: `on_hand - held`.
     pub available: i64,
+    /// Who sells it, where the item is read or written by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seller: Option<Seller>,
 }
 
 /// One page of a list, newest first.

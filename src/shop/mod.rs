@@ -18,7 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
 use crate::{
-    engine::{self, BreakerMode, BreakerState, Limiter, Rate},
+    engine::{self, BreakerMode, BreakerScope, BreakerState, BreakerStatus, Limiter, Rate},
     http::{
         App, Plugin,
         auth::roles::{
@@ -217,27 +217,44 @@ impl Plugin for Shop {
                 help: "Notifications that are not sent, by state; parked ones wait for an operator",
                 values: of_unsent.map(count).collect(),
             };
+            let unsent = self.orders.unsent_alerts().await.map_err(into_engine_error)?;
+            let alerts = Gauge {
+                name: "backstitch_shop_alerts_unsent",
+                help: "Alerts to operators that no mail server or webhook has taken yet",
+                values: vec![(String::new(), unsent as f64)],
+            };
             let vendors = self.orders.vendors().await.map_err(into_engine_error)?;
-            Ok(vec![waiting, differences, notifications, breakers_gauge(&vendors)])
+            let providers = self.orders.notice_breakers().await.map_err(into_engine_error)?;
+            Ok(vec![waiting, differences, notifications, alerts, breakers_gauge(&vendors, &providers)])
         })
     }
 }
 
-/// How each vendor's breakers stand: an operator's word counts, otherwise their own.
-fn breakers_gauge(vendors: &[VendorInfo]) -> Gauge {
-    let of = |vendor: &VendorInfo, operation: &str| {
-        let known = vendor.breakers.iter().find(|breaker| breaker.operation == operation);
-        let severity = match vendor.state {
-            BreakerMode::Open => BreakerState::Open.severity(),
-            BreakerMode::Closed => BreakerState::Closed.severity(),
-            BreakerMode::Auto => known.map_or(0, |breaker| breaker.state.severity()),
-        };
-        (format!("vendor=\"{}\",operation=\"{operation}\"", vendor.name), f64::from(severity))
+/// How the breakers of vendors stand, and those of providers of notices that have had a failure: an operator's word counts,
+/// otherwise their own.
+fn breakers_gauge(vendors: &[VendorInfo], providers: &[BreakerScope]) -> Gauge {
+    let severity = |mode: BreakerMode, own: Option<BreakerState>| match mode {
+        BreakerMode::Open => BreakerState::Open.severity(),
+        BreakerMode::Closed => BreakerState::Closed.severity(),
+        BreakerMode::Auto => own.map_or(0, BreakerState::severity),
     };
+    let label = |vendor: &str, operation: &str| format!("vendor=\"{vendor}\",operation=\"{operation}\"");
+    let of_vendor = |vendor: &VendorInfo, operation: &str| {
+        let known = vendor.breakers.iter().find(|breaker| breaker.operation == operation);
+        let severity = severity(vendor.state, known.map(|breaker| breaker.state));
+        (label(&vendor.name, operation), f64::from(severity))
+    };
+    let of_vendors = vendors.iter().flat_map(|vendor| OPERATIONS.iter().map(move |name| of_vendor(vendor, name)));
+    let of_providers = providers.iter().flat_map(|known| {
+        let of = |breaker: &BreakerStatus| {
+            (label(&known.scope, &breaker.operation), f64::from(severity(known.mode, Some(breaker.state))))
+        };
+        known.operations.iter().map(of).collect::<Vec<_>>()
+    });
     Gauge {
         name: "backstitch_shop_breaker_state",
-        help: "A vendor's breaker: 0 closed, 1 half open, 2 open",
-        values: vendors.iter().flat_map(|vendor| OPERATIONS.iter().map(move |name| of(vendor, name))).collect(),
+        help: "A breaker of a vendor, or of a provider of notices: 0 closed, 1 half open, 2 open",
+        values: of_vendors.chain(of_providers).collect(),
     }
 }
 

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::notifications::notification_id;
 use crate::{
-    engine::Operator,
+    engine::{BreakerScope, BreakerStatus, Operator},
     http::{
         base::{Base, filters},
         page::{self, Address, Fragment},
@@ -21,6 +21,7 @@ struct NotificationsPage {
     state: NotificationState,
     notifications: Vec<Notification>,
     next: Option<String>,
+    providers: Vec<BreakerScope>,
 }
 
 /// Notifications of a state; parked ones, unless another is asked for.
@@ -30,8 +31,18 @@ pub(super) async fn render(orders: &Orders, base: &Base, address: &Address) -> R
     let cursor = address.param("cursor").map(str::to_owned);
     let filter = NotificationFilter { state: Some(state), cursor, ..NotificationFilter::default() };
     let found = orders.notifications(&filter).await?;
-    let page = NotificationsPage { state, notifications: found.items, next: address.next(found.next_cursor) };
+    let (providers, next) = (orders.notice_breakers().await?, address.next(found.next_cursor));
+    let page = NotificationsPage { state, notifications: found.items, next, providers };
     Fragment::render(base, "Notifications", "notifications", &page)
+}
+
+/// A provider's name, of the scope of its breakers.
+fn provider(scope: &BreakerScope) -> &str {
+    scope.scope.split_once('/').map_or(scope.scope.as_str(), |(_, name)| name)
+}
+
+fn state(breaker: &BreakerStatus) -> String {
+    breaker.state.word().replace('_', " ")
 }
 
 /// The form that sends one again.

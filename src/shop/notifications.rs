@@ -13,7 +13,7 @@ use crate::{
     engine::Slice,
     http::{
         auth::Actor,
-        extract::{Json, Params},
+        extract::{IdempotencyKey, Json, Params},
         problem::Problem,
     },
     orders::{Notification, NotificationFilter, SendNotification},
@@ -43,23 +43,28 @@ async fn list(
 
 /// Tell somebody of an order.
 ///
-/// A worker sends it: to each seller, where it is for sellers.
+/// A worker sends it: to each seller, where it is for sellers. The same key again gives the first notifications.
 #[utoipa::path(
     post,
     path = "/v1/notifications",
     operation_id = "send_notification",
     tag = "notifications",
+    params(IdempotencyKey),
     request_body = SendNotification,
-    responses((status = 202, description = "It will be sent.", body = Slice<Notification>)),
-    extensions(("x-problems" = json!(["unknown_order"])))
+    responses(
+        (status = 202, description = "It will be sent.", body = Slice<Notification>),
+        (status = 200, description = "The key was known: the first ones.", body = Slice<Notification>),
+    ),
+    extensions(("x-problems" = json!(["unknown_order", "key_conflict"])))
 )]
 async fn send(
     State(shop): State<Shop>,
     Actor(actor): Actor,
+    IdempotencyKey(key): IdempotencyKey,
     Json(request): Json<SendNotification>,
 ) -> Result<(StatusCode, Answer<Slice<Notification>>), Problem> {
-    let made = shop.orders.acting_as(&actor).send_notification(&request).await?;
-    Ok((StatusCode::ACCEPTED, Answer(made)))
+    let (found, is_new) = shop.orders.acting_as(&actor).send_notification(&request, key.as_deref()).await?;
+    Ok((if is_new { StatusCode::ACCEPTED } else { StatusCode::OK }, Answer(found)))
 }
 
 /// A notification's id in a path. Whatever is no id is an id that no notification has.

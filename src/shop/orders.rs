@@ -11,9 +11,10 @@ use uuid::Uuid;
 
 use super::{State as Shop, problem};
 use crate::{
+    engine::Role,
     http::{
         WaitParams,
-        auth::Actor,
+        auth::{Actor, ActorRole},
         extract::{IdempotencyKey, Json, OptionalJson, Params, TraceParent},
         limits::{Left, keep_to},
         note_run,
@@ -21,7 +22,7 @@ use crate::{
     },
     orders::{
         CancelOrder, ChangeOrder, Fulfilment, FulfilmentReport, Item, Order, OrderFilter, OrderPage, PlaceOrder,
-        PutItem, state::OrderState,
+        PutItem, Seller, state::OrderState,
     },
 };
 
@@ -222,7 +223,9 @@ const fn done(done: bool) -> StatusCode {
     if done { StatusCode::OK } else { StatusCode::ACCEPTED }
 }
 
-/// Read an item and its stock.
+/// Read an item, its stock and who sells it.
+///
+/// The seller's mail address is masked unless the caller may write items.
 #[utoipa::path(
     get,
     path = "/v1/items/{sku}",
@@ -232,8 +235,16 @@ const fn done(done: bool) -> StatusCode {
     responses((status = 200, description = "The item.", body = Item)),
     extensions(("x-problems" = json!(["unknown_item"])))
 )]
-async fn item(State(shop): State<Shop>, Path(sku): Path<String>) -> Result<Answer<Item>, Problem> {
-    Ok(Answer(shop.orders.item(&sku).await?))
+async fn item(
+    State(shop): State<Shop>,
+    ActorRole(role): ActorRole,
+    Path(sku): Path<String>,
+) -> Result<Answer<Item>, Problem> {
+    let mut item = shop.orders.item(&sku).await?;
+    if role < Role::Operator {
+        item.seller = item.seller.map(Seller::masked);
+    }
+    Ok(Answer(item))
 }
 
 /// Make or change an item.

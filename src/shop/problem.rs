@@ -74,6 +74,7 @@ mod tests {
             (Error::PriceOverflow, 400),
             (Error::TooManyInFlight { most: 3 }, 429),
             (Error::KeyConflict(Uuid::nil()), 409),
+            (Error::NotificationKeyConflict, 409),
             (Error::BadCursor, 400),
             (Error::InvalidRequest("m".into()), 400),
         ];

@@ -8,7 +8,7 @@ use super::CLOUD_EVENT;
 use crate::{
     Secret,
     engine::outbox::{DELIVERED_WITHIN, Event, Sink, SinkError},
-    inbox::sign,
+    signing::sign,
     tls,
 };
 

@@ -125,7 +125,8 @@ impl Stage {
             recipient: Recipient::Operator,
             channel: Some(Channel::Log),
         };
-        let notification = orders.send_notification(&request).await.expect("it is made").items[0].id.to_string();
+        let notification =
+            orders.send_notification(&request, None).await.expect("it is made").0.items[0].id.to_string();
         let (order, event) = (order.to_string(), park_an_event(&engine).await);
         let mut stage = Self {
             database,

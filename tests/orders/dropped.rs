@@ -70,12 +70,8 @@ async fn a_dropped_call_leaves_nothing_open() {
     let (orders, wanted, item, filter, cancel, change) = (&orders, &wanted, &item, &filter, &cancel, &change);
     let now = &ReconcileInput { grace_ms: 0, second_look_ms: 0, ..ReconcileInput::default() };
     let notifications = &NotificationFilter::default();
-    let send = &SendNotification {
-        order_id: first,
-        about: "order.placed".to_owned(),
-        recipient: Recipient::Operator,
-        channel: Some(Channel::Log),
-    };
+    let (about, recipient) = ("order.placed".to_owned(), Recipient::Operator);
+    let send = &SendNotification { order_id: first, about, recipient, channel: Some(Channel::Log) };
     let differences = &DifferenceFilter::default();
     let difference = Uuid::max();
     let query = "INSERT INTO shop.difference
@@ -88,7 +84,9 @@ async fn a_dropped_call_leaves_nothing_open() {
         get => orders.get(first),
         customer_of => orders.customer_of(first),
         notifications => orders.notifications(notifications),
-        send_notification => orders.send_notification(send),
+        send_notification => orders.send_notification(send, None),
+        notice_breakers => orders.notice_breakers(),
+        unsent_alerts => orders.unsent_alerts(),
         resend_notification => orders.resend_notification(Uuid::max()),
         unsent_notifications => orders.unsent_notifications(),
         wait => orders.wait(first, Duration::from_millis(100)),

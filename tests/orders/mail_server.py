@@ -22,7 +22,7 @@ class Handler:
 
     async def handle_DATA(self, server, session, envelope):
         mail = email.message_from_bytes(envelope.content)
-        line = {"to": envelope.rcpt_tos[0], "id": mail["Message-ID"], "text": mail.get_payload(decode=True).decode()}
+        line = {"to": envelope.rcpt_tos[0], "id": mail["Message-ID"], "subject": mail["Subject"], "text": mail.get_payload(decode=True).decode()}
         with open(f"{folder}/mails", "a") as mails:
             mails.write(json.dumps(line) + "\n")
         return "250 OK"

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alerts;
 mod belonging;
 mod books;
 mod cancelling;
@@ -12,12 +13,14 @@ mod dropped;
 mod events;
 mod every_fault;
 mod history;
+mod mail;
 mod mending;
 mod notices;
 mod odd_answers;
 mod odd_gateway;
 mod outcomes;
 mod placing;
+mod providers;
 mod reconcile;
 mod refunds;
 mod shop;

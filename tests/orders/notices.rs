@@ -1,15 +1,10 @@
 //! Notices: made once of each event, and brought to a real mail server, however it behaves.
 
-use std::{
-    io::{BufRead, BufReader},
-    path::PathBuf,
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::time::Duration;
 
 use backstitch::{
     Secret,
-    engine::{Engine, MaintenanceConfig, Registry, outbox::NewEvent},
+    engine::{BreakerMode, BreakerState, Engine, MaintenanceConfig, Operator, Registry, outbox::NewEvent},
     notices::{Channel, NoticeSettings, Recipient},
     orders::{
         Contact, Notices, Notification, NotificationFilter, NotificationState, Orders, PlaceOrder, Seller,
@@ -21,84 +16,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 use crate::{
+    mail::{MailServer, by_mail},
     shop::Shop,
     support::{shop::order_request, wait_for_within},
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A mail server in a process of its own.
-struct MailServer {
-    process: Option<Child>,
-    port: u16,
-    folder: PathBuf,
-}
-
-impl MailServer {
-    /// None where it can't be had, and that is known.
-    fn start() -> Option<Self> {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/ensure-mail-server.sh");
-        if !Command::new(script).status().is_ok_and(|status| status.success()) {
-            let known = std::env::var_os("BACKSTITCH_WITHOUT_MAIL_SERVER").is_some();
-            assert!(known, "there is no mail server: scripts/ensure-mail-server.sh says why");
-            eprintln!("LEFT OUT: there is no mail server on this machine");
-            return None;
-        }
-        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = free.local_addr().expect("it is bound").port();
-        drop(free);
-        let folder = std::env::temp_dir().join(format!("mails-{}", Uuid::now_v7()));
-        std::fs::create_dir_all(&folder).expect("a folder");
-        let mut server = Self { process: None, port, folder };
-        server.run();
-        Some(server)
-    }
-
-    fn run(&mut self) {
-        let root = env!("CARGO_MANIFEST_DIR");
-        let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| format!("{root}/target"));
-        let mut process = Command::new("python3")
-            .arg(format!("{root}/tests/orders/mail_server.py"))
-            .arg(self.port.to_string())
-            .arg(&self.folder)
-            .env("PYTHONPATH", format!("{target}/mail-server"))
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("python3 starts");
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
-        assert_eq!(line, "ready\n");
-        self.process = Some(process);
-    }
-
-    fn kill(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            drop(process.kill());
-            drop(process.wait());
-        }
-    }
-
-    fn trouble(&self, is_on: bool) {
-        let path = self.folder.join("trouble");
-        if is_on { std::fs::write(path, "").expect("a file") } else { std::fs::remove_file(path).expect("a file") }
-    }
-
-    fn mails(&self) -> Vec<Value> {
-        let text = std::fs::read_to_string(self.folder.join("mails")).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).expect("a mail")).collect()
-    }
-
-    fn url(&self) -> String {
-        format!("smtp://127.0.0.1:{}", self.port)
-    }
-}
-
-impl Drop for MailServer {
-    fn drop(&mut self) {
-        self.kill();
-        drop(std::fs::remove_dir_all(&self.folder));
-    }
-}
 
 /// A shop that tells people, by so many workers.
 struct Teller {
@@ -160,11 +83,6 @@ impl Teller {
         })
         .await
     }
-}
-
-fn by_mail(server: &MailServer) -> NoticeSettings {
-    let (smtp_url, mail_from) = (Some(Secret::new(server.url())), Some("Shop <shop@example.com>".to_owned()));
-    NoticeSettings { smtp_url, mail_from, ..NoticeSettings::default() }
 }
 
 fn placed<'a>(mails: &'a [Value], to: &str) -> Vec<&'a Value> {
@@ -292,13 +210,90 @@ async fn an_operator_tells_somebody_of_an_order() {
     let order = teller.shop.order("tok_ok", 1).await;
     let (about, recipient) = ("order.placed".to_owned(), Recipient::Customer);
     let request = SendNotification { order_id: order, about, recipient, channel: None };
-    let error = teller.orders.send_notification(&request).await.expect_err("no address is known");
+    let error = teller.orders.send_notification(&request, None).await.expect_err("no address is known");
     assert!(error.to_string().contains("no address of the customer"), "{error}");
     let request = SendNotification { channel: Some(Channel::Log), ..request };
-    assert_eq!(teller.orders.send_notification(&request).await.expect("it is made").items.len(), 1);
+    let (made, is_new) = teller.orders.send_notification(&request, None).await.expect("it is made");
+    assert!(made.items.len() == 1 && is_new);
     assert_eq!(teller.until(order, NotificationState::Sent).await.provider.as_deref(), Some("log"));
     let request = SendNotification { about: "order.lost".to_owned(), ..request };
-    assert_eq!(teller.orders.send_notification(&request).await.expect_err("no template").code(), "invalid_request");
+    assert_eq!(
+        teller.orders.send_notification(&request, None).await.expect_err("no template").code(),
+        "invalid_request"
+    );
     let error = teller.orders.resend_notification(Uuid::nil()).await.expect_err("it is not there");
     assert_eq!(error.code(), "unknown_notification");
+}
+
+#[tokio::test]
+async fn the_same_key_tells_somebody_once() {
+    let teller = Teller::open(&NoticeSettings::default(), 1).await;
+    let order = teller.shop.order("tok_ok", 1).await;
+    let (about, recipient) = ("order.placed".to_owned(), Recipient::Operator);
+    let request = SendNotification { order_id: order, about, recipient, channel: Some(Channel::Log) };
+    let ask = async |request: &SendNotification| teller.orders.send_notification(request, Some("k1")).await;
+    let all = futures_util::future::join_all((0..8).map(|_| ask(&request))).await;
+    let all: Vec<_> = all.into_iter().map(|made| made.expect("it is taken")).collect();
+    assert_eq!(all.iter().filter(|(_, is_new)| *is_new).count(), 1, "one of eight made it");
+    assert!(all.iter().all(|(found, _)| found.items.len() == 1 && found.items[0].id == all[0].0.items[0].id));
+    let other = SendNotification { about: "order.shipped".to_owned(), ..request.clone() };
+    assert_eq!(ask(&other).await.expect_err("another request").code(), "key_conflict");
+    let (other, is_new) = teller.orders.send_notification(&request, Some("k2")).await.expect("another key");
+    assert!(is_new && other.items[0].id != all[0].0.items[0].id);
+    let entries: i64 = sqlx::query_scalar("SELECT count(*) FROM backstitch.audit WHERE action = 'send_notification'")
+        .fetch_one(&teller.shop.pool)
+        .await
+        .expect("a count");
+    assert_eq!(entries, 2);
+}
+
+#[tokio::test]
+async fn a_provider_that_fails_is_left_alone_by_all() {
+    let gone = format!("smtp://{}", crate::support::process::free_address());
+    let (smtp_url, mail_from) = (Some(Secret::new(gone)), Some("shop@example.com".to_owned()));
+    let settings = NoticeSettings { smtp_url, mail_from, ..NoticeSettings::default() };
+    let teller = Teller::open(&settings, 1).await;
+    for n in 0..6 {
+        teller.place(&format!("c{n}@example.com")).await;
+    }
+    // Another process knows by the database alone.
+    let other = Engine::new(teller.shop.pool.clone(), Registry::new());
+    wait_for_within(PATIENCE, "the breaker is open", async || {
+        let breakers = other.breakers().await.map_err(|error| error.to_string())?;
+        let known = breakers.iter().find(|known| known.scope == "notice/smtp");
+        let state = known.and_then(|known| known.operations.first()).map(|breaker| breaker.state);
+        if state.is_some_and(|state| state != BreakerState::Closed) { Ok(()) } else { Err(format!("{breakers:?}")) }
+    })
+    .await;
+    let seen = teller.orders.notice_breakers().await.expect("the breakers");
+    assert_eq!(seen.iter().map(|known| known.scope.as_str()).collect::<Vec<_>>(), ["notice/smtp"]);
+    let late = teller.place("late@example.com").await;
+    wait_for_within(PATIENCE, "nobody asks it", async || {
+        let sent = teller.sent(late).await;
+        let errors: Vec<&str> = sent.iter().filter_map(|one| one.last_error.as_deref()).collect();
+        if errors.iter().any(|error| error.contains("its breaker is open")) { Ok(()) } else { Err(format!("{sent:?}")) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_provider_an_operator_holds_back_gets_nothing() {
+    let Some(server) = MailServer::start() else { return };
+    let teller = Teller::open(&by_mail(&server), 1).await;
+    let other = Engine::new(teller.shop.pool.clone(), Registry::new());
+    let by = Operator::new("ops", Some("it sends everything twice"), false).expect("an operator");
+    other.set_breaker("notice/smtp", BreakerMode::Open, &by).await.expect("it is set");
+    wait_for_within(PATIENCE, "the teller knows", async || {
+        match teller.engine.breaker("notice/smtp", "email").admit().await {
+            Err(held) if held.by_operator => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    let order = teller.place("ada@example.com").await;
+    let failed = teller.until(order, NotificationState::Failed).await;
+    assert!(failed.last_error.as_deref().is_some_and(|why| why.contains("an operator")), "{failed:?}");
+    assert_eq!(server.mails().len(), 0);
+    other.set_breaker("notice/smtp", BreakerMode::Auto, &by).await.expect("it is set");
+    teller.until(order, NotificationState::Sent).await;
 }

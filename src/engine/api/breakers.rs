@@ -39,6 +39,8 @@ const LONGEST_NAME: usize = 64;
 pub struct Breaker {
     engine: Engine,
     name: Name,
+    /// The engine's, where it has none of its own.
+    rules: Option<BreakerRules>,
 }
 
 impl fmt::Debug for Breaker {
@@ -73,7 +75,7 @@ pub struct HeldBack {
 impl Engine {
     /// The breaker of an operation of another system, such as `charge` of `stripe`. All processes of a database share it.
     pub fn breaker(&self, scope: &str, operation: &str) -> Breaker {
-        Breaker { engine: self.clone(), name: (scope.to_owned(), operation.to_owned()) }
+        Breaker { engine: self.clone(), name: (scope.to_owned(), operation.to_owned()), rules: None }
     }
 
     /// When breakers open, and for how long; the same in all processes, or each goes by its own.
@@ -151,6 +153,15 @@ impl Engine {
 }
 
 impl Breaker {
+    /// With rules of its own, for what is called more or less often than other systems; the same in all processes.
+    pub fn with_rules(self, rules: BreakerRules) -> Self {
+        Self { rules: Some(rules), ..self }
+    }
+
+    fn rules(&self) -> BreakerRules {
+        self.rules.unwrap_or_else(|| self.engine.known_breakers().rules)
+    }
+
     /// Whether a call may go now.
     ///
     /// # Errors
@@ -169,7 +180,8 @@ impl Breaker {
                 drop(reading.await);
             }
         }
-        let look = self.engine.known_breakers().look(&self.name);
+        let rules = self.rules();
+        let look = self.engine.known_breakers().look(&self.name, &rules);
         match look {
             Look::Go => Ok(Admitted { breaker: self.clone(), probe: None }),
             Look::HeldBack { by_operator, ms } => Err(self.held_back(by_operator, ms)),
@@ -184,8 +196,7 @@ impl Breaker {
 
     /// Becomes the probe, unless another call is.
     async fn probe(&self) -> Result<Admitted, HeldBack> {
-        let (engine, name) = (self.engine.clone(), self.name.clone());
-        let rules = engine.known_breakers().rules;
+        let (engine, name, rules) = (self.engine.clone(), self.name.clone(), self.rules());
         let asking = async move {
             let mine = Mutex::new(Admission::Yes);
             let changed = engine.change_breaker(&name, |circuit, now| {
@@ -214,12 +225,10 @@ impl Admitted {
     /// Records whether the other system served the call. A refusal for a reason of the caller's is served. Nobody waits for what
     /// is written.
     pub fn record(self, served: bool) {
-        let Self { breaker: Breaker { engine, name }, probe } = self;
-        let (counted, rules) = {
-            let mut known = engine.known_breakers();
-            let counted = if probe.is_none() { known.count(&name, !served) } else { None };
-            (counted, known.rules)
-        };
+        let Self { breaker, probe } = self;
+        let rules = breaker.rules();
+        let Breaker { engine, name, .. } = breaker;
+        let counted = if probe.is_none() { engine.known_breakers().count(&name, !served, &rules) } else { None };
         if probe.is_none() && counted.is_none() {
             return;
         }

@@ -52,6 +52,21 @@ impl<S: Sync> FromRequestParts<S> for Actor {
     }
 }
 
+/// The role of the caller.
+#[derive(Clone, Copy, Debug)]
+pub struct ActorRole(
+    /// The role.
+    pub Role,
+);
+
+impl<S: Sync> FromRequestParts<S> for ActorRole {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Caller::from_request_parts(parts, state).await.map(|caller| Self(caller.role))
+    }
+}
+
 /// The caller, and the name of their key; or why they may not come in.
 pub(super) async fn admit(app: &App, request: &Parts) -> Result<(Caller, String), Problem> {
     let headers = &request.headers;

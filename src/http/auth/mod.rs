@@ -19,7 +19,10 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 
-pub use self::{admission::Actor, door::Door};
+pub use self::{
+    admission::{Actor, ActorRole},
+    door::Door,
+};
 use tracing::Instrument;
 
 use self::roles::Access;

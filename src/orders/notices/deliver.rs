@@ -25,24 +25,18 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How often, while the database does not answer.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
 
-/// Sends what is due until stopped.
-pub(in crate::orders) async fn run(orders: &Orders, notices: &Notices, stop: impl Future<Output = ()>) {
-    let work = async {
-        loop {
-            let pause = match turn(orders, notices).await {
-                Ok(sent) if sent >= BATCH as usize => continue,
-                Ok(_) => LOOK_EVERY,
-                Err(error) => {
-                    tracing::debug!(%error, "can't send notices yet");
-                    TRY_AGAIN
-                }
-            };
-            tokio::time::sleep(pause).await;
-        }
-    };
-    tokio::select! {
-        () = work => {}
-        () = stop => {}
+/// Sends what is due, for ever.
+pub(in crate::orders) async fn run(orders: &Orders, notices: &Notices) {
+    loop {
+        let pause = match turn(orders, notices).await {
+            Ok(sent) if sent >= BATCH as usize => continue,
+            Ok(_) => LOOK_EVERY,
+            Err(error) => {
+                tracing::debug!(%error, "can't send notices yet");
+                TRY_AGAIN
+            }
+        };
+        tokio::time::sleep(pause).await;
     }
 }
 

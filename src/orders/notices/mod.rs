@@ -17,14 +17,15 @@ pub use self::{
     model::{Contact, Notification, NotificationCount, NotificationState, Seller},
     sink::NoticeSink,
 };
-use crate::notices::{BadNotices, Channel, LogProvider, NoticeSettings, Post, Routes, Templates};
+use crate::notices::{BadNotices, Channel, LogProvider, NoticeSettings, Opened, Post, Routes, Targets, Templates};
 
-/// What notices are sent with, and to whom.
+/// What notices and alerts are sent with, and to whom.
 #[derive(Clone, Debug)]
 pub struct Notices {
     pub(crate) post: Post,
     pub(crate) templates: Templates,
     pub(crate) routes: Routes,
+    pub(crate) targets: Targets,
 }
 
 impl Notices {
@@ -33,8 +34,8 @@ impl Notices {
     /// # Errors
     /// A setting can't be used.
     pub fn open(settings: &NoticeSettings) -> Result<Self, BadNotices> {
-        let (post, templates, routes) = settings.open()?;
-        Ok(Self { post, templates, routes })
+        let Opened { post, templates, routes, targets } = settings.open()?;
+        Ok(Self { post, templates, routes, targets })
     }
 
     /// The sink that makes notifications of events.
@@ -48,6 +49,6 @@ impl Default for Notices {
     fn default() -> Self {
         let log = |channel| (channel, vec![std::sync::Arc::new(LogProvider) as _]);
         let post = Post::new([log(Channel::Email), log(Channel::Log)]);
-        Self { post, templates: Templates::built_in(), routes: Routes::default() }
+        Self { post, templates: Templates::built_in(), routes: Routes::default(), targets: Targets::default() }
     }
 }

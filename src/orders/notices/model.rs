@@ -70,6 +70,13 @@ impl fmt::Debug for Seller {
     }
 }
 
+impl Seller {
+    /// The same without what is personal.
+    pub fn masked(self) -> Self {
+        Self { email: self.email.as_deref().map(address::mask), ..self }
+    }
+}
+
 /// What became of a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]

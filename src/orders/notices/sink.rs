@@ -26,7 +26,7 @@ impl NoticeSink {
         Self { routes }
     }
 
-    /// An event that somebody is of_interest of, with its order.
+    /// The order of an event that somebody is told of.
     fn order_of(&self, event: &Event) -> Option<Uuid> {
         let is_told = |recipient| !self.routes.channels(&event.event_type, recipient).is_empty();
         Recipient::ALL.into_iter().any(is_told).then(|| event.subject.parse().ok()).flatten()
@@ -54,6 +54,7 @@ impl LocalSink for NoticeSink {
                 decide::notifications((event.id, *order, &event.event_type), concerned, &self.routes)
             })
             .collect();
-        Ok(store::notifications::insert_all(tx, &made).await?)
+        store::notifications::insert_all(tx, &made).await?;
+        Ok(())
     }
 }

@@ -76,17 +76,19 @@ impl Orders {
         };
         self.audit(&mut tx, &done, None).await?;
         tx.commit().await?;
-        Ok(put)
+        Ok(Item { seller: item.seller.clone(), ..put })
     }
 
-    /// An item and its stock.
+    /// An item, its stock, and who sells it.
     ///
     /// # Errors
     /// `unknown_item`; `invalid_request` for what no item is called.
     pub async fn item(&self, sku: &str) -> Result<Item, Error> {
         within("sku", sku, LONGEST_SKU)?;
         let mut conn = self.engine.acquire().await?;
-        store::items::find(&mut conn, sku).await?.ok_or_else(|| Error::UnknownItem(sku.to_owned()))
+        let item = store::items::find(&mut conn, sku).await?.ok_or_else(|| Error::UnknownItem(sku.to_owned()))?;
+        let seller = store::notifications::find_seller(&mut conn, sku).await?;
+        Ok(Item { seller, ..item })
     }
 
     /// At most 200 items by key, after `after`.

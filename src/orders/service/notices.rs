@@ -1,17 +1,22 @@
 //! Notifications: list them, send one, send one again, and the task that sends them.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::Orders;
 use crate::{
-    engine::{AuditRecord, Slice},
+    engine::{AuditRecord, BreakerScope, Slice},
     notices::{Channel, Recipient, TEMPLATES},
     orders::{
+        alerts::tell_all,
         error::Error,
+        gate::{BreakerGate, NOTICE_PREFIX},
         notices::{Notices, Notification, NotificationCount, NotificationState, deliver_all, to_one},
-        store::notifications,
+        store::{alerts, notifications},
     },
 };
 
@@ -72,18 +77,26 @@ impl Orders {
         Ok(Slice { items, next_cursor })
     }
 
-    /// Tells somebody of an order, as it is then; a worker sends it.
+    /// Tells somebody of an order, as it is then; a worker sends it. The same request with the same key gives the first
+    /// notifications, and `false`.
     ///
     /// # Errors
-    /// `unknown_order`; `invalid_request` where there is no such template, or no address.
-    pub async fn send_notification(&self, request: &SendNotification) -> Result<Slice<Notification>, Error> {
+    /// `unknown_order`; `invalid_request` where there is no such template, or no address; `key_conflict`.
+    pub async fn send_notification(
+        &self,
+        request: &SendNotification,
+        key: Option<&str>,
+    ) -> Result<(Slice<Notification>, bool), Error> {
         let SendNotification { order_id, about, recipient, channel } = request;
         if !TEMPLATES.contains(&about.as_str()) {
             return Err(Error::InvalidRequest(format!("about is not one of {}", TEMPLATES.join(", "))));
         }
         let channel = channel.unwrap_or(Channel::Email);
-        let cause = Uuid::now_v7();
+        let cause = key.map_or_else(Uuid::now_v7, cause_of);
         let mut tx = self.engine.begin().await?;
+        if let Some(items) = first_of(notifications::of_cause(&mut tx, cause).await?, request)? {
+            return Ok((items, false));
+        }
         let mut all = notifications::concerned(&mut tx, &[*order_id]).await?;
         let concerned = all.remove(order_id).ok_or(Error::UnknownOrder(*order_id))?;
         let made = to_one((cause, *order_id, about), &concerned, &self.notices.routes, *recipient, channel);
@@ -91,8 +104,13 @@ impl Orders {
             let (who, how) = (recipient.word(), channel.word());
             return Err(Error::InvalidRequest(format!("no address of the {who} is known for {how}")));
         }
-        notifications::insert_all(&mut tx, &made).await?;
+        let inserted = notifications::insert_all(&mut tx, &made).await?;
         let items = notifications::of_cause(&mut tx, cause).await?;
+        if inserted == 0 {
+            // The same key at the same time: the other request's have been committed.
+            let items = first_of(items, request)?.unwrap_or(Slice { items: Vec::new(), next_cursor: None });
+            return Ok((items, false));
+        }
         let done = AuditRecord {
             action: "send_notification",
             run: None,
@@ -102,7 +120,7 @@ impl Orders {
         };
         self.audit(&mut tx, &done, None).await?;
         tx.commit().await?;
-        Ok(Slice { items, next_cursor: None })
+        Ok((Slice { items, next_cursor: None }, true))
     }
 
     /// Sends a notification again, with the same id; one that waits for its first attempt stays as it is.
@@ -135,14 +153,53 @@ impl Orders {
         Ok(notifications::count_unsent(&mut *self.engine.acquire().await?).await?)
     }
 
-    /// Sends notifications that are due, until stopped. Any number of processes may.
+    /// Sends notifications that are due, and tells operators what is wrong, until stopped. Any number of processes may.
     pub async fn deliver_notices(&self, stop: impl Future<Output = ()> + Send) {
-        deliver_all(self, &self.notices, stop).await;
+        let both = async { tokio::join!(deliver_all(self, &self.notices), tell_all(self, &self.notices)) };
+        tokio::select! {
+            _ = both => {}
+            () = stop => {}
+        }
+    }
+
+    /// The breakers of providers that have had a failure, or were set by an operator.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn notice_breakers(&self) -> Result<Vec<BreakerScope>, Error> {
+        let mut scopes = self.engine.breakers().await?;
+        scopes.retain(|known| known.scope.starts_with(NOTICE_PREFIX));
+        Ok(scopes)
+    }
+
+    /// How many messages of alerts nobody has taken yet.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn unsent_alerts(&self) -> Result<i64, Error> {
+        Ok(alerts::count_unsent(&mut *self.engine.acquire().await?).await?)
     }
 
     /// Sends notices with these. The engine needs their sink.
     pub fn with_notices(mut self, notices: Notices) -> Self {
-        self.notices = std::sync::Arc::new(notices);
+        notices.post.guard(Arc::new(BreakerGate(self.engine.clone())));
+        self.notices = Arc::new(notices);
         self
     }
+}
+
+/// The cause of notifications that were asked for with a key.
+fn cause_of(key: &str) -> Uuid {
+    let hash = Sha256::new().chain_update("notification ").chain_update(key).finalize();
+    let mut bytes = [0; 16];
+    bytes.iter_mut().zip(hash).for_each(|(byte, of_hash)| *byte = of_hash);
+    Uuid::from_bytes(bytes)
+}
+
+/// The notifications of a key that was used before, unless it was for something else.
+fn first_of(items: Vec<Notification>, request: &SendNotification) -> Result<Option<Slice<Notification>>, Error> {
+    let Some(first) = items.first() else { return Ok(None) };
+    let same = (first.order_id, first.about.as_str(), first.recipient, first.channel)
+        == (request.order_id, request.about.as_str(), request.recipient, request.channel.unwrap_or(Channel::Email));
+    if same { Ok(Some(Slice { items, next_cursor: None })) } else { Err(Error::NotificationKeyConflict) }
 }

@@ -14,6 +14,7 @@ fn read_item(row: &PgRow) -> Result<Item, sqlx::Error> {
         on_hand,
         held,
         available: on_hand - held,
+        seller: None,
     })
 }
 

@@ -4,6 +4,7 @@
 //! Everything works on the caller's connection, so that it commits with whatever the caller does. Locks are taken in one
 //! order: the order's row ([`orders::lock`]), then item rows by sku, then the rest (the run's row last of all).
 
+pub(crate) mod alerts;
 pub(crate) mod books;
 pub(crate) mod differences;
 pub(crate) mod history;

@@ -70,6 +70,13 @@ pub(crate) async fn put_seller(conn: &mut PgConnection, sku: &str, seller: Optio
     Ok(())
 }
 
+/// Who sells an item.
+pub(crate) async fn find_seller(conn: &mut PgConnection, sku: &str) -> Result<Option<Seller>, sqlx::Error> {
+    let query = "SELECT seller_id, seller_email FROM shop.items WHERE sku = $1 AND seller_id IS NOT NULL";
+    let found: Option<(String, Option<String>)> = sqlx::query_as(query).bind(sku).fetch_optional(conn).await?;
+    Ok(found.map(|(id, email)| Seller { id, email }))
+}
+
 /// Whom these orders concern.
 pub(crate) async fn concerned(
     conn: &mut PgConnection,
@@ -98,13 +105,13 @@ pub(crate) async fn concerned(
     Ok(all)
 }
 
-/// Makes notifications; those of a cause that were made before stay.
-pub(crate) async fn insert_all(conn: &mut PgConnection, new: &[NewNotification]) -> Result<(), sqlx::Error> {
+/// Makes notifications; those of a cause that were made before stay. Gives how many are new.
+pub(crate) async fn insert_all(conn: &mut PgConnection, new: &[NewNotification]) -> Result<u64, sqlx::Error> {
     fn of<'a, T>(new: &'a [NewNotification], read: impl Fn(&'a NewNotification) -> T) -> Vec<T> {
         new.iter().map(read).collect()
     }
     if new.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     let query =
         "INSERT INTO shop.notification (id, cause, order_id, about, recipient, seller_id, channel, address, locale,
@@ -114,7 +121,7 @@ pub(crate) async fn insert_all(conn: &mut PgConnection, new: &[NewNotification])
         FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
             $9::text[]) AS k(id, cause, order_id, about, recipient, seller_id, channel, address, locale)
         ON CONFLICT DO NOTHING";
-    sqlx::query(query)
+    let inserted = sqlx::query(query)
         .bind(of(new, |_| Uuid::now_v7()))
         .bind(of(new, |new| new.cause))
         .bind(of(new, |new| new.order_id))
@@ -126,7 +133,7 @@ pub(crate) async fn insert_all(conn: &mut PgConnection, new: &[NewNotification])
         .bind(of(new, |new| new.locale.as_deref()))
         .execute(conn)
         .await?;
-    Ok(())
+    Ok(inserted.rows_affected())
 }
 
 /// Takes what is due, for so many seconds.
