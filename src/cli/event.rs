@@ -1,7 +1,10 @@
 //! `backstitch event …`: events that leave, and the sinks that get them.
 
+use reqwest::Method;
+use serde_json::json;
+
 use super::{
-    answer::show_list,
+    answer::{show, show_list},
     client::{Client, ServerArgs},
     output::{Out, age, cut, now, table},
 };
@@ -17,6 +20,23 @@ pub(super) enum Verb {
     List(ListArgs),
     /// List the sinks of events, and how far each has got
     Sinks,
+    /// Have a sink pass over the event that it would get next, and never takes
+    Skip(SkipArgs),
+}
+
+/// Arguments of `skip`.
+#[derive(Debug, clap::Args)]
+pub(super) struct SkipArgs {
+    /// The sink
+    sink: String,
+    /// The event's number: one more than the sink has got
+    number: i64,
+    /// Reason, for the audit log
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Change nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Arguments of `list`.
@@ -48,6 +68,13 @@ pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Re
         Verb::Sinks => {
             let answer = client.find("/v1/events/sinks", &()).await?;
             show_list(&answer, out, "no sinks", |sinks| render_sinks(sinks, now()))?;
+        }
+        Verb::Skip(SkipArgs { sink, number, reason, dry_run }) => {
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            anyhow::ensure!(!sink.is_empty() && sink.chars().all(plain), "{sink:?} is no sink's name");
+            let body = json!({"sequence": number, "reason": reason, "dry_run": dry_run});
+            let answer = client.send(Method::POST, &format!("/v1/events/sinks/{sink}/skip"), Some(&body), None).await?;
+            show(&answer, out, |sink: &SinkState| render_sinks(std::slice::from_ref(sink), now()))?;
         }
     }
     Ok(())

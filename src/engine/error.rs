@@ -110,6 +110,9 @@ pub enum Error {
     /// There is no such event.
     #[error("there is no event {0}")]
     UnknownEvent(RunId),
+    /// No sink of events has this name.
+    #[error("there is no sink {0}")]
+    UnknownSink(String),
     /// The rules can't do anything with the event.
     #[error(transparent)]
     Unmappable(#[from] Unmappable),
@@ -206,6 +209,7 @@ impl Error {
             Self::UnknownKey(_) => "unknown_key",
             Self::UnknownSource(_) => "unknown_source",
             Self::UnknownEvent(_) => "unknown_event",
+            Self::UnknownSink(_) => "unknown_sink",
             Self::Unmappable(refused) => refused.code(),
             Self::Unauthorized(_) => "unauthorized",
             Self::Forbidden(_) => "forbidden",

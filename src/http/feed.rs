@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use axum::{
     Json as Answer,
-    extract::State,
+    extract::{Path, State},
     http::HeaderMap,
     response::{
         IntoResponse, Response,
@@ -12,9 +12,17 @@ use axum::{
     },
 };
 use futures_util::stream;
+use serde::Deserialize;
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{App, extract::Params, problem::Problem};
+use super::{
+    App,
+    auth::Caller,
+    extract::{Json, Params},
+    problem::Problem,
+    wire::operator,
+};
 use crate::engine::{
     self, Slice,
     outbox::{Event, EventFilter, SinkState},
@@ -26,7 +34,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// An event of the stream.
-#[derive(utoipa::ToSchema)]
+#[derive(ToSchema)]
 #[allow(dead_code, reason = "only described: what is sent is text")]
 struct StreamedEvent {
     /// Its type.
@@ -37,9 +45,10 @@ struct StreamedEvent {
     data: String,
 }
 
-/// The routes, all of which only read.
+/// The routes of this noun.
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list_events)).routes(routes!(stream_events)).routes(routes!(list_sinks))
+    let reading = OpenApiRouter::new().routes(routes!(list_events)).routes(routes!(stream_events));
+    reading.routes(routes!(list_sinks)).routes(routes!(skip_event))
 }
 
 /// List events, oldest first.
@@ -72,6 +81,45 @@ async fn list_events(
 )]
 async fn list_sinks(State(app): State<App>) -> Result<Answer<Slice<SinkState>>, Problem> {
     Ok(Answer(Slice::whole(app.engine.sinks().await?)))
+}
+
+/// Which event a sink is to pass over, and why.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct SkipEvent {
+    /// Its number: of the event that the sink would get next.
+    #[schema(minimum = 1)]
+    sequence: i64,
+    /// Why, for the audit.
+    #[serde(default)]
+    #[schema(max_length = 2000)]
+    reason: Option<String>,
+    /// Change nothing.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// Have a sink pass over an event.
+///
+/// It has to be the next one that the sink gets: one that it will never take, and that holds up all behind it.
+#[utoipa::path(
+    post,
+    path = "/v1/events/sinks/{name}/skip",
+    operation_id = "skip_event",
+    tag = "events",
+    params(("name" = String, Path, description = "The sink.", min_length = 1, max_length = 256)),
+    request_body = SkipEvent,
+    responses((status = 200, description = "The sink, which gets what comes after.", body = SinkState)),
+    extensions(("x-problems" = json!(["unknown_sink", "wrong_state", "reason_required"])))
+)]
+async fn skip_event(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    caller: Caller,
+    Json(body): Json<SkipEvent>,
+) -> Result<Answer<SinkState>, Problem> {
+    let by = operator(caller.actor, body.reason.as_deref(), body.dry_run)?;
+    Ok(Answer(app.engine.skip_event(&name, body.sequence, &by).await?))
 }
 
 /// Follow events.

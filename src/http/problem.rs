@@ -58,6 +58,7 @@ pub const CODES: &[Code] = &[
     Code::new("unknown_hold", 404, "Nothing of this name is held back"),
     Code::new("unknown_source", 404, "There is no such source of events"),
     Code::new("unknown_event", 404, "There is no such event"),
+    Code::new("unknown_sink", 404, "There is no such sink of events"),
     Code::new("unknown_key", 404, "There is no such API key"),
     Code::new("unknown_run", 404, "There is no such run"),
     Code::new("unknown_workflow", 404, "There is no such workflow"),

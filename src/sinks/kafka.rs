@@ -24,6 +24,8 @@ const PARTITIONS: i32 = 3;
 const REPLICAS: i16 = 1;
 /// How long a broker may take to make a topic.
 const MADE_WITHIN_MS: i32 = 5_000;
+/// Bytes in a batch, unless one event has more: brokers take 1 MiB unless told otherwise, with what the protocol adds.
+const LARGEST_BATCH: usize = 512 * 1024;
 /// The longest name that Kafka takes.
 const LONGEST_NAME: usize = 249;
 
@@ -115,7 +117,9 @@ impl KafkaSink {
             }
             for (part, records) in of_part {
                 let Some(part) = parts.get(part) else { return Err(SinkError::new("the topic has no partitions")) };
-                part.produce(records, Compression::NoCompression).await.map_err(refused)?;
+                for records in batches(records) {
+                    part.produce(records, Compression::NoCompression).await.map_err(refused)?;
+                }
             }
         }
         Ok(())
@@ -169,6 +173,24 @@ fn record(event: &Event) -> Result<Record, SinkError> {
     })
 }
 
+/// The same records, in order, in batches of a size that brokers take: a large event is about half of one.
+fn batches(records: Vec<Record>) -> Vec<Vec<Record>> {
+    let mut batches: Vec<Vec<Record>> = Vec::new();
+    let mut size = 0;
+    for record in records {
+        let more = record.value.as_ref().map_or(0, Vec::len);
+        match batches.last_mut().filter(|_| size + more <= LARGEST_BATCH) {
+            Some(batch) => batch.push(record),
+            None => {
+                size = 0;
+                batches.push(vec![record]);
+            }
+        }
+        size += more;
+    }
+    batches
+}
+
 /// The partition of a key, as Kafka's own clients choose it: others may write to the same topic.
 fn part_of(key: &[u8], parts: usize) -> usize {
     (murmur2(key) & 0x7fff_ffff) as usize % parts.max(1)
@@ -213,6 +235,23 @@ mod tests {
         for (key, hash) in known {
             assert_eq!(murmur2(key.as_bytes()).cast_signed(), hash, "{key}");
         }
+    }
+
+    #[test]
+    fn batches_keep_the_order_and_stay_small() {
+        let record = |size: usize| Record {
+            key: None,
+            value: Some(vec![0; size]),
+            headers: BTreeMap::new(),
+            timestamp: chrono::DateTime::UNIX_EPOCH,
+        };
+        let sizes = [200, 200, 200, 600, 1, 500, 12].map(|kib| kib * 1024);
+        let batches = batches(sizes.map(record).into());
+        let found: Vec<Vec<usize>> = batches
+            .iter()
+            .map(|batch| batch.iter().map(|record| record.value.as_ref().map_or(0, Vec::len) / 1024).collect())
+            .collect();
+        assert_eq!(found, [vec![200, 200], vec![200], vec![600], vec![1, 500], vec![12]]);
     }
 
     #[test]

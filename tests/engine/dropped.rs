@@ -175,6 +175,7 @@ fn calls_about_others<'a>(engine: &'a Engine, id: RunId, by: &'a Operator) -> Ve
         sinks => engine.sinks(),
         outbox_lag => engine.outbox_lag(),
         forget_sink => engine.forget_sink("nobody"),
+        skip_event => engine.skip_event("nobody", 1, by),
         number_events => engine.number_events(),
         forget_events => engine.forget_events(),
         wait_for_events => engine.wait_for_events(Duration::from_millis(10)),

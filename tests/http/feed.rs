@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use backstitch::engine::{
-    Engine, Registry,
+    Engine, Registry, Role,
     outbox::{Event, NewEvent},
 };
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::server::Server;
+use crate::server::{Answer, Server};
 
 /// Emits events and has them numbered.
 async fn emit(server: &Server, subjects: &[&str]) {
@@ -58,6 +58,30 @@ async fn what_is_no_place_in_the_feed_is_refused() {
     }
     let odd = server.request(Method::GET, "/v1/events/stream").header("last-event-id", "7a").send().await;
     assert_eq!(odd.expect("an answer").status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn an_operator_has_a_sink_skip_its_next_event() {
+    let (server, keys) = Server::keyed().await;
+    emit(&server, &["a", "b"]).await;
+    let query = "INSERT INTO backstitch.event_sink (name, sequence, failures, error) VALUES ('hook', 0, 9, '413')";
+    sqlx::query(query).execute(server.pool()).await.expect("a sink");
+    let skip = |name: &str, role: Role, body: Value| {
+        let request = server.request(Method::POST, &format!("/v1/events/sinks/{name}/skip"));
+        Answer::to(request.bearer_auth(keys.of(role)).json(&body))
+    };
+    let body = json!({"sequence": 1, "reason": "too large for them"});
+    skip("hook", Role::Starter, body.clone()).await.is_problem(403, "forbidden");
+    skip("hook", Role::Operator, json!({"sequence": 1})).await.is_problem(400, "reason_required");
+    skip("other", Role::Operator, body.clone()).await.is_problem(404, "unknown_sink");
+    skip("hook", Role::Operator, json!({"sequence": 2, "reason": "r"})).await.is_problem(409, "wrong_state");
+    for bad in [json!({"reason": "r"}), json!({"sequence": "1", "reason": "r"}), json!({"sequence": 1, "seq": 1})] {
+        skip("hook", Role::Operator, bad).await.is_problem(400, "invalid_request");
+    }
+    skip("a%00b", Role::Operator, body.clone()).await.is_problem(400, "invalid_request");
+    let done = skip("hook", Role::Operator, body.clone()).await;
+    assert_eq!((done.status, &done.json["sequence"], &done.json["error"]), (200, &json!(1), &Value::Null));
+    skip("hook", Role::Operator, body).await.is_problem(409, "wrong_state");
 }
 
 /// The next `count` events of a stream.

@@ -147,6 +147,7 @@ impl Stage {
             stop,
         };
         stage.operation = stage.pause_an_operation().await;
+        stage.add_a_sink().await;
         stage
     }
 
@@ -168,6 +169,15 @@ impl Stage {
         let id = created["id"].as_str().unwrap_or_else(|| panic!("{created}")).to_owned();
         post(&format!("/{id}/pause"), &json!({"reason": "r"})).await;
         id
+    }
+
+    /// A sink that has got nothing, though there is something for it.
+    async fn add_a_sink(&self) {
+        let query = "INSERT INTO backstitch.event_sink (name, sequence) VALUES ('gone', 0)";
+        sqlx::query(query).execute(self.database.pool()).await.expect("a sink");
+        while self.engine.newest_event().await.expect("a number") == 0 {
+            self.engine.number_events().await.expect("numbers");
+        }
     }
 
     /// Arguments with which a command prints something; none for one that this test doesn't know.
@@ -208,6 +218,7 @@ impl Stage {
             "inbox show" => vec![&self.event],
             "inbox retry" => vec![&self.event, "--dry-run"],
             "inbox discard" => vec![&self.event, "--reason", "r"],
+            "event skip" => [&["gone", "1"], &sure[..]].concat(),
             "vendor set" => vec!["stripe", "auto", "--reason", "r"],
             "order place" => vec!["--sku", "plenty", "--payment", "tok_ok"],
             "order show" | "order cancel" => vec![order],

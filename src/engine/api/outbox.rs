@@ -2,16 +2,21 @@
 
 use std::{sync::Arc, time::Duration};
 
+use serde_json::json;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::engine::{
-    api::engine::Engine,
+    api::{
+        audit::{Operator, Subject},
+        engine::Engine,
+    },
     error::Error,
     names::check_name,
     outbox::LONGEST_SUBJECT,
     outbox::{AnySink, LocalSink, NewEvent, Sink, check_events},
     read_models::{Event, EventFilter, SinkLag, SinkState, Slice, check_limit},
-    store::outbox,
+    store::{audit, outbox},
 };
 
 /// Pieces that one turn forgets at most.
@@ -87,6 +92,42 @@ impl Engine {
     /// When the database can't be reached.
     pub async fn outbox_lag(&self) -> Result<Vec<SinkLag>, Error> {
         outbox::lag(self.schema(), &mut *self.acquire().await?).await
+    }
+
+    /// Has a sink pass over the event that it would get next, which holds up all behind it: one that it will never take. The sink
+    /// gives that number's event again only if somebody delivers it just now.
+    ///
+    /// # Errors
+    /// `reason_required`, `unknown_sink`; `wrong_state` where another event is its next.
+    pub async fn skip_event(&self, sink: &str, sequence: i64, by: &Operator) -> Result<SinkState, Error> {
+        let subject = format!("sink {sink}");
+        let skipped = self.try_skip(sink, sequence, by, &subject).await;
+        self.audited("skip_event", Subject::Named(&subject), by, skipped).await
+    }
+
+    async fn try_skip(&self, sink: &str, sequence: i64, by: &Operator, subject: &str) -> Result<SinkState, Error> {
+        check_name("sink", Some(sink), LONGEST_SUBJECT)?;
+        by.check_reason(true, "skip_event")?;
+        let schema = self.schema();
+        let mut tx = self.begin().await?;
+        let unknown = || Error::UnknownSink(sink.to_owned());
+        let before = outbox::find_sink(schema, &mut tx, sink).await?.ok_or_else(unknown)?.sequence;
+        let next = outbox::read_after(schema, &mut tx, before, (None, None), 1).await?.0.into_iter().next();
+        let is_next = |event: &Event| event.sequence == sequence;
+        let other = |next: Option<&Event>| {
+            let next = next.map_or_else(|| "nothing".to_owned(), |event| format!("event {}", event.sequence));
+            Error::WrongState(format!("the next that {sink} gets is {next}, not event {sequence}"))
+        };
+        let event = next.as_ref().filter(|event| is_next(event)).ok_or_else(|| other(next.as_ref()))?;
+        let moved = outbox::skip(schema, &mut tx, sink, (before, sequence), Uuid::new_v4()).await?;
+        let state = moved.ok_or_else(|| Error::WrongState(format!("{sink} is no longer at event {before}")))?;
+        let after = json!({"sequence": sequence, "event": event.id, "type": event.event_type});
+        let before = Some(json!({"sequence": before}));
+        let entry =
+            audit::Entry { action: "skip_event", run: None, subject: Some(subject), before, after: Some(after) };
+        audit::record_done(schema, &mut tx, &entry, by.by()).await?;
+        by.finish(tx).await?;
+        Ok(state)
     }
 
     /// Forgets a sink that is no longer wanted: events are no longer kept for it. Should it come again, it is a new one. False: it

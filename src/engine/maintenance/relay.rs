@@ -90,10 +90,12 @@ struct Relay {
 impl Relay {
     /// Takes the lease if it can be had, and delivers until it is lost or a delivery fails. Gives how long to wait then.
     async fn hold(&self) -> Result<Duration, Error> {
-        let Some((mut sequence, failures)) = bounded(self.lease()).await? else { return Ok(ASK_EVERY) };
+        let Some((mut sequence, mut failures)) = bounded(self.lease()).await? else { return Ok(ASK_EVERY) };
         let mut idle = 0_u32;
         loop {
-            let events = bounded(self.read(sequence)).await?;
+            // After a failure one by itself: what is never taken is then the sink's next, and holds up none before it.
+            let limit = if failures > 0 { 1 } else { DELIVERED_AT_MOST };
+            let events = bounded(self.read(sequence, limit)).await?;
             let Some(last) = events.last().map(|event| event.sequence) else {
                 idle = idle.saturating_add(1);
                 if idle.is_multiple_of(RENEWED_AFTER) {
@@ -105,7 +107,7 @@ impl Relay {
             };
             idle = 0;
             match self.deliver(sequence, last, &events).await? {
-                Delivered::All => sequence = last,
+                Delivered::All => (sequence, failures) = (last, 0),
                 Delivered::Lost => return Ok(ASK_EVERY),
                 Delivered::Failed(error) => return self.record_failure(error, &events, sequence, failures).await,
             }
@@ -122,9 +124,9 @@ impl Relay {
         Ok(leased)
     }
 
-    async fn read(&self, sequence: i64) -> Result<Vec<Event>, Error> {
+    async fn read(&self, sequence: i64, limit: i64) -> Result<Vec<Event>, Error> {
         let mut conn = self.engine.acquire().await?;
-        Ok(outbox::read_after(self.engine.schema(), &mut conn, sequence, (None, None), DELIVERED_AT_MOST).await?.0)
+        Ok(outbox::read_after(self.engine.schema(), &mut conn, sequence, (None, None), limit).await?.0)
     }
 
     /// Delivers a batch and records it.

@@ -33,6 +33,7 @@ pub const API: &[Row] = &[
     ("*", "/v1/operations*", Least(Operator)),
     ("*", "/v1/holds*", Least(Operator)),
     ("*", "/v1/inbox*", Least(Operator)),
+    ("*", "/v1/events*", Least(Operator)),
     ("*", "/v1/retention*", Least(Operator)),
     ("*", "/v1/schedules*", Least(Operator)),
     ("*", "/v1/attention*", Least(Operator)),

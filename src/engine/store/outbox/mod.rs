@@ -5,7 +5,9 @@ mod sinks;
 use sqlx::{PgConnection, PgPool, Row, postgres::PgRow};
 use uuid::Uuid;
 
-pub(crate) use self::sinks::{advance, fail, forget_sink, give_up, lag, lease, list_sinks, lock_cursor, register};
+pub(crate) use self::sinks::{
+    advance, fail, find_sink, forget_sink, give_up, lag, lease, list_sinks, lock_cursor, register, skip,
+};
 use super::{
     schema::Schema,
     transaction::{Transaction, begin_bounded},

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use sqlx::{PgConnection, Row};
+use sqlx::{PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
 use super::Schema;
@@ -99,7 +99,7 @@ pub(crate) async fn give_up(schema: &Schema, conn: &mut PgConnection, token: Uui
 /// What each sink lacks, and first what has no number yet.
 pub(crate) async fn lag(schema: &Schema, conn: &mut PgConnection) -> Result<Vec<SinkLag>, Error> {
     let rows = sqlx::query(schema.sql(include_str!("../sql/event_lag.sql"))).fetch_all(conn).await?;
-    let read = |row: &sqlx::postgres::PgRow| {
+    let read = |row: &PgRow| {
         Ok(SinkLag { sink: row.try_get("sink")?, rows: row.try_get("rows")?, seconds: row.try_get("seconds")? })
     };
     rows.iter().map(read).collect()
@@ -109,17 +109,47 @@ pub(crate) async fn lag(schema: &Schema, conn: &mut PgConnection) -> Result<Vec<
 pub(crate) async fn list_sinks(schema: &Schema, conn: &mut PgConnection) -> Result<Vec<SinkState>, Error> {
     let query = "SELECT name, sequence, failures, failing_since, error, seen_at FROM {schema}.event_sink ORDER BY name";
     let rows = sqlx::query(schema.sql(query)).fetch_all(conn).await?;
-    let read = |row: &sqlx::postgres::PgRow| {
-        Ok(SinkState {
-            name: row.try_get("name")?,
-            sequence: row.try_get("sequence")?,
-            failures: row.try_get("failures")?,
-            failing_since: row.try_get("failing_since")?,
-            error: row.try_get("error")?,
-            seen_at: row.try_get("seen_at")?,
-        })
-    };
-    rows.iter().map(read).collect()
+    rows.iter().map(read_sink).collect()
+}
+
+/// One sink.
+pub(crate) async fn find_sink(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    name: &str,
+) -> Result<Option<SinkState>, Error> {
+    let query =
+        "SELECT name, sequence, failures, failing_since, error, seen_at FROM {schema}.event_sink WHERE name = $1";
+    let row = sqlx::query(schema.sql(query)).bind(name).fetch_optional(conn).await?;
+    row.as_ref().map(read_sink).transpose()
+}
+
+/// Moves a sink on from one number to another, at once and as if it had never failed. The new token takes the sink from who is
+/// delivering to it: what that one records would move it back. None: it is no longer at that number.
+pub(crate) async fn skip(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    name: &str,
+    (from, to): (i64, i64),
+    token: Uuid,
+) -> Result<Option<SinkState>, Error> {
+    let query = "UPDATE {schema}.event_sink SET sequence = $3, token = $4, leased_until = '-infinity',
+            retry_at = '-infinity', failures = 0, failing_since = NULL, error = NULL
+        WHERE name = $1 AND sequence = $2
+        RETURNING name, sequence, failures, failing_since, error, seen_at";
+    let query = sqlx::query(schema.sql(query)).bind(name).bind(from).bind(to).bind(token);
+    query.fetch_optional(conn).await?.as_ref().map(read_sink).transpose()
+}
+
+fn read_sink(row: &PgRow) -> Result<SinkState, Error> {
+    Ok(SinkState {
+        name: row.try_get("name")?,
+        sequence: row.try_get("sequence")?,
+        failures: row.try_get("failures")?,
+        failing_since: row.try_get("failing_since")?,
+        error: row.try_get("error")?,
+        seen_at: row.try_get("seen_at")?,
+    })
 }
 
 /// Forgets a sink and how far it had got.
