@@ -98,6 +98,13 @@ async fn the_demo_ends_right_without_a_warning() {
     assert_eq!(output.status.code(), Some(0), "{said}{text}");
     let report: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!((&report["right"], report["orders"].as_array().map(Vec::len)), (&json!(true), Some(15)));
+    let messages = &report["messages"];
+    assert_eq!(
+        (&messages["events"]["order.created"], &messages["notices"]["order.created"]),
+        (&json!(15), &json!(15)),
+        "{messages}"
+    );
+    assert_eq!((&messages["events"]["payment.refunded"], &messages["unsent"]), (&json!(5), &json!(0)), "{messages}");
     let logged: Vec<&str> = said.lines().filter(|line| line.contains("WARN") || line.contains("ERROR")).collect();
     assert!(logged.is_empty(), "{logged:#?}");
 }

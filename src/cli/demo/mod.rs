@@ -1,10 +1,12 @@
 //! `backstitch demo`: orders through every outcome, in under three minutes where the machine has nothing else to do.
 //!
 //! It starts an embedded Postgres, the API, a worker and a payment gateway with faults on demand, and plays orders as
-//! customers, the shop and operators would. At the end it prints the outcomes, the timeline of one compensated order,
-//! and the ledger check: our books against the gateway's. Exit 0 only if every outcome is right.
+//! customers, the shop and operators would. At the end it prints the outcomes, the timeline of one compensated order with
+//! its events and notices, how many there are of each, and the ledger check: our books against the gateway's. Exit 0 only
+//! if every outcome is right.
 
 mod ledger;
+mod messages;
 mod pace;
 mod play;
 mod report;
@@ -18,7 +20,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sqlx::PgPool;
 use tokio::task::JoinSet;
 
-use self::{pace::Pace, report::Report, scenario::Scenario, stage::Stage};
+use self::{pace::Pace, play::Outcome, report::Report, scenario::Scenario, stage::Stage};
 use super::output::{Out, tell};
 use crate::{config, embedded::Embedded};
 
@@ -95,7 +97,13 @@ async fn play_all(stage: &Arc<Stage>, orders: usize) -> anyhow::Result<Report> {
     }
     bar.finish_and_clear();
     played.sort_by_key(|(number, _)| *number);
-    let played = played.into_iter().map(|(_, outcome)| outcome).collect();
+    let played: Vec<Outcome> = played.into_iter().map(|(_, outcome)| outcome).collect();
     let books = ledger::check(stage).await?;
-    Ok(Report::of(played, books))
+    let messages = messages::collect(stage, placed(&played)).await?;
+    Ok(Report::of(played, books, messages))
+}
+
+/// The ids of the orders that ended.
+fn placed(played: &[Outcome]) -> impl Iterator<Item = uuid::Uuid> {
+    played.iter().filter_map(|outcome| outcome.ended.as_ref().ok().map(|(order, _)| order.id))
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{ledger::Books, play::Outcome};
+use super::{ledger::Books, messages::Messages, play::Outcome};
 use crate::{
     cli::{
         output::{Out, table},
@@ -17,8 +17,9 @@ use crate::{
 pub(super) struct Report {
     orders: Vec<Row>,
     books: Books,
+    messages: Messages,
     #[serde(skip)]
-    compensated: Option<Run>,
+    compensated: Option<(Order, Run)>,
     right: bool,
 }
 
@@ -33,13 +34,14 @@ struct Row {
 }
 
 impl Report {
-    pub(super) fn of(played: Vec<Outcome>, books: Books) -> Self {
-        let ended = || played.iter().filter_map(|outcome| outcome.ended.as_ref().ok().map(|(_, run)| run));
+    pub(super) fn of(played: Vec<Outcome>, books: Books, messages: Messages) -> Self {
+        let ended = played.iter().filter_map(|outcome| outcome.ended.as_ref().ok());
         // The most interesting one.
-        let compensated = ended().filter(|run| run.status == "compensated").max_by_key(|run| steps(run)).cloned();
+        let compensated =
+            ended.filter(|(_, run)| run.status == "compensated").max_by_key(|(_, run)| steps(run)).cloned();
         let orders: Vec<Row> = played.into_iter().map(Row::of).collect();
-        let right = orders.iter().all(|row| row.right) && books.add_up();
-        Self { orders, books, compensated, right }
+        let right = orders.iter().all(|row| row.right) && books.add_up() && messages.is_complete();
+        Self { orders, books, messages, compensated, right }
     }
 
     /// Whether every outcome is the right one and the books add up.
@@ -49,12 +51,13 @@ impl Report {
 
     pub(super) fn print(&self, out: Out) -> anyhow::Result<()> {
         out.show(self, || {
-            let timeline = self.compensated.as_ref().map(|run| {
+            let compensated = self.compensated.as_ref().map(|(order, run)| {
                 let now = run.finished_at.unwrap_or(run.created_at);
-                timeline::render(run, out, now)
+                format!("{}\n\nWhat it said\n{}", timeline::render(run, out, now), self.messages.of_order(order.id))
             });
-            let timeline = timeline.unwrap_or_default();
-            format!("{}\n\nA compensated order\n{timeline}\n\n{}", self.table(out), self.books_text(out))
+            let (table, compensated) = (self.table(out), compensated.unwrap_or_default());
+            let (messages, books) = (self.messages.counts(), self.books_text(out));
+            format!("{table}\n\nA compensated order\n{compensated}\n\nEvents and notices\n{messages}\n\n{books}")
         })
     }
 
@@ -214,7 +217,7 @@ mod tests {
             held: (0, 0),
             breaches: Vec::new(),
         };
-        let report = Report { orders, books, compensated: None, right: true };
+        let report = Report { orders, books, messages: Messages::default(), compensated: None, right: true };
         let out = Out { format: Format::Table, colour: false };
         let printed = format!("{}\n{}", report.table(out), report.books_text(out));
         let mut after = printed.lines();
