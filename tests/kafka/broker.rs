@@ -2,12 +2,12 @@
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
-use backstitch::kafka::Brokers;
+use backstitch::{engine::outbox::Event, kafka::Brokers};
 use rskafka::{
     client::{
         Client,
@@ -20,11 +20,13 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::{Proxy, wait_until};
 
-/// A running broker; it ends when this is dropped.
+/// A running broker; it ends when this is dropped. It keeps everything in memory.
 pub(crate) struct Broker {
     process: Child,
     pub(crate) proxy: Proxy,
     direct: Brokers,
+    program: PathBuf,
+    port: u16,
 }
 
 impl Drop for Broker {
@@ -47,6 +49,18 @@ fn port_of(proxy: &Proxy) -> u16 {
     proxy.url().parse::<PgConnectOptions>().expect("a URL").get_port()
 }
 
+async fn run(program: &Path, port: u16, advertised: u16) -> Child {
+    let process = Command::new(program)
+        .args(["broker", "--storage-engine", "memory://tansu/"])
+        .args(["--listener-url", &format!("tcp://127.0.0.1:{port}")])
+        .args(["--advertised-listener-url", &format!("tcp://127.0.0.1:{advertised}")])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the broker starts");
+    wait_until("the broker listens", async || TcpStream::connect(("127.0.0.1", port)).await.is_ok()).await;
+    process
+}
+
 impl Broker {
     /// None where there is none to be had, and that is known.
     pub(crate) async fn start() -> Option<Self> {
@@ -59,21 +73,30 @@ impl Broker {
         // A port that was free a moment ago.
         let port = TcpListener::bind("127.0.0.1:0").await.and_then(|free| free.local_addr()).expect("a port").port();
         let proxy = Proxy::before(&format!("postgres://broker@127.0.0.1:{port}/none")).await;
-        let process = Command::new(program)
-            .args(["broker", "--storage-engine", "memory://tansu/"])
-            .args(["--listener-url", &format!("tcp://127.0.0.1:{port}")])
-            .args(["--advertised-listener-url", &format!("tcp://127.0.0.1:{}", port_of(&proxy))])
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the broker starts");
-        wait_until("the broker listens", async || TcpStream::connect(("127.0.0.1", port)).await.is_ok()).await;
+        let process = run(&program, port, port_of(&proxy)).await;
         let direct = format!("127.0.0.1:{port}").parse().expect("an address");
-        Some(Self { process, proxy, direct })
+        Some(Self { process, proxy, direct, program, port })
     }
 
-    /// What a service is told.
+    /// Kills it (SIGKILL). All that it has goes with it.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().expect("SIGKILL is sent");
+        self.process.wait().expect("it ends");
+    }
+
+    /// Another one in its place, which knows of nothing.
+    pub(crate) async fn start_again(&mut self) {
+        self.process = run(&self.program, self.port, port_of(&self.proxy)).await;
+    }
+
+    /// Where it is reached, by the proxy.
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", port_of(&self.proxy))
+    }
+
+    /// The same as a service is told.
     pub(crate) fn servers(&self) -> Brokers {
-        format!("127.0.0.1:{}", port_of(&self.proxy)).parse().expect("an address")
+        self.address().parse().expect("an address")
     }
 
     /// A client that does not go by the proxy until it reads what the broker says of itself.
@@ -99,5 +122,31 @@ impl Broker {
         let records = texts.iter().map(record).collect();
         let written = client.produce(records, Compression::Gzip);
         tokio::time::timeout(Duration::from_secs(20), written).await.expect("in time").expect("written");
+    }
+
+    /// What is in a topic, with its keys, by partition. Nothing where there is no such topic.
+    pub(crate) async fn read_topic(&self, topic: &str) -> Vec<(String, Event)> {
+        let client = self.client().await;
+        let topics = client.list_topics().await.expect("topics");
+        let parts = topics.into_iter().find(|found| found.name == topic).map(|found| found.partitions);
+        let mut all = Vec::new();
+        for part in parts.into_iter().flatten() {
+            let part = client.partition_client(topic, part, UnknownTopicHandling::Retry).await.expect("a partition");
+            let mut offset = 0;
+            loop {
+                let (records, end) = part.fetch_records(offset, 1..1_000_000, 100).await.expect("records");
+                for found in &records {
+                    let text =
+                        |bytes: &Option<Vec<u8>>| String::from_utf8(bytes.clone().expect("it has one")).expect("text");
+                    let event = serde_json::from_str(&text(&found.record.value)).expect("a CloudEvent");
+                    all.push((text(&found.record.key), event));
+                    offset = found.offset + 1;
+                }
+                if offset >= end {
+                    break;
+                }
+            }
+        }
+        all
     }
 }

@@ -2,18 +2,19 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    process::Command,
     time::Duration,
 };
 
 use backstitch::{
     engine::{
         Engine, Registry,
-        outbox::{Event, NewEvent},
+        outbox::{Event, EventFilter, NewEvent},
     },
     kafka::Brokers,
     sinks::{KafkaSink, Topics},
 };
-use rskafka::client::partition::UnknownTopicHandling;
+use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, net::TcpListener};
 
 use crate::{
@@ -43,32 +44,6 @@ async fn has_got(engine: &Engine, sequence: i64) -> bool {
     engine.sinks().await.expect("reads").first().is_some_and(|sink| sink.sequence >= sequence)
 }
 
-/// What is in a topic, with its keys, by partition.
-async fn read_topic(broker: &Broker, topic: &str) -> Vec<(String, Event)> {
-    let client = broker.client().await;
-    let topics = client.list_topics().await.expect("topics");
-    let parts = topics.into_iter().find(|found| found.name == topic).expect("it was made").partitions;
-    let mut all = Vec::new();
-    for part in parts {
-        let part = client.partition_client(topic, part, UnknownTopicHandling::Retry).await.expect("a partition");
-        let mut offset = 0;
-        loop {
-            let (records, end) = part.fetch_records(offset, 1..1_000_000, 100).await.expect("records");
-            for found in &records {
-                let text =
-                    |bytes: &Option<Vec<u8>>| String::from_utf8(bytes.clone().expect("it has one")).expect("text");
-                let event = serde_json::from_str(&text(&found.record.value)).expect("a CloudEvent");
-                all.push((text(&found.record.key), event));
-                offset = found.offset + 1;
-            }
-            if offset >= end {
-                break;
-            }
-        }
-    }
-    all
-}
-
 /// Each event at least once; of one key in order, but for what came again.
 fn assert_complete(all: &[(String, Event)], expected: usize) {
     let ids: BTreeSet<_> = all.iter().map(|(_, event)| event.id).collect();
@@ -96,8 +71,90 @@ async fn each_event_reaches_its_topic_over_cuts() {
     broker.proxy.cut();
     emit(&engine, 240..300).await;
     wait_until_within(PATIENCE, "all have arrived", async || has_got(&engine, 300).await).await;
-    assert_complete(&read_topic(&broker, "orders").await, 150);
-    assert_complete(&read_topic(&broker, "payments").await, 150);
+    assert_complete(&broker.read_topic("orders").await, 150);
+    assert_complete(&broker.read_topic("payments").await, 150);
+    relay.abort();
+}
+
+/// What another client reads; none where it can't be had, and that is known.
+fn read_back(broker: &Broker) -> Option<Vec<Value>> {
+    let root = env!("CARGO_MANIFEST_DIR");
+    if !Command::new(format!("{root}/scripts/ensure-kafka-reader.sh")).status().is_ok_and(|status| status.success()) {
+        let known = std::env::var_os("BACKSTITCH_WITHOUT_KAFKA_READER").is_some();
+        assert!(known, "no other client is there: scripts/ensure-kafka-reader.sh says why");
+        eprintln!("LEFT OUT: there is no other client of Kafka's on this machine");
+        return None;
+    }
+    let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| format!("{root}/target"));
+    let read = Command::new("python3")
+        .arg(format!("{root}/tests/kafka/read_back.py"))
+        .args([broker.address().as_str(), "orders", "payments"])
+        .env("PYTHONPATH", format!("{target}/kafka-reader"))
+        .output()
+        .expect("python3 starts");
+    assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+    let text = String::from_utf8(read.stdout).expect("text");
+    Some(text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_languages_client_reads_the_same_events() {
+    let Some(broker) = Broker::start().await else { return };
+    let database = TestDatabase::new().await;
+    let engine = engine(&database, broker.servers());
+    let relay = tokio::spawn(engine.maintenance(Default::default()).run(std::future::pending()));
+    emit(&engine, 0..60).await;
+    wait_until_within(PATIENCE, "all have arrived", async || has_got(&engine, 60).await).await;
+    relay.abort();
+    let Some(records) = read_back(&broker) else { return };
+    let feed = engine.events(&EventFilter { limit: Some(200), ..EventFilter::default() }).await.expect("events").items;
+    let feed: BTreeMap<String, Value> =
+        feed.iter().map(|event| (event.id.to_string(), serde_json::to_value(event).expect("JSON"))).collect();
+    assert_eq!((records.len(), feed.len()), (60, 60));
+    for record in &records {
+        let id = record["headers"]["ce_id"].as_str().expect("its id");
+        let event = &feed[id];
+        let topic = if event["type"] == "order.placed" { "orders" } else { "payments" };
+        assert_eq!((&record["event"], &record["key"]), (event, &event["subject"]));
+        assert_eq!((&record["topic"], &record["partition"]), (&json!(topic), &record["chosen"]));
+        let headers = json!({"ce_id": id, "content-type": "application/cloudevents+json"});
+        assert_eq!(record["headers"], headers, "of an event in the structured mode");
+    }
+    let parts: BTreeSet<i64> = records.iter().filter_map(|record| record["partition"].as_i64()).collect();
+    assert!(parts.len() > 1, "keys are spread: {parts:?}");
+}
+
+#[tokio::test]
+async fn a_broker_without_its_topics_gets_them_anew() {
+    let Some(mut broker) = Broker::start().await else { return };
+    let database = TestDatabase::new().await;
+    let engine = engine(&database, broker.servers());
+    let relay = tokio::spawn(engine.maintenance(Default::default()).run(std::future::pending()));
+    emit(&engine, 0..60).await;
+    wait_until_within(PATIENCE, "the first have arrived", async || has_got(&engine, 60).await).await;
+    broker.kill();
+    emit(&engine, 60..120).await;
+    broker.start_again().await;
+    wait_until_within(PATIENCE, "all have arrived", async || has_got(&engine, 120).await).await;
+    let sequences: BTreeSet<i64> = broker.read_topic("orders").await.iter().map(|(_, event)| event.sequence).collect();
+    assert_eq!(sequences.len(), 30, "what the first had acknowledged went with it, and nothing else");
+    relay.abort();
+}
+
+#[tokio::test]
+async fn large_events_reach_their_topic() {
+    let Some(broker) = Broker::start().await else { return };
+    let database = TestDatabase::new().await;
+    let engine = engine(&database, broker.servers());
+    let mut tx = engine.begin().await.expect("begins");
+    let large =
+        |n: usize| NewEvent::new("order.placed", "order-1", "urn:test:1", &format!("{n}{}", "x".repeat(250_000)));
+    let events: Vec<NewEvent> = (0..20).map(|n| large(n).expect("JSON")).collect();
+    engine.emit_in(&mut tx, &events).await.expect("emits");
+    tx.commit().await.expect("commits");
+    let relay = tokio::spawn(engine.maintenance(Default::default()).run(std::future::pending()));
+    wait_until_within(PATIENCE, "all have arrived", async || has_got(&engine, 20).await).await;
+    assert_complete(&broker.read_topic("orders").await, 20);
     relay.abort();
 }
 
