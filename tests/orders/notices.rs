@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::{
     mail::{MailServer, by_mail},
     shop::Shop,
-    support::{MailServer, shop::order_request, wait_for_within},
+    support::{shop::order_request, wait_for_within},
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
