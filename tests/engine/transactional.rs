@@ -30,6 +30,32 @@ async fn sql_and_outcome_of_a_transactional_step_commit_together() {
     t.finish().await;
 }
 
+/// A sequential scan that is forbidden looks so dear that a server that may compile statements compiles each.
+#[tokio::test]
+async fn no_statement_of_a_steps_flush_is_compiled() {
+    let t = TestEngine::new().await;
+    t.execute(TABLE).await;
+    t.execute("CREATE TABLE seen (jit text)").await;
+    t.execute(
+        "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+         INSERT INTO seen VALUES (current_setting('jit')); RETURN NULL; END $$",
+    )
+    .await;
+    // It fires at the commit: after the flush, in the settings that the flush ran with.
+    t.execute(
+        "CREATE CONSTRAINT TRIGGER note AFTER INSERT ON effect DEFERRABLE INITIALLY DEFERRED
+         FOR EACH ROW EXECUTE FUNCTION note()",
+    )
+    .await;
+    let sql = "WITH j AS (SELECT set_config('jit', 'on', true)) INSERT INTO effect SELECT 1 FROM j";
+    t.script.on("book", Side::Run, [Do::Sql(sql.to_owned(), Do::Ok.into())]);
+    t.ends(&[call("book")], "completed").await;
+    let seen: Vec<String> =
+        sqlx::query_scalar("SELECT jit FROM seen").fetch_all(t.engine.pool()).await.expect("it reads");
+    assert_eq!(seen, ["off"]);
+    t.finish().await;
+}
+
 #[tokio::test]
 async fn a_transactional_attempt_that_does_not_end_ok_leaves_nothing() {
     let t = TestEngine::new().await;
