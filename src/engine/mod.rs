@@ -42,9 +42,9 @@ pub use self::{
     },
     activity_error::ActivityError,
     api::{
-        Admitted, Allowance, AuditRecord, Breaker, DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION, Engine, HeldBack, Limbo,
-        Limiter, OpenedSession, Operator, RunWatch, SESSION_FOR, SendSignal, StartRun, Started, Subject, TopicPart,
-        TopicRecord,
+        Admitted, Allowance, AuditRecord, Batched, Batcher, Breaker, DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION, Engine,
+        HeldBack, Limbo, Limiter, OpenedSession, Operator, RunWatch, SESSION_FOR, SendSignal, StartRun, Started,
+        Subject, TopicPart, TopicRecord,
     },
     core::{
         attention::AttentionKind,

@@ -14,9 +14,13 @@ use sqlx::postgres::PgPoolOptions;
 
 use crate::support::{drop_at_each_await, engine::*, no_transaction_is_open, script::*, wait_until};
 
-/// Methods that work inside of a caller's transaction, or until they are told to stop, or make a database.
+/// Methods that work inside of a caller's transaction, or until they are told to stop, or make a database; and `submit`, by which
+/// `start` is written.
 const OTHERS: &[&str] = &[
     "signal_in",
+    "signal_batch_in",
+    "start_batch_in",
+    "submit",
     "emit_in",
     "start_in",
     "apply_verb_in",
@@ -158,6 +162,7 @@ fn calls<'a>(
 
 fn calls_about_others<'a>(engine: &'a Engine, id: RunId, by: &'a Operator) -> Vec<(&'static str, Call<'a>)> {
     calls! {
+        begin_impatient => engine.begin_impatient(),
         started_run => engine.started_run(Started { run: id, created: true }),
         receive => async { engine.receive(&source(), &event()).await },
         receive_from_topic => async { engine.receive_from_topic(&source(), &topic(), &[]).await },

@@ -25,6 +25,7 @@ mod reconcile;
 mod refunds;
 mod shop;
 mod stock;
+mod together;
 mod upgrade;
 mod vendors;
 mod webhooks;

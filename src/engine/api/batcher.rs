@@ -1,31 +1,54 @@
 //! Requests that come while others are being written go together in the next write. Nobody waits for company: who comes when
 //! nothing is being written goes at once.
+//!
+//! Those that go together wait for a lock only for a moment: somebody may hold it in a transaction that stays open. Then, and
+//! where the database refuses what one of them says, each goes alone, and holds up nobody.
 
 use std::{
     collections::VecDeque,
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
+use crate::engine::{error::Error, trouble::Trouble};
+
 /// Writes at a time. With one, requests would stand still while the disk works; with many, they would go one by one.
 const AT_A_TIME: usize = 2;
 /// Requests in one write.
 const TOGETHER: usize = 64;
+/// How long others wait for one that goes alone, before they go on without it.
+const ALONE_WITHIN: Duration = Duration::from_millis(100);
+/// Those that go together are answered within this time, or nobody knows.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(10);
+
+/// Writes that a [`Batcher`] gathers.
+pub trait Batched: Clone + Send + Sync + 'static {
+    /// What is asked for.
+    type Request: Clone + Send + 'static;
+    /// What came of it.
+    type Answer: Send + 'static;
+
+    /// Carries all out in one transaction, of [`Engine::begin_impatient`](crate::engine::Engine::begin_impatient), and answers each, in their order. `None`: nothing was
+    /// done for any, and each is to go alone: see [`Error::shared_by`].
+    fn together(&self, requests: Vec<Self::Request>) -> impl Future<Output = Option<Vec<Self::Answer>>> + Send;
+
+    /// Carries one out.
+    fn alone(&self, request: Self::Request) -> impl Future<Output = Self::Answer> + Send;
+}
 
 /// A request and who waits for its answer.
-#[derive(Debug)]
-pub(super) struct Pending<Q, A> {
-    pub(super) request: Q,
-    pub(super) answer: oneshot::Sender<A>,
+struct Pending<Q, A> {
+    request: Q,
+    answer: oneshot::Sender<A>,
 }
 
 /// Gathers requests. Its writes are tasks of their own: one that waits for an answer may be dropped.
-#[derive(Debug)]
-pub(crate) struct Batcher<Q, A>(Mutex<State<Q, A>>);
+pub struct Batcher<Q, A>(Mutex<State<Q, A>>);
 
-#[derive(Debug)]
 struct State<Q, A> {
     waiting: VecDeque<Pending<Q, A>>,
     writing: usize,
@@ -34,6 +57,12 @@ struct State<Q, A> {
 impl<Q, A> Default for Batcher<Q, A> {
     fn default() -> Self {
         Self(Mutex::new(State { waiting: VecDeque::new(), writing: 0 }))
+    }
+}
+
+impl<Q, A> fmt::Debug for Batcher<Q, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batcher").finish_non_exhaustive()
     }
 }
 
@@ -57,13 +86,12 @@ impl<Q, A> Drop for Writing<'_, Q, A> {
     }
 }
 
-impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
-    /// The answer to a request. `write` sees to some requests and their answers; it is called for this one, and others.
-    /// None: it was given up, and the request may have been carried out.
-    pub(super) async fn submit<F, W>(self: &Arc<Self>, request: Q, write: W) -> Option<A>
+impl<Q: Clone + Send + 'static, A: Send + 'static> Batcher<Q, A> {
+    /// The answer to a request, which `work` carries out, with others. `None`: it was given up, and the request may have been
+    /// carried out.
+    pub async fn submit<W>(self: &Arc<Self>, work: &W, request: Q) -> Option<A>
     where
-        F: Future<Output = ()> + Send,
-        W: Fn(Vec<Pending<Q, A>>) -> F + Send + 'static,
+        W: Batched<Request = Q, Answer = A>,
     {
         let (answer, answered) = oneshot::channel();
         let begins = {
@@ -74,21 +102,17 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
             begins
         };
         if begins {
-            let this = self.clone();
-            tokio::spawn(async move { this.write_all(write).await }.in_current_span());
+            let (this, work) = (self.clone(), work.clone());
+            tokio::spawn(async move { this.write_all(&work).await }.in_current_span());
         }
         answered.await.ok()
     }
 
     /// Until nothing waits.
-    async fn write_all<F, W>(&self, write: W)
-    where
-        F: Future<Output = ()> + Send,
-        W: Fn(Vec<Pending<Q, A>>) -> F + Send,
-    {
+    async fn write_all<W: Batched<Request = Q, Answer = A>>(&self, work: &W) {
         let mut writing = Writing { of: self, ended: false };
         while let Some(together) = self.next() {
-            write(together).await;
+            write(work, together).await;
         }
         writing.ended = true;
     }
@@ -111,6 +135,42 @@ impl<Q, A> Batcher<Q, A> {
     }
 }
 
+async fn write<W: Batched>(work: &W, mut together: Vec<Pending<W::Request, W::Answer>>) {
+    if together.len() == 1
+        && let Some(one) = together.pop()
+    {
+        drop(tokio::time::timeout(ALONE_WITHIN, write_alone(work, one)).await);
+        return;
+    }
+    let requests = together.iter().map(|pending| pending.request.clone()).collect();
+    // Out of time, nobody knows: those who wait find out by their channels.
+    match tokio::time::timeout(WRITTEN_WITHIN, work.together(requests)).await {
+        Ok(Some(answers)) => {
+            together.into_iter().zip(answers).for_each(|(pending, answer)| drop(pending.answer.send(answer)));
+        }
+        Ok(None) => together.into_iter().for_each(|pending| drop(write_alone(work, pending))),
+        Err(_) => {}
+    }
+}
+
+/// In a task of its own, which goes on where nobody waits for it.
+fn write_alone<W: Batched>(work: &W, pending: Pending<W::Request, W::Answer>) -> tokio::task::JoinHandle<()> {
+    let work = work.clone();
+    let write = async move { drop(pending.answer.send(work.alone(pending.request).await)) };
+    tokio::spawn(write.in_current_span())
+}
+
+impl Error {
+    /// What each of so many gets whose common write failed with this. `None`: it is about what one of them says, or about a lock
+    /// that was waited for; alone, they may succeed.
+    pub fn shared_by<T>(&self, count: usize) -> Option<Vec<Result<T, Self>>> {
+        match self.trouble() {
+            None | Some(Trouble::Row | Trouble::Statement) => None,
+            Some(_) => Some((0..count).map(|_| Err(self.again())).collect()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -119,48 +179,66 @@ mod tests {
 
     use super::*;
 
-    type Numbers = Arc<Batcher<usize, (usize, usize)>>;
-
     /// Answers with the number and how many went together, after a while.
-    async fn write(together: Vec<Pending<usize, (usize, usize)>>) {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        let size = together.len();
-        for Pending { request, answer } in together {
-            assert_ne!(request, 13, "an unlucky number");
-            let _ = answer.send((request, size));
+    #[derive(Clone)]
+    struct Numbers;
+
+    impl Batched for Numbers {
+        type Request = usize;
+        type Answer = (usize, usize);
+
+        async fn together(&self, numbers: Vec<usize>) -> Option<Vec<(usize, usize)>> {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            assert!(!numbers.contains(&13), "an unlucky number");
+            let refused = numbers.contains(&666);
+            (!refused).then(|| numbers.iter().map(|number| (*number, numbers.len())).collect())
+        }
+
+        async fn alone(&self, number: usize) -> (usize, usize) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            (number, 1)
         }
     }
 
+    type Batch = Arc<Batcher<usize, (usize, usize)>>;
+
     #[tokio::test(start_paused = true)]
     async fn requests_that_come_meanwhile_go_together() {
-        let batcher: Numbers = Arc::default();
-        let answers = join_all((100..200).map(|number| batcher.submit(number, write))).await;
+        let batch: Batch = Arc::default();
+        let answers = join_all((100..200).map(|number| batch.submit(&Numbers, number))).await;
         let sizes: Vec<usize> = answers.iter().map(|answer| answer.expect("an answer").1).collect();
         assert_eq!(
             answers.iter().map(|answer| answer.expect("an answer").0).collect::<Vec<_>>(),
             (100..200).collect::<Vec<_>>()
         );
         assert!(sizes.contains(&64), "{sizes:?}");
-        assert_eq!(batcher.submit(1, write).await, Some((1, 1)), "alone, it goes at once");
-        assert_eq!(batcher.lock().writing, 0);
+        assert_eq!(batch.submit(&Numbers, 1).await, Some((1, 1)), "alone, it goes at once");
+        assert_eq!(batch.lock().writing, 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_caller_who_gives_up_takes_nobody_along() {
-        let batcher: Numbers = Arc::default();
+        let batch: Batch = Arc::default();
         for number in 0..5 {
-            let given_up = tokio::time::timeout(Duration::from_millis(1), batcher.submit(number, write));
+            let given_up = tokio::time::timeout(Duration::from_millis(1), batch.submit(&Numbers, number));
             assert!(given_up.await.is_err());
         }
-        assert_eq!(batcher.submit(7, write).await.map(|answer| answer.0), Some(7));
+        assert_eq!(batch.submit(&Numbers, 7).await.map(|answer| answer.0), Some(7));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_whose_write_is_refused_go_alone() {
+        let batch: Batch = Arc::default();
+        let answers = join_all([1, 2, 3, 666, 4].map(|number| batch.submit(&Numbers, number))).await;
+        assert_eq!(answers, [1, 2, 3, 666, 4].map(|number| Some((number, 1))));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_write_that_panics_leaves_nobody_waiting() {
-        let batcher: Numbers = Arc::default();
-        let answers = join_all([13, 14, 15].map(|number| batcher.submit(number, write))).await;
-        assert_eq!(answers[0], None);
-        assert_eq!(batcher.submit(16, write).await.map(|answer| answer.0), Some(16));
-        assert_eq!(batcher.lock().writing, 0);
+        let batch: Batch = Arc::default();
+        let answers = join_all([1, 2, 13, 14].map(|number| batch.submit(&Numbers, number))).await;
+        assert_eq!(answers[2], None);
+        assert_eq!(batch.submit(&Numbers, 16).await.map(|answer| answer.0), Some(16));
+        assert_eq!(batch.lock().writing, 0);
     }
 }

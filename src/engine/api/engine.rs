@@ -43,8 +43,11 @@ pub(crate) struct KnownWorkflow {
     pub(crate) input: Option<serde_json::Value>,
 }
 
-/// Who starts what, and what came of it: starts that come together.
-pub(super) type Starts = Batcher<(StartRun, By), Result<Started, Error>>;
+/// How long requests that go together wait for a lock.
+const LOCK_WITHIN: Duration = Duration::from_millis(100);
+
+/// Starts that go together.
+type Starts = Batcher<(StartRun, By), Result<Started, Error>>;
 
 /// The front door. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -146,6 +149,15 @@ impl Engine {
     /// `database_unavailable`.
     pub async fn begin(&self) -> Result<Transaction, Error> {
         store::transaction::begin(&self.pool).await
+    }
+
+    /// Begins the transaction of requests that go together in a [`Batcher`]: its statements wait for a lock only for a moment, and
+    /// fail then.
+    ///
+    /// # Errors
+    /// `database_unavailable`.
+    pub async fn begin_impatient(&self) -> Result<Transaction, Error> {
+        store::transaction::begin_impatient(&self.pool, LOCK_WITHIN).await
     }
 
     /// A connection, come by in a way that may be dropped at any time.

@@ -1,6 +1,6 @@
 //! The front door: [`Engine`], with a file for each thing that callers and operators do.
 //!
-//! `engine` is the handle and its settings; `batcher` gathers what `start_together` writes; `start`, `signals` and `run` are for callers; `verbs`, `fork`, `operations`, `holds`,
+//! `engine` is the handle and its settings; `batcher` gathers what is written together, such as `start_together`'s starts; `start`, `signals` and `run` are for callers; `verbs`, `fork`, `operations`, `holds`,
 //! `schedules`, `retention` and `keys` for operators, audited by `audit`; `limits` and `received` are for those that take requests and events; `outbox` for events that leave; `search`, `why`, `export`, `gauges` and `limbo` only
 //! read. `migrations` makes the schema.
 
@@ -32,6 +32,7 @@ mod why;
 
 pub use self::{
     audit::{AuditRecord, Operator, Subject},
+    batcher::{Batched, Batcher},
     breakers::{Admitted, Breaker, HeldBack},
     engine::{DEFAULT_MAX_PAYLOAD, DEFAULT_RETENTION, Engine},
     keys::{OpenedSession, SESSION_FOR},

@@ -87,16 +87,29 @@ impl Engine {
     /// When the database fails: some may have been sent, and with their keys they can be sent again. Refusals are in the list, as
     /// of [`Engine::signal`].
     pub async fn signal_batch(&self, signals: &[SendSignal]) -> Result<Vec<Result<(), Error>>, Error> {
-        let mut answers: Vec<Result<(), Error>> =
-            signals.iter().map(|signal| self.check_signal(&signal.row())).collect();
         let mut conn = self.acquire().await?;
-        for turn in turns(signals, &answers) {
-            let rows: Vec<NewSignal<'_>> = turn.iter().map(|at| signals[*at].row()).collect();
-            let sent = signals::send(self.schema(), &mut conn, &rows).await.map_err(Error::of_write)?;
-            turn.into_iter().zip(sent).for_each(|(at, answer)| answers[at] = answer);
-        }
+        let answers = self.signal_batch_in(&mut conn, signals).await.map_err(Error::of_write)?;
         give_back(conn);
         self.hint();
+        Ok(answers)
+    }
+
+    /// The same inside the caller's transaction. Call [`Engine::hint`] after the commit.
+    ///
+    /// # Errors
+    /// As [`Engine::signal_batch`]'s.
+    pub async fn signal_batch_in(
+        &self,
+        conn: &mut PgConnection,
+        signals: &[SendSignal],
+    ) -> Result<Vec<Result<(), Error>>, Error> {
+        let mut answers: Vec<Result<(), Error>> =
+            signals.iter().map(|signal| self.check_signal(&signal.row())).collect();
+        for turn in turns(signals, &answers) {
+            let rows: Vec<NewSignal<'_>> = turn.iter().map(|at| signals[*at].row()).collect();
+            let sent = signals::send(self.schema(), &mut *conn, &rows).await?;
+            turn.into_iter().zip(sent).for_each(|(at, answer)| answers[at] = answer);
+        }
         Ok(answers)
     }
 

@@ -106,6 +106,18 @@ impl Engine {
         self.start_as(conn, request, By::Service).await
     }
 
+    /// The same for many; a refused one does not hold up the others.
+    ///
+    /// # Errors
+    /// When the database fails; refusals are in the list.
+    pub async fn start_batch_in(
+        &self,
+        conn: &mut PgConnection,
+        requests: Vec<StartRun>,
+    ) -> Result<Vec<Result<Started, Error>>, Error> {
+        self.start_many(conn, requests.into_iter().map(|request| (request, By::Service)).collect()).await
+    }
+
     pub(super) async fn start_as(&self, conn: &mut PgConnection, request: StartRun, by: By) -> Result<Started, Error> {
         let started = self.start_many(conn, vec![(request, by)]).await?;
         let nothing = || Err(Error::InvalidRequest("nothing was to be started".to_owned()));

@@ -8,9 +8,11 @@ mod fulfil;
 mod items;
 mod notices;
 mod place;
+mod place_together;
 mod read;
 mod vendors;
 mod webhook;
+mod webhooks_together;
 
 use std::{fmt, sync::Arc};
 
@@ -29,9 +31,11 @@ use super::{
     },
 };
 use crate::{
-    engine::{self, AuditRecord, Engine, Operator, to_json},
+    engine::{self, AuditRecord, Batcher, Engine, Operator, SendSignal, to_json},
     payments::{Secret, Vendor},
 };
+
+use self::{place::NewOrder, webhook::Webhook};
 
 pub use self::{
     cancel::CancelOrder,
@@ -55,6 +59,10 @@ pub struct Orders {
     /// Where orders may be paid, in their order; with one of them, there is nothing to choose.
     vendors: Arc<[Vendor]>,
     notices: Arc<Notices>,
+    /// Orders that are placed at the same moment.
+    placing: Arc<Batcher<NewOrder, Result<Placed, Error>>>,
+    /// Webhooks that come at the same moment.
+    webhooks: Arc<Batcher<Webhook, Result<WebhookTaken, Error>>>,
     /// Who acts, for the audit.
     actor: Arc<str>,
 }
@@ -74,6 +82,8 @@ impl Orders {
             history: Arc::new(PostgresHistory),
             vendors: Arc::new([vendors::first_vendor()]),
             notices: Arc::default(),
+            placing: Arc::default(),
+            webhooks: Arc::default(),
             actor: "local".into(),
         }
     }
@@ -169,10 +179,17 @@ impl Orders {
         news: News,
         key: Option<&str>,
     ) -> Result<(), engine::Error> {
-        let payload = to_json(&OrderChanged { news })
-            .map_err(|error| engine::Error::InvalidRequest(format!("the signal has no JSON form: {error}")))?;
-        self.engine.signal_in(conn, order.run_id, ORDER_CHANGED, Some(payload), key).await
+        let signal = news_of(order, news, key)?;
+        self.engine.signal_in(conn, signal.run, ORDER_CHANGED, signal.payload, key).await
     }
+}
+
+/// What tells an order's run that something has changed.
+fn news_of(order: &Order, news: News, key: Option<&str>) -> Result<SendSignal, engine::Error> {
+    let payload = to_json(&OrderChanged { news })
+        .map_err(|error| engine::Error::InvalidRequest(format!("the signal has no JSON form: {error}")))?;
+    let (name, key) = (ORDER_CHANGED.to_owned(), key.map(str::to_owned));
+    Ok(SendSignal { run: order.run_id, name, payload: Some(payload), key })
 }
 
 /// Checks a database's books and describes each inconsistency. Reads whole tables.

@@ -1,27 +1,25 @@
-//! Placing: an order and its run, durable in one commit.
+//! Placing: what a request has to say, and the order that it becomes.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Orders;
 #[cfg(feature = "server")]
 use crate::orders::delivery::DeliveryAddress;
 use crate::{
-    engine::{StartRun, Time, check::check_filled, to_json},
+    engine::{Time, check::check_filled},
     orders::{
         changes::Changes,
         delivery::{self, Delivery},
         error::Error,
         money,
         notices::Contact,
-        order::{Line, Order},
-        runs::{ORDER, OrderInput, Source},
+        order::{Item, Line, Order},
+        runs::Source,
         state::{OrderState, PaymentState, StockState},
-        store,
     },
     payments::{Vendor, choice},
 };
@@ -98,6 +96,18 @@ impl Payment {
     }
 }
 
+/// An order to be placed, whose request is checked.
+#[derive(Clone)]
+pub(super) struct NewOrder {
+    pub(super) request: PlaceOrder,
+    /// With the request's hash.
+    pub(super) key: Option<(String, Vec<u8>)>,
+    pub(super) id: Uuid,
+    pub(super) run_id: Uuid,
+    pub(super) sources: Vec<Source>,
+    pub(super) traceparent: Option<String>,
+}
+
 /// An accepted order, from this or an earlier request with the same key.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Placed {
@@ -108,61 +118,18 @@ pub struct Placed {
 }
 
 impl Orders {
-    /// Accepts an order. The order and its run are durable when this returns; the run then handles stock and payment.
-    ///
-    /// # Errors
-    /// `invalid_request`, `unknown_item`, `currency_mismatch`, `price_overflow`, `delivery_too_far`, `key_conflict`,
-    /// `rate_limited` where the customer has too many in flight, and the engine's.
-    pub async fn place(&self, request: &PlaceOrder, key: Option<&str>) -> Result<Placed, Error> {
-        self.place_in_trace(request, key, None).await
-    }
-
-    /// Like [`Orders::place`], with the caller's W3C trace context, whose trace the order's run joins. The trace is not
-    /// part of the request: the same key with another trace is the same request.
-    ///
-    /// # Errors
-    /// As [`Orders::place`].
-    pub async fn place_in_trace(
+    /// What is to be placed, once its request is checked.
+    pub(super) fn new_order(
         &self,
         request: &PlaceOrder,
         key: Option<&str>,
         traceparent: Option<String>,
-    ) -> Result<Placed, Error> {
+    ) -> Result<NewOrder, Error> {
         self.check(request, key)?;
         let id = Uuid::now_v7();
         let sources = self.sources(id, &request.payment)?;
-        let mut tx = self.engine.begin().await?;
-        let run_id = Uuid::now_v7();
-        if let Some(key) = key {
-            let hash = hash(request)?;
-            if let Some((first, first_hash)) = store::orders::claim_key(&mut tx, key, id, &hash).await? {
-                tx.rollback().await?;
-                if first_hash != hash {
-                    return Err(Error::KeyConflict(first));
-                }
-                return Ok(Placed { order: self.get(first).await?, created: false });
-            }
-        }
-        if let Some(most) = self.settings.orders_in_flight {
-            let in_flight = store::orders::count_in_flight(&mut tx, &request.customer_id, most).await?;
-            if in_flight >= i64::from(most) {
-                return Err(Error::TooManyInFlight { most });
-            }
-        }
-        let mut order = self.priced(&mut tx, request, id, run_id).await?;
-        order.created_at = store::orders::insert(&mut tx, &order).await?;
-        order.updated_at = order.created_at;
-        if let Some(contact) = &request.contact {
-            store::notifications::insert_contact(&mut tx, id, contact).await?;
-        }
-        let input = OrderInput::new(&order, sources, self.settings.payment_window)?;
-        let input = to_json(&input).map_err(|error| Error::InvalidRequest(error.to_string()))?;
-        let tags = BTreeMap::from([("order".to_owned(), id.to_string())]);
-        let start = StartRun { id: Some(run_id), tags, traceparent, ..StartRun::named(ORDER, input) };
-        self.engine.start_in(&mut tx, start).await?;
-        tx.commit().await?;
-        self.engine.hint();
-        Ok(Placed { order, created: true })
+        let key = key.map(|key| Ok::<_, Error>((key.to_owned(), hash(request)?))).transpose()?;
+        Ok(NewOrder { request: request.clone(), key, id, run_id: Uuid::now_v7(), sources, traceparent })
     }
 
     fn check(&self, request: &PlaceOrder, key: Option<&str>) -> Result<(), Error> {
@@ -228,19 +195,12 @@ impl Orders {
     }
 
     /// The order at present prices, which are the ones charged.
-    async fn priced(
-        &self,
-        conn: &mut PgConnection,
-        request: &PlaceOrder,
-        id: Uuid,
-        run_id: Uuid,
-    ) -> Result<Order, Error> {
+    pub(super) fn priced(&self, new: &NewOrder, items: &[Item]) -> Result<Order, Error> {
+        let request = &new.request;
         let mut wanted: BTreeMap<&str, i64> = BTreeMap::new();
         for line in &request.items {
             *wanted.entry(&line.sku).or_default() += line.quantity;
         }
-        let skus: Vec<&str> = wanted.keys().copied().collect();
-        let items = store::items::find_all(conn, &skus).await?;
         let mut currency = request.currency.as_ref().map(|currency| currency.to_ascii_uppercase());
         let mut lines = Vec::with_capacity(wanted.len());
         for (sku, quantity) in wanted {
@@ -259,8 +219,8 @@ impl Orders {
             return Err(Error::InvalidRequest("the order's total is 0, which can't be charged".to_owned()));
         }
         Ok(Order {
-            id,
-            run_id,
+            id: new.id,
+            run_id: new.run_id,
             customer_id: request.customer_id.clone(),
             state: OrderState::Created,
             cancel_reason: None,

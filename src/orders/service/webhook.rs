@@ -5,27 +5,16 @@
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Orders;
 use crate::{
     engine::{
-        self, StartRun, Time,
+        self, Time,
         check::{check_filled, check_json, check_text, check_time},
-        to_json,
     },
-    orders::{
-        error::Error,
-        order::Order,
-        runs::{LATE_PAYMENT, LatePaymentInput, News},
-        state::OrderState,
-        store,
-    },
-    payments::{
-        Intent, IntentStatus,
-        webhook::{self, Subject, WebhookError, WebhookEvent},
-    },
+    orders::{error::Error, order::Order, store},
+    payments::webhook::{self, Subject, WebhookError, WebhookEvent},
 };
 
 /// Result of a webhook. All are answered with 200: the event is recorded.
@@ -47,11 +36,20 @@ pub enum WebhookTaken {
     OfNoUse,
 }
 
+/// A webhook that is verified.
+#[derive(Clone)]
+pub(super) struct Webhook {
+    pub(super) event: WebhookEvent,
+    /// The order that it says it is about.
+    pub(super) order: Option<Uuid>,
+    pub(super) body: String,
+}
+
 /// The longest id or type of an event.
 const LONGEST_WORD: usize = 255;
 
 impl WebhookTaken {
-    const fn word(self) -> &'static str {
+    pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Signalled => "signalled",
             Self::LatePayment => "late_payment",
@@ -96,76 +94,57 @@ impl Orders {
             let message = error.to_string();
             Error::WebhookRefused { code: "webhook_unreadable", message }
         })?;
-        let mut tx = self.engine.begin().await?;
-        let taken = self.take(&mut tx, &event, &body).await?;
-        tx.commit().await?;
-        self.engine.hint();
-        tracing::debug!(event = event.id, kind = event.event_type, taken = taken.word(), "handled a webhook");
+        let order = self.order_of(&event.subject).await?;
+        let taken = self.take_together(Webhook { event, order, body: body.into_owned() }).await?;
         Ok(taken)
     }
 
-    async fn take(&self, tx: &mut PgConnection, event: &WebhookEvent, body: &str) -> Result<WebhookTaken, Error> {
-        let order = order_of(tx, &event.subject).await?;
-        let new = store::inbox::NewEvent {
-            id: &event.id,
-            event_type: &event.event_type,
-            order,
-            made_at_s: event.created,
-            body,
+    /// Finds the order by our own reference first, or else by the intent.
+    async fn order_of(&self, subject: &Subject) -> Result<Option<Uuid>, Error> {
+        let (reference, intent) = match subject {
+            Subject::Intent(intent) => (intent.order_id.as_deref(), Some(intent.id.as_str())),
+            Subject::Refund(refund) => (refund.order_id.as_deref(), refund.intent_id.as_deref()),
+            Subject::Other => return Ok(None),
         };
-        // What nearly always comes of it, so that the row is written once.
-        let expected = match (&event.subject, order) {
+        match (reference.and_then(|reference| Uuid::try_parse(reference).ok()), intent) {
+            (Some(order), _) => Ok(Some(order)),
+            (None, Some(intent)) => {
+                let mut conn = self.engine.acquire().await?;
+                Ok(store::orders::id_of_intent(&mut conn, intent).await?)
+            }
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+impl Webhook {
+    /// What nearly always comes of it, so that the row is written once.
+    pub(super) const fn expected(&self) -> WebhookTaken {
+        match (&self.event.subject, self.order) {
             (Subject::Other, _) => WebhookTaken::OfNoUse,
             (_, None) => WebhookTaken::NoOrder,
             (_, Some(_)) => WebhookTaken::Signalled,
-        };
-        let Some(order) = store::inbox::record(tx, new, expected.word()).await? else {
-            return Ok(WebhookTaken::Duplicate);
-        };
-        let taken = self.pass_on(tx, event, order).await?;
-        if taken != expected {
-            store::inbox::mark_handled(tx, &event.id, taken.word()).await?;
-        }
-        Ok(taken)
-    }
-
-    /// `order` is locked.
-    async fn pass_on(
-        &self,
-        tx: &mut PgConnection,
-        event: &WebhookEvent,
-        order: Option<Order>,
-    ) -> Result<WebhookTaken, Error> {
-        let news = match &event.subject {
-            Subject::Intent(_) => News::Payment,
-            Subject::Refund(_) => News::Refund,
-            Subject::Other => return Ok(WebhookTaken::OfNoUse),
-        };
-        let Some(order) = order else { return Ok(WebhookTaken::NoOrder) };
-        let received = match self.tell_run(tx, &order, news, Some(&event.id)).await {
-            Ok(()) => WebhookTaken::Signalled,
-            Err(engine::Error::RunEnded(_) | engine::Error::UnknownRun(_)) => WebhookTaken::RunEnded,
-            Err(other) => return Err(other.into()),
-        };
-        match &event.subject {
-            Subject::Intent(intent) if is_late(&order, intent) => self.start_late_payment(tx, &order, intent).await,
-            _ => Ok(received),
         }
     }
 
-    /// Starts one run per payment, however many events report it.
-    async fn start_late_payment(
-        &self,
-        tx: &mut PgConnection,
-        order: &Order,
-        intent: &Intent,
-    ) -> Result<WebhookTaken, Error> {
-        let input = LatePaymentInput::new(order, &intent.id)?;
-        let input = to_json(&input).map_err(|error| Error::InvalidRequest(error.to_string()))?;
-        let tags = [("order".to_owned(), order.id.to_string())].into();
-        let start = StartRun { parent_id: Some(order.run_id), tags, ..StartRun::named(LATE_PAYMENT, input) };
-        self.engine.start_in(tx, start.key(&intent.id)).await?;
-        Ok(WebhookTaken::LatePayment)
+    /// What has come of it before any run was signalled. `found`: its order, if it was recorded.
+    pub(super) const fn at_first(&self, found: Option<&Option<Order>>) -> WebhookTaken {
+        match (found, &self.event.subject) {
+            (None, _) => WebhookTaken::Duplicate,
+            (_, Subject::Other) => WebhookTaken::OfNoUse,
+            (Some(_), _) => WebhookTaken::NoOrder,
+        }
+    }
+
+    pub(super) fn row(&self) -> store::inbox::NewEvent<'_> {
+        store::inbox::NewEvent {
+            id: &self.event.id,
+            event_type: &self.event.event_type,
+            order: self.order,
+            made_at_s: self.event.created,
+            body: &self.body,
+            handled: self.expected().word(),
+        }
     }
 }
 
@@ -175,25 +154,4 @@ fn check(event: &WebhookEvent, body: &str) -> Result<(), engine::Error> {
     check_text("type", &event.event_type, LONGEST_WORD)?;
     check_time("created", Time::from_timestamp(event.created, 0).unwrap_or(Time::MAX_UTC))?;
     check_json("body", body)
-}
-
-/// Whether this is unbooked money of an order that is cancelled or about to be. In the latter case the order's own run
-/// may still book it; the late payment's run waits for that and then finds nothing to do.
-fn is_late(order: &Order, intent: &Intent) -> bool {
-    let cancelled = matches!(order.state, OrderState::Cancelling | OrderState::Cancelled);
-    cancelled && order.captured == 0 && intent.status == IntentStatus::Succeeded
-}
-
-/// Finds the order by our own reference first, or else by the intent.
-async fn order_of(tx: &mut PgConnection, subject: &Subject) -> Result<Option<Uuid>, sqlx::Error> {
-    let (reference, intent) = match subject {
-        Subject::Intent(intent) => (intent.order_id.as_deref(), Some(intent.id.as_str())),
-        Subject::Refund(refund) => (refund.order_id.as_deref(), refund.intent_id.as_deref()),
-        Subject::Other => return Ok(None),
-    };
-    match (reference.and_then(|reference| Uuid::try_parse(reference).ok()), intent) {
-        (Some(order), _) => Ok(Some(order)),
-        (None, Some(intent)) => store::orders::id_of_intent(tx, intent).await,
-        (None, None) => Ok(None),
-    }
 }

@@ -1,6 +1,8 @@
 //! The gateway's events: recorded once per id, before anything comes of them.
 
-use sqlx::{FromRow, PgConnection, Row};
+use std::collections::HashMap;
+
+use sqlx::{FromRow, PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
 use crate::orders::order::Order;
@@ -13,26 +15,29 @@ pub(crate) struct NewEvent<'a> {
     pub(crate) order: Option<Uuid>,
     pub(crate) made_at_s: i64,
     pub(crate) body: &'a str,
+    /// What is expected to come of it.
+    pub(crate) handled: &'a str,
 }
 
-/// Records an event as `handled`, and locks its order. `None`: it was known; `Some(None)`: there is no such order.
-pub(crate) async fn record(
+/// Records events, and locks their orders. Gives the order, if there is one, of each event that was not known.
+pub(crate) async fn record_all(
     conn: &mut PgConnection,
-    event: NewEvent<'_>,
-    handled: &str,
-) -> Result<Option<Option<Order>>, sqlx::Error> {
-    let recorded = sqlx::query(include_str!("sql/record_event.sql"))
-        .bind(event.id)
-        .bind(event.event_type)
-        .bind(event.order)
-        .bind(event.made_at_s as f64)
-        .bind(event.body)
-        .bind(handled)
-        .fetch_optional(conn)
+    events: &[NewEvent<'_>],
+) -> Result<HashMap<String, Option<Order>>, sqlx::Error> {
+    let rows = sqlx::query(include_str!("sql/record_events.sql"))
+        .bind(events.iter().map(|event| event.id).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.event_type).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.order).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.handled).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.body).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.made_at_s as f64).collect::<Vec<_>>())
+        .fetch_all(conn)
         .await?;
-    let Some(row) = recorded else { return Ok(None) };
-    let found: Option<Uuid> = row.try_get("id")?;
-    Ok(Some(found.map(|_| Order::from_row(&row)).transpose()?))
+    let read = |row: &PgRow| {
+        let found: Option<Uuid> = row.try_get("id")?;
+        Ok((row.try_get("event")?, found.map(|_| Order::from_row(row)).transpose()?))
+    };
+    rows.iter().map(read).collect()
 }
 
 /// Notes what came of an event, where that is not what was expected.

@@ -53,11 +53,20 @@ impl FromRow<'_, PgRow> for Notification {
     }
 }
 
-/// Writes where a new order's customer is reached.
-pub(crate) async fn insert_contact(conn: &mut PgConnection, order: Uuid, contact: &Contact) -> Result<(), sqlx::Error> {
-    let query = "INSERT INTO shop.order_contact (order_id, email, phone, locale) VALUES ($1, $2, $3, $4)";
-    let Contact { email, phone, locale } = contact;
-    sqlx::query(query).bind(order).bind(email).bind(phone).bind(locale).execute(conn).await?;
+/// Records where customers want to be told of their new orders.
+pub(crate) async fn insert_contacts(conn: &mut PgConnection, contacts: &[(Uuid, &Contact)]) -> Result<(), sqlx::Error> {
+    if contacts.is_empty() {
+        return Ok(());
+    }
+    let query = "INSERT INTO shop.order_contact (order_id, email, phone, locale)
+        SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[])";
+    sqlx::query(query)
+        .bind(contacts.iter().map(|(order, _)| *order).collect::<Vec<_>>())
+        .bind(contacts.iter().map(|(_, contact)| contact.email.as_deref()).collect::<Vec<_>>())
+        .bind(contacts.iter().map(|(_, contact)| contact.phone.as_deref()).collect::<Vec<_>>())
+        .bind(contacts.iter().map(|(_, contact)| contact.locale.as_deref()).collect::<Vec<_>>())
+        .execute(conn)
+        .await?;
     Ok(())
 }
 

@@ -73,49 +73,62 @@ pub(super) fn unknown_word(column: &str, found: &str) -> sqlx::Error {
     sqlx::Error::ColumnDecode { index: column.to_owned(), source: format!("{found:?} is not known here").into() }
 }
 
-/// Takes an idempotency key for a new order. `Some`: it belongs to an earlier one; its id and the hash of its request.
-/// Of two at the same moment the second waits here for the first one's commit.
-pub(crate) async fn claim_key(
-    conn: &mut PgConnection,
-    key: &str,
-    order: Uuid,
-    hash: &[u8],
-) -> Result<Option<(Uuid, Vec<u8>)>, sqlx::Error> {
-    let query = "INSERT INTO shop.order_keys (key, order_id, hash) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-    let taken = sqlx::query(query).bind(key).bind(order).bind(hash).execute(&mut *conn).await?;
-    if taken.rows_affected() == 1 {
-        return Ok(None);
-    }
+/// An idempotency key, the order that it is to stand for, and the hash of its request.
+pub(crate) type OrderKey<'a> = (&'a str, Uuid, &'a [u8]);
+
+/// Takes keys for new orders, and gives the orders whose key was free. Of two at the same moment the second waits here for the
+/// first one's commit.
+pub(crate) async fn claim_keys(conn: &mut PgConnection, keys: &[OrderKey<'_>]) -> Result<Vec<Uuid>, sqlx::Error> {
+    // In one order, so that two groups with the same keys can't deadlock.
+    let query = "INSERT INTO shop.order_keys (key, order_id, hash)
+        SELECT * FROM unnest($1::text[], $2::uuid[], $3::bytea[]) AS k (key, order_id, hash) ORDER BY key
+        ON CONFLICT DO NOTHING RETURNING order_id";
+    sqlx::query_scalar(query)
+        .bind(keys.iter().map(|key| key.0).collect::<Vec<_>>())
+        .bind(keys.iter().map(|key| key.1).collect::<Vec<_>>())
+        .bind(keys.iter().map(|key| key.2).collect::<Vec<_>>())
+        .fetch_all(conn)
+        .await
+}
+
+/// The order that a key stands for, and the hash of its request.
+pub(crate) async fn key_owner(conn: &mut PgConnection, key: &str) -> Result<Option<(Uuid, Vec<u8>)>, sqlx::Error> {
     let query = "SELECT order_id, hash FROM shop.order_keys WHERE key = $1";
     sqlx::query_as(query).bind(key).fetch_optional(conn).await
 }
 
-/// Inserts a new order and its lines, and its event. The times in `order` are not used: the database's are, and are given back.
-pub(crate) async fn insert(conn: &mut PgConnection, order: &Order) -> Result<Time, sqlx::Error> {
-    let (skus, quantities, prices) = to_columns(&order.items);
-    let delivery = order.delivery.as_ref();
-    let events = events_of(order);
-    let event = events.first();
-    sqlx::query_scalar(include_str!("sql/insert_order.sql"))
-        .bind(order.id)
-        .bind(order.run_id)
-        .bind(&order.customer_id)
-        .bind(&order.currency)
-        .bind(order.total)
-        .bind(&order.refund_tiers)
-        .bind(delivery.map(|delivery| &delivery.address))
-        .bind(delivery.and_then(|delivery| delivery.lat))
-        .bind(delivery.and_then(|delivery| delivery.lon))
-        .bind(delivery.and_then(|delivery| delivery.at))
-        .bind(skus)
-        .bind(quantities)
-        .bind(prices)
-        .bind(event.map(|event| event.id))
-        .bind(event.map(|event| event.event_type))
-        .bind(event.map(|event| event.dataschema))
-        .bind(event.map(|event| event.data.as_str()))
+/// Inserts new orders and their lines, and their events. The times in `orders` are not used: the database's are, and are given back.
+pub(crate) async fn insert_all(conn: &mut PgConnection, orders: &[&Order]) -> Result<Time, sqlx::Error> {
+    let lines: Vec<(Uuid, &Line)> =
+        orders.iter().flat_map(|order| order.items.iter().map(|line| (order.id, line))).collect();
+    let events: Vec<OrderEvent> = orders.iter().flat_map(|order| events_of(order)).collect();
+    sqlx::query_scalar(include_str!("sql/insert_orders.sql"))
+        .bind(of(orders, |order| order.id))
+        .bind(of(orders, |order| order.run_id))
+        .bind(of(orders, |order| order.customer_id.as_str()))
+        .bind(of(orders, |order| order.currency.as_str()))
+        .bind(of(orders, |order| order.total))
+        .bind(of(orders, |order| order.refund_tiers.as_str()))
+        .bind(of(orders, |order| order.delivery.as_ref().map(|delivery| delivery.address.as_str())))
+        .bind(of(orders, |order| order.delivery.as_ref().and_then(|delivery| delivery.lat)))
+        .bind(of(orders, |order| order.delivery.as_ref().and_then(|delivery| delivery.lon)))
+        .bind(of(orders, |order| order.delivery.as_ref().and_then(|delivery| delivery.at)))
+        .bind(lines.iter().map(|(order, _)| *order).collect::<Vec<_>>())
+        .bind(lines.iter().map(|(_, line)| line.sku.as_str()).collect::<Vec<_>>())
+        .bind(lines.iter().map(|(_, line)| line.quantity).collect::<Vec<_>>())
+        .bind(lines.iter().map(|(_, line)| line.price).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.id).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.event_type).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.order.to_string()).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.dataschema).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.data.as_str()).collect::<Vec<_>>())
         .fetch_one(conn)
         .await
+}
+
+/// One value of each order.
+fn of<'a, T>(orders: &[&'a Order], read: impl Fn(&'a Order) -> T) -> Vec<T> {
+    orders.iter().map(|order| read(order)).collect()
 }
 
 pub(super) fn to_columns(lines: &[Line]) -> (Vec<&str>, Vec<i64>, Vec<i64>) {
@@ -142,10 +155,6 @@ pub(crate) async fn save(conn: &mut PgConnection, order: &Order) -> Result<(), s
 
 /// The same of several orders: the one place through which all changes of orders go, with the events that they are.
 pub(crate) async fn save_all(conn: &mut PgConnection, orders: &[&Order]) -> Result<(), sqlx::Error> {
-    /// One value of each order.
-    fn of<'a, T>(orders: &[&'a Order], read: impl Fn(&'a Order) -> T) -> Vec<T> {
-        orders.iter().map(|order| read(order)).collect()
-    }
     let events: Vec<OrderEvent> = orders.iter().flat_map(|order| events_of(order)).collect();
     if orders.is_empty() {
         return Ok(());

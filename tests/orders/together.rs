@@ -1,0 +1,200 @@
+//! Promise: orders and webhooks that come at the same moment share commits, and none is the others' business.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use backstitch::{
+    orders::{Contact, Error, PlaceOrder, Placed, WebhookTaken},
+    payments::{Secret, sign},
+};
+use futures_util::future::join_all;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{shop::Shop, support::shop::order_request};
+
+async fn count(shop: &Shop, what: &'static str) -> i64 {
+    sqlx::query_scalar(what).fetch_one(&shop.pool).await.expect("a count")
+}
+
+fn code(placed: &Result<Placed, Error>) -> &'static str {
+    placed.as_ref().map_or_else(Error::code, |placed| if placed.created { "created" } else { "known" })
+}
+
+/// What is asked for as the n-th: some of it is refused.
+fn request(n: usize) -> PlaceOrder {
+    let mut request = match n % 10 {
+        3 => order_request("tok_ok", &[("nothing", 1)]),
+        5 => order_request("tok_ok", &[("tea", 2), ("gold", 1)]),
+        _ => order_request("tok_ok", &[("tea", 1), ("rice", 2)]),
+    };
+    let email = Some(format!("c{n}@example.com"));
+    request.contact = n.is_multiple_of(2).then_some(Contact { email, phone: None, locale: None });
+    request
+}
+
+#[tokio::test]
+async fn orders_that_come_together_share_commits() {
+    let shop = Shop::without_worker().await;
+    for sku in ["tea", "rice"] {
+        shop.stock(sku, 1_000).await;
+    }
+    let requests: Vec<_> = (0..100).map(|n| (request(n), format!("k{n}"))).collect();
+    let placed = join_all(requests.iter().map(|(request, key)| shop.orders.place(request, Some(key)))).await;
+    let mut ids = BTreeSet::new();
+    for (n, placed) in placed.iter().enumerate() {
+        let expected = if matches!(n % 10, 3 | 5) { "unknown_item" } else { "created" };
+        assert_eq!(code(placed), expected, "{n}");
+        if let Ok(placed) = placed {
+            ids.insert(placed.order.id);
+            let kept = shop.get(placed.order.id).await;
+            assert_eq!((kept.items, kept.created_at), (placed.order.items.clone(), placed.order.created_at));
+        }
+    }
+    assert_eq!(ids.len(), 80);
+    let counts = [
+        count(&shop, "SELECT count(*) FROM shop.orders o JOIN backstitch.run r ON r.id = o.run_id").await,
+        count(&shop, "SELECT count(*) FROM shop.order_keys").await,
+        count(&shop, "SELECT count(*) FROM shop.order_contact").await,
+        count(&shop, "SELECT count(*) FROM shop.event WHERE type = 'order.created'").await,
+        count(&shop, "SELECT count(*) FROM shop.orders o JOIN shop.order_contact c ON c.order_id = o.id").await,
+    ];
+    assert_eq!(counts, [80, 80, 50, 80, 50]);
+    let commits = count(&shop, "SELECT count(DISTINCT xmin::text) FROM shop.orders").await;
+    assert!(commits < 40, "{commits} commits");
+    // What was refused has taken no key.
+    shop.stock("gold", 10).await;
+    assert_eq!(code(&shop.orders.place(&request(5), Some("k5")).await), "created");
+}
+
+#[tokio::test]
+async fn a_key_that_comes_twice_at_once_is_one_order() {
+    let shop = Shop::without_worker().await;
+    shop.stock("tea", 1_000).await;
+    let (one, two) = (order_request("tok_ok", &[("tea", 1)]), order_request("tok_ok", &[("tea", 2)]));
+    let place = |n: usize| {
+        let key = format!("k{}", n % 3);
+        let request = if n % 20 == 19 { two.clone() } else { one.clone() };
+        let shop = &shop;
+        async move { shop.orders.place(&request, Some(&key)).await }
+    };
+    // The first of each key is a request for one.
+    let first = join_all((0..3).map(place)).await;
+    let placed = join_all((3..60).map(place)).await;
+    assert_eq!(first.iter().map(code).collect::<Vec<_>>(), ["created"; 3]);
+    for (n, placed) in (3..60).zip(&placed) {
+        assert_eq!(code(placed), if n % 20 == 19 { "key_conflict" } else { "known" }, "{n}");
+        if let Ok(placed) = placed {
+            assert_eq!(Some(placed.order.id), first[n % 3].as_ref().ok().map(|first| first.order.id));
+        }
+    }
+    let again = join_all((0..60).map(|n| {
+        let key = format!("new{}", n % 3);
+        let (shop, request) = (&shop, one.clone());
+        async move { shop.orders.place(&request, Some(&key)).await }
+    }))
+    .await;
+    assert_eq!(again.iter().filter(|placed| code(placed) == "created").count(), 3);
+    assert_eq!(again.iter().filter(|placed| code(placed) == "known").count(), 57);
+    assert_eq!(count(&shop, "SELECT count(*) FROM shop.orders").await, 6);
+}
+
+#[tokio::test]
+async fn an_order_that_waits_holds_up_no_other() {
+    let shop = Shop::without_worker().await;
+    shop.stock("tea", 1_000).await;
+    let mut open = shop.pool.begin().await.expect("a transaction");
+    let take = "INSERT INTO shop.order_keys (key, order_id, hash) SELECT 'held' || n, gen_random_uuid(), ''
+        FROM generate_series(0, 3) n";
+    sqlx::query(take).execute(&mut *open).await.expect("keys");
+    let wanted = order_request("tok_ok", &[("tea", 1)]);
+    let waiting: Vec<_> = (0..4)
+        .map(|n| {
+            let (orders, wanted) = (shop.orders.clone(), wanted.clone());
+            tokio::spawn(async move { orders.place(&wanted, Some(&format!("held{n}"))).await })
+        })
+        .collect();
+    let others = join_all((0..40).map(|_| shop.orders.place(&wanted, None)));
+    let others = tokio::time::timeout(Duration::from_secs(20), others).await.expect("they don't wait for it");
+    assert!(others.iter().all(Result::is_ok), "{others:?}");
+    assert!(waiting.iter().all(|placed| !placed.is_finished()), "the key's owner is not known yet");
+    open.rollback().await.expect("it is rolled back");
+    for placed in join_all(waiting).await {
+        assert_eq!(code(&placed.expect("it ends")), "created");
+    }
+}
+
+fn event(id: &str, order: Uuid, kind: &str) -> Vec<u8> {
+    let object = json!({"id": format!("pi_{}", order.simple()), "object": "payment_intent", "status": "succeeded",
+        "amount": 1000, "amount_received": 1000, "currency": "eur",
+        "metadata": {"order_id": order.to_string()}, "last_payment_error": null});
+    json!({"id": id, "type": kind, "created": 1, "data": {"object": object}}).to_string().into_bytes()
+}
+
+async fn send(shop: &Shop, id: String, order: Uuid, kind: &str) -> WebhookTaken {
+    let body = event(&id, order, kind);
+    let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
+    let header = sign(&[Secret::new("whsec_test")], i64::try_from(now).expect("fits"), &body);
+    shop.orders.webhook("stripe", |_| Some(&header), &body).await.expect("it is taken")
+}
+
+#[tokio::test]
+async fn webhooks_that_come_together_share_commits() {
+    const KIND: &str = "payment_intent.succeeded";
+    let shop = Shop::without_worker().await;
+    shop.stock("tea", 1_000).await;
+    let wanted = order_request("tok_ok", &[("tea", 1)]);
+    let placed = join_all((0..20).map(|_| shop.orders.place(&wanted, None))).await;
+    let orders: Vec<Uuid> = placed.into_iter().map(|placed| placed.expect("placed").order.id).collect();
+    // Three events of each order, each sent twice; some of no order, and some that nobody uses.
+    let all = (0..160).map(|n| match n {
+        0..120 => send(&shop, format!("evt_{}", n % 60), orders[n % 20], KIND),
+        120..140 => send(&shop, format!("stray_{n}"), Uuid::now_v7(), KIND),
+        _ => send(&shop, format!("other_{n}"), orders[n % 20], "customer.created"),
+    });
+    let taken = join_all(all).await;
+    for (what, expected) in [
+        (WebhookTaken::Signalled, 60),
+        (WebhookTaken::Duplicate, 60),
+        (WebhookTaken::NoOrder, 20),
+        (WebhookTaken::OfNoUse, 20),
+    ] {
+        assert_eq!(taken.iter().filter(|taken| **taken == what).count(), expected, "{what:?}");
+    }
+    let handled = "SELECT handled, count(*) FROM shop.webhook_events GROUP BY 1 ORDER BY 1";
+    let handled: Vec<(String, i64)> = sqlx::query_as(handled).fetch_all(&shop.pool).await.expect("counts");
+    let expected = [("no_order", 20), ("of_no_use", 20), ("signalled", 60)];
+    assert_eq!(handled, expected.map(|(word, count)| (word.to_owned(), count)));
+    assert_eq!(count(&shop, "SELECT count(*) FROM backstitch.signal").await, 60);
+    assert_eq!(
+        count(&shop, "SELECT min(n) FROM (SELECT count(*) n FROM backstitch.signal GROUP BY run_id) s").await,
+        3
+    );
+    let commits = count(&shop, "SELECT count(DISTINCT xmin::text) FROM shop.webhook_events").await;
+    assert!(commits < 70, "{commits} commits");
+}
+
+#[tokio::test]
+async fn a_webhook_that_waits_holds_up_no_other() {
+    const KIND: &str = "payment_intent.succeeded";
+    let shop = Shop::without_worker().await;
+    shop.stock("tea", 1_000).await;
+    let wanted = order_request("tok_ok", &[("tea", 1)]);
+    let placed = join_all((0..20).map(|_| shop.orders.place(&wanted, None))).await;
+    let orders: Vec<Uuid> = placed.into_iter().map(|placed| placed.expect("placed").order.id).collect();
+    let mut open = shop.pool.begin().await.expect("a transaction");
+    sqlx::query("SELECT FROM shop.orders WHERE id = $1 FOR UPDATE")
+        .bind(orders[0])
+        .execute(&mut *open)
+        .await
+        .expect("locked");
+    let held = send(&shop, "held".to_owned(), orders[0], KIND);
+    let others = join_all((1..20).map(|n| send(&shop, format!("evt_{n}"), orders[n], KIND)));
+    tokio::pin!(held);
+    let others = tokio::select! {
+        _ = &mut held => panic!("its order is locked"),
+        others = tokio::time::timeout(Duration::from_secs(20), others) => others.expect("they don't wait for it"),
+    };
+    assert_eq!(others, [WebhookTaken::Signalled; 19]);
+    open.rollback().await.expect("it is rolled back");
+    assert_eq!(held.await, WebhookTaken::Signalled);
+}
