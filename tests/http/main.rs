@@ -19,6 +19,7 @@ mod internal;
 mod limits;
 mod metrics;
 mod mounted;
+mod notifications;
 mod openapi;
 mod operations;
 mod outage;

@@ -24,7 +24,7 @@ const TURN_EVERY: Duration = Duration::from_secs(2);
 /// How often, while the database does not answer.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
 /// It rests for so many times as long as a look took: a database that is slow is left alone.
-const RESTS_FOR_TIMES: u32 = 50;
+const RESTS_FOR_TIMES: u32 = 10;
 /// Sent at a time.
 const BATCH: i64 = 16;
 /// How long a process has for them, in seconds: longer than all providers of mails take.
