@@ -11,7 +11,7 @@ use sqlx::PgPool;
 use std::time::Duration;
 use uuid::Uuid;
 
-use super::{IntentRef, Paid, from_gateway, read, void::void_or_refund};
+use super::{IntentRef, Paid, from_gateway, order_reader::OrderReader, void::void_or_refund};
 use crate::{
     engine::{Activity, ActivityContext, ActivityError, Policy, Retry, Verified},
     orders::money::format_amount,
@@ -55,6 +55,7 @@ pub enum Charged {
 /// Confirms an intent.
 pub struct Charge {
     pub(super) pool: PgPool,
+    pub(super) orders: OrderReader,
     pub(super) gateway: Arc<dyn PaymentGateway>,
 }
 
@@ -72,7 +73,7 @@ impl Activity for Charge {
     }
 
     async fn run(&self, cx: &ActivityContext, input: &ChargeRequest) -> Result<Charged, ActivityError> {
-        input.payment().check_booked(&read(&self.pool, input.order_id).await?)?;
+        input.payment().check_booked(&self.orders.read(input.order_id).await?)?;
         match self.gateway.confirm_intent(cx.key(), &input.intent_id).await {
             Ok(intent) => charged(&intent),
             Err(GatewayError::Refused(Refusal::Declined(decline))) => Err(declined(&decline.message)),
@@ -107,7 +108,7 @@ impl Activity for Charge {
 
     /// Of a payment that was booked, what is left of it.
     async fn undo_outlook(&self, input: &ChargeRequest) -> Option<String> {
-        let order = read(&self.pool, input.order_id).await.ok()?;
+        let order = self.orders.read(input.order_id).await.ok()?;
         match order.captured - order.refunded {
             _ if order.captured == 0 => Self::undo_summary(input),
             0 => Some("nothing: all of it was refunded".to_owned()),

@@ -4,9 +4,11 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use sqlx::PgPool;
 
-use super::{Confirmation, Confirmed, IntentRef, Paid, confirm::check_amount, from_gateway, lock, read, refused};
+use super::{
+    Confirmation, Confirmed, IntentRef, Paid, confirm::check_amount, from_gateway, lock, order_reader::OrderReader,
+    refused,
+};
 use crate::{
     engine::{Activity, ActivityContext, ActivityError},
     orders::{
@@ -32,7 +34,7 @@ pub enum Late {
 
 /// Checks whether a late payment still needs handling; changes nothing.
 pub struct LookLate {
-    pub(super) pool: PgPool,
+    pub(super) orders: OrderReader,
     pub(super) gateway: Arc<dyn PaymentGateway>,
 }
 
@@ -42,7 +44,7 @@ impl Activity for LookLate {
     type Output = Late;
 
     async fn run(&self, _cx: &ActivityContext, input: &IntentRef) -> Result<Late, ActivityError> {
-        let order = read(&self.pool, input.order_id).await?;
+        let order = self.orders.read(input.order_id).await?;
         match order.state {
             OrderState::Cancelling => return Ok(Late::Wait),
             OrderState::Cancelled if order.captured == 0 => {}

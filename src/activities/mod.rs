@@ -20,6 +20,7 @@ mod late_payment;
 mod mend;
 mod notify;
 mod open_order;
+mod order_reader;
 mod payment;
 mod reconcile;
 mod references;
@@ -36,12 +37,11 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::{
-    engine::{ActivityError, Lent, Registry},
+    engine::{ActivityError, Registry},
     orders::{Error, History, Order, PostgresHistory, store},
     payments::{GatewayError, PaymentGateway},
 };
 
-use self::described::Describe;
 pub use self::{
     archive::{Archive, SweepArchive, Swept},
     charge::{Charge, ChargeRequest, Charged},
@@ -62,6 +62,7 @@ pub use self::{
     refund_ledger::{EscalateRefund, FixRefund, RecordRefund, Recorded},
     reserve_stock::{ReserveStock, Restock},
 };
+use self::{described::Describe, order_reader::OrderReader};
 
 /// What the activities depend on.
 #[derive(Clone)]
@@ -93,6 +94,7 @@ impl std::fmt::Debug for ShopDeps {
 pub fn register(registry: Registry, deps: &ShopDeps) -> Registry {
     let (pool, gateway) = (&deps.pool, &deps.gateway);
     let (notifier, history) = (&deps.notifier, &deps.history);
+    let orders = OrderReader::new(pool.clone());
     let sides = MendSides { pool: pool.clone(), gateway: gateway.clone() };
     registry
         .with_activity(OpenOrder)
@@ -100,21 +102,21 @@ pub fn register(registry: Registry, deps: &ShopDeps) -> Registry {
         .with_activity(Restock)
         .with_activity(CreateIntent { pool: pool.clone(), gateway: gateway.clone() })
         .with_activity(BeginPayment)
-        .with_activity(Charge { pool: pool.clone(), gateway: gateway.clone() })
+        .with_activity(Charge { pool: pool.clone(), orders: orders.clone(), gateway: gateway.clone() })
         .with_activity(CheckPayment { pool: pool.clone(), gateway: gateway.clone() })
-        .with_activity(SettlePayment { pool: pool.clone(), gateway: gateway.clone() })
+        .with_activity(SettlePayment { pool: pool.clone(), orders: orders.clone(), gateway: gateway.clone() })
         .with_activity(GiveUp)
         .with_activity(Confirm)
         .with_activity(FollowUp)
         .with_activity(FixRefund)
-        .with_activity(Refund { pool: pool.clone(), gateway: gateway.clone() })
+        .with_activity(Refund { pool: pool.clone(), orders: orders.clone(), gateway: gateway.clone() })
         .with_activity(CheckRefund { gateway: gateway.clone() })
         .with_activity(RecordRefund)
         .with_activity(EscalateRefund { pool: pool.clone() })
         .with_activity(CloseOrder)
-        .with_activity(Announce { pool: pool.clone(), notifier: notifier.clone() })
-        .with_activity(Notify { pool: pool.clone(), notifier: notifier.clone() })
-        .with_activity(LookLate { pool: pool.clone(), gateway: gateway.clone() })
+        .with_activity(Announce { pool: pool.clone(), orders: orders.clone(), notifier: notifier.clone() })
+        .with_activity(Notify { orders: orders.clone(), notifier: notifier.clone() })
+        .with_activity(LookLate { orders, gateway: gateway.clone() })
         .with_activity(AcceptLatePayment { history: history.clone() })
         .with_activity(Archive { history: history.clone() })
         .with_activity(SweepArchive { history: history.clone() })
@@ -139,14 +141,6 @@ pub const ORDER_CANCELLED: &str = "order_cancelled";
 /// Locks an order for the rest of the transaction.
 async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Order, ActivityError> {
     store::orders::lock(conn, id).await?.ok_or_else(|| refused(Error::UnknownOrder(id)))
-}
-
-/// An order without its lines, outside of a transaction.
-async fn read(pool: &PgPool, id: Uuid) -> Result<Order, ActivityError> {
-    let mut conn = Lent::of(pool).await?;
-    let order = store::orders::row(&mut conn, id).await?;
-    conn.give_back();
-    order.ok_or_else(|| refused(Error::UnknownOrder(id)))
 }
 
 /// Maps a domain error to a step's: database errors are what they are to every step, broken rules are final.

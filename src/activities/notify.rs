@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{OrderRef, read, references::foreign, refused};
+use super::{OrderRef, order_reader::OrderReader, references::foreign, refused};
 use crate::{
     engine::{Activity, ActivityCall, ActivityCalls, ActivityContext, ActivityError, Answer, Lent},
     orders::{
@@ -105,7 +105,7 @@ impl Notifier for LogNotifier {
 
 /// Sends one notice.
 pub struct Notify {
-    pub(super) pool: PgPool,
+    pub(super) orders: OrderReader,
     pub(super) notifier: Arc<dyn Notifier>,
 }
 
@@ -115,7 +115,7 @@ impl Activity for Notify {
     type Output = ();
 
     async fn run(&self, cx: &ActivityContext, input: &Notice) -> Result<(), ActivityError> {
-        let order = read(&self.pool, input.order_id).await?;
+        let order = self.orders.read(input.order_id).await?;
         send(self.notifier.as_ref(), cx.key(), &order, *input).await
     }
 }
@@ -124,6 +124,7 @@ impl Activity for Notify {
 /// after that has been committed.
 pub struct Announce {
     pub(super) pool: PgPool,
+    pub(super) orders: OrderReader,
     pub(super) notifier: Arc<dyn Notifier>,
 }
 
@@ -134,7 +135,7 @@ impl Activity for Announce {
     type Output = ();
 
     async fn run(&self, cx: &ActivityContext, input: &OrderRef) -> Result<(), ActivityError> {
-        check_run(cx, &read(&self.pool, input.order_id).await?)
+        check_run(cx, &self.orders.read(input.order_id).await?)
     }
 
     async fn run_many(&self, calls: &ActivityCalls<'_, Self>) -> Result<Vec<Answer<()>>, ActivityError> {
@@ -154,7 +155,7 @@ impl Activity for Announce {
     }
 
     async fn undo(&self, cx: &ActivityContext, input: &OrderRef, _output: Option<&()>) -> Result<(), ActivityError> {
-        let order = read(&self.pool, input.order_id).await?;
+        let order = self.orders.read(input.order_id).await?;
         let about = if order.state == OrderState::Cancelled { About::Cancelled } else { About::Refunded };
         for (to, key) in [(Recipient::Customer, "customer"), (Recipient::Seller, "seller")] {
             let notice = Notice { order_id: order.id, about, to };

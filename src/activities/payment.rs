@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
-use super::{IntentRef, after_effect, from_gateway, lock, read, refused};
+use super::{IntentRef, after_effect, from_gateway, lock, order_reader::OrderReader, refused};
 use crate::{
     engine::{Activity, ActivityContext, ActivityError, Policy, Retry, Time, begin},
     orders::{state::PaymentState, store},
@@ -106,6 +106,7 @@ pub struct Settling {
 /// Voids a payment, or finds that it can no longer be voided.
 pub struct SettlePayment {
     pub(super) pool: PgPool,
+    pub(super) orders: OrderReader,
     pub(super) gateway: Arc<dyn PaymentGateway>,
 }
 
@@ -120,7 +121,7 @@ impl Activity for SettlePayment {
     }
 
     async fn run(&self, cx: &ActivityContext, input: &Settling) -> Result<Settled, ActivityError> {
-        input.intent.check_booked(&read(&self.pool, input.intent.order_id).await?)?;
+        input.intent.check_booked(&self.orders.read(input.intent.order_id).await?)?;
         if input.unknown {
             self.mark_unknown(&input.intent).await?;
         }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use sqlx::PgPool;
 
-use super::{IntentRef, Made, RefundDue, RefundRef, from_gateway, lock, read, references::foreign, refused};
+use super::{
+    IntentRef, Made, RefundDue, RefundRef, from_gateway, lock, order_reader::OrderReader, references::foreign, refused,
+};
 use crate::{
     engine::{Activity, ActivityContext, ActivityError, begin},
     orders::{
@@ -23,6 +25,7 @@ const REFUND_NO: &str = "refund_no";
 /// Refunds money.
 pub struct Refund {
     pub(super) pool: PgPool,
+    pub(super) orders: OrderReader,
     pub(super) gateway: Arc<dyn PaymentGateway>,
 }
 
@@ -32,7 +35,7 @@ impl Activity for Refund {
     type Output = Made;
 
     async fn run(&self, cx: &ActivityContext, input: &RefundDue) -> Result<Made, ActivityError> {
-        check_due(&self.pool, input).await?;
+        self.check_due(input).await?;
         match issue(self.gateway.as_ref(), cx.key(), input).await {
             Ok(made) => Ok(made),
             Err(error) => {
@@ -43,16 +46,18 @@ impl Activity for Refund {
     }
 }
 
-/// A refund has to be on record as it is to be made: fixed for this order, of its payment, not ended yet.
-async fn check_due(pool: &PgPool, due: &RefundDue) -> Result<(), ActivityError> {
-    let order = read(pool, due.order_id).await?;
-    let mut conn = pool.acquire().await?;
-    let row = store::refunds::find(&mut conn, due.order_id, due.no).await?;
-    IntentRef { order_id: due.order_id, intent_id: due.intent_id.clone() }.check_booked(&order)?;
-    if row.is_none_or(|row| row.amount != due.amount) || order.currency != due.currency {
-        return Err(foreign(format!("no such refund of order {} is on record", due.order_id)));
+impl Refund {
+    /// A refund has to be on record as it is to be made: fixed for this order, of its payment, not ended yet.
+    async fn check_due(&self, due: &RefundDue) -> Result<(), ActivityError> {
+        let order = self.orders.read(due.order_id).await?;
+        let mut conn = self.pool.acquire().await?;
+        let row = store::refunds::find(&mut conn, due.order_id, due.no).await?;
+        IntentRef { order_id: due.order_id, intent_id: due.intent_id.clone() }.check_booked(&order)?;
+        if row.is_none_or(|row| row.amount != due.amount) || order.currency != due.currency {
+            return Err(foreign(format!("no such refund of order {} is on record", due.order_id)));
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Issues a refund, or finds the one issued under this number.
