@@ -35,7 +35,9 @@ pub(super) async fn run<S: Scenario>(scenario: S, place: &Place) -> anyhow::Resu
     warm_up(&engine, &scenario).await?;
     measure::forget_peak_rss();
     let figures = under_load(&engine, &scenario, place).await?;
-    let figures = match S::IDLE_RUNS {
+    // A small load is for what it costs: its latencies would tell little and take most of its time.
+    let idle_runs = place.size.runs.map_or(S::IDLE_RUNS, |runs| S::IDLE_RUNS.min(runs / 20));
+    let figures = match idle_runs {
         0 => figures,
         runs => figures.with_latencies(percentiles(time_idle_runs(&engine, &*scenario, runs).await?)),
     };

@@ -2,7 +2,7 @@
 //! one item in every order.
 //!
 //! First a closed loop with enough orders on their way, for throughput and cost; then orders at a fixed pace, however slow the answers are,
-//! for latency: each is timed from the moment when it was due.
+//! for latency: each is timed from the moment when it was due. With a number of orders there is only the closed loop.
 
 use std::{
     sync::{
@@ -74,7 +74,11 @@ async fn run_kind(place: &Place, kind: &Kind) -> anyhow::Result<Figures> {
         .with("placed_ms_p50", placed_p50)
         .with("placed_ms_p99", placed_p99);
     let mut all = orders as u64 + 1;
-    for pace in kind.paces {
+    let (paces, waiting_pace) = match place.size.runs {
+        Some(_) => (&[][..], None),
+        None => (kind.paces, kind.waiting_pace),
+    };
+    for pace in paces {
         let accepted = at_pace(&shop, *pace, false).await?;
         all += accepted.len() as u64;
         let (p50, p99) = percentiles(accepted);
@@ -82,7 +86,7 @@ async fn run_kind(place: &Place, kind: &Kind) -> anyhow::Result<Figures> {
         figures = figures.with(&name("p50"), p50).with(&name("p99"), p99);
         shop.until_placed(all).await?;
     }
-    if let Some(pace) = kind.waiting_pace {
+    if let Some(pace) = waiting_pace {
         let placed = at_pace(&shop, pace, true).await?;
         all += placed.len() as u64;
         let (p50, p99) = percentiles(placed);
