@@ -208,13 +208,23 @@ mod tests {
     #[test]
     fn the_last_message_that_may_go_has_the_rest() {
         let mut operators = Operators::default();
-        let many: Vec<Condition> = (0..20).map(|n| wrong(&format!("a{n:02}"), 20 - n)).collect();
+        let many: Vec<Condition> = (0..20).map(|n| wrong(&format!("a{n:02}"), n + 1)).collect();
         let messages = operators.turn_with(at(0), &many, true);
         assert_eq!(messages.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 1, 1, 16]);
-        assert_eq!(messages[0], one("a00", Change::New), "the worst stands for itself");
+        assert_eq!(messages[0], one("a19", Change::New), "the worst stands for itself");
         let more = [many, vec![wrong("b", 1), wrong("c", 1)]].concat();
         assert_eq!(operators.turn(at(11), &more), []);
         assert_eq!(operators.turn_with(at(12), &more, true), [[one("b", Change::New), one("c", Change::New)].concat()]);
+    }
+
+    #[test]
+    fn what_is_new_comes_before_what_stays() {
+        let mut operators = Operators::default();
+        operators.turn(at(0), &[wrong("a", 9)]);
+        let found = ["a", "b", "c", "d", "e", "f"].map(|key| wrong(key, if key == "a" { 9 } else { 1 }));
+        let messages = operators.turn_with(at(24 * 60), &found, true);
+        assert_eq!(messages[0], one("b", Change::New));
+        assert_eq!(messages[4], [one("f", Change::New), one("a", Change::Still)].concat());
     }
 
     proptest! {
