@@ -4,7 +4,7 @@
 --    items are left alone.
 -- s: one sum an item, because an UPDATE takes only one of the rows that it is joined with.
 WITH m AS (
-    UPDATE shop.reservations SET state = 'committed', updated_at = shop.now()
+    UPDATE shop.reservations SET state = 'committed', updated_at = (SELECT shop.now())
     WHERE order_id = ANY ($1) AND state = 'held'
     RETURNING sku, quantity
 ),

@@ -6,7 +6,7 @@
 --    after, never in between.
 WITH e AS (
     INSERT INTO shop.webhook_events (id, event_type, order_id, handled, body, made_at, received_at)
-    SELECT k.id, k.event_type, k.order_id, k.handled, k.body::json, to_timestamp(k.made_at), shop.now()
+    SELECT k.id, k.event_type, k.order_id, k.handled, k.body::json, to_timestamp(k.made_at), (SELECT shop.now())
     FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::double precision[])
         AS k(id, event_type, order_id, handled, body, made_at)
     ORDER BY k.id

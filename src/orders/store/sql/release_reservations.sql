@@ -8,7 +8,7 @@ WITH b AS MATERIALIZED (
     SELECT order_id, sku, round, state FROM shop.reservations WHERE order_id = ANY ($1) AND state <> 'released' FOR UPDATE
 ),
 m AS (
-    UPDATE shop.reservations h SET state = 'released', updated_at = shop.now()
+    UPDATE shop.reservations h SET state = 'released', updated_at = (SELECT shop.now())
     FROM b WHERE h.order_id = b.order_id AND h.sku = b.sku AND h.round = b.round AND h.state = b.state
     RETURNING h.order_id, h.sku, h.quantity, b.state AS was
 ),

@@ -7,7 +7,7 @@ WITH h AS (
     INSERT INTO shop.reservations (order_id, sku, round, quantity, state, created_at, updated_at)
     SELECT l.order_id, l.sku,
            (SELECT coalesce(max(p.round), 0) + 1 FROM shop.reservations p WHERE p.order_id = l.order_id AND p.sku = l.sku),
-           l.quantity, 'held', shop.now(), shop.now()
+           l.quantity, 'held', (SELECT shop.now()), (SELECT shop.now())
     FROM shop.order_items l WHERE l.order_id = ANY ($1)
     RETURNING sku, quantity
 ),
