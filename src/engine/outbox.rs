@@ -142,12 +142,19 @@ pub struct SinkError {
     pub message: String,
     /// How many events were delivered before; they don't come again.
     pub delivered: usize,
+    /// Nothing is wrong: there was no time for more.
+    pub unfinished: bool,
 }
 
 impl SinkError {
     /// Nothing was delivered for certain.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), delivered: 0 }
+        Self { message: message.into(), delivered: 0, unfinished: false }
+    }
+
+    /// The first so many were delivered, and there was no time for more: they come at once, and the sink is not taken to be down.
+    pub fn unfinished(delivered: usize) -> Self {
+        Self { unfinished: delivered > 0, ..Self::new("it takes too long for one delivery").after(delivered) }
     }
 
     /// The first so many were.

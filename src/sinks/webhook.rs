@@ -84,7 +84,7 @@ impl Sink for WebhookSink {
         let began = std::time::Instant::now();
         for (at, event) in events.iter().enumerate() {
             if began.elapsed() > BEGUN_WITHIN {
-                return Err(SinkError::new("it takes too long for one delivery").after(at));
+                return Err(SinkError::unfinished(at));
             }
             self.send(event).await.map_err(|message| SinkError::new(message).after(at))?;
         }

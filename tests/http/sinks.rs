@@ -66,6 +66,38 @@ async fn a_webhook_gets_signed_events_in_order() {
     relay.abort();
 }
 
+/// Takes all, a second each.
+async fn receive_slowly(State(taken): State<Arc<AtomicUsize>>) -> StatusCode {
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    taken.fetch_add(1, Ordering::SeqCst);
+    StatusCode::NO_CONTENT
+}
+
+#[tokio::test]
+async fn a_slow_webhook_is_not_a_failing_one() {
+    let database = TestDatabase::new().await;
+    let taken = Arc::new(AtomicUsize::new(0));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+    let app = Router::new().route("/", post(receive_slowly)).with_state(taken.clone());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let sink = WebhookSink::new(&url, Secret::from(SECRET)).expect("a sink");
+    let engine = Engine::new(database.pool().clone(), Registry::new()).with_sink(sink);
+    let mut tx = engine.begin().await.expect("begins");
+    let event = |n: usize| NewEvent::new("thing.changed", format!("s{n}"), "urn:test:1", &n).expect("JSON");
+    engine.emit_in(&mut tx, &(0..9).map(event).collect::<Vec<_>>()).await.expect("emits");
+    tx.commit().await.expect("commits");
+    let relay = tokio::spawn(engine.maintenance(Default::default()).run(std::future::pending()));
+    let state = async || engine.sinks().await.expect("reads").into_iter().next();
+    wait_until("some of them are on record", async || state().await.is_some_and(|sink| sink.sequence > 0)).await;
+    let some = state().await.expect("a sink");
+    assert!(some.sequence < 9, "there was no time for all: {some:?}");
+    assert_eq!((some.failures, some.error), (0, None));
+    wait_until("all are", async || state().await.is_some_and(|sink| sink.sequence == 9)).await;
+    assert_eq!(taken.load(Ordering::SeqCst), 9, "none came again");
+    relay.abort();
+}
+
 #[test]
 fn a_webhook_without_url_or_secret_is_refused() {
     for (url, secret) in [("ftp://a/b", SECRET), ("", SECRET), ("http://a/b", ""), ("http://a/b", "whsec_%")] {

@@ -36,8 +36,8 @@ const LONGEST_ERROR: usize = 500;
 
 /// How a batch went.
 enum Delivered {
-    /// It is through and on record.
-    All,
+    /// It is through up to this number, and on record.
+    To(i64),
     /// Another process has the sink.
     Lost,
     /// It comes again.
@@ -107,7 +107,7 @@ impl Relay {
             };
             idle = 0;
             match self.deliver(sequence, last, &events).await? {
-                Delivered::All => (sequence, failures) = (last, 0),
+                Delivered::To(last) => (sequence, failures) = (last, 0),
                 Delivered::Lost => return Ok(ASK_EVERY),
                 Delivered::Failed(error) => return self.record_failure(error, &events, sequence, failures).await,
             }
@@ -133,15 +133,17 @@ impl Relay {
     async fn deliver(&self, before: i64, last: i64, events: &[Event]) -> Result<Delivered, Error> {
         match &self.sink.code {
             SinkCode::Outside(code) => {
-                if let Err(error) = caught(code.deliver(events)).await {
-                    return Ok(Delivered::Failed(error));
-                }
+                let last = match caught(code.deliver(events)).await {
+                    Ok(()) => last,
+                    Err(error) if error.unfinished => delivered_to(&error, events, before),
+                    Err(error) => return Ok(Delivered::Failed(error)),
+                };
                 let advanced = bounded(async {
                     let mut conn = self.engine.acquire().await?;
                     let (schema, name) = (self.engine.schema(), &*self.sink.name);
                     outbox::advance(schema, &mut conn, name, self.token, last, LEASE).await
                 });
-                Ok(if advanced.await? { Delivered::All } else { Delivered::Lost })
+                Ok(if advanced.await? { Delivered::To(last) } else { Delivered::Lost })
             }
             SinkCode::Local(code) => {
                 let mut tx = begin_bounded(self.engine.pool(), DELIVERED_WITHIN).await?;
@@ -154,7 +156,7 @@ impl Relay {
                 }
                 outbox::advance(schema, &mut tx, name, self.token, last, LEASE).await?;
                 tx.commit().await?;
-                Ok(Delivered::All)
+                Ok(Delivered::To(last))
             }
         }
     }
@@ -168,10 +170,9 @@ impl Relay {
         failures: i32,
     ) -> Result<Duration, Error> {
         let name = &*self.sink.name;
-        let through = error.delivered.checked_sub(1).and_then(|at| events.get(at));
-        let sequence = through.map_or(before, |event| event.sequence);
+        let sequence = delivered_to(&error, events, before);
         // What has got something is not down.
-        let failures = if through.is_some() { 0 } else { failures };
+        let failures = if sequence > before { 0 } else { failures };
         let pause = pause_after(failures);
         if failures == 0 {
             tracing::warn!(sink = name, error = error.message, "a delivery of events failed; it is tried again");
@@ -184,6 +185,12 @@ impl Relay {
         .await?;
         Ok(pause)
     }
+}
+
+/// The number of the last event that was delivered.
+fn delivered_to(error: &SinkError, events: &[Event], before: i64) -> i64 {
+    let last = error.delivered.checked_sub(1).and_then(|at| events.get(at));
+    last.map_or(before, |event| event.sequence)
 }
 
 /// A delivery with its time limit; a panic in it is a failure like others.
