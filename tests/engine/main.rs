@@ -80,6 +80,7 @@ mod sessions;
 mod settles;
 mod signals;
 mod silence;
+mod skips;
 mod starting;
 mod transactional;
 mod trouble;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use backstitch::engine::{
-    AuditFilter, Engine, Operator, Registry, guarded,
+    Engine, Registry, guarded,
     outbox::{Event, EventFilter, LocalSink, NewEvent, Sink, SinkError, Start},
 };
 use serde_json::json;
@@ -22,13 +22,13 @@ fn event(subject: &str, n: i64) -> NewEvent {
     NewEvent::new("thing.changed", subject, "urn:test:1", &json!({"n": n})).expect("JSON")
 }
 
-async fn emit(t: &TestEngine, subject: &str, n: i64) {
+pub(crate) async fn emit(t: &TestEngine, subject: &str, n: i64) {
     let mut tx = t.engine.begin().await.expect("begins");
     t.engine.emit_in(&mut tx, &[event(subject, n)]).await.expect("emits");
     tx.commit().await.expect("commits");
 }
 
-async fn number(engine: &Engine) {
+pub(crate) async fn number(engine: &Engine) {
     while engine.number_events().await.expect("numbers").1 {}
 }
 
@@ -50,23 +50,23 @@ async fn whole_feed(t: &TestEngine) -> Vec<Event> {
     feed(&t.engine, 0, &EventFilter::default()).await
 }
 
-fn n_of(event: &Event) -> i64 {
+pub(crate) fn n_of(event: &Event) -> i64 {
     event.data["n"].as_i64().expect("a number")
 }
 
-fn numbers(events: &[Event]) -> Vec<i64> {
+pub(crate) fn numbers(events: &[Event]) -> Vec<i64> {
     events.iter().map(n_of).collect()
 }
 
 /// What has been delivered, and whether the sink works.
 #[derive(Clone, Default)]
-struct Received {
-    events: Arc<Mutex<Vec<Event>>>,
+pub(crate) struct Received {
+    pub(crate) events: Arc<Mutex<Vec<Event>>>,
     is_down: Arc<AtomicBool>,
 }
 
 impl Received {
-    fn all(&self) -> Vec<Event> {
+    pub(crate) fn all(&self) -> Vec<Event> {
         self.events.lock().expect("no panic").clone()
     }
 }
@@ -90,25 +90,35 @@ impl Sink for To {
 }
 
 /// A process that relays; dropped, it is killed.
-struct Relay(#[allow(dead_code, reason = "its drop ends the process")] tokio::runtime::Runtime);
+pub(crate) struct Relay(#[allow(dead_code, reason = "its drop ends the process")] tokio::runtime::Runtime);
 
 impl Relay {
-    fn of(engine: Engine) -> Self {
+    pub(crate) fn of(engine: Engine) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         runtime.spawn(engine.maintenance(Default::default()).run(std::future::pending()));
         Self(runtime)
     }
 
-    fn kill(self) {
+    pub(crate) fn kill(self) {
         self.0.shutdown_background();
     }
 }
 
 /// Another process on the same database.
-fn process(t: &TestEngine) -> Engine {
+pub(crate) fn process(t: &TestEngine) -> Engine {
     let pool = guarded(PgPoolOptions::new()).max_connections(4).connect_lazy(t.database().url()).expect("a URL");
     Engine::new(pool, Registry::new())
+}
+
+/// What was rolled back is not looked for for ever: until all transactions that began before are over, those of other databases,
+/// too.
+async fn no_gap_is_left(t: &TestEngine) {
+    wait_until("no gap is left", async || {
+        number(&t.engine).await;
+        t.count("event_gap").await == 0
+    })
+    .await;
 }
 
 async fn end_leases(t: &TestEngine) {
@@ -145,8 +155,7 @@ async fn an_open_transaction_delays_nobody_and_is_not_skipped() {
     slow.commit().await.expect("commits");
     number(&t.engine).await;
     assert_eq!(numbers(&feed(&t.engine, first[0].sequence, &EventFilter::default()).await), [1], "nor is it skipped");
-    number(&t.engine).await;
-    assert_eq!(t.count("event_gap").await, 0, "what was rolled back is not looked for for ever");
+    no_gap_is_left(&t).await;
 }
 
 /// Writes events of three subjects, each in the order of its lock; every seventh is rolled back.
@@ -219,8 +228,7 @@ async fn each_event_is_numbered_and_read_once_under_writers() {
     };
     let of_one: Vec<Event> = read.iter().filter(|event| event.subject == "1").cloned().collect();
     assert_eq!(feed(&t.engine, 0, &one).await, of_one);
-    number(&t.engine).await;
-    assert_eq!(t.count("event_gap").await, 0);
+    no_gap_is_left(&t).await;
 }
 
 #[tokio::test]
@@ -314,93 +322,6 @@ async fn who_has_lost_the_lease_moves_no_cursor() {
     wait_until("the second is numbered", async || t.engine.newest_event().await.expect("reads") == 2).await;
     assert_eq!(t.engine.sinks().await.expect("reads")[0].sequence, 0);
     assert_eq!(gate.reached(), 1, "it delivers nothing more");
-    relay.kill();
-}
-
-/// Takes nothing of one subject, and delivers whole batches or nothing.
-struct Picky(&'static str, Received);
-
-impl Sink for Picky {
-    fn name(&self) -> &str {
-        "picky"
-    }
-
-    async fn deliver(&self, events: &[Event]) -> Result<(), SinkError> {
-        if events.iter().any(|event| event.subject == self.0) {
-            return Err(SinkError::new("too large"));
-        }
-        self.1.events.lock().expect("no panic").extend_from_slice(events);
-        Ok(())
-    }
-}
-
-fn by_operator() -> Operator {
-    Operator { actor: "ann".into(), reason: Some("it never fits".into()), ..Operator::default() }
-}
-
-#[tokio::test]
-async fn an_operator_skips_what_a_sink_never_takes() {
-    let t = TestEngine::idle().await;
-    let received = Received::default();
-    for (n, subject) in [(1, "a"), (2, "a"), (3, "large"), (4, "a"), (5, "a")] {
-        emit(&t, subject, n).await;
-    }
-    number(&t.engine).await;
-    let relay = Relay::of(process(&t).with_sink(Picky("large", received.clone())));
-    let state = async || t.engine.sinks().await.expect("reads").into_iter().next();
-    wait_until("it stands before what it never takes", async || {
-        state().await.is_some_and(|sink| sink.sequence == 2 && sink.error.is_some())
-    })
-    .await;
-    assert_eq!(numbers(&received.all()), [1, 2], "the batch that it was in is not held up");
-    let by = by_operator();
-    let code = async |sink: &str, sequence: i64, by: &Operator| {
-        t.engine.skip_event(sink, sequence, by).await.map(|sink| sink.sequence).map_err(|error| error.code())
-    };
-    assert_eq!(code("picky", 3, &Operator { reason: None, ..by_operator() }).await, Err("reason_required"));
-    assert_eq!(code("nobody", 3, &by).await, Err("unknown_sink"));
-    for other in [2, 4] {
-        assert_eq!(code("picky", other, &by).await, Err("wrong_state"), "{other}");
-    }
-    assert_eq!(code("picky", 3, &Operator { dry_run: true, ..by_operator() }).await, Ok(3));
-    assert_eq!(state().await.expect("a sink").sequence, 2, "a dry run changes nothing");
-    assert_eq!(code("picky", 3, &by).await, Ok(3));
-    wait_until("the rest has come", async || received.all().len() == 4).await;
-    assert_eq!(numbers(&received.all()), [1, 2, 4, 5]);
-    let audit = AuditFilter { action: Some("skip_event".to_owned()), ..AuditFilter::default() };
-    let done = t.engine.audit(&audit).await.expect("reads").items.remove(0);
-    assert_eq!((done.subject.as_deref(), done.reason.as_deref()), (Some("sink picky"), Some("it never fits")));
-    let after: serde_json::Value = serde_json::from_str(done.after.expect("what became of it").get()).expect("JSON");
-    assert_eq!(after["sequence"], 3);
-    relay.kill();
-}
-
-#[tokio::test]
-async fn a_delivery_under_way_undoes_no_skip() {
-    let t = TestEngine::idle().await;
-    let gate = Gate::new();
-    struct Refuses(Gate);
-    impl Sink for Refuses {
-        fn name(&self) -> &str {
-            "s"
-        }
-        async fn deliver(&self, events: &[Event]) -> Result<(), SinkError> {
-            self.0.pass().await;
-            if n_of(&events[0]) == 1 { Err(SinkError::new("never")) } else { Ok(()) }
-        }
-    }
-    emit(&t, "a", 1).await;
-    number(&t.engine).await;
-    let relay = Relay::of(process(&t).with_sink(Refuses(gate.clone())));
-    gate.is_reached().await;
-    let skipped = t.engine.skip_event("s", 1, &by_operator()).await.expect("it is skipped");
-    assert_eq!((skipped.sequence, skipped.failures), (1, 0));
-    gate.open();
-    emit(&t, "a", 2).await;
-    wait_until("it goes on", async || t.engine.sinks().await.expect("reads")[0].sequence == 2).await;
-    let sink = t.engine.sinks().await.expect("reads").remove(0);
-    assert_eq!((sink.failures, sink.error), (0, None), "what was under way is not on record");
-    assert_eq!(gate.reached(), 2);
     relay.kill();
 }
 

@@ -63,6 +63,8 @@ struct Stage {
     database: TestDatabase,
     /// Where `bench` leaves its runs.
     other: TestDatabase,
+    /// A file of figures that can be drawn.
+    figures: String,
     url: String,
     engine: Engine,
     waiting: String,
@@ -131,6 +133,7 @@ impl Stage {
         let mut stage = Self {
             database,
             other,
+            figures: draw_from(),
             url,
             engine,
             waiting,
@@ -194,6 +197,11 @@ impl Stage {
             "completions" => vec!["bash"],
             "demo" => vec!["--orders", "1"],
             "bench" => vec!["--runs", "1", "--database-url", self.other.url(), "--schema", "measured"],
+            "bench compare" => {
+                let other = ["--with", "other=echo '{\"runs_per_s\": 1}'", "--database-url", self.other.url()];
+                [&["--runs", "1", "--rounds", "1"][..], &other].concat()
+            }
+            "bench chart" => vec![&self.figures],
             "dev" => [&any_port[..], &["--gateway-listen", "127.0.0.1:0"]].concat(),
             "serve" | "worker" | "gateway-sim" => any_port.to_vec(),
             "key create" => vec!["somebody", "--role", "viewer"],
@@ -258,6 +266,15 @@ async fn start<W: Workflow<Input = ()>>(engine: &Engine, status: &str) -> (Strin
     (id.to_string(), id)
 }
 
+/// A soak of two samples.
+fn draw_from() -> String {
+    let sample = |second: u64| serde_json::json!({"second": second, "started": second, "open_runs": 0, "dead_rows": 1, "index_mb": 1.0, "rss_mb": 1.0, "snapshot": false});
+    let soak = serde_json::json!([{"scenario": "soak", "plain_of_start": 1.0, "samples": [sample(0), sample(1)]}]);
+    let file = format!("{}/drawn-{}.json", env!("CARGO_TARGET_TMPDIR"), std::process::id());
+    std::fs::write(&file, soak.to_string()).expect("a file");
+    file
+}
+
 /// The full names of all commands that do something, in the order of their help.
 fn leaves(command: &clap::Command, name: &str, found: &mut Vec<String>) {
     let mut verbs = command.get_subcommands().filter(|verb| verb.get_name() != "help").peekable();
@@ -279,7 +296,7 @@ async fn every_command_and_the_demo_fail_when_output_is_lost() {
             wrong.push(format!("{command}: has no arguments in this test"));
             continue;
         };
-        if !matches!(command.as_str(), "worker" | "serve" | "dev" | "gateway-sim") {
+        if !matches!(command.as_str(), "worker" | "serve" | "dev" | "gateway-sim" | "bench chart") {
             arguments.extend(["-o", "json"]);
         }
         let (status, said) = stage.run_full(command, &arguments).await;
