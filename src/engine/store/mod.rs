@@ -108,7 +108,8 @@ pub(crate) struct SessionLimits {
 }
 
 /// Connection options for the hot statements. Their plans are pinned: unnest() of a parameter is always taken for ten
-/// rows, and a table that looks empty (just vacuumed) would get a sequential scan cached for the time when it is not.
+/// rows, and a table that looks empty (just vacuumed, or a new week's partition) would get a scan of the whole of it, or of a whole
+/// index, cached for the time when it is not. Where pages cost nothing, what is looked up by key is.
 pub(crate) fn hot_options(options: &PgConnectOptions, limits: SessionLimits) -> PgConnectOptions {
     let millis = |limit: Duration| limit.as_millis().to_string();
     session::pinned(options.clone())
@@ -124,6 +125,7 @@ pub(crate) fn hot_options(options: &PgConnectOptions, limits: SessionLimits) -> 
             ("enable_seqscan", "off"),
             ("enable_hashjoin", "off"),
             ("enable_mergejoin", "off"),
+            ("random_page_cost", "0"),
             ("jit", "off"),
             ("max_parallel_workers_per_gather", "0"),
         ])

@@ -24,10 +24,11 @@ use crate::engine::{
     error::Error,
 };
 
-/// What pins the plans of a step's flush, as they are on a lane's connection, for the rest of its transaction. Without the last,
+/// What pins the plans of a step's flush, as they are on a lane's connection, for the rest of its transaction. Without `jit = off`,
 /// a scan of a small table that has no other way looks so dear that Postgres compiles it, for 30 ms each time.
 const PIN_PLANS: &str = "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off;
-    SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off";
+    SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL random_page_cost = 0;
+    SET LOCAL jit = off";
 
 /// What one run has to record.
 #[derive(Debug)]

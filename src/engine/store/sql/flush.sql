@@ -17,6 +17,7 @@
 -- n: all other new rows (intents, undos, failures). Plain inserts, because ON CONFLICT costs one more log record for each row.
 -- o: changes of rows that are certainly there. An outcome on record never changes (unknown may be resolved). The log of attempts
 --    keeps the first and the latest ones; json[], because jsonb refuses what json takes (a NUL in a gateway's message).
+--    By key, here and in r (= ANY): a plan that was made when a partition was new would read all of it, each time.
 -- x: the same as one JSON text, for rows that may or may not have landed before a lost connection; writing the same again is
 --    harmless.
 -- r: the plan is what a cancel or compensate asked for; a pause (3) is still to come after it, unless the run ends or stands still.
@@ -104,7 +105,7 @@ g AS MATERIALIZED (
         unnest($o_generation::smallint[]) AS generation, unnest($o_output::text[]) AS output, unnest($o_error::text[]) AS error,
         unnest($o_details::text[]) AS details, unnest($o_next_attempt_at::timestamptz[]) AS next_attempt_at,
         unnest($o_log::text[]) AS log, unnest($o_took::bigint[]) AS took) u
-    WHERE step.run_id = u.run_id AND step.seq = u.seq AND step.direction = u.direction
+    WHERE step.run_id = ANY ($o_run::uuid[]) AND step.run_id = u.run_id AND step.seq = u.seq AND step.direction = u.direction
       AND (step.outcome IS NULL OR step.outcome = 3 OR step.outcome = u.outcome)
 )
 -- end
@@ -148,7 +149,7 @@ g AS MATERIALIZED (
         unnest($r_wait_name::text[]) AS wait_name, unnest($r_wake_at::timestamptz[]) AS wake_at,
         unnest($r_wake_in::bigint[]) AS wake_in, unnest($r_seen::int[]) AS seen,
         unnest($r_claimed_at::timestamptz[]) AS claimed_at, unnest($r_unpaused::boolean[]) AS unpaused) u
-    WHERE run.id = u.id AND (u.seen IS NULL OR run.inbox = u.seen)
+    WHERE run.id = ANY ($r_id::uuid[]) AND run.id = u.id AND (u.seen IS NULL OR run.inbox = u.seen)
     RETURNING run.id, u.seen, run.request, run.wait_kind, run.wait_until
 ),
 d AS (

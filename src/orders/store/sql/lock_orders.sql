@@ -5,6 +5,7 @@
 --    look so dear that Postgres compiles it.
 WITH p AS MATERIALIZED (
     SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
-           set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true)
+           set_config('enable_mergejoin', 'off', true), set_config('random_page_cost', '0', true),
+           set_config('jit', 'off', true)
 )
 SELECT o.* FROM p, unnest($1::uuid[]) AS k (id), LATERAL (SELECT * FROM shop.orders WHERE id = k.id FOR UPDATE) AS o
