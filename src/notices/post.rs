@@ -87,6 +87,20 @@ impl Post {
         let _ = self.inner.gate.set(gate);
     }
 
+    /// All providers by name, with their channels, the ones to ask first at the front.
+    pub fn providers(&self) -> Vec<(String, Vec<Channel>)> {
+        let mut all: Vec<(String, Vec<Channel>)> = Vec::new();
+        for (channel, pool) in &self.inner.pools {
+            for provider in pool {
+                match all.iter_mut().find(|(name, _)| name == provider.name()) {
+                    Some((_, channels)) => channels.push(*channel),
+                    None => all.push((provider.name().to_owned(), vec![*channel])),
+                }
+            }
+        }
+        all
+    }
+
     /// Hands a message to the first provider of the channel that takes it; gives that one's name.
     ///
     /// # Errors
@@ -170,6 +184,9 @@ mod tests {
             let (bad, good) = (Arc::new(Fails("a", Some(trouble), 0.into())), Arc::new(Fails("b", None, 0.into())));
             assert_eq!(pool(&[&bad, &good]).send(Channel::Email, &message()).await, Ok("b".to_owned()));
         }
+        let [first, second] = ["a", "b"].map(|name| Arc::new(Fails(name, None, 0.into())));
+        assert_eq!(pool(&[&first, &second]).send(Channel::Email, &message()).await, Ok("a".to_owned()));
+        assert_eq!(second.2.load(Ordering::Relaxed), 0, "nobody gets it twice");
     }
 
     #[tokio::test]

@@ -48,7 +48,7 @@ pub(super) struct WireRefund {
 }
 
 /// A field that may be null but not missing.
-fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+pub(super) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
     Option::deserialize(from)
 }
 
@@ -148,7 +148,8 @@ impl TryFrom<WireList<WireRefund>> for Vec<Refund> {
     }
 }
 
-fn named(id: String) -> Result<String, Odd> {
+/// An id that is one.
+pub(super) fn named(id: String) -> Result<String, Odd> {
     if id.is_empty() { Err(Odd("an empty id".to_owned())) } else { Ok(id) }
 }
 
@@ -160,7 +161,7 @@ fn currency(text: &str) -> Result<String, Odd> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use serde_json::json;
 
     use super::*;
@@ -175,11 +176,11 @@ mod tests {
             "metadata": {"refund_no": "1"}})
     }
 
-    fn reads<W: serde::de::DeserializeOwned, T: TryFrom<W>>(value: Value) -> bool {
+    pub(in crate::payments) fn reads<W: serde::de::DeserializeOwned, T: TryFrom<W>>(value: Value) -> bool {
         serde_json::from_value::<W>(value).is_ok_and(|wire| T::try_from(wire).is_ok())
     }
 
-    fn without(mut object: Value, field: &str) -> Value {
+    pub(in crate::payments) fn without(mut object: Value, field: &str) -> Value {
         object.as_object_mut().and_then(|fields| fields.remove(field)).expect("it was there");
         object
     }

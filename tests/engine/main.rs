@@ -34,6 +34,7 @@
 //! | `signals` | signals that come many at a time |
 //! | `sessions` | sessions are as the engine relies on, whatever a database sets |
 //! | `outbox` | events leave in order, each at least once, whatever is killed |
+//! | `relays`, `skips` | who delivers them, and an operator who passes one over |
 //! | `trouble` | a database in trouble is waited out, never blamed on a run |
 //! | `crash` | workers and Postgres killed in mid-work |
 //! | `open_transactions` | a caller's open transaction holds up its own run and no other |
@@ -69,6 +70,7 @@ mod poison;
 mod promises;
 mod races;
 mod received;
+mod relays;
 mod releases;
 mod restores;
 mod retention;

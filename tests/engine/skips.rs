@@ -96,3 +96,26 @@ async fn a_delivery_under_way_undoes_no_skip() {
     assert_eq!(gate.reached(), 2);
     relay.kill();
 }
+
+#[tokio::test]
+async fn a_sink_that_has_moved_meanwhile_is_not_set_back() {
+    let t = TestEngine::idle().await;
+    for n in 1..4 {
+        emit(&t, "a", n).await;
+    }
+    number(&t.engine).await;
+    t.execute("INSERT INTO backstitch.event_sink (name, sequence) VALUES ('s', 0)").await;
+    let mut moving = t.engine.begin().await.expect("begins");
+    sqlx::query("UPDATE backstitch.event_sink SET sequence = 3").execute(&mut *moving).await.expect("it has got them");
+    let engine = t.engine.clone();
+    let skipping = tokio::spawn(async move { engine.skip_event("s", 1, &by_operator()).await });
+    wait_until("the operator waits for it", async || {
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%event_sink SET sequence%'";
+        sqlx::query_scalar::<_, i64>(waiting).fetch_one(t.engine.pool()).await.expect("reads") == 1
+    })
+    .await;
+    moving.commit().await.expect("commits");
+    let refused = skipping.await.expect("it ends").expect_err("event 1 has been delivered");
+    assert_eq!((refused.code(), t.engine.sinks().await.expect("reads")[0].sequence), ("wrong_state", 3));
+}

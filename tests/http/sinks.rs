@@ -10,11 +10,12 @@ use backstitch::{
     Secret,
     engine::{
         Engine, Registry,
-        outbox::{Event, NewEvent},
+        outbox::{Event, NewEvent, SinkState},
     },
     inbox::{Webhook, signature::Scheme},
     sinks::WebhookSink,
 };
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::support::{TestDatabase, wait_until};
 
@@ -44,26 +45,45 @@ async fn receive(State(receiver): State<Receiver>, headers: HeaderMap, body: Byt
     StatusCode::NO_CONTENT
 }
 
+/// A relay of nine events to a receiver.
+struct Relayed {
+    _relay: AbortOnDropHandle<()>,
+    engine: Engine,
+    _database: TestDatabase,
+}
+
+impl Relayed {
+    async fn to(receiver: Router) -> Self {
+        let database = TestDatabase::new().await;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/hook?token=hidden", listener.local_addr().expect("it is bound"));
+        tokio::spawn(async move { axum::serve(listener, receiver).await });
+        let sink = WebhookSink::new(&url, Secret::from(SECRET)).expect("a sink");
+        let engine = Engine::new(database.pool().clone(), Registry::new()).with_sink(sink);
+        let mut tx = engine.begin().await.expect("begins");
+        let event = |n: usize| NewEvent::new("thing.changed", format!("s{n}"), "urn:test:1", &n).expect("JSON");
+        engine.emit_in(&mut tx, &(0..9).map(event).collect::<Vec<_>>()).await.expect("emits");
+        tx.commit().await.expect("commits");
+        let relay = tokio::spawn(engine.maintenance(Default::default()).run(std::future::pending()));
+        Self { engine, _database: database, _relay: AbortOnDropHandle::new(relay) }
+    }
+
+    async fn sink(&self) -> Option<SinkState> {
+        self.engine.sinks().await.expect("reads").into_iter().next()
+    }
+
+    async fn ends(&self) {
+        wait_until("all are on record", async || self.sink().await.is_some_and(|sink| sink.sequence == 9)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_webhook_gets_signed_events_in_order() {
-    let database = TestDatabase::new().await;
     let receiver = Receiver::default();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("http://{}/hook?token=hidden", listener.local_addr().expect("it is bound"));
-    let app = Router::new().route("/hook", post(receive)).with_state(receiver.clone());
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    let sink = WebhookSink::new(&url, Secret::from(SECRET)).expect("a sink");
-    let engine = Engine::new(database.pool().clone(), Registry::new()).with_sink(sink);
-    let mut tx = engine.begin().await.expect("begins");
-    let event = |n: usize| NewEvent::new("thing.changed", format!("s{n}"), "urn:test:1", &n).expect("JSON");
-    engine.emit_in(&mut tx, &(0..9).map(event).collect::<Vec<_>>()).await.expect("emits");
-    tx.commit().await.expect("commits");
-    let relay = tokio::spawn(engine.maintenance(Default::default()).run(std::future::pending()));
-    wait_until("all are taken", async || receiver.taken.lock().expect("no panic").len() == 9).await;
+    let relayed = Relayed::to(Router::new().route("/hook", post(receive)).with_state(receiver.clone())).await;
+    relayed.ends().await;
     let taken = receiver.taken.lock().expect("no panic").clone();
     assert!(taken.iter().map(|event| event.sequence).eq(1..=9), "in order, none twice: the refused one comes next");
-    wait_until("that is on record", async || engine.sinks().await.expect("reads")[0].sequence == 9).await;
-    relay.abort();
 }
 
 /// Takes all, a second each.
@@ -75,27 +95,14 @@ async fn receive_slowly(State(taken): State<Arc<AtomicUsize>>) -> StatusCode {
 
 #[tokio::test]
 async fn a_slow_webhook_is_not_a_failing_one() {
-    let database = TestDatabase::new().await;
     let taken = Arc::new(AtomicUsize::new(0));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
-    let app = Router::new().route("/", post(receive_slowly)).with_state(taken.clone());
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    let sink = WebhookSink::new(&url, Secret::from(SECRET)).expect("a sink");
-    let engine = Engine::new(database.pool().clone(), Registry::new()).with_sink(sink);
-    let mut tx = engine.begin().await.expect("begins");
-    let event = |n: usize| NewEvent::new("thing.changed", format!("s{n}"), "urn:test:1", &n).expect("JSON");
-    engine.emit_in(&mut tx, &(0..9).map(event).collect::<Vec<_>>()).await.expect("emits");
-    tx.commit().await.expect("commits");
-    let relay = tokio::spawn(engine.maintenance(Default::default()).run(std::future::pending()));
-    let state = async || engine.sinks().await.expect("reads").into_iter().next();
-    wait_until("some of them are on record", async || state().await.is_some_and(|sink| sink.sequence > 0)).await;
-    let some = state().await.expect("a sink");
+    let relayed = Relayed::to(Router::new().route("/hook", post(receive_slowly)).with_state(taken.clone())).await;
+    wait_until("some are on record", async || relayed.sink().await.is_some_and(|sink| sink.sequence > 0)).await;
+    let some = relayed.sink().await.expect("a sink");
     assert!(some.sequence < 9, "there was no time for all: {some:?}");
     assert_eq!((some.failures, some.error), (0, None));
-    wait_until("all are", async || state().await.is_some_and(|sink| sink.sequence == 9)).await;
+    relayed.ends().await;
     assert_eq!(taken.load(Ordering::SeqCst), 9, "none came again");
-    relay.abort();
 }
 
 #[test]

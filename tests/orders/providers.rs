@@ -148,6 +148,21 @@ async fn text_and_push_messages_carry_id_and_key() {
 }
 
 #[tokio::test]
+async fn a_settings_own_provider_comes_before_the_files() {
+    let file = std::env::temp_dir().join(format!("providers-{}.json", Uuid::now_v7()));
+    let more = json!({"providers": {"webhook": [{"name": "a", "url": "http://127.0.0.1:1/"}]}});
+    std::fs::write(&file, more.to_string()).expect("a file");
+    let notices_url = Some(Secret::new("http://127.0.0.1:2/"));
+    let settings = NoticeSettings { notices_url, notices: Some(file.clone()), ..NoticeSettings::default() };
+    let post = settings.open().expect("usable").post;
+    std::fs::remove_file(file).expect("it is there");
+    let names: Vec<String> = post.providers().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["log", "webhook", "a"]);
+    let error = post.send(Channel::Webhook, &message("")).await.expect_err("nobody is there");
+    assert!(error.message.starts_with("webhook: ") && error.message.contains("; a: "), "{error}");
+}
+
+#[tokio::test]
 async fn what_an_api_answers_says_whether_to_try_again() {
     let (simulator, post) = Simulator::start().await;
     let message = message("+491701234567");

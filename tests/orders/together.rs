@@ -12,6 +12,28 @@ use uuid::Uuid;
 
 use crate::{shop::Shop, support::shop::order_request};
 
+/// The event that webhooks bring here.
+const KIND: &str = "payment_intent.succeeded";
+
+/// A shop with tea.
+async fn open() -> Shop {
+    let shop = Shop::without_worker().await;
+    shop.stock("tea", 1_000).await;
+    shop
+}
+
+/// A request for some of it.
+fn tea(quantity: i64) -> PlaceOrder {
+    order_request("tok_ok", &[("tea", quantity)])
+}
+
+/// The same with twenty orders.
+async fn open_with_orders() -> (Shop, Vec<Uuid>) {
+    let (shop, wanted) = (open().await, tea(1));
+    let placed = join_all((0..20).map(|_| shop.orders.place(&wanted, None))).await;
+    (shop, placed.into_iter().map(|placed| placed.expect("placed").order.id).collect())
+}
+
 async fn count(shop: &Shop, what: &'static str) -> i64 {
     sqlx::query_scalar(what).fetch_one(&shop.pool).await.expect("a count")
 }
@@ -34,10 +56,8 @@ fn request(n: usize) -> PlaceOrder {
 
 #[tokio::test]
 async fn orders_that_come_together_share_commits() {
-    let shop = Shop::without_worker().await;
-    for sku in ["tea", "rice"] {
-        shop.stock(sku, 1_000).await;
-    }
+    let shop = open().await;
+    shop.stock("rice", 1_000).await;
     let requests: Vec<_> = (0..100).map(|n| (request(n), format!("k{n}"))).collect();
     let placed = join_all(requests.iter().map(|(request, key)| shop.orders.place(request, Some(key)))).await;
     let mut ids = BTreeSet::new();
@@ -68,9 +88,8 @@ async fn orders_that_come_together_share_commits() {
 
 #[tokio::test]
 async fn a_key_that_comes_twice_at_once_is_one_order() {
-    let shop = Shop::without_worker().await;
-    shop.stock("tea", 1_000).await;
-    let (one, two) = (order_request("tok_ok", &[("tea", 1)]), order_request("tok_ok", &[("tea", 2)]));
+    let shop = open().await;
+    let (one, two) = (tea(1), tea(2));
     let place = |n: usize| {
         let key = format!("k{}", n % 3);
         let request = if n % 20 == 19 { two.clone() } else { one.clone() };
@@ -100,13 +119,12 @@ async fn a_key_that_comes_twice_at_once_is_one_order() {
 
 #[tokio::test]
 async fn an_order_that_waits_holds_up_no_other() {
-    let shop = Shop::without_worker().await;
-    shop.stock("tea", 1_000).await;
+    let shop = open().await;
     let mut open = shop.pool.begin().await.expect("a transaction");
     let take = "INSERT INTO shop.order_keys (key, order_id, hash) SELECT 'held' || n, gen_random_uuid(), ''
         FROM generate_series(0, 3) n";
     sqlx::query(take).execute(&mut *open).await.expect("keys");
-    let wanted = order_request("tok_ok", &[("tea", 1)]);
+    let wanted = tea(1);
     let waiting: Vec<_> = (0..4)
         .map(|n| {
             let (orders, wanted) = (shop.orders.clone(), wanted.clone());
@@ -139,12 +157,7 @@ async fn send(shop: &Shop, id: String, order: Uuid, kind: &str) -> WebhookTaken 
 
 #[tokio::test]
 async fn webhooks_that_come_together_share_commits() {
-    const KIND: &str = "payment_intent.succeeded";
-    let shop = Shop::without_worker().await;
-    shop.stock("tea", 1_000).await;
-    let wanted = order_request("tok_ok", &[("tea", 1)]);
-    let placed = join_all((0..20).map(|_| shop.orders.place(&wanted, None))).await;
-    let orders: Vec<Uuid> = placed.into_iter().map(|placed| placed.expect("placed").order.id).collect();
+    let (shop, orders) = open_with_orders().await;
     // Three events of each order, each sent twice; some of no order, and some that nobody uses.
     let all = (0..160).map(|n| match n {
         0..120 => send(&shop, format!("evt_{}", n % 60), orders[n % 20], KIND),
@@ -175,12 +188,7 @@ async fn webhooks_that_come_together_share_commits() {
 
 #[tokio::test]
 async fn a_webhook_that_waits_holds_up_no_other() {
-    const KIND: &str = "payment_intent.succeeded";
-    let shop = Shop::without_worker().await;
-    shop.stock("tea", 1_000).await;
-    let wanted = order_request("tok_ok", &[("tea", 1)]);
-    let placed = join_all((0..20).map(|_| shop.orders.place(&wanted, None))).await;
-    let orders: Vec<Uuid> = placed.into_iter().map(|placed| placed.expect("placed").order.id).collect();
+    let (shop, orders) = open_with_orders().await;
     let mut open = shop.pool.begin().await.expect("a transaction");
     sqlx::query("SELECT FROM shop.orders WHERE id = $1 FOR UPDATE")
         .bind(orders[0])

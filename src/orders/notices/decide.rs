@@ -94,7 +94,11 @@ fn hide(error: &str, address: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::orders::notices::model::Contact;
+    use crate::orders::{
+        EVENT_TYPES,
+        notices::model::Contact,
+        state::{OrderState, Word},
+    };
 
     fn claimed(failures: i32) -> Claimed {
         Claimed {
@@ -126,6 +130,18 @@ mod tests {
             made.iter().map(|new| (new.recipient, new.address.as_str(), new.locale.as_deref())).collect();
         let seller = (Recipient::Seller, "s@example.com", None);
         assert_eq!(made, [(Recipient::Customer, "ada@example.com", Some("de")), seller]);
+    }
+
+    #[test]
+    fn customer_and_seller_are_told_every_state() {
+        let routes = Routes::default();
+        for event in EVENT_TYPES {
+            let is_state = OrderState::WORDS.iter().any(|(_, word)| event.strip_prefix("order.") == Some(word));
+            let channels: &[Channel] = if is_state { &[Channel::Email] } else { &[] };
+            for recipient in [Recipient::Customer, Recipient::Seller] {
+                assert_eq!(routes.channels(event, recipient), channels, "{event}");
+            }
+        }
     }
 
     #[test]

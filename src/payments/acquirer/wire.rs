@@ -2,14 +2,14 @@
 //! missing, or says what no payment can be like, the answer can't be read, and the outcome is unknown.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::payments::{
     decimal::from_decimal,
     list::{Listed, Page},
     types::{Decline, Intent, IntentStatus, Metadata, ORDER_ID, Refund, RefundStatus},
-    wire::Odd,
+    wire::{Odd, named, nullable},
 };
 
 #[derive(Deserialize)]
@@ -77,15 +77,6 @@ pub(super) struct WireRefunds {
     refunds: Vec<Value>,
     #[serde(deserialize_with = "nullable")]
     next: Option<String>,
-}
-
-/// A field that may be null but not missing.
-fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
-    Option::deserialize(from)
-}
-
-fn named(id: String) -> Result<String, Odd> {
-    if id.is_empty() { Err(Odd::new("an empty id")) } else { Ok(id) }
 }
 
 /// Our references, with the order's among them.
@@ -213,6 +204,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::payments::wire::tests::{reads, without};
 
     fn payment() -> Value {
         json!({"id": "pay_1", "state": "captured", "amount": {"value": "4.50", "currency": "EUR"},
@@ -223,15 +215,6 @@ mod tests {
     fn refund() -> Value {
         json!({"id": "rf_1", "payment": "pay_1", "state": "paid", "amount": {"value": "4.50", "currency": "EUR"},
             "reference": "o1", "details": {"refund_no": "1"}, "created": "2026-01-01T00:00:00Z"})
-    }
-
-    fn reads<W: serde::de::DeserializeOwned, T: TryFrom<W>>(value: Value) -> bool {
-        serde_json::from_value::<W>(value).is_ok_and(|wire| T::try_from(wire).is_ok())
-    }
-
-    fn without(mut object: Value, field: &str) -> Value {
-        object.as_object_mut().and_then(|fields| fields.remove(field)).expect("it was there");
-        object
     }
 
     #[test]
