@@ -16,6 +16,7 @@ mod history;
 mod mail;
 mod mending;
 mod notices;
+mod notices_by_http;
 mod odd_answers;
 mod odd_gateway;
 mod outcomes;

@@ -24,15 +24,16 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A shop that tells people, by so many workers.
-struct Teller {
-    shop: Shop,
+pub(crate) struct Teller {
+    pub(crate) shop: Shop,
     engine: Engine,
-    orders: Orders,
-    _stop: DropGuard,
+    pub(crate) orders: Orders,
+    stop: CancellationToken,
+    _stops: DropGuard,
 }
 
 impl Teller {
-    async fn open(settings: &NoticeSettings, workers: usize) -> Self {
+    pub(crate) async fn open(settings: &NoticeSettings, workers: usize) -> Self {
         let shop = Shop::without_worker().await;
         shop.stock("tea", 100_000).await;
         let notices = Notices::open(settings).expect("usable settings");
@@ -43,20 +44,24 @@ impl Teller {
         tokio::spawn(
             async move { maintained.maintenance(MaintenanceConfig::default()).run(stopped.cancelled()).await },
         );
-        for _ in 0..workers {
-            let (orders, stopped) = (orders.clone(), stop.clone());
-            tokio::spawn(async move { orders.deliver_notices(stopped.cancelled()).await });
-        }
         wait_for_within(PATIENCE, "the sink has begun", async || {
             let sinks = engine.sinks().await.map_err(|error| error.to_string())?;
             if sinks.iter().any(|sink| sink.name == "notices") { Ok(()) } else { Err(format!("{sinks:?}")) }
         })
         .await;
-        Self { shop, engine, orders, _stop: stop.drop_guard() }
+        let teller = Self { shop, engine, orders, stop: stop.clone(), _stops: stop.drop_guard() };
+        (0..workers).for_each(|_| teller.work());
+        teller
+    }
+
+    /// With one more worker.
+    pub(crate) fn work(&self) {
+        let (orders, stopped) = (self.orders.clone(), self.stop.clone());
+        tokio::spawn(async move { orders.deliver_notices(stopped.cancelled()).await });
     }
 
     /// An order of somebody, of which an event then says that it is placed.
-    async fn place(&self, email: &str) -> Uuid {
+    pub(crate) async fn place(&self, email: &str) -> Uuid {
         let (email, locale) = (Some(email.to_owned()), Some("de".to_owned()));
         let contact = Some(Contact { email, locale, phone: None });
         let request = PlaceOrder { contact, ..order_request("tok_ok", &[("tea", 1)]) };
@@ -75,7 +80,7 @@ impl Teller {
         sent.into_iter().filter(|one| one.about == "order.placed").collect()
     }
 
-    async fn until(&self, order: Uuid, state: NotificationState) -> Notification {
+    pub(crate) async fn until(&self, order: Uuid, state: NotificationState) -> Notification {
         wait_for_within(PATIENCE, "the notice is in this state", async || {
             let sent = self.sent(order).await;
             let found = sent.iter().find(|one| one.state == state);
@@ -107,6 +112,7 @@ async fn an_event_is_told_once_by_two_workers() {
     for (n, order) in ids {
         let sent = teller.until(order, NotificationState::Sent).await;
         assert_eq!((sent.attempts, sent.provider.as_deref(), sent.last_error), (1, Some("smtp"), None));
+        assert!(sent.sent_at >= Some(sent.created_at) && sent.next_attempt_at.is_none());
         wait_for_within(PATIENCE, "both are sent", async || {
             let sent = teller.sent(order).await;
             let all = sent.len() == 2 && sent.iter().all(|one| one.state == NotificationState::Sent);
@@ -158,7 +164,9 @@ async fn a_refused_mail_is_parked_and_can_be_sent_again() {
     let why = parked.last_error.as_deref().unwrap_or_default();
     assert!(why.contains("unknown") && !why.contains("refuse@"), "{why}");
     let failed = teller.until(busy, NotificationState::Failed).await;
-    assert!(failed.next_attempt_at.is_some() && parked.next_attempt_at.is_none());
+    let pause = failed.next_attempt_at.map(|next| next - failed.created_at);
+    assert!(pause.is_some_and(|pause| pause.num_milliseconds() >= 2_000), "{failed:?}");
+    assert_eq!((parked.next_attempt_at, parked.sent_at), (None, None));
     server.trouble(false);
     let again = teller.orders.resend_notification(parked.id).await.expect("it is sent again");
     assert_eq!((again.id, again.state), (parked.id, NotificationState::Pending));
@@ -296,4 +304,17 @@ async fn a_provider_an_operator_holds_back_gets_nothing() {
     assert_eq!(server.mails().len(), 0);
     other.set_breaker("notice/smtp", BreakerMode::Auto, &by).await.expect("it is set");
     teller.until(order, NotificationState::Sent).await;
+}
+
+#[tokio::test]
+async fn an_event_that_comes_again_is_told_once() {
+    let teller = Teller::open(&NoticeSettings::default(), 1).await;
+    let first = teller.place("ada@example.com").await;
+    let notice = teller.until(first, NotificationState::Sent).await;
+    let back = "UPDATE backstitch.event_sink SET sequence = 0, token = gen_random_uuid(), leased_until = '-infinity'";
+    sqlx::query(back).execute(&teller.shop.pool).await.expect("it begins anew");
+    let second = teller.place("grace@example.com").await;
+    teller.until(second, NotificationState::Sent).await;
+    let sent = teller.sent(first).await;
+    assert_eq!(sent.iter().map(|one| one.id).collect::<Vec<_>>(), [notice.id]);
 }

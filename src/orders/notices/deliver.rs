@@ -1,7 +1,7 @@
-//! Sending what is due: claimed for a time, so that two workers don't send the same, and tried again if nobody says what became
-//! of it.
+//! Sending what is due: claimed for a short time that is renewed while they are sent, so that two workers don't send the same,
+//! and what a dead one had claimed is soon sent by another.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, pin::pin, time::Duration};
 
 use futures_util::future::join_all;
 use uuid::Uuid;
@@ -16,8 +16,11 @@ use crate::{
 /// Sent at a time.
 const BATCH: i64 = 32;
 
-/// How long a worker has for them, in seconds: longer than all providers of a channel take.
-const CLAIMED_FOR: f64 = 120.0;
+/// How long they are a worker's without a word of it, in seconds.
+const CLAIMED_FOR: f64 = 12.0;
+
+/// How often it says that it is still sending them.
+const RENEW_EVERY: Duration = Duration::from_secs(3);
 
 /// How often a worker looks.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -50,9 +53,26 @@ async fn turn(orders: &Orders, notices: &Notices) -> Result<usize, Error> {
     let ids: Vec<Uuid> = claimed.iter().map(|claimed| claimed.order_id).collect();
     let about: HashMap<Uuid, Order> = store::orders::find_all(&mut *engine.acquire().await?, &ids).await?;
     let attempts = claimed.iter().map(|claimed| attempt(notices, claimed, about.get(&claimed.order_id)));
-    let done: Vec<Attempted> = join_all(attempts).await;
+    let mut sending = pin!(join_all(attempts));
+    let done: Vec<Attempted> = loop {
+        match tokio::time::timeout(RENEW_EVERY, &mut sending).await {
+            Ok(done) => break done,
+            Err(_) => renew(orders, &claimed).await,
+        }
+    };
     store::notifications::record(&mut *engine.acquire().await?, &done).await?;
     Ok(done.len())
+}
+
+/// Keeps them this worker's. While the database does not answer they may become another's, who sends them with the same ids.
+async fn renew(orders: &Orders, claimed: &[Claimed]) {
+    let renewing = async {
+        let mut conn = orders.engine().acquire().await?;
+        Ok::<_, Error>(store::notifications::renew(&mut conn, claimed, CLAIMED_FOR).await?)
+    };
+    if let Err(error) = renewing.await {
+        tracing::debug!(%error, "notices that are being sent may be sent twice");
+    }
 }
 
 async fn attempt(notices: &Notices, claimed: &Claimed, order: Option<&Order>) -> Attempted {

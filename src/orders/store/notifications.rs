@@ -165,6 +165,20 @@ pub(crate) async fn claim(conn: &mut PgConnection, limit: i64, seconds: f64) -> 
     rows.iter().map(read).collect()
 }
 
+/// Keeps those whose attempt is still the last, for so many seconds from now.
+pub(crate) async fn renew(conn: &mut PgConnection, claimed: &[Claimed], seconds: f64) -> Result<(), sqlx::Error> {
+    let query = "UPDATE shop.notification n SET next_attempt_at = now() + make_interval(secs => $3)
+        FROM unnest($1::uuid[], $2::int[]) AS k(id, attempt)
+        WHERE n.id = k.id AND n.attempts = k.attempt AND n.state IN ('pending', 'failed')";
+    sqlx::query(query)
+        .bind(claimed.iter().map(|claimed| claimed.id).collect::<Vec<_>>())
+        .bind(claimed.iter().map(|claimed| claimed.attempt).collect::<Vec<_>>())
+        .bind(seconds)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Records what became of attempts that are still the last.
 pub(crate) async fn record(conn: &mut PgConnection, done: &[Attempted]) -> Result<(), sqlx::Error> {
     fn of<'a, T>(done: &'a [Attempted], read: impl Fn(&'a Attempted) -> T) -> Vec<T> {
