@@ -36,6 +36,8 @@ mod operation;
 mod order;
 pub mod output;
 #[cfg(feature = "shop")]
+mod provider;
+#[cfg(feature = "shop")]
 mod reconcile;
 mod retention;
 mod run;
@@ -185,6 +187,14 @@ enum Command {
         #[command(subcommand)]
         verb: notification::Verb,
     },
+    #[cfg(feature = "shop")]
+    /// List providers of notices, open and close their breakers
+    Provider {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        verb: provider::Verb,
+    },
     /// List, follow and stop bulk operations
     Operation {
         #[command(flatten)]
@@ -300,6 +310,8 @@ impl Cli {
             Command::Vendor { server, verb } => vendor::run(verb, &server, out).await,
             #[cfg(feature = "shop")]
             Command::Notification { server, verb } => notification::run(verb, &server, out).await,
+            #[cfg(feature = "shop")]
+            Command::Provider { server, verb } => provider::run(verb, &server, out).await,
             Command::Openapi => openapi::run(),
             Command::Man(args) => man::run(&args),
             Command::Completions(args) => completions::run(&args),

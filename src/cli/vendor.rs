@@ -9,8 +9,8 @@ use super::{
     output::{Out, cut, now, relative, table},
 };
 use crate::{
-    engine::BreakerMode,
-    orders::{SetVendor, VendorInfo},
+    engine::{BreakerMode, BreakerStatus, Time},
+    orders::{SetBreakers, VendorInfo},
 };
 
 /// The subcommands.
@@ -35,7 +35,7 @@ pub(super) struct SetArgs {
     reason: String,
 }
 
-fn parse_mode() -> impl TypedValueParser<Value = BreakerMode> {
+pub(super) fn parse_mode() -> impl TypedValueParser<Value = BreakerMode> {
     PossibleValuesParser::new(BreakerMode::WORDS).try_map(|word| word.parse::<BreakerMode>())
 }
 
@@ -54,7 +54,7 @@ pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Re
                 "{:?} is no vendor's name",
                 args.name
             );
-            let body = serde_json::to_value(SetVendor { state: args.state, reason: Some(args.reason) })?;
+            let body = serde_json::to_value(SetBreakers { state: args.state, reason: Some(args.reason) })?;
             let path = format!("/v1/vendors/{}", args.name);
             let answer = client.send(Method::PUT, &path, Some(&body), None).await?;
             show(&answer, out, |vendor: &VendorInfo| render(std::slice::from_ref(vendor)))?;
@@ -63,19 +63,27 @@ pub(super) async fn run(verb: Verb, server: &ServerArgs, out: Out) -> anyhow::Re
     Ok(())
 }
 
+/// Breakers that are not closed.
+pub(super) fn describe_breakers(breakers: &[BreakerStatus]) -> String {
+    let open = breakers.iter().filter(|breaker| breaker.state.severity() > 0);
+    let open: Vec<String> = open.map(|breaker| format!("{} {}", breaker.operation, breaker.state)).collect();
+    if open.is_empty() { "closed".to_owned() } else { cut(&open.join(", "), 24) }
+}
+
+/// Who has set them, and when.
+pub(super) fn describe_setting(actor: Option<&str>, at: Option<Time>) -> String {
+    let set = at.map(|at| format!("{} by {}", relative(at, now()), actor.unwrap_or_default()));
+    cut(&set.unwrap_or_default(), 20)
+}
+
 fn render(vendors: &[VendorInfo]) -> String {
     let row = |vendor: &VendorInfo| {
-        let open = vendor.breakers.iter().filter(|breaker| breaker.state.severity() > 0);
-        let open: Vec<String> = open.map(|breaker| format!("{} {}", breaker.operation, breaker.state)).collect();
-        let by = vendor.actor.clone().unwrap_or_default();
-        let set = vendor.set_at.map(|at| format!("{} by {by}", relative(at, now()))).unwrap_or_default();
-        let breakers = if open.is_empty() { "closed".to_owned() } else { open.join(", ") };
         vec![
             cut(&vendor.name, 16),
             vendor.weight.to_string(),
             vendor.state.to_string(),
-            cut(&breakers, 24),
-            cut(&set, 20),
+            describe_breakers(&vendor.breakers),
+            describe_setting(vendor.actor.as_deref(), vendor.set_at),
         ]
     };
     table(&["NAME", "WEIGHT", "STATE", "BREAKERS", "SET"], vendors.iter().map(row))

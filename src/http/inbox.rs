@@ -148,6 +148,6 @@ async fn discard(
 }
 
 /// Text that is no id is an unknown event.
-fn event_id(text: &str) -> Result<RunId, Problem> {
+pub(super) fn event_id(text: &str) -> Result<RunId, Problem> {
     Uuid::parse_str(text).map_err(|_| Problem::new("unknown_event", format!("there is no event {text}")))
 }

@@ -85,6 +85,9 @@ pub enum Error {
     /// There is no such payment vendor.
     #[error("there is no vendor {0}")]
     UnknownVendor(String),
+    /// There is no such provider of notices.
+    #[error("there is no provider {0}")]
+    UnknownProvider(String),
     /// There is no such difference.
     #[error("there is no difference {0}")]
     UnknownDifference(Uuid),
@@ -121,6 +124,7 @@ impl Error {
             Self::WebhookRefused { code, .. } => code,
             Self::Gateway(error) => error.code(),
             Self::UnknownVendor(_) => "unknown_vendor",
+            Self::UnknownProvider(_) => "unknown_provider",
             Self::UnknownDifference(_) => "unknown_difference",
             Self::DifferenceNotOpen(_) => "difference_not_open",
             Self::DifferenceBeingMended(_) => "difference_being_mended",

@@ -21,6 +21,16 @@ pub(super) fn scope(vendor: &str) -> String {
     format!("{PREFIX}{vendor}")
 }
 
+/// The scope of a provider's breakers.
+pub(super) fn provider_scope(provider: &str) -> String {
+    format!("{NOTICE_PREFIX}{provider}")
+}
+
+/// The provider of a scope.
+pub(super) fn provider_of(scope: &str) -> &str {
+    scope.strip_prefix(NOTICE_PREFIX).unwrap_or(scope)
+}
+
 /// The engine's breakers as a gate.
 pub(super) struct BreakerGate(pub(super) Engine);
 
@@ -41,7 +51,7 @@ struct ThroughBreaker(Admitted);
 impl notices::Gate for BreakerGate {
     fn admit<'a>(&'a self, channel: Channel, provider: &'a str) -> notices::Admission<'a> {
         Box::pin(async move {
-            let breaker = self.0.breaker(&format!("{NOTICE_PREFIX}{provider}"), channel.word());
+            let breaker = self.0.breaker(&provider_scope(provider), channel.word());
             match breaker.with_rules(NOTICE_RULES).admit().await {
                 Ok(admitted) => Ok(Box::new(ThroughBreaker(admitted)) as Box<dyn notices::Passed>),
                 Err(HeldBack { by_operator: true, .. }) => Err("an operator has opened its breaker".to_owned()),

@@ -37,7 +37,7 @@ pub(crate) mod store;
 /// The schema that the shop's tables are in.
 pub(crate) const SCHEMA: &str = "shop";
 
-pub use self::service::{SetVendor, VendorInfo};
+pub use self::service::{ProviderInfo, SetBreakers, VendorInfo};
 pub use self::{
     delivery::{Delivery, Position, distance_km},
     error::Error,

@@ -8,6 +8,7 @@ mod notifications;
 mod orders;
 mod pages;
 mod problem;
+mod providers;
 mod vendors;
 mod vendors_page;
 mod webhooks;
@@ -47,6 +48,7 @@ const ACCESS: &[Row] = &[
     ("POST", "/v1/reconciliation", Least(Operator)),
     ("POST", "/v1/differences/{id}/mend", Least(Operator)),
     ("PUT", "/v1/vendors/{name}", Least(Operator)),
+    ("PUT", "/v1/providers/{name}", Least(Operator)),
     ("POST", "/v1/notifications", Least(Operator)),
     ("POST", "/v1/notifications/{id}/resend", Least(Operator)),
 ];
@@ -67,12 +69,15 @@ const SECTIONS: &[Section] = &[
     Section { address: "/vendors", name: "Vendors", word: "vendors", routes: &["/vendors"] },
 ];
 
-/// The forms of a difference: what mends its kind, or nothing; those of a vendor's breakers; a notification
-/// once more.
+/// The forms of a difference: what mends its kind, or nothing; a notification once more; those of a vendor's and a provider's
+/// breakers.
 const FORMS: &[&str] = &[
     "/differences/{id}/mend",
     "/differences/{id}/write-off",
     "/notifications/{id}/resend",
+    "/notifications/providers/{name}/auto",
+    "/notifications/providers/{name}/open",
+    "/notifications/providers/{name}/closed",
     "/vendors/{name}/auto",
     "/vendors/{name}/open",
     "/vendors/{name}/closed",
@@ -124,6 +129,7 @@ fn api() -> OpenApiRouter<State> {
         .merge(orders::routes())
         .merge(differences::routes())
         .merge(vendors::routes())
+        .merge(providers::routes())
         .merge(notifications::routes())
         .merge(webhooks::routes())
 }
@@ -164,7 +170,7 @@ impl Plugin for Shop {
         Box::pin(async move {
             match address.segments().first() {
                 Some(&"vendors") => vendors_page::form(&self.orders, address).await,
-                Some(&"notifications") => notices_page::form(address),
+                Some(&"notifications") => notices_page::form(&self.orders, address).await,
                 _ => books_page::form(&self.orders, address).await,
             }
         })

@@ -10,7 +10,7 @@ use super::State as Shop;
 use crate::{
     engine::Slice,
     http::{auth::Actor, extract::Json, problem::Problem},
-    orders::{SetVendor, VendorInfo},
+    orders::{SetBreakers, VendorInfo},
 };
 
 /// The routes.
@@ -42,7 +42,7 @@ async fn list(State(shop): State<Shop>) -> Result<Answer<Slice<VendorInfo>>, Pro
     operation_id = "set_vendor",
     tag = "vendors",
     params(("name" = String, Path, description = "The vendor.", example = "stripe")),
-    request_body = SetVendor,
+    request_body = SetBreakers,
     responses((status = 200, description = "The vendor.", body = VendorInfo)),
     extensions(("x-problems" = json!(["unknown_vendor", "reason_required"])))
 )]
@@ -50,7 +50,7 @@ async fn set(
     State(shop): State<Shop>,
     Actor(actor): Actor,
     Path(name): Path<String>,
-    Json(body): Json<SetVendor>,
+    Json(body): Json<SetBreakers>,
 ) -> Result<Answer<VendorInfo>, Problem> {
     Ok(Answer(shop.orders.acting_as(&actor).set_vendor(&name, &body).await?))
 }

@@ -10,7 +10,7 @@ use crate::{
         plugin::Form,
         problem::Problem,
     },
-    orders::{Orders, SetVendor, VendorInfo},
+    orders::{Orders, SetBreakers, VendorInfo},
 };
 
 #[derive(Template)]
@@ -54,7 +54,7 @@ pub(super) async fn form(orders: &Orders, address: &Address) -> Result<Form, Pro
 /// Sets the mode.
 pub(super) async fn submit(orders: &Orders, address: &Address, by: &Operator) -> Result<(), Problem> {
     let (name, state) = parts(address)?;
-    orders.acting_as(&by.actor).set_vendor(name, &SetVendor { state, reason: by.reason.clone() }).await?;
+    orders.acting_as(&by.actor).set_vendor(name, &SetBreakers { state, reason: by.reason.clone() }).await?;
     Ok(())
 }
 

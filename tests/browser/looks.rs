@@ -45,6 +45,7 @@ async fn a_night(stage: &Stage) -> Vec<Look> {
         stage.engine.operate_on(&Verb::Retry { policy: None }, &trips, &again, Some(100)).await.expect("an operation");
     stage.schedule("nightly-parcels").await;
     let difference = a_difference(&stage.orders, order).await;
+    let parked = a_parked_event(&stage.orders).await;
     vec![
         ("overview", "/".to_owned()),
         ("runs", "/runs".to_owned()),
@@ -58,6 +59,11 @@ async fn a_night(stage: &Stage) -> Vec<Look> {
         ("schedules", "/schedules".to_owned()),
         ("schedule", "/schedules/nightly-parcels".to_owned()),
         ("fleet", "/fleet".to_owned()),
+        ("events", "/events".to_owned()),
+        ("inbox", "/inbox".to_owned()),
+        ("inbox-event", format!("/inbox/{parked}")),
+        ("discard", format!("/inbox/{parked}/discard")),
+        ("notifications", "/notifications".to_owned()),
         ("orders", "/orders?customer_id=ada".to_owned()),
         ("order", format!("/orders/{order}")),
         ("differences", "/differences".to_owned()),
@@ -78,6 +84,18 @@ async fn a_difference(orders: &Orders, order: Uuid) -> Uuid {
             (id, kind, about, payment_id, order_id, expected, actual, currency, state, first_seen, last_seen)
         VALUES ($1, 'captured_twice', 'pi_2', 'pi_2', $2, 0, 1000, 'EUR', 'open', shop.now(), shop.now())";
     sqlx::query(query).bind(id).bind(order).execute(orders.engine().pool()).await.expect("a row");
+    id
+}
+
+/// An event from outside of a version that nobody knows, and one that is no event at all.
+async fn a_parked_event(orders: &Orders) -> Uuid {
+    let id = Uuid::now_v7();
+    let query = "INSERT INTO backstitch.received_event (id, source, event_id, type, state, code, message, body)
+        VALUES ($1, 'carrier', 'evt_3Q9mKfLkdIwHu7ix0snxqbRp', 'parcel.delivered', 'parked', 'unknown_version',
+                'parcel.delivered of version \"v7\" is not understood', '{\"id\": \"evt_3Q9m\", \"data\": {\"parcel\": 7}}'),
+            (gen_random_uuid(), 'carrier', 'parcels/0/4711', '', 'parked', 'invalid_request',
+                'the record is no event of this source: no JSON', 'garbage')";
+    sqlx::query(query).bind(id).execute(orders.engine().pool()).await.expect("rows");
     id
 }
 

@@ -244,9 +244,19 @@ async fn no_address_of_a_page_is_a_500() {
         .chain(["q", "customer_id", "view", "done", "outcome", "workflow"])
         .collect();
     let mut all = Vec::new();
-    for page in
-        ["/", "/runs", "/attention", "/fleet", "/operations", "/schedules", "/audit", "/find", "/orders", "/live"]
-    {
+    for page in [
+        "/",
+        "/runs",
+        "/attention",
+        "/fleet",
+        "/operations",
+        "/schedules",
+        "/inbox",
+        "/audit",
+        "/find",
+        "/orders",
+        "/live",
+    ] {
         for name in &params {
             for text in encoded() {
                 let query = format!("{name}={text}");
@@ -255,7 +265,7 @@ async fn no_address_of_a_page_is_a_500() {
             }
         }
     }
-    for page in ["/runs/", "/operations/", "/schedules/", "/orders/"] {
+    for page in ["/runs/", "/operations/", "/schedules/", "/inbox/", "/orders/"] {
         all.extend(
             encoded().iter().map(|text| (format!("path {}", cut(text)), Request::get(&format!("{page}{text}")))),
         );

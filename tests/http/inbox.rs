@@ -21,6 +21,9 @@ const SOURCES: &str = r#"{"sources": [
         {"type": "inner", "then": {"start": {"workflow": "inner"}}},
         {"type": "later", "then": {"start": {"workflow": "not_yet", "input": ""}}}
     ]},
+    {"name": "erp", "webhook": {"scheme": "timestamped", "secrets": ["s3cret"]}, "rules": [
+        {"type": "say", "then": {"start": {"workflow": "echo"}}}
+    ]},
     {"name": "silent", "topics": ["t"], "rules": []}
 ]}"#;
 
@@ -33,9 +36,14 @@ fn signature(body: &str, off_by_s: i64) -> String {
     format!("t={at},v1={}", hex::encode(mac.finalize().into_bytes()))
 }
 
-async fn send_text(server: &Server, body: String) -> Answer {
-    let signed = server.request(Method::POST, "/v1/inbox/crm").header("stripe-signature", signature(&body, 0));
+async fn send_as(source: &str, server: &Server, body: String) -> Answer {
+    let path = format!("/v1/inbox/{source}");
+    let signed = server.request(Method::POST, &path).header("stripe-signature", signature(&body, 0));
     Answer::to(signed.body(body)).await
+}
+
+async fn send_text(server: &Server, body: String) -> Answer {
+    send_as("crm", server, body).await
 }
 
 async fn send(server: &Server, event: Value) -> Answer {
@@ -110,6 +118,24 @@ async fn events_signal_runs_by_key_and_id() {
     assert_eq!(send(&server, event.clone()).await.json["state"], "signalled");
     assert_eq!(send(&server, event).await.json["duplicate"], true);
     working.until(&other, "compensated").await;
+}
+
+#[tokio::test]
+async fn ids_are_their_sources_own() {
+    let (idle, server) = receiving().await;
+    let event = json!({"id": "e1", "type": "say", "dataschema": "v1", "data": {"text": "hello"}});
+    for source in ["crm", "erp"] {
+        let answer = send_as(source, &server, event.to_string()).await;
+        assert_eq!((&answer.json["state"], &answer.json["duplicate"]), (&json!("started"), &json!(false)), "{source}");
+    }
+    assert_eq!(count(&idle, "run").await, 2);
+    // So are those of signals.
+    let began = send(&server, json!({"id": "b", "type": "begin", "subject": "c1", "data": {"input": null}})).await;
+    for id in ["s1", "s2", "s1"] {
+        let event = json!({"id": id, "type": "tell", "data": {"run": began.json["run_id"], "payload": true}});
+        assert_eq!(send(&server, event).await.json["state"], "signalled");
+    }
+    assert_eq!(count(&idle, "signal").await, 2);
 }
 
 #[tokio::test]
@@ -200,4 +226,49 @@ async fn without_a_database_an_event_is_sent_again_later() {
     let server = Server::receiving(&pool, SOURCES).await;
     let event = json!({"id": "1", "type": "say", "dataschema": "v1", "data": {"text": "x"}});
     send(&server, event).await.is_problem(503, "database_unavailable");
+}
+
+#[tokio::test]
+async fn the_page_retries_and_discards_parked_events_by_form() {
+    let (idle, server) = receiving().await;
+    let mut ids = Vec::new();
+    for id in ["1", "2"] {
+        send(&server, json!({"id": id, "type": "later", "data": {"text": "<b>"}})).await;
+        ids.push(server.get("/v1/inbox?limit=1").await.json["items"][0]["id"].as_str().expect("an id").to_owned());
+    }
+    send(&server, json!({"id": "3", "type": "unheard"})).await;
+    let page = async |path: &str| {
+        let answer = server.request(Method::GET, path).header("accept", "text/html").send().await.expect("an answer");
+        (answer.status().as_u16(), answer.text().await.expect("a text"))
+    };
+    let (status, text) = page("/inbox").await;
+    let retry = format!("/inbox/{}/retry", ids[0]);
+    assert!(status == 200 && text.contains(&retry) && text.contains("unknown_workflow"), "{text}");
+    assert!(!text.contains("unheard") && page("/inbox?state=ignored").await.1.contains("unheard"));
+    assert!(page("/inbox?source=nobody").await.1.contains("No event of this source is parked"));
+    assert_eq!(
+        (page("/inbox?state=lost").await.0, page("/inbox/x").await.0, page("/inbox/x/retry").await.0),
+        (400, 404, 404)
+    );
+    let (_, text) = page(&format!("/inbox/{}", ids[0])).await;
+    assert!(text.contains("&#60;b&#62;") || text.contains("&lt;b&gt;"), "its body: {text}");
+    assert!(page(&retry).await.1.contains("no workflow named not_yet"), "the form says why it would be refused");
+    let query = "INSERT INTO backstitch.workflow (name, version) VALUES ('not_yet', 1)";
+    sqlx::query(query).execute(idle.pool()).await.expect("a workflow");
+    assert!(page(&retry).await.1.contains("It starts a run"));
+    assert_eq!(count(&idle, "run").await, 0, "to look at a form does nothing");
+    let submit = async |path: &str, reason: &str| {
+        let (_, form) = page(path).await;
+        let csrf = form.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
+        let request = server.request(Method::POST, path).form(&[("csrf", csrf.expect("a token")), ("reason", reason)]);
+        request.header("accept", "text/html").send().await.expect("an answer").status().as_u16()
+    };
+    assert!(submit(&retry, "").await < 400);
+    let discard = format!("/inbox/{}/discard", ids[1]);
+    assert_eq!(submit(&discard, "").await, 400, "it needs a reason");
+    assert!(submit(&discard, "a test event").await < 400);
+    let states = [&ids[0], &ids[1]].map(|id| format!("/v1/inbox/events/{id}"));
+    assert_eq!(server.get(&states[0]).await.json["state"], "started");
+    assert_eq!(server.get(&states[1]).await.json["state"], "discarded");
+    assert_eq!(count(&idle, "run").await, 1);
 }

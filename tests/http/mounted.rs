@@ -41,9 +41,10 @@ async fn links_of_all_pages_have_the_base() {
     let server = Server::idle().await;
     let run = server.started("patient", json!(null)).await;
     let url = mount(&server).await;
-    for path in ["", "/runs", "/attention", "/fleet", "/operations", "/schedules", "/audit", "/orders", "/docs"]
-        .into_iter()
-        .chain([format!("/runs/{run}").as_str(), format!("/runs/{run}/act/cancel").as_str()])
+    for path in
+        ["", "/runs", "/attention", "/fleet", "/operations", "/schedules", "/inbox", "/audit", "/orders", "/docs"]
+            .into_iter()
+            .chain([format!("/runs/{run}").as_str(), format!("/runs/{run}/act/cancel").as_str()])
     {
         let answer = client().get(format!("{url}{path}")).send().await.expect("an answer");
         assert_eq!(answer.status(), 200, "{path}");

@@ -130,6 +130,7 @@ async fn the_page_shows_notifications_and_sends_again_by_form() {
     assert!(!text.contains("ada@"), "{text}");
     assert!(page("/notifications?state=sent").await.1.contains("No notification is sent"));
     assert_eq!(page("/notifications?state=lost").await.0, 400);
+    assert_eq!(page("/notifications/providers/fax/open").await.0, 404);
     let (_, form) = page(&format!("/notifications/{id}/resend")).await;
     let csrf = form.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a token");
     let request = server.request(Method::POST, &format!("/notifications/{id}/resend"));
@@ -137,4 +138,40 @@ async fn the_page_shows_notifications_and_sends_again_by_form() {
     let answer = answer.send().await.expect("an answer");
     assert!(answer.status().as_u16() < 400, "{}", answer.status());
     assert_eq!(server.get("/v1/notifications?state=pending").await.json["items"][0]["id"], id);
+}
+
+#[tokio::test]
+async fn an_operator_sets_a_providers_breakers_with_a_reason() {
+    let server = Server::idle().await;
+    let listed = server.get("/v1/providers").await.json;
+    let log = json!({"name": "log", "channels": ["email", "log"], "state": "auto"});
+    for (field, value) in log.as_object().expect("an object") {
+        assert_eq!(&listed["items"][0][field], value, "{listed}");
+    }
+    let put = async |name: &str, body| {
+        Answer::to(server.request(Method::PUT, &format!("/v1/providers/{name}")).json(&body)).await
+    };
+    put("log", json!({"state": "open"})).await.is_problem(400, "reason_required");
+    put("log", json!({"state": "ajar", "reason": "r"})).await.is_problem(400, "invalid_request");
+    put("fax", json!({"state": "open", "reason": "r"})).await.is_problem(404, "unknown_provider");
+    let set = put("log", json!({"state": "open", "reason": "it is full"})).await;
+    assert_eq!((set.status, &set.json["state"], &set.json["reason"]), (200, &json!("open"), &json!("it is full")));
+    let audit = server.get("/v1/audit?action=set_breaker&outcome=done").await.json;
+    assert_eq!(audit["items"][0]["subject"], "breaker notice/log");
+    let engine = backstitch::engine::Engine::new(server.pool().clone(), backstitch::engine::Registry::new());
+    assert!(engine.breaker("notice/log", "email").admit().await.is_err(), "all processes know");
+    let page = async |path: &str| {
+        let answer = server.request(Method::GET, path).header("accept", "text/html").send().await.expect("an answer");
+        answer.text().await.expect("a text")
+    };
+    assert!(page("/notifications").await.contains("it is full"));
+    let form = page("/notifications/providers/log/auto").await;
+    let csrf = form.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a token");
+    let request = server.request(Method::POST, "/notifications/providers/log/auto");
+    let answer = request.form(&[("csrf", csrf), ("reason", "it is empty")]).header("accept", "text/html");
+    assert!(answer.send().await.expect("an answer").status().as_u16() < 400);
+    assert_eq!(server.get("/v1/providers").await.json["items"][0]["state"], "auto");
+    let row = backstitch::http::auth::roles::row(backstitch::shop::description().access, "PUT", "/v1/providers/{name}");
+    let operator = backstitch::http::auth::roles::Access::Least(Role::Operator);
+    assert_eq!(row.expect("a row").2, operator);
 }

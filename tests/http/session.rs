@@ -153,12 +153,16 @@ async fn a_form_needs_the_sessions_token() {
     let (cookie, _) = session(&server, key).await;
     let csrf: String =
         sqlx::query_scalar("SELECT csrf FROM backstitch.session").fetch_one(server.pool()).await.expect("one session");
-    let forms: [(String, &[(&str, &str)]); 5] = [
+    let parked = "INSERT INTO backstitch.received_event (id, source, event_id, type, state, body)
+        VALUES ('00000000-0000-7000-8000-000000000000', 'crm', '1', 'say', 'parked', '{}')";
+    sqlx::query(parked).execute(server.pool()).await.expect("a parked event");
+    let forms: [(String, &[(&str, &str)]); 6] = [
         (format!("/runs/{run}/act/pause"), &[]),
         ("/fleet/hold".to_owned(), &[("kind", "queue"), ("name", "default")]),
         ("/operations/new".to_owned(), &[("action", "pause"), ("tag", "a")]),
         (format!("/operations/{operation}/pause"), &[]),
         ("/schedules/weekly/pause".to_owned(), &[]),
+        ("/inbox/00000000-0000-7000-8000-000000000000/discard".to_owned(), &[]),
     ];
     for (path, fields) in forms {
         let send = async |token: Option<&str>| {

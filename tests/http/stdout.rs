@@ -193,7 +193,7 @@ impl Stage {
             "attention list" | "audit" | "fleet queues" | "fleet workers" | "fleet workflows" | "key list"
             | "doctor" | "openapi" | "man" | "run list" | "retention list" | "schedule list" | "operation list"
             | "hold list" | "order list" | "reconcile" | "event list" | "event sinks" | "inbox list"
-            | "vendor list" | "notification list" => vec![],
+            | "vendor list" | "provider list" | "notification list" => vec![],
             "completions" => vec!["bash"],
             "demo" => vec!["--orders", "1"],
             "bench" => vec!["--runs", "1", "--database-url", self.other.url(), "--schema", "measured"],
@@ -227,6 +227,7 @@ impl Stage {
             "inbox retry" => vec![&self.event, "--dry-run"],
             "inbox discard" => vec![&self.event, "--reason", "r"],
             "event skip" => [&["gone", "1"], &sure[..]].concat(),
+            "provider set" => vec!["log", "auto", "--reason", "r"],
             "vendor set" => vec!["stripe", "auto", "--reason", "r"],
             "order place" => vec!["--sku", "plenty", "--payment", "tok_ok"],
             "order show" | "order cancel" => vec![order],

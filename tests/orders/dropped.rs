@@ -7,7 +7,7 @@ use backstitch::{
     notices::{Channel, Recipient},
     orders::{
         CancelOrder, ChangeOrder, DifferenceFilter, Fulfilment, MendDifference, NotificationFilter, OrderFilter,
-        PutItem, SendNotification, SetVendor, ShopSettings, runs::ReconcileInput,
+        PutItem, SendNotification, SetBreakers, ShopSettings, runs::ReconcileInput,
     },
 };
 use futures_util::future::{BoxFuture, join_all};
@@ -73,6 +73,7 @@ async fn a_dropped_call_leaves_nothing_open() {
     let (about, recipient) = ("order.placed".to_owned(), Recipient::Operator);
     let send = &SendNotification { order_id: first, about, recipient, channel: Some(Channel::Log) };
     let differences = &DifferenceFilter::default();
+    let set = &SetBreakers { state: BreakerMode::Auto, reason: Some("why".into()) };
     let difference = Uuid::max();
     let query = "INSERT INTO shop.difference
             (id, kind, about, payment_id, expected, actual, currency, state, first_seen, last_seen)
@@ -99,10 +100,9 @@ async fn a_dropped_call_leaves_nothing_open() {
         items => orders.items("", 10),
         webhook => orders.webhook("stripe", |_| Some("t=1,v1=00"), b"{}"),
         vendors => orders.vendors(),
-        set_vendor => async {
-            let set = SetVendor { state: BreakerMode::Auto, reason: Some("why".into()) };
-            orders.set_vendor("stripe", &set).await
-        },
+        providers => orders.providers(),
+        set_provider => orders.set_provider("log", set),
+        set_vendor => orders.set_vendor("stripe", set),
         book_breaches => orders.book_breaches(),
         refunds_waiting => orders.refunds_waiting(),
         units_committed => orders.units_committed("tea"),

@@ -7,7 +7,7 @@ use backstitch::{
     engine::BreakerMode,
     gateway_sim::Config,
     orders::{
-        PutItem, SetVendor, ShopSettings,
+        PutItem, SetBreakers, ShopSettings,
         state::{CancelBy, CancelReason, OrderState, PaymentState},
     },
     payments::{FIRST_VENDOR, VendorKind},
@@ -40,7 +40,7 @@ async fn placed(shop: &Shop, id: Uuid) -> String {
 }
 
 async fn set(shop: &Shop, state: BreakerMode) {
-    let set = SetVendor { state, reason: Some("they told us".to_owned()) };
+    let set = SetBreakers { state, reason: Some("they told us".to_owned()) };
     shop.orders.set_vendor(FIRST_VENDOR, &set).await.expect("it is set");
 }
 

@@ -22,6 +22,7 @@ const SECTIONS: &[Entry] = &[
     ("/fleet", "Fleet", "fleet"),
     ("/schedules", "Schedules", "schedules"),
     ("/events", "Events", "events"),
+    ("/inbox", "Inbox", "inbox"),
 ];
 
 /// The last one.

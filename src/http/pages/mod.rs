@@ -17,6 +17,7 @@ mod fleet;
 mod format;
 mod forms;
 mod holds;
+mod inbox;
 mod layout;
 mod links;
 mod live;
@@ -79,12 +80,15 @@ pub(super) fn routes(app: &App) -> Router<App> {
         .route("/schedules/{name}", get(show))
         .route("/audit", get(show))
         .route("/events", get(show))
+        .route("/inbox", get(show))
+        .route("/inbox/{id}", get(show))
         .route("/live", get(live::follow))
         .route("/find", get(find))
         .merge(run_verbs::routes())
         .merge(holds::routes())
         .merge(operations::routes())
         .merge(schedules::routes())
+        .merge(inbox::routes())
         .merge(plugin_forms::routes(app))
         .layer(Extension(hub))
         .merge(assets::routes())

@@ -14,6 +14,8 @@ pub(super) fn sentence(word: &str) -> Option<String> {
         "release" => "Released. Waiting work goes on.",
         "delete" => "Deleted. Its runs stay.",
         "set" => "Set. All processes know within seconds.",
+        "discarded" => "Discarded. Nothing comes of it.",
+        "started" | "signalled" | "ignored" => "Done. This page shows what came of it.",
         "begun" => "Begun. A run does it; this page shows when it is done.",
         "operation" => "Created. It goes on by itself, even if you close this page.",
         _ => {

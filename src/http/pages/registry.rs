@@ -1,7 +1,8 @@
 //! Which address shows what: the one list that pages and live updates render from.
 
 use super::{
-    address::Address, attention, audit, events, fleet, layout::Fragment, operations, overview, run, runs, schedules,
+    address::Address, attention, audit, events, fleet, inbox, layout::Fragment, operations, overview, run, runs,
+    schedules,
 };
 use crate::http::{App, problem::Problem};
 
@@ -18,6 +19,8 @@ pub(super) async fn render(app: &App, address: &Address) -> Result<Fragment, Pro
         ["schedules"] => schedules::render_list(app).await,
         ["schedules", name] => schedules::render_one(app, address, name).await,
         ["events"] => events::render(app, address).await,
+        ["inbox"] => inbox::render_list(app, address).await,
+        ["inbox", id] => inbox::render_one(app, id).await,
         ["audit"] => audit::render(app, address).await,
         _ => match app.plugins.owner(address.path()) {
             Some(plugin) => plugin.render(address, &app.base).await,

@@ -100,6 +100,12 @@ pub(super) const OF_SCHEDULES: &[VerbButton] = &[
     verb("delete", "Delete", "Removes the schedule and the record of its slots. Its runs stay.").grave(),
 ];
 
+/// The verbs on a parked event from outside.
+pub(super) const OF_RECEIVED: &[VerbButton] = &[
+    verb("retry", "Retry", "Does what the rules of its source say now. If that is refused, it stays parked."),
+    verb("discard", "Discard", "Nothing comes of it, also if its source sends it again. Its body is deleted.").grave(),
+];
+
 /// The verb of this word, of a table.
 pub(super) fn find(table: &'static [VerbButton], word: &str) -> Option<&'static VerbButton> {
     table.iter().find(|verb| verb.word == word)

@@ -9,6 +9,7 @@ mod items;
 mod notices;
 mod place;
 mod place_together;
+mod providers;
 mod read;
 mod vendors;
 mod webhook;
@@ -45,8 +46,9 @@ pub use self::{
     items::PutItem,
     notices::{NotificationFilter, SendNotification},
     place::{Payment, PlaceOrder, Placed, Wanted},
+    providers::ProviderInfo,
     read::OrderFilter,
-    vendors::{SetVendor, VendorInfo},
+    vendors::{SetBreakers, VendorInfo},
     webhook::WebhookTaken,
 };
 

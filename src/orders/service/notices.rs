@@ -9,12 +9,12 @@ use uuid::Uuid;
 
 use super::Orders;
 use crate::{
-    engine::{AuditRecord, BreakerScope, Slice},
+    engine::{AuditRecord, Slice},
     notices::{Channel, Recipient, TEMPLATES},
     orders::{
         alerts::tell_all,
         error::Error,
-        gate::{BreakerGate, NOTICE_PREFIX},
+        gate::BreakerGate,
         notices::{Notices, Notification, NotificationCount, NotificationState, deliver_all, to_one},
         store::{alerts, notifications},
     },
@@ -160,16 +160,6 @@ impl Orders {
             _ = both => {}
             () = stop => {}
         }
-    }
-
-    /// The breakers of providers that have had a failure, or were set by an operator.
-    ///
-    /// # Errors
-    /// When the database can't be reached.
-    pub async fn notice_breakers(&self) -> Result<Vec<BreakerScope>, Error> {
-        let mut scopes = self.engine.breakers().await?;
-        scopes.retain(|known| known.scope.starts_with(NOTICE_PREFIX));
-        Ok(scopes)
     }
 
     /// How many messages of alerts nobody has taken yet.

@@ -36,12 +36,12 @@ pub struct VendorInfo {
     pub breakers: Vec<BreakerStatus>,
 }
 
-/// What an operator wants of a vendor.
+/// What an operator wants of a vendor's or provider's breakers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-pub struct SetVendor {
-    /// `auto` leaves it to its breakers; `open` holds all calls back; `closed` lets all through.
+pub struct SetBreakers {
+    /// `auto` leaves it to them; `open` holds all calls back; `closed` lets all through.
     pub state: BreakerMode,
     /// Why: needed.
     #[cfg_attr(feature = "server", schema(max_length = 2000))]
@@ -81,7 +81,7 @@ impl Orders {
     ///
     /// # Errors
     /// `unknown_vendor`, `reason_required`, `invalid_request`.
-    pub async fn set_vendor(&self, name: &str, set: &SetVendor) -> Result<VendorInfo, Error> {
+    pub async fn set_vendor(&self, name: &str, set: &SetBreakers) -> Result<VendorInfo, Error> {
         let vendor = self.vendor(name)?;
         let by = Operator::new(&*self.actor, set.reason.as_deref(), false)?;
         self.engine.set_breaker(&scope(name), set.state, &by).await?;
