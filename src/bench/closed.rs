@@ -21,8 +21,10 @@ use crate::engine::{Engine, Error, Registry};
 const START_AT_ONCE: usize = 500;
 /// Started and not ended, at most, where there is a time and no number of runs: it has to come to its end soon after.
 const MOST_OPEN: u64 = 20_000;
-/// How often the runs that have ended are counted.
-const COUNT_EVERY: Duration = Duration::from_millis(25);
+/// How often we look whether all runs have ended.
+const LOOK_EVERY: Duration = Duration::from_millis(25);
+/// How often those that have ended are counted in the database. Counting takes it milliseconds that belong to the load.
+const COUNT_EVERY: Duration = Duration::from_millis(250);
 /// Longest wait for a single run.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -96,22 +98,27 @@ async fn run_all<S: Scenario>(engine: &Engine, scenario: &Arc<S>, place: &Place)
     let progress = Arc::new(Progress::default());
     let began = Instant::now();
     let starting = tokio::spawn(start_all(engine.clone(), scenario.clone(), until, progress.clone()));
+    let mut counted = Instant::now();
     loop {
-        tokio::time::sleep(COUNT_EVERY).await;
+        tokio::time::sleep(LOOK_EVERY).await;
         let all = starting.is_finished();
         // A started run that is no longer open has ended. Started is read first, so that this is never too many.
         let started = progress.started.load(Ordering::Relaxed);
-        let ended = match scenario.count_ended() {
-            Some(ended) => ended - earlier,
-            None => started.saturating_sub(measure::count_open(engine).await?),
-        };
-        progress.ended.store(ended, Ordering::Relaxed);
+        if let Some(ended) = scenario.count_ended() {
+            progress.ended.store(ended - earlier, Ordering::Relaxed);
+        } else if counted.elapsed() >= COUNT_EVERY {
+            let ended = started.saturating_sub(measure::count_open(engine).await?);
+            progress.ended.store(ended, Ordering::Relaxed);
+            counted = Instant::now();
+        }
+        let ended = progress.ended.load(Ordering::Relaxed);
         match until {
             Until::Runs(runs) => (place.progress)(ended, runs as u64),
             Until::Elapsed(span) => (place.progress)(began.elapsed().as_secs().min(span.as_secs()), span.as_secs()),
         }
-        // The last step is not yet the end.
-        if all && ended >= started && measure::count_open(engine).await? == 0 {
+        // A run that waits is not open; and the last step is not yet the end.
+        let may_have_ended = scenario.count_ended().is_none() || ended >= started;
+        if all && may_have_ended && !measure::any_open(engine).await? {
             break;
         }
     }

@@ -105,6 +105,12 @@ pub(super) async fn count_open(engine: &Engine) -> Result<u64, Error> {
     Ok(open.unsigned_abs())
 }
 
+/// Whether there is one.
+pub(super) async fn any_open(engine: &Engine) -> Result<bool, Error> {
+    let query = format!("SELECT EXISTS (SELECT FROM {}.ready)", engine.schema_name());
+    Ok(sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(engine.pool()).await?)
+}
+
 /// Checks that `runs` runs after `newest` have ended as they should, with so many records of what went well.
 pub(super) async fn check(
     engine: &Engine,
