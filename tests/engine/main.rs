@@ -14,6 +14,7 @@
 //! | `verbs_races` | an operator and a worker at the same moment, where the worker is stale or about to make a plan |
 //! | `holds` | what is held back does not begin; what is under way ends; a release lets it go on |
 //! | `breakers`, `limits` | what processes share of limits and circuit breakers |
+//! | `plans` | what flushes write is looked up by key, whatever the tables look like |
 //! | `poison` | a run that kills its workers is found, and costs no other |
 //! | `retention` | what is kept, and what goes |
 //! | `leftovers` | small tables that would grow for ever: what of them goes, and what is in use and stays |
@@ -66,6 +67,7 @@ mod outbox;
 mod outcomes;
 mod pauses;
 mod placing;
+mod plans;
 mod poison;
 mod promises;
 mod races;

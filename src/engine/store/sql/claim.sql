@@ -33,4 +33,4 @@ c AS (
 )
 SELECT c.run_id, c.takeovers, c.fresh, c.due_at, c.now, r.workflow_id, r.queue, r.created_at, r.started_at, r.deadline_at,
     r.status, r.request, r.inbox, r.input::text AS input, r.failure::text AS failure, r.traceparent
-FROM c JOIN {schema}.run r ON r.id = c.run_id
+FROM c JOIN {schema}.run r ON r.id = ANY (ARRAY[c.run_id])

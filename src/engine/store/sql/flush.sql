@@ -2,6 +2,9 @@
 -- parts out that a flush has no rows for (store/parts.rs): each costs time even when it is empty.
 -- Rows come as arrays, one per column. unnest() stands in a select list: in FROM, several arrays are copied to tables first, which
 -- takes more than twice as long.
+-- Rows are found by `= ANY (..)`, also where one is compared with one: Postgres can look those up in the index and nothing else. An
+-- equality of columns it may also turn into a join with the whole table, which is cheap in a plan that was made when the table was
+-- empty; and that plan stays. A list of all keys in place of ARRAY[u.id] would be joined with all of u, row by row.
 -- f: the fence: where the lane has been declared dead nothing below writes anything, since everything joins on its row.
 --    lane: that of a lane's own connection, heartbeat and lease in one. NO KEY UPDATE by its kind: it excludes claims, flushes and
 --    takeovers of this lane, and not the transactions of its steps.
@@ -17,7 +20,6 @@
 -- n: all other new rows (intents, undos, failures). Plain inserts, because ON CONFLICT costs one more log record for each row.
 -- o: changes of rows that are certainly there. An outcome on record never changes (unknown may be resolved). The log of attempts
 --    keeps the first and the latest ones; json[], because jsonb refuses what json takes (a NUL in a gateway's message).
---    By key, here and in r (= ANY): a plan that was made when a partition was new would read all of it, each time.
 -- x: the same as one JSON text, for rows that may or may not have landed before a lost connection; writing the same again is
 --    harmless.
 -- r: the plan is what a cancel or compensate asked for; a pause (3) is still to come after it, unless the run ends or stands still.
@@ -41,7 +43,7 @@ WITH f AS MATERIALIZED (
 -- end
 ),
 h AS MATERIALIZED (
-    SELECT q.run_id FROM f, unnest($runs::uuid[]) u(id) JOIN {schema}.ready q ON q.run_id = u.id WHERE q.lane = f.id
+    SELECT q.run_id FROM f, {schema}.ready q WHERE q.run_id = ANY ($runs::uuid[]) AND q.lane = f.id
 -- part step
     FOR SHARE OF q
 -- end
@@ -105,7 +107,7 @@ g AS MATERIALIZED (
         unnest($o_generation::smallint[]) AS generation, unnest($o_output::text[]) AS output, unnest($o_error::text[]) AS error,
         unnest($o_details::text[]) AS details, unnest($o_next_attempt_at::timestamptz[]) AS next_attempt_at,
         unnest($o_log::text[]) AS log, unnest($o_took::bigint[]) AS took) u
-    WHERE step.run_id = ANY ($o_run::uuid[]) AND step.run_id = u.run_id AND step.seq = u.seq AND step.direction = u.direction
+    WHERE step.run_id = ANY (ARRAY[u.run_id]) AND step.seq = u.seq AND step.direction = u.direction
       AND (step.outcome IS NULL OR step.outcome = 3 OR step.outcome = u.outcome)
 )
 -- end
@@ -149,11 +151,11 @@ g AS MATERIALIZED (
         unnest($r_wait_name::text[]) AS wait_name, unnest($r_wake_at::timestamptz[]) AS wake_at,
         unnest($r_wake_in::bigint[]) AS wake_in, unnest($r_seen::int[]) AS seen,
         unnest($r_claimed_at::timestamptz[]) AS claimed_at, unnest($r_unpaused::boolean[]) AS unpaused) u
-    WHERE run.id = ANY ($r_id::uuid[]) AND run.id = u.id AND (u.seen IS NULL OR run.inbox = u.seen)
+    WHERE run.id = ANY (ARRAY[u.id]) AND (u.seen IS NULL OR run.inbox = u.seen)
     RETURNING run.id, u.seen, run.request, run.wait_kind, run.wait_until
 ),
 d AS (
-    DELETE FROM {schema}.ready q USING r WHERE q.run_id = r.id AND r.seen IS NOT NULL
+    DELETE FROM {schema}.ready q WHERE q.run_id = ANY (ARRAY(SELECT r.id FROM r WHERE r.seen IS NOT NULL))
 )
 -- end
 -- part waits
@@ -163,12 +165,13 @@ d AS (
     ON CONFLICT (run_id) DO UPDATE SET due_at = excluded.due_at
 ),
 td AS (
-    DELETE FROM {schema}.timer t USING r WHERE t.run_id = r.id AND r.seen IS NOT NULL AND r.wait_kind IS NULL
+    DELETE FROM {schema}.timer t
+    WHERE t.run_id = ANY (ARRAY(SELECT r.id FROM r WHERE r.seen IS NOT NULL AND r.wait_kind IS NULL))
 ),
 c AS (
     UPDATE {schema}.signal m SET consumed_by = u.seq
     FROM g, (SELECT unnest($c_run::uuid[]) AS run_id, unnest($c_id::bigint[]) AS id, unnest($c_seq::int[]) AS seq) u
-    WHERE m.run_id = u.run_id AND m.id = u.id
+    WHERE m.run_id = ANY (ARRAY[u.run_id]) AND m.id = u.id
 )
 -- end
 -- part trouble
@@ -176,12 +179,12 @@ c AS (
     INSERT INTO {schema}.compensation (run_id, cause, planned_at)
     SELECT u.run_id, u.cause::json, g.now
     FROM g, (SELECT unnest($cp_run::uuid[]) AS run_id, unnest($cp_cause::text[]) AS cause) u
-    WHERE NOT EXISTS (SELECT FROM {schema}.compensation k WHERE k.run_id = u.run_id AND k.cause::text = u.cause)
+    WHERE NOT EXISTS (SELECT FROM {schema}.compensation k WHERE k.run_id = ANY (ARRAY[u.run_id]) AND k.cause::text = u.cause)
 ),
 ad AS (
     DELETE FROM {schema}.attention a
     USING g, (SELECT unnest($ad_run::uuid[]) AS run_id, unnest($ad_seq::int[]) AS seq) u
-    WHERE a.run_id = u.run_id AND a.seq = u.seq
+    WHERE a.run_id = ANY (ARRAY[u.run_id]) AND a.seq = u.seq
 ),
 ai AS (
     INSERT INTO {schema}.attention (run_id, seq, kind, code, message, fingerprint, step_name, workflow_id, since)
@@ -190,41 +193,43 @@ ai AS (
         unnest($ai_code::text[]) AS code, unnest($ai_message::text[]) AS message,
         unnest($ai_fingerprint::bigint[]) AS fingerprint, unnest($ai_step_name::text[]) AS step_name) u,
         {schema}.ready q
-    WHERE q.run_id = u.run_id
+    WHERE q.run_id = ANY (ARRAY[u.run_id])
     ON CONFLICT (run_id, seq) DO UPDATE SET kind = excluded.kind, code = excluded.code,
         message = excluded.message, fingerprint = excluded.fingerprint, step_name = excluded.step_name
 ),
 ui AS (
     INSERT INTO {schema}.unhealthy (run_id, status, workflow_id, code, step_name, since)
     SELECT u.run_id, u.status, q.workflow_id, u.code, coalesce(u.step_name,
-        (SELECT b.name FROM {schema}.step b WHERE b.run_id = u.run_id AND b.seq = u.seq AND b.direction = 0)), g.now
+        (SELECT b.name FROM {schema}.step b WHERE b.run_id = ANY (ARRAY[u.run_id]) AND b.seq = u.seq AND b.direction = 0)), g.now
     FROM g, (SELECT unnest($ui_run::uuid[]) AS run_id, unnest($ui_status::smallint[]) AS status,
         unnest($ui_code::text[]) AS code, unnest($ui_seq::int[]) AS seq, unnest($ui_step_name::text[]) AS step_name) u,
         r, {schema}.ready q
-    WHERE r.id = u.run_id AND q.run_id = u.run_id
+    WHERE r.id = u.run_id AND q.run_id = ANY (ARRAY[u.run_id])
     ON CONFLICT (run_id) DO UPDATE SET status = excluded.status, code = excluded.code, step_name = excluded.step_name,
         since = CASE WHEN unhealthy.status = excluded.status THEN unhealthy.since ELSE excluded.since END
 ),
 pd AS (
-    DELETE FROM {schema}.paused t USING r WHERE t.run_id = r.id AND r.seen IS NOT NULL AND r.id = ANY ($pd_run::uuid[])
+    DELETE FROM {schema}.paused t
+    WHERE t.run_id = ANY (ARRAY(SELECT r.id FROM r WHERE r.seen IS NOT NULL AND r.id = ANY ($pd_run::uuid[])))
 ),
 qp AS (
     UPDATE {schema}.ready q SET takeovers = 0 FROM g, (SELECT unnest($qp_run::uuid[]) AS run_id) u
-    WHERE q.run_id = u.run_id AND q.lane = g.id AND NOT EXISTS (SELECT FROM r WHERE r.id = u.run_id AND r.seen IS NOT NULL)
+    WHERE q.run_id = ANY (ARRAY[u.run_id]) AND q.lane = g.id AND NOT EXISTS (SELECT FROM r WHERE r.id = u.run_id AND r.seen IS NOT NULL)
 ),
 qh AS (
     UPDATE {schema}.ready q SET lane = NULL, fresh = false, queue = u.queue, due_at = g.now,
         takeovers = CASE WHEN u.progress THEN 0 ELSE q.takeovers END
     FROM g, (SELECT unnest($qh_run::uuid[]) AS run_id, unnest($qh_queue::text[]) AS queue,
         unnest($qh_progress::boolean[]) AS progress) u
-    WHERE q.run_id = u.run_id AND q.lane = g.id
+    WHERE q.run_id = ANY (ARRAY[u.run_id]) AND q.lane = g.id
 ),
 l AS (
     SELECT r.id FROM g, (SELECT unnest($l_run::uuid[]) AS id, unnest($l_seen::int[]) AS seen) u, {schema}.run r
-    WHERE r.id = u.id AND r.inbox = u.seen FOR UPDATE OF r
+    WHERE r.id = ANY (ARRAY[u.id]) AND r.inbox = u.seen FOR UPDATE OF r
 ),
 ql AS (
-    DELETE FROM {schema}.ready q USING l, g WHERE q.run_id = l.id AND q.lane = g.id RETURNING q.run_id
+    DELETE FROM {schema}.ready q USING g
+    WHERE q.run_id = ANY (ARRAY(SELECT l.id FROM l)) AND q.lane = g.id RETURNING q.run_id
 )
 -- end
 SELECT f.now, f.beat,
