@@ -34,6 +34,7 @@
 //! | `dropped` | callers that stop waiting at any await |
 //! | `signals` | signals that come many at a time |
 //! | `sessions` | sessions are as the engine relies on, whatever a database sets |
+//! | `lookups` | a lane reads what it works on, not what is kept |
 //! | `outbox` | events leave in order, each at least once, whatever is killed |
 //! | `relays`, `skips` | who delivers them, and an operator who passes one over |
 //! | `trouble` | a database in trouble is waited out, never blamed on a run |
@@ -59,6 +60,7 @@ mod groups_of_lanes;
 mod holds;
 mod leftovers;
 mod limits;
+mod lookups;
 mod many_steps;
 mod migrations;
 mod open_transactions;

@@ -2,6 +2,7 @@
 -- A run that is in `ready` already is left alone, with its timer: its worker parks it again, with a new time.
 -- r: a run that a caller has signalled in a transaction which is still open is skipped, and comes up again: its row in
 --    `ready` may be there, invisible, and the insert below would wait for that transaction, with everybody else's timers.
+-- LATERAL: each run is looked up by its key, whatever the plan was made for.
 -- ON CONFLICT: a signal may have woken it a moment ago.
 WITH fired AS (
     DELETE FROM {schema}.timer WHERE ctid = ANY (ARRAY(
@@ -16,7 +17,7 @@ WITH fired AS (
 )
 INSERT INTO {schema}.ready (run_id, due_at, workflow_id, fresh, queue)
 SELECT f.run_id, f.due_at, r.workflow_id, false, r.queue
-FROM fired f JOIN {schema}.run r ON r.id = f.run_id
+FROM fired f, LATERAL (SELECT * FROM {schema}.run WHERE id = f.run_id LIMIT 1) r
 WHERE r.status IN (0, 1, 3)
 ON CONFLICT (run_id) DO NOTHING
 RETURNING due_at, {schema}.now() AS now
