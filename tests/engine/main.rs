@@ -35,6 +35,7 @@
 //! | `signals` | signals that come many at a time |
 //! | `sessions` | sessions are as the engine relies on, whatever a database sets |
 //! | `lookups` | a lane reads what it works on, not what is kept |
+//! | `numbering` | numbering events costs what is new, not what is kept |
 //! | `outbox` | events leave in order, each at least once, whatever is killed |
 //! | `relays`, `skips` | who delivers them, and an operator who passes one over |
 //! | `trouble` | a database in trouble is waited out, never blamed on a run |
@@ -63,6 +64,7 @@ mod limits;
 mod lookups;
 mod many_steps;
 mod migrations;
+mod numbering;
 mod open_transactions;
 mod operations;
 mod outbox;

@@ -33,8 +33,8 @@ pub(crate) async fn emit(schema: &Schema, conn: &mut PgConnection, events: &[New
     fn of<'a, T>(events: &'a [NewEvent], read: impl Fn(&'a NewEvent) -> T) -> Vec<T> {
         events.iter().map(read).collect()
     }
-    let query = "INSERT INTO {schema}.event (id, type, subject, dataschema, data)
-        SELECT id, type, subject, dataschema, data::jsonb
+    let query = "INSERT INTO {schema}.event (id, type, subject, dataschema, data, at)
+        SELECT id, type, subject, dataschema, data::jsonb, (SELECT {schema}.now())
         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[]) AS k (id, type, subject, dataschema, data)";
     sqlx::query(schema.sql(query))
         .bind(of(events, |event| event.id))
@@ -50,7 +50,9 @@ pub(crate) async fn emit(schema: &Schema, conn: &mut PgConnection, events: &[New
 /// Numbers what has been committed. Gives how many events got a number, and whether there may be more.
 pub(crate) async fn number_events(schema: &Schema, pool: &PgPool) -> Result<(i64, bool), Error> {
     let mut conn = super::Lent::of(pool).await?;
-    let query = "SELECT EXISTS (SELECT FROM {schema}.event WHERE position > (SELECT high FROM {schema}.event_head))
+    // The highest position, from the end of its index. EXISTS would read all events to find none behind the head.
+    let query = "SELECT coalesce((SELECT position FROM {schema}.event ORDER BY position DESC LIMIT 1)
+            > (SELECT high FROM {schema}.event_head), false)
         OR EXISTS (SELECT FROM {schema}.event_gap)";
     let may_be: bool = sqlx::query_scalar(schema.sql(query)).fetch_one(&mut *conn).await?;
     conn.give_back();

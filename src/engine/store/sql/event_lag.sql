@@ -5,7 +5,9 @@ WITH u AS MATERIALIZED (
         (SELECT e.at FROM {schema}.event e WHERE e.position > (SELECT high FROM {schema}.event_head)
          ORDER BY e.position LIMIT 100000)
         UNION ALL
-        (SELECT e.at FROM {schema}.event_gap g JOIN {schema}.event e ON e.position BETWEEN g.start AND g.stop LIMIT 100000)
+        (SELECT e.at FROM {schema}.event_gap g, LATERAL (
+            SELECT e.at FROM {schema}.event e WHERE e.position BETWEEN g.start AND g.stop ORDER BY e.position LIMIT 100000
+         ) e LIMIT 100000)
     ) e
 )
 SELECT 'feed' AS sink, u.rows AS rows,

@@ -1,7 +1,10 @@
 -- The positions of events without a number, $2 at most of each kind, and the gaps that they may stand in. Called by store/outbox
 -- after lock_event_head.sql: one snapshot, younger than the lock, so that what it does not show is open, rolled back or later.
+-- late: a look into the index for each gap. LATERAL with its own LIMIT: as a join, all events are compared with all gaps.
 WITH late AS MATERIALIZED (
-    SELECT e.position FROM {schema}.event_gap g JOIN {schema}.event e ON e.position BETWEEN g.start AND g.stop
+    SELECT e.position FROM {schema}.event_gap g, LATERAL (
+        SELECT e.position FROM {schema}.event e WHERE e.position BETWEEN g.start AND g.stop ORDER BY e.position LIMIT $2
+    ) e
     ORDER BY e.position LIMIT $2
 ),
 fresh AS MATERIALIZED (
