@@ -6,8 +6,8 @@ use crate::engine::{api::Engine, error::Error};
 
 /// How late an event's number may be on an idle server.
 const EVERY: Duration = Duration::from_millis(500);
-/// While events come: each turn is a commit, which numbers all that have come meanwhile.
-const AGAIN: Duration = Duration::from_millis(50);
+/// While events come: each turn is a commit, which numbers all that have come meanwhile, and a turn of every relay.
+const AGAIN: Duration = Duration::from_millis(150);
 /// How often there is a look for old events where none were.
 const FORGET_EVERY: Duration = Duration::from_mins(10);
 /// Between two turns with some, so that a large backlog leaves the database to others.

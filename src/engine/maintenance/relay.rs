@@ -14,7 +14,7 @@ use crate::engine::{
     error::Error,
     outbox::{AnySink, DELIVERED_AT_MOST, DELIVERED_WITHIN, SinkCode, SinkError, Start},
     read_models::Event,
-    store::{outbox, transaction::begin_bounded},
+    store::{Lent, outbox, transaction::begin_bounded},
 };
 
 /// How long a sink is its relay's without a word of it: longer than a delivery may take, with what is written after it.
@@ -115,18 +115,21 @@ impl Relay {
     }
 
     async fn lease(&self) -> Result<Option<(i64, i32)>, Error> {
-        let mut conn = self.engine.acquire().await?;
+        let mut conn = Lent::of(self.engine.pool()).await?;
         let (schema, name) = (self.engine.schema(), &*self.sink.name);
-        let leased = outbox::lease(schema, &mut conn, name, self.token, LEASE).await?;
+        let mut leased = outbox::lease(schema, &mut conn, name, self.token, LEASE).await?;
         if leased.is_none() && outbox::register(schema, &mut conn, name, self.sink.start == Start::Oldest).await? {
-            return outbox::lease(schema, &mut conn, name, self.token, LEASE).await;
+            leased = outbox::lease(schema, &mut conn, name, self.token, LEASE).await?;
         }
+        conn.give_back();
         Ok(leased)
     }
 
     async fn read(&self, sequence: i64, limit: i64) -> Result<Vec<Event>, Error> {
-        let mut conn = self.engine.acquire().await?;
-        Ok(outbox::read_after(self.engine.schema(), &mut conn, sequence, (None, None), limit).await?.0)
+        let mut conn = Lent::of(self.engine.pool()).await?;
+        let (events, _) = outbox::read_after(self.engine.schema(), &mut conn, sequence, (None, None), limit).await?;
+        conn.give_back();
+        Ok(events)
     }
 
     /// Delivers a batch and records it.
@@ -139,9 +142,11 @@ impl Relay {
                     Err(error) => return Ok(Delivered::Failed(error)),
                 };
                 let advanced = bounded(async {
-                    let mut conn = self.engine.acquire().await?;
+                    let mut conn = Lent::of(self.engine.pool()).await?;
                     let (schema, name) = (self.engine.schema(), &*self.sink.name);
-                    outbox::advance(schema, &mut conn, name, self.token, last, LEASE).await
+                    let advanced = outbox::advance(schema, &mut conn, name, self.token, last, LEASE).await?;
+                    conn.give_back();
+                    Ok(advanced)
                 });
                 Ok(if advanced.await? { Delivered::To(last) } else { Delivered::Lost })
             }

@@ -3,18 +3,21 @@
 
 use std::{collections::HashMap, pin::pin, time::Duration};
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
 use uuid::Uuid;
 
 use super::{Attempted, Claimed, Notices, decide::judge};
 use crate::{
-    engine::Error,
+    engine::{Error, Lent},
     notices::{Message, Recipient, SendError, Text},
     orders::{Orders, order::Order, store},
 };
 
-/// Sent at a time.
+/// Claimed at a time.
 const BATCH: i64 = 32;
+
+/// Sent at a time: few, so that providers' connections are kept and used again, and orders get their share of the machine.
+const AT_A_TIME: usize = 8;
 
 /// How long they are a worker's without a word of it, in seconds.
 const CLAIMED_FOR: f64 = 12.0;
@@ -25,6 +28,9 @@ const RENEW_EVERY: Duration = Duration::from_secs(3);
 /// How often a worker looks.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// While there are some: they are sent as they come, and not half a second's at once.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
 /// How often, while the database does not answer.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
 
@@ -33,7 +39,8 @@ pub(in crate::orders) async fn run(orders: &Orders, notices: &Notices) {
     loop {
         let pause = match turn(orders, notices).await {
             Ok(sent) if sent >= BATCH as usize => continue,
-            Ok(_) => LOOK_EVERY,
+            Ok(0) => LOOK_EVERY,
+            Ok(_) => LOOK_AGAIN,
             Err(error) => {
                 tracing::debug!(%error, "can't send notices yet");
                 TRY_AGAIN
@@ -45,22 +52,28 @@ pub(in crate::orders) async fn run(orders: &Orders, notices: &Notices) {
 
 /// Sends what is due, at most a batch; gives how many were tried.
 async fn turn(orders: &Orders, notices: &Notices) -> Result<usize, Error> {
-    let engine = orders.engine();
-    let claimed = store::notifications::claim(&mut *engine.acquire().await?, BATCH, CLAIMED_FOR).await?;
+    let pool = orders.engine().pool();
+    let mut conn = Lent::of(pool).await?;
+    let claimed = store::notifications::claim(&mut conn, BATCH, CLAIMED_FOR).await?;
     if claimed.is_empty() {
+        conn.give_back();
         return Ok(0);
     }
     let ids: Vec<Uuid> = claimed.iter().map(|claimed| claimed.order_id).collect();
-    let about: HashMap<Uuid, Order> = store::orders::find_all(&mut *engine.acquire().await?, &ids).await?;
-    let attempts = claimed.iter().map(|claimed| attempt(notices, claimed, about.get(&claimed.order_id)));
-    let mut sending = pin!(join_all(attempts));
-    let done: Vec<Attempted> = loop {
+    let about: HashMap<Uuid, Order> = store::orders::find_all(&mut conn, &ids).await?;
+    conn.give_back();
+    let attempts: Vec<_> =
+        claimed.iter().map(|claimed| attempt(notices, claimed, about.get(&claimed.order_id))).collect();
+    let mut sending = pin!(stream::iter(attempts).buffer_unordered(AT_A_TIME).collect::<Vec<Attempted>>());
+    let done = loop {
         match tokio::time::timeout(RENEW_EVERY, &mut sending).await {
             Ok(done) => break done,
             Err(_) => renew(orders, &claimed).await,
         }
     };
-    store::notifications::record(&mut *engine.acquire().await?, &done).await?;
+    let mut conn = Lent::of(pool).await?;
+    store::notifications::record(&mut conn, &done).await?;
+    conn.give_back();
     Ok(done.len())
 }
 
