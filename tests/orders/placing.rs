@@ -110,9 +110,10 @@ async fn stock_never_drops_below_reservations() {
 #[tokio::test]
 async fn no_index_of_orders_has_what_changes() {
     let shop = Shop::without_worker().await;
-    let query = "SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'shop.orders'::regclass";
+    let query = "SELECT pg_get_indexdef(indexrelid) FROM pg_index
+        WHERE indrelid IN ('shop.orders'::regclass, 'shop.reservations'::regclass)";
     let indexes: Vec<String> = sqlx::query_scalar(query).fetch_all(&shop.pool).await.expect("it reads");
-    assert!(indexes.len() >= 4, "{indexes:?}");
+    assert!(indexes.len() >= 5, "{indexes:?}");
     for word in ["state", "updated_at", "captured", "refunded", "placed_at"] {
         assert!(!indexes.iter().any(|index| index.contains(word)), "{word}: {indexes:?}");
     }

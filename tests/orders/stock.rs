@@ -166,3 +166,18 @@ async fn a_cancelled_order_is_restocked_once() {
     assert_eq!(moves(&shop, RELEASE, id).await, 0);
     assert_eq!(shop.shelf("tea").await, (10, 0));
 }
+
+/// What keeps an order from holding a line twice, should a lock ever be forgotten.
+#[tokio::test]
+async fn a_second_active_reservation_of_a_line_is_refused() {
+    let shop = Shop::without_worker().await;
+    shop.stock("tea", 10).await;
+    let id = held(&shop).await;
+    let hold = async || sqlx::query(HOLD).bind(vec![id]).execute(&shop.pool).await;
+    let again = hold().await.expect_err("it holds the line");
+    assert!(again.to_string().contains("reservations_pkey"), "{again}");
+    let release = "UPDATE shop.reservations SET state = 'released' WHERE order_id = $1";
+    sqlx::query(release).bind(id).execute(&shop.pool).await.expect("releases");
+    hold().await.expect("a new round");
+    assert!(hold().await.is_err(), "which is active, too");
+}
