@@ -1,6 +1,6 @@
 -- Inserts orders, their lines and their events. Called by store/orders.rs, inside the transaction that starts the orders' runs.
 -- One statement, because accepting an order is what customers wait for: each statement is a round trip.
--- t: one reading of the clock for both times, so that a new order has not changed since it was created.
+-- t: one reading of the clock for all times, so that a new order has not changed since it was created.
 WITH t AS MATERIALIZED (SELECT shop.now() AS now),
 o AS (
     INSERT INTO shop.orders (id, run_id, customer_id, state, payment_state, stock_state, currency, total, refund_tiers,
@@ -17,8 +17,8 @@ l AS (
     FROM unnest($11::uuid[], $12::text[], $13::bigint[], $14::bigint[]) AS k(order_id, sku, quantity, price)
 ),
 e AS (
-    INSERT INTO shop.event (id, type, subject, dataschema, data)
-    SELECT k.id, k.type, k.subject, k.dataschema, k.data::jsonb
-    FROM unnest($15::uuid[], $16::text[], $17::text[], $18::text[], $19::text[]) AS k(id, type, subject, dataschema, data)
+    INSERT INTO shop.event (id, type, subject, dataschema, data, at)
+    SELECT k.id, k.type, k.subject, k.dataschema, k.data::jsonb, t.now
+    FROM t, unnest($15::uuid[], $16::text[], $17::text[], $18::text[], $19::text[]) AS k(id, type, subject, dataschema, data)
 )
 SELECT now FROM t

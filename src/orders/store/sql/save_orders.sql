@@ -2,8 +2,8 @@
 -- transaction: that lock, not a condition here, is what keeps two writers apart. Which moves are legal is orders/state.rs's.
 -- e: the events, in the same statement: they cost no round trip, and their places are drawn under the orders' locks.
 WITH e AS (
-    INSERT INTO shop.event (id, type, subject, dataschema, data)
-    SELECT id, type, subject, dataschema, data::jsonb
+    INSERT INTO shop.event (id, type, subject, dataschema, data, at)
+    SELECT id, type, subject, dataschema, data::jsonb, (SELECT shop.now())
     FROM unnest($21::uuid[], $22::text[], $23::text[], $24::text[], $25::text[]) AS k (id, type, subject, dataschema, data)
 )
 UPDATE shop.orders o
