@@ -32,6 +32,8 @@ pub(super) struct Counters {
     /// Updates, and those of them that touched no index.
     pub(super) updates: i64,
     pub(super) hot_updates: i64,
+    /// Pages that were looked at in it, wherever they were found.
+    pub(super) pages: i64,
     /// Deadlocks in it.
     pub(super) deadlocks: i64,
     /// Statements of this process, where it counts them.
@@ -59,6 +61,7 @@ impl Counters {
             sqlx::query("SELECT 1").execute(&mut *conn).await?;
         }
         let query = "SELECT (pg_current_wal_lsn() - '0/0')::bigint AS wal, d.xact_commit, d.deadlocks,
+                d.blks_hit + d.blks_read AS pages,
                 pg_database_size(current_database()) AS size,
                 coalesce(t.rows, 0)::bigint AS rows, coalesce(t.updates, 0)::bigint AS updates, coalesce(t.hot, 0)::bigint AS hot
             FROM pg_stat_database d, (
@@ -73,6 +76,7 @@ impl Counters {
             rows: row.try_get("rows")?,
             updates: row.try_get("updates")?,
             hot_updates: row.try_get("hot")?,
+            pages: row.try_get("pages")?,
             deadlocks: row.try_get("deadlocks")?,
             statements: None,
         })

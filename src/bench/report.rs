@@ -59,6 +59,8 @@ pub struct Figures {
     pub rows_per_run: f64,
     /// Updates that touched no index, of all.
     pub hot_share: f64,
+    /// Pages that Postgres looked at, per run, wherever it found them.
+    pub pages_per_run: f64,
     /// Growth of the database, per run.
     pub db_bytes_per_run: i64,
     /// Deadlocks that Postgres broke.
@@ -102,6 +104,7 @@ impl Figures {
             } else {
                 (after.hot_updates - before.hot_updates) as f64 / updates as f64
             },
+            pages_per_run: per_run(after.pages - before.pages),
             db_bytes_per_run: per_run(after.size - before.size) as i64,
             deadlocks: after.deadlocks - before.deadlocks,
             rss_mb: measure::read_peak_rss_mb(),

@@ -3,14 +3,17 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use backstitch::{
-    orders::{Contact, Error, PlaceOrder, Placed, WebhookTaken},
+    orders::{Contact, Error, PlaceOrder, Placed, ShopSettings, WebhookTaken},
     payments::{Secret, sign},
 };
 use futures_util::future::join_all;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{shop::Shop, support::shop::order_request};
+use crate::{
+    shop::{Opening, Shop},
+    support::shop::order_request,
+};
 
 /// The event that webhooks bring here.
 const KIND: &str = "payment_intent.succeeded";
@@ -115,6 +118,38 @@ async fn a_key_that_comes_twice_at_once_is_one_order() {
     assert_eq!(again.iter().filter(|placed| code(placed) == "created").count(), 3);
     assert_eq!(again.iter().filter(|placed| code(placed) == "known").count(), 57);
     assert_eq!(count(&shop, "SELECT count(*) FROM shop.orders").await, 6);
+}
+
+#[tokio::test]
+async fn too_many_of_a_customer_are_refused_among_others() {
+    let settings = ShopSettings { orders_in_flight: Some(3), ..ShopSettings::default() };
+    let shop = Shop::with(Opening { worker: false, settings, ..Opening::default() }).await;
+    shop.stock("tea", 1_000).await;
+    // Of eight customers ten each; the last of each is the first once more.
+    let place = |n: usize| {
+        let wanted = PlaceOrder { customer_id: format!("c{}", n % 8), ..order_request("tok_ok", &[("tea", 1)]) };
+        let shop = &shop;
+        async move { shop.orders.place(&wanted, Some(&format!("k{}", n % 72))).await }
+    };
+    let placed = join_all((0..80).map(place)).await;
+    let codes: Vec<&str> = placed.iter().map(code).collect();
+    for customer in 0..8 {
+        let created = codes.iter().skip(customer).step_by(8).filter(|code| **code == "created").count();
+        assert_eq!(created, 3, "{codes:?}");
+        let twice = [codes[customer], codes[customer + 72]];
+        assert!(!twice.contains(&"created") || twice.contains(&"known"), "{twice:?}");
+        assert!(twice.contains(&"created") || twice == ["rate_limited"; 2], "{twice:?}");
+    }
+    assert!(codes.iter().all(|code| ["created", "known", "rate_limited"].contains(code)), "{codes:?}");
+    assert_eq!(count(&shop, "SELECT count(*) FROM shop.orders").await, 24);
+    assert_eq!(count(&shop, "SELECT count(*) FROM backstitch.run").await, 24);
+    assert_eq!(count(&shop, "SELECT count(*) FROM shop.order_keys").await, 24, "who is refused takes no key");
+    let commits = count(&shop, "SELECT count(DISTINCT xmin::text) FROM shop.orders").await;
+    assert!(commits < 16, "{commits} commits");
+    let refused = codes.iter().position(|code| *code == "rate_limited").expect("some are");
+    let end = "UPDATE shop.orders SET state = 'cancelled', cancel_reason = 'customer' WHERE customer_id = $1";
+    sqlx::query(end).bind(format!("c{}", refused % 8)).execute(&shop.pool).await.expect("they end");
+    assert_eq!(code(&place(refused).await), "created");
 }
 
 #[tokio::test]

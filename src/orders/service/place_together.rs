@@ -70,10 +70,6 @@ impl Orders {
         traceparent: Option<String>,
     ) -> Result<Placed, Error> {
         let new = self.new_order(request, key, traceparent)?;
-        // A customer's orders in flight are counted under a lock, for which others would have to wait.
-        if self.settings.orders_in_flight.is_some() {
-            return self.place_alone(&new).await;
-        }
         self.placing.submit(&Placing(self.clone()), new).await.unwrap_or_else(|| Err(lost()))
     }
 
@@ -93,12 +89,6 @@ impl Orders {
         let mut tx = self.engine.begin().await?;
         let written = self.write(&mut tx, std::slice::from_ref(new)).await?.pop();
         let written = written.ok_or_else(|| Error::InvalidRequest("nothing was to be placed".to_owned()))?;
-        if let (Written::Placed(order), Some(most)) = (&written, self.settings.orders_in_flight) {
-            let in_flight = store::orders::count_in_flight(&mut tx, &order.customer_id, most.saturating_add(1)).await?;
-            if in_flight > i64::from(most) {
-                return Err(Error::TooManyInFlight { most });
-            }
-        }
         tx.commit().await?;
         self.engine.hint();
         self.answer(new, written).await
@@ -117,6 +107,7 @@ impl Orders {
             })
             .collect();
         take_keys(tx, new, &mut written).await?;
+        self.refuse_too_many(tx, new, &mut written).await?;
         let orders: Vec<&Order> = written.iter().filter_map(Written::order).collect();
         if orders.is_empty() {
             return Ok(written);
@@ -136,6 +127,50 @@ impl Orders {
             }
         }
         Ok(written)
+    }
+
+    /// Refuses orders of customers who have as many in flight as they may; of several at once the first are placed. Counted after
+    /// the keys are taken: a request that comes again is no order more.
+    async fn refuse_too_many(
+        &self,
+        tx: &mut PgConnection,
+        new: &[NewOrder],
+        written: &mut [Written],
+    ) -> Result<(), Error> {
+        let Some(most) = self.settings.orders_in_flight else { return Ok(()) };
+        let customers: BTreeSet<&str> = new
+            .iter()
+            .zip(&*written)
+            .filter_map(|(new, written)| written.order().map(|_| new.request.customer_id.as_str()))
+            .collect();
+        if customers.is_empty() {
+            return Ok(());
+        }
+        let customers: Vec<&str> = customers.into_iter().collect();
+        let mut in_flight = store::orders::count_in_flight(tx, &customers, most).await?;
+        let (mut keys, mut refused) = (Vec::new(), Vec::new());
+        for (new, written) in new.iter().zip(&mut *written) {
+            let Some(order) = written.order() else { continue };
+            let count = in_flight.entry(order.customer_id.clone()).or_default();
+            if *count < i64::from(most) {
+                *count += 1;
+                continue;
+            }
+            keys.extend(new.key.as_ref().map(|(key, _)| key.as_str()));
+            refused.push(new.id);
+            *written = Written::Refused(Error::TooManyInFlight { most });
+        }
+        if !keys.is_empty() {
+            store::orders::give_back_keys(tx, &keys, &refused).await?;
+        }
+        for (new, written) in new.iter().zip(written) {
+            // The same request twice at once: the key is nobody's now.
+            let key = new.key.as_ref().map(|(key, _)| key.as_str());
+            if matches!(written, Written::KeyTaken) && key.is_some_and(|key| keys.contains(&key)) {
+                *written = Written::Refused(Error::TooManyInFlight { most });
+            }
+        }
+        Ok(())
     }
 
     fn run_of(&self, new: &NewOrder, order: &Order) -> Result<StartRun, Error> {

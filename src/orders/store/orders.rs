@@ -91,6 +91,13 @@ pub(crate) async fn claim_keys(conn: &mut PgConnection, keys: &[OrderKey<'_>]) -
         .await
 }
 
+/// Gives back the keys of orders that are not placed after all.
+pub(crate) async fn give_back_keys(conn: &mut PgConnection, keys: &[&str], orders: &[Uuid]) -> Result<(), sqlx::Error> {
+    let query = "DELETE FROM shop.order_keys WHERE key = ANY ($1) AND order_id = ANY ($2)";
+    sqlx::query(query).bind(keys).bind(orders).execute(conn).await?;
+    Ok(())
+}
+
 /// The order that a key stands for, and the hash of its request.
 pub(crate) async fn key_owner(conn: &mut PgConnection, key: &str) -> Result<Option<(Uuid, Vec<u8>)>, sqlx::Error> {
     let query = "SELECT order_id, hash FROM shop.order_keys WHERE key = $1";
@@ -217,13 +224,20 @@ pub(crate) async fn find_all(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Ha
     Ok(with_lines(conn, found).await?.into_iter().map(|order| (order.id, order)).collect())
 }
 
-/// A customer's orders that are neither delivered nor cancelled, counted up to `most`. Until the transaction ends nobody else
-/// counts this customer's.
-pub(crate) async fn count_in_flight(conn: &mut PgConnection, customer: &str, most: u32) -> Result<i64, sqlx::Error> {
-    sqlx::query(include_str!("sql/lock_customer.sql")).bind(customer).execute(&mut *conn).await?;
-    let query = "SELECT count(*) FROM (SELECT FROM shop.orders
-        WHERE customer_id = $1 AND archived_at IS NULL AND state NOT IN ('delivered', 'cancelled') LIMIT $2) o";
-    sqlx::query_scalar(query).bind(customer).bind(i64::from(most)).fetch_one(conn).await
+/// Orders of each customer that are neither delivered nor cancelled, counted up to `most`. Until the transaction ends nobody else
+/// counts these customers'.
+pub(crate) async fn count_in_flight(
+    conn: &mut PgConnection,
+    customers: &[&str],
+    most: u32,
+) -> Result<HashMap<String, i64>, sqlx::Error> {
+    sqlx::query(include_str!("sql/lock_customers.sql")).bind(customers).execute(&mut *conn).await?;
+    let query = "SELECT c.id, (SELECT count(*) FROM (SELECT FROM shop.orders o WHERE o.customer_id = c.id
+        AND o.archived_at IS NULL AND o.state NOT IN ('delivered', 'cancelled') LIMIT $2) o)
+        FROM unnest($1::text[]) AS c (id)";
+    let counts: Vec<(String, i64)> =
+        sqlx::query_as(query).bind(customers).bind(i64::from(most)).fetch_all(conn).await?;
+    Ok(counts.into_iter().collect())
 }
 
 /// An order's run, and where the order stands.
