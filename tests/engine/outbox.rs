@@ -250,6 +250,10 @@ async fn a_sink_that_is_down_delays_only_itself() {
     down.is_down.store(false, Ordering::SeqCst);
     wait_until("it has caught up", async || down.all().len() >= 250).await;
     assert!(numbers(&down.all()).into_iter().eq(0..250));
+    let state = async || t.engine.sinks().await.expect("reads").remove(0);
+    wait_until("that is on record", async || state().await.sequence == 250).await;
+    let state = state().await;
+    assert_eq!((state.failures, state.failing_since, state.error), (0, None, None), "it works again");
     relay.kill();
 }
 

@@ -44,6 +44,24 @@ async fn a_topics_records_are_handled_once() {
 }
 
 #[tokio::test]
+async fn each_partition_of_each_topic_has_its_own_position() {
+    let t = TestEngine::idle().await;
+    let (first, second) = (part(), TopicPart { part: 1, ..part() });
+    let third = TopicPart { topic: "letters".to_owned(), part: 0 };
+    let other = Mapping { source: "post".to_owned(), ..mapping() };
+    let all = [(mapping(), first.clone()), (mapping(), second), (mapping(), third), (other, first)];
+    for ((mapping, from), count) in all.iter().zip(1..) {
+        let records: Vec<TopicRecord> =
+            (0..count).map(|at| begin(at, &format!("{}/{}/{at}", from.topic, from.part))).collect();
+        assert_eq!(t.engine.receive_from_topic(mapping, from, &records).await.ok(), Some(count));
+    }
+    for ((mapping, from), count) in all.iter().zip(1..) {
+        assert_eq!(t.engine.topic_position(mapping, from).await.ok(), Some(count));
+    }
+    assert_eq!(t.count("run").await, 10);
+}
+
+#[tokio::test]
 async fn garbage_in_a_topic_is_parked_and_stops_nothing() {
     let t = TestEngine::idle().await;
     let nested = format!(r#"{{"id":"deep","type":"begin","data":{}{}}}"#, "[".repeat(125), "]".repeat(125));

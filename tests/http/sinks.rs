@@ -21,7 +21,10 @@ use crate::support::{TestDatabase, wait_until};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-/// Takes what is signed well, and answers 503 to every third request.
+/// What it says to every third request. None of it is a reason to pass an event over.
+const REFUSALS: [StatusCode; 3] = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::PAYLOAD_TOO_LARGE, StatusCode::FOUND];
+
+/// Takes what is signed well, and refuses every third request.
 #[derive(Clone, Default)]
 struct Receiver {
     requests: Arc<AtomicUsize>,
@@ -38,8 +41,9 @@ async fn receive(State(receiver): State<Receiver>, headers: HeaderMap, body: Byt
     let event: Event = serde_json::from_slice(&body).expect("a CloudEvent");
     assert_eq!(header("webhook-id"), Some(event.id.to_string().as_str()));
     assert_eq!(header("content-type"), Some("application/cloudevents+json"));
-    if receiver.requests.fetch_add(1, Ordering::SeqCst) % 3 == 1 {
-        return StatusCode::SERVICE_UNAVAILABLE;
+    let before = receiver.requests.fetch_add(1, Ordering::SeqCst);
+    if before % 3 == 1 {
+        return REFUSALS[before / 3 % REFUSALS.len()];
     }
     receiver.taken.lock().expect("no panic").push(event);
     StatusCode::NO_CONTENT

@@ -76,6 +76,21 @@ async fn each_event_reaches_its_topic_over_cuts() {
     relay.abort();
 }
 
+#[tokio::test]
+async fn a_frozen_connection_is_given_up() {
+    let Some(broker) = Broker::start().await else { return };
+    let database = TestDatabase::new().await;
+    let engine = engine(&database, broker.servers());
+    let relay = tokio::spawn(engine.maintenance(Default::default()).run(std::future::pending()));
+    emit(&engine, 0..6).await;
+    wait_until_within(PATIENCE, "the first have arrived", async || has_got(&engine, 6).await).await;
+    broker.proxy.freeze();
+    emit(&engine, 6..12).await;
+    wait_until_within(PATIENCE, "all have arrived", async || has_got(&engine, 12).await).await;
+    assert_complete(&broker.read_topic("orders").await, 6);
+    relay.abort();
+}
+
 /// What another client reads; none where it can't be had, and that is known.
 fn read_back(broker: &Broker) -> Option<Vec<Value>> {
     let root = env!("CARGO_MANIFEST_DIR");

@@ -15,6 +15,7 @@ use backstitch::{
 use serde_json::{Value, json};
 use sqlx::postgres::PgPoolOptions;
 use tokio::net::TcpListener;
+use uuid::Uuid;
 
 use crate::{notices::Teller, support::wait_until_within};
 
@@ -28,7 +29,7 @@ struct Provider {
 }
 
 async fn take(State(provider): State<Provider>, Json(body): Json<Value>) -> StatusCode {
-    provider.calls.lock().expect("no panic").push(body["id"].clone());
+    provider.calls.lock().expect("no panic").push(body);
     let status = *provider.answers.lock().expect("no panic");
     match status {
         Some(status) => StatusCode::from_u16(status).expect("a status"),
@@ -56,6 +57,11 @@ impl Provider {
     fn calls(&self) -> Vec<Value> {
         self.calls.lock().expect("no panic").clone()
     }
+
+    /// The id of the message of each call.
+    fn ids(&self) -> Vec<Value> {
+        self.calls().iter().map(|body| body["id"].clone()).collect()
+    }
 }
 
 #[tokio::test]
@@ -71,7 +77,7 @@ async fn a_provider_is_left_alone_sooner_than_a_vendor() {
     })
     .await;
     // Each once or twice. Of fewer than twenty calls nothing follows for a vendor.
-    assert!(provider.calls().len() < 20, "{:?}", provider.calls());
+    assert!(provider.calls().len() < 20, "{:?}", provider.ids());
 }
 
 #[tokio::test]
@@ -89,5 +95,39 @@ async fn what_a_killed_worker_was_sending_is_soon_sent() {
     provider.answer(202);
     teller.work();
     let sent = teller.until(order, NotificationState::Sent).await;
-    assert_eq!((provider.calls(), sent.attempts), (vec![json!(sent.id); 2], 2));
+    assert_eq!((provider.ids(), sent.attempts), (vec![json!(sent.id); 2], 2));
+}
+
+#[tokio::test]
+async fn nobody_else_sends_what_takes_a_worker_long() {
+    let (provider, settings) = Provider::start(None).await;
+    // Two, each of which is waited for ten seconds: a claim that is not renewed is over by then.
+    let url = settings.notices_url.as_ref().expect("a URL").expose();
+    let more = json!({
+        "recipients": {"order.placed": {"operator": ["webhook"]}},
+        "providers": {"webhook": [{"name": "second", "url": url}]},
+    });
+    let file = std::env::temp_dir().join(format!("notices-{}.json", Uuid::now_v7()));
+    std::fs::write(&file, more.to_string()).expect("a file");
+    let teller = Teller::open(&NoticeSettings { notices: Some(file.clone()), ..settings.clone() }, 2).await;
+    std::fs::remove_file(file).expect("it is there");
+    let order = teller.place("ada@example.com").await;
+    let failed = teller.until(order, NotificationState::Failed).await;
+    assert_eq!((provider.ids(), failed.attempts), (vec![json!(failed.id); 2], 1));
+}
+
+#[tokio::test]
+async fn amounts_have_the_decimals_of_their_currency() {
+    let (provider, settings) = Provider::start(Some(202)).await;
+    let teller = Teller::open(&settings, 1).await;
+    for (currency, price) in [("JPY", "1000 JPY each"), ("KWD", "1.000 KWD each"), ("EUR", "10.00 EUR each")] {
+        let item = json!({"name": "tea", "price": 1000, "currency": currency, "on_hand": 100_000});
+        let item = serde_json::from_value(item).expect("an item");
+        teller.orders.put_item("tea", &item).await.expect("it is put");
+        let order = teller.place("ada@example.com").await;
+        let sent = teller.until(order, NotificationState::Sent).await;
+        let calls = provider.calls();
+        let text = calls.iter().find(|body| body["id"] == json!(sent.id)).and_then(|body| body["text"].as_str());
+        assert!(text.is_some_and(|text| text.contains(price)), "{text:?}");
+    }
 }

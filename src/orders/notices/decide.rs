@@ -133,6 +133,33 @@ mod tests {
     }
 
     #[test]
+    fn each_channel_reaches_people_at_their_own_address() {
+        let (email, phone) = (Some("ada@example.com".to_owned()), Some("+491701234567".to_owned()));
+        let seller = |id: &str| (id.to_owned(), format!("{id}@example.com"));
+        let concerned = Concerned {
+            customer_id: "ada".to_owned(),
+            contact: Contact { email, phone, locale: Some("de".to_owned()) },
+            sellers: vec![seller("s1"), seller("s2")],
+        };
+        let addresses = |recipient, channel| {
+            let cause = (Uuid::nil(), Uuid::nil(), "order.placed");
+            let made = to_one(cause, &concerned, &Routes::default(), recipient, channel);
+            made.into_iter().map(|new| (new.seller_id.unwrap_or_default(), new.address)).collect::<Vec<_>>()
+        };
+        let to = |address: &str| vec![(String::new(), address.to_owned())];
+        let sellers = vec![seller("s1"), seller("s2")];
+        for (recipient, email, sms, push) in [
+            (Recipient::Customer, to("ada@example.com"), to("+491701234567"), to("ada")),
+            (Recipient::Seller, sellers, vec![], vec![]),
+            (Recipient::Operator, vec![], vec![], vec![]),
+        ] {
+            let (webhook, log) = (to(""), to(""));
+            let expected = [email, sms, push, webhook, log];
+            assert_eq!(Channel::ALL.map(|channel| addresses(recipient, channel)), expected, "{recipient:?}");
+        }
+    }
+
+    #[test]
     fn customer_and_seller_are_told_every_state() {
         let routes = Routes::default();
         for event in EVENT_TYPES {
