@@ -54,6 +54,11 @@ impl Provider {
         *self.answers.lock().expect("no panic") = Some(status);
     }
 
+    /// From now on it never answers.
+    fn hang(&self) {
+        *self.answers.lock().expect("no panic") = None;
+    }
+
     fn calls(&self) -> Vec<Value> {
         self.calls.lock().expect("no panic").clone()
     }
@@ -130,4 +135,37 @@ async fn amounts_have_the_decimals_of_their_currency() {
         let text = calls.iter().find(|body| body["id"] == json!(sent.id)).and_then(|body| body["text"].as_str());
         assert!(text.is_some_and(|text| text.contains(price)), "{text:?}");
     }
+}
+
+#[tokio::test]
+async fn a_worker_that_lost_its_claim_records_nothing() {
+    let (provider, settings) = Provider::start(None).await;
+    let teller = Teller::open(&settings, 1).await;
+    let order = teller.place("ada@example.com").await;
+    wait_until_within(PATIENCE, "it is being sent", async || provider.calls().len() == 1).await;
+    // Another has it now, and the first one's call fails later.
+    let take = "UPDATE shop.notification SET attempts = 2, next_attempt_at = now() + interval '1 hour'";
+    sqlx::query(take).execute(&teller.shop.pool).await.expect("it is taken");
+    provider.answer(202);
+    let next = teller.place("grace@example.com").await;
+    teller.until(next, NotificationState::Sent).await;
+    let seen = teller.until(order, NotificationState::Pending).await;
+    assert_eq!((seen.attempts, seen.last_error), (2, None));
+}
+
+#[tokio::test]
+async fn an_attempt_under_way_says_nothing_of_a_resend() {
+    let (provider, settings) = Provider::start(Some(503)).await;
+    let teller = Teller::open(&settings, 1).await;
+    let order = teller.place("ada@example.com").await;
+    let failed = teller.until(order, NotificationState::Failed).await;
+    provider.hang();
+    let calls = provider.calls().len();
+    wait_until_within(PATIENCE, "it is being sent again", async || provider.calls().len() > calls).await;
+    let before = teller.until(order, NotificationState::Failed).await.attempts;
+    let again = teller.orders.resend_notification(failed.id).await.expect("it is sent again");
+    assert_eq!((again.state, again.attempts), (NotificationState::Pending, before + 1));
+    provider.answer(202);
+    let sent = teller.until(order, NotificationState::Sent).await;
+    assert_eq!(sent.attempts, before + 2, "the failure between them is not on record");
 }
