@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message as Mail, Tokio1Executor,
     message::{Mailbox, header::ContentType},
+    transport::smtp::PoolConfig,
 };
 
 use super::{Message, Provider, SendError};
@@ -13,6 +14,9 @@ use crate::tls::install_crypto_provider;
 
 /// For each command of the server's.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+
+/// Connections that are kept. One more is made for each mail that finds none, and thrown away after it.
+const KEPT: u32 = 16;
 
 /// One mail server.
 pub(super) struct Smtp {
@@ -31,7 +35,8 @@ impl Smtp {
         // Not the library's words: they may repeat a password.
         let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url);
         let builder = builder.map_err(|_| "not the URL of a mail server, such as smtp://user:password@host:25")?;
-        Ok(Self { name: name.to_owned(), from, transport: builder.timeout(Some(ANSWERS_WITHIN)).build() })
+        let builder = builder.timeout(Some(ANSWERS_WITHIN)).pool_config(PoolConfig::new().max_size(KEPT));
+        Ok(Self { name: name.to_owned(), from, transport: builder.build() })
     }
 
     async fn lets_us_in(&self) -> bool {

@@ -14,10 +14,10 @@ use crate::{
 };
 
 /// Claimed at a time.
-const BATCH: i64 = 32;
+const BATCH: i64 = 64;
 
-/// Sent at a time: few, so that providers' connections are kept and used again, and orders get their share of the machine.
-const AT_A_TIME: usize = 8;
+/// Sent at a time: not more than a mail server's connections that are kept, and so that orders get their share of the machine.
+const AT_A_TIME: usize = 16;
 
 /// How long they are a worker's without a word of it, in seconds.
 const CLAIMED_FOR: f64 = 12.0;
