@@ -8,6 +8,7 @@
 //! | `idle`, `mixed`, `large` | single runs: on the idle engine, in the middle of others, of very many steps |
 //! | `pace`, `timers`, `history`, `soak` | very many that are parked, or have ended, or come for long |
 //! | `orders`, `shop` | the shop through REST |
+//! | `peers` | the order saga that bench/peers has for other engines |
 //! | `rest`, `workers` | with processes beside this one |
 //! | `floor` | what Postgres and disk do without any engine |
 //! | `turns`, `rival`, `compare` | rounds of ours and of other programs in turn; such a program; what came of them |
@@ -30,6 +31,8 @@ mod pace;
 mod park;
 mod parts;
 mod payload;
+#[cfg(feature = "shop")]
+mod peers;
 mod place;
 mod plain;
 mod report;
@@ -66,6 +69,9 @@ pub enum Name {
     /// The same, with one item in every order
     #[cfg(feature = "shop")]
     HotItem,
+    /// The order saga that bench/peers has for other engines
+    #[cfg(feature = "shop")]
+    Peers,
     /// Five steps, each one INSERT in the caller's table
     Transactional,
     /// Five undoable and verifiable steps
@@ -115,6 +121,11 @@ pub async fn run_scenario(name: Name, place: &Place) -> anyhow::Result<Figures> 
         Name::Orders => orders::run(place).await,
         #[cfg(feature = "shop")]
         Name::HotItem => orders::run_hot_item(place).await,
+        #[cfg(feature = "shop")]
+        Name::Peers => {
+            let (peers, place) = peers::Peers::open(place).await?;
+            closed::run(peers, &place).await
+        }
         Name::Transactional => closed::run(transactional::Transactional::new()?, place).await,
         Name::Saga => closed::run(saga::Saga::new()?, place).await,
         Name::Compensate => closed::run(saga::Compensate::new()?, place).await,

@@ -41,6 +41,7 @@ const SQL_EXCEPTIONS: &[(&str, &str)] = &[
     ("src/telemetry/statements.rs", "knows by their ends how many transactions began"),
     ("src/bench/floor.rs", "commits and inserts into a table of its own, without any engine"),
     ("src/bench/transactional.rs", "plays a caller who has a table"),
+    ("src/bench/peers.rs", "plays a caller who has a table"),
 ];
 
 /// A file of the project: its path from the root, with `/`, and its text.
