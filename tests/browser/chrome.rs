@@ -1,6 +1,8 @@
 //! A browser for one test: chromedriver on a free port, a session, and what tests ask of pages.
 
 use std::{
+    io::{Read, Write},
+    net::TcpStream,
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -22,7 +24,21 @@ const DRIVERS: [&str; 2] = ["chromedriver", "/usr/lib/chromium/chromedriver"];
 pub(crate) struct Chrome {
     pub(crate) client: Client,
     origin: String,
+    session: String,
+    driver_address: String,
     _driver: Child,
+}
+
+/// A driver that is killed leaves its browser behind, so it is asked to end it first. Without await, for a test that panics.
+impl Drop for Chrome {
+    fn drop(&mut self) {
+        let address = self.driver_address.trim_start_matches("http://");
+        let Ok(mut driver) = TcpStream::connect(address) else { return };
+        let request = format!("DELETE {} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n", self.session);
+        let _ = driver.set_read_timeout(Some(PATIENCE));
+        let _ = driver.write_all(request.as_bytes());
+        let _ = driver.read(&mut [0; 64]); // the answer comes when the browser has ended
+    }
 }
 
 impl Chrome {
@@ -42,7 +58,9 @@ impl Chrome {
             .connect(&address)
             .await
             .expect("Chromium starts: scripts/ensure-chromium.sh installs it");
-        let chrome = Self { client, origin: origin.to_owned(), _driver: driver };
+        let session = client.session_id().await.expect("an answer").expect("a session");
+        let session = format!("/session/{session}");
+        let chrome = Self { client, origin: origin.to_owned(), session, driver_address: address, _driver: driver };
         chrome.size(1280, 900).await;
         chrome.scheme("light").await;
         chrome
