@@ -179,7 +179,7 @@ struct Taken {
     intent: Option<String>,
 }
 
-/// A step on the tables: one transaction with its record, and one statement or two for all that are due.
+/// A step on the tables: one transaction with its record, and as many statements for all that are due as for one.
 macro_rules! transactional {
     ($type:ident, $name:literal, $input:ty, $do:ident) => {
         struct $type;

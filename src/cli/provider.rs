@@ -6,12 +6,9 @@ use super::{
     answer::{show, show_list},
     client::{Client, ServerArgs, encoded},
     output::{Out, cut, table},
-    vendor::{describe_breakers, describe_setting, parse_mode},
+    vendor::{SetArgs, describe_breakers, describe_setting},
 };
-use crate::{
-    engine::BreakerMode,
-    orders::{ProviderInfo, SetBreakers},
-};
+use crate::orders::{ProviderInfo, SetBreakers};
 
 /// The subcommands.
 #[derive(Debug, clap::Subcommand)]
@@ -20,19 +17,6 @@ pub(super) enum Verb {
     List,
     /// Give a provider no message (open), all of them (closed), or leave it to the breakers (auto)
     Set(SetArgs),
-}
-
-/// Arguments of `set`.
-#[derive(Debug, clap::Args)]
-pub(super) struct SetArgs {
-    /// The provider
-    name: String,
-    /// What its breakers are to do
-    #[arg(value_parser = parse_mode())]
-    state: BreakerMode,
-    /// Reason, shown with the provider and kept in the audit log
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
 }
 
 /// Carries out a subcommand.

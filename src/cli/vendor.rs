@@ -22,20 +22,20 @@ pub(super) enum Verb {
     Set(SetArgs),
 }
 
-/// Arguments of `set`.
+/// Arguments of `set`, of vendors and of providers of notices.
 #[derive(Debug, clap::Args)]
 pub(super) struct SetArgs {
-    /// The vendor
-    name: String,
+    /// Its name
+    pub(super) name: String,
     /// What its breakers are to do
     #[arg(value_parser = parse_mode())]
-    state: BreakerMode,
-    /// Reason, shown with the vendor and kept in the audit log
+    pub(super) state: BreakerMode,
+    /// Reason, shown with it and kept in the audit log
     #[arg(long, value_name = "TEXT")]
-    reason: String,
+    pub(super) reason: String,
 }
 
-pub(super) fn parse_mode() -> impl TypedValueParser<Value = BreakerMode> {
+fn parse_mode() -> impl TypedValueParser<Value = BreakerMode> {
     PossibleValuesParser::new(BreakerMode::WORDS).try_map(|word| word.parse::<BreakerMode>())
 }
 

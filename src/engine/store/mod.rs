@@ -109,7 +109,8 @@ pub(crate) struct SessionLimits {
 
 /// Connection options for the hot statements. Their plans are pinned: unnest() of a parameter is always taken for ten
 /// rows, and a table that looks empty (just vacuumed, or a new week's partition) would get a scan of the whole of it, or of a whole
-/// index, cached for the time when it is not. Where pages cost nothing, what is looked up by key is.
+/// index, cached for the time when it is not. Pages that cost nothing make a look by key the cheapest way while a table is not quite
+/// empty; for when it is, flush.sql and claim.sql leave no other way.
 pub(crate) fn hot_options(options: &PgConnectOptions, limits: SessionLimits) -> PgConnectOptions {
     let millis = |limit: Duration| limit.as_millis().to_string();
     session::pinned(options.clone())

@@ -8,6 +8,7 @@
 --    caller changes their order from claim to claim.
 -- Holds: what is held when the statement begins is left out. Neither array depends on a row, so each is made once in a
 --    claim, from a table that is empty most of the time (docs/decisions/0017).
+-- The runs of what was claimed are looked up by `= ANY (ARRAY[..])`, as in flush.sql, whose header says why.
 WITH f AS (
     UPDATE {schema}.lane SET beat = clock_timestamp() WHERE id = $1 AND token = $5 AND alive RETURNING id
 ),
