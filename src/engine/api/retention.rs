@@ -10,7 +10,7 @@ use crate::engine::{
     error::Error,
     names::check_name,
     read_models::{Keeping, Retention},
-    store::{audit, retention, start},
+    store::{audit, retention, start, statistics},
 };
 
 /// The shortest and the longest that can be set.
@@ -26,6 +26,11 @@ impl Engine {
     pub async fn keep(&self) -> Result<bool, Error> {
         Ok(retention::make_partition(self.schema(), self.pool()).await?
             || retention::sweep(self.schema(), self.pool(), self.keep_s()).await?)
+    }
+
+    /// Lets the planner know of tables that are no longer empty.
+    pub(crate) async fn renew_statistics(&self) -> Result<(), Error> {
+        statistics::analyze_filled(self.schema(), &mut *self.acquire().await?).await
     }
 
     fn keep_s(&self) -> i64 {

@@ -16,6 +16,7 @@ mod received;
 mod relay;
 mod retention;
 mod schedules;
+mod statistics;
 
 use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 
@@ -43,6 +44,7 @@ const TASKS: &[(&str, Tick)] = &[
     ("received events", |engine| received::tick(engine).boxed()),
     ("retention", |engine| retention::tick(engine).boxed()),
     ("schedules", |engine| schedules::tick(engine).boxed()),
+    ("statistics", |engine| statistics::tick(engine).boxed()),
 ];
 
 /// How maintenance is done.

@@ -22,6 +22,7 @@
 //! | `operations` | bulk operations and their runs |
 //! | `schedules` | schedules and their slots |
 //! | `retention` | makes partitions ahead; drops and deletes what has been kept long enough |
+//! | `statistics` | what the planner knows of runs and steps |
 //! | `received` | events from outside, and how far topics were handled |
 //! | `limits`, `breakers` | the token buckets and circuit breakers that processes share |
 //! | `outbox/` | events: emitted, numbered, read; how far each sink has got |
@@ -60,6 +61,7 @@ pub(crate) mod server;
 pub(crate) mod session;
 pub(crate) mod signals;
 pub(crate) mod start;
+pub(crate) mod statistics;
 pub(crate) mod timers;
 pub(crate) mod transaction;
 mod unhealthy;

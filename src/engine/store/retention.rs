@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::{
     schema::Schema,
+    statistics,
     transaction::{Transaction, acquire, begin},
 };
 use crate::engine::{
@@ -148,25 +149,8 @@ pub(crate) async fn sweep(schema: &Schema, pool: &PgPool, default_s: i64) -> Res
     if sweep_leftovers(schema, pool, default_s).await? {
         return Ok(true);
     }
-    analyze(schema, &mut *acquire(pool).await?).await?;
+    statistics::analyze_whole(schema, &mut *acquire(pool).await?).await?;
     Ok(false)
-}
-
-/// Autovacuum analyzes partitions but not the whole that they make up; without that, searches are planned blindly.
-async fn analyze(schema: &Schema, conn: &mut PgConnection) -> Result<(), Error> {
-    for (table, columns) in
-        [("run", "id, workflow_id, status, queue, created_at, parent_id, tags"), ("step", "run_id, seq, name")]
-    {
-        let query =
-            "SELECT coalesce(last_analyze < clock_timestamp() - interval '1 day', true) FROM pg_stat_user_tables
-            WHERE schemaname = '{schema}' AND relname = $1";
-        let is_due: Option<bool> = sqlx::query_scalar(schema.sql(query)).bind(table).fetch_optional(&mut *conn).await?;
-        if is_due == Some(true) {
-            let analyze = format!("ANALYZE {schema}.{table} ({columns})");
-            sqlx::query(AssertSqlSafe(analyze)).execute(&mut *conn).await?;
-        }
-    }
-    Ok(())
 }
 
 /// Drops a week whose runs have been kept long enough. False: too many of it stay, or somebody was in the way.
