@@ -77,9 +77,9 @@ async fn start(
 ) -> Result<Response, Problem> {
     let request = body.request(key, traceparent)?;
     let _place = app.starts.enter()?;
-    let started = app.engine.accept(request).await?;
+    let started = app.engine.accept(request.clone()).await?;
     note_run(started.run);
-    let run = app.engine.started_run(started).await.map_err(Error::after_write)?;
+    let run = app.engine.started_run(started, &request).await.map_err(Error::after_write)?;
     let id = run.id;
     let location = [(header::LOCATION, format!("/v1/runs/{id}"))];
     Ok((status(started), location, Answer(run)).into_response())

@@ -45,6 +45,10 @@ macro_rules! calls {
     };
 }
 
+fn accepted(run: RunId) -> Started {
+    Started { run, created: true, accepted_at: Some(chrono::DateTime::UNIX_EPOCH) }
+}
+
 fn schedule() -> ScheduleSpec {
     ScheduleSpec {
         cron: "0 0 1 1 *".to_owned(),
@@ -163,7 +167,7 @@ fn calls<'a>(
 fn calls_about_others<'a>(engine: &'a Engine, id: RunId, by: &'a Operator) -> Vec<(&'static str, Call<'a>)> {
     calls! {
         begin_impatient => engine.begin_impatient(),
-        started_run => engine.started_run(Started { run: id, created: true }),
+        started_run => async { engine.started_run(accepted(id), &request("scripted", &[call("note")])).await },
         receive => async { engine.receive(&source(), &event()).await },
         receive_from_topic => async { engine.receive_from_topic(&source(), &topic(), &[]).await },
         skip_in_topic => async { engine.skip_in_topic(&source(), &topic(), 1).await },

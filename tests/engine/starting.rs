@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use backstitch::engine::StartRun;
+use backstitch::engine::{Error, RunId, RunStatus, StartRun, Started, WaitKind};
 use futures_util::future::join_all;
 
 use crate::support::{engine::*, script::call};
@@ -82,4 +82,43 @@ async fn a_start_that_waits_holds_up_no_other() {
         assert!(start.expect("it ends").expect("it starts").created);
     }
     assert_eq!(t.count("run").await, 44);
+}
+
+#[tokio::test]
+async fn a_started_run_is_shown_as_it_was_accepted() {
+    let t = TestEngine::new().await;
+    let tags = [("a".to_owned(), "b".to_owned())].into();
+    let wanted = StartRun { tags, parent_id: Some(RunId::now_v7()), ..start("k") };
+    let started = t.engine.start(wanted.clone()).await.expect("it starts");
+    t.is(started.run, "completed").await;
+    // Read from its row; from then on it is known that somebody serves its queue.
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let run = t.engine.started_run(started, &wanted).await.expect("it is there");
+        assert_eq!((run.id, run.status), (started.run, RunStatus::Pending));
+        assert!(run.output.is_none() && run.started_at.is_none() && run.finished_at.is_none());
+        seen.push(serde_json::to_value(run).expect("JSON"));
+    }
+    assert_eq!(seen[0], seen[1], "from its row, and from its request");
+    assert_eq!(seen[0]["steps"], serde_json::json!([]));
+
+    let again = t.engine.start(wanted.clone()).await.expect("the key is known");
+    let again = t.engine.started_run(again, &wanted).await.expect("it is there");
+    assert_eq!((again.status, again.steps.map(|steps| steps.len())), (RunStatus::Completed, Some(1)), "as it stands");
+    let now = t.engine.now().await.expect("the time");
+    let later = StartRun { start_at: Some(now + chrono::TimeDelta::hours(1)), ..start("later") };
+    let started = t.engine.start(later.clone()).await.expect("it starts");
+    let later = t.engine.started_run(started, &later).await.expect("it is there");
+    assert_eq!((later.status, later.waiting_on.map(|on| on.kind)), (RunStatus::Waiting, Some(WaitKind::Start)));
+    let elsewhere = StartRun { queue: Some("elsewhere".to_owned()), ..start("elsewhere") };
+    for _ in 0..2 {
+        let started = Started { run: RunId::now_v7(), created: true, accepted_at: Some(now) };
+        assert!(matches!(t.engine.started_run(started, &elsewhere).await, Err(Error::UnknownRun(_))));
+    }
+    let started = t.engine.start(elsewhere.clone()).await.expect("it starts");
+    for _ in 0..2 {
+        let run = t.engine.started_run(started, &elsewhere).await.expect("it is there");
+        assert_eq!(run.waiting_on.map(|on| on.kind), Some(WaitKind::Queue), "nobody serves that queue");
+    }
+    t.finish().await;
 }

@@ -11,6 +11,7 @@ use sqlx::{PgPool, Postgres, pool::PoolConnection};
 use crate::engine::{
     api::{
         batcher::Batcher,
+        served::Served,
         start_request::{By, StartRun, Started},
     },
     breakers::SharedBreakers,
@@ -37,6 +38,7 @@ pub const DEFAULT_RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 #[derive(Clone, Debug)]
 pub(crate) struct KnownWorkflow {
     pub(crate) id: i32,
+    pub(crate) version: i32,
     pub(crate) internal: bool,
     pub(crate) deadline_ms: Option<i64>,
     /// The schema of its input, where this process has not got its code.
@@ -69,6 +71,8 @@ pub struct Engine {
     memory: Arc<Memory>,
     /// Starts that go together.
     starts: Arc<Starts>,
+    /// Where runs that are started now need not wait for a worker.
+    served: Arc<Served>,
     breakers: SharedBreakers,
 }
 
@@ -91,6 +95,7 @@ impl Engine {
             newest_workflows: Arc::default(),
             memory: Arc::default(),
             starts: Arc::default(),
+            served: Arc::default(),
             breakers: SharedBreakers::default(),
         }
     }
@@ -213,6 +218,10 @@ impl Engine {
 
     pub(super) fn starts(&self) -> &Arc<Starts> {
         &self.starts
+    }
+
+    pub(super) fn served(&self) -> &Served {
+        &self.served
     }
 
     pub(super) const fn shared_breakers(&self) -> &SharedBreakers {

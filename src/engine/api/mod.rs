@@ -4,6 +4,7 @@
 //! `schedules`, `retention` and `keys` for operators, audited by `audit`; `limits` and `received` are for those that take requests and events; `outbox` for events that leave; `search`, `why`, `export`, `gauges` and `limbo` only
 //! read. `migrations` makes the schema.
 
+mod accepted;
 mod audit;
 mod batcher;
 mod breakers;
@@ -23,6 +24,7 @@ mod retention;
 mod run;
 mod schedules;
 mod search;
+mod served;
 mod signals;
 mod start;
 mod start_request;

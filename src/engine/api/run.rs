@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use crate::engine::{
-    api::{engine::Engine, start_request::Started},
+    api::engine::Engine,
     core::model::RunId,
     error::Error,
     hints::Watch,
-    read_models::{Run, RunResult, RunStatus},
+    read_models::{Run, RunResult},
     store::{give_back, reads, search},
 };
 
@@ -52,25 +52,6 @@ impl Engine {
         found.children = Some(reads::load_children(self.schema(), &mut conn, run).await?);
         give_back(conn);
         Ok(found)
-    }
-
-    /// A run that was started a moment ago. Before a worker has it nothing else is on record of it, and nothing else is read.
-    ///
-    /// # Errors
-    /// `unknown_run`.
-    pub async fn started_run(&self, started: Started) -> Result<Run, Error> {
-        let mut conn = self.acquire().await?;
-        let found = reads::load_run(self.schema(), &mut conn, started.run).await?;
-        give_back(conn);
-        if started.created && found.status == RunStatus::Pending {
-            return Ok(Run {
-                steps: Some(Vec::new()),
-                attention: Some(Vec::new()),
-                children: Some(Vec::new()),
-                ..found
-            });
-        }
-        self.run(started.run).await
     }
 
     /// The run whose id begins like this, if there is one; dashes may be left out.

@@ -15,8 +15,9 @@ use crate::engine::{
     },
     check::{check_json, check_label, check_time},
     core::{
+        ids::RunMap,
         mismatch::check_text,
-        model::{Json, RunId},
+        model::{Json, RunId, Time},
         trace::Trace,
         visibility::Visibility,
     },
@@ -147,7 +148,7 @@ impl Engine {
             Err(error) if start::is_taken_id(&error) && runs.len() == 1 => return Err(taken_id(runs[0].id)),
             created => created?,
         };
-        let created: HashSet<RunId> = created.into_iter().collect();
+        let created: RunMap<Time> = created.into_iter().collect();
         self.meters().started.increment(created.len() as u64);
         let mut runs = runs.into_iter();
         let mut started = Vec::with_capacity(answers.len());
@@ -155,8 +156,8 @@ impl Engine {
             started.push(match answer {
                 Err(refused) => Err(refused),
                 Ok(id) => match runs.next() {
-                    Some(run) if !created.contains(&id) => self.find_existing(conn, &run).await,
-                    _ => Ok(Started { run: id, created: true }),
+                    Some(run) if !created.contains_key(&id) => self.find_existing(conn, &run).await,
+                    _ => Ok(Started { run: id, created: true, accepted_at: created.get(&id).copied() }),
                 },
             });
         }
@@ -244,10 +245,10 @@ impl Engine {
         let Some(code) = code.filter(|code| code.version() == version) else {
             // Whichever says so: a version that a worker has yet to register again is on record as it was before.
             let internal = internal || code.is_some_and(|code| code.visibility() == Visibility::Internal);
-            return Ok(KnownWorkflow { id, internal, deadline_ms, input });
+            return Ok(KnownWorkflow { id, version, internal, deadline_ms, input });
         };
         let internal = internal || code.visibility() == Visibility::Internal;
-        let known = KnownWorkflow { id, internal, deadline_ms: deadline_ms_of(&**code), input: None };
+        let known = KnownWorkflow { id, version, internal, deadline_ms: deadline_ms_of(&**code), input: None };
         self.newest_workflows().lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), known.clone());
         Ok(known)
     }
@@ -276,7 +277,9 @@ impl Engine {
     async fn find_existing(&self, conn: &mut PgConnection, run: &start::NewRun) -> Result<Started, Error> {
         let key = run.key.as_deref().unwrap_or_default();
         match start::key_owner(self.schema(), conn, &run.workflow, key).await? {
-            Some((owner, hash)) if Some(&hash) == run.hash.as_ref() => Ok(Started { run: owner, created: false }),
+            Some((owner, hash)) if Some(&hash) == run.hash.as_ref() => {
+                Ok(Started { run: owner, created: false, accepted_at: None })
+            }
             Some((owner, _)) => Err(Error::KeyConflict(owner)),
             None => Err(Error::InvalidRequest("the key's run is not visible to this transaction".to_owned())),
         }

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::engine::{
     core::model::{Json, RunId, Time, to_json},
     error::Error,
+    names::DEFAULT_QUEUE,
     workflow::Workflow,
 };
 
@@ -69,6 +70,11 @@ impl StartRun {
         self
     }
 
+    /// The queue that it goes into.
+    pub(super) fn queue(&self) -> &str {
+        self.queue.as_deref().unwrap_or(DEFAULT_QUEUE)
+    }
+
     /// What makes two requests with one key the same: workflow and input, whatever the order of the input's fields.
     pub(super) fn hash(&self) -> Vec<u8> {
         let canonical = serde_json::from_str::<serde_json::Value>(self.input.get())
@@ -88,6 +94,9 @@ pub struct Started {
     pub run: RunId,
     /// False: the key was known, and this is the first request's run.
     pub created: bool,
+    /// When this request was accepted, by the database's clock; none where the key was known.
+    #[serde(skip)]
+    pub accepted_at: Option<Time>,
 }
 
 /// Who asks for a start.

@@ -29,8 +29,12 @@ pub(crate) struct NewRun {
 /// The run that a key belongs to, and the hash of the request that it came with.
 pub(crate) type KeyOwner = (RunId, Vec<u8>);
 
-/// Inserts the runs whose key is free (or that have none) and gives their ids.
-pub(crate) async fn start(schema: &Schema, conn: &mut PgConnection, runs: &[NewRun]) -> Result<Vec<RunId>, Error> {
+/// Inserts the runs whose key is free (or that have none) and gives their ids, and the time.
+pub(crate) async fn start(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    runs: &[NewRun],
+) -> Result<Vec<(RunId, Time)>, Error> {
     let rows = sqlx::query(schema.sql(include_str!("sql/start.sql")))
         .bind(runs.iter().map(|run| run.id).collect::<Vec<_>>())
         .bind(runs.iter().map(|run| run.workflow_id).collect::<Vec<_>>())
@@ -46,7 +50,7 @@ pub(crate) async fn start(schema: &Schema, conn: &mut PgConnection, runs: &[NewR
         .bind(runs.iter().map(|run| run.traceparent.as_deref()).collect::<Vec<_>>())
         .fetch_all(conn)
         .await?;
-    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
 /// Whether a start failed because its run's id is another run's.

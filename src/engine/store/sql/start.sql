@@ -37,4 +37,4 @@ q AS (
 w AS (
     INSERT INTO {schema}.timer (run_id, due_at) SELECT n.id, n.start_at FROM n WHERE n.later
 )
-SELECT n.id FROM n
+SELECT n.id, n.now FROM n
