@@ -33,8 +33,8 @@ struct Costs {
 }
 
 const BOUNDS: [Costs; 6] = [
-    Costs { scenario: "plain", statements: 0.1, commits: 0.5, rows: 11.0, log: 3_600.0, pages: 70.0, hot: 0.45 },
-    Costs { scenario: "saga", statements: 0.1, commits: 0.5, rows: 16.5, log: 5_200.0, pages: 130.0, hot: 0.17 },
+    Costs { scenario: "plain", statements: 0.2, commits: 0.5, rows: 11.0, log: 3_600.0, pages: 70.0, hot: 0.45 },
+    Costs { scenario: "saga", statements: 0.2, commits: 0.5, rows: 16.5, log: 5_200.0, pages: 130.0, hot: 0.17 },
     Costs { scenario: "compensate", statements: 0.2, commits: 0.7, rows: 33.0, log: 10_000.0, pages: 270.0, hot: 0.26 },
     Costs {
         scenario: "transactional",
@@ -46,7 +46,7 @@ const BOUNDS: [Costs; 6] = [
         hot: 0.45,
     },
     Costs { scenario: "park", statements: 0.3, commits: 0.7, rows: 26.0, log: 7_200.0, pages: 215.0, hot: 0.27 },
-    Costs { scenario: "orders", statements: 14.0, commits: 7.5, rows: 45.0, log: 16_000.0, pages: 540.0, hot: 0.55 },
+    Costs { scenario: "orders", statements: 12.0, commits: 6.5, rows: 45.0, log: 16_000.0, pages: 540.0, hot: 0.55 },
 ];
 
 /// The load's own looks at whether runs are open, and how many; its connection is looked at when it comes back.

@@ -1,5 +1,8 @@
 //! Which attempts go together: those of one activity and direction that wait while others are under way. Nobody waits for a
 //! group to fill; at low load each goes alone.
+//!
+//! Few groups at a time are large ones: they fill while others are under way. One that takes long, by its own work or by a lock
+//! that it waits for, no longer counts as one of the few, so that others go on beside it.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -25,6 +28,8 @@ pub struct Kind {
 pub struct Bounds {
     /// In all.
     pub in_all: usize,
+    /// Of those that have not taken long so far.
+    pub quick: usize,
     /// Of one kind: few, so that what comes meanwhile makes the next one.
     pub of_a_kind: usize,
 }
@@ -32,8 +37,26 @@ pub struct Bounds {
 /// Attempts in one group at most.
 pub const AT_ONCE: usize = 200;
 
-/// A group to begin now: attempts of a run each, oldest first.
+/// Attempts of a run each, oldest first.
 pub type Members<T> = Vec<(RunId, T)>;
+
+/// A group to begin now.
+#[derive(Debug)]
+pub struct Group<T> {
+    /// By which it is known while it is under way.
+    pub number: u64,
+    /// What its members have in common.
+    pub kind: Kind,
+    /// Its members.
+    pub members: Members<T>,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    number: u64,
+    kind: Kind,
+    is_slow: bool,
+}
 
 /// What waits and what is under way.
 #[derive(Debug)]
@@ -43,8 +66,9 @@ pub struct Grouping<T> {
     /// A run is in one group at a time: its next decision waits for the commit of the last, so two groups could each wait for a
     /// run that is waiting for the other.
     busy: HashSet<RunId>,
-    under_way: Vec<Kind>,
+    under_way: Vec<UnderWay>,
     arrivals: u64,
+    begun: u64,
 }
 
 #[derive(Debug)]
@@ -57,7 +81,7 @@ struct Waiting<T> {
 impl<T> Grouping<T> {
     /// Nothing waits.
     pub fn new(bounds: Bounds) -> Self {
-        Self { bounds, waiting: Vec::new(), busy: HashSet::new(), under_way: Vec::new(), arrivals: 0 }
+        Self { bounds, waiting: Vec::new(), busy: HashSet::new(), under_way: Vec::new(), arrivals: 0, begun: 0 }
     }
 
     /// An attempt is due.
@@ -71,12 +95,13 @@ impl<T> Grouping<T> {
     }
 
     /// The next group, if one may begin: of the kind whose first has waited longest.
-    pub fn take(&mut self) -> Option<(Kind, Members<T>)> {
-        if self.under_way.len() >= self.bounds.in_all.max(1) {
+    pub fn take(&mut self) -> Option<Group<T>> {
+        let quick = self.under_way.iter().filter(|group| !group.is_slow).count();
+        if self.under_way.len() >= self.bounds.in_all.max(1) || quick >= self.bounds.quick.max(1) {
             return None;
         }
         let candidates = self.waiting.iter().enumerate().filter_map(|(at, (kind, queue))| {
-            let of_a_kind = self.under_way.iter().filter(|other| *other == kind).count();
+            let of_a_kind = self.under_way.iter().filter(|group| group.kind == *kind).count();
             let may_begin = of_a_kind < self.bounds.of_a_kind.max(1);
             let first = queue.iter().find(|one| !self.busy.contains(&one.run)).filter(|_| may_begin)?;
             Some((first.arrival, at))
@@ -95,18 +120,23 @@ impl<T> Grouping<T> {
         if queue.is_empty() {
             self.waiting.swap_remove(at);
         }
-        self.under_way.push(kind.clone());
-        Some((kind, members))
+        self.begun = self.begun.wrapping_add(1);
+        let number = self.begun;
+        self.under_way.push(UnderWay { number, kind: kind.clone(), is_slow: false });
+        Some(Group { number, kind, members })
+    }
+
+    /// A group takes long.
+    pub fn is_slow(&mut self, number: u64) {
+        self.under_way.iter_mut().filter(|group| group.number == number).for_each(|group| group.is_slow = true);
     }
 
     /// A group has ended.
-    pub fn end(&mut self, kind: &Kind, runs: &[RunId]) {
+    pub fn end(&mut self, number: u64, runs: &[RunId]) {
         for run in runs {
             self.busy.remove(run);
         }
-        if let Some(at) = self.under_way.iter().position(|other| other == kind) {
-            self.under_way.swap_remove(at);
-        }
+        self.under_way.retain(|group| group.number != number);
     }
 }
 
@@ -154,7 +184,7 @@ mod tests {
         Kind { activity, direction: Direction::Forward, timeout: Duration::from_secs(1) }
     }
 
-    const BOUNDS: Bounds = Bounds { in_all: 5, of_a_kind: 2 };
+    const BOUNDS: Bounds = Bounds { in_all: 5, quick: 3, of_a_kind: 2 };
 
     fn run(n: u128) -> RunId {
         Uuid::from_u128(n)
@@ -172,16 +202,32 @@ mod tests {
             grouping.add(kind(0), run(n), n);
             begun.extend(grouping.take());
         }
-        assert_eq!(begun.iter().map(|(_, members)| members.len()).collect::<Vec<_>>(), [1, 1], "the first go at once");
+        let sizes = begun.iter().map(|group| group.members.len()).collect::<Vec<_>>();
+        assert_eq!(sizes, [1, 1], "the first go at once");
         grouping.add(kind(1), run(500), 500);
-        let (other, _) = grouping.take().expect("another kind does not wait for these");
-        assert_eq!(other, kind(1));
-        let (ended, members) = begun.swap_remove(0);
-        grouping.end(&ended, &runs(&members));
-        let (_, members) = grouping.take().expect("one may begin");
+        let other = grouping.take().expect("another kind does not wait for these");
+        assert_eq!(other.kind, kind(1));
+        let ended = begun.swap_remove(0);
+        grouping.end(ended.number, &runs(&ended.members));
+        let Group { members, .. } = grouping.take().expect("one may begin");
         assert_eq!(members.len(), AT_ONCE);
         assert_eq!(members.first().map(|(_, n)| *n), Some(2), "the oldest first");
         assert!(grouping.take().is_none());
+    }
+
+    #[test]
+    fn groups_that_take_long_hold_up_no_other_kind() {
+        let mut grouping = Grouping::new(BOUNDS);
+        for n in 0..6 {
+            grouping.add(kind(n), run(n.into()), n);
+        }
+        let few: Vec<_> = std::iter::from_fn(|| grouping.take()).collect();
+        assert_eq!(few.len(), BOUNDS.quick);
+        few.iter().for_each(|group| grouping.is_slow(group.number));
+        let more: Vec<_> = std::iter::from_fn(|| grouping.take()).collect();
+        assert_eq!(more.len(), BOUNDS.in_all - BOUNDS.quick, "as many as there are connections");
+        grouping.end(more[0].number, &runs(&more[0].members));
+        assert!(grouping.take().is_some() && grouping.take().is_none());
     }
 
     #[test]
@@ -209,34 +255,39 @@ mod tests {
             ends in prop::collection::vec(any::<prop::sample::Index>(), 600),
         ) {
             let mut grouping = Grouping::new(BOUNDS);
-            let (mut under_way, mut seen) = (Vec::<(Kind, Members<usize>)>::new(), HashSet::new());
+            let (mut under_way, mut seen) = (Vec::<Group<usize>>::new(), HashSet::new());
             let (mut ends, count) = (ends.into_iter(), comes.len());
             let mut comes = comes.into_iter().enumerate();
             while seen.len() < count || !under_way.is_empty() {
                 if let Some((n, (activity, of))) = comes.next() {
                     grouping.add(kind(activity), run(of), n);
                 }
-                while let Some((kind, members)) = grouping.take() {
-                    prop_assert!(!members.is_empty() && members.len() <= AT_ONCE);
-                    for (_, n) in &members {
+                while let Some(group) = grouping.take() {
+                    prop_assert!(!group.members.is_empty() && group.members.len() <= AT_ONCE);
+                    for (_, n) in &group.members {
                         prop_assert!(seen.insert(*n), "{n} twice");
                     }
-                    under_way.push((kind, members));
+                    if group.number % 3 == 0 {
+                        grouping.is_slow(group.number);
+                    }
+                    under_way.push(group);
                 }
-                let mut busy: Vec<RunId> = under_way.iter().flat_map(|(_, members)| runs(members)).collect();
+                let mut busy: Vec<RunId> = under_way.iter().flat_map(|group| runs(&group.members)).collect();
                 let all = busy.len();
                 busy.sort_unstable();
                 busy.dedup();
                 prop_assert_eq!(busy.len(), all, "a run is in two groups");
-                let most = under_way.iter().map(|(kind, _)| under_way.iter().filter(|(other, _)| other == kind).count());
-                prop_assert!(under_way.len() <= BOUNDS.in_all && most.max().unwrap_or(0) <= BOUNDS.of_a_kind);
+                let of_kind = |kind: &Kind| under_way.iter().filter(|group| group.kind == *kind).count();
+                prop_assert!(under_way.iter().all(|group| of_kind(&group.kind) <= BOUNDS.of_a_kind));
+                let quick = under_way.iter().filter(|group| group.number % 3 != 0).count();
+                prop_assert!(under_way.len() <= BOUNDS.in_all && quick <= BOUNDS.quick);
                 if under_way.is_empty() {
                     prop_assert!(comes.len() > 0 || seen.len() == count, "it waits for nothing");
                     continue;
                 }
                 let Some(which) = ends.next() else { break };
-                let (kind, members) = under_way.swap_remove(which.index(under_way.len()));
-                grouping.end(&kind, &runs(&members));
+                let ended = under_way.swap_remove(which.index(under_way.len()));
+                grouping.end(ended.number, &runs(&ended.members));
             }
         }
     }

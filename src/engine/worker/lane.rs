@@ -32,6 +32,8 @@ use crate::engine::{
 /// Runs in one claim, and commits in one flush, at most: beyond a few hundred a batch gains nothing and delays the rest.
 const CLAIM_AT_MOST: usize = 500;
 const FLUSH_AT_MOST: usize = 1_000;
+/// A flush of so many need not gather more.
+const FEW: usize = 32;
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 
 struct Lane {
@@ -110,11 +112,25 @@ impl Lane {
                 }
             }
             if !batch.is_empty() {
+                self.gather(&mut batch).await;
                 serve_requests(&mut self.connection, std::mem::take(&mut batch)).await?;
             }
             if !shared.draining.is_cancelled() && has_room(shared) && shared.may_be_due.swap(false, Ordering::Relaxed) {
                 self.claim(shared).await?;
             }
+        }
+    }
+
+    /// What else is about to come. The first run that the last flush let go on has woken this lane, before the others had their turn:
+    /// a flush of its commit alone would make them wait for it.
+    async fn gather(&mut self, batch: &mut Vec<Request>) {
+        if batch.len() < FEW {
+            tokio::task::yield_now().await;
+        }
+        while batch.len() < FLUSH_AT_MOST
+            && let Ok(request) = self.requests.try_recv()
+        {
+            batch.push(request);
         }
     }
 

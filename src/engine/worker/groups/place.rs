@@ -73,14 +73,17 @@ pub(crate) struct Groups {
 
 /// Groups of one kind under way: few, so that the next ones fill meanwhile.
 const OF_A_KIND: usize = 2;
+/// Transactions of groups under way that have not taken long. On two cores with Postgres, the shop did 300 orders a second with six,
+/// at 7.7 statements and 3.3 commits each; 410 with four, 440 with three; and 505 with two, at 3.9 and 2.1.
+const QUICK: usize = 2;
 /// Batches at other systems under way, in all.
 const OUTSIDE: usize = 16;
 
 impl Groups {
     /// `connections`: as many transactions at the same time.
     pub(crate) fn new(connections: usize) -> Self {
-        let own = Bounds { in_all: connections, of_a_kind: OF_A_KIND };
-        let outside = Bounds { in_all: OUTSIDE, of_a_kind: OF_A_KIND };
+        let own = Bounds { in_all: connections, quick: QUICK, of_a_kind: OF_A_KIND };
+        let outside = Bounds { in_all: OUTSIDE, quick: OUTSIDE, of_a_kind: OF_A_KIND };
         Self { own: Mutex::new(Grouping::new(own)), outside: Mutex::new(Grouping::new(outside)) }
     }
 

@@ -1,9 +1,9 @@
 //! Attempts come in, groups begin.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use tokio::{runtime::Handle, sync::oneshot};
+use tokio::{runtime::Handle, sync::oneshot, time::timeout};
 
 use super::{
     calling::{self, Call},
@@ -13,10 +13,17 @@ use super::{
 use crate::engine::{
     activity::ActivityContext,
     activity_error::ActivityError,
-    core::{decision::Attempt, grouping::Kind, model::RunId},
+    core::{
+        decision::Attempt,
+        grouping::{Group, Kind},
+        model::RunId,
+    },
     registry::ActivityCode,
     worker::shared::Shared,
 };
+
+/// A group that takes longer is a slow one.
+const QUICK_WITHIN: Duration = Duration::from_millis(50);
 
 /// Makes an attempt that has a transaction or others beside it: with those that are due where its activity does many at once,
 /// and else alone.
@@ -45,16 +52,24 @@ fn begin_due(shared: &Arc<Shared>, transactional: bool) {
     // Within the end of the runtime nothing begins.
     let Ok(runtime) = Handle::try_current() else { return };
     while !shared.stopped.is_cancelled() {
-        let Some((kind, members)) = shared.groups.lock(transactional).take() else { return };
+        let Some(Group { number, kind, members }) = shared.groups.lock(transactional).take() else { return };
         let (runs, places): (Vec<RunId>, Vec<Place>) = members.into_iter().unzip();
         let code = shared.engine.registry().code(&kind.activity);
         let its = shared.clone();
         let under_way = UnderWay::until(move || {
-            its.groups.lock(transactional).end(&kind, &runs);
+            its.groups.lock(transactional).end(number, &runs);
             begin_due(&its, transactional);
         });
         let Some(code) = code else { continue };
-        runtime.spawn(carry_out(shared.clone(), code, transactional, places, Some(under_way)));
+        let (its, work) = (shared.clone(), carry_out(shared.clone(), code, transactional, places, Some(under_way)));
+        runtime.spawn(async move {
+            let mut work = Box::pin(work);
+            if timeout(QUICK_WITHIN, &mut work).await.is_err() {
+                its.groups.lock(transactional).is_slow(number);
+                begin_due(&its, transactional);
+                work.await;
+            }
+        });
     }
 }
 
