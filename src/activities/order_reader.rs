@@ -44,9 +44,9 @@ impl Batched for OrderReader {
     type Request = Uuid;
     type Answer = Read;
 
-    async fn together(&self, ids: Vec<Uuid>) -> Option<Vec<Read>> {
+    async fn together(&self, ids: Vec<Uuid>) -> Vec<Option<Read>> {
         match self.rows(&ids).await {
-            Ok(rows) => Some(ids.iter().map(|id| Ok(rows.get(id).cloned())).collect()),
+            Ok(rows) => ids.iter().map(|id| Some(Ok(rows.get(id).cloned()))).collect(),
             Err(error) => error.shared_by(ids.len()),
         }
     }

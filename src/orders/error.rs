@@ -146,10 +146,9 @@ impl Error {
 
 impl Error {
     /// What each of so many gets whose common write failed with this. `None`: each is to go alone.
-    pub(super) fn shared_by<T>(&self, count: usize) -> Option<Vec<Result<T, Self>>> {
-        let Self::Engine(error) = self else { return None };
-        let answers = error.shared_by(count)?;
-        Some(answers.into_iter().map(|answer| answer.map_err(Self::Engine)).collect())
+    pub(super) fn shared_by<T>(&self, count: usize) -> Vec<Option<Result<T, Self>>> {
+        let Self::Engine(error) = self else { return (0..count).map(|_| None).collect() };
+        error.shared_by(count).into_iter().map(|answer| answer.map(|failed| failed.map_err(Self::Engine))).collect()
     }
 }
 

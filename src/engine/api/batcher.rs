@@ -2,7 +2,8 @@
 //! nothing is being written goes at once.
 //!
 //! Those that go together wait for a lock only for a moment: somebody may hold it in a transaction that stays open. Then, and
-//! where the database refuses what one of them says, each goes alone, and holds up nobody.
+//! where the database refuses what one of them says, each goes alone, and holds up nobody. One that is known to meet a lock may be
+//! left out, and goes alone at once.
 
 use std::{
     collections::VecDeque,
@@ -33,8 +34,8 @@ pub trait Batched: Clone + Send + Sync + 'static {
     type Answer: Send + 'static;
 
     /// Carries all out in one transaction, of [`Engine::begin_impatient`](crate::engine::Engine::begin_impatient), and answers each, in their order. `None`: nothing was
-    /// done for any, and each is to go alone: see [`Error::shared_by`].
-    fn together(&self, requests: Vec<Self::Request>) -> impl Future<Output = Option<Vec<Self::Answer>>> + Send;
+    /// done for it, and it is to go alone. For all of them, see [`Error::shared_by`].
+    fn together(&self, requests: Vec<Self::Request>) -> impl Future<Output = Vec<Option<Self::Answer>>> + Send;
 
     /// Carries one out.
     fn alone(&self, request: Self::Request) -> impl Future<Output = Self::Answer> + Send;
@@ -111,6 +112,8 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> Batcher<Q, A> {
     /// Until nothing waits.
     async fn write_all<W: Batched<Request = Q, Answer = A>>(&self, work: &W) {
         let mut writing = Writing { of: self, ended: false };
+        // Those that are about to come, come along.
+        tokio::task::yield_now().await;
         while let Some(together) = self.next() {
             write(work, together).await;
         }
@@ -145,10 +148,10 @@ async fn write<W: Batched>(work: &W, mut together: Vec<Pending<W::Request, W::An
     let requests = together.iter().map(|pending| pending.request.clone()).collect();
     // Out of time, nobody knows: those who wait find out by their channels.
     match tokio::time::timeout(WRITTEN_WITHIN, work.together(requests)).await {
-        Ok(Some(answers)) => {
-            together.into_iter().zip(answers).for_each(|(pending, answer)| drop(pending.answer.send(answer)));
-        }
-        Ok(None) => together.into_iter().for_each(|pending| drop(write_alone(work, pending))),
+        Ok(answers) => together.into_iter().zip(answers).for_each(|(pending, answer)| match answer {
+            Some(answer) => drop(pending.answer.send(answer)),
+            None => drop(write_alone(work, pending)),
+        }),
         Err(_) => {}
     }
 }
@@ -163,11 +166,9 @@ fn write_alone<W: Batched>(work: &W, pending: Pending<W::Request, W::Answer>) ->
 impl Error {
     /// What each of so many gets whose common write failed with this. `None`: it is about what one of them says, or about a lock
     /// that was waited for; alone, they may succeed.
-    pub fn shared_by<T>(&self, count: usize) -> Option<Vec<Result<T, Self>>> {
-        match self.trouble() {
-            None | Some(Trouble::Row | Trouble::Statement) => None,
-            Some(_) => Some((0..count).map(|_| Err(self.again())).collect()),
-        }
+    pub fn shared_by<T>(&self, count: usize) -> Vec<Option<Result<T, Self>>> {
+        let may_succeed = matches!(self.trouble(), None | Some(Trouble::Row | Trouble::Statement));
+        (0..count).map(|_| (!may_succeed).then(|| Err(self.again()))).collect()
     }
 }
 
@@ -187,11 +188,12 @@ mod tests {
         type Request = usize;
         type Answer = (usize, usize);
 
-        async fn together(&self, numbers: Vec<usize>) -> Option<Vec<(usize, usize)>> {
+        async fn together(&self, numbers: Vec<usize>) -> Vec<Option<(usize, usize)>> {
             tokio::time::sleep(Duration::from_millis(10)).await;
             assert!(!numbers.contains(&13), "an unlucky number");
             let refused = numbers.contains(&666);
-            (!refused).then(|| numbers.iter().map(|number| (*number, numbers.len())).collect())
+            let goes_alone = |number: &usize| refused || *number == 7;
+            numbers.iter().map(|number| (!goes_alone(number)).then_some((*number, numbers.len()))).collect()
         }
 
         async fn alone(&self, number: usize) -> (usize, usize) {
@@ -231,6 +233,13 @@ mod tests {
         let batch: Batch = Arc::default();
         let answers = join_all([1, 2, 3, 666, 4].map(|number| batch.submit(&Numbers, number))).await;
         assert_eq!(answers, [1, 2, 3, 666, 4].map(|number| Some((number, 1))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_left_out_goes_alone() {
+        let batch: Batch = Arc::default();
+        let answers = join_all([1, 2, 3, 7, 4].map(|number| batch.submit(&Numbers, number))).await;
+        assert_eq!(answers, [(1, 5), (2, 5), (3, 5), (7, 1), (4, 5)].map(Some));
     }
 
     #[tokio::test(start_paused = true)]

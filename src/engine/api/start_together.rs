@@ -17,10 +17,10 @@ impl Batched for Starting {
     type Request = (StartRun, By);
     type Answer = Result<Started, Error>;
 
-    async fn together(&self, requests: Vec<(StartRun, By)>) -> Option<Vec<Result<Started, Error>>> {
+    async fn together(&self, requests: Vec<(StartRun, By)>) -> Vec<Option<Result<Started, Error>>> {
         let count = requests.len();
         match self.0.try_starts(requests).await {
-            Ok(started) => Some(started),
+            Ok(started) => started.into_iter().map(Some).collect(),
             Err(error) => error.shared_by(count),
         }
     }

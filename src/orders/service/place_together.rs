@@ -36,9 +36,9 @@ impl Batched for Placing {
     type Request = NewOrder;
     type Answer = Result<Placed, Error>;
 
-    async fn together(&self, new: Vec<NewOrder>) -> Option<Vec<Result<Placed, Error>>> {
+    async fn together(&self, new: Vec<NewOrder>) -> Vec<Option<Result<Placed, Error>>> {
         match self.0.place_all(&new).await {
-            Ok(placed) => Some(placed),
+            Ok(placed) => placed.into_iter().map(Some).collect(),
             Err(error) => error.shared_by(new.len()),
         }
     }

@@ -26,9 +26,9 @@ impl Batched for Webhooks {
     type Request = Webhook;
     type Answer = Result<WebhookTaken, Error>;
 
-    async fn together(&self, webhooks: Vec<Webhook>) -> Option<Vec<Result<WebhookTaken, Error>>> {
+    async fn together(&self, webhooks: Vec<Webhook>) -> Vec<Option<Result<WebhookTaken, Error>>> {
         match self.0.take_all(&webhooks).await {
-            Ok(taken) => Some(taken.into_iter().map(Ok).collect()),
+            Ok(taken) => taken.into_iter().map(|taken| taken.map(Ok)).collect(),
             Err(error) => error.shared_by(webhooks.len()),
         }
     }
@@ -44,24 +44,29 @@ impl Orders {
         self.webhooks.submit(&Webhooks(self.clone()), webhook).await.unwrap_or_else(lost)
     }
 
-    async fn take_all(&self, webhooks: &[Webhook]) -> Result<Vec<WebhookTaken>, Error> {
+    /// None for one whose order somebody has locked: a step is at work on it, perhaps, and the others don't wait for that.
+    async fn take_all(&self, webhooks: &[Webhook]) -> Result<Vec<Option<WebhookTaken>>, Error> {
         let mut tx = self.engine.begin_impatient().await?;
-        let taken = self.take(&mut tx, webhooks).await?;
+        let orders = webhooks.iter().filter_map(|webhook| webhook.order).collect();
+        let locked = store::orders::locked_by_others(&mut tx, orders).await?;
+        let is_free = |webhook: &&Webhook| webhook.order.is_none_or(|order| !locked.contains(&order));
+        let free: Vec<&Webhook> = webhooks.iter().filter(is_free).collect();
+        let mut taken = self.take(&mut tx, &free).await?.into_iter();
         tx.commit().await?;
         self.engine.hint();
-        Ok(taken)
+        Ok(webhooks.iter().map(|webhook| is_free(&webhook).then(|| taken.next()).flatten()).collect())
     }
 
     async fn take_alone(&self, webhook: &Webhook) -> Result<WebhookTaken, Error> {
         let mut tx = self.engine.begin().await?;
-        let taken = self.take(&mut tx, std::slice::from_ref(webhook)).await?;
+        let taken = self.take(&mut tx, &[webhook]).await?;
         tx.commit().await?;
         self.engine.hint();
         Ok(taken.first().copied().unwrap_or(WebhookTaken::Duplicate))
     }
 
-    async fn take(&self, tx: &mut PgConnection, webhooks: &[Webhook]) -> Result<Vec<WebhookTaken>, Error> {
-        let events: Vec<store::inbox::NewEvent<'_>> = webhooks.iter().map(Webhook::row).collect();
+    async fn take(&self, tx: &mut PgConnection, webhooks: &[&Webhook]) -> Result<Vec<WebhookTaken>, Error> {
+        let events: Vec<store::inbox::NewEvent<'_>> = webhooks.iter().map(|webhook| webhook.row()).collect();
         let mut recorded = store::inbox::record_all(tx, &events).await?;
         // Of several with one id the first is the one that was recorded.
         let orders: Vec<Option<Option<Order>>> =
@@ -87,7 +92,7 @@ impl Orders {
     async fn signal_runs(
         &self,
         tx: &mut PgConnection,
-        webhooks: &[Webhook],
+        webhooks: &[&Webhook],
         orders: &[Option<Option<Order>>],
         taken: &mut [WebhookTaken],
     ) -> Result<(), Error> {

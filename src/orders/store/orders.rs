@@ -155,6 +155,13 @@ pub(crate) async fn lock_all(conn: &mut PgConnection, mut ids: Vec<Uuid>) -> Res
     sqlx::query_as(include_str!("sql/lock_orders.sql")).bind(ids).fetch_all(conn).await
 }
 
+/// Locks those of these orders that nobody else has locked. Gives the others.
+pub(crate) async fn locked_by_others(conn: &mut PgConnection, mut ids: Vec<Uuid>) -> Result<Vec<Uuid>, sqlx::Error> {
+    ids.sort_unstable();
+    ids.dedup();
+    sqlx::query_scalar(include_str!("sql/locked_orders.sql")).bind(ids).fetch_all(conn).await
+}
+
 /// Writes what can change of an order that was locked before.
 pub(crate) async fn save(conn: &mut PgConnection, order: &Order) -> Result<(), sqlx::Error> {
     save_all(conn, &[order]).await
