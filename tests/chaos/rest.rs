@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::{nemesis::Pool, stage::Stage, support::at_rest};
 
-/// From the last kill until everything has settled; far more than the windows and retries add up to.
-const AT_MOST: Duration = Duration::from_secs(120);
+/// From the last kill until everything has settled; far more than the windows and retries add up to: a late payment looks once a
+/// minute whether its order has been undone.
+const AT_MOST: Duration = Duration::from_secs(200);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Waits until every order is at rest and no money is on its way.
