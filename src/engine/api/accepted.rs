@@ -22,7 +22,7 @@ impl Engine {
     /// `unknown_run`; `database_unavailable`.
     pub async fn started_run(&self, started: Started, request: &StartRun) -> Result<Run, Error> {
         let Some(at) = started.accepted_at else { return self.run(started.run).await };
-        if let Some(run) = self.from_request(started, request, at) {
+        if let Some(run) = self.known_from(started, request, at) {
             return Ok(run);
         }
         let mut conn = self.acquire().await?;
@@ -38,7 +38,7 @@ impl Engine {
     }
 
     /// None where it is not all known here.
-    fn from_request(&self, started: Started, request: &StartRun, at: Time) -> Option<Run> {
+    fn known_from(&self, started: Started, request: &StartRun, at: Time) -> Option<Run> {
         if request.start_at.is_some() || !self.served().knows(request) {
             return None;
         }

@@ -147,12 +147,12 @@ async fn write<W: Batched>(work: &W, mut together: Vec<Pending<W::Request, W::An
     }
     let requests = together.iter().map(|pending| pending.request.clone()).collect();
     // Out of time, nobody knows: those who wait find out by their channels.
-    match tokio::time::timeout(WRITTEN_WITHIN, work.together(requests)).await {
-        Ok(answers) => together.into_iter().zip(answers).for_each(|(pending, answer)| match answer {
+    let answered = tokio::time::timeout(WRITTEN_WITHIN, work.together(requests)).await;
+    for (pending, answer) in together.into_iter().zip(answered.unwrap_or_default()) {
+        match answer {
             Some(answer) => drop(pending.answer.send(answer)),
             None => drop(write_alone(work, pending)),
-        }),
-        Err(_) => {}
+        }
     }
 }
 
