@@ -2,7 +2,8 @@
 //! group to fill; at low load each goes alone.
 //!
 //! Few groups at a time are large ones: they fill while others are under way. One that takes long, by its own work or by a lock
-//! that it waits for, no longer counts as one of the few, so that others go on beside it.
+//! that it waits for, no longer counts as one of the few, so that others go on beside it. What waits for a full group waits for
+//! nothing else.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -97,12 +98,13 @@ impl<T> Grouping<T> {
     /// The next group, if one may begin: of the kind whose first has waited longest.
     pub fn take(&mut self) -> Option<Group<T>> {
         let quick = self.under_way.iter().filter(|group| !group.is_slow).count();
-        if self.under_way.len() >= self.bounds.in_all.max(1) || quick >= self.bounds.quick.max(1) {
+        if self.under_way.len() >= self.bounds.in_all.max(1) {
             return None;
         }
+        let few = quick < self.bounds.quick.max(1);
         let candidates = self.waiting.iter().enumerate().filter_map(|(at, (kind, queue))| {
             let of_a_kind = self.under_way.iter().filter(|group| group.kind == *kind).count();
-            let may_begin = of_a_kind < self.bounds.of_a_kind.max(1);
+            let may_begin = of_a_kind < self.bounds.of_a_kind.max(1) && (few || queue.len() >= AT_ONCE);
             let first = queue.iter().find(|one| !self.busy.contains(&one.run)).filter(|_| may_begin)?;
             Some((first.arrival, at))
         });
@@ -231,6 +233,21 @@ mod tests {
     }
 
     #[test]
+    fn a_full_group_waits_for_no_other() {
+        let mut grouping = Grouping::new(BOUNDS);
+        let mut begun = Vec::new();
+        for n in 0..4 {
+            grouping.add(kind(n), run(n.into()), n);
+            begun.extend(grouping.take());
+        }
+        assert_eq!(begun.len(), BOUNDS.quick);
+        for n in 10..9 + AT_ONCE as u128 {
+            grouping.add(kind(3), run(n), 3);
+            assert_eq!(grouping.take().is_some(), n == 8 + AT_ONCE as u128, "{n}");
+        }
+    }
+
+    #[test]
     fn a_setback_is_narrowed_down_to_single_ones() {
         for setback in [Setback::Passes, Setback::Refused, Setback::Unclear] {
             let (mut members, mut tries, mut rounds) = (AT_ONCE, 0, 0);
@@ -280,7 +297,8 @@ mod tests {
                 let of_kind = |kind: &Kind| under_way.iter().filter(|group| group.kind == *kind).count();
                 prop_assert!(under_way.iter().all(|group| of_kind(&group.kind) <= BOUNDS.of_a_kind));
                 let quick = under_way.iter().filter(|group| group.number % 3 != 0).count();
-                prop_assert!(under_way.len() <= BOUNDS.in_all && quick <= BOUNDS.quick);
+                let full = under_way.iter().filter(|group| group.members.len() == AT_ONCE).count();
+                prop_assert!(under_way.len() <= BOUNDS.in_all && quick <= BOUNDS.quick + full);
                 if under_way.is_empty() {
                     prop_assert!(comes.len() > 0 || seen.len() == count, "it waits for nothing");
                     continue;
