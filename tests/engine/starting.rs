@@ -101,6 +101,8 @@ async fn a_started_run_is_shown_as_it_was_accepted() {
     }
     assert_eq!(seen[0], seen[1], "from its row, and from its request");
     assert_eq!(seen[0]["steps"], serde_json::json!([]));
+    let unread = t.engine.started_run(Started { run: RunId::now_v7(), ..started }, &wanted).await;
+    assert!(unread.is_ok(), "its row is not looked at: {unread:?}");
 
     let again = t.engine.start(wanted.clone()).await.expect("the key is known");
     let again = t.engine.started_run(again, &wanted).await.expect("it is there");

@@ -238,6 +238,8 @@ async fn a_webhook_that_waits_holds_up_no_other() {
         others = tokio::time::timeout(Duration::from_secs(20), others) => others.expect("they don't wait for it"),
     };
     assert_eq!(others, [WebhookTaken::Signalled; 19]);
+    let commits = count(&shop, "SELECT count(DISTINCT xmin::text) FROM shop.webhook_events").await;
+    assert!(commits < 5, "the locked one was left out, the others went together: {commits} commits");
     open.rollback().await.expect("it is rolled back");
     assert_eq!(held.await, WebhookTaken::Signalled);
 }
