@@ -1,6 +1,9 @@
 //! An attempt's place in a group.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::available_parallelism,
+};
 
 use tokio::sync::oneshot;
 
@@ -73,16 +76,18 @@ pub(crate) struct Groups {
 
 /// Groups of one kind under way: few, so that the next ones fill meanwhile.
 const OF_A_KIND: usize = 2;
-/// Transactions of groups under way that have not taken long. On two cores with Postgres, the shop did 300 orders a second with six,
-/// at 7.7 statements and 3.3 commits each; 410 with four, 440 with three; and 505 with two, at 3.9 and 2.1.
-const QUICK: usize = 2;
+/// Cores for one transaction of a group under way that has not taken long. On two cores with Postgres, the shop did 300 orders a
+/// second with six such transactions, at 7.7 statements and 3.3 commits each; 410 with four, 440 with three; 440 and 490 with two,
+/// at 4.7 and 2.3; and 545 and 585 with one, at 3.7 and 2.0.
+const CORES_FOR_ONE: usize = 2;
 /// Batches at other systems under way, in all.
 const OUTSIDE: usize = 16;
 
 impl Groups {
     /// `connections`: as many transactions at the same time.
     pub(crate) fn new(connections: usize) -> Self {
-        let own = Bounds { in_all: connections, quick: QUICK, of_a_kind: OF_A_KIND };
+        let quick = available_parallelism().map_or(1, usize::from) / CORES_FOR_ONE;
+        let own = Bounds { in_all: connections, quick, of_a_kind: OF_A_KIND };
         let outside = Bounds { in_all: OUTSIDE, quick: OUTSIDE, of_a_kind: OF_A_KIND };
         Self { own: Mutex::new(Grouping::new(own)), outside: Mutex::new(Grouping::new(outside)) }
     }
