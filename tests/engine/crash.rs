@@ -33,7 +33,7 @@ async fn a_step_cut_short_by_a_crash_is_verified() {
     let killed = Instant::now();
     t.workers[first].kill().await;
     let run = t.is(run, "completed").await;
-    assert!(killed.elapsed() < Duration::from_secs(5), "a lane is taken over soon after a second of silence");
+    assert!(killed.elapsed() < Duration::from_secs(10), "a lane is taken over soon after a second of silence");
     assert_eq!(output(&run), json!([{ "by": "reserve" }, "charged", { "by": "ship" }]));
     assert_eq!((t.script.count("reserve", Side::Run), t.script.count("charge", Side::Run)), (1, 1));
     assert_eq!(forward(&run)[1].worker.as_deref(), Some("second"));
@@ -83,7 +83,7 @@ async fn a_plan_cut_short_by_a_crash_is_finished() {
 }
 
 /// Runs `program` and loses the answer to the commit that inserts a row of `table`: the commit stands still at its end until
-/// nothing comes back to the lane any more. It lands, the connection is cut, and the lane sends the same again.
+/// nothing comes back to the lane. It lands, the connection is cut, and the lane sends the same again.
 async fn lose_an_answer(t: &mut TestEngine, program: &[Op], (table, rows): (&str, &str), end: &'static str) {
     const STAND_STILL: &str =
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND wait_event = 'advisory'

@@ -227,7 +227,7 @@ async fn maintenance_brings_back_runs_that_dead_workers_held_back() {
     t.add_worker(config("w0")).await;
     let run = t.start(&[call("charge")]).await;
     is_held_by(&t, run, "charge").await;
-    t.workers[0].drain().await;
+    t.drain_workers().await;
     t.execute("DELETE FROM backstitch.hold").await;
     let _running = maintenance(&t.engine);
     t.add_worker(config("w1")).await;
@@ -249,7 +249,7 @@ async fn a_release_brings_back_only_what_can_go_on() {
     for (run, name) in [(stays, "charge"), (slept, "charge"), (released, "ship")] {
         is_held_by(&t, run, name).await;
     }
-    t.workers[0].drain().await;
+    t.drain_workers().await;
     // Its other step is due for its next attempt, and held as well.
     hold(&t, HoldKind::Activity, "slow").await;
     t.execute("DELETE FROM backstitch.hold WHERE name = 'ship'").await;
@@ -279,7 +279,7 @@ async fn a_run_that_nobody_brings_back_is_in_limbo() {
     t.add_worker(config("w0")).await;
     let run = t.start(&[call("charge")]).await;
     is_held_by(&t, run, "charge").await;
-    t.workers[0].drain().await;
+    t.drain_workers().await;
     t.advance(120.0).await;
     assert_eq!(t.engine.limbo().await.expect("limbo can be asked for"), []);
     t.execute("DELETE FROM backstitch.hold").await;

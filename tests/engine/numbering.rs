@@ -1,10 +1,10 @@
-//! What numbering reads: as the server counts it, which a connection tells about once a second.
+//! What numbering reads, as the server counts it.
 
 use backstitch::engine::{Engine, Registry, guarded};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 
 use super::outbox::{emit, number};
-use crate::support::{engine::*, wait_for};
+use crate::support::engine::*;
 
 /// Events that are kept, and turns that number one more each.
 const KEPT: i64 = 20_000;
@@ -16,17 +16,14 @@ async fn insert(pool: &PgPool, events: i64) {
     sqlx::query(query).bind(events).execute(pool).await.expect("inserts");
 }
 
-/// Rows and entries of indexes that were read of the events, once so many inserts have been counted: what the only connection of
-/// this pool did before them has been counted then, too.
-async fn read_so_far(pool: &PgPool, inserted: i64) -> i64 {
-    wait_for("the server has counted it", async || {
-        let query = "SELECT n_tup_ins >= $1, seq_tup_read::bigint + (SELECT sum(idx_tup_read)::bigint
-                FROM pg_stat_user_indexes i WHERE i.relid = t.relid)
-            FROM pg_stat_user_tables t WHERE relid = 'backstitch.event'::regclass";
-        let (counted, read): (bool, i64) = sqlx::query_as(query).bind(inserted).fetch_one(pool).await.expect("counts");
-        counted.then_some(read).ok_or_else(|| format!("{read} read"))
-    })
-    .await
+/// Rows and entries of indexes that were read of the events, by the only connection of this pool and before this.
+async fn read_so_far(pool: &PgPool) -> i64 {
+    // Counted by the time that it is answered.
+    sqlx::query("SELECT pg_stat_force_next_flush()").execute(pool).await.expect("it is asked for");
+    let query = "SELECT seq_tup_read::bigint + (SELECT sum(idx_tup_read)::bigint
+            FROM pg_stat_user_indexes i WHERE i.relid = t.relid)
+        FROM pg_stat_user_tables t WHERE relid = 'backstitch.event'::regclass";
+    sqlx::query_scalar(query).fetch_one(pool).await.expect("counts")
 }
 
 #[tokio::test]
@@ -47,12 +44,12 @@ async fn numbering_reads_what_is_new_not_what_is_kept() {
     emit(&t, "a", 1).await;
     number(&engine).await;
     assert_eq!(t.count("event_gap").await, 1);
-    let before = read_so_far(&pool, KEPT + 8).await;
+    let before = read_so_far(&pool).await;
     for _ in 0..TURNS {
         insert(&pool, 1).await;
         number(&engine).await;
     }
-    let after = read_so_far(&pool, KEPT + 8 + TURNS).await;
+    let after = read_so_far(&pool).await;
     assert!(after - before < KEPT / 4, "{} rows were read in {TURNS} turns", after - before);
     open.rollback().await.expect("rolls back");
 }

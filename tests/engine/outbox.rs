@@ -241,7 +241,10 @@ async fn a_sink_that_is_down_delays_only_itself() {
     for n in 0..250 {
         emit(&t, "a", n).await;
     }
-    wait_until("the other sink has all", async || up.all().len() == 250).await;
+    let on_record =
+        async || t.engine.sinks().await.expect("reads").iter().any(|at| at.name == "up" && at.sequence == 250);
+    wait_until("the other sink has all", on_record).await;
+    assert!(numbers(&up.all()).into_iter().eq(0..250));
     let lag = t.engine.outbox_lag().await.expect("reads");
     let rows: Vec<_> = lag.iter().map(|lag| (lag.sink.as_str(), lag.rows, lag.seconds > 0.0)).collect();
     assert_eq!(rows, [("down", 250, true), ("feed", 0, false), ("up", 0, false)]);

@@ -269,7 +269,8 @@ async fn a_drained_worker_releases_its_runs() {
     let run = t.start(&[call("reserve"), call("once"), call("charge"), call("note")]).await;
     gate.is_reached().await;
     let opening = async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        // Until it knows that it is to drain; nothing tells that.
+        tokio::time::sleep(Duration::from_secs(1)).await;
         gate.open();
     };
     tokio::join!(t.workers[first].drain(), opening);

@@ -205,15 +205,15 @@ async fn no_limbo_finds_every_kind_of_it() {
 async fn never_early() {
     let t = TestEngine::new().await;
     // In memory, with the worker's own clock running: what counts is the database's.
-    let short = t.start(&[Op::Sleep(700), call("note")]).await;
+    let short = t.start(&[Op::Sleep(990), call("note")]).await;
     t.until(short, "the timer is on record", |run| run.steps.iter().flatten().count() == 1).await;
     t.advance(-3_600.0).await;
     // Parked, with a timer that looks due by any clock but the database's.
-    let long = t.start(&[Op::Sleep(1_500), call("ship")]).await;
+    let long = t.start(&[Op::Sleep(4_000), call("ship")]).await;
     t.is(long, "waiting").await;
     t.advance(-3_600.0).await;
     let began = std::time::Instant::now();
-    wait_until("both would long be due", async || began.elapsed().as_millis() > 2_000).await;
+    wait_until("both would long be due", async || began.elapsed().as_millis() > 4_500).await;
     assert_eq!((t.script.count("note", Side::Run), t.script.count("ship", Side::Run)), (0, 0));
     t.advance(7_200.0).await;
     let (short, long) = (t.is(short, "completed").await, t.is(long, "completed").await);

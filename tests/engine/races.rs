@@ -401,7 +401,7 @@ async fn parked(program: &[Op]) -> (TestEngine, RunId) {
     let mut t = TestEngine::new().await;
     let run = t.start(program).await;
     t.is(run, "waiting").await;
-    t.workers[0].drain().await;
+    t.drain_workers().await;
     (t, run)
 }
 

@@ -113,7 +113,7 @@ async fn a_reopened_run_stays_until_it_ends_again() {
     t.add_worker(config("w0")).await;
     let requested = t.ends(&[call("reserve")], "completed").await.id;
     let ended = t.ends(&[call("reserve")], "completed").await.id;
-    t.workers[0].drain().await;
+    t.drain_workers().await;
     t.engine.compensate(requested, &operator()).await.expect("a completed run can be compensated");
     t.engine.set_retention("scripted", days(2), &operator()).await.expect("it can be set");
     let first = partitions(&t).await[0].clone();
@@ -136,7 +136,7 @@ async fn rows_that_reach_a_dropped_week_are_carried_over() {
     let due = t.ends(&[call("reserve")], "completed").await.id;
     let anew = t.ends(&[call("reserve")], "completed").await.id;
     let ended = t.ends(&[Op::Fail("no".into())], "failed").await.id;
-    t.workers[0].drain().await;
+    t.drain_workers().await;
     assert_eq!(t.count("unhealthy").await, 1);
     t.advance(45.0 * DAY).await;
     let make = "SELECT backstitch.make_partition(4)";

@@ -150,7 +150,8 @@ async fn a_worker_without_answers_says_so_and_stops_in_time() {
     let stopping = Instant::now();
     stop.cancel();
     worker.await.expect("no panic").expect("it ends well");
-    assert!(stopping.elapsed() < Duration::from_secs(9), "{:?}", stopping.elapsed());
+    // A second of draining, five for what is given back, and as long for a busy machine.
+    assert!(stopping.elapsed() < Duration::from_secs(12), "{:?}", stopping.elapsed());
     assert_eq!(engine.worker_stalled_for(), None, "no worker is at work");
     t.finish().await;
 }

@@ -202,11 +202,18 @@ async fn a_watch_tells_that_its_run_waits_or_ends() {
 async fn a_run_that_naps_takes_no_slot() {
     let mut t = TestEngine::idle().await;
     t.add_worker(WorkerConfig { slots: 1, ..config("small") }).await;
-    let nap = t.start(&[Op::Sleep(1_000), call("note")]).await;
-    t.until(nap, "it sleeps", |run| run.steps.iter().flatten().any(|step| step.due_at.is_some())).await;
-    let quick = t.ends(&[call("note")], "completed").await;
-    t.is(nap, "completed").await;
-    let nap = t.run(nap).await;
-    assert!(quick.finished_at < nap.finished_at, "{:?} {:?}", quick.finished_at, nap.finished_at);
+    let mut seen = Vec::new();
+    // A busy machine may take longer for the other run than the nap is; with a slot taken, it would each time.
+    for _ in 0..5 {
+        let nap = t.start(&[Op::Sleep(1_000), call("note")]).await;
+        t.until(nap, "it sleeps", |run| run.steps.iter().flatten().any(|step| step.due_at.is_some())).await;
+        let quick = t.ends(&[call("note")], "completed").await;
+        let nap = t.is(nap, "completed").await;
+        seen.push((quick.finished_at, nap.finished_at));
+        if quick.finished_at < nap.finished_at {
+            break;
+        }
+    }
+    assert!(seen.iter().any(|(quick, nap)| quick < nap), "{seen:?}");
     t.finish().await;
 }

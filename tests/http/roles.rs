@@ -13,6 +13,7 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 use crate::{
     openapi::document,
     server::{Answer, Server},
+    support::wait_for,
 };
 
 /// Who may call the shop's routes.
@@ -169,13 +170,11 @@ async fn a_refusal_is_audited_though_the_client_hangs_up() {
         let mut stream = TcpStream::connect(address).await.expect("a connection");
         stream.write_all(head.as_bytes()).await.expect("it takes it");
     }
-    for _ in 0..200 {
-        if server.refusals().await == before + 100 {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
-    }
-    panic!("{} of 100 refusals are on record", server.refusals().await - before);
+    wait_for("all refusals are on record", async || match server.refusals().await - before {
+        100 => Ok(()),
+        some => Err(format!("{some} of 100 are")),
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ use crate::{
     support::{
         TestDatabase,
         shop::{open_orders, wait_until_registered},
+        wait_for,
     },
 };
 
@@ -297,15 +298,11 @@ impl Server {
 
     /// Waits until a run has this status.
     pub(crate) async fn until(&self, id: &str, status: &str) -> Value {
-        let mut last = Value::Null;
-        for _ in 0..400 {
-            last = self.get(&format!("/v1/runs/{id}")).await.json;
-            if last["status"] == status {
-                return last;
-            }
-            tokio::time::sleep(Duration::from_millis(25)).await;
-        }
-        panic!("run {id} is not {status}: {last}");
+        wait_for(status, async || {
+            let run = self.get(&format!("/v1/runs/{id}")).await.json;
+            if run["status"] == status { Ok(run) } else { Err(run.to_string()) }
+        })
+        .await
     }
 
     /// Lets orders be placed, as if a worker of theirs had been here once.

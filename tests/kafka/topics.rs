@@ -35,7 +35,7 @@ fn read(t: &TestEngine, brokers: &Brokers) -> Reader {
 impl Reader {
     async fn end(self) {
         self.stop.cancel();
-        tokio::time::timeout(Duration::from_secs(5), self.task).await.expect("it ends in time").expect("it ends");
+        tokio::time::timeout(Duration::from_secs(20), self.task).await.expect("it ends in time").expect("it ends");
     }
 }
 

@@ -165,7 +165,8 @@ async fn a_stuck_run_is_one_mail_from_two_processes() {
     decisions(&shop, 3).await;
     assert_eq!(server.mails().len(), 1, "it is told once");
     engine.apply_verb(run, &Verb::Abandon, &by_operator()).await.expect("it is abandoned");
-    decisions(&shop, 2).await;
+    // One that had looked before may still decide once.
+    decisions(&shop, 3).await;
     let over = &mails(2).await[1];
     assert_eq!(over["subject"], "[Backstitch] resolved: unlucky is stuck: no_luck");
     assert_ne!(over["id"], first[0]["id"]);
@@ -190,7 +191,8 @@ async fn a_webhook_that_fails_gets_the_same_alert_again() {
     let target: String =
         sqlx::query_scalar("SELECT target FROM shop.alert_message").fetch_one(&shop.pool).await.expect("a message");
     assert!(!target.contains("hidden"), "{target}");
-    assert_eq!(shop.orders.unsent_alerts().await.expect("a count"), 0);
+    let is_sent = async || shop.orders.unsent_alerts().await.expect("a count") == 0;
+    wait_until_within(PATIENCE, "that is on record", is_sent).await;
 }
 
 #[tokio::test]

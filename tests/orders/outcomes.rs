@@ -124,7 +124,7 @@ async fn a_window_may_end_during_an_attempt() {
 fn late(cancel: LateCancel, after: Duration) -> Opening {
     let gateway =
         Config { late_cancel: cancel, late_after: after, late_at_most: Duration::from_secs(3600), ..Config::default() };
-    Opening { settings: impatient(Duration::from_secs(1)), gateway, ..Opening::default() }
+    Opening { settings: impatient(Duration::from_secs(3)), gateway, ..Opening::default() }
 }
 
 #[tokio::test]

@@ -131,7 +131,7 @@ async fn an_acquirers_faults_end_as_they_should() {
 
 #[tokio::test]
 async fn a_second_vendors_late_money_is_not_lost() {
-    let settings = ShopSettings { payment_window: Duration::from_secs(2), ..ShopSettings::default() };
+    let settings = ShopSettings { payment_window: Duration::from_secs(4), ..ShopSettings::default() };
     let shop = Shop::with(Opening { second: Some(Config::default()), settings, ..Opening::default() }).await;
     shop.stock("tea", 10).await;
     let id = shop.order_with(&[(NORTH, "tok_late_success")]).await;

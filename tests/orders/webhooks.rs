@@ -92,7 +92,7 @@ async fn unknown_payments_events_are_only_recorded() {
 async fn a_late_payment_finds_its_archived_order() {
     let hours = Duration::from_secs(7200);
     let gateway = Config { late_after: hours, late_at_most: hours, ..Config::default() };
-    let settings = ShopSettings { payment_window: Duration::from_secs(1), ..ShopSettings::default() };
+    let settings = ShopSettings { payment_window: Duration::from_secs(3), ..ShopSettings::default() };
     let shop = Shop::with(Opening { settings, gateway, ..Opening::default() }).await;
     shop.stock("tea", 5).await;
     let id = shop.order("tok_late_success", 2).await;

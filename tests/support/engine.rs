@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     TestDatabase,
     script::{Op, Script},
-    wait_for,
+    wait_for, wait_until,
 };
 
 pub struct TestEngine {
@@ -104,7 +104,7 @@ impl TestEngine {
     /// On a migrated database that somebody else keeps.
     pub async fn on(url: &str) -> Self {
         let script = Script::default();
-        let engine = Engine::new(pool(url, 8), script.registry());
+        let engine = Engine::new(pool(url, 8, "the test"), script.registry());
         let this = Self { db: None, url: url.to_owned(), engine, script, workers: Vec::new() };
         for name in ["scripted", "deadlined", "typed", "shifty"] {
             let known = "INSERT INTO backstitch.workflow (name, version) VALUES ($1, 1) ON CONFLICT DO NOTHING";
@@ -133,7 +133,7 @@ impl TestEngine {
         let stop = CancellationToken::new();
         let (stopped, name, lanes) = (stop.clone(), config.name.clone(), config.lanes as i64);
         let done = runtime.spawn(async move {
-            let engine = Engine::new(pool(&url, 12), registry);
+            let engine = Engine::new(pool(&url, 12, WORKERS), registry);
             engine.worker(config).run(stopped.cancelled_owned()).await.expect("the worker finds its database");
         });
         self.workers.push(TestWorker { runtime: Some(runtime), stop, done: Some(done) });
@@ -194,6 +194,21 @@ impl TestEngine {
         sqlx::query(query).bind(seconds).execute(self.engine.pool()).await.expect("the clock can be moved");
     }
 
+    /// Drains all workers, and waits until the server has carried out what they had sent: that goes on without them, and would
+    /// see a clock that is moved meanwhile.
+    pub async fn drain_workers(&mut self) {
+        for worker in &mut self.workers {
+            worker.drain().await;
+        }
+        let query = "SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND application_name IN ($1, 'backstitch lane')";
+        wait_until("the workers' sessions have ended", async || {
+            let sessions = sqlx::query_scalar::<_, i64>(query).bind(WORKERS).fetch_one(self.engine.pool());
+            sessions.await.expect("counts") == 0
+        })
+        .await;
+    }
+
     /// Declares all lanes dead, as if nobody had heard of them; gives how many runs became due again.
     pub async fn take_over_all(&self) -> i64 {
         let sql = rendered(include_str!("../../src/engine/store/sql/takeover.sql"));
@@ -241,8 +256,12 @@ pub fn operator() -> Operator {
     Operator { actor: "ann".to_owned(), reason: Some("a customer called".to_owned()), ..Default::default() }
 }
 
-fn pool(url: &str, connections: u32) -> sqlx::PgPool {
+/// What the sessions of workers' pools are called.
+const WORKERS: &str = "a worker's";
+
+fn pool(url: &str, connections: u32, whose: &str) -> sqlx::PgPool {
     let options: PgConnectOptions = url.parse().expect("the URL is one");
+    let options = options.application_name(whose);
     let pool = guarded(PgPoolOptions::new()).max_connections(connections).acquire_timeout(Duration::from_secs(10));
     pool.connect_lazy_with(options)
 }

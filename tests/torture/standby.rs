@@ -13,7 +13,7 @@ use crate::{
     support::{process, wait_until_within},
 };
 
-const FROZEN_FOR: Duration = Duration::from_secs(9);
+const FROZEN_FOR: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_standby_freezes_and_is_promoted() {
