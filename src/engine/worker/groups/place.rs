@@ -77,8 +77,8 @@ pub(crate) struct Groups {
 /// Groups of one kind under way: few, so that the next ones fill meanwhile.
 const OF_A_KIND: usize = 2;
 /// Cores for one transaction of a group under way that has not taken long. On two cores with Postgres, the shop did 300 orders a
-/// second with six such transactions, at 7.7 statements and 3.3 commits each; 410 with four, 440 with three; 440 and 490 with two,
-/// at 4.7 and 2.3; and 545 and 585 with one, at 3.7 and 2.0.
+/// second with six such transactions, at 7.7 statements and 3.3 commits each; 410 with four, 440 with three, 505 with two. In turn
+/// on another day, 440 and 490 with two, at 4.7 and 2.3; and 545 and 585 with one, at 3.7 and 2.0.
 const CORES_FOR_ONE: usize = 2;
 /// Batches at other systems under way, in all.
 const OUTSIDE: usize = 16;
