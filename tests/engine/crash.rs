@@ -98,6 +98,18 @@ async fn lose_an_answer(t: &mut TestEngine, program: &[Op], (table, rows): (&str
          FOR EACH ROW WHEN ({rows}) EXECUTE FUNCTION public.stand_still()"
     ))
     .await;
+    // A lane that took its own record for somebody else's would give the run back, and claim it once more.
+    t.execute("CREATE TABLE public.claimed (run uuid)").await;
+    t.execute(
+        "CREATE FUNCTION public.note_claim() RETURNS trigger LANGUAGE plpgsql
+         AS $$ BEGIN INSERT INTO public.claimed VALUES (NEW.run_id); RETURN NULL; END $$",
+    )
+    .await;
+    t.execute(
+        "CREATE TRIGGER note_claim AFTER UPDATE OF lane ON backstitch.ready FOR EACH ROW
+         WHEN (NEW.lane IS NOT NULL AND NEW.lane IS DISTINCT FROM OLD.lane) EXECUTE FUNCTION public.note_claim()",
+    )
+    .await;
     let proxy = Proxy::before(t.database().url()).await;
     t.add_worker_through(proxy.url(), WorkerConfig { lanes: 1, ..config("w0") }).await;
     let mut held = t.engine.begin().await.expect("begins");
@@ -113,6 +125,8 @@ async fn lose_an_answer(t: &mut TestEngine, program: &[Op], (table, rows): (&str
     proxy.cut();
     t.is(run, end).await;
     assert_eq!(t.script.calls().len(), before + 1, "its worker did not know that");
+    let claimed = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM public.claimed").fetch_one(t.engine.pool()).await;
+    assert_eq!(claimed.expect("counts"), 1, "its lane has kept it");
     assert_eq!((t.count("attention").await, t.count("lane WHERE NOT alive").await), (0, 0));
 }
 
