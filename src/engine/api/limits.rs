@@ -35,9 +35,9 @@ pub struct Allowance {
 
 /// A limit on how often each subject may do something, shared by all servers of a database.
 ///
-/// A request normally costs no statement: a server lets the first few of a subject through on credit, and draws tokens in
-/// blocks. So a subject gets its rate, and from each server a quarter of a bucket on top at most. While the database is away,
-/// nobody is refused.
+/// A request normally costs no statement: a server lets a quarter of a subject's rate through on credit, and beyond it draws
+/// tokens in blocks. So a subject gets its rate, and from each server a quarter of it on top at most. While the database is
+/// away, nobody is refused.
 #[derive(Clone)]
 pub struct Limiter {
     engine: Engine,

@@ -1,14 +1,16 @@
 //! Rate limits: what a server lets through of a subject without asking the database, and what it has to draw for.
 //!
 //! A subject (an API key, a customer) has one bucket of tokens in the database, which all servers share. A server draws tokens
-//! in blocks, and lets a few requests through on credit before it draws at all: a subject that asks now and then costs no write.
-//! The next draw pays the credit. So with `n` servers a subject gets at most `n` credits, a quarter of a bucket each, beyond its
-//! rate.
+//! in blocks, and lets some requests through on credit before it draws at all: a subject that asks for less than a quarter of its
+//! rate costs no write. A draw pays the credit that is owed by then; what is not is forgotten as time goes by, a quarter of a bucket
+//! while a bucket fills. So with `n` servers a subject gets at most `n` quarters beyond its rate.
 
 use std::{str::FromStr, time::Duration};
 
-/// The largest block, in tokens.
+/// A block is a quarter of a bucket, but no more than so many tokens …
 const LARGEST_BLOCK: u32 = 50;
+/// … or than what comes to a bucket within this time: what a server has drawn, the others have to do without.
+const LONGEST_BLOCK: Duration = Duration::from_millis(250);
 
 /// How often something may be done: a bucket of so many tokens, which fills again within a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,9 +27,15 @@ impl Rate {
         self.per.checked_div(self.burst).unwrap_or(self.per)
     }
 
-    /// A quarter of a bucket, at least one token.
-    fn quarter(self) -> u32 {
-        self.burst.div_euclid(4).clamp(1, LARGEST_BLOCK)
+    /// What a server lets through by itself while a bucket fills: a quarter of it, at least one token.
+    fn credit(self) -> u32 {
+        self.burst.div_euclid(4).max(1)
+    }
+
+    /// What is drawn at once.
+    fn block(self) -> u32 {
+        let soon = LONGEST_BLOCK.as_nanos().checked_div(self.per_token().as_nanos()).unwrap_or_default();
+        self.credit().min(u32::try_from(soon).unwrap_or(u32::MAX).max(LARGEST_BLOCK))
     }
 }
 
@@ -87,12 +95,14 @@ pub(crate) struct Drawn {
 /// A server's account of one subject. Times are spans since any moment that stays the same.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Account {
-    /// Let through on credit.
+    /// Let through on credit, as it stood at `owed_at`.
     owed: u32,
+    owed_at: Duration,
     /// Nothing more on credit: it asks often.
     has_drawn: bool,
-    /// Drawn, and good until `good_until`: by then the bucket has filled by as many.
+    /// Of `block`, which was drawn, and good until `good_until`: by then the bucket has filled by as many.
     drawn: u32,
+    block: u32,
     good_until: Duration,
     /// What the bucket had left.
     left: u32,
@@ -120,13 +130,33 @@ impl Account {
             self.drawn = self.drawn.saturating_sub(1);
             return Taken::Yes { left: self.left.saturating_add(self.drawn) };
         }
-        self.drawn = 0;
-        if !self.has_drawn && self.owed < rate.quarter() {
-            self.owed = self.owed.saturating_add(1);
-            self.left = self.left.saturating_sub(1);
-            return Taken::Yes { left: self.left };
+        if self.has_drawn && self.drawn > self.block / 2 {
+            // It did not need half of the last block: it asks for less than half of its rate.
+            (self.has_drawn, self.owed_at, self.left) = (false, now, rate.burst);
         }
-        Taken::Draw { want: self.owed.saturating_add(rate.quarter()) }
+        self.drawn = 0;
+        if !self.has_drawn {
+            self.forget_owed(rate, now);
+            if self.owed < rate.credit() {
+                self.owed = self.owed.saturating_add(1);
+                return Taken::Yes { left: self.left.saturating_sub(self.owed) };
+            }
+        }
+        Taken::Draw { want: self.owed.saturating_add(rate.block()) }
+    }
+
+    /// Forgets what is owed, evenly, a credit in the time in which a bucket fills.
+    fn forget_owed(&mut self, rate: Rate, now: Duration) {
+        let each = rate.per.checked_div(rate.credit()).unwrap_or(rate.per);
+        let forgotten =
+            now.saturating_sub(self.owed_at).as_nanos().checked_div(each.as_nanos().max(1)).unwrap_or_default();
+        let forgotten = u32::try_from(forgotten).unwrap_or(u32::MAX);
+        if forgotten >= self.owed {
+            (self.owed, self.owed_at) = (0, now);
+        } else {
+            self.owed = self.owed.saturating_sub(forgotten);
+            self.owed_at = self.owed_at.saturating_add(each.saturating_mul(forgotten));
+        }
     }
 
     /// The same request, after its draw: it pays what is owed, and what is left lets requests through.
@@ -140,7 +170,7 @@ impl Account {
             self.refused_until = now.saturating_add(after);
             return Taken::No { after };
         };
-        self.drawn = rest;
+        (self.drawn, self.block) = (rest, over);
         self.good_until = now.saturating_add(rate.per_token().saturating_mul(over));
         Taken::Yes { left: self.left.saturating_add(rest) }
     }
@@ -195,7 +225,7 @@ mod tests {
         /// In any span a subject gets its rate, a bucket, and a credit from each server.
         #[test]
         fn servers_together_keep_to_the_rate(
-            burst in 1_u32..200,
+            burst in prop_oneof![1_u32..8, 8_u32..200],
             gaps in prop::collection::vec((0_u64..200, 0_usize..4), 1..400),
         ) {
             let rate = Rate { burst, per: Duration::from_secs(1) };
@@ -208,10 +238,9 @@ mod tests {
                 now += Duration::from_millis(gap);
                 let_through += u32::from(ask(&mut accounts[server], &mut bucket, rate, now).0);
             }
-            // A server's account is forgotten at most once in the time in which a bucket fills.
             let spans = (now - begun).as_secs_f64();
             let own = f64::from(burst) * (spans + 1.0);
-            let credits = f64::from(4 * rate.quarter()) * (spans + 1.0);
+            let credits = f64::from(4 * rate.credit()) * (spans + 1.0);
             prop_assert!(f64::from(let_through) <= own + credits + 1.0, "{let_through} in {spans} s");
         }
     }
@@ -225,6 +254,48 @@ mod tests {
         for second in 1..100 {
             assert_eq!(ask(&mut account, &mut bucket, rate, Duration::from_secs(second)), (true, false));
         }
+    }
+
+    /// Draws of one who asks so many times a second for ten seconds.
+    fn draws_of(per_s: u32, rate: &str) -> usize {
+        let rate: Rate = rate.parse().expect("a rate");
+        let mut bucket = Bucket { tokens: f64::from(rate.burst), at: Duration::ZERO };
+        let mut account = Account::default();
+        let mut draws = 0;
+        for request in 0..10 * per_s {
+            let at = Duration::from_secs(1) * request / per_s;
+            let (may_go_on, drew) = ask(&mut account, &mut bucket, rate, at);
+            assert!(may_go_on, "request {request} keeps to its rate");
+            draws += usize::from(drew);
+        }
+        draws
+    }
+
+    #[test]
+    fn less_than_a_quarter_of_a_rate_costs_no_draw() {
+        assert_eq!(draws_of(20, "100/s"), 0);
+        assert_eq!(draws_of(100, "100000/s"), 0);
+        assert_eq!(draws_of(200, "60000/m"), 0);
+    }
+
+    #[test]
+    fn more_than_that_costs_few_draws() {
+        for (requests, rate) in [(30, "100/s"), (60, "100/s"), (100, "100/s"), (900, "1000/s"), (20_000, "60000/s")] {
+            let draws = draws_of(requests, rate);
+            assert!((1..=60).contains(&draws), "{requests} a second of {rate}: {draws} draws in 10 s");
+        }
+    }
+
+    #[test]
+    fn who_calms_down_costs_no_draw_again() {
+        let rate: Rate = "100/s".parse().expect("a rate");
+        let mut bucket = Bucket { tokens: 100.0, at: Duration::ZERO };
+        let mut account = Account::default();
+        let at_once: Vec<_> = (0..60).map(|_| ask(&mut account, &mut bucket, rate, Duration::ZERO)).collect();
+        assert!(at_once.iter().any(|(_, drew)| *drew));
+        let later =
+            (1..100).map(|tenth| ask(&mut account, &mut bucket, rate, Duration::from_millis(500 + 100 * tenth)));
+        assert_eq!(later.filter(|(_, drew)| *drew).count(), 0);
     }
 
     #[test]
