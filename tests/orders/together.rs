@@ -12,7 +12,10 @@ use uuid::Uuid;
 
 use crate::{
     shop::{Opening, Shop},
-    support::shop::order_request,
+    support::{
+        shop::{open_orders, order_request},
+        wait_until,
+    },
 };
 
 /// The event that webhooks bring here.
@@ -150,6 +153,26 @@ async fn too_many_of_a_customer_are_refused_among_others() {
     let end = "UPDATE shop.orders SET state = 'cancelled', cancel_reason = 'customer' WHERE customer_id = $1";
     sqlx::query(end).bind(format!("c{}", refused % 8)).execute(&shop.pool).await.expect("they end");
     assert_eq!(code(&place(refused).await), "created");
+}
+
+#[tokio::test]
+async fn servers_do_not_both_place_a_customers_last_order() {
+    let settings = || ShopSettings { orders_in_flight: Some(1), ..ShopSettings::default() };
+    let shop = Shop::with(Opening { worker: false, settings: settings(), ..Opening::default() }).await;
+    shop.stock("tea", 1_000).await;
+    // Orders may be read and counted, and none is written.
+    let mut held = shop.pool.begin().await.expect("a transaction");
+    sqlx::query("LOCK TABLE shop.orders IN SHARE MODE").execute(&mut *held).await.expect("it is locked");
+    let placing = [shop.orders.clone(), open_orders(&shop.engine, settings())].map(|orders| {
+        let wanted = tea(1);
+        tokio::spawn(async move { orders.place(&wanted, None).await })
+    });
+    let blocked = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0";
+    wait_until("both wait", async || count(&shop, blocked).await == 2).await;
+    held.rollback().await.expect("it is free");
+    let placed = join_all(placing).await.into_iter().map(|placed| code(&placed.expect("it ends")));
+    assert_eq!(placed.collect::<BTreeSet<_>>(), BTreeSet::from(["created", "rate_limited"]));
 }
 
 #[tokio::test]

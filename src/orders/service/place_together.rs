@@ -98,7 +98,11 @@ impl Orders {
     async fn write(&self, tx: &mut PgConnection, new: &[NewOrder]) -> Result<Vec<Written>, Error> {
         let skus: BTreeSet<&str> =
             new.iter().flat_map(|new| new.request.items.iter().map(|item| item.sku.as_str())).collect();
-        let items = store::items::find_all(tx, &skus.into_iter().collect::<Vec<_>>()).await?;
+        let counted = self.settings.orders_in_flight.is_some();
+        let customers: BTreeSet<&str> =
+            new.iter().filter(|_| counted).map(|new| new.request.customer_id.as_str()).collect();
+        let (skus, customers): (Vec<&str>, Vec<&str>) = (skus.into_iter().collect(), customers.into_iter().collect());
+        let items = store::items::find_all(tx, &skus, &customers).await?;
         let mut written: Vec<Written> = new
             .iter()
             .map(|new| match self.priced(new, &items) {
@@ -112,11 +116,10 @@ impl Orders {
         if orders.is_empty() {
             return Ok(written);
         }
-        let created_at = store::orders::insert_all(tx, &orders).await?;
         let placed = || new.iter().zip(&written).filter_map(|(new, written)| Some((new, written.order()?)));
         let contacts: Vec<(Uuid, &Contact)> =
             placed().filter_map(|(new, order)| Some((order.id, new.request.contact.as_ref()?))).collect();
-        store::notifications::insert_contacts(tx, &contacts).await?;
+        let created_at = store::orders::insert_all(tx, &orders, &contacts).await?;
         let starts: Vec<StartRun> = placed().map(|(new, order)| self.run_of(new, order)).collect::<Result<_, _>>()?;
         for started in self.engine.start_batch_in(tx, starts).await? {
             started?;

@@ -63,10 +63,14 @@ pub(crate) async fn emit_crossing(
     Ok(())
 }
 
-/// Those of these items that exist.
-pub(crate) async fn find_all(conn: &mut PgConnection, skus: &[&str]) -> Result<Vec<Item>, sqlx::Error> {
-    let query = "SELECT sku, name, price, currency, on_hand, held FROM shop.items WHERE sku = ANY ($1)";
-    sqlx::query(query).bind(skus).fetch_all(conn).await?.iter().map(read_item).collect()
+/// Those of these items that exist. Until the transaction ends nobody else reads any for these customers.
+pub(crate) async fn find_all(
+    conn: &mut PgConnection,
+    skus: &[&str],
+    customers: &[&str],
+) -> Result<Vec<Item>, sqlx::Error> {
+    let query = sqlx::query(include_str!("sql/items_of_customers.sql")).bind(skus).bind(customers);
+    query.fetch_all(conn).await?.iter().map(read_item).collect()
 }
 
 /// A page of items by sku, from after `after` on.

@@ -53,23 +53,6 @@ impl FromRow<'_, PgRow> for Notification {
     }
 }
 
-/// Records where customers want to be told of their new orders.
-pub(crate) async fn insert_contacts(conn: &mut PgConnection, contacts: &[(Uuid, &Contact)]) -> Result<(), sqlx::Error> {
-    if contacts.is_empty() {
-        return Ok(());
-    }
-    let query = "INSERT INTO shop.order_contact (order_id, email, phone, locale)
-        SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[])";
-    sqlx::query(query)
-        .bind(contacts.iter().map(|(order, _)| *order).collect::<Vec<_>>())
-        .bind(contacts.iter().map(|(_, contact)| contact.email.as_deref()).collect::<Vec<_>>())
-        .bind(contacts.iter().map(|(_, contact)| contact.phone.as_deref()).collect::<Vec<_>>())
-        .bind(contacts.iter().map(|(_, contact)| contact.locale.as_deref()).collect::<Vec<_>>())
-        .execute(conn)
-        .await?;
-    Ok(())
-}
-
 /// Sets or clears who sells an item.
 pub(crate) async fn put_seller(conn: &mut PgConnection, sku: &str, seller: Option<&Seller>) -> Result<(), sqlx::Error> {
     let query = "UPDATE shop.items SET seller_id = $2, seller_email = $3

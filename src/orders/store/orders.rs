@@ -11,6 +11,7 @@ use crate::{
         changes::Changes,
         delivery::Delivery,
         events::{OrderEvent, events_of},
+        notices::Contact,
         order::{Cancel, Line, Order},
         state::{OrderState, Word},
     },
@@ -104,8 +105,13 @@ pub(crate) async fn key_owner(conn: &mut PgConnection, key: &str) -> Result<Opti
     sqlx::query_as(query).bind(key).fetch_optional(conn).await
 }
 
-/// Inserts new orders and their lines, and their events. The times in `orders` are not used: the database's are, and are given back.
-pub(crate) async fn insert_all(conn: &mut PgConnection, orders: &[&Order]) -> Result<Time, sqlx::Error> {
+/// Inserts new orders with their lines, contacts and events. The times in `orders` are not used: the database's are, and are
+/// given back.
+pub(crate) async fn insert_all(
+    conn: &mut PgConnection,
+    orders: &[&Order],
+    contacts: &[(Uuid, &Contact)],
+) -> Result<Time, sqlx::Error> {
     let lines: Vec<(Uuid, &Line)> =
         orders.iter().flat_map(|order| order.items.iter().map(|line| (order.id, line))).collect();
     let events: Vec<OrderEvent> = orders.iter().flat_map(|order| events_of(order)).collect();
@@ -129,6 +135,10 @@ pub(crate) async fn insert_all(conn: &mut PgConnection, orders: &[&Order]) -> Re
         .bind(events.iter().map(|event| event.order.to_string()).collect::<Vec<_>>())
         .bind(events.iter().map(|event| event.dataschema).collect::<Vec<_>>())
         .bind(events.iter().map(|event| event.data.as_str()).collect::<Vec<_>>())
+        .bind(contacts.iter().map(|(order, _)| *order).collect::<Vec<_>>())
+        .bind(contacts.iter().map(|(_, contact)| contact.email.as_deref()).collect::<Vec<_>>())
+        .bind(contacts.iter().map(|(_, contact)| contact.phone.as_deref()).collect::<Vec<_>>())
+        .bind(contacts.iter().map(|(_, contact)| contact.locale.as_deref()).collect::<Vec<_>>())
         .fetch_one(conn)
         .await
 }
@@ -220,8 +230,10 @@ pub(crate) async fn rows(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashMa
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let found: Vec<Order> =
-        sqlx::query_as("SELECT * FROM shop.orders WHERE id = ANY ($1)").bind(ids).fetch_all(conn).await?;
+    // Its plan is kept: see sql/items_of_customers.sql.
+    let query = "SELECT o.* FROM unnest((SELECT $1::uuid[])) AS k (id),
+        LATERAL (SELECT * FROM shop.orders WHERE id = k.id LIMIT 1) AS o";
+    let found: Vec<Order> = sqlx::query_as(query).bind(ids).fetch_all(conn).await?;
     Ok(found.into_iter().map(|order| (order.id, order)).collect())
 }
 
@@ -231,17 +243,16 @@ pub(crate) async fn find_all(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Ha
     Ok(with_lines(conn, found).await?.into_iter().map(|order| (order.id, order)).collect())
 }
 
-/// Orders of each customer that are neither delivered nor cancelled, counted up to `most`. Until the transaction ends nobody else
-/// counts these customers'.
+/// Orders of each customer that are neither delivered nor cancelled, counted up to `most`. The customers are locked by
+/// [`super::items::find_all`].
 pub(crate) async fn count_in_flight(
     conn: &mut PgConnection,
     customers: &[&str],
     most: u32,
 ) -> Result<HashMap<String, i64>, sqlx::Error> {
-    sqlx::query(include_str!("sql/lock_customers.sql")).bind(customers).execute(&mut *conn).await?;
     let query = "SELECT c.id, (SELECT count(*) FROM (SELECT FROM shop.orders o WHERE o.customer_id = c.id
         AND o.archived_at IS NULL AND o.state NOT IN ('delivered', 'cancelled') LIMIT $2) o)
-        FROM unnest($1::text[]) AS c (id)";
+        FROM unnest((SELECT $1::text[])) AS c (id)";
     let counts: Vec<(String, i64)> =
         sqlx::query_as(query).bind(customers).bind(i64::from(most)).fetch_all(conn).await?;
     Ok(counts.into_iter().collect())

@@ -25,10 +25,11 @@ use crate::engine::{
 };
 
 /// What pins the plans of a step's flush, as they are on a lane's connection, for the rest of its transaction. Without `jit = off`,
-/// a scan of a small table that has no other way looks so dear that Postgres compiles it, for 30 ms each time.
-const PIN_PLANS: &str = "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off;
-    SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL random_page_cost = 0;
-    SET LOCAL jit = off";
+/// a scan of a small table that has no other way looks so dear that Postgres compiles it, for 30 ms each time. A SELECT, because it
+/// can be prepared: each SET would be parsed every time.
+const PIN_PLANS: &str = "SELECT set_config('plan_cache_mode', 'force_generic_plan', true),
+    set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+    set_config('enable_mergejoin', 'off', true), set_config('random_page_cost', '0', true), set_config('jit', 'off', true)";
 
 /// What one run has to record.
 #[derive(Debug)]
@@ -113,7 +114,7 @@ pub(crate) async fn flush(
 /// written of them are locked in one order, and before any lane's, because a caller may keep one locked for long.
 pub(crate) async fn begin_in_step(schema: &Schema, conn: &mut PgConnection, commits: &[Commit]) -> Result<(), Error> {
     // As on a lane's connection, but only from here to the commit: what the step's author asks is planned as usual.
-    sqlx::raw_sql(PIN_PLANS).execute(&mut *conn).await?;
+    sqlx::query(PIN_PLANS).execute(&mut *conn).await?;
     let writes_run = |commit: &&Commit| commit.writes.run.is_some() || commit.passes_pivot();
     let written: Vec<RunId> = commits.iter().filter(writes_run).map(|commit| commit.run).collect();
     if !written.is_empty() {

@@ -1,4 +1,4 @@
--- Inserts orders, their lines and their events. Called by store/orders.rs, inside the transaction that starts the orders' runs.
+-- Inserts orders with their lines, contacts and events. Called by store/orders.rs, inside the transaction that starts their runs.
 -- One statement, because accepting an order is what customers wait for: each statement is a round trip.
 -- t: one reading of the clock for all times, so that a new order has not changed since it was created.
 WITH t AS MATERIALIZED (SELECT shop.now() AS now),
@@ -15,6 +15,11 @@ l AS (
     INSERT INTO shop.order_items (order_id, sku, quantity, price)
     SELECT k.order_id, k.sku, k.quantity, k.price
     FROM unnest($11::uuid[], $12::text[], $13::bigint[], $14::bigint[]) AS k(order_id, sku, quantity, price)
+),
+c AS (
+    INSERT INTO shop.order_contact (order_id, email, phone, locale)
+    SELECT k.order_id, k.email, k.phone, k.locale
+    FROM unnest($20::uuid[], $21::text[], $22::text[], $23::text[]) AS k(order_id, email, phone, locale)
 ),
 e AS (
     INSERT INTO shop.event (id, type, subject, dataschema, data, at)
