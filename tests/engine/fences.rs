@@ -1,10 +1,11 @@
-//! The fence of steps' own transactions, in both orders. A transaction is held between its fence and its commit by somebody
+//! The fence of steps' own transactions, in both orders, and what is left behind it. A transaction is held between its fence and its commit by somebody
 //! who has the same step's row under way: a transaction of the test's.
 
 use backstitch::engine::RunId;
+use sqlx::Connection;
 
 use crate::{
-    races::{blocked, locked},
+    races::{self, blocked, locked},
     support::{engine::*, script::*, wait_until},
 };
 
@@ -182,5 +183,34 @@ async fn a_lane_that_ends_waits_for_its_steps() {
     ending.await.expect("no panic");
     t.is(run, "completed").await;
     assert_eq!((t.count("effect").await, t.script.count("book", Side::Run)), (1, 1));
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn a_dead_lane_is_looked_for_until_nothing_is_left() {
+    let t = TestEngine::idle().await;
+    t.start(&[call("note")]).await;
+    let lane = races::lane(&t).await;
+    let (mut a, mut b) = (t.database().connect("a").await, t.database().connect("b").await);
+    assert_eq!(races::claim(&mut a, lane, 10).await.len(), 1);
+    let held = locked(&t, "SELECT FROM backstitch.ready FOR UPDATE").await;
+    assert_eq!(races::take_over(&mut b, -1).await, (1, 0), "its run is passed over");
+    assert_eq!(races::take_over(&mut b, -1).await, (0, 0), "and again");
+    held.rollback().await.expect("lets go");
+    assert_eq!(races::take_over(&mut b, -1).await, (0, 1));
+    // How often a takeover reads `ready`.
+    let mut reads = async || {
+        let query = "SELECT (coalesce(seq_scan, 0) + coalesce(idx_scan, 0))::bigint
+            FROM pg_stat_xact_user_tables WHERE relname = 'ready'";
+        let mut tx = b.begin().await.expect("begins");
+        let before: i64 = sqlx::query_scalar(query).fetch_one(&mut *tx).await.expect("reads");
+        assert_eq!(races::take_over(&mut tx, -1).await, (0, 0));
+        let after: i64 = sqlx::query_scalar(query).fetch_one(&mut *tx).await.expect("reads");
+        tx.commit().await.expect("commits");
+        after - before
+    };
+    assert!(reads().await > 0, "nothing is left, which is seen now");
+    assert_eq!(reads().await, 0, "and known from then on");
+    assert_eq!(t.count("lane WHERE swept").await, 1);
     t.finish().await;
 }

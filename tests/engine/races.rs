@@ -43,14 +43,14 @@ pub(super) async fn blocked<T: Send + 'static>(
     task
 }
 
-async fn lane(t: &TestEngine) -> i32 {
+pub(super) async fn lane(t: &TestEngine) -> i32 {
     sqlx::query_scalar("INSERT INTO backstitch.lane (worker_id) VALUES (0) RETURNING id")
         .fetch_one(t.engine.pool())
         .await
         .expect("a lane")
 }
 
-async fn claim(conn: &mut PgConnection, lane: i32, limit: i64) -> Vec<RunId> {
+pub(super) async fn claim(conn: &mut PgConnection, lane: i32, limit: i64) -> Vec<RunId> {
     let ids: Vec<i32> =
         sqlx::query_scalar("SELECT id FROM backstitch.workflow").fetch_all(&mut *conn).await.expect("reads");
     let queues = vec!["default"; ids.len()];
@@ -68,7 +68,7 @@ async fn claim(conn: &mut PgConnection, lane: i32, limit: i64) -> Vec<RunId> {
     rows.iter().map(|row| row.get("run_id")).collect()
 }
 
-async fn take_over(conn: &mut PgConnection, silent_for_ms: i64) -> (i64, i64) {
+pub(super) async fn take_over(conn: &mut PgConnection, silent_for_ms: i64) -> (i64, i64) {
     sqlx::query_as(rendered(TAKEOVER)).bind(silent_for_ms).fetch_one(conn).await.expect("takes over")
 }
 
