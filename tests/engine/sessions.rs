@@ -100,7 +100,12 @@ async fn overridden_limits_and_modes_cost_nothing() {
 #[tokio::test]
 async fn a_database_that_is_not_utf8_is_refused() {
     let database = TestDatabase::unmigrated().await;
-    let name = format!("bst_test_{}_{}", uuid::Uuid::new_v4().simple(), 1_u32);
+    // Named as the harness does it: by its age, one of a killed test is removed by another.
+    let now: i64 = sqlx::query_scalar("SELECT extract(epoch FROM now())::bigint")
+        .fetch_one(database.pool())
+        .await
+        .expect("it knows the time");
+    let name = format!("bst_test_{}_{now}", uuid::Uuid::new_v4().simple());
     let create = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'");
     sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(database.pool()).await.expect("it is created");
     let options: sqlx::postgres::PgConnectOptions = database.url().parse().expect("the URL is one");
