@@ -120,9 +120,7 @@ async fn a_steps_transaction_without_an_answer_is_given_up() {
 async fn a_begin_without_an_answer_is_given_up() {
     let t = TestEngine::idle().await;
     let proxy = Proxy::before(t.database().url()).await;
-    // Not tried out when it is borrowed: as if the network fell silent just after that.
-    let pool = guarded(PgPoolOptions::new()).max_connections(1).test_before_acquire(false);
-    let pool = pool.connect_lazy(proxy.url()).expect("a URL");
+    let pool = guarded(PgPoolOptions::new()).max_connections(1).connect_lazy(proxy.url()).expect("a URL");
     begin(&pool).await.expect("the network works").rollback().await.expect("it is answered");
     wait_until("it is back", async || pool.num_idle() == 1).await;
     proxy.freeze();
@@ -130,6 +128,22 @@ async fn a_begin_without_an_answer_is_given_up() {
     assert_eq!(given_up.err().map(|error| error.code()), Some("database_unavailable"));
     let next = tokio::time::timeout(Duration::from_secs(15), begin(&pool)).await.expect("the pool has room");
     next.expect("over another connection").rollback().await.expect("it is answered");
+    t.finish().await;
+}
+
+#[tokio::test]
+async fn a_transaction_begins_where_idle_connections_are_cut() {
+    let t = TestEngine::idle().await;
+    let proxy = Proxy::before(t.database().url()).await;
+    let pool = guarded(PgPoolOptions::new()).max_connections(3).connect_lazy(proxy.url()).expect("a URL");
+    for _ in 0..3 {
+        let open = [begin(&pool).await, begin(&pool).await, begin(&pool).await];
+        for transaction in open {
+            transaction.expect("over a connection of its own").rollback().await.expect("it is answered");
+        }
+        wait_until("all are back", async || pool.num_idle() == 3).await;
+        proxy.cut();
+    }
     t.finish().await;
 }
 

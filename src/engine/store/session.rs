@@ -6,7 +6,7 @@
 use std::{fmt::Write, time::Duration};
 
 use sqlx::{
-    AssertSqlSafe, PgConnection, Postgres, Row,
+    AssertSqlSafe, Connection, PgConnection, PgPool, Postgres, Row,
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -51,6 +51,22 @@ const CHECKED: &str = "SELECT now() = statement_timestamp() AS outside,
 tokio::task_local! {
     /// Set in the task that gives a connection back of which nothing has to be found out.
     static AS_LENT: ();
+    /// Set in the task that acquires a connection.
+    static TRIAL: Trial;
+}
+
+/// How it is found out that a connection which was idle is still one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trial {
+    /// By a round trip of its own, before it is lent.
+    First,
+    /// By its first statement, which can be repeated over another.
+    Left,
+}
+
+/// A connection of a pool.
+pub(super) async fn acquire(pool: &PgPool, trial: Trial) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+    TRIAL.scope(trial, pool.acquire()).await
 }
 
 /// Gives a connection back to its pool that is as it was lent: whatever went over it is answered, no transaction is open, and no
@@ -95,7 +111,13 @@ async fn blemish(conn: &mut PgConnection) -> Result<Option<&'static str>, sqlx::
 /// [`Engine::new`](crate::engine::Engine::new). How long a transaction of the service may stand still is for the service to
 /// say (`idle_in_transaction_session_timeout` in the pool's connect options); without it, a frozen one keeps its locks.
 pub fn guarded(pool: PgPoolOptions) -> PgPoolOptions {
-    pool.after_connect(|conn, _| Box::pin(async move { pin(conn).await })).after_release(|conn, _| {
+    let pool = pool.after_connect(|conn, _| Box::pin(async move { pin(conn).await }));
+    // What a pool does by itself, but for a connection that is tried out by its first statement.
+    let pool = pool.test_before_acquire(false).before_acquire(|conn, _| {
+        let left = TRIAL.try_get().is_ok_and(|trial| trial == Trial::Left);
+        Box::pin(async move { Ok(left || conn.ping().await.is_ok()) })
+    });
+    pool.after_release(|conn, _| {
         Box::pin(async move {
             if AS_LENT.try_with(|()| ()).is_ok() {
                 return Ok(true);

@@ -11,10 +11,11 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Postgres, SqlSafeStr, pool::PoolConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Postgres, SqlSafeStr, SqlStr, pool::PoolConnection};
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
+use super::session::{self, Trial};
 use crate::engine::error::Error;
 
 /// `BEGIN` has to be answered within this time. What waits for it may be gone by then, and nobody else would end it.
@@ -29,8 +30,7 @@ pub struct Transaction(sqlx::Transaction<'static, Postgres>);
 /// # Errors
 /// `database_unavailable`.
 pub async fn begin(pool: &PgPool) -> Result<Transaction, Error> {
-    let begin = |conn: PoolConnection<Postgres>| sqlx::Transaction::begin(conn, None);
-    hand_over(pool, begin).await.map(Transaction)
+    begin_by(pool, None).await
 }
 
 /// The same for a transaction that may stand still, and whose statements may wait, for so long at most: then the server ends it.
@@ -41,17 +41,38 @@ pub(crate) async fn begin_bounded(pool: &PgPool, limit: Duration) -> Result<Tran
     let statement = format!(
         "BEGIN; SET LOCAL idle_in_transaction_session_timeout = {millis}; SET LOCAL statement_timeout = {millis}"
     );
-    let statement = AssertSqlSafe(statement).into_sql_str();
-    let begin = |conn: PoolConnection<Postgres>| sqlx::Transaction::begin(conn, Some(statement));
-    hand_over(pool, begin).await.map(Transaction)
+    begin_by(pool, Some(AssertSqlSafe(statement).into_sql_str())).await
 }
 
 /// The same for a transaction whose statements wait for a lock for so long at most.
 pub(crate) async fn begin_impatient(pool: &PgPool, for_locks: Duration) -> Result<Transaction, Error> {
     let millis = for_locks.as_millis().clamp(1, i32::MAX as u128);
-    let statement = AssertSqlSafe(format!("BEGIN; SET LOCAL lock_timeout = {millis}")).into_sql_str();
-    let begin = |conn: PoolConnection<Postgres>| sqlx::Transaction::begin(conn, Some(statement));
-    hand_over(pool, begin).await.map(Transaction)
+    begin_by(pool, Some(AssertSqlSafe(format!("BEGIN; SET LOCAL lock_timeout = {millis}")).into_sql_str())).await
+}
+
+/// BEGIN is a connection's sign of life as well: one that is tried out first costs a round trip. BEGIN changes nothing, so where
+/// it fails it is sent again, over a connection that has been tried out.
+async fn begin_by(pool: &PgPool, statement: Option<SqlStr>) -> Result<Transaction, Error> {
+    let begin = {
+        let statement = statement.clone();
+        |conn: PoolConnection<Postgres>| sqlx::Transaction::begin(conn, statement)
+    };
+    let begun = match hand_over(pool, Trial::Left, begin).await {
+        Err(error) if is_of_connection(&error) => {
+            hand_over(pool, Trial::First, |conn| sqlx::Transaction::begin(conn, statement)).await
+        }
+        begun => begun,
+    };
+    Ok(Transaction(begun?))
+}
+
+/// Whether another connection may do what this one failed to do. No time is left for one where the pool, or BEGIN, took too long.
+fn is_of_connection(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => false,
+        sqlx::Error::Io(error) => error.kind() != io::ErrorKind::TimedOut,
+        _ => true,
+    }
 }
 
 /// A connection of the pool.
@@ -59,7 +80,7 @@ pub(crate) async fn begin_impatient(pool: &PgPool, for_locks: Duration) -> Resul
 /// # Errors
 /// `database_unavailable`.
 pub(crate) async fn acquire(pool: &PgPool) -> Result<PoolConnection<Postgres>, Error> {
-    hand_over(pool, |conn| std::future::ready(Ok(conn))).await
+    Ok(hand_over(pool, Trial::First, |conn| std::future::ready(Ok(conn))).await?)
 }
 
 /// A transaction on a connection that nobody else gets, such as a lane's, or a savepoint inside of a transaction.
@@ -70,8 +91,9 @@ pub(crate) async fn begin_on(conn: &mut PgConnection) -> Result<sqlx::Transactio
 /// What `make` makes of a connection of the pool, in a task of its own. Where nobody waits for it, it is dropped.
 async fn hand_over<T, F>(
     pool: &PgPool,
+    trial: Trial,
     make: impl FnOnce(PoolConnection<Postgres>) -> F + Send + 'static,
-) -> Result<T, Error>
+) -> Result<T, sqlx::Error>
 where
     T: Send + 'static,
     F: Future<Output = Result<T, sqlx::Error>> + Send,
@@ -79,7 +101,7 @@ where
     let (mut waits, handed) = oneshot::channel();
     let pool = pool.clone();
     let task = async move {
-        let acquiring = pool.acquire();
+        let acquiring = session::acquire(&pool, trial);
         tokio::pin!(acquiring);
         let acquired = tokio::select! {
             biased;
@@ -99,7 +121,7 @@ where
         let _ = waits.send(made);
     };
     tokio::spawn(task.in_current_span());
-    Ok(handed.await.map_err(|_| sqlx::Error::WorkerCrashed)??)
+    handed.await.map_err(|_| sqlx::Error::WorkerCrashed)?
 }
 
 /// Whether the next caller has to wait for a connection.
