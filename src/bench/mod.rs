@@ -7,6 +7,7 @@
 //! | `plain`, `saga`, `transactional`, `park`, `payload` | such loads |
 //! | `idle`, `mixed`, `large` | single runs: on the idle engine, in the middle of others, of very many steps |
 //! | `pace`, `timers`, `history`, `soak` | very many that are parked, or have ended, or come for long |
+//! | `beside_few` | a schema that has many, compared in turn with one that has few |
 //! | `orders`, `shop` | the shop through REST |
 //! | `peers` | the order saga that bench/peers has for other engines |
 //! | `rest`, `workers` | with processes beside this one |
@@ -16,6 +17,7 @@
 //! | `measure` | counts in the database and in this process, from outside of the engine |
 //! | `report` | the figures, as they are printed and written as JSON |
 
+mod beside_few;
 mod chart;
 mod closed;
 mod compare;

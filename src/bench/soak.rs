@@ -1,5 +1,6 @@
 //! `soak`: 2,000 plain runs a second for long, and in the middle a snapshot that is held open, so that nothing that was deleted
-//! since can be cleared away. What matters is that the end is as fast as the beginning.
+//! since can be cleared away. What matters is that the end is as fast as the beginning, of which a schema remains that nothing else
+//! was done to.
 
 use std::{
     sync::{
@@ -14,15 +15,15 @@ use serde::{Deserialize, Serialize};
 use sqlx::Connection;
 
 use super::{
-    closed,
+    beside_few::Pair,
     measure::{self, Counters},
     pace,
-    place::{Place, Size},
+    place::Place,
     plain::Plain,
     report::Figures,
     scenario::Scenario,
 };
-use crate::engine::{Engine, Registry};
+use crate::engine::Engine;
 
 const PER_SECOND: u32 = 2_000;
 const SECONDS: u64 = 12;
@@ -30,8 +31,6 @@ const SECONDS_IN_FULL: u64 = 3_600;
 /// The snapshot is held for this part of the time, in the middle.
 const HELD: u32 = 6;
 const SAMPLES: u32 = 60;
-/// Runs that are measured at full speed, before and after.
-const MEASURED: usize = 20_000;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How things stood at a moment.
@@ -50,27 +49,22 @@ pub(super) struct Sample {
 /// What only this scenario's figures have, for its drawing.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Soaked {
-    /// Runs a second at full speed after it, of those before.
+    /// Runs a second at full speed after it, of those in a schema that is as it was at the start.
     pub(super) plain_of_start: f64,
     pub(super) samples: Vec<Sample>,
 }
 
 /// Runs it.
 pub(super) async fn run(place: &Place) -> anyhow::Result<Figures> {
-    let plain = Arc::new(Plain::new()?);
-    let working = place.work(plain.register(Registry::new())).await?;
-    let engine = &working.engine;
-    closed::warm_up(engine, &plain).await?;
+    let pair = Pair::open(place).await?;
+    let engine = pair.engine();
     let span = place.size.span(if place.size.full { SECONDS_IN_FULL } else { SECONDS });
-    let plainly = Place { size: Size { runs: Some(MEASURED), ..Size::default() }, ..place.clone() };
-    closed::under_load(engine, &plain, &plainly).await?;
-    let first = closed::under_load(engine, &plain, &plainly).await?;
     measure::forget_peak_rss();
     let newest = measure::newest_run(engine).await?;
     let before = Counters::before(engine.pool()).await?;
     let began = Instant::now();
     let started = Arc::new(AtomicUsize::new(0));
-    let passing = tokio::spawn(pace::start(engine.clone(), plain.clone(), PER_SECOND, span, started.clone()));
+    let passing = tokio::spawn(pace::start(engine.clone(), pair.plain.clone(), PER_SECOND, span, started.clone()));
     let samples = watch(engine, place, span, &started).await?;
     let runs = passing.await??;
     let waiting = Instant::now();
@@ -82,10 +76,11 @@ pub(super) async fn run(place: &Place) -> anyhow::Result<Figures> {
     let after = Counters::after(engine.pool()).await?;
     measure::check(engine, newest, runs, (measure::COMPLETED, Plain::STEPS_PER_RUN)).await?;
     let latencies = measure::latencies(engine, newest).await?;
-    let last = closed::under_load(engine, &plain, &plainly).await?;
-    working.end().await;
+    let compared = pair.compare(place).await?;
+    pair.end().await;
     let figures = Figures::new("soak", runs, seconds, &before, &after).with_latencies(latencies);
-    let figures = figures.with("plain_of_start", last.runs_per_s / first.runs_per_s);
+    let figures = figures.with("plain_of_start", compared.ratio());
+    let figures = figures.with("runs_per_s_at_end", compared.of_many).with("runs_per_s_of_few", compared.of_few);
     Ok(figures.with("samples", serde_json::to_value(samples)?))
 }
 
