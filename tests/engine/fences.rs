@@ -1,5 +1,5 @@
-//! The fence of steps' own transactions, in both orders, and what is left behind it. A transaction is held between its fence and its commit by somebody
-//! who has the same step's row under way: a transaction of the test's.
+//! The fence of steps' own transactions, in both orders, and what is left behind it. A transaction is held between its fence and
+//! its commit by somebody who has the same step's row under way: a transaction of the test's.
 
 use backstitch::engine::RunId;
 use sqlx::Connection;
