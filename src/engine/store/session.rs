@@ -107,8 +107,8 @@ async fn blemish(conn: &mut PgConnection) -> Result<Option<&'static str>, sqlx::
 }
 
 /// A pool's options with what the engine relies on: its settings are set in each new session, and a connection that comes back
-/// inside of a transaction, or with other settings, is closed, counted and logged. They take the pool's own hooks, `before_acquire`
-/// among them, which tries out an idle connection where its first statement does not. For the pool that a service gives to
+/// inside of a transaction, or with other settings, is closed, counted and logged. This takes the hooks `after_connect`,
+/// `before_acquire` and `after_release`: a service sets none of its own. For the pool that a service gives to
 /// [`Engine::new`](crate::engine::Engine::new). How long a transaction of the service may stand still is for the service to
 /// say (`idle_in_transaction_session_timeout` in the pool's connect options); without it, a frozen one keeps its locks.
 pub fn guarded(pool: PgPoolOptions) -> PgPoolOptions {

@@ -230,10 +230,8 @@ pub(crate) async fn rows(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashMa
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    // Its plan is kept: see sql/items_of_customers.sql.
-    let query = "SELECT o.* FROM unnest((SELECT $1::uuid[])) AS k (id),
-        LATERAL (SELECT * FROM shop.orders WHERE id = k.id LIMIT 1) AS o";
-    let found: Vec<Order> = sqlx::query_as(query).bind(ids).fetch_all(conn).await?;
+    let found: Vec<Order> =
+        sqlx::query_as("SELECT * FROM shop.orders WHERE id = ANY ($1)").bind(ids).fetch_all(conn).await?;
     Ok(found.into_iter().map(|order| (order.id, order)).collect())
 }
 
@@ -252,7 +250,7 @@ pub(crate) async fn count_in_flight(
 ) -> Result<HashMap<String, i64>, sqlx::Error> {
     let query = "SELECT c.id, (SELECT count(*) FROM (SELECT FROM shop.orders o WHERE o.customer_id = c.id
         AND o.archived_at IS NULL AND o.state NOT IN ('delivered', 'cancelled') LIMIT $2) o)
-        FROM unnest((SELECT $1::text[])) AS c (id)";
+        FROM unnest($1::text[]) AS c (id)";
     let counts: Vec<(String, i64)> =
         sqlx::query_as(query).bind(customers).bind(i64::from(most)).fetch_all(conn).await?;
     Ok(counts.into_iter().collect())

@@ -3,9 +3,9 @@
 --    and would hold up the takeover of everybody else. What is skipped is looked at again by the next turn: the time-outs
 --    of a lane's session see to it that its locks end.
 -- silent: FOR UPDATE, which excludes the shared fence of the lane's steps too: what one of their transactions writes is
---    either there before its lane is dead, or not at all. A row that changed while this statement ran is judged as it is now: a flush or claim that has just committed
---    spares its lane. A lease is judged by the real clock of the database, which tests do not move. $1 is null for a worker
---    that may not judge the silence of others: then nobody is silent.
+--    either there before its lane is dead, or not at all. A row that changed while this statement ran is judged as it is now: a
+--    flush or claim that has just committed spares its lane. A lease is judged by the real clock of the database, which tests do
+--    not move. $1 is null for a worker that may not judge the silence of others: then nobody is silent.
 -- gone: lanes that were dead before. Whatever they hold is to be seen by now: they have claimed nothing since. One that holds
 --    nothing is swept, which the others find out at most once.
 -- left_behind: reads all of `ready`, so only where there is a lane to look for (the count stands by itself, and is looked at first).

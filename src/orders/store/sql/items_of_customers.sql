@@ -4,8 +4,9 @@
 --    no row for a customer; the count is another statement, because it has to be taken after the lock. In one order, so that two
 --    groups with the same customers can't deadlock. Nobody reads l; without the count it would not be carried out.
 -- (SELECT $1): a list of keys is taken for ten, where Postgres would count those of a parameter: then a plan for the one that is
---    given looks better than the one for any number, and each call is planned anew, which takes longer than the call. LATERAL: the
---    plan is right for a table of any size.
+--    given looks better than the one for any number, and each call is planned anew, which takes longer than the call. LATERAL: no
+--    join with the whole table. A plan from when there were few items may read them all until autovacuum counts them again; orders,
+--    which become many within that time, are better planned anew.
 WITH l AS MATERIALIZED (
     SELECT pg_advisory_xact_lock(k.lock) FROM (
         SELECT DISTINCT hashtextextended('backstitch customer ' || c.id, 0) AS lock FROM unnest($2::text[]) AS c (id) ORDER BY 1

@@ -4,12 +4,11 @@
 --    events can't deadlock.
 -- o: locked one by one by id, as lock_orders.sql does, so that an order that is being closed at this moment is seen before or
 --    after, never in between.
--- (SELECT $1): so that its plan is kept, see items_of_customers.sql.
 WITH e AS (
     INSERT INTO shop.webhook_events (id, event_type, order_id, handled, body, made_at, received_at)
     SELECT k.id, k.event_type, k.order_id, k.handled, k.body::json, to_timestamp(k.made_at), (SELECT shop.now())
-    FROM unnest((SELECT $1::text[]), (SELECT $2::text[]), (SELECT $3::uuid[]), (SELECT $4::text[]), (SELECT $5::text[]),
-        (SELECT $6::double precision[])) AS k(id, event_type, order_id, handled, body, made_at)
+    FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::double precision[])
+        AS k(id, event_type, order_id, handled, body, made_at)
     ORDER BY k.id
     ON CONFLICT DO NOTHING
     RETURNING id, order_id
