@@ -28,8 +28,8 @@ const PAUSES: [Duration; 5] = [
     Duration::from_secs(8),
 ];
 
-/// Maximum number of concurrent deliveries.
-const CONCURRENCY: usize = 32;
+/// Maximum number of concurrent deliveries. Each may take a while: the merchant may wait for something before it answers.
+const CONCURRENCY: usize = 512;
 
 #[derive(Clone)]
 pub(super) struct Sender {

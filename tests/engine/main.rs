@@ -50,6 +50,7 @@ mod support;
 mod attempts;
 mod audits;
 mod breakers;
+mod carried;
 mod crash;
 mod deploys;
 mod dropped;

@@ -70,6 +70,7 @@ async fn a_restore_that_forgets_a_steps_own_commit_is_noticed() {
     t.add_worker_through(proxy.url(), slow).await;
     let run = t.start(&[call("reserve"), call("book"), call("charge")]).await;
     first.is_reached().await;
+    t.until(run, "its first step is on record", |run| outcome(run, "reserve", "forward") == "ok").await;
     back_up(&t).await;
     first.open();
     second.is_reached().await;

@@ -7,13 +7,13 @@ use crate::{
     support::{engine::*, script::*, wait_until},
 };
 
-const TABLE: &str = "CREATE TABLE effect (n int PRIMARY KEY)";
+pub(crate) const TABLE: &str = "CREATE TABLE effect (n int PRIMARY KEY)";
 
-fn insert(n: u32) -> String {
+pub(crate) fn insert(n: u32) -> String {
     format!("INSERT INTO effect VALUES ({n})")
 }
 
-async fn effects(t: &TestEngine) -> Vec<i32> {
+pub(crate) async fn effects(t: &TestEngine) -> Vec<i32> {
     sqlx::query_scalar("SELECT n FROM effect ORDER BY n").fetch_all(t.engine.pool()).await.expect("reads")
 }
 

@@ -199,17 +199,24 @@ async fn an_order_that_waits_holds_up_no_other() {
     }
 }
 
-fn event(id: &str, order: Uuid, kind: &str) -> Vec<u8> {
+fn event(id: &str, order: Uuid, kind: &str, created: i64) -> Vec<u8> {
     let object = json!({"id": format!("pi_{}", order.simple()), "object": "payment_intent", "status": "succeeded",
         "amount": 1000, "amount_received": 1000, "currency": "eur",
         "metadata": {"order_id": order.to_string()}, "last_payment_error": null});
-    json!({"id": id, "type": kind, "created": 1, "data": {"object": object}}).to_string().into_bytes()
+    json!({"id": id, "type": kind, "created": created, "data": {"object": object}}).to_string().into_bytes()
 }
 
+fn now_s() -> i64 {
+    std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs().try_into().expect("it fits")
+}
+
+/// The news of a payment that succeeded long ago.
 async fn send(shop: &Shop, id: String, order: Uuid, kind: &str) -> WebhookTaken {
-    let body = event(&id, order, kind);
-    let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
-    let header = sign(&[Secret::new("whsec_test")], i64::try_from(now).expect("fits"), &body);
+    send_event(shop, event(&id, order, kind, 1)).await
+}
+
+async fn send_event(shop: &Shop, body: Vec<u8>) -> WebhookTaken {
+    let header = sign(&[Secret::new("whsec_test")], now_s(), &body);
     shop.orders.webhook("stripe", |_| Some(&header), &body).await.expect("it is taken")
 }
 
@@ -265,4 +272,37 @@ async fn a_webhook_that_waits_holds_up_no_other() {
     assert!(commits < 5, "the locked one was left out, the others went together: {commits} commits");
     open.rollback().await.expect("it is rolled back");
     assert_eq!(held.await, WebhookTaken::Signalled);
+}
+
+/// What the order shows once its charge is confirmed.
+async fn book(shop: &Shop, order: Uuid, captured: i64) {
+    let query = "UPDATE shop.orders SET captured = $2, intent_id = $3 WHERE id = $1";
+    let intent = format!("pi_{}", order.simple());
+    sqlx::query(query).bind(order).bind(captured).bind(intent).execute(&shop.pool).await.expect("it is booked");
+}
+
+#[tokio::test]
+async fn news_that_the_order_shows_is_told_to_nobody() {
+    let (shop, orders) = open_with_orders().await;
+    book(&shop, orders[0], 1000).await;
+    book(&shop, orders[1], 999).await;
+    for (n, expected) in [(0, WebhookTaken::Booked), (1, WebhookTaken::Signalled), (2, WebhookTaken::Signalled)] {
+        assert_eq!(send(&shop, format!("evt_{n}"), orders[n], KIND).await, expected, "{n}");
+    }
+    assert_eq!(send(&shop, "evt_0".to_owned(), orders[0], KIND).await, WebhookTaken::Duplicate);
+    assert_eq!(count(&shop, "SELECT count(*) FROM backstitch.signal").await, 2);
+    assert_eq!(count(&shop, "SELECT count(*) FROM shop.webhook_events WHERE handled = 'booked'").await, 1);
+}
+
+#[tokio::test]
+async fn news_of_just_now_waits_for_the_charges_own_answer() {
+    let (shop, orders) = open_with_orders().await;
+    book(&shop, orders[0], 1000).await;
+    let fresh = |n: usize| send_event(&shop, event(&format!("evt_{n}"), orders[n], KIND, now_s()));
+    let began = std::time::Instant::now();
+    assert_eq!(join_all([fresh(0), fresh(1)]).await, [WebhookTaken::Booked, WebhookTaken::Signalled]);
+    assert!(began.elapsed() >= Duration::from_millis(250));
+    let handled = "SELECT handled FROM shop.webhook_events ORDER BY id";
+    let handled: Vec<String> = sqlx::query_scalar(handled).fetch_all(&shop.pool).await.expect("reads");
+    assert_eq!(handled, ["booked", "signalled"]);
 }

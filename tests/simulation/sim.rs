@@ -43,6 +43,8 @@ pub(crate) struct ActiveRun {
     pub(crate) idle_looks: u32,
     /// What was held back when its machine decided last: of that nothing begins.
     pub(crate) seen_held: BTreeSet<String>,
+    /// What goes along in the next commit.
+    pub(crate) carried: Option<Writes>,
 }
 
 pub(crate) struct Sim {
@@ -204,6 +206,7 @@ impl Sim {
             skew,
             idle_looks: 0,
             seen_held,
+            carried: None,
         });
         if let Err(breach) = self.carry_out(decision, None) {
             self.world.broken.get_or_insert(breach);
@@ -219,6 +222,10 @@ impl Sim {
     fn active_step(&mut self) -> Checked {
         let now = self.store.now;
         let Some(active) = &mut self.active else { return Ok(()) };
+        if active.carried.is_some() && self.rng.chance(10) {
+            // The step takes long.
+            return self.happened(Vec::new(), self.estimate(), None);
+        }
         if active.draining && active.under_way.is_empty() {
             let lane = active.lane;
             self.store.release(lane);
@@ -313,7 +320,14 @@ impl Sim {
             let releases = decision.releases_run();
             let Some(lane) = self.active.as_ref().map(|active| active.lane) else { return Ok(()) };
             let mut ack = Ack::Done;
-            if !decision.writes.is_empty() || tx.is_some() {
+            if tx.is_none() && self.carries(&decision) {
+                self.note(|| "  its writes go along with the next commit".to_owned());
+                let writes = std::mem::take(&mut decision.writes);
+                self.active.iter_mut().for_each(|active| active.carried = Some(writes.clone()));
+            } else if !decision.writes.is_empty() || tx.is_some() || self.is_carrying() {
+                if let Some(first) = self.active.as_mut().and_then(|active| active.carried.take()) {
+                    decision.writes = first.followed_by(decision.writes);
+                }
                 if self.fault(4) {
                     self.crash("killed before the commit");
                     return Ok(());
@@ -359,6 +373,17 @@ impl Sim {
                 }
             }
         }
+    }
+
+    fn carries(&mut self, decision: &Decision) -> bool {
+        let active = self.active.as_ref();
+        let may =
+            active.is_some_and(|active| !active.draining && active.under_way.is_empty() && active.carried.is_none());
+        may && decision.goes_along() && self.rng.chance(70)
+    }
+
+    fn is_carrying(&self) -> bool {
+        self.active.as_ref().is_some_and(|active| active.carried.is_some())
     }
 
     fn commit(&mut self, lane: u32, writes: &mut Writes, tx: Option<(NodeId, String, Direction)>) -> Checked<Ack> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{
     attention::Attention,
     context::SideValue,
-    model::{Direction, Due, Failure, Json, Request, RunId, Signal, Status, Step, StepError, Time, WaitKind},
+    model::{Direction, Due, Failure, Json, Outcome, Request, RunId, Signal, Status, Step, StepError, Time, WaitKind},
 };
 
 /// What a worker knows of a run when it begins with it.
@@ -233,6 +233,24 @@ impl Writes {
             && self.attention.is_empty()
             && self.settled.is_empty()
     }
+
+    /// What goes along ([`Decision::goes_along`]: steps, and nothing else) and `later`, in one commit. A step that both write
+    /// is new if it is new to the first.
+    pub fn followed_by(self, later: Self) -> Self {
+        let mut steps = self.steps;
+        for mut step in later.steps {
+            let key = (step.seq, step.direction);
+            match steps.iter_mut().find(|first| (first.seq, first.direction) == key) {
+                Some(first) => {
+                    step.recorded = first.recorded;
+                    step.log.splice(0..0, first.log.drain(..));
+                    *first = step;
+                }
+                None => steps.push(step),
+            }
+        }
+        Self { steps, ..later }
+    }
 }
 
 /// A decision: commit `writes`, then do `follow_ups`, then wait for an event, at the latest until `wake_at`.
@@ -258,6 +276,21 @@ impl Decision {
                 step.next_attempt_at = (step.attempts > 0).then_some(now);
             }
         }
+    }
+
+    /// Whether its writes may wait for the commit of the step that it begins: steps have ended well, and all that follows is the
+    /// first attempt of a transactional one. Nothing comes of that without them, for it is the same commit. Where both are lost
+    /// with the worker, what had ended is found unknown, as after a loss right before this commit.
+    pub fn goes_along(&self) -> bool {
+        let Writes { steps, consumed, run, planned, attention, settled, unpaused, progress } = &self.writes;
+        let begins_one =
+            matches!(&*self.follow_ups, [FollowUp::Attempt(next)] if next.transactional && next.attempt == 1);
+        let has_ended = |step: &Step| step.outcome == Some(Outcome::Ok) && step.ord.is_some();
+        begins_one
+            && !steps.is_empty()
+            && steps.iter().all(|step| has_ended(step) && step.direction == Direction::Forward)
+            && (consumed.is_empty() && run.is_none() && planned.is_none())
+            && (attention.is_empty() && settled.is_empty() && !unpaused && !progress)
     }
 
     /// Why this build can't go on with the run, where another build of its version may: the code disagrees with the record, or

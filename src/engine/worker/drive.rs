@@ -1,7 +1,8 @@
 //! One run's life in a worker: decide, commit, follow up, wait for the next event, until the worker releases it.
 //!
-//! The order is the promise: a decision's writes are durable before any of its follow-ups begins. When a commit is refused
-//! or lost, or its fate is open, nothing of the run is kept in memory: its rows say how it goes on (see `commit`).
+//! The order is the promise: a decision's writes are durable before any of its follow-ups begins, or in the commit of its only
+//! one, a transactional step. When a commit is refused or lost, or its fate is open, nothing of the run is kept in memory: its
+//! rows say how it goes on (see `commit`).
 
 use std::{
     panic::AssertUnwindSafe,
@@ -46,6 +47,8 @@ use crate::engine::{
 const LOOK_EVERY: Duration = VISIBLE_AFTER;
 /// For a shorter wait a run keeps its slot.
 const SHORTEST_NAP: Duration = Duration::from_millis(50);
+/// So long an outcome waits for the commit of the transactional step behind it: then that takes long, and it is recorded by itself.
+const CARRIED_AT_MOST: Duration = Duration::from_millis(100);
 /// Attempts that have ended at the same time and share a commit, at most.
 const RESULTS_AT_ONCE: usize = 256;
 
@@ -108,7 +111,7 @@ pub(super) fn spawn(
             shared: shared.clone(),
             run,
             origin,
-            committer: Committer { shared: shared.clone(), lane, run, claimed_at, parked_before },
+            committer: Committer { shared: shared.clone(), lane, run, claimed_at, parked_before, carried: None },
             releasing: false,
             active: active.clone(),
             machine,
@@ -161,7 +164,7 @@ impl Driver {
                     let Some(incoming) = self.next_event(wake_at).await else { return };
                     seat = incoming.seat;
                     let now = incoming.now.unwrap_or_else(|| self.shared.clock.now());
-                    self.machine.on_all(std::iter::once(incoming.event).chain(incoming.others), now)
+                    self.machine.on_all(incoming.event.into_iter().chain(incoming.others), now)
                 }
                 Some(Next::Decide(decision)) => *decision,
                 None => return,
@@ -182,7 +185,10 @@ impl Driver {
             decision.withdraw_attempts(self.shared.clock.now());
         }
         let result = self.awaited_result(&decision);
-        let ack = if decision.writes.is_empty() && seat.is_none() {
+        let ack = if seat.is_none() && self.may_carry() && decision.goes_along() {
+            self.committer.carried = Some(std::mem::take(&mut decision.writes));
+            Ack::Done
+        } else if decision.writes.is_empty() && seat.is_none() && self.committer.carried.is_none() {
             Ack::Done
         } else {
             self.meet_faults(Moment::Before).await;
@@ -220,6 +226,12 @@ impl Driver {
             return None;
         }
         Some(Next::Wait(decision.wake_at))
+    }
+
+    /// Whether what comes next is certain to be the step that the decision begins.
+    fn may_carry(&self) -> bool {
+        let nothing_else = self.in_progress.is_empty() && self.next_result.is_none();
+        nothing_else && !self.releasing && self.committer.carried.is_none()
     }
 
     /// How the run ends with this decision, where somebody here waits for that: it saves them a look at its row.
@@ -317,7 +329,8 @@ impl Driver {
     async fn wait_for_event(&mut self, wake_at: Option<Time>) -> Option<Incoming> {
         loop {
             let until_due = wake_at.map(|at| at.since(self.shared.clock.now()));
-            let pause = until_due.unwrap_or(LOOK_EVERY).min(LOOK_EVERY);
+            let longest = if self.committer.carried.is_some() { CARRIED_AT_MOST } else { LOOK_EVERY };
+            let pause = until_due.unwrap_or(LOOK_EVERY).min(longest);
             tokio::select! {
                 biased;
                 Some(happened) = self.in_progress.next(), if !self.in_progress.is_empty() => return self.take_result(happened).await,
@@ -330,6 +343,9 @@ impl Driver {
                     return None;
                 }
                 () = tokio::time::sleep(pause) => {
+                    if self.committer.carried.is_some() {
+                        return Some(Incoming::default());
+                    }
                     if let Some(beat) = self.next_beat() {
                         return Some(Incoming::of(beat));
                     }
@@ -463,9 +479,10 @@ enum Next {
     Decide(Box<Decision>),
 }
 
-/// An event, and what came with it.
+/// An event, and what came with it. Without one, what has gone along is to be recorded.
+#[derive(Default)]
 struct Incoming {
-    event: Event,
+    event: Option<Event>,
     /// What happened at the same time.
     others: Vec<Event>,
     /// The database's time, where it was asked for.
@@ -476,6 +493,6 @@ struct Incoming {
 
 impl Incoming {
     const fn of(event: Event) -> Self {
-        Self { event, others: Vec::new(), now: None, seat: None }
+        Self { event: Some(event), others: Vec::new(), now: None, seat: None }
     }
 }

@@ -18,6 +18,7 @@ mod webhooks_together;
 use std::{fmt, sync::Arc};
 
 use sqlx::{PgConnection, PgPool};
+use tokio::sync::Semaphore;
 
 use super::{
     SCHEMA, check_schema,
@@ -65,6 +66,8 @@ pub struct Orders {
     placing: Arc<Batcher<NewOrder, Result<Placed, Error>>>,
     /// Webhooks that come at the same moment.
     webhooks: Arc<Batcher<Webhook, Result<WebhookTaken, Error>>>,
+    /// For those that wait before they are taken.
+    waiting_webhooks: Arc<Semaphore>,
     /// Who acts, for the audit.
     actor: Arc<str>,
 }
@@ -86,6 +89,7 @@ impl Orders {
             notices: Arc::default(),
             placing: Arc::default(),
             webhooks: Arc::default(),
+            waiting_webhooks: Arc::new(Semaphore::new(webhook::MOST_WAITING)),
             actor: "local".into(),
         }
     }

@@ -105,9 +105,16 @@ impl Orders {
                 Subject::Other => continue,
             };
             if let Some(Some(order)) = found {
+                if matches!(&webhook.event.subject, Subject::Intent(intent) if is_booked(order, intent)) {
+                    taken[place] = WebhookTaken::Booked;
+                    continue;
+                }
                 signals.push(news_of(order, news, Some(&webhook.event.id))?);
                 places.push(place);
             }
+        }
+        if signals.is_empty() {
+            return Ok(());
         }
         let sent = self.engine.signal_batch_in(tx, &signals).await?;
         for (place, sent) in places.into_iter().zip(sent) {
@@ -129,6 +136,12 @@ impl Orders {
         self.engine.start_in(tx, start.key(&intent.id)).await?;
         Ok(())
     }
+}
+
+/// Whether the order shows all that the event tells.
+fn is_booked(order: &Order, intent: &Intent) -> bool {
+    let same = order.intent_id.as_deref() == Some(intent.id.as_str()) && order.captured == intent.captured;
+    same && order.captured > 0 && intent.status == IntentStatus::Succeeded
 }
 
 /// Whether this is unbooked money of an order that is cancelled or about to be. In the latter case the order's own run

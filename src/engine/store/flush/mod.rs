@@ -41,6 +41,8 @@ pub(crate) struct Commit {
     pub(crate) parked_before: bool,
     /// It was sent before and the answer was lost: its rows may be there.
     pub(crate) uncertain: bool,
+    /// It begins with what had ended before the step whose transaction it is part of.
+    pub(crate) carries: bool,
     pub(crate) writes: Writes,
 }
 

@@ -20,7 +20,7 @@ pub(crate) enum Ack {
     Paused,
     /// The run is not this lane's; nothing was written.
     Lost,
-    /// Nothing was written: a cancel was accepted before the run could pass its pivot.
+    /// Nothing was written: a cancel was accepted before the run could pass its pivot, or a pause before its step.
     Refused,
 }
 
@@ -39,6 +39,15 @@ impl Ack {
         } else {
             Self::Done
         }
+    }
+
+    /// The same in a step's own transaction. A step that began before the outcome of the last one was on record must not take
+    /// effect where a pause was accepted meanwhile.
+    pub(crate) fn of_step(commit: &Commit, flushed: &Flushed) -> Self {
+        if commit.carries && flushed.paused.contains(&commit.run) {
+            return Self::Refused;
+        }
+        Self::of(commit, flushed)
     }
 }
 

@@ -32,28 +32,50 @@ pub(crate) struct Committer {
     pub(crate) claimed_at: Time,
     /// It may have a row in `timer`.
     pub(crate) parked_before: bool,
+    /// What goes along in the next commit.
+    pub(crate) carried: Option<Writes>,
 }
 
 impl Committer {
     /// Records `writes`, at `seat` where the decision follows a transactional step. None: the commit's fate is unknown or the run
     /// is not ours; its rows say how it goes on.
-    pub(crate) async fn commit(&self, writes: Writes, seat: Option<Seat>) -> Option<Ack> {
-        let Self { run, claimed_at, parked_before, .. } = *self;
-        let commit = Commit { run, claimed_at, parked_before, uncertain: false, writes };
-        match seat {
+    pub(crate) async fn commit(&mut self, writes: Writes, seat: Option<Seat>) -> Option<Ack> {
+        let commit = match self.carried.clone() {
+            Some(first) => Commit { carries: true, ..self.commit_of(first.followed_by(writes)) },
+            None => self.commit_of(writes),
+        };
+        let ack = match seat {
             // Boxed, like everything that most runs never need: a run's task stays small.
             Some(seat) => Box::pin(self.commit_in(seat, commit)).await,
             None => self.commit_by_lane(commit).await,
+        };
+        if ack != Some(Ack::Refused) {
+            self.carried = None;
+        }
+        ack
+    }
+
+    const fn commit_of(&self, writes: Writes) -> Commit {
+        let Self { run, claimed_at, parked_before, .. } = *self;
+        Commit { run, claimed_at, parked_before, uncertain: false, carries: false, writes }
+    }
+
+    /// Records what was to go along in a commit that came to nothing. Where its fate is unknown the rows may be there.
+    async fn record_carried(&mut self) {
+        if let Some(writes) = self.carried.take() {
+            let commit = Commit { uncertain: true, ..self.commit_of(writes) };
+            let _ = self.commit_by_lane(commit).await;
         }
     }
 
     /// Gives the run back. It returns when that is done; without an answer the lane is gone, and takeover frees the run.
-    pub(crate) async fn release(&self) {
+    pub(crate) async fn release(&mut self) {
         self.release_because(Release::ForAnother).await;
     }
 
     /// The same, with a reason.
-    pub(crate) async fn release_because(&self, why: Release) {
+    pub(crate) async fn release_because(&mut self, why: Release) {
+        Box::pin(self.record_carried()).await;
         let (done, answered) = oneshot::channel();
         if self.lane.requests.send(Request::Release(self.run, why, done)).await.is_ok() {
             let _ = answered.await;
@@ -74,7 +96,7 @@ impl Committer {
     }
 
     /// The step's own SQL and its record, in one commit.
-    async fn commit_in(&self, seat: Seat, commit: Commit) -> Option<Ack> {
+    async fn commit_in(&mut self, seat: Seat, commit: Commit) -> Option<Ack> {
         let (reply, verdict) = oneshot::channel();
         let decided = Decided { commit, lane: self.lane.clone(), reply };
         // Where the seat is gone the transaction is rolled back.
@@ -94,7 +116,7 @@ impl Committer {
     /// A transactional step whose commit may or may not have landed: the run is reloaded from its rows. Where the database
     /// refuses the commit again (the step's SQL broke the transaction, or a deferred constraint), that would repeat for ever:
     /// then the run is quarantined.
-    async fn give_up(&self, commit: Commit, what: &str, error: Error) -> Option<Ack> {
+    async fn give_up(&mut self, commit: Commit, what: &str, error: Error) -> Option<Ack> {
         let trouble = error.trouble();
         match error {
             Error::Database(error)
@@ -103,6 +125,7 @@ impl Committer {
                     && self.shared.refused.is_second(self.run) =>
             {
                 tracing::error!(run_id = %self.run, %error, "{what}: the run is quarantined");
+                self.record_carried().await;
                 let inbox = async {
                     claim::load_inbox(self.shared.schema(), &mut *self.shared.engine.acquire().await?, self.run).await
                 };

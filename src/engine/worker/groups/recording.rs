@@ -59,7 +59,7 @@ pub(super) async fn record(shared: &Shared, mut tx: Transaction, places: Vec<Pla
     }
     let mut acks: Vec<Ack> = Vec::with_capacity(seated.len());
     for (part, done) in &flushed {
-        acks.extend(commits.get(part.clone()).unwrap_or_default().iter().map(|commit| Ack::of(commit, done)));
+        acks.extend(commits.get(part.clone()).unwrap_or_default().iter().map(|commit| Ack::of_step(commit, done)));
     }
     if acks.iter().any(|ack| matches!(ack, Ack::Lost | Ack::Refused)) {
         roll_back(shared, tx).await;
@@ -161,7 +161,7 @@ fn set_back(
     Tried::SetBack(seated.into_iter().zip(commits).map(seat_again).chain(places_of(failed)).collect(), setback)
 }
 
-/// Runs that are another's, or must not pass their pivot: the others begin again without them.
+/// Runs that are another's, or must not go on: the others begin again without them.
 fn without_lost(seated: Vec<Seated>, commits: Vec<Commit>, acks: Vec<Ack>, failed: FailedOnes) -> Tried {
     let mut rest = Vec::new();
     for (both, ack) in seated.into_iter().zip(commits).zip(acks) {
