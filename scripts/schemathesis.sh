@@ -24,8 +24,8 @@ if ! command -v st >/dev/null; then
 fi
 
 # Built with an example, which includes the development dependencies: otherwise their features differ, and everything is
-# built again.
-cargo build --locked --bin backstitch --example with_postgres
+# built again. The same goes for features, in BACKSTITCH_FEATURES.
+cargo build --locked ${BACKSTITCH_FEATURES:+--features "$BACKSTITCH_FEATURES"} --bin backstitch --example with_postgres
 work=$(mktemp -d)
 server=
 finish() {
