@@ -1,44 +1,19 @@
 //! An outcome that goes along in the commit of the transactional step behind it: recorded with that, or by itself where that
 //! takes long or comes to nothing; lost only with the worker.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
-use backstitch::engine::{
-    RunId, Verb, WorkerConfig,
-    testing::{Faults, Moment},
-};
-use futures_util::{FutureExt, future::BoxFuture};
+use backstitch::engine::{RunId, Verb, WorkerConfig, testing::Faults};
 
 use crate::{
     support::{engine::*, script::*},
     transactional::{TABLE, effects, insert},
+    verbs_races::BeforeCommit,
 };
-
-/// Has a worker wait before the next commit after it was armed.
-#[derive(Debug)]
-struct BeforeCommit {
-    armed: AtomicBool,
-    gate: Gate,
-}
-
-impl Faults for BeforeCommit {
-    fn commit(&self, _: RunId, moment: Moment) -> BoxFuture<'_, ()> {
-        let waits = moment == Moment::Before && self.armed.swap(false, Ordering::SeqCst);
-        async move {
-            if waits {
-                self.gate.pass().await;
-            }
-        }
-        .boxed()
-    }
-}
 
 /// A run of `before` and then `book`, whose transaction is open, with the record of both about to be written.
 async fn about_to_commit(before: &'static str, program: &[Op]) -> (TestEngine, RunId, Gate) {
-    let commit = Arc::new(BeforeCommit { armed: AtomicBool::new(false), gate: Gate::new() });
+    let commit = BeforeCommit::new();
     let mut t = TestEngine::idle().await;
     let faults = Some(commit.clone() as Arc<dyn Faults>);
     t.add_worker(WorkerConfig { faults, ..config("first") }).await;
@@ -46,10 +21,7 @@ async fn about_to_commit(before: &'static str, program: &[Op]) -> (TestEngine, R
     t.script.always("book", Side::Run, Do::Sql(insert(1), Do::Ok.into()));
     let gate = t.script.gate(before, Side::Run, Do::Ok);
     let run = t.start(program).await;
-    gate.is_reached().await;
-    commit.armed.store(true, Ordering::SeqCst);
-    gate.open();
-    commit.gate.is_reached().await;
+    commit.decides(&gate).await;
     assert_eq!((outcome(&t.run(run).await, before, "forward") == "ok", t.script.count("book", Side::Run)), (false, 1));
     (t, run, commit.gate.clone())
 }

@@ -18,9 +18,9 @@ use crate::support::{engine::*, script::*, wait_for_lock};
 
 /// Has a worker wait between a decision and its commit: the next one after it was armed.
 #[derive(Debug)]
-struct BeforeCommit {
+pub(super) struct BeforeCommit {
     armed: AtomicBool,
-    gate: Gate,
+    pub(super) gate: Gate,
 }
 
 impl Faults for BeforeCommit {
@@ -36,8 +36,12 @@ impl Faults for BeforeCommit {
 }
 
 impl BeforeCommit {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { armed: AtomicBool::new(false), gate: Gate::new() })
+    }
+
     /// Lets an attempt end, and waits until its worker has decided what comes of that and is about to record it.
-    async fn decides(&self, attempt: &Gate) {
+    pub(super) async fn decides(&self, attempt: &Gate) {
         attempt.is_reached().await;
         self.armed.store(true, Ordering::SeqCst);
         attempt.open();
@@ -47,7 +51,7 @@ impl BeforeCommit {
 
 /// An engine whose only worker has one slot, and can be stopped before a commit. Its lane does nothing by itself.
 async fn stoppable() -> (TestEngine, Arc<BeforeCommit>) {
-    let commit = Arc::new(BeforeCommit { armed: AtomicBool::new(false), gate: Gate::new() });
+    let commit = BeforeCommit::new();
     let mut t = TestEngine::idle().await;
     let takeover_after = std::time::Duration::from_secs(3_600);
     let faults = Some(commit.clone() as Arc<dyn Faults>);

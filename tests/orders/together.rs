@@ -8,11 +8,13 @@ use backstitch::{
 };
 use futures_util::future::join_all;
 use serde_json::json;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
     shop::{Opening, Shop},
     support::{
+        backend_pid,
         shop::{open_orders, order_request},
         wait_until,
     },
@@ -275,17 +277,18 @@ async fn a_webhook_that_waits_holds_up_no_other() {
 }
 
 /// What the order shows once its charge is confirmed.
-async fn book(shop: &Shop, order: Uuid, captured: i64) {
+async fn book(conn: &mut PgConnection, order: Uuid, captured: i64) {
     let query = "UPDATE shop.orders SET captured = $2, intent_id = $3 WHERE id = $1";
     let intent = format!("pi_{}", order.simple());
-    sqlx::query(query).bind(order).bind(captured).bind(intent).execute(&shop.pool).await.expect("it is booked");
+    sqlx::query(query).bind(order).bind(captured).bind(intent).execute(conn).await.expect("it is booked");
 }
 
 #[tokio::test]
 async fn news_that_the_order_shows_is_told_to_nobody() {
     let (shop, orders) = open_with_orders().await;
-    book(&shop, orders[0], 1000).await;
-    book(&shop, orders[1], 999).await;
+    let mut conn = shop.pool.acquire().await.expect("a connection");
+    book(&mut conn, orders[0], 1000).await;
+    book(&mut conn, orders[1], 999).await;
     for (n, expected) in [(0, WebhookTaken::Booked), (1, WebhookTaken::Signalled), (2, WebhookTaken::Signalled)] {
         assert_eq!(send(&shop, format!("evt_{n}"), orders[n], KIND).await, expected, "{n}");
     }
@@ -297,7 +300,7 @@ async fn news_that_the_order_shows_is_told_to_nobody() {
 #[tokio::test]
 async fn news_of_just_now_waits_for_the_charges_own_answer() {
     let (shop, orders) = open_with_orders().await;
-    book(&shop, orders[0], 1000).await;
+    book(&mut *shop.pool.acquire().await.expect("a connection"), orders[0], 1000).await;
     let fresh = |n: usize| send_event(&shop, event(&format!("evt_{n}"), orders[n], KIND, now_s()));
     let began = std::time::Instant::now();
     assert_eq!(join_all([fresh(0), fresh(1)]).await, [WebhookTaken::Booked, WebhookTaken::Signalled]);
@@ -305,4 +308,24 @@ async fn news_of_just_now_waits_for_the_charges_own_answer() {
     let handled = "SELECT handled FROM shop.webhook_events ORDER BY id";
     let handled: Vec<String> = sqlx::query_scalar(handled).fetch_all(&shop.pool).await.expect("reads");
     assert_eq!(handled, ["booked", "signalled"]);
+}
+
+#[tokio::test]
+async fn what_is_booked_while_its_news_waits_signals_nobody() {
+    let (shop, orders) = open_with_orders().await;
+    let mut charge = shop.pool.begin().await.expect("a transaction");
+    book(&mut charge, orders[0], 1000).await;
+    let pid = backend_pid(&mut charge).await;
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))";
+    let books = async {
+        wait_until("the news waits for its order", async || {
+            let waiting: i64 = sqlx::query_scalar(waits).bind(pid).fetch_one(&shop.pool).await.expect("counts");
+            waiting == 1
+        })
+        .await;
+        charge.commit().await.expect("it is booked");
+    };
+    let news = send_event(&shop, event("evt_0", orders[0], KIND, now_s()));
+    assert_eq!(tokio::join!(news, books).0, WebhookTaken::Booked);
+    assert_eq!(count(&shop, "SELECT count(*) FROM backstitch.signal").await, 0);
 }
