@@ -29,7 +29,8 @@ pub(super) fn draw(soak: &Soaked) -> Option<String> {
     let title = format!("soak: {} seconds of runs at a steady pace", number(span));
     let mut drawing = Drawing::new(TOP + PANEL * panels.len() as f64, &title);
     drawing.text("title", (0.0, 18.0), &title);
-    let said = format!("shaded: a snapshot is held open; at full speed afterwards {:.2} × before", soak.plain_of_start);
+    let said =
+        format!("shaded: a snapshot is held open; at full speed afterwards {:.2} × a new schema", soak.plain_of_start);
     drawing.text("small", (0.0, 38.0), &said);
     let across = |second: f64| LEFT + (WIDTH - LEFT - RIGHT) * (second - first.second) / span;
     let held = held(&soak.samples);
