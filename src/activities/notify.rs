@@ -120,8 +120,8 @@ impl Activity for Notify {
     }
 }
 
-/// The first step: makes sure that the order is this run's, before anything is done to it. Its undo, the last of all, notifies customer and seller that the order was cancelled,
-/// after that has been committed.
+/// The first step: makes sure that the order is this run's, before anything is done to it. Its undo, the last of all, notifies
+/// customer and seller that the order was cancelled, after that has been committed.
 pub struct Announce {
     pub(super) pool: PgPool,
     pub(super) orders: OrderReader,
@@ -131,6 +131,7 @@ pub struct Announce {
 impl Activity for Announce {
     const NAME: &'static str = "announce";
     const UNDOABLE: bool = true;
+    const READ_ONLY: bool = true;
     type Input = OrderRef;
     type Output = ();
 

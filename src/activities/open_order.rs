@@ -1,5 +1,5 @@
-//! `open_order`: the first step of every order's run. It exists for its undo, which closes the order after everything
-//! else has been undone.
+//! `open_order`: an early step of every order's run. It exists for its undo, which closes the order after nearly everything else
+//! has been undone.
 
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -13,7 +13,7 @@ use crate::{
     orders::state::{CancelReason, OrderState},
 };
 
-/// Reads the order. Its undo closes it as cancelled, with the recorded reason, or `system` if there is none.
+/// Does nothing. Its undo closes the order as cancelled, with the recorded reason, or `system` if there is none.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenOrder;
 
@@ -21,16 +21,14 @@ impl Activity for OpenOrder {
     const NAME: &'static str = "open_order";
     const UNDOABLE: bool = true;
     const TRANSACTIONAL: bool = true;
+    const READ_ONLY: bool = true;
     type Input = OrderRef;
-    type Output = OrderState;
+    /// None. Runs that began under an earlier release have the order's state on record.
+    type Output = Option<OrderState>;
 
-    /// Never fails because of the order's state: a failed step would not be undone.
-    async fn run(&self, cx: &ActivityContext, input: &OrderRef) -> Result<OrderState, ActivityError> {
-        only(open(&mut *cx.tx().await?, &[input]).await?)
-    }
-
-    async fn run_many(&self, calls: &ActivityCalls<'_, Self>) -> Result<Vec<Answer<OrderState>>, ActivityError> {
-        answers(calls, open(&mut *calls.tx().await?, &inputs(calls)).await?)
+    /// Never fails: a failed step would not be undone.
+    async fn run(&self, _: &ActivityContext, _: &OrderRef) -> Result<Option<OrderState>, ActivityError> {
+        Ok(None)
     }
 
     fn undo_summary(_: &OrderRef) -> Option<String> {
@@ -42,7 +40,7 @@ impl Activity for OpenOrder {
         &self,
         cx: &ActivityContext,
         input: &OrderRef,
-        _output: Option<&OrderState>,
+        _output: Option<&Option<OrderState>>,
     ) -> Result<(), ActivityError> {
         only(close(&mut *cx.tx().await?, &[input]).await?)
     }
@@ -51,12 +49,6 @@ impl Activity for OpenOrder {
         let undone = close(&mut *calls.tx().await?, &inputs(calls)).await?;
         answers(calls, undone)
     }
-}
-
-async fn open(conn: &mut PgConnection, inputs: &[&OrderRef]) -> Result<Results<OrderState>, ActivityError> {
-    let ids: Vec<Uuid> = inputs.iter().map(|input| input.order_id).collect();
-    let orders = lock_all(conn, &ids).await?;
-    Ok(orders.into_iter().map(|order| Ok(order?.state)).collect())
 }
 
 async fn close(conn: &mut PgConnection, inputs: &[&OrderRef]) -> Result<Results<()>, ActivityError> {

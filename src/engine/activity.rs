@@ -2,7 +2,7 @@
 //!
 //! An attempt has three outcomes. `Ok` is `ok`. An [`ActivityError`] is `failed` (it certainly had no effect) or
 //! `unknown` (it may have had one), as the activity says. A timeout, a panic and a crash during the call are
-//! always `unknown`, except for transactional activities: they roll back, and so are certain.
+//! always `unknown`, except for transactional activities, which roll back, and for those that change nothing.
 
 use std::{
     any::type_name,
@@ -46,6 +46,10 @@ pub trait Activity: Send + Sync + 'static {
     const VERIFIABLE: bool = false;
     /// Its SQL, on [`ActivityContext::tx`], commits together with its outcome.
     const TRANSACTIONAL: bool = false;
+    /// Its `run` changes nothing, here or elsewhere: it checks or reads, or is there for its undo alone. So it is not written
+    /// before it is attempted, its outcome is never unknown, and what ended before it need not be on record yet. `TRANSACTIONAL`
+    /// is then of its undo.
+    const READ_ONLY: bool = false;
     /// The queue whose workers execute it; `None`: the run's own.
     const QUEUE: Option<&'static str> = None;
     /// What it takes.
@@ -400,12 +404,13 @@ impl ActivityContext {
     /// The transaction that this attempt's SQL and its outcome commit in.
     ///
     /// # Errors
-    /// `not_transactional` unless the activity says `TRANSACTIONAL`.
+    /// `not_transactional` unless the activity says `TRANSACTIONAL`, and in the `run` of one that is `READ_ONLY`.
     pub async fn tx(&self) -> Result<MappedMutexGuard<'_, PgConnection>, ActivityError> {
         match &self.tx {
             Some(tx) => Ok(MutexGuard::map(tx.lock().await, |tx| &mut **tx)),
             None => {
-                Err(ActivityError::failed("not_transactional", "this activity is not declared TRANSACTIONAL").fatal())
+                let why = "this activity is not declared TRANSACTIONAL, or is READ_ONLY";
+                Err(ActivityError::failed("not_transactional", why).fatal())
             }
         }
     }

@@ -16,10 +16,10 @@ use super::{
     },
     activity_error::ActivityError,
     core::{
+        catalog::{ActivityMeta, Catalog},
         context::Context,
         execution::{WorkflowCode, WorkflowFuture},
         model::{Direction, Failure, Json, to_json},
-        policy::{ActivityMeta, Catalog},
         schema::Schema,
         time::LONGEST,
         visibility::Visibility,
@@ -136,8 +136,9 @@ impl Registry {
             name: A::NAME,
             policy: A::policy(),
             undoable: A::UNDOABLE,
-            verifiable: A::VERIFIABLE && !A::TRANSACTIONAL,
+            verifiable: A::VERIFIABLE && !A::TRANSACTIONAL && !A::READ_ONLY,
             transactional: A::TRANSACTIONAL,
+            read_only: A::READ_ONLY,
             queue: A::QUEUE,
             schema,
         };

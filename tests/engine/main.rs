@@ -29,6 +29,7 @@
 //! | `verbs`, `pauses`, `settles`, `verbs_table`, `forks` | what operators do to one run |
 //! | `audits` | whatever operators do: one commit with its audit; nothing, if it is a dry run |
 //! | `transactional` | steps that commit together with their own SQL |
+//! | `read_only`, `carried` | steps that change nothing; outcomes that go along in a later commit |
 //! | `deploys` | builds side by side, queues that nobody serves, mistakes of registration |
 //! | `extremes` | spans without end, and panics of the worker's own code |
 //! | `dropped` | callers that stop waiting at any await |
@@ -76,6 +77,7 @@ mod plans;
 mod poison;
 mod promises;
 mod races;
+mod read_only;
 mod received;
 mod relays;
 mod releases;

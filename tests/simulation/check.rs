@@ -105,9 +105,10 @@ impl Sim {
             return Err(format!("the order in which outcomes were told has gaps or doubles: {places_taken:?}"));
         }
         for step in self.store.steps.values() {
-            let transactional = step.name.contains("tx");
-            if transactional && step.error.as_ref().is_some_and(|error| error.unknown) {
-                return Err(format!("step {} is transactional, and unknown on record", step.seq));
+            let certain =
+                step.name.contains("tx") || (step.name.starts_with("read") && step.direction == Direction::Forward);
+            if certain && step.error.as_ref().is_some_and(|error| error.unknown) {
+                return Err(format!("step {} is transactional or only reads, and unknown on record", step.seq));
             }
             let taken = || self.store.signals.iter().filter(|(_, taken)| *taken == Some(step.seq)).count();
             if step.kind == StepKind::Signal && step.outcome == Some(Outcome::Ok) && taken() != 1 {

@@ -5,9 +5,9 @@ use std::time::Duration;
 use backstitch::engine::{
     Outcome, SideValue, Time,
     core::{
+        catalog::{ActivityMeta, Catalog},
         decision::{Attempt, AttemptError, Event, FollowUp},
         model::{Direction, StepError, idempotency_key},
-        policy::{ActivityMeta, Catalog},
     },
     to_json,
 };
@@ -63,7 +63,7 @@ impl Sim {
                 self.note(|| {
                     format!("  begins {:?} {} of {id} ({}): {meets:?}", attempt.direction, attempt.attempt, attempt.key)
                 });
-                if attempt.direction == Direction::Forward && !meta.transactional {
+                if attempt.direction == Direction::Forward && !meta.is_certain(attempt.direction) {
                     self.world.lose_sight(id);
                 }
             }
@@ -80,6 +80,9 @@ impl Sim {
         self.check_holds(attempt)?;
         self.check_key(attempt, attempt.direction)?;
         let key = (attempt.seq, attempt.direction);
+        if self.is_carrying() && !meta.is_certain(attempt.direction) {
+            return Err(format!("{key:?} is attempted before what led to it is on record"));
+        }
         if attempt.direction == Direction::Forward && self.store.planned.is_some() {
             return Err(format!("{key:?} is attempted after the plan of undos was made"));
         }
@@ -87,8 +90,8 @@ impl Sim {
         let intent = row.is_some_and(|row| {
             row.outcome.is_none() && row.attempts == attempt.attempt && row.next_attempt_at.is_none()
         });
-        let needs_intent =
-            attempt.direction == Direction::Undo || (!meta.transactional && (meta.undoable || meta.verifiable));
+        let certain = meta.transactional || meta.read_only;
+        let needs_intent = attempt.direction == Direction::Undo || (!certain && (meta.undoable || meta.verifiable));
         // A worker that was taken over may do what another has ended meanwhile; it just can't record it.
         if needs_intent && !intent && self.is_ours() {
             return Err(format!("{key:?} is attempted without its intent on record: {row:?}"));
@@ -193,6 +196,8 @@ impl Sim {
         }
         let (mut result, mut tx) = (Ok(()), None);
         match meets {
+            // Its effect, that it has to be undone, comes with its record.
+            Meets::Success if meta.read_only && !undo => {}
             Meets::Success if meta.transactional => tx = Some((id, attempt.key.clone(), attempt.direction)),
             Meets::Success if undo => self.world.reverse(id),
             Meets::Success => {
@@ -201,7 +206,7 @@ impl Sim {
                 }
             }
             Meets::Refusal { retryable } => result = Err((false, retryable)),
-            _ if meta.transactional => result = Err((false, true)),
+            _ if meta.is_certain(attempt.direction) => result = Err((false, true)),
             Meets::LostAfter if undo => {
                 self.world.reverse(id);
                 result = Err((true, true));
@@ -234,7 +239,7 @@ impl Sim {
     fn cut_off(&mut self, attempt: &Attempt, meets: Meets) {
         let (id, meta) = (id_of(attempt), self.meta(attempt));
         let lost = matches!(meets, Meets::Refusal { .. } | Meets::LostBefore);
-        if meta.transactional || lost {
+        if meta.is_certain(attempt.direction) || lost {
             return;
         }
         match (attempt.direction, self.rng.below(3)) {

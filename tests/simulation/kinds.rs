@@ -1,4 +1,4 @@
-//! The kinds of activities that programs call: every sensible mix of undo, verify, transactional and queue.
+//! The kinds of activities that programs call: every sensible mix of undo, verify, transactional, read-only and queue.
 //!
 //! Their code is never run here: the outside world (`world.rs`) answers in its place. The core only needs their properties.
 
@@ -11,8 +11,8 @@ use std::{
 use backstitch::engine::{
     Activity, ActivityContext, ActivityError, Context, Policy, Retry, Schema, StepFailure,
     core::{
+        catalog::{ActivityMeta, Catalog},
         holds::Begins,
-        policy::{ActivityMeta, Catalog},
     },
 };
 
@@ -38,18 +38,27 @@ const NAMES: [&str; KINDS as usize] = [
     "away_undo_verify",
     "away_tx",
     "away_tx_undo",
+    "read",
+    "read_undo",
+    "read_tx",
+    "read_tx_undo",
 ];
 
 const fn undoable(kind: u8) -> bool {
-    matches!(kind % 6, 1 | 3 | 5)
+    kind % 2 == 1
 }
 
 const fn verifiable(kind: u8) -> bool {
-    matches!(kind % 6, 2 | 3)
+    matches!(kind % 6, 2 | 3) && !read_only(kind)
 }
 
 const fn transactional(kind: u8) -> bool {
-    kind % 6 >= 4
+    if read_only(kind) { kind >= 14 } else { kind % 6 >= 4 }
+}
+
+/// What it leaves to be undone begins with its record.
+const fn read_only(kind: u8) -> bool {
+    kind >= 12
 }
 
 struct Kind<const K: usize>;
@@ -78,7 +87,11 @@ pub(crate) async fn call(cx: &Context, call: &Call) -> Result<NodeId, StepFailur
         8 => typed::<8>(cx, call).await,
         9 => typed::<9>(cx, call).await,
         10 => typed::<10>(cx, call).await,
-        _ => typed::<11>(cx, call).await,
+        11 => typed::<11>(cx, call).await,
+        12 => typed::<12>(cx, call).await,
+        13 => typed::<13>(cx, call).await,
+        14 => typed::<14>(cx, call).await,
+        _ => typed::<15>(cx, call).await,
     }
 }
 
@@ -138,7 +151,8 @@ impl Kinds {
                 undoable: undoable(kind),
                 verifiable: verifiable(kind),
                 transactional: transactional(kind),
-                queue: (kind >= 6).then_some(AWAY),
+                read_only: read_only(kind),
+                queue: (6..12).contains(&kind).then_some(AWAY),
                 schema: Schema::default,
             }
         };

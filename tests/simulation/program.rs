@@ -9,7 +9,7 @@ use crate::rng::Rng;
 pub(crate) type NodeId = u32;
 
 /// Kinds of activities: what the core has to know of them (see `kinds.rs`).
-pub(crate) const KINDS: u8 = 12;
+pub(crate) const KINDS: u8 = 16;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Node {
@@ -181,7 +181,7 @@ impl Maker<'_> {
     fn call(&mut self) -> Node {
         let id = self.next;
         self.next += 1;
-        let kind = self.rng.pick(&[0, 1, 1, 2, 3, 3, 3, 4, 5, 5, 6, 7, 7, 8, 9, 9, 10, 11]);
+        let kind = self.rng.pick(&[0, 1, 1, 2, 3, 3, 3, 4, 5, 5, 6, 7, 7, 8, 9, 9, 10, 11, 12, 13, 13, 14, 15]);
         Node::Call(Call {
             id,
             kind,

@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 use backstitch::engine::{
     Failure, Json, Outcome, RunId, Time, Verb,
     core::{
+        catalog::Catalog,
         decision::{AttemptError, Decision, Event, RunWrite, Snapshot},
         machine::Machine,
         model::{Direction, Request, Status, Step, StepError, StepKind},
-        policy::Catalog,
         ruling::{Facts, Refusal, rule},
     },
     to_json,

@@ -10,11 +10,11 @@ use std::{
 };
 
 use backstitch::engine::{
-    RunId, Time,
+    Outcome, RunId, Time,
     core::{
         decision::{Attempt, Decision, Event, FollowUp, Verification, Writes},
         machine::Machine,
-        model::{Direction, Request, Status, StepError},
+        model::{Direction, Request, Status, StepError, idempotency_key},
     },
     to_json,
 };
@@ -323,7 +323,12 @@ impl Sim {
             if tx.is_none() && self.carries(&decision) {
                 self.note(|| "  its writes go along with the next commit".to_owned());
                 let writes = std::mem::take(&mut decision.writes);
-                self.active.iter_mut().for_each(|active| active.carried = Some(writes.clone()));
+                if let Some(active) = &mut self.active {
+                    active.carried = Some(match active.carried.take() {
+                        Some(first) => first.followed_by(writes),
+                        None => writes,
+                    });
+                }
             } else if !decision.writes.is_empty() || tx.is_some() || self.is_carrying() {
                 if let Some(first) = self.active.as_mut().and_then(|active| active.carried.take()) {
                     decision.writes = first.followed_by(decision.writes);
@@ -377,12 +382,11 @@ impl Sim {
 
     fn carries(&mut self, decision: &Decision) -> bool {
         let active = self.active.as_ref();
-        let may =
-            active.is_some_and(|active| !active.draining && active.under_way.is_empty() && active.carried.is_none());
+        let may = active.is_some_and(|active| !active.draining && active.under_way.is_empty());
         may && decision.goes_along() && self.rng.chance(70)
     }
 
-    fn is_carrying(&self) -> bool {
+    pub(crate) fn is_carrying(&self) -> bool {
         self.active.as_ref().is_some_and(|active| active.carried.is_some())
     }
 
@@ -406,6 +410,7 @@ impl Sim {
         self.commits += 1;
         let written = matches!(ack, Ack::Done | Ack::InboxChanged);
         if written {
+            self.note_reads(writes);
             self.memory.lock().expect("no panic while locked").commit();
         }
         if written && let Some((id, key, direction)) = tx {
@@ -423,6 +428,21 @@ impl Sim {
         }
         self.check_record()?;
         Ok(ack)
+    }
+
+    /// A step that only reads has to be undone as soon as it is on record, and no sooner.
+    fn note_reads(&mut self, writes: &Writes) {
+        for step in &writes.steps {
+            let ended = step.direction == Direction::Forward && step.outcome == Some(Outcome::Ok);
+            if ended
+                && step.name.starts_with("read")
+                && let Some(input) = &step.input
+            {
+                let key = idempotency_key(self.store.run, step.seq, Direction::Forward, step.generation);
+                let id = serde_json::from_str(input.get()).expect("inputs are ids of calls");
+                self.world.apply(id, &key);
+            }
+        }
     }
 
     fn begin_all(&mut self, decision: Decision) -> Checked {

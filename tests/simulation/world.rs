@@ -122,7 +122,8 @@ impl World {
         let honours_key = self.call(id).script.honours_key;
         // Without undo and verify there is no intent on record: an attempt that a crash swallowed is not known of, and an
         // operator's retry takes a new key.
-        let has_intent = (1..=3).contains(&(self.call(id).kind % 6));
+        let kind = self.call(id).kind;
+        let has_intent = kind < 12 && (1..=3).contains(&(kind % 6));
         let site = self.site(id);
         if site.burnt.contains(key) || site.undone {
             return false;

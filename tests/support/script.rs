@@ -167,6 +167,8 @@ impl Script {
             .activity(Picky(self.clone()))
             .activity(Slow(self.clone()))
             .activity(Bounded(self.clone()))
+            .activity(Look(self.clone()))
+            .activity(Open(self.clone()))
             .workflow(Scripted)
             .workflow(Deadlined)
             .workflow(Typed)
@@ -243,6 +245,11 @@ fn quick() -> Policy {
     Policy { retry, undo_retry: retry, ..Policy::default() }
 }
 
+fn after_a_minute(max_attempts: u32, factor: f64) -> Retry {
+    let minute = Duration::from_secs(60);
+    Retry { max_attempts, first: minute, factor, longest: minute * 10 }
+}
+
 /// The activities differ in constants, policy, and in what else they can: `undo`, `verify`.
 macro_rules! activity {
     ($type:ident, $name:literal, $policy:expr, [$($can:ident)*] $(, $constant:ident: $kind:ty = $value:expr)*) => {
@@ -289,35 +296,15 @@ activity!(Book, "book", Policy { attempt_timeout: BRIEF * 10, ..quick() }, [undo
 activity!(Pay, "pay", quick(), [undo], QUEUE: Option<&'static str> = Some("payments"));
 activity!(Once, "once", Policy { retry: Retry::NEVER, ..quick() }, [undo]);
 activity!(Picky, "picky", Policy { non_retryable: vec!["declined"], ..quick() }, []);
-activity!(
-    Slow,
-    "slow",
-    Policy {
-        retry: Retry {
-            max_attempts: 3,
-            first: Duration::from_secs(60),
-            factor: 2.0,
-            longest: Duration::from_secs(600)
-        },
-        ..quick()
-    },
-    []
-);
+activity!(Slow, "slow", Policy { retry: after_a_minute(3, 2.0), ..quick() }, []);
 activity!(
     Bounded,
     "bounded",
-    Policy {
-        deadline: Some(Duration::from_secs(90)),
-        retry: Retry {
-            max_attempts: 50,
-            first: Duration::from_secs(60),
-            factor: 1.0,
-            longest: Duration::from_secs(60)
-        },
-        ..quick()
-    },
+    Policy { deadline: Some(Duration::from_secs(90)), retry: after_a_minute(50, 1.0), ..quick() },
     []
 );
+activity!(Look, "look", Policy { attempt_timeout: BRIEF, ..quick() }, [undo], READ_ONLY: bool = true);
+activity!(Open, "open", quick(), [undo], TRANSACTIONAL: bool = true, READ_ONLY: bool = true);
 activity!(Missing, "missing", quick(), []);
 
 /// One line of a program.
@@ -411,6 +398,8 @@ async fn step(cx: &Context, name: &str, within: Option<Duration>) -> Result<Valu
         "picky" => typed::<Picky>(cx, within).await,
         "slow" => typed::<Slow>(cx, within).await,
         "bounded" => typed::<Bounded>(cx, within).await,
+        "look" => typed::<Look>(cx, within).await,
+        "open" => typed::<Open>(cx, within).await,
         "missing" => typed::<Missing>(cx, within).await,
         other => panic!("there is no activity {other} in the script"),
     }

@@ -156,6 +156,8 @@ pub struct Attempt {
     pub timeout: Duration,
     /// Its SQL commits together with its outcome.
     pub transactional: bool,
+    /// It changes nothing, so that its outcome is never unknown.
+    pub only_reads: bool,
 }
 
 /// What becomes of the run's row and its place in `ready`.
@@ -278,13 +280,13 @@ impl Decision {
         }
     }
 
-    /// Whether its writes may wait for the commit of the step that it begins: steps have ended well, and all that follows is the
-    /// first attempt of a transactional one. Nothing comes of that without them, for it is the same commit. Where both are lost
-    /// with the worker, what had ended is found unknown, as after a loss right before this commit.
+    /// Whether its writes may wait for a later commit: steps have ended well, and all that follows is the first attempt of a
+    /// transactional one, of which nothing comes without them, for it is the same commit; or of one that changes nothing. Where
+    /// all is lost with the worker, what had ended is found unknown, as after a loss right before this commit.
     pub fn goes_along(&self) -> bool {
         let Writes { steps, consumed, run, planned, attention, settled, unpaused, progress } = &self.writes;
-        let begins_one =
-            matches!(&*self.follow_ups, [FollowUp::Attempt(next)] if next.transactional && next.attempt == 1);
+        let begins_one = matches!(&*self.follow_ups,
+            [FollowUp::Attempt(next)] if (next.transactional || next.only_reads) && next.attempt == 1);
         let has_ended = |step: &Step| step.outcome == Some(Outcome::Ok) && step.ord.is_some();
         begins_one
             && !steps.is_empty()

@@ -12,6 +12,7 @@
 //! | `transition` | which status may follow which |
 //! | `verb`, `ruling` | what operators can ask of a run, and what comes of it |
 //! | `policy` | retries and timeouts |
+//! | `catalog` | what is known of activities |
 //! | `grouping` | which attempts share a transaction |
 //! | `attention`, `holds`, `operation` | the rules of attention, holds and bulk operations |
 //! | `cron`, `schedule` | when a schedule's slots are due, and whether each is run |
@@ -24,6 +25,7 @@
 pub mod attention;
 pub mod breaker;
 pub mod bucket;
+pub mod catalog;
 pub mod context;
 pub mod cron;
 pub mod decision;

@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::schema::Schema;
-
 /// When an attempt that had no effect, or an unknown one, is made again.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Retry {
@@ -143,31 +141,6 @@ impl PolicyOverride {
     pub fn attempt_timeout(&self, own: Duration) -> Duration {
         self.attempt_timeout_ms.map_or(own, Duration::from_millis)
     }
-}
-
-/// What the core needs to know of an activity, without its types.
-#[derive(Clone, Debug)]
-pub struct ActivityMeta {
-    /// Its name, which the step rows bear.
-    pub name: &'static str,
-    /// Its rules.
-    pub policy: Policy,
-    /// It has an undo.
-    pub undoable: bool,
-    /// It can be asked whether an unknown attempt took effect.
-    pub verifiable: bool,
-    /// Its SQL commits together with its outcome, so that it is never unknown.
-    pub transactional: bool,
-    /// The queue whose workers execute it; `None`: the run's.
-    pub queue: Option<&'static str>,
-    /// What it takes and gives, where its author says it. Made when asked for: the hot path clones what is here.
-    pub schema: fn() -> Schema,
-}
-
-/// Looks activities up by name.
-pub trait Catalog: Send + Sync {
-    /// What is known of the activity; `None` where it is not registered here.
-    fn activity(&self, name: &str) -> Option<&ActivityMeta>;
 }
 
 #[cfg(test)]

@@ -5,12 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::engine::core::{
-    model::Time,
-    policy::{ActivityMeta, Policy},
-    schema::Schema,
-    visibility::Visibility,
-};
+use crate::engine::core::{catalog::ActivityMeta, model::Time, policy::Policy, schema::Schema, visibility::Visibility};
 
 /// The workflows and activities that were ever registered, and those that this server knows.
 #[derive(Clone, Debug, Serialize, Deserialize)]

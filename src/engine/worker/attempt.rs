@@ -1,7 +1,7 @@
 //! One attempt: its context, its time limit, its panic, its transaction. What comes out is a fact for the core.
 //!
-//! A timeout or a panic leaves the outcome unknown, except for a transactional step: that rolls back, so it certainly had
-//! no effect.
+//! A timeout or a panic leaves the outcome unknown, except for a transactional step, which rolls back, and for one that changes
+//! nothing: those certainly had no effect.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -82,6 +82,7 @@ pub(super) async fn attempt(shared: Arc<Shared>, cx: Arc<ActivityContext>, attem
         }
         Ok(code) => (cx.within(bounded(code.as_ref(), &cx, &attempt)).instrument(span).await, None),
     };
+    let result = result.map_err(|error| ActivityError { unknown: error.unknown && !attempt.only_reads, ..error });
     if let Err(error) = &result {
         log_failure(&shared, &cx, &attempt, false, error);
     }

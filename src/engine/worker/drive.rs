@@ -1,8 +1,8 @@
 //! One run's life in a worker: decide, commit, follow up, wait for the next event, until the worker releases it.
 //!
-//! The order is the promise: a decision's writes are durable before any of its follow-ups begins, or in the commit of its only
-//! one, a transactional step. When a commit is refused or lost, or its fate is open, nothing of the run is kept in memory: its
-//! rows say how it goes on (see `commit`).
+//! The order is the promise: a decision's writes are durable before any of its follow-ups begins that could change something, or
+//! in the commit of its only one, a transactional step. When a commit is refused or lost, or its fate is open, nothing of the run
+//! is kept in memory: its rows say how it goes on (see `commit`).
 
 use std::{
     panic::AssertUnwindSafe,
@@ -47,7 +47,7 @@ use crate::engine::{
 const LOOK_EVERY: Duration = VISIBLE_AFTER;
 /// For a shorter wait a run keeps its slot.
 const SHORTEST_NAP: Duration = Duration::from_millis(50);
-/// So long an outcome waits for the commit of the transactional step behind it: then that takes long, and it is recorded by itself.
+/// So long an outcome waits for the step behind it to end: then that takes long, and it is recorded by itself.
 const CARRIED_AT_MOST: Duration = Duration::from_millis(100);
 /// Attempts that have ended at the same time and share a commit, at most.
 const RESULTS_AT_ONCE: usize = 256;
@@ -186,7 +186,7 @@ impl Driver {
         }
         let result = self.awaited_result(&decision);
         let ack = if seat.is_none() && self.may_carry() && decision.goes_along() {
-            self.committer.carried = Some(std::mem::take(&mut decision.writes));
+            self.committer.carry(std::mem::take(&mut decision.writes));
             Ack::Done
         } else if decision.writes.is_empty() && seat.is_none() && self.committer.carried.is_none() {
             Ack::Done
@@ -230,8 +230,7 @@ impl Driver {
 
     /// Whether what comes next is certain to be the step that the decision begins.
     fn may_carry(&self) -> bool {
-        let nothing_else = self.in_progress.is_empty() && self.next_result.is_none();
-        nothing_else && !self.releasing && self.committer.carried.is_none()
+        self.in_progress.is_empty() && self.next_result.is_none() && !self.releasing
     }
 
     /// How the run ends with this decision, where somebody here waits for that: it saves them a look at its row.

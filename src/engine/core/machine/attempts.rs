@@ -20,10 +20,11 @@ use chrono::SubsecRound;
 use super::{Ending, Key, Machine, Phase, log, undoing::is_done};
 use crate::engine::core::{
     attention::{AttentionKind, RETRYING_AFTER},
+    catalog::ActivityMeta,
     decision::{Attempt, AttemptError, Decision, FollowUp, Verification, Writes},
     holds::aside,
     model::{Direction, Failure, Json, Outcome, Step, StepError, Time, idempotency_key, to_json},
-    policy::{ActivityMeta, Retry},
+    policy::Retry,
     redact::secret_values,
     time::Moment,
 };
@@ -68,8 +69,7 @@ impl Machine {
         step.attempts += 1;
         step.took = Duration::ZERO;
         step.next_attempt_at = None;
-        if key.1 == Direction::Undo || (!meta.transactional && (meta.undoable || meta.verifiable)) || step.due.is_some()
-        {
+        if meta.needs_intent(key.1) || step.due.is_some() {
             self.dirty.insert(key);
         }
         if let Some(attempt) = self.attempt(key, key.1, &meta, now) {
@@ -119,7 +119,8 @@ impl Machine {
             key: idempotency_key(self.run, key.0, keyed, self.steps.get(&(key.0, keyed))?.generation),
             details: step.details.clone(),
             timeout,
-            transactional: meta.transactional,
+            transactional: meta.is_in_transaction(key.1),
+            only_reads: meta.only_reads(key.1),
         })
     }
 
@@ -172,7 +173,7 @@ impl Machine {
         log::failed(step, &failed.error, now);
         let Some(meta) = self.meta(&step_name(&self.steps, key)).cloned() else { return };
         // An attempt that had no effect says nothing about an earlier one that is unknown.
-        let still_unknown = key.1 == Direction::Forward && self.unknown_forward(key) && !meta.transactional;
+        let still_unknown = key.1 == Direction::Forward && self.unknown_forward(key) && !meta.is_certain(key.1);
         let error = StepError { unknown: failed.error.unknown || still_unknown, ..failed.error };
         let failed = AttemptError { error, ..failed };
         let never = meta.policy.non_retryable.contains(&failed.error.code.as_str());

@@ -50,7 +50,7 @@ impl Machine {
         let catalog = self.catalog.clone();
         let is_plain = |step: &Step| {
             let meta = catalog.activity(&step.name);
-            meta.is_some_and(|meta| !meta.transactional && !meta.undoable && !meta.verifiable)
+            meta.is_some_and(|meta| !meta.is_certain(Direction::Forward) && !meta.undoable && !meta.verifiable)
         };
         let fresh = self.steps.iter_mut().filter(|(key, _)| !recorded.contains(key)).map(|(_, step)| step);
         for step in fresh.filter(|step| step.kind == StepKind::Activity && step.due.is_none() && is_plain(step)) {

@@ -33,6 +33,7 @@ use std::{
 use self::open::OpenSteps;
 use super::{
     attention::{Attention, AttentionKind},
+    catalog::{ActivityMeta, Catalog},
     decision::{Decision, Event, RunWrite, Snapshot, Wait},
     execution::{Execution, WorkflowCode},
     holds::Serves,
@@ -42,7 +43,6 @@ use super::{
     },
     plan::undo_plan,
     poison::POISON_AFTER,
-    policy::{ActivityMeta, Catalog},
     time::Moment,
     transition::{Change, next},
 };
@@ -270,14 +270,14 @@ impl Machine {
         }
     }
 
-    /// Attempts that are recorded as under way were another worker's, which was lost: they are unknown, except transactional
-    /// ones, which were rolled back.
+    /// Attempts that are recorded as under way were another worker's, which was lost: they are unknown, except those that
+    /// certainly had no effect.
     fn recover(&mut self, now: Time) {
         for step in self.steps.values_mut() {
             let under_way = step.outcome.is_none() && step.attempts > 0 && step.next_attempt_at.is_none();
             if step.kind == StepKind::Activity && under_way {
                 let message = "the worker was lost, or let go of the run, during an attempt".to_owned();
-                let unknown = self.catalog.activity(&step.name).is_none_or(|meta| !meta.transactional);
+                let unknown = self.catalog.activity(&step.name).is_none_or(|meta| !meta.is_certain(step.direction));
                 let error = StepError { code: "worker_lost".to_owned(), message, unknown };
                 log::lost(step, &error, now);
                 step.error = Some(error);

@@ -37,6 +37,14 @@ pub(crate) struct Committer {
 }
 
 impl Committer {
+    /// Has `writes` go along in the next commit, behind those that do already.
+    pub(crate) fn carry(&mut self, writes: Writes) {
+        self.carried = Some(match self.carried.take() {
+            Some(first) => first.followed_by(writes),
+            None => writes,
+        });
+    }
+
     /// Records `writes`, at `seat` where the decision follows a transactional step. None: the commit's fate is unknown or the run
     /// is not ours; its rows say how it goes on.
     pub(crate) async fn commit(&mut self, writes: Writes, seat: Option<Seat>) -> Option<Ack> {
