@@ -300,7 +300,7 @@ async fn news_that_the_order_shows_is_told_to_nobody() {
 #[tokio::test]
 async fn news_of_just_now_waits_for_the_charges_own_answer() {
     let (shop, orders) = open_with_orders().await;
-    book(&mut *shop.pool.acquire().await.expect("a connection"), orders[0], 1000).await;
+    book(&mut shop.pool.acquire().await.expect("a connection"), orders[0], 1000).await;
     let fresh = |n: usize| send_event(&shop, event(&format!("evt_{n}"), orders[n], KIND, now_s()));
     let began = std::time::Instant::now();
     assert_eq!(join_all([fresh(0), fresh(1)]).await, [WebhookTaken::Booked, WebhookTaken::Signalled]);
