@@ -40,9 +40,9 @@ pub trait SignalPayload: Serialize + DeserializeOwned + Send + 'static {}
 pub trait Activity: Send + Sync + 'static {
     /// Its name in step rows and in the API. Part of the durable contract: a renamed activity is another one.
     const NAME: &'static str;
-    /// It has an undo. Steps of such activities are written before they are attempted.
+    /// It has an undo. Steps of such activities are written before they are attempted, unless they roll back or change nothing.
     const UNDOABLE: bool = false;
-    /// It has a verify. Steps of such activities are written before they are attempted.
+    /// It has a verify. Steps of such activities are written before they are attempted, unless they roll back or change nothing.
     const VERIFIABLE: bool = false;
     /// Its SQL, on [`ActivityContext::tx`], commits together with its outcome.
     const TRANSACTIONAL: bool = false;

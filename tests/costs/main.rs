@@ -46,7 +46,7 @@ const BOUNDS: [Costs; 6] = [
         hot: 0.45,
     },
     Costs { scenario: "park", statements: 0.3, commits: 0.7, rows: 26.0, log: 7_200.0, pages: 215.0, hot: 0.27 },
-    Costs { scenario: "orders", statements: 8.0, commits: 4.5, rows: 37.5, log: 14_000.0, pages: 430.0, hot: 0.5 },
+    Costs { scenario: "orders", statements: 8.0, commits: 4.5, rows: 37.5, log: 14_000.0, pages: 430.0, hot: 0.53 },
 ];
 
 /// The load's own looks at whether runs are open, and how many; its connection is looked at when it comes back.

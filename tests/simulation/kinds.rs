@@ -57,7 +57,7 @@ const fn transactional(kind: u8) -> bool {
 }
 
 /// What it leaves to be undone begins with its record.
-const fn read_only(kind: u8) -> bool {
+pub(crate) const fn read_only(kind: u8) -> bool {
     kind >= 12
 }
 

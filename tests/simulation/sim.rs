@@ -324,10 +324,7 @@ impl Sim {
                 self.note(|| "  its writes go along with the next commit".to_owned());
                 let writes = std::mem::take(&mut decision.writes);
                 if let Some(active) = &mut self.active {
-                    active.carried = Some(match active.carried.take() {
-                        Some(first) => first.followed_by(writes),
-                        None => writes,
-                    });
+                    active.carried = Some(active.carried.take().unwrap_or_default().followed_by(writes));
                 }
             } else if !decision.writes.is_empty() || tx.is_some() || self.is_carrying() {
                 if let Some(first) = self.active.as_mut().and_then(|active| active.carried.take()) {

@@ -9,7 +9,10 @@ use std::{
     sync::Arc,
 };
 
-use crate::program::{Call, Meets, NodeId, Program};
+use crate::{
+    kinds::read_only,
+    program::{Call, Meets, NodeId, Program},
+};
 
 /// What is known there of one call.
 #[derive(Debug, Default)]
@@ -123,7 +126,7 @@ impl World {
         // Without undo and verify there is no intent on record: an attempt that a crash swallowed is not known of, and an
         // operator's retry takes a new key.
         let kind = self.call(id).kind;
-        let has_intent = kind < 12 && (1..=3).contains(&(kind % 6));
+        let has_intent = !read_only(kind) && (1..=3).contains(&(kind % 6));
         let site = self.site(id);
         if site.burnt.contains(key) || site.undone {
             return false;

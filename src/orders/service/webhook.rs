@@ -58,7 +58,7 @@ pub(super) struct Webhook {
 /// The longest id or type of an event.
 const LONGEST_WORD: usize = 255;
 /// How long the news of a payment waits that has succeeded just now. The charge that brought it about is answered at the same
-/// moment, and then the order shows it soon: a run that is told as well has a step more to make, 6 of an order's 41 row versions.
+/// moment, and then the order shows it soon: a run that is told as well has 6 row versions more to write, beside some 34.
 const ANSWER_WITHIN: Duration = Duration::from_millis(250);
 /// By the vendor's clock; older news is of a payment that nobody here waits for.
 const JUST_NOW_S: u64 = 2;

@@ -39,10 +39,7 @@ pub(crate) struct Committer {
 impl Committer {
     /// Has `writes` go along in the next commit, behind those that do already.
     pub(crate) fn carry(&mut self, writes: Writes) {
-        self.carried = Some(match self.carried.take() {
-            Some(first) => first.followed_by(writes),
-            None => writes,
-        });
+        self.carried = Some(self.carried.take().unwrap_or_default().followed_by(writes));
     }
 
     /// Records `writes`, at `seat` where the decision follows a transactional step. None: the commit's fate is unknown or the run
