@@ -6,6 +6,7 @@
 
 pub mod address;
 mod alerts;
+mod background;
 mod bad;
 mod http;
 mod message;

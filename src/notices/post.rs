@@ -3,14 +3,14 @@
 
 use std::{
     collections::BTreeMap,
-    fmt,
+    fmt, io,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use futures_util::future::BoxFuture;
 
-use super::{Channel, Message, SendError, Trouble};
+use super::{Channel, Message, SendError, Trouble, background::Background};
 
 /// A provider that takes longer has failed.
 const WITHIN: Duration = Duration::from_secs(15);
@@ -68,6 +68,8 @@ pub struct Post {
 struct Inner {
     pools: BTreeMap<Channel, Vec<Arc<dyn Provider>>>,
     gate: OnceLock<Arc<dyn Gate>>,
+    /// From the first message on.
+    background: OnceLock<io::Result<Background>>,
 }
 
 impl fmt::Debug for Post {
@@ -79,7 +81,7 @@ impl fmt::Debug for Post {
 impl Post {
     /// With these providers, the ones to ask first at the front.
     pub fn new(pools: impl IntoIterator<Item = (Channel, Vec<Arc<dyn Provider>>)>) -> Self {
-        Self { inner: Arc::new(Inner { pools: pools.into_iter().collect(), gate: OnceLock::new() }) }
+        Self { inner: Arc::new(Inner { pools: pools.into_iter().collect(), ..Inner::default() }) }
     }
 
     /// Has messages pass this gate from now on. The first one stays.
@@ -113,7 +115,7 @@ impl Post {
         let mut failed: Vec<(Trouble, String)> = Vec::new();
         for provider in pool {
             let name = provider.name();
-            match self.send_by(channel, &**provider, message).await {
+            match self.send_by(channel, provider, message).await {
                 Ok(()) => return Ok(name.to_owned()),
                 Err(SendError { trouble, message }) => failed.push((trouble, format!("{name}: {message}"))),
             }
@@ -125,14 +127,28 @@ impl Post {
     }
 
     /// Hands it to one provider, unless the gate is shut.
-    async fn send_by(&self, channel: Channel, provider: &dyn Provider, message: &Message) -> Result<(), SendError> {
+    async fn send_by(
+        &self,
+        channel: Channel,
+        provider: &Arc<dyn Provider>,
+        message: &Message,
+    ) -> Result<(), SendError> {
+        let background = self.inner.background.get_or_init(Background::start).as_ref();
+        let background = background.map_err(|error| SendError::passing(error.to_string()))?;
         let admitted = match self.inner.gate.get() {
             Some(gate) => Some(gate.admit(channel, provider.name()).await),
             None => None,
         };
         let passed = admitted.transpose().map_err(|message| SendError { trouble: Trouble::Unasked, message })?;
-        let sent = tokio::time::timeout(WITHIN, provider.send(message)).await;
-        let sent = sent.unwrap_or_else(|_| Err(SendError::passing(format!("no answer within {WITHIN:?}"))));
+        let sending = {
+            let (provider, message) = (Arc::clone(provider), message.clone());
+            async move { tokio::time::timeout(WITHIN, provider.send(&message)).await }
+        };
+        let sent = match background.run(sending).await {
+            Ok(Ok(sent)) => sent,
+            Ok(Err(_)) => Err(SendError::passing(format!("no answer within {WITHIN:?}"))),
+            Err(error) => Err(SendError::passing(error.to_string())),
+        };
         // A refusal of one message is an answer: the provider works.
         let works = !matches!(&sent, Err(error) if error.trouble == Trouble::Passing);
         passed.into_iter().for_each(|passed| passed.record(works));
@@ -187,6 +203,26 @@ mod tests {
         let [first, second] = ["a", "b"].map(|name| Arc::new(Fails(name, None, 0.into())));
         assert_eq!(pool(&[&first, &second]).send(Channel::Email, &message()).await, Ok("a".to_owned()));
         assert_eq!(second.2.load(Ordering::Relaxed), 0, "nobody gets it twice");
+    }
+
+    /// Can't cope with any message.
+    struct Panics;
+
+    impl Provider for Panics {
+        fn name(&self) -> &'static str {
+            "panics"
+        }
+
+        fn send<'a>(&'a self, _: &'a Message) -> BoxFuture<'a, Result<(), SendError>> {
+            Box::pin(async { panic!("a fault in a provider") })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_provider_that_panics_has_failed() {
+        let post = Post::new([(Channel::Email, vec![Arc::new(Panics) as Arc<dyn Provider>])]);
+        let error = post.send(Channel::Email, &message()).await.expect_err("it fails");
+        assert_eq!(error.trouble, Trouble::Passing, "{error}");
     }
 
     #[tokio::test]
