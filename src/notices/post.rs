@@ -20,7 +20,7 @@ pub trait Provider: Send + Sync + 'static {
     /// Its name, for operators.
     fn name(&self) -> &str;
 
-    /// Hands a message over. It gives up by itself after some seconds.
+    /// Hands a message over, on a thread that all messages share: it doesn't block that, and gives up by itself after some seconds.
     fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<(), SendError>>;
 }
 
