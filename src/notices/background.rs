@@ -66,6 +66,6 @@ mod tests {
     #[tokio::test]
     async fn what_it_runs_gives_way_to_the_service() {
         let there = Background::start().expect("a thread").run(async { nice() }).await.expect("no panic");
-        assert_eq!(there, nice().saturating_add(NICER).min(19));
+        assert_eq!(there, nice().saturating_add(10).min(19));
     }
 }

@@ -124,9 +124,15 @@ async fn events_signal_runs_by_key_and_id() {
 async fn ids_are_their_sources_own() {
     let (idle, server) = receiving().await;
     let event = json!({"id": "e1", "type": "say", "dataschema": "v1", "data": {"text": "hello"}});
+    let mut runs = Vec::new();
     for source in ["crm", "erp"] {
         let answer = send_as(source, &server, event.to_string()).await;
         assert_eq!((&answer.json["state"], &answer.json["duplicate"]), (&json!("started"), &json!(false)), "{source}");
+        runs.push(answer.json["run_id"].clone());
+    }
+    for (source, run) in ["crm", "erp"].into_iter().zip(&runs) {
+        let again = send_as(source, &server, event.to_string()).await;
+        assert_eq!((&again.json["run_id"], &again.json["duplicate"]), (run, &json!(true)), "{source}");
     }
     assert_eq!(count(&idle, "run").await, 2);
     // So are those of signals.
