@@ -142,12 +142,13 @@ impl Post {
         let passed = admitted.transpose().map_err(|message| SendError { trouble: Trouble::Unasked, message })?;
         let sending = {
             let (provider, message) = (Arc::clone(provider), message.clone());
-            async move { tokio::time::timeout(WITHIN, provider.send(&message)).await }
+            async move { provider.send(&message).await }
         };
-        let sent = match background.run(sending).await {
+        // Here, and not on that thread, which a provider may block.
+        let sent = match tokio::time::timeout(WITHIN, background.run(sending)).await {
             Ok(Ok(sent)) => sent,
-            Ok(Err(_)) => Err(SendError::passing(format!("no answer within {WITHIN:?}"))),
-            Err(error) => Err(SendError::passing(error.to_string())),
+            Ok(Err(error)) => Err(SendError::passing(error.to_string())),
+            Err(_) => Err(SendError::passing(format!("no answer within {WITHIN:?}"))),
         };
         // A refusal of one message is an answer: the provider works.
         let works = !matches!(&sent, Err(error) if error.trouble == Trouble::Passing);
@@ -161,6 +162,7 @@ mod tests {
     use std::sync::{
         Mutex,
         atomic::{AtomicU32, Ordering},
+        mpsc,
     };
 
     use uuid::Uuid;
@@ -223,6 +225,30 @@ mod tests {
         let post = Post::new([(Channel::Email, vec![Arc::new(Panics) as Arc<dyn Provider>])]);
         let error = post.send(Channel::Email, &message()).await.expect_err("it fails");
         assert_eq!(error.trouble, Trouble::Passing, "{error}");
+    }
+
+    /// Blocks the thread until its test lets go of it.
+    struct Blocks(Mutex<mpsc::Receiver<()>>);
+
+    impl Provider for Blocks {
+        fn name(&self) -> &'static str {
+            "blocks"
+        }
+
+        fn send<'a>(&'a self, _: &'a Message) -> BoxFuture<'a, Result<(), SendError>> {
+            Box::pin(async {
+                let _ = self.0.lock().expect("no panic").recv();
+                Ok(())
+            })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_provider_that_blocks_is_given_up() {
+        let (_held, blocks) = mpsc::channel();
+        let post = Post::new([(Channel::Email, vec![Arc::new(Blocks(Mutex::new(blocks))) as Arc<dyn Provider>])]);
+        let error = post.send(Channel::Email, &message()).await.expect_err("it is given up");
+        assert_eq!((error.trouble, error.message.as_str()), (Trouble::Passing, "blocks: no answer within 15s"));
     }
 
     #[tokio::test]
