@@ -219,11 +219,13 @@ async fn a_worker_that_makes_no_progress_is_not_healthy() {
     let server = Server::over(pool.connect_lazy(proxy.url()).expect("a URL")).await;
     let config = WorkerConfig { takeover_after: Duration::from_secs(1), ..WorkerConfig::default() };
     tokio::spawn(server.engine.worker(config).run(server.stop.clone().cancelled_owned()));
-    wait_for("a run has ended", async || {
+    let run = wait_for("the workflow is known", async || {
         let start = server.post("/v1/runs", json!({"workflow": "echo", "input": {"text": "a"}})).await;
-        if start.status == 201 { Ok(()) } else { Err(start.json.to_string()) }
+        start.json["id"].as_str().map(str::to_owned).ok_or_else(|| start.json.to_string())
     })
     .await;
+    // Workflows are known before their worker is at work: frozen between the two, it would never begin.
+    server.until(&run, "completed").await;
     assert_eq!(server.get("/healthz").await.status, 200);
     proxy.freeze_all();
     wait_until_within(Duration::from_secs(30), "it is not healthy", async || {
