@@ -3,12 +3,13 @@
 
 use std::{
     collections::BTreeMap,
-    fmt, io,
+    fmt,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use futures_util::future::BoxFuture;
+use tokio::sync::OnceCell;
 
 use super::{Channel, Message, SendError, Trouble, background::Background};
 
@@ -68,8 +69,8 @@ pub struct Post {
 struct Inner {
     pools: BTreeMap<Channel, Vec<Arc<dyn Provider>>>,
     gate: OnceLock<Arc<dyn Gate>>,
-    /// From the first message on.
-    background: OnceLock<io::Result<Background>>,
+    /// From the first message on; where no thread could be had, the next one tries again.
+    background: OnceCell<Background>,
 }
 
 impl fmt::Debug for Post {
@@ -133,7 +134,7 @@ impl Post {
         provider: &Arc<dyn Provider>,
         message: &Message,
     ) -> Result<(), SendError> {
-        let background = self.inner.background.get_or_init(Background::start).as_ref();
+        let background = self.inner.background.get_or_try_init(async || Background::start()).await;
         let background = background.map_err(|error| SendError::passing(error.to_string()))?;
         let admitted = match self.inner.gate.get() {
             Some(gate) => Some(gate.admit(channel, provider.name()).await),
