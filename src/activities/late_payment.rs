@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{
-    Confirmation, Confirmed, IntentRef, Paid, confirm::check_amount, from_gateway, lock, order_reader::OrderReader,
-    refused,
+    Confirmed, IntentRef, Paid, confirm::check_amount, from_gateway, lock, order_reader::OrderReader, refused,
 };
 use crate::{
     engine::{Activity, ActivityContext, ActivityError},
@@ -57,6 +57,19 @@ impl Activity for LookLate {
     }
 }
 
+/// Input of `accept_late_payment`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct LatePaid {
+    /// The order.
+    pub order_id: Uuid,
+    /// The payment. Steps of a release before have none: theirs is the order's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent_id: Option<String>,
+    /// What the gateway captured.
+    pub paid: Paid,
+}
+
 /// Result of `accept_late_payment`.
 pub type TakenOn = Option<Confirmed>;
 
@@ -68,10 +81,10 @@ pub struct AcceptLatePayment {
 impl Activity for AcceptLatePayment {
     const NAME: &'static str = "accept_late_payment";
     const TRANSACTIONAL: bool = true;
-    type Input = Confirmation;
+    type Input = LatePaid;
     type Output = TakenOn;
 
-    async fn run(&self, cx: &ActivityContext, input: &Confirmation) -> Result<TakenOn, ActivityError> {
+    async fn run(&self, cx: &ActivityContext, input: &LatePaid) -> Result<TakenOn, ActivityError> {
         let mut conn = cx.tx().await?;
         let mut order = lock(&mut conn, input.order_id).await?;
         if order.state != OrderState::Cancelled || order.captured > 0 {
@@ -82,6 +95,10 @@ impl Activity for AcceptLatePayment {
             order = store::history::restore(&mut conn, self.history.as_ref(), order).await?;
         }
         order.run_id = cx.run_id();
+        if let Some(intent_id) = &input.intent_id {
+            // Perhaps not the one that the order tried last: refunds have to go where the money is.
+            order.intent_id = Some(intent_id.clone());
+        }
         order.book_capture(input.paid.amount).map_err(refused)?;
         let wanted = matches!(order.cancel_reason, Some(CancelReason::PaymentExpired | CancelReason::PaymentFailed));
         let held = wanted && hold_again(&mut conn, &order).await?;

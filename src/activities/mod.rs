@@ -49,7 +49,7 @@ pub use self::{
     confirm::{Confirm, Confirmation, Confirmed},
     follow_up::{FollowUp, Following, Seen},
     intent::{BeginPayment, CreateIntent, IntentRequest},
-    late_payment::{AcceptLatePayment, Late, LookLate, TakenOn},
+    late_payment::{AcceptLatePayment, Late, LatePaid, LookLate, TakenOn},
     mend::{DifferenceRef, MendRefund, MendSides, MendStock, MendVoid, SettleDifference},
     notify::{
         About, Announce, LogNotifier, Notice, Notification, Notifier, Notify, NotifyError, NotifyFuture, Recipient,

@@ -11,9 +11,7 @@ use super::{
     refunding::give_back,
 };
 use crate::{
-    activities::{
-        About, AcceptLatePayment, Confirmation, Confirmed, Following, IntentRef, Late, LookLate, OrderRef, Paid,
-    },
+    activities::{About, AcceptLatePayment, Confirmed, Following, IntentRef, Late, LatePaid, LookLate, OrderRef, Paid},
     engine::{Context, Failure, Visibility, Workflow},
     orders::runs::{self, LatePaymentInput},
 };
@@ -40,7 +38,7 @@ impl Workflow for LatePayment {
         let intent = IntentRef { order_id, intent_id };
         let Some(paid) = await_its_turn(cx, &intent).await? else { return Ok(None) };
         let order = OrderRef { order_id };
-        match cx.call::<AcceptLatePayment>(Confirmation { order_id, paid }).await? {
+        match cx.call::<AcceptLatePayment>(LatePaid { order_id, intent_id: Some(intent.intent_id), paid }).await? {
             None => Ok(None),
             Some(Confirmed::Placed { at }) => follow(cx, Following { order_id, refund_window_ms }, at).await.map(Some),
             Some(Confirmed::Cancelled) => {

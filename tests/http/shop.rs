@@ -24,6 +24,7 @@ async fn an_item_is_read_with_its_stock() {
     for bad in [
         json!({"name": "Apple", "price": -1, "currency": "EUR", "on_hand": 7}),
         json!({"name": "Apple", "price": 1, "currency": "euro", "on_hand": 7}),
+        json!({"name": "Apple", "price": 1, "currency": "ZZZ", "on_hand": 7}),
         json!({"name": "Apple", "price": 1.5, "currency": "EUR", "on_hand": 7}),
         json!({"name": "Apple", "price": 1, "currency": "EUR", "on_hand": 7, "held": 0}),
     ] {

@@ -9,6 +9,7 @@ use backstitch::{
     orders::{
         Contact, Notices, Notification, NotificationFilter, NotificationState, Orders, PlaceOrder, Seller,
         SendNotification, ShopSettings,
+        state::{CancelBy, OrderState},
     },
 };
 use serde_json::{Value, json};
@@ -34,7 +35,10 @@ pub(crate) struct Teller {
 
 impl Teller {
     pub(crate) async fn open(settings: &NoticeSettings, workers: usize) -> Self {
-        let shop = Shop::without_worker().await;
+        Self::over(Shop::without_worker().await, settings, workers).await
+    }
+
+    async fn over(shop: Shop, settings: &NoticeSettings, workers: usize) -> Self {
         shop.stock("tea", 100_000).await;
         let notices = Notices::open(settings).expect("usable settings");
         let engine = Engine::new(shop.pool.clone(), Registry::new()).with_local_sink(notices.sink());
@@ -66,18 +70,36 @@ impl Teller {
         let contact = Some(Contact { email, locale, phone: None });
         let request = PlaceOrder { contact, ..order_request("tok_ok", &[("tea", 1)]) };
         let id = self.orders.place(&request, None).await.expect("an order").order.id;
-        let event = NewEvent::new("order.placed", id.to_string(), "test", &json!({})).expect("an event");
+        self.emit(id, "order.placed").await;
+        id
+    }
+
+    async fn emit(&self, order: Uuid, about: &'static str) {
+        let event = NewEvent::new(about, order.to_string(), "test", &json!({})).expect("an event");
         let mut tx = self.engine.begin().await.expect("a transaction");
         self.engine.emit_in(&mut tx, &[event]).await.expect("it is emitted");
         tx.commit().await.expect("it is committed");
-        id
+    }
+
+    /// All that somebody is told of an order, the latest first.
+    async fn notices_of(&self, order: Uuid) -> Vec<Notification> {
+        let filter = NotificationFilter { order_id: Some(order), ..NotificationFilter::default() };
+        self.orders.notifications(&filter).await.expect("a page").items
     }
 
     /// What was sent of an order's placing.
     async fn sent(&self, order: Uuid) -> Vec<Notification> {
-        let filter = NotificationFilter { order_id: Some(order), ..NotificationFilter::default() };
-        let sent = self.orders.notifications(&filter).await.expect("a page").items;
-        sent.into_iter().filter(|one| one.about == "order.placed").collect()
+        self.notices_of(order).await.into_iter().filter(|one| one.about == "order.placed").collect()
+    }
+
+    /// Waits until a notice of an order fails: the first one, which holds up the others.
+    async fn until_one_fails(&self, order: Uuid) -> Notification {
+        wait_for_within(PATIENCE, "a notice fails", async || {
+            let made = self.notices_of(order).await;
+            let found = made.iter().find(|one| one.state == NotificationState::Failed);
+            found.cloned().ok_or_else(|| format!("{made:?}"))
+        })
+        .await
     }
 
     pub(crate) async fn until(&self, order: Uuid, state: NotificationState) -> Notification {
@@ -155,6 +177,73 @@ async fn a_killed_mail_server_loses_no_notice() {
 }
 
 #[tokio::test]
+async fn somebody_is_told_of_an_order_in_order() {
+    let Some(server) = MailServer::start() else { return };
+    server.trouble(true);
+    let teller = Teller::open(&by_mail(&server), 2).await;
+    let held_up = teller.place("busy@example.com").await;
+    teller.emit(held_up, "order.shipped").await;
+    let mut orders = Vec::new();
+    for n in 0..20 {
+        let order = teller.place(&format!("c{n}@example.com")).await;
+        teller.emit(order, "order.shipped").await;
+        orders.push((format!("c{n}@example.com"), order));
+    }
+    let all_sent = async |order: Uuid| {
+        wait_for_within(PATIENCE, "all is sent", async || {
+            let mut made = teller.notices_of(order).await;
+            made.reverse();
+            let is_sent = |one: &Notification| one.state == NotificationState::Sent;
+            if made.len() >= 2 && made.iter().all(is_sent) { Ok(made) } else { Err(format!("{made:?}")) }
+        })
+        .await
+    };
+    let mut made = Vec::new();
+    for (to, order) in orders {
+        made.push((to, all_sent(order).await));
+    }
+    assert!(
+        server.mails().iter().all(|mail| mail["to"] != "busy@example.com"),
+        "what fails holds up its own order alone"
+    );
+    server.trouble(false);
+    made.push(("busy@example.com".to_owned(), all_sent(held_up).await));
+    let mails = server.mails();
+    for (to, made) in made {
+        let came: Vec<&str> =
+            mails.iter().filter(|mail| mail["to"] == to).filter_map(|mail| mail["id"].as_str()).collect();
+        let ids: Vec<String> = made.iter().map(|one| format!("<{}@example.com>", one.id)).collect();
+        assert_eq!(came, ids, "{to}");
+    }
+}
+
+#[tokio::test]
+async fn the_seller_hears_of_an_archived_order() {
+    let Some(server) = MailServer::start() else { return };
+    let teller = Teller::over(Shop::open().await, &by_mail(&server), 0).await;
+    let item = json!({"name": "tea", "price": 1000, "currency": "EUR", "on_hand": 100_000,
+        "seller": {"id": "s1", "email": "seller@example.com"}});
+    teller.orders.put_item("tea", &serde_json::from_value(item).expect("an item")).await.expect("it is put");
+    let id = teller.shop.order("tok_ok", 1).await;
+    teller.shop.until(id, "it is placed", |order| order.state == OrderState::Placed).await;
+    teller.shop.cancel(id, CancelBy::Seller).await.expect("accepted");
+    teller.shop.until(id, "it is archived", |order| order.archived).await;
+    teller.emit(id, "order.placed").await;
+    teller.work();
+    wait_for_within(PATIENCE, "the seller is told of what was ordered", async || {
+        let mails = server.mails();
+        let mails_to_seller = placed(&mails, "seller@example.com");
+        let is_told = |mail: &&Value| mail["text"].as_str().is_some_and(|text| text.contains("1 × tea"));
+        if mails_to_seller.iter().filter(|mail| is_told(mail)).count() == 2 {
+            Ok(())
+        } else {
+            Err(format!("{mails:?}"))
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_refused_mail_is_parked_and_can_be_sent_again() {
     let Some(server) = MailServer::start() else { return };
     server.trouble(true);
@@ -163,7 +252,7 @@ async fn a_refused_mail_is_parked_and_can_be_sent_again() {
     let parked = teller.until(refused, NotificationState::Parked).await;
     let why = parked.last_error.as_deref().unwrap_or_default();
     assert!(why.contains("unknown") && !why.contains("refuse@"), "{why}");
-    let failed = teller.until(busy, NotificationState::Failed).await;
+    let failed = teller.until_one_fails(busy).await;
     let pause = failed.next_attempt_at.map(|next| next - failed.created_at);
     assert!(pause.is_some_and(|pause| pause.num_milliseconds() >= 2_000), "{failed:?}");
     assert_eq!((parked.next_attempt_at, parked.sent_at), (None, None));
@@ -277,7 +366,7 @@ async fn a_provider_that_fails_is_left_alone_by_all() {
     assert_eq!(seen.iter().map(|known| known.scope.as_str()).collect::<Vec<_>>(), ["notice/smtp"]);
     let late = teller.place("late@example.com").await;
     wait_for_within(PATIENCE, "nobody asks it", async || {
-        let sent = teller.sent(late).await;
+        let sent = teller.notices_of(late).await;
         let errors: Vec<&str> = sent.iter().filter_map(|one| one.last_error.as_deref()).collect();
         if errors.iter().any(|error| error.contains("its breaker is open")) { Ok(()) } else { Err(format!("{sent:?}")) }
     })
@@ -299,7 +388,7 @@ async fn a_provider_an_operator_holds_back_gets_nothing() {
     })
     .await;
     let order = teller.place("ada@example.com").await;
-    let failed = teller.until(order, NotificationState::Failed).await;
+    let failed = teller.until_one_fails(order).await;
     assert!(failed.last_error.as_deref().is_some_and(|why| why.contains("an operator")), "{failed:?}");
     assert_eq!(server.mails().len(), 0);
     other.set_breaker("notice/smtp", BreakerMode::Auto, &by).await.expect("it is set");

@@ -6,8 +6,10 @@ use backstitch::{
     gateway_sim::{Config, LateCancel},
     orders::{
         Order, ShopSettings,
-        state::{CancelReason, OrderState, PaymentState, StockState},
+        runs::ReconcileInput,
+        state::{CancelBy, CancelReason, OrderState, PaymentState, StockState},
     },
+    payments::{Metadata, NewIntent, PaymentGateway},
 };
 
 use crate::shop::{Opening, Shop};
@@ -163,6 +165,30 @@ async fn a_late_payment_places_an_expired_order() {
     let second = shop.engine.run(order.run_id).await.expect("a run");
     assert_eq!((second.workflow.as_str(), second.parent_id), ("late_payment", Some(first.id)));
     assert_eq!((shop.shelf("tea").await, shop.moved(id).await), ((3, 0), (2000, 0)));
+}
+
+/// As one whose void was confirmed, and which the gateway captures all the same after the order went on to another.
+#[tokio::test]
+async fn a_late_payment_of_another_id_becomes_the_orders_own() {
+    let shop = Shop::open().await;
+    shop.stock("tea", 5).await;
+    let id = shop.order("tok_declined", 2).await;
+    let cancelled = shop.until(id, "it is cancelled", |order| order.state == OrderState::Cancelled).await;
+    let gateway = shop.simulator.gateway(Duration::from_secs(5));
+    let (amount, currency, token) = (2000, "EUR".to_owned(), "tok_ok".to_owned());
+    let (order_id, vendor, metadata) = (id.to_string(), None, Metadata::default());
+    let new = NewIntent { amount, currency, token, vendor, order_id, metadata };
+    let other = gateway.create_intent("other", &new).await.expect("it is made");
+    gateway.confirm_intent("other-confirm", &other.id).await.expect("captured");
+    let order = shop.until(id, "it is placed after all", |order| order.state == OrderState::Placed).await;
+    assert_eq!(order.intent_id.as_ref(), Some(&other.id));
+    assert_ne!(cancelled.intent_id, order.intent_id);
+    let now = ReconcileInput { grace_ms: 0, second_look_ms: 0, ..ReconcileInput::default() };
+    let found = shop.orders.compare(&gateway, &now).await.expect("all can be read");
+    assert_eq!((found.differences, found.unknown), (vec![], 0), "nothing is to be mended");
+    shop.cancel(id, CancelBy::Seller).await.expect("accepted");
+    let order = shop.until(id, "it is refunded", |order| order.payment_state == PaymentState::Refunded).await;
+    assert_eq!((order.refunded, shop.moved(id).await), (2000, (2000, 2000)));
 }
 
 #[tokio::test]

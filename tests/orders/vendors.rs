@@ -156,8 +156,10 @@ async fn what_no_vendor_can_take_is_refused_and_changes_nothing() {
     assert_eq!(taken, Err("signature_mismatch"));
 
     // The decimals of this currency are not known, so no amount is sent.
-    let item = PutItem { name: "tea".to_owned(), price: 1000, currency: "ZZZ".to_owned(), on_hand: 5, seller: None };
+    let item = PutItem { name: "tea".to_owned(), price: 1000, currency: "EUR".to_owned(), on_hand: 5, seller: None };
     shop.orders.put_item("odd", &item).await.expect("an item");
+    let before_codes_were_checked = "UPDATE shop.items SET currency = 'ZZZ' WHERE sku = 'odd'";
+    sqlx::query(before_codes_were_checked).execute(&shop.pool).await.expect("it is changed");
     let mut request = request_with(&[(NORTH, "tok_ok")]);
     request.items[0].sku = "odd".to_owned();
     let id = shop.orders.place(&request, None).await.expect("an order").order.id;

@@ -8,6 +8,9 @@ use serde_json::Value;
 
 use super::model::{Json, RunId, to_json};
 
+/// The version of CloudEvents.
+const SPEC_VERSION: &str = "1.0";
+
 /// A JSON pointer: `/data/order`, or the empty text for the whole event.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -228,6 +231,9 @@ impl Mapping {
     /// # Errors
     /// See [`Unmappable`].
     pub fn map(&self, event: &Incoming) -> Result<Mapped, Unmappable> {
+        if let Some(version) = self.odd_envelope(&event.body) {
+            return Err(Unmappable::UnknownVersion { kind: event.kind.clone(), version });
+        }
         let Some(rule) = self.rules.iter().find(|rule| rule.fits(&event.kind)) else { return Ok(Mapped::Ignore) };
         if rule.versions.as_ref().is_some_and(|known| !known.contains(&event.version)) {
             let (kind, version) = (event.kind.clone(), event.version.clone());
@@ -248,6 +254,14 @@ impl Mapping {
                 Ok(Mapped::Signal { name: name.clone(), run, payload: json("payload", payload, &event.body).ok() })
             }
         }
+    }
+}
+
+impl Mapping {
+    /// The version of an event's envelope, where that is one of CloudEvents and not the one that is understood.
+    fn odd_envelope(&self, body: &Value) -> Option<String> {
+        let version = body.get("specversion").filter(|_| self.event == EventFields::default())?;
+        (version != SPEC_VERSION).then(|| version.as_str().map_or_else(|| version.to_string(), str::to_owned))
     }
 }
 
@@ -293,6 +307,24 @@ mod tests {
 
     fn map(mapping: &Mapping, event: Value) -> Result<Mapped, Unmappable> {
         mapping.map(&mapping.read(event).expect("an event"))
+    }
+
+    #[test]
+    fn an_envelope_of_another_version_is_not_understood() {
+        let mut mapping = mapping(json!([{"type": "a", "then": "ignore"}]));
+        let event = |version: Value| json!({"id": "1", "type": "a", "specversion": version});
+        for odd in [json!("2.0"), json!("0.3"), json!(1.0), json!(null)] {
+            assert_eq!(
+                map(&mapping, event(odd.clone())).map_err(|error| error.code()).err(),
+                Some("unknown_version"),
+                "{odd}"
+            );
+        }
+        assert!(map(&mapping, event(json!("1.0"))).is_ok());
+        assert!(map(&mapping, json!({"id": "1", "type": "a"})).is_ok(), "many senders have none");
+        mapping.event.kind = Pointer("/kind".to_owned());
+        let own = json!({"id": "1", "kind": "a", "specversion": "2.0"});
+        assert!(map(&mapping, own).is_ok(), "events of a form of their own");
     }
 
     #[test]

@@ -38,7 +38,7 @@ const TRY_AGAIN: Duration = Duration::from_secs(5);
 pub(in crate::orders) async fn run(orders: &Orders, notices: &Notices) {
     loop {
         let pause = match turn(orders, notices).await {
-            Ok(sent) if sent >= BATCH as usize => continue,
+            Ok(looked_at) if looked_at >= BATCH as usize => continue,
             Ok(0) => LOOK_EVERY,
             Ok(_) => LOOK_AGAIN,
             Err(error) => {
@@ -50,17 +50,20 @@ pub(in crate::orders) async fn run(orders: &Orders, notices: &Notices) {
     }
 }
 
-/// Sends what is due, at most a batch; gives how many were tried.
+/// Sends what is due, at most a batch; gives how many were looked at.
 async fn turn(orders: &Orders, notices: &Notices) -> Result<usize, Error> {
     let pool = orders.engine().pool();
     let mut conn = Lent::of(pool).await?;
-    let claimed = store::notifications::claim(&mut conn, BATCH, CLAIMED_FOR).await?;
+    let (claimed, looked_at) = store::notifications::claim(&mut conn, BATCH, CLAIMED_FOR).await?;
     if claimed.is_empty() {
         conn.give_back();
-        return Ok(0);
+        return Ok(looked_at);
     }
     let ids: Vec<Uuid> = claimed.iter().map(|claimed| claimed.order_id).collect();
-    let about: HashMap<Uuid, Order> = store::orders::find_all(&mut conn, &ids).await?;
+    let mut about: HashMap<Uuid, Order> = store::orders::find_all(&mut conn, &ids).await?;
+    for order in about.values_mut().filter(|order| order.archived) {
+        *order = orders.complete(&mut conn, order.clone()).await?;
+    }
     conn.give_back();
     let attempts: Vec<_> =
         claimed.iter().map(|claimed| attempt(notices, claimed, about.get(&claimed.order_id))).collect();
@@ -74,7 +77,7 @@ async fn turn(orders: &Orders, notices: &Notices) -> Result<usize, Error> {
     let mut conn = Lent::of(pool).await?;
     store::notifications::record(&mut conn, &done).await?;
     conn.give_back();
-    Ok(done.len())
+    Ok(looked_at)
 }
 
 /// Keeps them this worker's. While the database does not answer they may become another's, who sends them with the same ids.

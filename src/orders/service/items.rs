@@ -10,6 +10,7 @@ use super::{
 use crate::engine::{AuditRecord, check::check_text};
 use crate::notices::address::check_email;
 use crate::orders::{error::Error, notices::Seller, order::Item, store};
+use crate::payments::decimals;
 
 /// An item to write.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,8 +46,9 @@ impl Orders {
         within("sku", sku, LONGEST_SKU)?;
         within("name", &item.name, 200)?;
         let currency = item.currency.to_ascii_uppercase();
-        if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
-            return Err(Error::InvalidRequest(format!("{:?} is not an ISO currency code", item.currency)));
+        // Of one that is not known nobody knows the decimals: no amount of it could be sent to a vendor, or told.
+        if decimals(&currency).is_none() {
+            return Err(Error::InvalidRequest(format!("{:?} is not an ISO 4217 currency code", item.currency)));
         }
         if let Some(seller) = &item.seller {
             within("seller.id", &seller.id, LONGEST_CUSTOMER)?;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Months, Utc};
 use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
@@ -50,13 +51,15 @@ impl Orders {
     pub async fn get(&self, id: Uuid) -> Result<Order, Error> {
         let mut conn = self.engine.acquire().await?;
         let order = store::orders::find(&mut conn, id).await?.ok_or(Error::UnknownOrder(id))?;
-        if !order.archived {
-            return Ok(order);
-        }
-        // Once retention has dropped the history, only the slim row is left.
-        Ok(match self.history.find(&mut conn, id, order.created_at).await? {
-            Some(kept) => completed(order, kept),
-            None => order,
+        Ok(if order.archived { self.complete(&mut conn, order).await? } else { order })
+    }
+
+    /// An archived order, whole. Once retention has dropped the history, only the slim row is left.
+    pub(in crate::orders) async fn complete(&self, conn: &mut PgConnection, row: Order) -> Result<Order, sqlx::Error> {
+        let kept = self.history.find(conn, row.id, row.created_at).await?;
+        Ok(match kept {
+            Some(kept) => completed(row, kept),
+            None => row,
         })
     }
 

@@ -120,7 +120,7 @@ impl History for PostgresHistory {
 pub(crate) async fn archive(conn: &mut PgConnection, history: &dyn History, order: &Order) -> Result<(), sqlx::Error> {
     let whole = Order { archived: true, items: orders::load_lines(conn, order.id).await?, ..order.clone() };
     history.put(conn, &whole).await?;
-    sqlx::query("DELETE FROM shop.order_items WHERE order_id = $1").bind(order.id).execute(&mut *conn).await?;
+    sqlx::query(include_str!("sql/archive_lines.sql")).bind(order.id).execute(&mut *conn).await?;
     let query = "UPDATE shop.orders SET archived_at = shop.now(), address = NULL, lat = NULL, lon = NULL,
         deliver_at = NULL WHERE id = $1";
     sqlx::query(query).bind(order.id).execute(conn).await?;
@@ -137,6 +137,7 @@ pub(crate) async fn restore(conn: &mut PgConnection, history: &dyn History, slim
     sqlx::query(query).bind(slim.id).bind(skus).bind(quantities).bind(prices).execute(&mut *conn).await?;
     let query = "UPDATE shop.orders SET archived_at = NULL WHERE id = $1";
     sqlx::query(query).bind(slim.id).execute(&mut *conn).await?;
+    sqlx::query("DELETE FROM shop.order_seller WHERE order_id = $1").bind(slim.id).execute(&mut *conn).await?;
     history.forget(conn, slim.id, slim.created_at).await?;
     Ok(Order { delivery: whole.delivery, items: whole.items, archived: false, ..slim })
 }

@@ -87,9 +87,10 @@ pub(crate) async fn concerned(
         let concerned = Concerned { customer_id: row.try_get("customer_id")?, contact, sellers: Vec::new() };
         all.insert(row.try_get("id")?, concerned);
     }
-    let query = "SELECT DISTINCT l.order_id, i.seller_id, i.seller_email
+    let query = "SELECT l.order_id, i.seller_id, i.seller_email
         FROM shop.order_items l JOIN shop.items i USING (sku)
-        WHERE l.order_id = ANY ($1) AND i.seller_id IS NOT NULL AND i.seller_email IS NOT NULL";
+        WHERE l.order_id = ANY ($1) AND i.seller_id IS NOT NULL AND i.seller_email IS NOT NULL
+        UNION SELECT order_id, seller_id, email FROM shop.order_seller WHERE order_id = ANY ($1)";
     let sellers: Vec<(Uuid, String, String)> = sqlx::query_as(query).bind(orders).fetch_all(conn).await?;
     for (order, id, email) in sellers {
         all.entry(order).and_modify(|concerned: &mut Concerned| concerned.sellers.push((id, email)));
@@ -128,11 +129,15 @@ pub(crate) async fn insert_all(conn: &mut PgConnection, new: &[NewNotification])
     Ok(inserted.rows_affected())
 }
 
-/// Takes what is due, for so many seconds.
-pub(crate) async fn claim(conn: &mut PgConnection, limit: i64, seconds: f64) -> Result<Vec<Claimed>, sqlx::Error> {
+/// Takes what is due, for so many seconds; gives beside that how many were looked at, those that wait for an earlier one too.
+pub(crate) async fn claim(
+    conn: &mut PgConnection,
+    limit: i64,
+    seconds: f64,
+) -> Result<(Vec<Claimed>, usize), sqlx::Error> {
     let query = include_str!("sql/claim_notifications.sql");
     let rows = sqlx::query(query).bind(limit).bind(seconds).fetch_all(conn).await?;
-    let read = |row: &PgRow| {
+    let read = |row: &PgRow| -> Result<Claimed, sqlx::Error> {
         Ok(Claimed {
             id: row.try_get("id")?,
             order_id: row.try_get("order_id")?,
@@ -145,7 +150,13 @@ pub(crate) async fn claim(conn: &mut PgConnection, limit: i64, seconds: f64) -> 
             failures: row.try_get("failures")?,
         })
     };
-    rows.iter().map(read).collect()
+    let mut claimed = Vec::with_capacity(rows.len());
+    for row in &rows {
+        if row.try_get("is_first")? {
+            claimed.push(read(row)?);
+        }
+    }
+    Ok((claimed, rows.len()))
 }
 
 /// Keeps those whose attempt is still the last, for so many seconds from now.

@@ -25,9 +25,11 @@ pub(crate) async fn forget(conn: &mut PgConnection, before: Time, limit: i64) ->
     let contacts = "DELETE FROM shop.order_contact WHERE order_id IN
         (SELECT c.order_id FROM shop.order_contact c LEFT JOIN shop.orders o ON o.id = c.order_id
          WHERE c.order_id < $1 AND (o.id IS NULL OR o.archived_at IS NOT NULL) LIMIT $2)";
+    let sellers = "DELETE FROM shop.order_seller WHERE (order_id, seller_id, email) IN
+        (SELECT order_id, seller_id, email FROM shop.order_seller WHERE order_id < $1 LIMIT $2)";
     let notifications = "DELETE FROM shop.notification WHERE id IN
         (SELECT id FROM shop.notification WHERE id < $1 LIMIT $2)";
-    for query in [keys, contacts, notifications] {
+    for query in [keys, contacts, sellers, notifications] {
         let done = sqlx::query(query).bind(first_id_of(before)).bind(limit).execute(&mut *conn).await?;
         forgotten += done.rows_affected();
     }
