@@ -255,9 +255,7 @@ impl Mapping {
             }
         }
     }
-}
 
-impl Mapping {
     /// The version of an event's envelope, where that is one of CloudEvents and not the one that is understood.
     fn odd_envelope(&self, body: &Value) -> Option<String> {
         let version = body.get("specversion").filter(|_| self.event == EventFields::default())?;
