@@ -186,7 +186,7 @@ pub enum Target {
 /// Why an event can't be mapped: it is parked for an operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unmappable {
-    /// Its version is none that the rule knows.
+    /// Its version is none that the rule knows, or its envelope is of another version of CloudEvents.
     #[error("{kind} of version {version:?} is not understood")]
     UnknownVersion {
         /// The event's type.
