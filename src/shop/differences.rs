@@ -56,7 +56,8 @@ struct ReconcileStarted {
     operation_id = "get_reconciliation",
     tag = "books",
     params(WhichParams),
-    responses((status = 200, description = "The comparison.", body = ReconciliationStatus))
+    responses((status = 200, description = "The comparison.", body = ReconciliationStatus)),
+    extensions(("x-problems" = json!(["unknown_run"])))
 )]
 async fn show(
     State(shop): State<Shop>,

@@ -127,6 +127,22 @@ async fn what_nobody_can_tell_ends_unknown_and_is_undone() {
 }
 
 #[tokio::test]
+async fn an_unknown_step_that_was_passed_needs_nobody() {
+    let t = TestEngine::new().await;
+    t.script.always("charge", Side::Run, Do::UnknownForGood("lost"));
+    t.script.always("charge", Side::Verify, Do::NotYet);
+    let charge = || Op::Try("charge".into());
+    t.ends(&[charge()], "completed").await;
+    let passed = t.start(&[charge(), Op::Pivot, signal("go", None)]).await;
+    t.is(passed, "waiting").await;
+    assert_eq!(t.count("attention").await, 0, "its workflow went on over it, for good");
+    let open = t.start(&[charge(), signal("go", None)]).await;
+    t.is(open, "waiting").await;
+    assert_eq!(t.count("attention WHERE kind = 'unknown'").await, 1);
+    t.finish().await;
+}
+
+#[tokio::test]
 async fn an_undo_asks_first_whether_there_is_anything_to_undo() {
     let t = TestEngine::new().await;
     t.script.on("charge", Side::Run, [Do::UnknownForGood("lost")]);

@@ -39,6 +39,7 @@ async fn differences_are_listed_page_by_page() {
     server.get("/v1/differences?state=closed").await.is_problem(400, "invalid_request");
     server.get("/v1/differences?cursor=x").await.is_problem(400, "bad_cursor");
     server.get(&format!("/v1/differences/{}", Uuid::nil())).await.is_problem(404, "unknown_difference");
+    server.get(&format!("/v1/reconciliation?run_id={}", Uuid::nil())).await.is_problem(404, "unknown_run");
     let status = server.get("/v1/reconciliation").await.json;
     assert_eq!(status, json!({"comparison": null, "open": [{"kind": "captured_twice", "count": 3}]}));
     let metrics =
@@ -111,6 +112,8 @@ async fn only_operators_compare_and_mend() {
     assert_eq!(started.status, 202, "{}", started.json);
     let run = started.json["run_id"].as_str().expect("a run");
     assert_eq!(server.get(&format!("/v1/runs/{run}")).await.json["workflow"], "reconcile");
+    let not_begun = server.get(&format!("/v1/reconciliation?run_id={run}")).await;
+    assert_eq!((not_begun.status, &not_begun.json["comparison"]), (200, &json!(null)));
     let rows = backstitch::shop::description().access;
     for path in ["/v1/reconciliation", "/v1/differences/{id}/mend"] {
         let row = backstitch::http::auth::roles::row(rows, "POST", path).expect("a row");

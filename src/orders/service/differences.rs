@@ -158,12 +158,16 @@ impl Orders {
         Ok(differences::count_open(&mut *self.engine.acquire().await?).await?)
     }
 
-    /// One comparison by its run, or the latest; none where there was none yet.
+    /// One comparison by its run, or the latest; none where none has begun.
     ///
     /// # Errors
-    /// When the database can't be reached.
+    /// `unknown_run`.
     pub async fn reconciliation(&self, run: Option<Uuid>) -> Result<Option<Reconciliation>, Error> {
-        Ok(differences::find_reconciliation(&mut *self.engine.acquire().await?, run).await?)
+        let found = differences::find_reconciliation(&mut *self.engine.acquire().await?, run).await?;
+        if let (None, Some(run)) = (&found, run) {
+            self.engine.run(run).await?;
+        }
+        Ok(found)
     }
 
     /// Starts a comparison beside the scheduled ones; gives its run.

@@ -32,7 +32,7 @@ pub struct PutItem {
     /// Units in stock, reserved ones included.
     #[cfg_attr(feature = "server", schema(minimum = 0, example = 100))]
     pub on_hand: i64,
-    /// Who sells it, and is told of its orders.
+    /// Who sells it, and is told of its orders, also of those under way; nobody, if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seller: Option<Seller>,
 }

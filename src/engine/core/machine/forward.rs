@@ -163,6 +163,7 @@ impl Machine {
         match kind {
             StepKind::Pivot => {
                 self.pivoted = true;
+                self.settle_unknown();
                 self.complete_step(command.seq, Outcome::Ok, None, None);
             }
             StepKind::Signal => self.match_signals(),

@@ -450,11 +450,14 @@ impl Machine {
         self.out.writes.attention.push(Attention::new(self.code.name(), seq, kind, failure, step_name));
     }
 
-    /// The workflow has dealt with its unknown steps.
+    /// The workflow has dealt with the unknown steps that it knows of, for it went on: past its pivot, or to its end.
     fn settle_unknown(&mut self) {
         let unknown = |step: &&Step| step.outcome == Some(Outcome::Unknown) && step.ord.is_some();
         let seqs = self.steps.values().filter(unknown).map(|step| step.seq);
-        self.out.writes.settled.extend(seqs.filter(|seq| !self.best_effort.contains(seq)));
+        let seqs: Vec<u32> = seqs.filter(|seq| !self.best_effort.contains(seq)).collect();
+        // Also what only this turn would have listed.
+        self.out.writes.attention.retain(|listed| listed.seq.is_none_or(|seq| !seqs.contains(&seq)));
+        self.out.writes.settled.extend(seqs);
     }
 
     fn meta(&self, name: &str) -> Option<&ActivityMeta> {
