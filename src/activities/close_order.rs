@@ -7,10 +7,10 @@ use uuid::Uuid;
 
 use super::{
     OrderRef, refused,
-    together::{Results, answers, apply, inputs, lock_all, only, read_off, save_all},
+    together::{Results, answers, apply, check_run, inputs, inputs_by_run, lock_all, only, read_off, save_all},
 };
 use crate::{
-    engine::{Activity, ActivityCalls, ActivityContext, ActivityError, Answer},
+    engine::{Activity, ActivityCalls, ActivityContext, ActivityError, Answer, RunId},
     orders::{
         Order,
         state::{CancelReason, OrderState, PaymentState},
@@ -40,17 +40,21 @@ impl Activity for GiveUp {
     type Output = CancelReason;
 
     async fn run(&self, cx: &ActivityContext, input: &GivingUp) -> Result<CancelReason, ActivityError> {
-        only(give_up(&mut *cx.tx().await?, &[input]).await?)
+        only(give_up(&mut *cx.tx().await?, &[(input, cx.run_id())]).await?)
     }
 
     async fn run_many(&self, calls: &ActivityCalls<'_, Self>) -> Result<Vec<Answer<CancelReason>>, ActivityError> {
-        answers(calls, give_up(&mut *calls.tx().await?, &inputs(calls)).await?)
+        answers(calls, give_up(&mut *calls.tx().await?, &inputs_by_run(calls)).await?)
     }
 }
 
-async fn give_up(conn: &mut PgConnection, inputs: &[&GivingUp]) -> Result<Results<CancelReason>, ActivityError> {
-    let ids: Vec<Uuid> = inputs.iter().map(|input| input.order_id).collect();
-    let given_up = apply(lock_all(conn, &ids).await?, inputs, |order, input| {
+async fn give_up(
+    conn: &mut PgConnection,
+    inputs: &[(&GivingUp, RunId)],
+) -> Result<Results<CancelReason>, ActivityError> {
+    let ids: Vec<Uuid> = inputs.iter().map(|(input, _)| input.order_id).collect();
+    let given_up = apply(lock_all(conn, &ids).await?, inputs, |order, (input, run)| {
+        check_run(order, *run)?;
         order.begin_cancelling(input.reason).map_err(refused)?;
         input.payment.map_or(Ok(()), |payment| order.become_paid(payment).map_err(refused))
     });

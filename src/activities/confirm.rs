@@ -6,10 +6,10 @@ use uuid::Uuid;
 
 use super::{
     Paid, refused,
-    together::{Results, answers, apply, inputs, lock_all, only, read_off, save_all},
+    together::{Results, answers, apply, check_run, inputs_by_run, lock_all, only, read_off, save_all},
 };
 use crate::{
-    engine::{Activity, ActivityCalls, ActivityContext, ActivityError, Answer, Time},
+    engine::{Activity, ActivityCalls, ActivityContext, ActivityError, Answer, RunId, Time},
     orders::{
         Order,
         state::{OrderState, StockState},
@@ -53,17 +53,21 @@ impl Activity for Confirm {
 
     /// A captured amount or currency that differs from the order's needs an operator: the run is stuck.
     async fn run(&self, cx: &ActivityContext, input: &Confirmation) -> Result<Confirmed, ActivityError> {
-        only(confirm(&mut *cx.tx().await?, &[input]).await?)
+        only(confirm(&mut *cx.tx().await?, &[(input, cx.run_id())]).await?)
     }
 
     async fn run_many(&self, calls: &ActivityCalls<'_, Self>) -> Result<Vec<Answer<Confirmed>>, ActivityError> {
-        answers(calls, confirm(&mut *calls.tx().await?, &inputs(calls)).await?)
+        answers(calls, confirm(&mut *calls.tx().await?, &inputs_by_run(calls)).await?)
     }
 }
 
-async fn confirm(conn: &mut PgConnection, inputs: &[&Confirmation]) -> Result<Results<Confirmed>, ActivityError> {
-    let ids: Vec<Uuid> = inputs.iter().map(|input| input.order_id).collect();
-    let mut confirmed = apply(lock_all(conn, &ids).await?, inputs, |order, input| {
+async fn confirm(
+    conn: &mut PgConnection,
+    inputs: &[(&Confirmation, RunId)],
+) -> Result<Results<Confirmed>, ActivityError> {
+    let ids: Vec<Uuid> = inputs.iter().map(|(input, _)| input.order_id).collect();
+    let mut confirmed = apply(lock_all(conn, &ids).await?, inputs, |order, (input, run)| {
+        check_run(order, *run)?;
         check_amount(order, &input.paid)?;
         order.book_capture(input.paid.amount).map_err(refused)?;
         if order.state == OrderState::Cancelling {

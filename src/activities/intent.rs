@@ -9,11 +9,11 @@ use uuid::Uuid;
 
 use super::{
     IntentRef, ORDER_CANCELLED, from_gateway, refused,
-    together::{Results, answers, apply, inputs, lock_all, only, read_off, save_all},
+    together::{Results, answers, apply, check_run, inputs_by_run, lock_all, only, read_off, save_all},
     void::void_or_refund,
 };
 use crate::{
-    engine::{Activity, ActivityCalls, ActivityContext, ActivityError, Answer},
+    engine::{Activity, ActivityCalls, ActivityContext, ActivityError, Answer, RunId},
     orders::{
         money::format_amount,
         runs::{first_vendor, is_first_vendor},
@@ -102,17 +102,21 @@ impl Activity for BeginPayment {
     type Output = PaymentState;
 
     async fn run(&self, cx: &ActivityContext, input: &IntentRef) -> Result<PaymentState, ActivityError> {
-        only(begin_payment(&mut *cx.tx().await?, &[input]).await?)
+        only(begin_payment(&mut *cx.tx().await?, &[(input, cx.run_id())]).await?)
     }
 
     async fn run_many(&self, calls: &ActivityCalls<'_, Self>) -> Result<Vec<Answer<PaymentState>>, ActivityError> {
-        answers(calls, begin_payment(&mut *calls.tx().await?, &inputs(calls)).await?)
+        answers(calls, begin_payment(&mut *calls.tx().await?, &inputs_by_run(calls)).await?)
     }
 }
 
-async fn begin_payment(conn: &mut PgConnection, inputs: &[&IntentRef]) -> Result<Results<PaymentState>, ActivityError> {
-    let ids: Vec<Uuid> = inputs.iter().map(|input| input.order_id).collect();
-    let begun = apply(lock_all(conn, &ids).await?, inputs, |order, input| {
+async fn begin_payment(
+    conn: &mut PgConnection,
+    inputs: &[(&IntentRef, RunId)],
+) -> Result<Results<PaymentState>, ActivityError> {
+    let ids: Vec<Uuid> = inputs.iter().map(|(input, _)| input.order_id).collect();
+    let begun = apply(lock_all(conn, &ids).await?, inputs, |order, (input, run)| {
+        check_run(order, *run)?;
         if order.state == OrderState::Cancelling {
             return Err(ActivityError::failed(ORDER_CANCELLED, "a cancel was accepted").fatal());
         }

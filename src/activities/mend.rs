@@ -16,7 +16,7 @@ use crate::{
     orders::{
         Error,
         difference::Mend,
-        reconcile::{Sides, Unreadable, Verdict, look_now},
+        reconcile::{Runs, Sides, Unreadable, Verdict, look_now},
         runs::MendInput,
         state::{OrderState, StockState},
         store::{self, differences, items, reservations},
@@ -36,12 +36,13 @@ pub struct MendSides {
 
 impl MendSides {
     /// Refuses what is no longer as the operator saw it.
-    async fn check(&self, input: &MendInput, payment_id: &str) -> Result<(), ActivityError> {
-        let sides = Sides { pool: &self.pool, gateway: self.gateway.as_ref() };
+    async fn check(&self, cx: &ActivityContext, input: &MendInput, payment_id: &str) -> Result<(), ActivityError> {
+        let sides = Sides { pool: &self.pool, gateway: self.gateway.as_ref(), runs: Runs::Step(cx) };
         let verdict = match look_now(sides, payment_id).await {
             Ok(verdict) => verdict,
             Err(Unreadable::Gateway(error)) => return Err(from_gateway(&error)),
             Err(Unreadable::Database(error)) => return Err(refused(Error::from(error))),
+            Err(Unreadable::Engine(error)) => return Err(error.into()),
         };
         match verdict {
             Verdict::Settled(found)
@@ -85,13 +86,13 @@ impl Activity for MendRefund {
     type Input = MendInput;
     type Output = Made;
 
-    async fn run(&self, _cx: &ActivityContext, input: &MendInput) -> Result<Made, ActivityError> {
+    async fn run(&self, cx: &ActivityContext, input: &MendInput) -> Result<Made, ActivityError> {
         let payment_id = payment_of(input)?;
         let (made, refused) = self.0.find_refund(input, payment_id).await?;
         if let Some(made) = made {
             return Ok(made);
         }
-        self.0.check(input, payment_id).await?;
+        self.0.check(cx, input, payment_id).await?;
         let new = NewRefund {
             intent_id: payment_id.to_owned(),
             amount: input.amount(),
@@ -122,9 +123,9 @@ impl Activity for MendVoid {
     type Input = MendInput;
     type Output = ();
 
-    async fn run(&self, _cx: &ActivityContext, input: &MendInput) -> Result<(), ActivityError> {
+    async fn run(&self, cx: &ActivityContext, input: &MendInput) -> Result<(), ActivityError> {
         let payment_id = payment_of(input)?;
-        self.0.check(input, payment_id).await?;
+        self.0.check(cx, input, payment_id).await?;
         let key = format!("mend-{}", input.difference_id);
         let voided = self.0.gateway.cancel_intent(&key, payment_id).await.map_err(|error| from_gateway(&error))?;
         if voided.status == IntentStatus::Canceled { Ok(()) } else { Err(changed()) }

@@ -14,7 +14,7 @@ use crate::{
     engine::{Activity, ActivityContext, ActivityError, Policy, Retry, begin},
     orders::{
         Error,
-        reconcile::{Compared, Looked, Progress, Scope, Sides, Unreadable, Verdict, compare},
+        reconcile::{Compared, Looked, Progress, Runs, Scope, Sides, Unreadable, Verdict, compare},
         runs::ReconcileInput,
         state::Word,
         store::differences,
@@ -66,7 +66,7 @@ impl Activity for CompareBooks {
     async fn run(&self, cx: &ActivityContext, input: &ReconcileInput) -> Result<Reconciled, ActivityError> {
         let (tell, progress) = watch::channel(Progress { phase: "payments", ..Progress::default() });
         let known = differences::open_payments(&mut *self.pool.acquire().await?, MOST_KNOWN).await?;
-        let sides = Sides { pool: &self.pool, gateway: self.gateway.as_ref() };
+        let sides = Sides { pool: &self.pool, gateway: self.gateway.as_ref(), runs: Runs::Step(cx) };
         let compared = tokio::select! {
             compared = compare(sides, Scope::from(input), known, &tell) => compared,
             never = self.tell_progress(cx, &progress) => match never {},
@@ -82,6 +82,7 @@ impl Activity for CompareBooks {
                 let error = match error {
                     Unreadable::Gateway(error) => from_gateway(&error),
                     Unreadable::Database(error) => refused(Error::from(error)),
+                    Unreadable::Engine(error) => error.into(),
                 };
                 // Reading has no effect, whatever became of it.
                 Err(ActivityError { unknown: false, ..error })

@@ -6,6 +6,7 @@
 
 use std::{
     any::type_name,
+    collections::HashSet,
     fmt,
     future::Future,
     marker::PhantomData,
@@ -27,8 +28,9 @@ use super::{
         policy::Policy,
         trace::{Trace, span_id},
     },
+    error::Error,
     outbox::{NewEvent, check_events},
-    store::{outbox, schema::Schema, transaction::Transaction},
+    store::{outbox, reads, schema::Schema, transaction::Transaction},
 };
 
 /// A signal's payload, or anything else that is kept as JSON and sent between threads.
@@ -422,6 +424,14 @@ impl ActivityContext {
     pub async fn emit(&self, events: &[NewEvent]) -> Result<(), ActivityError> {
         check_events(events)?;
         Ok(outbox::emit(&self.schema, &mut *self.tx().await?, events).await?)
+    }
+
+    /// [`Engine::ended_among`](crate::engine::Engine::ended_among), for a step that looks after what other runs do.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn ended_among(&self, conn: &mut PgConnection, runs: &[RunId]) -> Result<HashSet<RunId>, Error> {
+        reads::ended_among(&self.schema, conn, runs).await
     }
 
     /// For tests of activities outside an engine: with a transaction, which [`ActivityContext::into_transaction`] gives back.

@@ -27,6 +27,8 @@ const FETCHED_BYTES: std::ops::Range<i32> = 1..(4 << 20);
 const WAIT_MS: i32 = 1_000;
 /// A broker that answers nothing within this time is as good as gone.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// For how long an event is known by its id at the least: a day less than the engine keeps it, for clocks that differ.
+const KNOWN_FOR: chrono::TimeDelta = chrono::TimeDelta::days(29);
 /// Records handled in one transaction.
 const AT_ONCE: usize = 200;
 
@@ -126,9 +128,13 @@ async fn read_turn(
     let next = engine.topic_position(mapping, from).await?;
     let fetched = tokio::time::timeout(ANSWER_WITHIN, partition.fetch_records(next, FETCHED_BYTES, WAIT_MS));
     let records = match fetched.await.map_err(|_| Trouble::Silent)? {
+        // Some brokers say nothing else of a place behind the end.
+        Ok((records, end)) if records.is_empty() && end < next => {
+            return find_place(engine, mapping, from, partition, next).await;
+        }
         Ok((records, _)) => records,
         Err(KafkaError::ServerError { protocol_error: ProtocolError::OffsetOutOfRange, .. }) => {
-            return skip_to_first(engine, mapping, from, partition, next).await;
+            return find_place(engine, mapping, from, partition, next).await;
         }
         Err(error) => return Err(error.into()),
     };
@@ -137,14 +143,19 @@ async fn read_turn(
         .map(|read| TopicRecord { offset: read.offset, value: read.record.value })
         .filter(|record| record.offset >= next)
         .collect();
+    let mut place = next;
     for records in records.chunks(AT_ONCE) {
-        engine.receive_from_topic(mapping, from, records).await?;
+        place = engine.receive_from_topic(mapping, from, place, records).await?;
+        if records.last().is_some_and(|last| place != last.offset + 1) {
+            // Another process reads it, too.
+            break;
+        }
     }
     Ok(())
 }
 
-/// The broker no longer has what comes next, or not yet.
-async fn skip_to_first(
+/// The broker has nothing at our place: it has dropped what stood there, or the topic was made anew, or has lost its end.
+async fn find_place(
     engine: &Engine,
     mapping: &Mapping,
     from: &TopicPart,
@@ -152,21 +163,42 @@ async fn skip_to_first(
     next: i64,
 ) -> Result<(), Trouble> {
     let first = partition.get_offset(OffsetAt::Earliest).await?;
-    if first <= next {
-        // A topic that was made anew is shorter than where we are: an operator has to say that it is another one.
-        tracing::error!(topic = from.topic, part = from.part, next, first, "the topic ends before our position in it");
-        tokio::time::sleep(TRY_AT_LEAST_EVERY).await;
-        return Ok(());
-    }
+    let end = partition.get_offset(OffsetAt::Latest).await?;
+    let to = match () {
+        () if first > next => first,
+        () if end < next => find_known(partition, first, end).await?,
+        // It was a moment's trouble.
+        () => {
+            tokio::time::sleep(TRY_AGAIN).await;
+            return Ok(());
+        }
+    };
+    let TopicPart { topic, part } = from;
     tracing::warn!(
-        topic = from.topic,
-        part = from.part,
+        topic,
+        part,
         next,
         first,
-        "the broker has dropped events that were not read"
+        end,
+        to,
+        "the broker has nothing at our place in the topic: we go on at another"
     );
-    engine.skip_in_topic(mapping, from, first).await?;
-    Ok(())
+    Ok(engine.move_in_topic(mapping, from, next, to).await?)
+}
+
+/// The first record that is so young that it is known by its id if it was handled before: what comes from there on is handled
+/// once, whether the topic is a new one or has lost its end.
+async fn find_known(partition: &PartitionClient, first: i64, end: i64) -> Result<i64, Trouble> {
+    let oldest = chrono::Utc::now() - KNOWN_FOR;
+    let mut at = first;
+    while at < end {
+        let (records, _) = partition.fetch_records(at, FETCHED_BYTES, WAIT_MS).await?;
+        if let Some(young) = records.iter().find(|read| read.record.timestamp >= oldest) {
+            return Ok(young.offset);
+        }
+        at = records.last().map_or(end, |last| last.offset.saturating_add(1));
+    }
+    Ok(end)
 }
 
 /// Failures in a row: logged once, and waited out for longer and longer.

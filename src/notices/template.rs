@@ -274,6 +274,15 @@ mod tests {
     }
 
     #[test]
+    fn german_texts_have_german_amounts_and_reasons() {
+        let (captured, refunded) = ("25.925 KWD".to_owned(), "1.000 KWD".to_owned());
+        let facts =
+            Facts { captured, refunded, reason: "customer".to_owned(), ..Facts::example(Recipient::Customer, true) };
+        let text = Templates::built_in().render("order.cancelled", Some("de"), &facts).expect("a text").body;
+        assert_eq!(text, "Grund: auf Wunsch des Kunden. 1,000 KWD von 25,925 KWD wurden erstattet.");
+    }
+
+    #[test]
     fn a_template_with_an_unknown_field_is_refused() {
         for text in
             ["Subject: {{ colour }}\n", "Subject: x\n{{ items[0].weight }}", "Subject: x\n{% if colour %}y{% endif %}"]

@@ -33,6 +33,8 @@ pub enum DifferenceKind {
     StockKept,
     /// An order's own records disagree.
     BooksDiffer,
+    /// An order has not come to its end, and its run has.
+    LeftAlone,
 }
 
 impl Word for DifferenceKind {
@@ -48,6 +50,7 @@ impl Word for DifferenceKind {
         (Self::StockDiffers, "stock_differs"),
         (Self::StockKept, "stock_kept"),
         (Self::BooksDiffer, "books_differ"),
+        (Self::LeftAlone, "left_alone"),
     ];
     const MOVES: &'static [(Self, Self)] = &[];
 }
@@ -109,7 +112,9 @@ impl DifferenceKind {
             Self::UncapturedHold => Mend::Void,
             Self::StockDiffers => Mend::Recount,
             Self::StockKept => Mend::Restock,
-            Self::CaptureMissing | Self::AmountDiffers | Self::RefundTooMuch | Self::BooksDiffer => Mend::WriteOff,
+            Self::CaptureMissing | Self::AmountDiffers | Self::RefundTooMuch | Self::BooksDiffer | Self::LeftAlone => {
+                Mend::WriteOff
+            }
         }
     }
 
@@ -127,6 +132,7 @@ impl DifferenceKind {
             Self::StockDiffers => "its reserved units are not the sum of its reservations",
             Self::StockKept => "it is cancelled and still has units",
             Self::BooksDiffer => "its own records disagree",
+            Self::LeftAlone => "it has not come to its end, and no run sees to it",
         }
     }
 }
@@ -150,11 +156,19 @@ pub struct Mismatch {
     pub currency: Option<String>,
 }
 
+/// A difference and its numbers.
+pub(crate) type AsItIs = (DifferenceKind, String, i64, i64);
+
 impl Mismatch {
     /// What it is about: with its kind, what makes it another difference than the others.
     pub(crate) fn about(&self) -> String {
         let order = || self.order_id.map(|id| id.to_string());
         self.payment_id.clone().or_else(order).or_else(|| self.sku.clone()).unwrap_or_default()
+    }
+
+    /// With this it is the same as one that was written off.
+    pub(crate) fn as_it_is(&self) -> AsItIs {
+        (self.kind, self.about(), self.expected, self.actual)
     }
 
     /// The difference in a sentence.

@@ -55,7 +55,7 @@ async fn list(
         (status = 202, description = "It will be sent.", body = Slice<Notification>),
         (status = 200, description = "The key was known: the first ones.", body = Slice<Notification>),
     ),
-    extensions(("x-problems" = json!(["unknown_order", "key_conflict"])))
+    extensions(("x-problems" = json!(["unknown_order", "wrong_state", "key_conflict"])))
 )]
 async fn send(
     State(shop): State<Shop>,

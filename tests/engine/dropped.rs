@@ -166,11 +166,12 @@ fn calls<'a>(
 
 fn calls_about_others<'a>(engine: &'a Engine, id: RunId, by: &'a Operator) -> Vec<(&'static str, Call<'a>)> {
     calls! {
+        ended_among => async { engine.ended_among(&[id]).await },
         begin_impatient => engine.begin_impatient(),
         started_run => async { engine.started_run(accepted(id), &request("scripted", &[call("note")])).await },
         receive => async { engine.receive(&source(), &event()).await },
-        receive_from_topic => async { engine.receive_from_topic(&source(), &topic(), &[]).await },
-        skip_in_topic => async { engine.skip_in_topic(&source(), &topic(), 1).await },
+        receive_from_topic => async { engine.receive_from_topic(&source(), &topic(), 0, &[]).await },
+        move_in_topic => async { engine.move_in_topic(&source(), &topic(), 0, 1).await },
         topic_position => async { engine.topic_position(&source(), &topic()).await },
         received_events => async { engine.received_events(&ReceivedFilter::default()).await },
         received_event => engine.received_event(id),

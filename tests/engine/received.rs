@@ -25,21 +25,21 @@ fn begin(offset: i64, id: &str) -> TopicRecord {
     record(offset, json!({"id": id, "type": "begin", "data": program}).to_string().as_bytes())
 }
 
-async fn receive(engine: &Engine, records: &[TopicRecord]) -> i64 {
-    engine.receive_from_topic(&mapping(), &part(), records).await.expect("the database is there")
+async fn receive(engine: &Engine, place: i64, records: &[TopicRecord]) -> i64 {
+    engine.receive_from_topic(&mapping(), &part(), place, records).await.expect("the database is there")
 }
 
 #[tokio::test]
 async fn a_topics_records_are_handled_once() {
     let t = TestEngine::idle().await;
     let records: Vec<TopicRecord> = (5..25).map(|at| begin(at, &format!("e{at}"))).collect();
-    let processes = (0..4).map(|_| receive(&t.engine, &records));
+    let processes = (0..4).map(|_| receive(&t.engine, 0, &records));
     assert_eq!(futures_util::future::join_all(processes).await, [25; 4]);
     assert_eq!(t.count("run").await, 20);
     assert_eq!(t.engine.topic_position(&mapping(), &part()).await.ok(), Some(25));
     // A producer that sent one again, at another place.
-    assert_eq!(receive(&t.engine, &[begin(25, "e7")]).await, 26);
-    assert_eq!(receive(&t.engine, &records).await, 26, "what stands before the position is not looked at");
+    assert_eq!(receive(&t.engine, 25, &[begin(25, "e7")]).await, 26);
+    assert_eq!(receive(&t.engine, 0, &records).await, 26, "what stands before the position is not looked at");
     assert_eq!((t.count("run").await, t.count("received_event").await), (20, 20));
 }
 
@@ -53,7 +53,7 @@ async fn each_partition_of_each_topic_has_its_own_position() {
     for ((mapping, from), count) in all.iter().zip(1..) {
         let records: Vec<TopicRecord> =
             (0..count).map(|at| begin(at, &format!("{}/{}/{at}", from.topic, from.part))).collect();
-        assert_eq!(t.engine.receive_from_topic(mapping, from, &records).await.ok(), Some(count));
+        assert_eq!(t.engine.receive_from_topic(mapping, from, 0, &records).await.ok(), Some(count));
     }
     for ((mapping, from), count) in all.iter().zip(1..) {
         assert_eq!(t.engine.topic_position(mapping, from).await.ok(), Some(count));
@@ -70,9 +70,14 @@ async fn garbage_in_a_topic_is_parked_and_stops_nothing() {
     let mut records: Vec<TopicRecord> = garbage.iter().zip(0..).map(|(value, at)| record(at, value)).collect();
     records.push(begin(6, "good"));
     records.push(TopicRecord { offset: 7, value: None });
-    assert_eq!(receive(&t.engine, &records).await, 8);
-    let skipped = t.engine.skip_in_topic(&mapping(), &part(), 20).await.expect("the database is there");
-    assert_eq!((skipped, t.engine.skip_in_topic(&mapping(), &part(), 3).await.ok()), (20, Some(20)));
+    assert_eq!(receive(&t.engine, 0, &records).await, 8);
+    let moved = async |seen, next| {
+        t.engine.move_in_topic(&mapping(), &part(), seen, next).await.expect("the database is there");
+        t.engine.topic_position(&mapping(), &part()).await.expect("the database is there")
+    };
+    assert_eq!([moved(8, 20).await, moved(8, 3).await, moved(20, 4).await], [20, 20, 4], "only from where it is");
+    // What was read before that is of no use.
+    assert_eq!(t.engine.receive_from_topic(&mapping(), &part(), 20, &[begin(20, "late")]).await.ok(), Some(4));
     assert_eq!(t.count("run").await, 1);
     let filter = ReceivedFilter { state: Some(ReceivedState::Parked), ..Default::default() };
     let parked = t.engine.received_events(&filter).await.expect("a list").items;
@@ -84,7 +89,7 @@ async fn garbage_in_a_topic_is_parked_and_stops_nothing() {
 async fn an_internal_workflow_is_not_started_from_a_topic() {
     let t = TestEngine::idle().await;
     t.execute("UPDATE backstitch.workflow SET internal = true WHERE name = 'scripted'").await;
-    assert_eq!(receive(&t.engine, &[begin(0, "e0")]).await, 1);
+    assert_eq!(receive(&t.engine, 0, &[begin(0, "e0")]).await, 1);
     let event = t.engine.received_events(&Default::default()).await.expect("a list").items.remove(0);
     assert_eq!(
         (event.state, event.code.as_deref(), event.run_id),
@@ -102,7 +107,7 @@ async fn a_process_that_dies_leaves_its_records_to_another() {
     let take = "INSERT INTO backstitch.topic_position VALUES ('carrier', 'parcels', 0, 2)";
     sqlx::query(take).execute(&mut *dying).await.expect("a row");
     let (engine, again) = (t.engine.clone(), records.clone());
-    let other = tokio::spawn(async move { receive(&engine, &again).await });
+    let other = tokio::spawn(async move { receive(&engine, 0, &again).await });
     wait_until("the other waits for it", async || {
         let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
             AND wait_event_type = 'Lock' AND query LIKE '%topic_position%'";

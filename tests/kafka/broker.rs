@@ -111,13 +111,24 @@ impl Broker {
 
     /// Writes texts to a partition.
     pub(crate) async fn produce(&self, topic: &str, partition: i32, texts: &[String]) {
+        self.produce_at(chrono::Utc::now(), topic, partition, texts).await;
+    }
+
+    /// The same, as if at another time.
+    pub(crate) async fn produce_at(
+        &self,
+        timestamp: chrono::DateTime<chrono::Utc>,
+        topic: &str,
+        partition: i32,
+        texts: &[String],
+    ) {
         let client = self.client().await;
         let client = client.partition_client(topic, partition, UnknownTopicHandling::Retry).await.expect("a partition");
         let record = |text: &String| Record {
             key: None,
             value: Some(text.clone().into_bytes()),
             headers: BTreeMap::new(),
-            timestamp: chrono::DateTime::UNIX_EPOCH,
+            timestamp,
         };
         let records = texts.iter().map(record).collect();
         let written = client.produce(records, Compression::Gzip);

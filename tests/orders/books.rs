@@ -92,6 +92,12 @@ impl Shop {
         gateway.refund(&Uuid::new_v4().to_string(), &new).await.expect("a refund");
     }
 
+    /// A placed order of 10.00 EUR as one of 9.99 EUR.
+    pub(crate) async fn sell_too_cheap(&self, order: Uuid) {
+        self.sql("UPDATE shop.orders SET captured = 999, total = 999 WHERE id = $1", order).await;
+        self.sql("UPDATE shop.order_items SET price = 999 WHERE order_id = $1", order).await;
+    }
+
     /// Makes one difference of each kind, and gives them in order.
     pub(crate) async fn tamper_with_all(&self) -> Vec<Kind> {
         self.stock("tea", 100).await;
@@ -102,7 +108,7 @@ impl Shop {
         let missing =
             "UPDATE shop.orders SET captured = total, refunded = total, payment_state = 'refunded' WHERE id = $1";
         self.sql(missing, self.declined().await).await;
-        self.sql("UPDATE shop.orders SET captured = 999, total = 999 WHERE id = $1", self.placed().await).await;
+        self.sell_too_cheap(self.placed().await).await;
         let cancelled = self.placed().await;
         self.cancel(cancelled, CancelBy::Customer).await.expect("accepted");
         self.until_run(cancelled, "completed").await;
@@ -115,6 +121,8 @@ impl Shop {
         self.sql("UPDATE shop.reservations SET state = 'held' WHERE order_id = $1", kept).await;
         self.sql("UPDATE shop.items SET held = held + 1 WHERE sku = 'tea' AND $1 IS NOT NULL", kept).await;
         self.sql("UPDATE shop.orders SET total = total + 1 WHERE id = $1", self.placed().await).await;
+        let left = "UPDATE shop.orders SET state = 'awaiting_payment', cancel_reason = NULL WHERE id = $1";
+        self.sql(left, self.declined().await).await;
         vec![
             Kind::CapturedWithoutOrder,
             Kind::CapturedTwice,
@@ -127,6 +135,7 @@ impl Shop {
             Kind::StockDiffers,
             Kind::StockKept,
             Kind::BooksDiffer,
+            Kind::LeftAlone,
         ]
     }
 

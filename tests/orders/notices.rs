@@ -148,7 +148,7 @@ async fn an_event_is_told_once_by_two_workers() {
         let mails = placed(&mails, &format!("c{n}@example.com"));
         assert_eq!(mails.len(), 1, "{mails:?}");
         assert_eq!(mails[0]["id"], format!("<{}@example.com>", customer.id));
-        assert!(mails[0]["text"].as_str().is_some_and(|text| text.contains("1 × tea, je 10.00 EUR")), "{mails:?}");
+        assert!(mails[0]["text"].as_str().is_some_and(|text| text.contains("1 × tea, je 10,00 EUR")), "{mails:?}");
     }
     let mails = server.mails();
     assert_eq!(placed(&mails, "seller@example.com").len(), 40);
@@ -313,6 +313,11 @@ async fn an_operator_tells_somebody_of_an_order() {
     let (made, is_new) = teller.orders.send_notification(&request, None).await.expect("it is made");
     assert!(made.items.len() == 1 && is_new);
     assert_eq!(teller.until(order, NotificationState::Sent).await.provider.as_deref(), Some("log"));
+    for about in ["order.shipped", "order.delivered", "order.cancelling", "order.cancelled", "payment.refunded"] {
+        let untrue = SendNotification { about: about.to_owned(), ..request.clone() };
+        let error = teller.orders.send_notification(&untrue, None).await.expect_err("it has not happened");
+        assert_eq!(error.code(), "wrong_state", "{about}");
+    }
     let request = SendNotification { about: "order.lost".to_owned(), ..request };
     assert_eq!(
         teller.orders.send_notification(&request, None).await.expect_err("no template").code(),

@@ -58,6 +58,11 @@ enum Sender {
     Topic,
 }
 
+/// The place after these records.
+fn after(records: &[TopicRecord]) -> Option<i64> {
+    records.last().map(|last| last.offset.saturating_add(1))
+}
+
 /// What came of an event, and of which run.
 type Outcome = (ReceivedState, Option<RunId>);
 
@@ -84,8 +89,9 @@ impl Engine {
         Ok(receipt)
     }
 
-    /// Takes records of a topic, from the position on up to which the partition was handled; that position moves in the same
-    /// commit. Gives it; nothing was done where another process was faster. All that can't be done is parked.
+    /// Takes records of a topic that were read at `place`, up to where the partition was handled; that moves in the same commit.
+    /// Gives it; nothing was done where it is no longer `place`, for another process was faster. All that can't be done is
+    /// parked.
     ///
     /// # Errors
     /// When the database fails.
@@ -93,22 +99,26 @@ impl Engine {
         &self,
         mapping: &Mapping,
         from: &TopicPart,
+        place: i64,
         records: &[TopicRecord],
     ) -> Result<i64, Error> {
-        let Some(first) = records.first() else { return self.topic_position(mapping, from).await };
-        match self.receive_records(mapping, from, records, None).await {
+        match self.receive_records(mapping, from, place, records, None).await {
             // One of them is at fault: each by itself.
             Err(error) if error.trouble() == Some(Trouble::Row) => {
-                let mut next = first.offset;
+                let mut at = place;
                 for record in records.iter().map(std::slice::from_ref) {
-                    next = match self.receive_records(mapping, from, record, None).await {
+                    let next = match self.receive_records(mapping, from, at, record, None).await {
                         Err(error) if error.trouble() == Some(Trouble::Row) => {
-                            self.receive_records(mapping, from, record, Some(&error)).await?
+                            self.receive_records(mapping, from, at, record, Some(&error)).await?
                         }
                         other => other?,
                     };
+                    if Some(next) != after(record) {
+                        return Ok(next);
+                    }
+                    at = next;
                 }
-                Ok(next)
+                Ok(at)
             }
             other => other,
         }
@@ -118,13 +128,14 @@ impl Engine {
         &self,
         mapping: &Mapping,
         TopicPart { topic, part }: &TopicPart,
+        place: i64,
         records: &[TopicRecord],
         refused: Option<&Error>,
     ) -> Result<i64, Error> {
-        let (first, source) = (records.first().map_or(0, |record| record.offset), &mapping.source);
+        let source = &mapping.source;
         let mut tx = self.begin().await?;
-        let at = received::lock_position(self.schema(), &mut tx, source, topic, *part, first).await?;
-        if at > first {
+        let at = received::lock_position(self.schema(), &mut tx, source, topic, *part, place).await?;
+        if at != place {
             return Ok(at);
         }
         for record in records {
@@ -132,26 +143,25 @@ impl Engine {
             let id = format!("{topic}/{part}/{}", record.offset);
             self.receive_record(&mut tx, mapping, id, value, refused).await?;
         }
-        let next = records.last().map_or(at, |record| record.offset.saturating_add(1));
+        let next = after(records).unwrap_or(at);
         received::move_position(self.schema(), &mut tx, source, topic, *part, next).await?;
         tx.commit().await?;
         self.hint();
         Ok(next)
     }
 
-    /// Goes on at `first` in a partition, whose broker has nothing older.
+    /// Goes on at `next` in a partition whose broker does not have what stood at `seen`; not where another process has gone on.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn skip_in_topic(&self, mapping: &Mapping, from: &TopicPart, first: i64) -> Result<i64, Error> {
+    pub async fn move_in_topic(&self, mapping: &Mapping, from: &TopicPart, seen: i64, next: i64) -> Result<(), Error> {
         let TopicPart { topic, part } = from;
         let mut tx = self.begin().await?;
-        let at = received::lock_position(self.schema(), &mut tx, &mapping.source, topic, *part, first).await?;
-        if at < first {
-            received::move_position(self.schema(), &mut tx, &mapping.source, topic, *part, first).await?;
+        let at = received::lock_position(self.schema(), &mut tx, &mapping.source, topic, *part, seen).await?;
+        if at == seen {
+            received::move_position(self.schema(), &mut tx, &mapping.source, topic, *part, next).await?;
         }
-        tx.commit().await?;
-        Ok(at.max(first))
+        Ok(tx.commit().await?)
     }
 
     /// One record of a topic, at its place. `refused`: what the database said of it before, for which it is parked.

@@ -1,6 +1,9 @@
 //! One run: how it stands, and its result.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use crate::engine::{
     api::engine::Engine,
@@ -52,6 +55,17 @@ impl Engine {
         found.children = Some(reads::load_children(self.schema(), &mut conn, run).await?);
         give_back(conn);
         Ok(found)
+    }
+
+    /// Those of these runs that have ended, or are not kept: nothing will be done by them.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn ended_among(&self, runs: &[RunId]) -> Result<HashSet<RunId>, Error> {
+        let mut conn = self.acquire().await?;
+        let ended = reads::ended_among(self.schema(), &mut conn, runs).await?;
+        give_back(conn);
+        Ok(ended)
     }
 
     /// The run whose id begins like this, if there is one; dashes may be left out.

@@ -4,7 +4,7 @@
 //! plan better than one for any id, and so plan anew at each call, which takes longer than the statement. Without it, the plan is
 //! kept, and partitions are left out when it is carried out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
@@ -201,6 +201,22 @@ fn step_view(run: RunId, row: &PgRow, secret: &[String]) -> Result<RunStep, sqlx
 fn attempt_log(row: &PgRow) -> Result<Vec<PastAttempt>, sqlx::Error> {
     let entries: Vec<String> = row.try_get::<Option<_>, _>("attempt_log")?.unwrap_or_default();
     Ok(entries.iter().filter_map(|text| serde_json::from_str(text).ok()).collect())
+}
+
+/// Those of these runs that have ended, or are not kept.
+pub(crate) async fn ended_among(
+    schema: &Schema,
+    conn: &mut PgConnection,
+    runs: &[RunId],
+) -> Result<HashSet<RunId>, Error> {
+    let mut ended: HashSet<RunId> = runs.iter().copied().collect();
+    let query = "SELECT id, status FROM {schema}.run WHERE id = ANY ($1)";
+    for row in sqlx::query(schema.sql(query)).bind(runs).fetch_all(conn).await? {
+        if !Status::from_code(row.try_get("status")?).is_some_and(Status::is_end) {
+            ended.remove(&row.try_get("id")?);
+        }
+    }
+    Ok(ended)
 }
 
 /// How a run ended; none while it has not. One look at one row, because those who wait look often.

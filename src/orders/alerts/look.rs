@@ -137,7 +137,7 @@ fn of_gauges(gauges: &Gauges, now: Time) -> Vec<Condition> {
             count: gauges.events_parked,
             unit: ("event", "events"),
             since: None,
-            path: "/".to_owned(),
+            path: "/inbox".to_owned(),
             command: "backstitch inbox list --state parked".to_owned(),
             runbook: "alert-events-parked",
         });
@@ -146,17 +146,18 @@ fn of_gauges(gauges: &Gauges, now: Time) -> Vec<Condition> {
 }
 
 fn of_breakers(scope: &BreakerScope) -> Vec<Condition> {
+    let name = &scope.scope;
+    let is_of_notices = name.starts_with("notice/");
     let condition = |key: String, title: String, since| Condition {
         key,
         title,
         count: 1,
         unit: ("", ""),
         since,
-        path: "/vendors".to_owned(),
-        command: "backstitch vendor list".to_owned(),
+        path: if is_of_notices { "/notifications" } else { "/vendors" }.to_owned(),
+        command: format!("backstitch {} list", if is_of_notices { "provider" } else { "vendor" }),
         runbook: "alert-breaker-open",
     };
-    let name = &scope.scope;
     match scope.mode {
         BreakerMode::Closed => Vec::new(),
         BreakerMode::Open => {

@@ -3,7 +3,13 @@
 use uuid::Uuid;
 
 use super::model::{Attempted, Claimed, Concerned, NewNotification, NotificationState};
-use crate::notices::{Channel, Recipient, Routes, SendError, Trouble, address::mask};
+use crate::{
+    notices::{Channel, Recipient, Routes, SendError, Trouble, address::mask},
+    orders::{
+        Order,
+        state::{OrderState, PaymentState},
+    },
+};
 
 /// Failures in a row after which a notification is parked: about two hours.
 pub(super) const MOST_FAILURES: i32 = 20;
@@ -59,6 +65,22 @@ pub(crate) fn to_one(
     addresses.into_iter().map(new).collect()
 }
 
+/// Whether what somebody asks to tell of an order is true: not of what it comes to by itself within moments (placed, captured),
+/// but of what others do, and of its end.
+pub(crate) fn has_happened(about: &str, order: &Order) -> bool {
+    match about {
+        "order.shipped" => {
+            order.dispatched_at.is_some() || matches!(order.state, OrderState::Shipped | OrderState::Delivered)
+        }
+        "order.delivered" => order.state == OrderState::Delivered,
+        "order.cancelling" => order.cancel_reason.is_some(),
+        "order.cancelled" => order.state == OrderState::Cancelled,
+        "payment.failed" => order.payment_state == PaymentState::Failed,
+        "payment.refunded" => order.refunded > 0,
+        _ => true,
+    }
+}
+
 /// What becomes of a notification after an attempt.
 pub(super) fn judge(claimed: &Claimed, sent: Result<String, SendError>) -> Attempted {
     let Claimed { id, attempt, failures, .. } = *claimed;
@@ -94,11 +116,7 @@ fn hide(error: &str, address: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::orders::{
-        EVENT_TYPES,
-        notices::model::Contact,
-        state::{OrderState, Word},
-    };
+    use crate::orders::{EVENT_TYPES, notices::model::Contact, state::Word};
 
     fn claimed(failures: i32) -> Claimed {
         Claimed {

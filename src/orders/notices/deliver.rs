@@ -123,15 +123,17 @@ impl Order {
             orders::{money::format_amount, state::Word},
         };
         let amount = |minor| format_amount(minor, &self.currency);
+        // What somebody else has chosen makes no line of its own.
+        let one_line = |text: &str| text.replace(char::is_control, " ");
         let line = |line: &super::super::Line| FactLine {
-            sku: line.sku.clone(),
+            sku: one_line(&line.sku),
             quantity: line.quantity,
             price: amount(line.price),
         };
         Facts {
             recipient,
             order_id: self.id.to_string(),
-            customer_id: self.customer_id.clone(),
+            customer_id: one_line(&self.customer_id),
             state: self.state.word().to_owned(),
             total: amount(self.total),
             captured: amount(self.captured),

@@ -10,7 +10,7 @@ mod sink;
 
 pub(in crate::orders) use self::deliver::run as deliver_all;
 pub(crate) use self::{
-    decide::to_one,
+    decide::{has_happened, to_one},
     model::{Attempted, Claimed},
 };
 pub use self::{

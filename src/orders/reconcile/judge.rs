@@ -37,6 +37,8 @@ pub(super) async fn look(sides: Sides<'_>, span: Span, payment_id: &str) -> Resu
     let mut conn = sides.pool.acquire().await?;
     let owners: Vec<Uuid> = owner.into_iter().collect();
     let booked = books::of_payments(&mut conn, span.until, &owners, &[payment_id]).await?;
+    drop(conn);
+    let booked = sides.without_run(booked).await?;
     let verdict = match answer {
         Answer::Known(intent, refunds) => judge(&intent, &refunds, &booked),
         Answer::Missing => judge_missing(payment_id, &booked),
@@ -154,7 +156,9 @@ fn judge(intent: &Intent, refunds: &[Refund], booked: &[Booked]) -> Verdict {
 fn judge_booked(intent: &Intent, back: i64, order: &Booked) -> Vec<Mismatch> {
     let mut found = Vec::new();
     if (intent.captured, &intent.currency) != (order.captured, &order.currency) {
-        found.push(differs(DifferenceKind::AmountDiffers, intent, order.id, order.captured, intent.captured));
+        // Of another currency our books have nothing.
+        let expected = if intent.currency == order.currency { order.captured } else { 0 };
+        found.push(differs(DifferenceKind::AmountDiffers, intent, order.id, expected, intent.captured));
     }
     if back != order.refunded {
         let less = back < order.refunded;

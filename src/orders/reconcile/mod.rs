@@ -8,13 +8,16 @@
 mod judge;
 mod walk;
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use sqlx::PgPool;
 
-use super::{difference::Mismatch, store};
+use super::{
+    difference::Mismatch,
+    store::{self, books::Booked},
+};
 use crate::{
-    engine::Time,
+    engine::{self, ActivityContext, Engine, RunId, Time},
     payments::{GatewayError, PaymentGateway},
 };
 
@@ -43,6 +46,36 @@ struct Span {
 pub(crate) struct Sides<'a> {
     pub(crate) pool: &'a PgPool,
     pub(crate) gateway: &'a dyn PaymentGateway,
+    pub(crate) runs: Runs<'a>,
+}
+
+/// Who says which runs have ended.
+#[derive(Clone, Copy)]
+pub(crate) enum Runs<'a> {
+    Engine(&'a Engine),
+    /// In a step: its own engine.
+    Step(&'a ActivityContext),
+}
+
+impl Sides<'_> {
+    async fn ended_among(&self, runs: &[RunId]) -> Result<HashSet<RunId>, Unreadable> {
+        Ok(match self.runs {
+            Runs::Engine(engine) => engine.ended_among(runs).await?,
+            Runs::Step(cx) => cx.ended_among(&mut *self.pool.acquire().await?, runs).await?,
+        })
+    }
+
+    /// What nobody will settle is not under way: an order whose run was ended by an operator stays as it is.
+    async fn without_run(&self, mut orders: Vec<Booked>) -> Result<Vec<Booked>, Unreadable> {
+        let waits_for_run = |order: &Booked| order.under_way && !order.is_young;
+        let runs: Vec<RunId> = orders.iter().filter(|order| waits_for_run(order)).map(|order| order.run_id).collect();
+        if !runs.is_empty() {
+            let ended = self.ended_among(&runs).await?;
+            let left = orders.iter_mut().filter(|order| waits_for_run(order) && ended.contains(&order.run_id));
+            left.for_each(|order| order.under_way = false);
+        }
+        Ok(orders)
+    }
 }
 
 /// How far a comparison is.
@@ -97,6 +130,8 @@ pub(crate) enum Unreadable {
     Gateway(#[from] GatewayError),
     #[error(transparent)]
     Database(#[from] sqlx::Error),
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
 }
 
 /// Looks at one payment as it is now, before something is done about it.

@@ -20,7 +20,7 @@ use crate::{
         difference::Mismatch,
         store::{
             self,
-            books::{self, Booked},
+            books::{self, Booked, Unended},
         },
     },
     payments::{Intent, Listed, Refund, RefundStatus},
@@ -35,9 +35,6 @@ const MOST_SUSPECTS: usize = 2_000;
 
 /// Payments of the gateway's list that are remembered, by a hash: of others that our books have the gateway is asked again.
 const MOST_REMEMBERED: usize = 500_000;
-
-/// Differences of our own records that are read at most.
-const MOST_BREACHES: i64 = 1_000;
 
 struct Walk<'a> {
     sides: Sides<'a>,
@@ -125,6 +122,7 @@ impl Walk<'_> {
         let mut conn = self.sides.pool.acquire().await?;
         let booked = books::of_payments(&mut conn, self.span.until, &owners, &[]).await?;
         drop(conn);
+        let booked = self.sides.without_run(booked).await?;
         let by_id: HashMap<Uuid, &Booked> = booked.iter().map(|order| (order.id, order)).collect();
         let since = self.span.since;
         for one in listed.iter().filter(|listed| !is_before(listed, since)) {
@@ -155,6 +153,7 @@ impl Walk<'_> {
             let mut conn = self.sides.pool.acquire().await?;
             let page = books::page(&mut conn, self.span.until, self.span.since, before, PER_PAGE).await?;
             drop(conn);
+            let page = self.sides.without_run(page).await?;
             self.progress.orders += count(page.len());
             let (moving, still): (Vec<&Booked>, Vec<&Booked>) = page.iter().partition(|order| order.under_way);
             self.progress.under_way += count(moving.len());
@@ -226,6 +225,7 @@ impl Walk<'_> {
         let mut conn = self.sides.pool.acquire().await?;
         let booked = books::of_payments(&mut conn, self.span.until, &[], &payments).await?;
         drop(conn);
+        let booked = self.sides.without_run(booked).await?;
         let differ = booked.iter().filter(|order| !order.under_way).filter_map(|order| {
             let payment = order.intent_id.as_deref()?;
             (back.get(payment) != Some(&order.refunded)).then(|| payment.to_owned())
@@ -238,9 +238,27 @@ impl Walk<'_> {
         self.enter("stock");
         let mut conn = self.sides.pool.acquire().await?;
         let read_at = store::now(&mut conn).await?;
-        let found = books::find_differences(&mut conn, self.span.since, self.span.until, MOST_BREACHES).await?;
-        let whole = count(found.len()) < MOST_BREACHES;
+        let (mut found, whole) = books::find_differences(&mut conn, self.span.since, self.span.until).await?;
+        drop(conn);
+        found.extend(self.left_alone().await?);
         Ok((found, read_at, whole))
+    }
+
+    /// Orders that have not come to their end, though their runs have: an operator abandoned those.
+    async fn left_alone(&self) -> Result<Vec<Mismatch>, Unreadable> {
+        let (mut found, mut before) = (Vec::new(), None);
+        loop {
+            let mut conn = self.sides.pool.acquire().await?;
+            let page = books::unended(&mut conn, self.span.until, self.span.since, before, PER_PAGE).await?;
+            drop(conn);
+            let runs: Vec<_> = page.iter().map(|order| order.run_id).collect();
+            let ended = self.sides.ended_among(&runs).await?;
+            found.extend(page.iter().filter(|order| ended.contains(&order.run_id)).map(Unended::left_alone));
+            before = page.last().map(|order| order.id);
+            if count(page.len()) < PER_PAGE {
+                return Ok(found);
+            }
+        }
     }
 }
 

@@ -9,8 +9,9 @@ use crate::{
     orders::{
         difference::Mismatch,
         error::Error,
-        reconcile::{Progress, Scope, Sides, Unreadable, Verdict, compare},
+        reconcile::{Progress, Runs, Scope, Sides, Unreadable, Verdict, compare},
         runs::ReconcileInput,
+        store::differences,
     },
     payments::PaymentGateway,
 };
@@ -24,7 +25,7 @@ pub struct Comparison {
     pub under_way: usize,
     /// Answers of the gateway that leave out what has to be known.
     pub unknown: usize,
-    /// What differs.
+    /// What differs and was not written off so.
     pub differences: Vec<Mismatch>,
 }
 
@@ -33,6 +34,7 @@ impl From<Unreadable> for Error {
         match error {
             Unreadable::Gateway(error) => error.into(),
             Unreadable::Database(error) => error.into(),
+            Unreadable::Engine(error) => error.into(),
         }
     }
 }
@@ -53,7 +55,7 @@ impl Orders {
     /// # Errors
     /// When the database or the gateway can't be reached.
     pub async fn compare(&self, gateway: &dyn PaymentGateway, scope: &ReconcileInput) -> Result<Comparison, Error> {
-        let sides = Sides { pool: self.engine.pool(), gateway };
+        let sides = Sides { pool: self.engine.pool(), gateway, runs: Runs::Engine(&self.engine) };
         let (tell, _) = watch::channel(Progress::default());
         let compared = compare(sides, Scope::from(scope), Vec::new(), &tell).await?;
         let mut differences = compared.books;
@@ -62,6 +64,8 @@ impl Orders {
                 differences.extend(found);
             }
         }
+        let written_off = differences::written_off(&mut *self.engine.acquire().await?).await?;
+        differences.retain(|found| !written_off.contains(&found.as_it_is()));
         differences.sort_by_key(|found| (found.kind, found.about()));
         let number = |count: i64| usize::try_from(count).unwrap_or_default();
         let differ: BTreeSet<_> = differences.iter().filter_map(|found| found.order_id).collect();

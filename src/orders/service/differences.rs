@@ -81,11 +81,12 @@ impl Orders {
         let seen = self.difference(id).await?;
         let mend = request.mend.unwrap_or(seen.kind.mend());
         if mend != seen.kind.mend() && mend != Mend::WriteOff {
-            let (kind, fits) = (seen.kind.word(), seen.kind.mend().word());
-            return Err(Error::InvalidRequest(format!(
-                "{kind} is mended by {fits} or write_off, not by {}",
-                mend.word()
-            )));
+            let fits = match seen.kind.mend() {
+                Mend::WriteOff => String::new(),
+                other => format!("{} or ", other.word()),
+            };
+            let (kind, wanted) = (seen.kind.word(), mend.word());
+            return Err(Error::InvalidRequest(format!("{kind} is mended by {fits}write_off, not by {wanted}")));
         }
         let busy = self.mending(&seen).await?;
         let mut tx = self.engine.begin().await?;

@@ -198,12 +198,14 @@ fn news_of(order: &Order, news: News, key: Option<&str>) -> Result<SendSignal, e
     Ok(SendSignal { run: order.run_id, name, payload: Some(payload), key })
 }
 
-/// Checks a database's books and describes each inconsistency. Reads whole tables.
+/// Checks a database's books and describes each inconsistency that was not written off. Reads whole tables.
 ///
 /// # Errors
 /// When the database can't be reached.
 pub async fn book_breaches(pool: &PgPool) -> Result<Vec<String>, Error> {
-    Ok(store::books::find_breaches(&mut *pool.acquire().await?).await?)
+    let mut conn = pool.acquire().await?;
+    let written_off = store::differences::written_off(&mut conn).await?;
+    Ok(store::books::find_breaches(&mut conn, &written_off).await?)
 }
 
 /// A run that has ended can't act on a request, so the request is refused rather than lost.

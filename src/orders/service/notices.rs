@@ -15,8 +15,8 @@ use crate::{
         alerts::tell_all,
         error::Error,
         gate::BreakerGate,
-        notices::{Notices, Notification, NotificationCount, NotificationState, deliver_all, to_one},
-        store::{alerts, notifications},
+        notices::{Notices, Notification, NotificationCount, NotificationState, deliver_all, has_happened, to_one},
+        store::{alerts, notifications, orders},
     },
 };
 
@@ -81,7 +81,8 @@ impl Orders {
     /// notifications, and `false`.
     ///
     /// # Errors
-    /// `unknown_order`; `invalid_request` where there is no such template, or no address; `key_conflict`.
+    /// `unknown_order`; `wrong_state` for what has not happened to it; `invalid_request` where there is no such template, or no
+    /// address; `key_conflict`.
     pub async fn send_notification(
         &self,
         request: &SendNotification,
@@ -99,6 +100,10 @@ impl Orders {
         }
         let mut all = notifications::concerned(&mut tx, &[*order_id]).await?;
         let concerned = all.remove(order_id).ok_or(Error::UnknownOrder(*order_id))?;
+        let order = orders::find(&mut tx, *order_id).await?.ok_or(Error::UnknownOrder(*order_id))?;
+        if !has_happened(about, &order) {
+            return Err(Error::WrongState(format!("{about} has not happened to order {order_id}")));
+        }
         let made = to_one((cause, *order_id, about), &concerned, &self.notices.routes, *recipient, channel);
         if made.is_empty() {
             let (who, how) = (recipient.word(), channel.word());

@@ -1,5 +1,7 @@
 //! Differences on record, and how far comparisons are.
 
+use std::collections::HashSet;
+
 use sqlx::{FromRow, PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
@@ -7,7 +9,9 @@ use super::orders::{optional_word, read_word};
 use crate::{
     engine::Time,
     orders::{
-        difference::{Difference, DifferenceKind, DifferenceState, Mend, Mismatch, OpenDifferences, Reconciliation},
+        difference::{
+            AsItIs, Difference, DifferenceKind, DifferenceState, Mend, Mismatch, OpenDifferences, Reconciliation,
+        },
         reconcile::Progress,
         state::Word,
     },
@@ -79,6 +83,17 @@ pub(crate) async fn open_payments(conn: &mut PgConnection, limit: i64) -> Result
     let query = "SELECT DISTINCT payment_id FROM shop.difference
         WHERE state = 'open' AND payment_id IS NOT NULL ORDER BY payment_id LIMIT $1";
     sqlx::query_scalar(query).bind(limit).fetch_all(conn).await
+}
+
+/// What was written off, as it was then.
+pub(crate) async fn written_off(conn: &mut PgConnection) -> Result<HashSet<AsItIs>, sqlx::Error> {
+    let query =
+        "SELECT kind, about, expected, actual FROM shop.difference WHERE state = 'mended' AND mend = 'write_off'";
+    let rows = sqlx::query(query).fetch_all(conn).await?;
+    let read = |row: &PgRow| {
+        Ok((read_word(row, "kind")?, row.try_get("about")?, row.try_get("expected")?, row.try_get("actual")?))
+    };
+    rows.iter().map(read).collect()
 }
 
 /// A page of differences, the latest first.

@@ -28,6 +28,33 @@ SELECT kind, order_id, sku, expected::bigint, actual::bigint, currency, breach F
     WHERE o.state = 'cancelled'
     GROUP BY o.id
     UNION ALL
+    SELECT 'books_differ', o.id, NULL, o.total, l.sum, o.currency,
+        format('order %s costs %s, and its lines add up to %s', o.id, o.total, l.sum)
+    FROM o JOIN (SELECT order_id, sum(quantity * price) FROM shop.order_items WHERE order_id >= $3 GROUP BY order_id) l ON l.order_id = o.id
+    WHERE l.sum <> o.total
+    UNION ALL
+    SELECT 'books_differ', o.id, NULL, sum(l.quantity), coalesce(sum(h.quantity), 0), NULL,
+        format('order %s has lines of %s units, and reservations of %s', o.id, sum(l.quantity), coalesce(sum(h.quantity), 0))
+    FROM o JOIN shop.order_items l ON l.order_id = o.id
+    LEFT JOIN LATERAL (SELECT quantity FROM shop.reservations r WHERE (r.order_id, r.sku) = (l.order_id, l.sku)
+        ORDER BY r.round DESC LIMIT 1) h ON true
+    WHERE o.stock_state IN ('held', 'committed')
+    GROUP BY o.id
+    HAVING sum(l.quantity) <> coalesce(sum(h.quantity), 0)
+    UNION ALL
+    SELECT 'books_differ', o.id, NULL, o.captured, o.refunded, o.currency,
+        format('order %s says that its payment is %s, with %s captured and %s refunded', o.id, o.payment_state, o.captured,
+            o.refunded)
+    FROM o
+    WHERE CASE o.payment_state
+        WHEN 'captured' THEN o.captured = 0 OR o.refunded <> 0
+        WHEN 'partially_refunded' THEN o.refunded = 0 OR o.refunded >= o.captured
+        WHEN 'refunded' THEN o.captured = 0 OR o.refunded <> o.captured
+        WHEN 'refund_pending' THEN o.captured = 0
+        WHEN 'refund_failed' THEN o.captured = 0
+        ELSE o.captured <> 0
+    END
+    UNION ALL
     SELECT 'books_differ', o.id, NULL, o.total, o.captured, o.currency,
         format('order %s is %s with %s of %s captured', o.id, o.state, o.captured, o.total)
     FROM o
