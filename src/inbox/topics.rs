@@ -83,7 +83,11 @@ async fn find_parts(brokers: &Brokers, topic: &str) -> Result<Vec<i32>, Trouble>
         let parts = topics.into_iter().find(|found| found.name == topic).map(|found| found.partitions);
         Ok(parts.unwrap_or_default().into_iter().collect())
     };
-    tokio::time::timeout(ANSWER_WITHIN, looking).await.map_err(|_| Trouble::Silent)?
+    answered(looking).await
+}
+
+async fn answered<T>(asking: impl Future<Output = Result<T, KafkaError>>) -> Result<T, Trouble> {
+    Ok(tokio::time::timeout(ANSWER_WITHIN, asking).await.map_err(|_| Trouble::Silent)??)
 }
 
 /// One partition, turn after turn.
@@ -115,7 +119,7 @@ async fn open(brokers: &Brokers, from: &TopicPart) -> Result<PartitionClient, Tr
         let client = brokers.connect().await?;
         client.partition_client(from.topic.clone(), from.part, UnknownTopicHandling::Error).await
     };
-    Ok(tokio::time::timeout(ANSWER_WITHIN, opened).await.map_err(|_| Trouble::Silent)??)
+    answered(opened).await
 }
 
 /// Reads what is new, and handles it.
@@ -126,17 +130,16 @@ async fn read_turn(
     partition: &PartitionClient,
 ) -> Result<(), Trouble> {
     let next = engine.topic_position(mapping, from).await?;
-    let fetched = tokio::time::timeout(ANSWER_WITHIN, partition.fetch_records(next, FETCHED_BYTES, WAIT_MS));
-    let records = match fetched.await.map_err(|_| Trouble::Silent)? {
+    let records = match answered(partition.fetch_records(next, FETCHED_BYTES, WAIT_MS)).await {
         // Some brokers say nothing else of a place behind the end.
         Ok((records, end)) if records.is_empty() && end < next => {
             return find_place(engine, mapping, from, partition, next).await;
         }
         Ok((records, _)) => records,
-        Err(KafkaError::ServerError { protocol_error: ProtocolError::OffsetOutOfRange, .. }) => {
+        Err(Trouble::Broker(KafkaError::ServerError { protocol_error: ProtocolError::OffsetOutOfRange, .. })) => {
             return find_place(engine, mapping, from, partition, next).await;
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(error),
     };
     let records: Vec<TopicRecord> = records
         .into_iter()
@@ -162,16 +165,16 @@ async fn find_place(
     partition: &PartitionClient,
     next: i64,
 ) -> Result<(), Trouble> {
-    let first = partition.get_offset(OffsetAt::Earliest).await?;
-    let end = partition.get_offset(OffsetAt::Latest).await?;
-    let to = match () {
-        () if first > next => first,
-        () if end < next => find_known(partition, first, end).await?,
+    let first = answered(partition.get_offset(OffsetAt::Earliest)).await?;
+    let end = answered(partition.get_offset(OffsetAt::Latest)).await?;
+    let to = if first > next {
+        first
+    } else if end < next {
+        find_known(partition, first, end).await?
+    } else {
         // It was a moment's trouble.
-        () => {
-            tokio::time::sleep(TRY_AGAIN).await;
-            return Ok(());
-        }
+        tokio::time::sleep(TRY_AGAIN).await;
+        return Ok(());
     };
     let TopicPart { topic, part } = from;
     tracing::warn!(
@@ -192,7 +195,7 @@ async fn find_known(partition: &PartitionClient, first: i64, end: i64) -> Result
     let oldest = chrono::Utc::now() - KNOWN_FOR;
     let mut at = first;
     while at < end {
-        let (records, _) = partition.fetch_records(at, FETCHED_BYTES, WAIT_MS).await?;
+        let (records, _) = answered(partition.fetch_records(at, FETCHED_BYTES, WAIT_MS)).await?;
         if let Some(young) = records.iter().find(|read| read.record.timestamp >= oldest) {
             return Ok(young.offset);
         }
