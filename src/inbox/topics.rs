@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::{Inbox, Source};
 use crate::{
-    engine::{self, Engine, Mapping, TopicPart, TopicRecord},
+    engine::{self, Engine, Mapping, Time, TopicPart, TopicRecord},
     kafka::Brokers,
 };
 
@@ -170,7 +170,7 @@ async fn find_place(
     let to = if first > next {
         first
     } else if end < next {
-        find_known(partition, first, end).await?
+        find_known(partition, first, end, engine.now().await? - KNOWN_FOR).await?
     } else {
         // It was a moment's trouble.
         tokio::time::sleep(TRY_AGAIN).await;
@@ -191,8 +191,7 @@ async fn find_place(
 
 /// The first record that is so young that it is known by its id if it was handled before: what comes from there on is handled
 /// once, whether the topic is a new one or has lost its end.
-async fn find_known(partition: &PartitionClient, first: i64, end: i64) -> Result<i64, Trouble> {
-    let oldest = chrono::Utc::now() - KNOWN_FOR;
+async fn find_known(partition: &PartitionClient, first: i64, end: i64, oldest: Time) -> Result<i64, Trouble> {
     let mut at = first;
     while at < end {
         let (records, _) = answered(partition.fetch_records(at, FETCHED_BYTES, WAIT_MS)).await?;

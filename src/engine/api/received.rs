@@ -161,7 +161,7 @@ impl Engine {
         if at == seen {
             received::move_position(self.schema(), &mut tx, &mapping.source, topic, *part, next).await?;
         }
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// One record of a topic, at its place. `refused`: what the database said of it before, for which it is parked.
