@@ -6,8 +6,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    OrderRef, refused,
-    together::{Results, answers, apply, check_run, inputs, inputs_by_run, lock_all, only, read_off, save_all},
+    OrderRef,
+    references::check_run,
+    refused,
+    together::{Results, answers, apply, inputs, inputs_by_run, lock_all, only, read_off, save_all},
 };
 use crate::{
     engine::{Activity, ActivityCalls, ActivityContext, ActivityError, Answer, RunId},

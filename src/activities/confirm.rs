@@ -5,8 +5,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    Paid, refused,
-    together::{Results, answers, apply, check_run, inputs_by_run, lock_all, only, read_off, save_all},
+    Paid,
+    references::check_run,
+    refused,
+    together::{Results, answers, apply, inputs_by_run, lock_all, only, read_off, save_all},
 };
 use crate::{
     engine::{Activity, ActivityCalls, ActivityContext, ActivityError, Answer, RunId, Time},

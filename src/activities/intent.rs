@@ -8,8 +8,10 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{
-    IntentRef, ORDER_CANCELLED, from_gateway, refused,
-    together::{Results, answers, apply, check_run, inputs_by_run, lock_all, only, read_off, save_all},
+    IntentRef, ORDER_CANCELLED, from_gateway,
+    references::check_run,
+    refused,
+    together::{Results, answers, apply, inputs_by_run, lock_all, only, read_off, save_all},
     void::void_or_refund,
 };
 use crate::{

@@ -14,11 +14,12 @@ use super::{Made, from_gateway, lock, refused};
 use crate::{
     engine::{Activity, ActivityContext, ActivityError, Verified},
     orders::{
-        Error,
-        difference::Mend,
+        Error, Order,
+        difference::{DifferenceKind, Mend},
+        money::format_amount,
         reconcile::{Runs, Sides, Unreadable, Verdict, look_now},
         runs::MendInput,
-        state::{OrderState, StockState},
+        state::{CancelReason, OrderState, StockState},
         store::{self, differences, items, reservations},
     },
     payments::{IntentStatus, NewRefund, PaymentGateway},
@@ -157,19 +158,36 @@ impl Activity for MendStock {
             (Mend::Recount, _, Some(sku)) => items::recount(&mut conn, sku).await?,
             (Mend::Restock, Some(order_id), _) => {
                 let mut order = lock(&mut conn, order_id).await?;
-                if order.state != OrderState::Cancelled {
+                if input.kind == DifferenceKind::LeftAlone {
+                    let is_left = cx.ended_among(&mut conn, &[order.run_id]).await?.contains(&order.run_id);
+                    end(&mut order, is_left)?;
+                } else if order.state != OrderState::Cancelled {
                     return Err(changed());
                 }
                 reservations::release(&mut conn, &[order_id]).await?;
                 if order.stock_state != StockState::Released && order.stock_state != StockState::None {
                     order.become_stocked(StockState::Released).map_err(refused)?;
-                    store::orders::save(&mut conn, &order).await?;
                 }
+                store::orders::save(&mut conn, &order).await?;
             }
             _ => return Err(changed()),
         }
         Ok(())
     }
+}
+
+/// Cancels an order that no run sees to. What it keeps of its customer's money has to go back first.
+fn end(order: &mut Order, is_left: bool) -> Result<(), ActivityError> {
+    if !is_left {
+        return Err(changed());
+    }
+    if order.captured > order.refunded {
+        let kept = format_amount(order.captured - order.refunded, &order.currency);
+        let message = format!("the order keeps {kept} of its customer's money, which has to go back first");
+        return Err(ActivityError::failed("money_kept", message).fatal());
+    }
+    order.begin_cancelling(CancelReason::System).map_err(refused)?;
+    order.become_state(OrderState::Cancelled).map_err(refused)
 }
 
 /// Which difference was mended.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{OrderRef, order_reader::OrderReader, references::foreign, refused};
+use super::{OrderRef, order_reader::OrderReader, references::check_run, refused};
 use crate::{
     engine::{Activity, ActivityCall, ActivityCalls, ActivityContext, ActivityError, Answer, Lent},
     orders::{
@@ -136,7 +136,7 @@ impl Activity for Announce {
     type Output = ();
 
     async fn run(&self, cx: &ActivityContext, input: &OrderRef) -> Result<(), ActivityError> {
-        check_run(cx, &self.orders.read(input.order_id).await?)
+        check_run(&self.orders.read(input.order_id).await?, cx.run_id())
     }
 
     async fn run_many(&self, calls: &ActivityCalls<'_, Self>) -> Result<Vec<Answer<()>>, ActivityError> {
@@ -145,7 +145,7 @@ impl Activity for Announce {
         let orders = store::orders::rows(&mut conn, &ids).await?;
         conn.give_back();
         let check = |call: &ActivityCall<'_, Self>| match orders.get(&call.input.order_id) {
-            Some(order) => check_run(call.cx, order),
+            Some(order) => check_run(order, call.cx.run_id()),
             None => Err(refused(Error::UnknownOrder(call.input.order_id))),
         };
         Ok(calls.iter().map(|call| call.answer(check(call))).collect())
@@ -164,13 +164,6 @@ impl Activity for Announce {
         }
         Ok(())
     }
-}
-
-fn check_run(cx: &ActivityContext, order: &Order) -> Result<(), ActivityError> {
-    if order.run_id == cx.run_id() {
-        return Ok(());
-    }
-    Err(foreign(format!("order {} is run {}'s", order.id, order.run_id)))
 }
 
 async fn send(notifier: &dyn Notifier, key: &str, order: &Order, notice: Notice) -> Result<(), ActivityError> {

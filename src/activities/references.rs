@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    engine::ActivityError,
+    engine::{ActivityError, RunId},
     orders::Order,
     payments::{Intent, RefundStatus},
 };
@@ -36,6 +36,14 @@ impl IntentRef {
         }
         Err(foreign(format!("the payment on record of order {} is not {}", order.id, self.intent_id)))
     }
+}
+
+/// Whether the order is this run's. A fork's is not: it would pay again, or end what another run sees to.
+pub(super) fn check_run(order: &Order, run: RunId) -> Result<(), ActivityError> {
+    if order.run_id == run {
+        return Ok(());
+    }
+    Err(foreign(format!("order {} is run {}'s", order.id, order.run_id)))
 }
 
 /// Something that was handed over belongs to another order.

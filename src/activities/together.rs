@@ -69,15 +69,6 @@ pub(super) fn only<T>(mut results: Results<T>) -> Result<T, ActivityError> {
     results.pop().unwrap_or_else(|| Err(ActivityError::failed("no_result", "the step has no result").fatal()))
 }
 
-/// Refuses a run that is not the order's: a fork would pay for it again.
-pub(super) fn check_run(order: &Order, run: RunId) -> Result<(), ActivityError> {
-    if order.run_id == run {
-        return Ok(());
-    }
-    let message = format!("run {} is the order's: no other may pay, place or give it up", order.run_id);
-    Err(ActivityError::failed("not_its_run", message).fatal())
-}
-
 /// The inputs of calls, with their runs.
 pub(super) fn inputs_by_run<'a, A: Activity>(calls: &'a ActivityCalls<'_, A>) -> Vec<(&'a A::Input, RunId)> {
     calls.iter().map(|call| (call.input, call.cx.run_id())).collect()

@@ -111,10 +111,8 @@ impl DifferenceKind {
             }
             Self::UncapturedHold => Mend::Void,
             Self::StockDiffers => Mend::Recount,
-            Self::StockKept => Mend::Restock,
-            Self::CaptureMissing | Self::AmountDiffers | Self::RefundTooMuch | Self::BooksDiffer | Self::LeftAlone => {
-                Mend::WriteOff
-            }
+            Self::StockKept | Self::LeftAlone => Mend::Restock,
+            Self::CaptureMissing | Self::AmountDiffers | Self::RefundTooMuch | Self::BooksDiffer => Mend::WriteOff,
         }
     }
 

@@ -232,6 +232,9 @@ impl MendInput {
         match self.mend {
             Mend::Refund => format!("the gateway refunds {difference} of payment {payment}"),
             Mend::Void => format!("the gateway voids payment {payment}, which holds {difference}"),
+            Mend::Restock if self.kind == DifferenceKind::LeftAlone => {
+                "the order is cancelled, and its units go back on the shelf, if it keeps no money".to_owned()
+            }
             Mend::Restock => format!("{difference} of the order go back on the shelf"),
             Mend::Recount => format!(
                 "the reserved units of item {} are set from {} to {}",

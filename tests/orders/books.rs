@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use backstitch::{
     orders::{
-        DifferenceFilter,
+        DifferenceFilter, MendDifference,
         difference::{Difference, DifferenceKind as Kind, DifferenceState},
         runs::ReconcileInput,
         state::{CancelBy, OrderState},
@@ -34,6 +34,13 @@ impl Shop {
         let result = self.engine.result(run, Duration::from_secs(60)).await.expect("a run");
         assert_eq!(result.status.to_string(), "completed", "{:?}", result.failure);
         serde_json::from_str(result.output.expect("an output").get()).expect("JSON")
+    }
+
+    /// Has a difference mended.
+    pub(crate) async fn mended(&self, id: Uuid) {
+        let request = MendDifference { reason: Some("so be it".to_owned()), ..MendDifference::default() };
+        let plan = self.orders.mend_difference(id, &request).await.expect("it is begun");
+        self.until_ended(plan.difference.mend_run.expect("a run")).await;
     }
 
     pub(crate) async fn differences(&self, state: DifferenceState) -> Vec<Difference> {

@@ -8,10 +8,10 @@ use std::{
 use backstitch::{
     engine::{HoldKind, Operator, Verb},
     orders::{
-        MendDifference, ShopSettings,
+        ShopSettings,
         difference::{DifferenceKind as Kind, DifferenceState, Mend},
         runs::ReconcileInput,
-        state::OrderState,
+        state::{OrderState, StockState},
     },
 };
 use serde_json::json;
@@ -101,9 +101,21 @@ async fn an_abandoned_order_is_listed_and_not_paid_again() {
     let fork = shop.engine.fork(run, pays, None, &by).await.expect("it begins").new_run.expect("a run");
     let ended = shop.engine.result(fork, Duration::from_secs(60)).await.expect("a run");
     let why = ended.failure.map(|failure| failure.code);
-    assert_eq!((ended.status.to_string(), why.as_deref()), ("compensated".to_owned(), Some("not_its_run")));
+    assert_eq!(
+        (ended.status.to_string(), why.as_deref()),
+        ("compensated".to_owned(), Some("belongs_to_another_order"))
+    );
     let order = shop.get(id).await;
     assert_eq!((order.state, order.run_id, shop.moved(id).await), (OrderState::AwaitingPayment, run, (1000, 0)));
+
+    for one in shop.differences(DifferenceState::Open).await {
+        shop.mended(one.id).await;
+    }
+    let order = shop.get(id).await;
+    assert_eq!((order.state, order.stock_state), (OrderState::Cancelled, StockState::Released));
+    assert_eq!((shop.moved(id).await, shop.item("tea").await.available), ((1000, 1000), 9));
+    shop.reconcile(&NOW).await;
+    assert_eq!(shop.open_kinds().await, []);
 }
 
 #[tokio::test]
@@ -131,17 +143,7 @@ async fn what_an_orders_own_records_say_is_compared() {
 
     // What was written off is accepted by everybody who looks.
     for one in &open {
-        let request = MendDifference { reason: Some("so be it".to_owned()), ..MendDifference::default() };
-        shop.until_ended(
-            shop.orders
-                .mend_difference(one.id, &request)
-                .await
-                .expect("it is begun")
-                .difference
-                .mend_run
-                .expect("a run"),
-        )
-        .await;
+        shop.mended(one.id).await;
     }
     assert_eq!(shop.orders.book_breaches().await.expect("reads"), [""; 0]);
     let gateway = shop.simulator.gateway(GATEWAY_TIMEOUT);
