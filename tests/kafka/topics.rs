@@ -39,6 +39,11 @@ impl Reader {
     }
 }
 
+async fn runs_are(t: &TestEngine, wanted: i64) {
+    let what = format!("{wanted} runs");
+    wait_until_within(Duration::from_secs(90), &what, async || t.count("run").await == wanted).await;
+}
+
 fn event(number: usize) -> String {
     json!({"id": format!("e{number}"), "type": "begin", "data": []}).to_string()
 }
@@ -74,18 +79,14 @@ async fn a_lost_or_frozen_broker_delays_its_events_only() {
     let t = TestEngine::idle().await;
     broker.create_topic("parcels", 1).await;
     let reader = read(&t, &broker.servers());
-    let all_of = async |wanted: i64| {
-        let what = format!("{wanted} runs");
-        wait_until_within(Duration::from_secs(90), &what, async || t.count("run").await == wanted).await;
-    };
     broker.produce("parcels", 0, &[event(0)]).await;
-    all_of(1).await;
+    runs_are(&t, 1).await;
     broker.proxy.cut();
     broker.produce("parcels", 0, &[event(1)]).await;
-    all_of(2).await;
+    runs_are(&t, 2).await;
     broker.proxy.freeze();
     broker.produce("parcels", 0, &[event(2)]).await;
-    all_of(3).await;
+    runs_are(&t, 3).await;
     reader.end().await;
 }
 
@@ -95,19 +96,15 @@ async fn a_topic_made_anew_is_read_from_its_start() {
     let t = TestEngine::idle().await;
     broker.create_topic("parcels", 1).await;
     let reader = read(&t, &broker.servers());
-    let all_of = async |wanted: i64| {
-        let what = format!("{wanted} runs");
-        wait_until_within(Duration::from_secs(90), &what, async || t.count("run").await == wanted).await;
-    };
     broker.produce("parcels", 0, &[event(0), event(1), event(2), event(3)]).await;
-    all_of(4).await;
+    runs_are(&t, 4).await;
     broker.kill();
     broker.start_again().await;
     broker.create_topic("parcels", 1).await;
     // What is older than an event is remembered for may have been handled: it is left out. What is known is not done again.
     broker.produce_at(chrono::DateTime::UNIX_EPOCH, "parcels", 0, &[event(8)]).await;
     broker.produce("parcels", 0, &[event(0), event(9)]).await;
-    all_of(5).await;
+    runs_are(&t, 5).await;
     assert_eq!(t.count("received_event WHERE event_id IN ('e8', 'e9')").await, 1);
     assert_eq!(t.count("topic_position WHERE next_offset = 3").await, 1);
     reader.end().await;

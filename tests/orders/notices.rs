@@ -313,7 +313,14 @@ async fn an_operator_tells_somebody_of_an_order() {
     let (made, is_new) = teller.orders.send_notification(&request, None).await.expect("it is made");
     assert!(made.items.len() == 1 && is_new);
     assert_eq!(teller.until(order, NotificationState::Sent).await.provider.as_deref(), Some("log"));
-    for about in ["order.shipped", "order.delivered", "order.cancelling", "order.cancelled", "payment.refunded"] {
+    for about in [
+        "order.shipped",
+        "order.delivered",
+        "order.cancelling",
+        "order.cancelled",
+        "payment.failed",
+        "payment.refunded",
+    ] {
         let untrue = SendNotification { about: about.to_owned(), ..request.clone() };
         let error = teller.orders.send_notification(&untrue, None).await.expect_err("it has not happened");
         assert_eq!(error.code(), "wrong_state", "{about}");

@@ -1,7 +1,7 @@
 //! The shop's own books: their invariants, what `doctor`, the demo and tests ask, and what a comparison reads. Nothing here
 //! writes.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet, btree_map::Entry};
 
 use sqlx::{FromRow, PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
@@ -13,9 +13,9 @@ use crate::{
 };
 
 /// Breaches that are listed at most.
-const AT_MOST: i64 = 50;
+const AT_MOST: usize = 50;
 
-/// The same of a comparison.
+/// Rows of them that a comparison reads.
 const MOST_DIFFERENCES: i64 = 1_000;
 
 /// What does not add up and was not written off so, in sentences; none when all does.
@@ -23,7 +23,8 @@ pub(crate) async fn find_breaches(
     conn: &mut PgConnection,
     written_off: &HashSet<AsItIs>,
 ) -> Result<Vec<String>, sqlx::Error> {
-    let all = load_breaches(conn, None, Uuid::nil(), AT_MOST).await?;
+    // All of them: those that were written off must not stand before the others.
+    let all = load_breaches(conn, None, Uuid::nil(), i64::MAX).await?;
     let summed = sum_up(all.iter().map(|(found, _)| found.clone()));
     let accepted: HashSet<_> = summed
         .into_iter()
@@ -31,7 +32,7 @@ pub(crate) async fn find_breaches(
         .map(|found| (found.kind, found.about()))
         .collect();
     let open = all.into_iter().filter(|(found, _)| !accepted.contains(&(found.kind, found.about())));
-    Ok(open.map(|(_, sentence)| sentence).collect())
+    Ok(open.map(|(_, sentence)| sentence).take(AT_MOST).collect())
 }
 
 /// The same as differences, of orders since `since` that have not changed after `until` and are not under way; and whether
@@ -60,18 +61,19 @@ async fn load_breaches(
 /// Several of an order's own records that disagree are one difference, with the sums of their numbers: one more of them makes it
 /// another difference than the one that was written off.
 fn sum_up(found: impl Iterator<Item = Mismatch>) -> Vec<Mismatch> {
-    let mut summed: Vec<Mismatch> = Vec::new();
+    let mut summed: BTreeMap<(DifferenceKind, String), Mismatch> = BTreeMap::new();
     for one in found {
-        match summed.iter_mut().find(|known| (known.kind, known.about()) == (one.kind, one.about())) {
-            Some(known) => {
+        match summed.entry((one.kind, one.about())) {
+            Entry::Occupied(mut known) => {
+                let known = known.get_mut();
                 known.expected = known.expected.saturating_add(one.expected);
                 known.actual = known.actual.saturating_add(one.actual);
                 known.currency = known.currency.take().filter(|currency| one.currency.as_ref() == Some(currency));
             }
-            None => summed.push(one),
+            Entry::Vacant(free) => drop(free.insert(one)),
         }
     }
-    summed
+    summed.into_values().collect()
 }
 
 impl FromRow<'_, PgRow> for Mismatch {
